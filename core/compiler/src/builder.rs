@@ -1,0 +1,407 @@
+//! Appends kernel calls to a plan in the making: one method per kernel, in terms of [`Value`]s.
+
+use crate::{
+    extent::Extent,
+    refusal::{Reason, Reasoned},
+    value::{Constant, Home, Value, broadcast_shape, show, view},
+    walk::{folded, folded_strides, limited},
+    weights::Weights,
+};
+use std::collections::BTreeSet;
+use tradewind_core::plan::{
+    Activation, Aggregate, AxisShape, BinaryOp, BufferId, CompareOp, DENSE_PANEL, DType, Kernel, Operand, ReduceOp,
+    Step, UnaryOp,
+};
+
+/// A plan in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Builder {
+    /// Element type and length of every buffer.
+    pub buffers: Vec<(DType, Extent)>,
+    pub weights: Weights,
+    pub steps: Vec<Step>,
+    /// What the model's user should know.
+    pub notes: BTreeSet<String>,
+    /// The ONNX node that steps are being made for.
+    pub node: String,
+}
+
+/// The tables of [`Kernel::Trees`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Forest {
+    pub roots: Vec<i32>,
+    pub nodes: Vec<i32>,
+    pub thresholds: Vec<f32>,
+    pub votes_start: Vec<i32>,
+    pub vote_targets: Vec<i32>,
+    pub vote_weights: Vec<f32>,
+    pub base: Vec<f32>,
+}
+
+impl Builder {
+    /// A new tensor in the arena; something must be written to it.
+    pub fn tensor(&mut self, dtype: DType, shape: &[Extent]) -> Reasoned<Value> {
+        let len = Extent::product(shape)?;
+        len.dim()?;
+        let Ok(id) = u16::try_from(self.buffers.len()) else {
+            return Reason::err("a plan holds at most 65,536 tensors; reduce the model");
+        };
+        self.buffers.push((dtype, len));
+        Value::whole(dtype, shape.to_vec(), Home::Buffer(BufferId(id), len))
+    }
+
+    /// Adds something that the model's user should know; each text once.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.insert(text.into());
+    }
+
+    fn push(&mut self, kernel: Kernel, inputs: &[&Value], output: &Value) -> Reasoned<()> {
+        let inputs = inputs.iter().map(|input| self.operand(input)).collect::<Reasoned<_>>()?;
+        let Home::Buffer(output, _) = output.home else {
+            return Reason::err("a constant cannot be written");
+        };
+        self.steps.push(Step { kernel, inputs, output, node: self.node.clone() });
+        Ok(())
+    }
+
+    fn operand(&mut self, value: &Value) -> Reasoned<Operand> {
+        match &value.home {
+            Home::Buffer(id, _) => Ok(Operand::Buffer(*id)),
+            Home::Constant(constant) => Ok(Operand::Weight(self.weights.id(constant)?)),
+        }
+    }
+
+    pub fn fill(&mut self, target: &Value, value: f64) -> Reasoned<()> {
+        self.push(Kernel::Fill { value }, &[], target)
+    }
+
+    /// Writes `from` to where `target`, a view of some buffer, says.
+    pub fn copy(&mut self, from: &Value, target: &Value) -> Reasoned<()> {
+        let (shape, views) = folded(&from.shape, &[from, target])?;
+        let [source, into] = views;
+        self.push(Kernel::Copy { shape, source, target: into }, &[from], target)
+    }
+
+    /// `value` as a row-major tensor that fills its home.
+    pub fn packed(&mut self, value: &Value) -> Reasoned<Value> {
+        if value.is_packed() {
+            return Ok(value.clone());
+        }
+        if let Some(known) = value.known() {
+            return Ok(Value::whole(value.dtype, value.shape.clone(), Home::Constant(known))?
+                .with_categories(value.categories.clone()));
+        }
+        self.copied(value)
+    }
+
+    /// A row-major copy of `value` in a buffer of its own.
+    pub fn copied(&mut self, value: &Value) -> Reasoned<Value> {
+        let copy = self.tensor(value.dtype, &value.shape)?;
+        self.copy(value, &copy)?;
+        Ok(copy.with_categories(value.categories.clone()))
+    }
+
+    /// `value` with axes `at..at + count` replaced by `to`; a copy only where there is no other way.
+    pub fn reshape(&mut self, value: &Value, at: usize, count: usize, to: &[Extent]) -> Reasoned<Value> {
+        let (from, into) = (Extent::product(&value.shape[at..at + count])?, Extent::product(to)?);
+        if from != into {
+            return Reason::err(format!("cannot reshape {} into {}", show(&value.shape[at..at + count]), show(to)));
+        }
+        if let Some(view) = value.reshaped(at, count, to) {
+            return Ok(view);
+        }
+        let packed = self.packed(value)?;
+        packed.reshaped(at, count, to).ok_or_else(|| Reason(format!("cannot reshape {}", show(&value.shape))))
+    }
+
+    pub fn reshape_all(&mut self, value: &Value, to: &[Extent]) -> Reasoned<Value> {
+        self.reshape(value, 0, value.rank(), to)
+    }
+
+    pub fn cast(&mut self, value: &Value, dtype: DType) -> Reasoned<Value> {
+        if value.dtype == dtype {
+            return Ok(value.clone());
+        }
+        let value = self.packed(value)?;
+        let output = self.tensor(dtype, &value.shape)?;
+        self.push(Kernel::Cast, &[&value], &output)?;
+        Ok(output)
+    }
+
+    pub fn unary(&mut self, op: UnaryOp, value: &Value) -> Reasoned<Value> {
+        let integers = matches!(op, UnaryOp::Abs | UnaryOp::Neg | UnaryOp::Sign);
+        match value.dtype {
+            DType::F32 if op != UnaryOp::Not => {}
+            DType::I64 | DType::I32 if integers => {}
+            DType::Bool if op == UnaryOp::Not => {}
+            dtype => return Reason::err(format!("{op:?} of {dtype:?} is not supported; cast to float first")),
+        }
+        let dtype = match op {
+            UnaryOp::IsNan | UnaryOp::IsInf => DType::Bool,
+            _ => value.dtype,
+        };
+        let value = self.packed(value)?;
+        let output = self.tensor(dtype, &value.shape)?;
+        self.push(Kernel::Unary { op }, &[&value], &output)?;
+        Ok(output)
+    }
+
+    /// `op` of two tensors, broadcast against each other.
+    pub fn binary(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Reasoned<Value> {
+        let logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+        let fits = match left.dtype {
+            DType::F32 => !logic,
+            DType::I64 | DType::I32 => !logic && op != BinaryOp::Prelu,
+            DType::Bool => logic,
+            DType::U8 => false,
+        };
+        if !fits || left.dtype != right.dtype {
+            return Reason::err(format!(
+                "{op:?} of {:?} and {:?} is not supported; cast both to float, i32 or i64",
+                left.dtype, right.dtype
+            ));
+        }
+        let shape = broadcast_shape(&[&left.shape, &right.shape])?;
+        let (left, right) = (left.broadcast(&shape)?, right.broadcast(&shape)?);
+        let output = self.tensor(left.dtype, &shape)?;
+        let (shape, [l, r]) = folded(&shape, &[&left, &right])?;
+        self.push(Kernel::Binary { op, shape, left: l, right: r }, &[&left, &right], &output)?;
+        Ok(output)
+    }
+
+    pub fn compare(&mut self, op: CompareOp, left: &Value, right: &Value) -> Reasoned<Value> {
+        if left.dtype != right.dtype {
+            return Reason::err(format!("{op:?} of {:?} and {:?}", left.dtype, right.dtype));
+        }
+        let shape = broadcast_shape(&[&left.shape, &right.shape])?;
+        let (left, right) = (left.broadcast(&shape)?, right.broadcast(&shape)?);
+        let output = self.tensor(DType::Bool, &shape)?;
+        let (shape, [l, r]) = folded(&shape, &[&left, &right])?;
+        self.push(Kernel::Compare { op, shape, left: l, right: r }, &[&left, &right], &output)?;
+        Ok(output)
+    }
+
+    pub fn select(&mut self, condition: &Value, on_true: &Value, on_false: &Value) -> Reasoned<Value> {
+        if on_true.dtype != on_false.dtype || condition.dtype != DType::Bool {
+            return Reason::err(format!("a choice between {:?} and {:?}", on_true.dtype, on_false.dtype));
+        }
+        let shape = broadcast_shape(&[&condition.shape, &on_true.shape, &on_false.shape])?;
+        let [condition, on_true, on_false] = [condition, on_true, on_false].map(|value| value.broadcast(&shape));
+        let (condition, on_true, on_false) = (condition?, on_true?, on_false?);
+        let output = self.tensor(on_true.dtype, &shape)?;
+        let (shape, [c, t, f]) = folded(&shape, &[&condition, &on_true, &on_false])?;
+        let kernel = Kernel::Select { shape, condition: c, on_true: t, on_false: f };
+        self.push(kernel, &[&condition, &on_true, &on_false], &output)?;
+        Ok(output)
+    }
+
+    /// `op` over `axes`, which stay with one element.
+    pub fn reduce(&mut self, op: ReduceOp, value: &Value, axes: &[usize]) -> Reasoned<Value> {
+        if !matches!(value.dtype, DType::F32 | DType::I64 | DType::I32) {
+            return Reason::err(format!("{op:?} of {:?} is not supported; cast to float first", value.dtype));
+        }
+        let arg = matches!(op, ReduceOp::ArgMax | ReduceOp::ArgMaxLast | ReduceOp::ArgMin | ReduceOp::ArgMinLast);
+        let dtype = if arg { DType::I64 } else { value.dtype };
+        let (over, kept): (Vec<usize>, Vec<usize>) = (0..value.rank()).partition(|axis| axes.contains(axis));
+        let shape: Vec<Extent> = value
+            .shape
+            .iter()
+            .enumerate()
+            .map(|(axis, extent)| if axes.contains(&axis) { Extent::ONE } else { *extent })
+            .collect();
+        let output = self.tensor(dtype, &shape)?;
+        let (outer, inner) = (value.permuted(&kept), value.permuted(&over));
+        let (shape, [outer]) = folded_strides(&outer.shape, [&outer.strides])?;
+        let (over, [inner]) = folded_strides(&inner.shape, [&inner.strides])?;
+        let source = view(value.offset, &[outer, inner].concat())?;
+        let (shape, over) = (limited(shape, over.len())?, Extent::dims(&over)?);
+        self.push(Kernel::Reduce { op, shape, over, source }, &[value], &output)?;
+        Ok(output)
+    }
+
+    /// `Σ left × right` over the last `over` axes, of two values of the same shape.
+    pub fn contract(&mut self, left: &Value, right: &Value, over: usize) -> Reasoned<Value> {
+        if left.dtype != right.dtype || !matches!(left.dtype, DType::F32 | DType::I64) {
+            return Reason::err(format!("a product of {:?} and {:?}", left.dtype, right.dtype));
+        }
+        let kept = left.rank() - over;
+        let output = self.tensor(left.dtype, &left.shape[..kept])?;
+        let (shape, outer) = folded_strides(&left.shape[..kept], [&left.strides[..kept], &right.strides[..kept]])?;
+        let (over, inner) = folded_strides(&left.shape[kept..], [&left.strides[kept..], &right.strides[kept..]])?;
+        let kernel = Kernel::Contract {
+            shape: limited(shape, over.len())?,
+            over: Extent::dims(&over)?,
+            left: view(left.offset, &[&outer[0][..], &inner[0]].concat())?,
+            right: view(right.offset, &[&outer[1][..], &inner[1]].concat())?,
+        };
+        self.push(kernel, &[left, right], &output)?;
+        Ok(output)
+    }
+
+    /// `rows × matrix + bias`, where `rows` is `[rows, inner]` and `matrix` row-major
+    /// `[inner, columns]`.
+    pub fn dense(&mut self, rows: &Value, matrix: &[f32], columns: usize, bias: Option<&[f32]>) -> Reasoned<Value> {
+        let rows = self.packed(rows)?;
+        let [count, inner] = rows.shape[..] else {
+            return Reason::err(format!("a matrix product of {}", show(&rows.shape)));
+        };
+        let inner = inner.constant().ok_or_else(|| Reason("a matrix product over the batch".into()))?;
+        if inner == 0 || columns == 0 || matrix.len() != inner * columns {
+            return Reason::err(format!("a matrix of {} elements, not {inner} × {columns}", matrix.len()));
+        }
+        let panels = Value::constant(Constant::f32(&panels(matrix, inner, columns)), &[matrix.len()])?;
+        let mut padded = bias.map_or_else(|| vec![0.0; columns], <[f32]>::to_vec);
+        padded.resize(columns.next_multiple_of(DENSE_PANEL), 0.0);
+        let bias = Value::constant(Constant::f32(&padded), &[padded.len()])?;
+        let output = self.tensor(DType::F32, &[count, Extent::fixed(columns as i64)])?;
+        let kernel = Kernel::Dense {
+            rows: count.dim()?,
+            inner: inner as u32,
+            columns: columns as u32,
+            activation: Activation::None,
+        };
+        self.push(kernel, &[&rows, &panels, &bias], &output)?;
+        Ok(output)
+    }
+
+    /// Softmax along one axis.
+    pub fn softmax(&mut self, value: &Value, axis: usize, log: bool, zero_stays: bool) -> Reasoned<Value> {
+        if value.dtype != DType::F32 {
+            return Reason::err(format!("softmax of {:?}", value.dtype));
+        }
+        let value = self.packed(value)?;
+        let output = self.tensor(DType::F32, &value.shape)?;
+        let shape = around(&value.shape, axis)?;
+        self.push(Kernel::Softmax { shape, log, zero_stays }, &[&value], &output)?;
+        Ok(output)
+    }
+
+    /// The elements of `data` at the positions `picks` along an axis, which the axes of `picks`
+    /// replace.
+    pub fn gather(&mut self, data: &Value, axis: usize, picks: &Value) -> Reasoned<Value> {
+        let (data, picks) = (self.packed(data)?, self.packed(picks)?);
+        let shape = [&data.shape[..axis], &picks.shape, &data.shape[axis + 1..]].concat();
+        let output = self.tensor(data.dtype, &shape)?;
+        let kernel = Kernel::Gather { data: around(&data.shape, axis)?, picks: picks.len()?.dim()? };
+        self.push(kernel, &[&data, &picks], &output)?;
+        Ok(output.with_categories(data.categories))
+    }
+
+    /// `output[.., p, ..] = data[.., picks[.., p, ..], ..]`; beside `axis` both have the same extents.
+    pub fn gather_elements(&mut self, data: &Value, axis: usize, picks: &Value) -> Reasoned<Value> {
+        let mut data = data.clone();
+        for (n, extent) in picks.shape.iter().enumerate().filter(|(n, _)| *n != axis) {
+            data = data.slice(n, Extent::ZERO, *extent, 1)?;
+        }
+        let (data, picks) = (self.packed(&data)?, self.packed(picks)?);
+        let output = self.tensor(data.dtype, &picks.shape)?;
+        let kernel = Kernel::GatherElements { data: around(&data.shape, axis)?, picks: picks.shape[axis].dim()? };
+        self.push(kernel, &[&data, &picks], &output)?;
+        Ok(output.with_categories(data.categories))
+    }
+
+    /// Positions of the `k` greatest or least along an axis.
+    pub fn top_k(&mut self, value: &Value, axis: usize, k: u32, largest: bool) -> Reasoned<Value> {
+        if !matches!(value.dtype, DType::F32 | DType::I64 | DType::I32) {
+            return Reason::err(format!("the greatest of {:?}", value.dtype));
+        }
+        let value = self.packed(value)?;
+        let mut shape = value.shape.clone();
+        if i64::from(k) > shape[axis].fixed {
+            return Reason::err(format!("the {k} greatest of an axis that may have {} elements", shape[axis].fixed));
+        }
+        shape[axis] = Extent::fixed(k.into());
+        let output = self.tensor(DType::I64, &shape)?;
+        self.push(Kernel::TopK { data: around(&value.shape, axis)?, k, largest }, &[&value], &output)?;
+        Ok(output)
+    }
+
+    /// The scores `[rows, targets]` of a tree ensemble over `rows`, `[rows, features]`.
+    pub fn trees(&mut self, rows: &Value, forest: &Forest, aggregate: Aggregate) -> Reasoned<Value> {
+        let rows = self.packed(rows)?;
+        let [count, features] = rows.shape[..] else {
+            return Reason::err(format!("trees over a tensor of shape {}; they need a matrix", show(&rows.shape)));
+        };
+        let features = features.dim()?;
+        let targets = forest.base.len();
+        let output = self.tensor(DType::F32, &[count, Extent::fixed(targets as i64)])?;
+        let integers = |values: &[i32]| Value::constant(Constant::i32(values), &[values.len()]);
+        let floats = |values: &[f32]| Value::constant(Constant::f32(values), &[values.len()]);
+        let tables = [
+            integers(&forest.roots)?,
+            integers(&forest.nodes)?,
+            floats(&forest.thresholds)?,
+            integers(&forest.votes_start)?,
+            integers(&forest.vote_targets)?,
+            floats(&forest.vote_weights)?,
+            floats(&forest.base)?,
+        ];
+        let inputs: Vec<&Value> = std::iter::once(&rows).chain(&tables).collect();
+        let kernel = Kernel::Trees { rows: count.dim()?, features: features.fixed, targets: targets as u32, aggregate };
+        self.push(kernel, &inputs, &output)?;
+        Ok(output)
+    }
+
+    /// Values side by side along an axis.
+    pub fn concat(&mut self, values: &[Value], axis: usize) -> Reasoned<Value> {
+        let [first, rest @ ..] = values else { return Reason::err("a concatenation of nothing") };
+        if rest.iter().any(|value| value.dtype != first.dtype || value.categories != first.categories) {
+            return Reason::err("a concatenation of tensors of different kinds");
+        }
+        let mut shape = first.shape.clone();
+        for value in rest {
+            shape[axis] = shape[axis].plus(value.shape[axis])?;
+        }
+        let output = self.tensor(first.dtype, &shape)?;
+        let mut start = Extent::ZERO;
+        for value in values {
+            let place = output.clone().slice(axis, start, value.shape[axis], 1)?;
+            self.copy(value, &place)?;
+            start = start.plus(value.shape[axis])?;
+        }
+        Ok(output.with_categories(first.categories.clone()))
+    }
+
+    /// A constant with the elements of `values`.
+    pub fn f32s(values: &[f32], shape: &[usize]) -> Reasoned<Value> {
+        Value::constant(Constant::f32(values), shape)
+    }
+}
+
+/// `matrix`, row-major `[inner, columns]`, in panels of [`DENSE_PANEL`] columns.
+fn panels(matrix: &[f32], inner: usize, columns: usize) -> Vec<f32> {
+    let count = columns.div_ceil(DENSE_PANEL);
+    let mut panels = vec![0.0; count * inner * DENSE_PANEL];
+    for (panel, cells) in panels.chunks_exact_mut(inner * DENSE_PANEL).enumerate() {
+        let first = panel * DENSE_PANEL;
+        let width = DENSE_PANEL.min(columns - first);
+        for (to, from) in cells.chunks_exact_mut(DENSE_PANEL).zip(matrix.chunks_exact(columns)) {
+            to[..width].copy_from_slice(&from[first..first + width]);
+        }
+    }
+    panels
+}
+
+/// A shape cut around `axis`.
+fn around(shape: &[Extent], axis: usize) -> Reasoned<AxisShape> {
+    Ok(AxisShape {
+        outer: Extent::product(&shape[..axis])?.dim()?,
+        axis: shape[axis].dim()?,
+        inner: Extent::product(&shape[axis + 1..])?.dim()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_hold_eight_columns_and_zeros() {
+        let matrix: Vec<f32> = (0..20).map(|n| n as f32).collect();
+        let packed = panels(&matrix, 2, 10);
+        assert_eq!(packed.len(), 2 * 2 * DENSE_PANEL);
+        assert_eq!(packed[..8], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(packed[8..16], [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0]);
+        assert_eq!(packed[16..26], [8.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 18.0, 19.0]);
+    }
+}

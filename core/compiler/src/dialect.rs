@@ -1,0 +1,276 @@
+//! Operators of ONNX that tract reads otherwise than onnxruntime does.
+//!
+//! Each is wired anew from tract's own operators, so that the plan and the reference agree.
+
+use tract_onnx::{
+    model::{OnnxOpRegister, ParsingContext, optional_inputs},
+    pb::NodeProto,
+    tract_core::{
+        internal::*,
+        ops::{
+            array::Gather,
+            cast::cast,
+            change_axes::wire_with_rank_broadcast,
+            math::{add, div, exp, max, min, mul, sub},
+            nn::{Softmax, SoftmaxKind, sigmoid},
+        },
+    },
+    tract_hir::internal::{
+        ElementWiseIntoHir as _, Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, check_input_arity,
+        expand,
+    },
+};
+
+type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// Puts ours in the place of tract's.
+pub(crate) fn register(operators: &mut OnnxOpRegister) {
+    operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
+    operators.insert("Celu", |_, node| Ok((expand(Celu { alpha: float(node, "alpha").unwrap_or(1.0) }), Vec::new())));
+    operators.insert("Clip", clip);
+    operators.insert("LogSoftmax", log_softmax);
+    operators.insert("Softplus", |_, _| Ok((softplus().into_hir(), Vec::new())));
+    operators.insert("Swish", |_, node| Ok((expand(Swish { alpha: float(node, "alpha").unwrap_or(1.0) }), Vec::new())));
+}
+
+/// Why a node is refused although tract would take it, and what to do.
+pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
+    match node.op_type.as_str() {
+        "ZipMap" => Some("it makes a dictionary for every row; export with the option `zipmap: False`"),
+        "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
+            Some("its result is random, and a decision must be repeatable; export the model for inference")
+        }
+        // tract ignores the mode.
+        "SpaceToDepth" if node.attribute.iter().any(|mode| mode.name == "mode" && mode.s != b"DCR") => {
+            Some("only mode DCR is supported; export it as Reshape and Transpose")
+        }
+        _ => None,
+    }
+}
+
+element_wise!(
+    softplus, Softplus,
+    // ln(1 + exp(x)), which tract composes in a way that overflows.
+    [f32] => |_, xs| {
+        xs.iter_mut().for_each(|x| *x = x.max(0.0) + (-x.abs()).exp().ln_1p());
+        Ok(())
+    }
+);
+
+fn float(node: &NodeProto, name: &str) -> Option<f32> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.f)
+}
+
+fn int(node: &NodeProto, name: &str) -> Option<i64> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
+/// A scalar of the type of `like`.
+fn scalar(model: &mut TypedModel, name: String, value: f32, like: OutletId) -> TractResult<OutletId> {
+    let datum_type = model.outlet_fact(like)?.datum_type;
+    model.add_const(name, tensor0(value).cast_to_dt(datum_type)?.into_owned())
+}
+
+/// `max(x, 0) + min(0, α (exp(x / α) − 1))`; tract leaves the outer α out.
+#[derive(Debug, Clone)]
+struct Celu {
+    alpha: f32,
+}
+
+impl Expansion for Celu {
+    fn name(&self) -> StaticName {
+        "Celu".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        same(solver, inputs, outputs)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let x = inputs[0];
+        let alpha = scalar(model, format!("{name}.alpha"), self.alpha, x)?;
+        let one = scalar(model, format!("{name}.one"), 1.0, x)?;
+        let zero = scalar(model, format!("{name}.zero"), 0.0, x)?;
+        let ratio = wire_with_rank_broadcast(format!("{name}.ratio"), model, div(), &[x, alpha])?;
+        let power = model.wire_node(format!("{name}.exp"), exp(), &ratio)?[0];
+        let less = wire_with_rank_broadcast(format!("{name}.less"), model, sub(), &[power, one])?[0];
+        let scaled = wire_with_rank_broadcast(format!("{name}.scaled"), model, mul(), &[less, alpha])?[0];
+        let negative = wire_with_rank_broadcast(format!("{name}.negative"), model, min(), &[scaled, zero])?[0];
+        let positive = wire_with_rank_broadcast(format!("{name}.positive"), model, max(), &[x, zero])?[0];
+        model.wire_node(name, add(), &[positive, negative])
+    }
+}
+
+/// `x × sigmoid(α x)`; tract leaves α out.
+#[derive(Debug, Clone)]
+struct Swish {
+    alpha: f32,
+}
+
+impl Expansion for Swish {
+    fn name(&self) -> StaticName {
+        "Swish".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        same(solver, inputs, outputs)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let alpha = scalar(model, format!("{name}.alpha"), self.alpha, inputs[0])?;
+        let scaled = wire_with_rank_broadcast(format!("{name}.scaled"), model, mul(), &[inputs[0], alpha])?;
+        let gate = model.wire_node(format!("{name}.gate"), sigmoid(), &scaled)?[0];
+        model.wire_node(name, mul(), &[inputs[0], gate])
+    }
+}
+
+fn clip(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    if context.onnx_operator_set_version < 11 {
+        let bounds = [float(node, "min").unwrap_or(f32::MIN), float(node, "max").unwrap_or(f32::MAX)];
+        return Ok((expand(Clip { bounds: bounds.map(Bound::Value) }), Vec::new()));
+    }
+    let mut inputs = optional_inputs(node).skip(1);
+    let mut bound = |absent| inputs.next().flatten().map_or(Bound::Value(absent), Bound::Input);
+    let bounds = [bound(f32::MIN), bound(f32::MAX)];
+    Ok((expand(Clip { bounds }), Vec::new()))
+}
+
+/// `min(max(x, low), high)`; a bound that is absent is the greatest finite number.
+#[derive(Debug, Clone)]
+struct Clip {
+    bounds: [Bound; 2],
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Input(usize),
+    Value(f32),
+}
+
+impl Expansion for Clip {
+    fn name(&self) -> StaticName {
+        "Clip".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        same(solver, inputs, outputs)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let datum_type = model.outlet_fact(inputs[0])?.datum_type;
+        let mut wire = tvec!(inputs[0]);
+        for (n, bound) in self.bounds.iter().enumerate() {
+            let part = format!("{name}.{}", if n == 0 { "low" } else { "high" });
+            let bound = match *bound {
+                Bound::Input(input) => model.wire_node(format!("{part}.cast"), cast(datum_type), &[inputs[input]])?[0],
+                Bound::Value(value) if datum_type.is_float() => scalar(model, format!("{part}.bound"), value, wire[0])?,
+                Bound::Value(_) => continue,
+            };
+            let op = if n == 0 { max() } else { min() };
+            wire = wire_with_rank_broadcast(part, model, op, &[wire[0], bound])?;
+        }
+        Ok(wire)
+    }
+}
+
+fn log_softmax(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    // Before operator set 13 all axes from `axis` on were one.
+    let flattens = context.onnx_operator_set_version < 13;
+    let axis = int(node, "axis").unwrap_or(if flattens { 1 } else { -1 });
+    Ok((expand(LogSoftmax { axis, flattens }), Vec::new()))
+}
+
+/// The logarithm of a softmax; tract takes it of a softmax that may have become zero.
+#[derive(Debug, Clone)]
+struct LogSoftmax {
+    axis: i64,
+    flattens: bool,
+}
+
+impl Expansion for LogSoftmax {
+    fn name(&self) -> StaticName {
+        "LogSoftmax".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        same(solver, inputs, outputs)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let rank = model.outlet_fact(inputs[0])?.rank();
+        let axis = if self.axis < 0 { self.axis + rank as i64 } else { self.axis };
+        let axis = usize::try_from(axis)?;
+        ensure!(axis < rank, "axis {axis} of a tensor of {rank} axes");
+        let axes = if self.flattens { (axis..rank).collect() } else { tvec!(axis) };
+        model.wire_node(name, Softmax { axes, quant_output_dt: None, kind: SoftmaxKind::LogSoftmax }, inputs)
+    }
+}
+
+/// Picks columns. The picks are one list whatever their shape; a vector is one row.
+#[derive(Debug, Clone)]
+struct ArrayFeatureExtractor;
+
+impl Expansion for ArrayFeatureExtractor {
+    fn name(&self) -> StaticName {
+        "ArrayFeatureExtractor".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_input_arity(inputs, 2)?;
+        solver.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
+        solver.given_2(&inputs[0].shape, &inputs[1].shape, move |solver, data, picks| {
+            let mut shape = data;
+            if shape.len() == 1 {
+                shape.insert(0, 1.to_dim());
+            }
+            if let Some(last) = shape.last_mut() {
+                *last = picks.iter().product();
+            }
+            solver.equals(&outputs[0].shape, shape)
+        })
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let (mut data, picks) = (inputs[0], inputs[1]);
+        if model.outlet_fact(data)?.rank() == 1 {
+            data = model.wire_node(format!("{name}.row"), AxisOp::Add(0), &[data])?[0];
+        }
+        let from = model.outlet_fact(picks)?.shape.to_tvec();
+        let flat: TDim = from.iter().product();
+        let picks = model.wire_node(format!("{name}.list"), AxisOp::Reshape(0, from, tvec!(flat)), &[picks])?[0];
+        let picks = model.wire_node(format!("{name}.cast"), cast(i64::datum_type()), &[picks])?[0];
+        let axis = model.outlet_fact(data)?.rank() - 1;
+        model.wire_node(name, Gather::new(axis), &[data, picks])
+    }
+}
+
+/// One output like the first input.
+fn same<'r, 'p: 'r>(solver: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
+    solver.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
+    solver.equals(&inputs[0].shape, &outputs[0].shape)
+}

@@ -1,0 +1,337 @@
+//! From ONNX bytes to tract's decluttered graph, with the batch bound to one symbol.
+
+use crate::{Options, dialect, ml, narrow::narrow, quiet, refusal::Refusal};
+use std::collections::{BTreeMap, BTreeSet};
+use tract_onnx::{
+    Onnx,
+    pb::{
+        GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto,
+        tensor_proto::{DataLocation, DataType},
+        tensor_shape_proto::{Dimension, dimension},
+        type_proto,
+    },
+    prelude::*,
+    tract_hir::infer::InferenceModelExt,
+};
+
+/// The symbol that stands for the number of rows, in tract's shapes and in refusals.
+pub(crate) const BATCH: &str = "N";
+
+/// The newest operator set whose operators are known to mean what they meant before.
+const NEWEST_OPERATORS: i64 = 28;
+
+/// Domains whose operators have the meaning that tract gives them.
+const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
+
+/// A model as tract understands it.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub model: TypedModel,
+    pub batch: Symbol,
+    /// Names of the model's outputs, in order.
+    pub outputs: Vec<String>,
+    /// What the model's user should know.
+    pub notes: BTreeSet<String>,
+    operators: Operators,
+}
+
+/// The operator of every ONNX node, by the node's name.
+#[derive(Debug, Default)]
+struct Operators(BTreeMap<String, String>);
+
+impl Graph {
+    /// Reads, types and declutters a model.
+    pub fn read(onnx: &[u8], options: &Options) -> Result<Self, Refusal> {
+        let framework = framework();
+        let mut proto = decode(&framework, onnx)?;
+        merge_imports(&mut proto)?;
+        let graph = proto
+            .graph
+            .as_mut()
+            .ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model; export it again"))?;
+        let mut operators = Operators::default();
+        check_operators(&framework, graph, &mut operators)?;
+        graph.initializer.iter().try_for_each(check_tensor)?;
+        bind(graph, options)?;
+        let mut notes = BTreeSet::new();
+        narrow(graph, &mut notes)?;
+        // Declared shapes inside the graph name the batch as they like, and exporters get some
+        // wrong: the inputs are enough.
+        graph.value_info.clear();
+        let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
+
+        let typed = quiet::catch(|| {
+            let parsed = framework.parse(&proto, None)?;
+            if let [missing, ..] = &parsed.unresolved_inputs[..] {
+                let reason =
+                    format!("a node reads `{missing}`, which nothing produces; check the model with onnx.checker");
+                return Err(TractError::new(Refusal::whole(reason)));
+            }
+            let batch = parsed.model.symbols.sym(BATCH);
+            parsed.model.into_typed()?.into_decluttered().map(|model| (model, batch))
+        });
+        match typed {
+            Ok(Ok((model, batch))) => Ok(Self { model, batch, outputs, notes, operators }),
+            Ok(Err(error)) => Err(operators.refusal(&error)),
+            Err(panic) => Err(Refusal::whole(format!(
+                "the ONNX reader gave up on it: {panic}; recurrent operators need a fixed batch (bind it to a number)"
+            ))),
+        }
+    }
+
+    /// The ONNX node and operator that a node of tract's comes from.
+    pub fn origin(&self, name: &str) -> (String, String) {
+        self.operators.origin(name)
+    }
+}
+
+/// tract's ONNX reader, with our operators where its own will not do.
+fn framework() -> Onnx {
+    let mut framework = onnx();
+    ml::register(&mut framework.op_register);
+    dialect::register(&mut framework.op_register);
+    framework
+}
+
+fn decode(framework: &Onnx, mut onnx: &[u8]) -> Result<ModelProto, Refusal> {
+    let decoded = quiet::catch(|| framework.proto_model_for_read(&mut onnx).map_err(|error| format!("{error:#}")));
+    decoded.and_then(|decoded| decoded).map_err(|error| {
+        Refusal::whole(format!("its bytes are not an ONNX model ({error}); check that the file is whole"))
+    })
+}
+
+/// Refuses operators that nothing here understands, before tract meets them.
+fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operators) -> Result<(), Refusal> {
+    for node in &graph.node {
+        let name = node_name(node);
+        let operator = node.op_type.as_str();
+        operators.0.insert(name.to_string(), operator.to_string());
+        if let Some(reason) = dialect::refused(node) {
+            return Err(Refusal::at(name, operator, reason));
+        }
+        if !DOMAINS.contains(&node.domain.as_str()) || !framework.op_register.0.contains_key(operator) {
+            let domain = if node.domain.is_empty() { "ai.onnx" } else { &node.domain };
+            return Err(Refusal::at(
+                name,
+                operator,
+                format!("operator `{operator}` of `{domain}` is not supported; export the model without it"),
+            ));
+        }
+        for inner in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+            check_operators(framework, inner, operators)?;
+        }
+    }
+    Ok(())
+}
+
+/// A node's name, or that of its first output.
+pub(crate) fn node_name(node: &NodeProto) -> &str {
+    if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
+}
+
+/// Gives every input's leading axis one symbol, or the number that the options set.
+fn bind(graph: &mut GraphProto, options: &Options) -> Result<(), Refusal> {
+    let known: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let inputs: Vec<&mut ValueInfoProto> =
+        graph.input.iter_mut().filter(|input| !known.contains(input.name.as_str())).collect();
+    let mut shapes = Vec::new();
+    for input in inputs {
+        let ValueInfoProto { name, r#type, .. } = input;
+        let Some(type_proto::Value::TensorType(tensor)) = r#type.as_mut().and_then(|kind| kind.value.as_mut()) else {
+            return Err(Refusal::whole(format!("input `{name}` is not a tensor; export the model with tensors only")));
+        };
+        if tensor.elem_type == DataType::String as i32 {
+            return Err(Refusal::whole(format!(
+                "input `{name}` holds strings; encode them as numbers before the model"
+            )));
+        }
+        let Some(shape) = tensor.shape.as_mut() else {
+            return Err(Refusal::whole(format!(
+                "input `{name}` has no shape; export it with its number of axes and their extents"
+            )));
+        };
+        shapes.push((&*name, shape));
+    }
+    let leading: BTreeSet<String> = shapes
+        .iter()
+        .filter_map(|(_, shape)| shape.dim.first().and_then(symbol))
+        .filter(|symbol| !options.bind.contains_key(symbol))
+        .collect();
+    for (name, shape) in shapes {
+        bind_shape(name, shape, &leading, options)?;
+    }
+    Ok(())
+}
+
+fn bind_shape(
+    input: &str,
+    shape: &mut TensorShapeProto,
+    leading: &BTreeSet<String>,
+    options: &Options,
+) -> Result<(), Refusal> {
+    for (axis, dim) in shape.dim.iter_mut().enumerate() {
+        let Some(name) = symbol(dim) else { continue };
+        let named = matches!(&dim.value, Some(dimension::Value::DimParam(_))) && name != BATCH;
+        dim.value = Some(match options.bind.get(&name) {
+            Some(value) if axis == 0 || named => dimension::Value::DimValue(*value),
+            _ if axis == 0 || (named && leading.contains(&name)) => dimension::Value::DimParam(BATCH.into()),
+            _ if named => {
+                return Err(Refusal::whole(format!(
+                    "axis {axis} of input `{input}` is `{name}`, which is not the batch; \
+                     bind it to a number (`{name}=50`) or export it fixed"
+                )));
+            }
+            _ => {
+                return Err(Refusal::whole(format!(
+                    "axis {axis} of input `{input}` has no extent; export it fixed, or with a name to bind to a number"
+                )));
+            }
+        });
+    }
+    Ok(())
+}
+
+/// The symbol of a dimension that is not a number; that of the batch for one without a name.
+fn symbol(dim: &Dimension) -> Option<String> {
+    match &dim.value {
+        Some(dimension::Value::DimValue(value)) if *value >= 0 => None,
+        Some(dimension::Value::DimParam(name)) if !name.is_empty() && name != "?" => Some(name.clone()),
+        _ => Some(BATCH.into()),
+    }
+}
+
+/// Some exporters import `ai.onnx` twice; the highest version is the one they mean.
+fn merge_imports(proto: &mut ModelProto) -> Result<(), Refusal> {
+    let is_default = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+    let imports = proto.opset_import.iter().filter(|import| is_default(&import.domain));
+    let ml_only = proto.opset_import.iter().any(|import| import.domain == "ai.onnx.ml");
+    match imports.map(|import| import.version).max() {
+        Some(version) if version > NEWEST_OPERATORS => Err(Refusal::whole(format!(
+            "it uses operator set {version}; {NEWEST_OPERATORS} is the newest that is understood, export it for that"
+        ))),
+        Some(version) => {
+            for import in proto.opset_import.iter_mut().filter(|import| is_default(&import.domain)) {
+                import.version = version;
+            }
+            Ok(())
+        }
+        None if ml_only => Ok(()),
+        None => Err(Refusal::whole("it has no opset_import, so its operators have no version; export it again")),
+    }
+}
+
+/// Refuses constants that lie elsewhere, or are shorter than their shape.
+fn check_tensor(tensor: &TensorProto) -> Result<(), Refusal> {
+    let name = &tensor.name;
+    if tensor.data_location == Some(DataLocation::External as i32) {
+        return Err(Refusal::whole(format!(
+            "the values of `{name}` are in another file; save the model with all its data in one"
+        )));
+    }
+    let width = match DataType::try_from(tensor.data_type) {
+        Ok(DataType::Double | DataType::Int64 | DataType::Uint64) => 8,
+        Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
+        Ok(DataType::Float16 | DataType::Int16 | DataType::Uint16) => 2,
+        Ok(DataType::Bool | DataType::Int8 | DataType::Uint8) => 1,
+        _ => return Ok(()),
+    };
+    let expected = tensor.dims.iter().try_fold(width, |bytes: i64, extent| bytes.checked_mul(*extent));
+    let found = tensor.raw_data.len();
+    if found > 0 && expected != i64::try_from(found).ok() {
+        return Err(Refusal::whole(format!(
+            "`{name}` has {found} bytes, which is not what its shape {:?} needs; check that the file is whole",
+            tensor.dims
+        )));
+    }
+    Ok(())
+}
+
+impl Operators {
+    /// tract derives the names of its nodes from those of ONNX by adding to them.
+    fn origin(&self, name: &str) -> (String, String) {
+        let known = |name: &str| self.0.get_key_value(name);
+        let prefix = (1..=name.len()).rev().filter_map(|end| name.get(..end)).find_map(known);
+        match prefix {
+            Some((node, operator)) => (node.clone(), operator.clone()),
+            // A node without any name is called `12-LSTM`.
+            None => {
+                let operator = name.split_once('-').map(|(_, rest)| rest.split('.').next().unwrap_or(rest));
+                (name.to_string(), operator.unwrap_or_default().to_string())
+            }
+        }
+    }
+
+    /// What tract says about a model it cannot read.
+    fn refusal(&self, error: &TractError) -> Refusal {
+        if let Some(refusal) = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()) {
+            return refusal.clone();
+        }
+        let reason = format!(
+            "the ONNX reader cannot work out its types and shapes: {}; check the model with onnx.checker, \
+             and that it was exported with a free batch",
+            error.root_cause()
+        );
+        match error.chain().find_map(|cause| node_in(&cause.to_string())) {
+            Some(name) => {
+                let (node, operator) = self.origin(&name);
+                Refusal::at(node, operator, reason)
+            }
+            None => Refusal::whole(reason),
+        }
+    }
+}
+
+/// The node's name in a text like `Failed analyse for node #3 "/fc1/Gemm" Gemm`.
+fn node_in(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once('#')?;
+    let (number, rest) = rest.split_once(" \"")?;
+    let (name, _) = rest.split_once('"')?;
+    number.chars().all(|digit| digit.is_ascii_digit()).then(|| name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dim(value: Option<dimension::Value>) -> Dimension {
+        Dimension { value, ..Dimension::default() }
+    }
+
+    fn named(name: &str) -> Dimension {
+        dim(Some(dimension::Value::DimParam(name.into())))
+    }
+
+    fn bound(dims: Vec<Dimension>, options: &Options) -> Result<Vec<Dimension>, Refusal> {
+        let mut shape = TensorShapeProto { dim: dims };
+        let leading = shape.dim.first().and_then(symbol).into_iter().collect();
+        bind_shape("x", &mut shape, &leading, options).map(|()| shape.dim)
+    }
+
+    #[test]
+    fn the_leading_axis_is_the_batch_whatever_its_name() {
+        for first in [dim(None), named(""), named("?"), named("batch_size"), dim(Some(dimension::Value::DimValue(-1)))]
+        {
+            let fixed = dim(Some(dimension::Value::DimValue(8)));
+            assert_eq!(bound(vec![first, fixed.clone()], &Options::default()), Ok(vec![named(BATCH), fixed]));
+        }
+    }
+
+    #[test]
+    fn other_symbols_are_bound_or_refused() {
+        let dims = || vec![named("batch"), named("steps")];
+        let refusal = bound(dims(), &Options::default()).expect_err("two symbols");
+        assert!(refusal.reason().contains("`x`") && refusal.reason().contains("steps=50"));
+        let options = Options { bind: [("steps".to_string(), 50)].into(), ..Options::default() };
+        let fifty = dim(Some(dimension::Value::DimValue(50)));
+        assert_eq!(bound(dims(), &options), Ok(vec![named(BATCH), fifty]));
+        assert!(bound(vec![named("batch"), dim(None)], &Options::default()).is_err());
+    }
+
+    #[test]
+    fn nodes_are_traced_to_onnx() {
+        let operators = Operators([("/fc".to_string(), "Gemm".to_string()), ("/fc1".into(), "MatMul".into())].into());
+        assert_eq!(operators.origin("/fc1.ab"), ("/fc1".into(), "MatMul".into()));
+        assert_eq!(operators.origin("x"), ("x".into(), String::new()));
+        assert_eq!(node_in("Failed analyse for node #3 \"/fc\" Gemm").as_deref(), Some("/fc"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Compiles ONNX models to plans for Tradewind's portable module.
+//!
+//! ```
+//! use tradewind_compiler::{Options, compile};
+//! use tradewind_core::{aligned::AlignedBytes, exec::{Data, DataMut, Executor}};
+//!
+//! let onnx = include_bytes!("../tests/two-features.onnx"); // score = 2·x₀ − x₁ + 0.5
+//! let compiled = compile(onnx, &Options::default())?;
+//! assert_eq!(compiled.plan.outputs[0].name, "score");
+//!
+//! let weights = AlignedBytes::copy_of(&compiled.weights)?;
+//! let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
+//! let mut scores = [0.0; 2];
+//! let rows = [1.0, 0.0, /* and */ 3.0, 4.0];
+//! executor.run(weights.as_slice(), 2, &[Data::F32(&rows)], &mut [DataMut::F32(&mut scores)])?;
+//! assert_eq!(scores, [2.5, 2.5]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way of a model
+//!
+//! ```text
+//! ONNX bytes ─ frontend ─▶ tract's decluttered graph ─ lower ─▶ draft ─ plan ─▶ Plan + weights
+//!               narrow        dialect, ml                builder     fuse, batch, layout, weights
+//! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `frontend` | reads the protobuf, binds the batch to one symbol, has tract type and declutter it |
+//! | `narrow` | makes f64 and f16 f32 before tract sees them |
+//! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
+//! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |
+//! | `lower` | walks the graph and makes kernel calls, one file for each family of operators |
+//! | `value`, `extent` | a tensor during the walk: where it lies, how it is reached, how its extents grow with the batch |
+//! | `builder`, `walk` | one method for each kernel; the geometry of the strided ones |
+//! | `fuse` | folds biases and rectifiers into dense layers |
+//! | `batch` | proves that rows do not look at each other, so that they may run in tiles |
+//! | `layout` | places buffers in the arena by their lives |
+//! | `weights` | stores each constant once |
+//! | `plan` | runs those passes |
+//! | [`Reference`] | tract itself, to hold a plan against |
+//! | [`read_tensor`] | a tensor from a file of the ONNX project's test layout |
+//! | [`Refusal`] | why a model cannot be compiled |
+//!
+//! # Who is right
+//!
+//! tract is the parser and the shape checker. Where it, the specification and onnxruntime disagree,
+//! onnxruntime is right: its recorded answers are the tests. A panic inside tract is a [`Refusal`].
+
+mod batch;
+mod builder;
+mod dialect;
+mod extent;
+mod frontend;
+mod fuse;
+mod layout;
+mod lower;
+mod ml;
+mod narrow;
+mod plan;
+mod quiet;
+mod reference;
+mod refusal;
+mod tensor;
+mod value;
+mod walk;
+mod weights;
+
+use std::collections::BTreeMap;
+use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};
+
+pub use reference::{Reference, Unavailable, Values};
+pub use refusal::Refusal;
+pub use tensor::read_tensor;
+
+/// How to compile a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The largest batch of a model whose rows are computed together; 256 unless set.
+    pub joint_rows: u32,
+    /// Numbers for named dimensions, such as `steps` = 50. `N` is a leading dimension without a name.
+    pub bind: BTreeMap<String, i64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { joint_rows: 256, bind: BTreeMap::new() }
+    }
+}
+
+/// A compiled model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    /// What to run.
+    pub plan: Plan,
+    /// The constants that it reads, to lie at a multiple of 16 bytes.
+    pub weights: Vec<u8>,
+    /// What changed on the way and may matter, such as f64 that became f32. Sorted.
+    pub notes: Vec<String>,
+}
+
+/// Compiles an ONNX model.
+///
+/// # Errors
+/// A [`Refusal`] where the bytes are no valid model, an operator or shape cannot be part of a plan,
+/// or the plan would pass the executor's limits.
+pub fn compile(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
+    let compiled = quiet::catch(|| compile_or_panic(onnx, options));
+    compiled
+        .unwrap_or_else(|panic| Err(Refusal::whole(format!("the compiler failed on it: {panic}; please report it"))))
+}
+
+fn compile_or_panic(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
+    let graph = frontend::Graph::read(onnx, options)?;
+    let draft = lower::lower(&graph)?;
+    let compiled = plan::finish(draft, options).map_err(|reason| Refusal::whole(reason.0))?;
+    // The executor is the judge of what it can run: its limits, and every index of every step.
+    AlignedBytes::copy_of(&compiled.weights)
+        .and_then(|weights| Executor::new(compiled.plan.clone(), weights.as_slice()))
+        .map_err(|error| Refusal::whole(format!("its plan cannot be run: {error}")))?;
+    Ok(compiled)
+}

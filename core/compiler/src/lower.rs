@@ -1,0 +1,307 @@
+//! From tract's decluttered graph to kernel calls, node by node in order of evaluation.
+
+mod axes;
+mod einsum;
+mod elementwise;
+mod gather;
+mod reduce;
+
+use crate::{
+    builder::Builder,
+    extent::Extent,
+    frontend::Graph,
+    ml,
+    refusal::{Reason, Reasoned, Refusal},
+    value::{Constant, Home, Value, categories},
+};
+use std::{collections::HashMap, sync::Arc};
+use tract_onnx::{
+    prelude::*,
+    tract_core::ops::{konst::Const, source::TypedSource},
+};
+use tradewind_core::plan::{BinaryOp, DType, ReduceOp};
+
+/// A plan before its passes: kernel calls in order, and the tensors that go in and come out.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub builder: Builder,
+    pub inputs: Vec<(String, Value)>,
+    pub outputs: Vec<(String, Value)>,
+}
+
+/// Lowers a whole graph.
+pub(crate) fn lower(graph: &Graph) -> Result<Draft, Refusal> {
+    let builder = Builder { notes: graph.notes.clone(), ..Builder::default() };
+    let mut walk = Walk { graph, builder, values: HashMap::new() };
+    let order = graph.model.eval_order().map_err(|error| Refusal::whole(format!("{error:#}")))?;
+    let inputs = walk.sources()?;
+    for node in order.into_iter().map(|id| graph.model.node(id)) {
+        let (name, operator) = graph.origin(&node.name);
+        walk.builder.node = name.clone();
+        walk.node(node).map_err(|reason| Refusal::at(name, operator, reason.0))?;
+    }
+    let outputs = walk.outputs()?;
+    Ok(Draft { builder: walk.builder, inputs, outputs })
+}
+
+/// The state of the walk.
+struct Walk<'a> {
+    graph: &'a Graph,
+    builder: Builder,
+    values: HashMap<OutletId, Value>,
+}
+
+/// What lowering a node can use: the node, its inputs, and the plan in the making.
+struct Site<'a> {
+    node: &'a TypedNode,
+    model: &'a TypedModel,
+    batch: &'a Symbol,
+    inputs: Vec<Value>,
+    /// What is lowered already.
+    values: &'a HashMap<OutletId, Value>,
+    builder: &'a mut Builder,
+}
+
+impl Walk<'_> {
+    /// A buffer for each input of the model.
+    fn sources(&mut self) -> Result<Vec<(String, Value)>, Refusal> {
+        let model = &self.graph.model;
+        let outlets = model.input_outlets().map_err(|error| Refusal::whole(format!("{error:#}")))?;
+        let mut inputs = Vec::new();
+        for outlet in outlets {
+            let name = model.node(outlet.node).name.clone();
+            let input = self.source(&name, *outlet);
+            let value = input.map_err(|reason| Refusal::whole(format!("input `{name}`: {reason}")))?;
+            self.values.insert(*outlet, value.clone());
+            inputs.push((name, value));
+        }
+        Ok(inputs)
+    }
+
+    fn source(&mut self, name: &str, outlet: OutletId) -> Reasoned<Value> {
+        let fact = self.graph.model.outlet_fact(outlet)?;
+        let dtype = dtype(fact.datum_type)?;
+        if let Some(note) = narrowing(fact.datum_type) {
+            self.builder.note(format!(
+                "input `{name}` is {} in the model and {dtype:?} in the plan{note}",
+                type_name(fact.datum_type)
+            ));
+        }
+        let shape = shape(&fact.shape, &self.graph.batch)?;
+        self.builder.tensor(dtype, &shape)
+    }
+
+    fn node(&mut self, node: &TypedNode) -> Reasoned<()> {
+        if node.op_is::<TypedSource>() {
+            return Ok(());
+        }
+        let inputs = node
+            .inputs
+            .iter()
+            .map(|outlet| self.values.get(outlet).cloned().ok_or_else(|| Reason("an input is missing".into())))
+            .collect::<Reasoned<Vec<_>>>()?;
+        for output in &node.outputs {
+            if let Some(note) = narrowing(output.fact.datum_type) {
+                let text = format!(
+                    "{} is computed in {:?}{note}",
+                    type_name(output.fact.datum_type),
+                    dtype(output.fact.datum_type)?
+                );
+                self.builder.note(text);
+            }
+        }
+        let site = Site {
+            node,
+            model: &self.graph.model,
+            batch: &self.graph.batch,
+            inputs,
+            values: &self.values,
+            builder: &mut self.builder,
+        };
+        let values = site.lower()?;
+        for (slot, (value, output)) in values.into_iter().zip(&node.outputs).enumerate() {
+            // What is lowered must be what tract typed, or a later kernel would read nonsense.
+            let (shape, kind) = (shape(&output.fact.shape, &self.graph.batch)?, dtype(output.fact.datum_type)?);
+            if value.shape != shape || value.dtype != kind {
+                return Reason::err(format!(
+                    "it was lowered to {:?} {}, but is {kind:?} {}; this is a fault of the compiler, please report it",
+                    value.dtype,
+                    crate::value::show(&value.shape),
+                    crate::value::show(&shape)
+                ));
+            }
+            self.values.insert(OutletId::new(node.id, slot), value);
+        }
+        Ok(())
+    }
+
+    /// The model's outputs, each in a buffer that it fills.
+    fn outputs(&mut self) -> Result<Vec<(String, Value)>, Refusal> {
+        let outlets = self.graph.model.output_outlets().map_err(|error| Refusal::whole(format!("{error:#}")))?;
+        let mut outputs = Vec::new();
+        for (name, outlet) in self.graph.outputs.iter().zip(outlets) {
+            self.builder.node.clone_from(name);
+            let value = self.values.get(outlet).cloned().ok_or_else(|| Reason("it is never computed".into()));
+            let value = value.and_then(|value| match value.home {
+                Home::Buffer(..) if value.is_packed() => Ok(value),
+                _ => self.builder.copied(&value),
+            });
+            outputs.push((name.clone(), value.map_err(|reason| Refusal::whole(format!("output `{name}`: {reason}")))?));
+        }
+        Ok(outputs)
+    }
+}
+
+impl Site<'_> {
+    fn lower(mut self) -> Reasoned<Vec<Value>> {
+        if let Some(konst) = self.node.op_as::<Const>() {
+            let tensor = konst.val().clone();
+            return Ok(vec![self.constant(&tensor)?]);
+        }
+        if let [input] = &self.inputs[..]
+            && let Some(outputs) = ml::lowered(self.node, self.builder, input)
+        {
+            return outputs;
+        }
+        let families = [elementwise::lower, axes::lower, einsum::lower, gather::lower, reduce::lower];
+        for family in families {
+            if let Some(outputs) = family(&mut self)? {
+                return Ok(outputs);
+            }
+        }
+        let name = self.node.op().name();
+        Reason::err(format!("`{name}` cannot be part of a plan yet; export the model without it"))
+    }
+
+    /// The extents of an output, as tract worked them out.
+    fn output_shape(&self, slot: usize) -> Reasoned<Vec<Extent>> {
+        let output = self.node.outputs.get(slot).ok_or_else(|| Reason("an output is missing".into()))?;
+        shape(&output.fact.shape, self.batch)
+    }
+
+    fn output_dtype(&self) -> Reasoned<DType> {
+        let output = self.node.outputs.first().ok_or_else(|| Reason("an output is missing".into()))?;
+        dtype(output.fact.datum_type)
+    }
+
+    fn extent(&self, dim: &TDim) -> Reasoned<Extent> {
+        Extent::of(dim, self.batch)
+    }
+
+    /// The type that tract gives an input.
+    fn input_type(&self, n: usize) -> Reasoned<DatumType> {
+        let outlet = self.node.inputs.get(n).ok_or_else(|| Reason("an input is missing".into()))?;
+        Ok(self.model.outlet_fact(*outlet)?.datum_type)
+    }
+
+    fn input(&self, n: usize) -> Reasoned<Value> {
+        self.inputs.get(n).cloned().ok_or_else(|| Reason("an input is missing".into()))
+    }
+
+    /// The node that makes the first input, where nothing else reads what it makes.
+    ///
+    /// A step that takes such a node in reads its inputs instead; the node's own steps are dropped
+    /// later, because nothing needs them.
+    fn only_maker(&self) -> Option<(&TypedNode, Vec<Value>)> {
+        let outlet = *self.node.inputs.first()?;
+        let maker = self.model.node(outlet.node);
+        let is_output = self.model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
+        if is_output || maker.outputs.len() != 1 || maker.outputs[0].successors.len() != 1 {
+            return None;
+        }
+        let inputs = maker.inputs.iter().map(|outlet| self.values.get(outlet).cloned()).collect::<Option<_>>()?;
+        Some((maker, inputs))
+    }
+
+    fn constant(&mut self, tensor: &Arc<Tensor>) -> Reasoned<Value> {
+        if tensor.datum_type() == TDim::datum_type() {
+            let plain = tensor.try_as_plain_ram()?;
+            let extents = plain.as_slice::<TDim>()?.iter().map(|dim| self.extent(dim)).collect::<Reasoned<Vec<_>>>()?;
+            if extents.iter().any(|extent| extent.varies()) {
+                return self.counted(&extents, tensor.shape());
+            }
+        }
+        constant(tensor)
+    }
+
+    /// A tensor of extents that depend on the batch: `fixed + per_row × rows`, where the rows are
+    /// counted by adding up ones.
+    fn counted(&mut self, extents: &[Extent], shape: &[usize]) -> Reasoned<Value> {
+        let rows = Value::integer(DType::I64, 1).broadcast(&[Extent { fixed: 0, per_row: 1 }])?;
+        let rows = self.builder.reduce(ReduceOp::Sum, &rows, &[0])?;
+        let part = |part: fn(&Extent) -> i64| {
+            Value::constant(Constant::i64(&extents.iter().map(part).collect::<Vec<_>>()), &[extents.len()])
+        };
+        let scaled = self.builder.binary(BinaryOp::Mul, &part(|extent| extent.per_row)?, &rows)?;
+        let extents = self.builder.binary(BinaryOp::Add, &scaled, &part(|extent| extent.fixed)?)?;
+        let shape: Vec<Extent> = shape.iter().map(|&extent| Extent::fixed(extent as i64)).collect();
+        self.builder.reshape_all(&extents, &shape)
+    }
+}
+
+/// The constant of a tensor of tract's.
+fn constant(tensor: &Tensor) -> Reasoned<Value> {
+    let dtype = dtype(tensor.datum_type())?;
+    if tensor.datum_type() == String::datum_type() {
+        let (categories, positions) = categories(tensor.try_as_plain_ram()?.as_slice::<String>()?);
+        let value = Value::constant(Constant::i64(&positions), tensor.shape())?;
+        return Ok(value.with_categories(Some(categories)));
+    }
+    let constant = match dtype {
+        DType::F32 => Constant::f32(tensor.cast_to::<f32>()?.try_as_plain_ram()?.as_slice()?),
+        DType::I64 => Constant::i64(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice()?),
+        DType::I32 => Constant::i32(tensor.cast_to::<i32>()?.try_as_plain_ram()?.as_slice()?),
+        DType::Bool => Constant::bool(tensor.try_as_plain_ram()?.as_slice()?),
+        DType::U8 => Constant { dtype, bytes: tensor.try_as_plain_ram()?.as_slice::<u8>()?.to_vec() },
+    };
+    Value::constant(constant, tensor.shape())
+}
+
+fn shape(shape: &ShapeFact, batch: &Symbol) -> Reasoned<Vec<Extent>> {
+    shape.iter().map(|dim| Extent::of(dim, batch)).collect()
+}
+
+/// The plan's type for one of tract's.
+fn dtype(datum_type: DatumType) -> Reasoned<DType> {
+    match datum_type {
+        DatumType::F32 | DatumType::F16 | DatumType::F64 => Ok(DType::F32),
+        DatumType::I64 | DatumType::TDim | DatumType::String => Ok(DType::I64),
+        DatumType::U64 | DatumType::U32 | DatumType::U16 | DatumType::I16 | DatumType::I8 => Ok(DType::I64),
+        DatumType::I32 => Ok(DType::I32),
+        DatumType::U8 => Ok(DType::U8),
+        DatumType::Bool => Ok(DType::Bool),
+        other => Reason::err(format!("tensors of {} are not supported; export the model in f32", type_name(other))),
+    }
+}
+
+/// What a tensor of this type loses in a plan.
+fn narrowing(datum_type: DatumType) -> Option<&'static str> {
+    match datum_type {
+        DatumType::I8 | DatumType::I16 | DatumType::U16 | DatumType::U32 => Some(": it does not wrap around"),
+        DatumType::U64 => Some(": values from 2^63 on become negative"),
+        _ => None,
+    }
+}
+
+fn type_name(datum_type: DatumType) -> String {
+    format!("{datum_type:?}").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_become_positions() -> Reasoned<()> {
+        let tensor = tensor1(&["b".to_string(), "a".into(), "b".into()]);
+        let value = constant(&tensor)?;
+        assert_eq!(value.categories.as_deref(), Some(&["b".to_string(), "a".into()][..]));
+        assert_eq!(value.known().and_then(|known| known.as_integers()), Some(vec![0, 1, 0]));
+        Ok(())
+    }
+
+    #[test]
+    fn the_symbol_of_the_batch_has_the_name_that_messages_use() {
+        assert_eq!(Extent { fixed: 0, per_row: 1 }.to_string(), crate::frontend::BATCH);
+    }
+}

@@ -1,0 +1,146 @@
+//! Moving elements about: axes, slices, broadcasts, concatenation and padding.
+
+use super::Site;
+use crate::{
+    extent::Extent,
+    refusal::{Reason, Reasoned},
+    value::{Constant, Value},
+};
+use tract_onnx::tract_core::ops::{
+    array::{MultiBroadcastTo, Pad, PadMode, Slice, Tile, Trilu, TypedConcat},
+    change_axes::AxisOp,
+    downsample::Downsample,
+};
+use tradewind_core::plan::DType;
+
+pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
+    let value = if let Some(op) = site.node.op_as::<AxisOp>() {
+        axis(site, op)?
+    } else if let Some(op) = site.node.op_as::<Slice>() {
+        let (start, end) = (site.extent(&op.start)?, site.extent(&op.end)?);
+        site.input(0)?.slice(op.axis, start, end.minus(start)?, 1)?
+    } else if let Some(op) = site.node.op_as::<Downsample>() {
+        downsample(site, op)?
+    } else if site.node.op_is::<MultiBroadcastTo>() {
+        site.input(0)?.broadcast(&site.output_shape(0)?)?
+    } else if let Some(op) = site.node.op_as::<TypedConcat>() {
+        site.builder.concat(&site.inputs, op.axis)?
+    } else if let Some(op) = site.node.op_as::<Pad>() {
+        pad(site, op)?
+    } else if site.node.op_is::<Tile>() {
+        tile(site)?
+    } else if let Some(op) = site.node.op_as::<Trilu>() {
+        triangle(site, op.upper)?
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(vec![value]))
+}
+
+fn axis(site: &mut Site<'_>, op: &AxisOp) -> Reasoned<Value> {
+    let value = site.input(0)?;
+    match op {
+        AxisOp::Add(axis) => Ok(value.insert_axis(*axis)),
+        AxisOp::Rm(axis) => Ok(value.remove_axis(*axis)),
+        AxisOp::Move(from, to) => Ok(value.move_axis(*from, *to)),
+        AxisOp::Reshape(at, from, to) => {
+            let to = to.iter().map(|dim| site.extent(dim)).collect::<Reasoned<Vec<_>>>()?;
+            site.builder.reshape(&value, *at, from.len(), &to)
+        }
+    }
+}
+
+/// Every `stride`-th element along an axis; a negative stride from the end.
+fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
+    let value = site.input(0)?;
+    let extent = site.output_shape(0)?[op.axis];
+    let stride = op.stride as i64;
+    if stride > 0 {
+        return value.slice(op.axis, Extent::fixed(op.modulo as i64), extent, stride);
+    }
+    let (Some(count), Some(last)) = (extent.constant(), value.shape[op.axis].constant()) else {
+        return Reason::err("a reversal of the batch is not supported");
+    };
+    let picks: Vec<i64> = (0..count as i64).map(|n| last as i64 - 1 - op.modulo as i64 + n * stride).collect();
+    let picks = Value::constant(Constant::i64(&picks), &[picks.len()])?;
+    site.builder.gather(&value, op.axis, &picks)
+}
+
+fn pad(site: &mut Site<'_>, op: &Pad) -> Reasoned<Value> {
+    let mut value = site.input(0)?;
+    if let PadMode::Constant(constant) = &op.mode {
+        let padded = site.builder.tensor(value.dtype, &site.output_shape(0)?)?;
+        site.builder.fill(&padded, constant.cast_to_scalar::<f64>()?)?;
+        let mut place = padded.clone();
+        for (axis, (before, _)) in op.pads.iter().enumerate() {
+            place = place.slice(axis, Extent::fixed(*before as i64), value.shape[axis], 1)?;
+        }
+        site.builder.copy(&value, &place)?;
+        return Ok(padded);
+    }
+    for (axis, &(before, after)) in op.pads.iter().enumerate().filter(|(_, pads)| **pads != (0, 0)) {
+        let Some(extent) = value.shape[axis].constant().filter(|extent| *extent > 0) else {
+            return Reason::err("padding of the batch by its own rows is not supported");
+        };
+        let (last, before, after) = (extent as i64 - 1, before as i64, after as i64);
+        if op.mode == PadMode::Reflect && before.max(after) > last {
+            return Reason::err("it reflects more elements than there are");
+        }
+        let picks: Vec<i64> = (-before..=last + after)
+            .map(|n| match op.mode {
+                PadMode::Reflect if n < 0 => -n,
+                PadMode::Reflect if n > last => 2 * last - n,
+                _ => n.clamp(0, last),
+            })
+            .collect();
+        let picks = Value::constant(Constant::i64(&picks), &[picks.len()])?;
+        value = site.builder.gather(&value, axis, &picks)?;
+    }
+    Ok(value)
+}
+
+/// Repetition: each axis is split into copies and elements, and the copies broadcast.
+fn tile(site: &mut Site<'_>) -> Reasoned<Value> {
+    let (mut value, output) = (site.input(0)?, site.output_shape(0)?);
+    for axis in (0..output.len()).rev() {
+        let (from, to) = (value.shape[axis], output[axis]);
+        if from == to {
+            continue;
+        }
+        let copies = match (from.constant(), to.constant()) {
+            (Some(from), Some(to)) if from > 0 => Extent::fixed((to / from) as i64),
+            _ if from.is_one() => to,
+            _ => return Reason::err("repetition of the batch is not supported"),
+        };
+        let mut shape = value.shape.clone();
+        shape.insert(axis, copies);
+        let copies_of = value.insert_axis(axis).broadcast(&shape)?;
+        value = site.builder.reshape(&copies_of, axis, 2, &[to])?;
+    }
+    Ok(value)
+}
+
+/// Zeros below (or above) a diagonal of the last two axes.
+fn triangle(site: &mut Site<'_>, upper: bool) -> Reasoned<Value> {
+    let (value, k) = (site.input(0)?, site.input(1)?);
+    let k = k.known().and_then(|k| k.as_integers());
+    let (Some(&[k]), [.., rows, columns]) = (k.as_deref(), &value.shape[..]) else {
+        return Reason::err("a triangle whose diagonal is not known when packing");
+    };
+    let (Some(rows), Some(columns)) = (rows.constant(), columns.constant()) else {
+        return Reason::err("a triangle over the batch");
+    };
+    let kept: Vec<bool> = (0..rows * columns)
+        .map(|n| {
+            let (row, column) = ((n / columns) as i64, (n % columns) as i64);
+            if upper { column >= row + k } else { column <= row + k }
+        })
+        .collect();
+    let kept = Value::constant(Constant::bool(&kept), &[rows, columns])?;
+    let zero = match value.dtype {
+        DType::F32 => Value::scalar(0.0),
+        DType::I64 | DType::I32 => Value::integer(value.dtype, 0),
+        other => return Reason::err(format!("a triangle of {other:?}")),
+    };
+    site.builder.select(&kept, &value, &zero)
+}

@@ -1,0 +1,161 @@
+//! Reductions, and the operators that normalise by one.
+
+use super::Site;
+use crate::{
+    builder::Builder,
+    extent::Extent,
+    refusal::{Reason, Reasoned},
+    value::{Constant, Value, broadcast_shape},
+};
+use tract_onnx::{
+    prelude::*,
+    tract_core::ops::{
+        array::CumSum,
+        binary::TypedBinOp,
+        element_wise::ElementWiseOp,
+        nn::{Reduce, Reducer, RmsNorm, ScaledRmsNorm, Softmax, SoftmaxKind},
+    },
+};
+use tradewind_core::plan::{BinaryOp, DType, ReduceOp, UnaryOp};
+
+pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
+    let value = if let Some(op) = site.node.op_as::<Reduce>() {
+        reduce(site, op)?
+    } else if let Some(op) = site.node.op_as::<Softmax>() {
+        softmax(site, op)?
+    } else if let Some(op) = site.node.op_as::<RmsNorm>() {
+        let x = site.input(0)?;
+        rms_norm(site.builder, &x, op.axis, &op.eps)?
+    } else if let Some(op) = site.node.op_as::<ScaledRmsNorm>() {
+        let (x, mut scale) = (site.input(0)?, site.input(1)?);
+        for _ in op.axis + 1..x.rank() {
+            scale = scale.insert_axis(1);
+        }
+        let normal = rms_norm(site.builder, &x, op.axis, &op.eps)?;
+        site.builder.binary(BinaryOp::Mul, &normal, &scale)?
+    } else if let Some(op) = site.node.op_as::<CumSum>() {
+        running_sum(site, op)?
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(vec![value]))
+}
+
+fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
+    let (x, axes) = (site.input(0)?, &op.axes[..]);
+    if op.reducer == Reducer::Sum
+        && let Some(sum) = sum_of_function(site, axes)?
+    {
+        return Ok(sum);
+    }
+    let builder = &mut *site.builder;
+    let kernel = match op.reducer {
+        Reducer::Sum => ReduceOp::Sum,
+        Reducer::Prod => ReduceOp::Product,
+        Reducer::Max => ReduceOp::Max,
+        Reducer::Min => ReduceOp::Min,
+        Reducer::ArgMax(false) => ReduceOp::ArgMax,
+        Reducer::ArgMax(true) => ReduceOp::ArgMaxLast,
+        Reducer::ArgMin(false) => ReduceOp::ArgMin,
+        Reducer::ArgMin(true) => ReduceOp::ArgMinLast,
+        Reducer::MeanOfSquares => return mean_of_squares(builder, &x, axes),
+        Reducer::All | Reducer::Any => {
+            let numbers = builder.cast(&x, DType::I32)?;
+            let op = if op.reducer == Reducer::All { ReduceOp::Min } else { ReduceOp::Max };
+            let result = builder.reduce(op, &numbers, axes)?;
+            return builder.cast(&result, DType::Bool);
+        }
+    };
+    builder.reduce(kernel, &x, axes)
+}
+
+/// The sum of products, squares or magnitudes, without the tensor that is summed.
+fn sum_of_function(site: &mut Site<'_>, axes: &[usize]) -> Reasoned<Option<Value>> {
+    let Some((maker, inputs)) = site.only_maker() else { return Ok(None) };
+    let sum = if let (Some(op), [left, right]) = (maker.op_as::<TypedBinOp>(), &inputs[..]) {
+        let fits = op.0.name() == "Mul" && op.1.is_none() && matches!(left.dtype, DType::F32 | DType::I64);
+        if !fits || left.dtype != right.dtype {
+            return Ok(None);
+        }
+        let shape = broadcast_shape(&[&left.shape, &right.shape])?;
+        let order: Vec<usize> =
+            (0..shape.len()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+        let [left, right] = [left, right].map(|value| value.broadcast(&shape).map(|value| value.permuted(&order)));
+        site.builder.contract(&left?, &right?, axes.len())?
+    } else if let (Some(op), [x]) = (maker.op_as::<ElementWiseOp>(), &inputs[..]) {
+        let reduction = match op.0.name().as_str() {
+            "Square" if x.dtype == DType::F32 => ReduceOp::SumOfSquares,
+            "Abs" if x.dtype == DType::F32 => ReduceOp::SumOfMagnitudes,
+            _ => return Ok(None),
+        };
+        site.builder.reduce(reduction, x, axes)?
+    } else {
+        return Ok(None);
+    };
+    let shape = site.output_shape(0)?;
+    site.builder.reshape_all(&sum, &shape).map(Some)
+}
+
+fn mean_of_squares(builder: &mut Builder, x: &Value, axes: &[usize]) -> Reasoned<Value> {
+    let squares = builder.unary(UnaryOp::Square, x)?;
+    builder.reduce(ReduceOp::Mean, &squares, axes)
+}
+
+/// `x / √(mean(x²) + ε)` along an axis.
+fn rms_norm(builder: &mut Builder, x: &Value, axis: usize, eps: &Tensor) -> Reasoned<Value> {
+    let mean = mean_of_squares(builder, x, &[axis])?;
+    let shifted = builder.binary(BinaryOp::Add, &mean, &Value::scalar(eps.cast_to_scalar::<f32>()?))?;
+    let scale = builder.unary(UnaryOp::Rsqrt, &shifted)?;
+    builder.binary(BinaryOp::Mul, x, &scale)
+}
+
+fn softmax(site: &mut Site<'_>, op: &Softmax) -> Reasoned<Value> {
+    let x = site.input(0)?;
+    let (Some(first), Some(last)) = (op.axes.iter().min(), op.axes.iter().max()) else {
+        return Reason::err("softmax over no axis");
+    };
+    let count = last + 1 - first;
+    if op.axes.len() != count {
+        return Reason::err("softmax over axes that are not neighbours");
+    }
+    // Neighbouring axes are one axis of all their elements.
+    let merged = Extent::product(&x.shape[*first..=*last])?;
+    let flat = site.builder.reshape(&x, *first, count, &[merged])?;
+    let result = site.builder.softmax(&flat, *first, op.kind == SoftmaxKind::LogSoftmax, false)?;
+    site.builder.reshape(&result, *first, 1, &x.shape[*first..=*last])
+}
+
+/// A running sum is a product with a triangle of ones.
+fn running_sum(site: &mut Site<'_>, op: &CumSum) -> Reasoned<Value> {
+    let x = site.input(0)?;
+    let Some(extent) = x.shape[op.axis].constant() else {
+        return Reason::err("a running sum over the batch is not supported");
+    };
+    let taken = |from: usize, to: usize| {
+        let (first, last) = if op.reverse { (to, from) } else { (from, to) };
+        first < last || (first == last && !op.exclusive)
+    };
+    let cells = (0..extent * extent).map(|n| taken(n % extent, n / extent));
+    let triangle = match x.dtype {
+        DType::F32 => Constant::f32(&cells.map(|taken| f32::from(u8::from(taken))).collect::<Vec<_>>()),
+        DType::I64 => Constant::i64(&cells.map(i64::from).collect::<Vec<_>>()),
+        other => return Reason::err(format!("a running sum of {other:?}; cast to float or i64")),
+    };
+    let triangle = Value::constant(triangle, &[extent, extent])?;
+    // out[.., to, ..] = Σ_from x[.., from, ..] × triangle[to, from]
+    let axis = op.axis;
+    let over = x.shape[axis];
+    let mut shape = x.shape.clone();
+    shape.push(over);
+    let mut left = x.clone();
+    left.strides.push(x.strides[axis]);
+    left.strides[axis] = Extent::ZERO;
+    left.shape.clone_from(&shape);
+    let strides = (0..shape.len()).map(|n| match n {
+        n if n == axis => triangle.strides[0],
+        n if n + 1 == shape.len() => triangle.strides[1],
+        _ => Extent::ZERO,
+    });
+    let right = Value { strides: strides.collect(), shape: shape.clone(), ..triangle };
+    site.builder.contract(&left, &right, 1)
+}

@@ -1,0 +1,76 @@
+//! Reading the attributes of an ONNX node.
+
+use crate::refusal::{Reason, Reasoned};
+use tract_onnx::{
+    pb::{AttributeProto, NodeProto, TensorProto},
+    prelude::*,
+    tensor::load_tensor,
+};
+
+/// The attributes of a node. What is absent is empty; what is malformed is an error.
+pub(super) struct Attributes<'a>(pub &'a NodeProto);
+
+impl<'a> Attributes<'a> {
+    fn find(&self, name: &str) -> Option<&'a AttributeProto> {
+        self.0.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    pub fn ints(&self, name: &str) -> &'a [i64] {
+        self.find(name).map_or(&[], |attribute| &attribute.ints)
+    }
+
+    pub fn floats(&self, name: &str) -> &'a [f32] {
+        self.find(name).map_or(&[], |attribute| &attribute.floats)
+    }
+
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.find(name).map(|attribute| attribute.i)
+    }
+
+    pub fn string(&self, name: &str, default: &str) -> Reasoned<String> {
+        self.find(name).map_or_else(|| Ok(default.to_string()), |attribute| utf8(name, &attribute.s))
+    }
+
+    pub fn strings(&self, name: &str) -> Reasoned<Vec<String>> {
+        let strings = self.find(name).map_or(&[][..], |attribute| &attribute.strings);
+        strings.iter().map(|bytes| utf8(name, bytes)).collect()
+    }
+
+    /// A list given as floats in `name`, or as a tensor of any float type in `name_as_tensor`.
+    pub fn numbers(&self, name: &str) -> Reasoned<Numbers> {
+        match self.tensor(&format!("{name}_as_tensor"))? {
+            Some(numbers) if !numbers.values.is_empty() => Ok(numbers),
+            _ => Ok(Numbers { values: self.floats(name).iter().map(|&value| value.into()).collect(), exact: true }),
+        }
+    }
+
+    /// A tensor attribute as numbers.
+    pub fn tensor(&self, name: &str) -> Reasoned<Option<Numbers>> {
+        let Some(proto) = self.find(name).and_then(|attribute| attribute.t.as_ref()) else { return Ok(None) };
+        let tensor = load(proto)?;
+        let values = tensor.cast_to::<f64>()?.try_as_plain_ram()?.as_slice::<f64>()?.to_vec();
+        Ok(Some(Numbers { values, exact: tensor.datum_type() != f64::datum_type() }))
+    }
+}
+
+/// A list of numbers in the precision in which the model holds them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numbers {
+    pub values: Vec<f64>,
+    /// Whether every one was held in f32 or less.
+    pub exact: bool,
+}
+
+impl Numbers {
+    pub fn rounded(&self) -> Vec<f32> {
+        self.values.iter().map(|&value| value as f32).collect()
+    }
+}
+
+fn load(proto: &TensorProto) -> Reasoned<Tensor> {
+    Ok(load_tensor(&tract_onnx::data_resolver::MmapDataResolver, proto, None)?)
+}
+
+fn utf8(name: &str, bytes: &[u8]) -> Reasoned<String> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Reason(format!("attribute `{name}` is not UTF-8")))
+}

@@ -1,0 +1,412 @@
+//! Tree ensembles as their attributes describe them, and their tables for the plan.
+
+use super::{
+    attributes::{Attributes, Numbers},
+    threshold::Rounding,
+};
+use crate::{
+    builder::Forest,
+    refusal::{Reason, Reasoned},
+};
+use std::collections::BTreeMap;
+use tradewind_core::plan::{TreeMode, TreeTest};
+
+/// A forest whose nodes are numbered from 0, whatever their ids were.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ensemble {
+    pub roots: Vec<usize>,
+    pub nodes: Vec<Node>,
+    /// Whether a threshold or weight lost precision to f32.
+    pub rounded: bool,
+}
+
+/// A node of a tree.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    Branch { test: TreeTest, threshold: f32, on_true: usize, on_false: usize },
+    Leaf(Vec<Vote>),
+}
+
+/// What a leaf adds to one target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Vote {
+    pub target: usize,
+    pub weight: f32,
+}
+
+impl Ensemble {
+    /// The parallel arrays of `TreeEnsembleClassifier` (`prefix` is `class`) and
+    /// `TreeEnsembleRegressor` (`target`).
+    pub fn read(attributes: &Attributes<'_>, prefix: &str, targets: usize) -> Reasoned<Self> {
+        let trees = attributes.ints("nodes_treeids");
+        let column = |name: &str| same_len(attributes.ints(name), trees.len(), name);
+        let (ids, features) = (column("nodes_nodeids")?, column("nodes_featureids")?);
+        let (on_true, on_false) = (column("nodes_truenodeids")?, column("nodes_falsenodeids")?);
+        let modes = attributes.strings("nodes_modes")?;
+        let modes = same_len(&modes, trees.len(), "nodes_modes")?;
+        let missing = attributes.ints("nodes_missing_value_tracks_true");
+        let thresholds = attributes.numbers("nodes_values")?;
+        same_len(&thresholds.values, trees.len(), "nodes_values")?;
+
+        let rounding = Rounding::read(attributes);
+        let mut numbers: BTreeMap<(i64, i64), usize> = BTreeMap::new();
+        let mut roots = Vec::new();
+        for (n, (tree, id)) in trees.iter().zip(ids).enumerate() {
+            if numbers.insert((*tree, *id), n).is_some() {
+                return Reason::err(format!("tree {tree} has two nodes {id}"));
+            }
+            // The first node of a tree is its root, as in onnxruntime.
+            if n == 0 || trees[n - 1] != *tree {
+                roots.push(n);
+            }
+        }
+        let mut nodes = Vec::with_capacity(trees.len());
+        for n in 0..trees.len() {
+            let child = |id: i64| {
+                numbers
+                    .get(&(trees[n], id))
+                    .copied()
+                    .ok_or_else(|| Reason(format!("tree {} has no node {id}", trees[n])))
+            };
+            nodes.push(match mode(&modes[n])? {
+                None => Node::Leaf(Vec::new()),
+                Some(mode) => Node::Branch {
+                    test: test(features[n], missing.get(n) == Some(&1), mode)?,
+                    threshold: rounding.threshold(thresholds.values[n], mode),
+                    on_true: child(on_true[n])?,
+                    on_false: child(on_false[n])?,
+                },
+            });
+        }
+
+        let name = |suffix: &str| format!("{prefix}_{suffix}");
+        let weights = attributes.numbers(&name("weights"))?;
+        let vote_trees = attributes.ints(&name("treeids"));
+        let column = |suffix: &str| same_len(attributes.ints(&name(suffix)), vote_trees.len(), &name(suffix));
+        let (vote_nodes, vote_targets) = (column("nodeids")?, column("ids")?);
+        same_len(&weights.values, vote_trees.len(), &name("weights"))?;
+        for (n, key) in vote_trees.iter().copied().zip(vote_nodes.iter().copied()).enumerate() {
+            let target = usize::try_from(vote_targets[n]).ok().filter(|target| *target < targets);
+            let target = target.ok_or_else(|| Reason(format!("a leaf votes for {}, of {targets}", vote_targets[n])))?;
+            let node = numbers.get(&key).ok_or_else(|| Reason(format!("tree {} has no node {}", key.0, key.1)))?;
+            // Old exporters give weights to branches too; they mean nothing.
+            if let Node::Leaf(votes) = &mut nodes[*node] {
+                votes.push(Vote { target, weight: weights.values[n] as f32 });
+            }
+        }
+        let ensemble = Self { roots, nodes, rounded: !(thresholds.exact && weights.exact) };
+        ensemble.checked(targets)
+    }
+
+    /// The arrays of `TreeEnsemble`, which came with version 5.
+    pub fn read_v5(attributes: &Attributes<'_>, targets: usize) -> Reasoned<Self> {
+        let features = attributes.ints("nodes_featureids");
+        let required = |name: &str| attributes.tensor(name)?.ok_or_else(|| Reason(format!("`{name}` is missing")));
+        let (modes, splits) = (required("nodes_modes")?, required("nodes_splits")?);
+        let weights = required("leaf_weights")?;
+        let members = attributes.tensor("membership_values")?.unwrap_or_default();
+        let column = |name: &str| same_len(attributes.ints(name), features.len(), name);
+        let (on_true, on_false) = (column("nodes_truenodeids")?, column("nodes_falsenodeids")?);
+        let (true_leaves, false_leaves) = (column("nodes_trueleafs")?, column("nodes_falseleafs")?);
+        let missing = attributes.ints("nodes_missing_value_tracks_true");
+        let vote_targets = attributes.ints("leaf_targetids");
+        same_len(&modes.values, features.len(), "nodes_modes")?;
+        same_len(&splits.values, features.len(), "nodes_splits")?;
+        same_len(&weights.values, vote_targets.len(), "leaf_weights")?;
+
+        let rounding = Rounding::read(attributes);
+        // Leaves follow the branches, and the links of membership chains follow the leaves.
+        let child = |leaf: i64, id: i64| {
+            let (first, end) = if leaf == 0 { (0, features.len()) } else { (features.len(), vote_targets.len()) };
+            let within = usize::try_from(id).ok().filter(|id| *id < end);
+            within.map(|id| first + id).ok_or_else(|| Reason(format!("there is no node or leaf {id}")))
+        };
+        let mut nodes = vec![Node::Leaf(Vec::new()); features.len()];
+        for (target, weight) in vote_targets.iter().zip(&weights.values) {
+            let known = usize::try_from(*target).ok().filter(|target| *target < targets);
+            let target = known.ok_or_else(|| Reason(format!("a leaf votes for {target}, of {targets}")))?;
+            nodes.push(Node::Leaf(vec![Vote { target, weight: *weight as f32 }]));
+        }
+        let mut sets = members.values.split(|value| value.is_nan());
+        for (n, &feature) in features.iter().enumerate() {
+            let (on_true, on_false) = (child(true_leaves[n], on_true[n])?, child(false_leaves[n], on_false[n])?);
+            let missing = missing.get(n) == Some(&1);
+            if let Some(mode) = numbered_mode(modes.values[n])? {
+                let threshold = rounding.threshold(splits.values[n], mode);
+                nodes[n] = Node::Branch { test: test(feature, missing, mode)?, threshold, on_true, on_false };
+                continue;
+            }
+            // Membership is a chain of tests for equality.
+            let equal = test(feature, missing, TreeMode::Equal)?;
+            let set = sets.next().filter(|set| !set.is_empty()).unwrap_or(&[f64::NAN]);
+            let mut rest = on_false;
+            for value in set[1..].iter().rev() {
+                let threshold = rounding.threshold(*value, TreeMode::Equal);
+                nodes.push(Node::Branch { test: equal, threshold, on_true, on_false: rest });
+                rest = nodes.len() - 1;
+            }
+            let threshold = rounding.threshold(set[0], TreeMode::Equal);
+            nodes[n] = Node::Branch { test: equal, threshold, on_true, on_false: rest };
+        }
+        let roots = attributes.ints("tree_roots").iter().map(|root| child(0, *root)).collect::<Reasoned<_>>()?;
+        let exact = [&splits, &weights].iter().all(|numbers: &&Numbers| numbers.exact) && members.exact_or_empty();
+        Self { roots, nodes, rounded: !exact }.checked(targets)
+    }
+
+    fn checked(mut self, targets: usize) -> Reasoned<Self> {
+        if self.roots.is_empty() || targets == 0 {
+            return Reason::err("an ensemble without trees or targets");
+        }
+        // onnxruntime reads one weight of a leaf where there is one target.
+        if targets == 1 {
+            for node in &mut self.nodes {
+                if let Node::Leaf(votes) = node {
+                    votes.truncate(1);
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The features that branches look at.
+    pub fn features(&self) -> impl Iterator<Item = u32> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Branch { test, .. } => Some(test.feature),
+            Node::Leaf(_) => None,
+        })
+    }
+
+    pub fn votes(&self) -> impl Iterator<Item = &Vote> {
+        self.nodes.iter().flat_map(|node| match node {
+            Node::Leaf(votes) => votes.as_slice(),
+            Node::Branch { .. } => &[],
+        })
+    }
+
+    /// For each target, whether a row reaches a vote for it.
+    pub fn reach(&self, targets: usize) -> Vec<Reach> {
+        let mut reach = vec![Reach::Never; targets];
+        for vote in self.votes() {
+            reach[vote.target] = Reach::Sometimes;
+        }
+        for &root in &self.roots {
+            // The targets that every leaf of this tree votes for.
+            let mut always = vec![true; targets];
+            let (mut pending, mut seen) = (vec![root], vec![false; self.nodes.len()]);
+            while let Some(n) = pending.pop() {
+                if std::mem::replace(&mut seen[n], true) {
+                    continue;
+                }
+                match &self.nodes[n] {
+                    Node::Branch { on_true, on_false, .. } => pending.extend([*on_true, *on_false]),
+                    Node::Leaf(votes) => {
+                        for (target, always) in always.iter_mut().enumerate() {
+                            *always &= votes.iter().any(|vote| vote.target == target);
+                        }
+                    }
+                }
+            }
+            for (reach, always) in reach.iter_mut().zip(always) {
+                if always {
+                    *reach = Reach::Always;
+                }
+            }
+        }
+        reach
+    }
+
+    /// The same trees, whose leaves vote 1 for every target that they voted for.
+    pub fn presence(&self) -> Self {
+        let mut presence = self.clone();
+        for node in &mut presence.nodes {
+            if let Node::Leaf(votes) = node {
+                votes.iter_mut().for_each(|vote| vote.weight = 1.0);
+            }
+        }
+        presence
+    }
+
+    /// The tables of the plan's kernel: each tree in depth-first order, so that a child follows
+    /// its parent.
+    pub fn pack(&self, base: &[f32]) -> Reasoned<Forest> {
+        let mut forest = Forest { base: base.to_vec(), votes_start: vec![0], ..Forest::default() };
+        for &root in &self.roots {
+            let mut numbers: BTreeMap<usize, i32> = BTreeMap::new();
+            for n in self.ordered(root)? {
+                let number = match &self.nodes[n] {
+                    Node::Leaf(votes) => {
+                        for vote in votes {
+                            forest.vote_targets.push(vote.target as i32);
+                            forest.vote_weights.push(vote.weight);
+                        }
+                        forest.votes_start.push(forest.vote_targets.len() as i32);
+                        !(forest.votes_start.len() as i32 - 2)
+                    }
+                    Node::Branch { test, threshold, .. } => {
+                        forest.thresholds.push(*threshold);
+                        forest.nodes.extend([test.pack(), 0, 0]);
+                        forest.thresholds.len() as i32 - 1
+                    }
+                };
+                numbers.insert(n, number);
+            }
+            for (n, number) in &numbers {
+                if let Node::Branch { on_true, on_false, .. } = &self.nodes[*n] {
+                    let at = *number as usize * 3;
+                    forest.nodes[at + 1] = numbers[on_true];
+                    forest.nodes[at + 2] = numbers[on_false];
+                }
+            }
+            forest.roots.push(numbers[&root]);
+        }
+        if i32::try_from(forest.nodes.len().max(forest.vote_targets.len())).is_err() {
+            return Reason::err("an ensemble of more nodes than a plan can number");
+        }
+        Ok(forest)
+    }
+
+    /// The nodes under `root`, every parent before its children.
+    fn ordered(&self, root: usize) -> Reasoned<Vec<usize>> {
+        // Reversed post-order: the child for "holds" comes right after its parent. A node on the
+        // path to itself is a circle.
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let mut states: BTreeMap<usize, State> = BTreeMap::new();
+        let mut order = Vec::new();
+        let mut path = vec![root];
+        while let Some(&n) = path.last() {
+            let children = match &self.nodes[n] {
+                Node::Branch { on_true, on_false, .. } => vec![*on_true, *on_false],
+                Node::Leaf(_) => Vec::new(),
+            };
+            match states.get(&n).copied().unwrap_or(State::New) {
+                State::New => {
+                    states.insert(n, State::Open);
+                    for child in children {
+                        match states.get(&child) {
+                            Some(State::Open) => return Reason::err("a tree whose nodes form a circle"),
+                            Some(State::Done) => {}
+                            _ => path.push(child),
+                        }
+                    }
+                }
+                State::Open => {
+                    states.insert(n, State::Done);
+                    order.push(n);
+                    path.pop();
+                }
+                State::Done => {
+                    path.pop();
+                }
+            }
+        }
+        order.reverse();
+        Ok(order)
+    }
+}
+
+/// Whether rows reach a vote for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Never,
+    Sometimes,
+    Always,
+}
+
+impl Numbers {
+    fn exact_or_empty(&self) -> bool {
+        self.exact || self.values.is_empty()
+    }
+}
+
+fn mode(name: &str) -> Reasoned<Option<TreeMode>> {
+    Ok(Some(match name {
+        "BRANCH_LEQ" => TreeMode::LessOrEqual,
+        "BRANCH_LT" => TreeMode::Less,
+        "BRANCH_GTE" => TreeMode::GreaterOrEqual,
+        "BRANCH_GT" => TreeMode::Greater,
+        "BRANCH_EQ" => TreeMode::Equal,
+        "BRANCH_NEQ" => TreeMode::NotEqual,
+        "LEAF" => return Ok(None),
+        other => return Reason::err(format!("there is no node mode `{other}`")),
+    }))
+}
+
+/// A mode of version 5; `None` is membership.
+fn numbered_mode(number: f64) -> Reasoned<Option<TreeMode>> {
+    const MODES: [TreeMode; 6] = [
+        TreeMode::LessOrEqual,
+        TreeMode::Less,
+        TreeMode::GreaterOrEqual,
+        TreeMode::Greater,
+        TreeMode::Equal,
+        TreeMode::NotEqual,
+    ];
+    match number as usize {
+        n if n < MODES.len() => Ok(Some(MODES[n])),
+        6 => Ok(None),
+        n => Reason::err(format!("there is no node mode {n}")),
+    }
+}
+
+fn test(feature: i64, missing_true: bool, mode: TreeMode) -> Reasoned<TreeTest> {
+    let known = u32::try_from(feature).ok().filter(|feature| *feature < TreeTest::MAX_FEATURES);
+    let feature = known.ok_or_else(|| Reason(format!("there is no feature {feature}")))?;
+    Ok(TreeTest { feature, missing_true, mode })
+}
+
+fn same_len<'a, T>(values: &'a [T], len: usize, name: &str) -> Reasoned<&'a [T]> {
+    if values.len() == len {
+        return Ok(values);
+    }
+    Reason::err(format!("`{name}` has {} values where {len} belong", values.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn branch(feature: u32, on_true: usize, on_false: usize) -> Node {
+        let test = TreeTest { feature, missing_true: false, mode: TreeMode::LessOrEqual };
+        Node::Branch { test, threshold: 0.5, on_true, on_false }
+    }
+
+    fn leaf(target: usize, weight: f32) -> Node {
+        Node::Leaf(vec![Vote { target, weight }])
+    }
+
+    #[test]
+    fn packed_children_follow_their_parents() {
+        // Node 0 is the last to be reached: 2 → (0 → (1, 3), 3).
+        let nodes = vec![branch(1, 1, 3), leaf(0, 1.0), branch(0, 0, 3), leaf(1, 2.0)];
+        let ensemble = Ensemble { roots: vec![2], nodes, rounded: false };
+        let forest = ensemble.pack(&[0.0, 0.0]).expect("a tree");
+        assert_eq!(forest.roots, [0]);
+        let (nodes, _) = forest.nodes.as_chunks::<3>();
+        for (n, [_, on_true, on_false]) in nodes.iter().enumerate() {
+            for child in [on_true, on_false] {
+                assert!(*child < 0 || *child > n as i32);
+            }
+        }
+        assert_eq!(nodes[0][1], 1);
+        assert_eq!(nodes[0][2], nodes[1][2], "a shared leaf stays one leaf");
+        assert_eq!(forest.votes_start.len(), 3);
+    }
+
+    #[test]
+    fn a_circle_is_refused() {
+        let ensemble = Ensemble { roots: vec![0], nodes: vec![branch(0, 1, 1), branch(0, 0, 0)], rounded: false };
+        assert!(ensemble.pack(&[0.0]).is_err());
+    }
+
+    #[test]
+    fn reach_tells_which_targets_every_row_votes_for() {
+        let nodes = vec![branch(0, 1, 2), leaf(0, 1.0), leaf(1, 1.0), leaf(2, 1.0)];
+        let ensemble = Ensemble { roots: vec![0, 3], nodes, rounded: false };
+        assert_eq!(ensemble.reach(4), [Reach::Sometimes, Reach::Sometimes, Reach::Always, Reach::Never]);
+    }
+}

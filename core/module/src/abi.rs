@@ -1,0 +1,153 @@
+//! The exports.
+#![expect(unsafe_code, reason = "`no_mangle` counts as unsafe: no other symbol of the module has these names")]
+
+use std::{cell::RefCell, collections::BTreeMap};
+use tradewind_core::{
+    ABI_VERSION, Engine, Error, ErrorKind,
+    aligned::AlignedBytes,
+    guest::encode,
+    message::{Fault, Reply},
+};
+
+/// What the module holds between calls.
+#[derive(Default)]
+struct Module {
+    engine: Engine,
+    /// Buffers that the shell has been given, by address.
+    buffers: BTreeMap<usize, AlignedBytes>,
+}
+
+thread_local! {
+    static MODULE: RefCell<Module> = RefCell::default();
+}
+
+/// The version of this interface.
+#[unsafe(no_mangle)]
+pub extern "C" fn abi_version() -> u32 {
+    ABI_VERSION
+}
+
+/// A buffer of `len` zero bytes at a multiple of 16; 0 when there is no memory for it.
+#[unsafe(no_mangle)]
+pub extern "C" fn alloc(len: usize) -> usize {
+    with(|module| match AlignedBytes::zeroed(len.max(1)) {
+        Ok(buffer) => module.give(buffer),
+        Err(_) => 0,
+    })
+}
+
+/// Takes a buffer back. A buffer that was not given out is ignored.
+#[unsafe(no_mangle)]
+pub extern "C" fn dealloc(ptr: usize, _len: usize) {
+    with(|module| {
+        module.buffers.remove(&ptr);
+    });
+}
+
+/// Loads the pack in the buffer at `ptr`, which becomes the module's.
+#[unsafe(no_mangle)]
+pub extern "C" fn load(ptr: usize, len: usize) -> usize {
+    with(|module| {
+        let reply = match module.buffers.remove(&ptr) {
+            Some(buffer) if buffer.len() == len => module.engine.load(buffer),
+            taken => {
+                module.buffers.extend(taken.map(|buffer| (ptr, buffer)));
+                Reply::Fault(bad_pointer(ptr, len))
+            }
+        };
+        module.reply(&reply)
+    })
+}
+
+/// Answers the request in the first `len` bytes of the buffer at `ptr`, which stays the shell's.
+#[unsafe(no_mangle)]
+pub extern "C" fn call(ptr: usize, len: usize) -> usize {
+    with(|module| {
+        let request = module.buffers.get(&ptr).and_then(|buffer| buffer.as_slice().get(..len));
+        let reply = match request {
+            Some(request) => module.engine.call(request),
+            None => Reply::Fault(bad_pointer(ptr, len)),
+        };
+        module.reply(&reply)
+    })
+}
+
+/// Scores `rows` rows of column-major f32 in the buffer `input` into the buffer `output`, both the
+/// shell's. Lengths are in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn score(
+    pack: u32,
+    input: usize,
+    input_len: usize,
+    rows: usize,
+    output: usize,
+    output_len: usize,
+) -> usize {
+    with(|module| {
+        // The output is taken off the list meanwhile, so that both can be borrowed.
+        let reply = match module.buffers.remove(&output) {
+            None => Reply::Fault(bad_pointer(output, output_len)),
+            Some(mut scores) => {
+                let reply = module.score(pack, (input, input_len), rows, (&mut scores, output, output_len));
+                module.buffers.insert(output, scores);
+                reply
+            }
+        };
+        module.reply(&reply)
+    })
+}
+
+impl Module {
+    /// Puts a buffer on the list.
+    fn give(&mut self, buffer: AlignedBytes) -> usize {
+        let ptr = buffer.as_slice().as_ptr().expose_provenance();
+        self.buffers.insert(ptr, buffer);
+        ptr
+    }
+
+    /// A buffer with the reply's length and bytes. 0 when there is no memory even for a fault.
+    fn reply(&mut self, reply: &Reply) -> usize {
+        let out_of_memory = || Reply::Fault(Fault::from(Error::new(ErrorKind::OutOfMemory, "no memory for the reply")));
+        let buffer = framed(&encode(reply)).or_else(|_| framed(&encode(&out_of_memory())));
+        buffer.map_or(0, |buffer| self.give(buffer))
+    }
+
+    fn score(
+        &mut self,
+        pack: u32,
+        (input, input_len): (usize, usize),
+        rows: usize,
+        (scores, output, output_len): (&mut AlignedBytes, usize, usize),
+    ) -> Reply {
+        let columns = self.buffers.get(&input).and_then(|buffer| buffer.as_slice().get(..input_len));
+        let Some(columns) = columns.and_then(|bytes| bytemuck::try_cast_slice(bytes).ok()) else {
+            return Reply::Fault(bad_pointer(input, input_len));
+        };
+        let scores = scores.as_mut_slice().get_mut(..output_len);
+        let Some(scores) = scores.and_then(|bytes| bytemuck::try_cast_slice_mut(bytes).ok()) else {
+            return Reply::Fault(bad_pointer(output, output_len));
+        };
+        self.engine.score(pack, rows, columns, scores)
+    }
+}
+
+fn with<T>(f: impl FnOnce(&mut Module) -> T) -> T {
+    MODULE.with_borrow_mut(f)
+}
+
+/// `[len: u32 LE][bytes]`
+fn framed(bytes: &[u8]) -> Result<AlignedBytes, Error> {
+    let mut buffer = AlignedBytes::zeroed(4 + bytes.len())?;
+    let (len, body) = buffer.as_mut_slice().split_at_mut(4);
+    len.copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+    body.copy_from_slice(bytes);
+    Ok(buffer)
+}
+
+fn bad_pointer(ptr: usize, len: usize) -> Fault {
+    Error::new(
+        ErrorKind::BadPointer,
+        format!("{len} bytes at {ptr} are not a buffer that `alloc` gave out; write requests to such a buffer"),
+    )
+    .into()
+}

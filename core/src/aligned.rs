@@ -1,0 +1,67 @@
+//! Byte buffers whose contents may be read as any element type where they lie.
+
+use crate::error::{Error, ErrorKind, Result};
+use alloc::{format, vec::Vec};
+use bytemuck::{Pod, Zeroable};
+
+/// Alignment of buffers, weights and pack sections, in bytes: a SIMD register.
+pub const ALIGNMENT: usize = 16;
+
+/// An owned, zero-initialised byte buffer that starts on a multiple of [`ALIGNMENT`].
+#[derive(Debug, Default)]
+pub struct AlignedBytes {
+    blocks: Vec<Block>,
+    len: usize,
+}
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(16))]
+struct Block([u8; ALIGNMENT]);
+
+impl AlignedBytes {
+    /// `len` zero bytes, or an [`OutOfMemory`](ErrorKind::OutOfMemory) error.
+    pub fn zeroed(len: usize) -> Result<Self> {
+        let mut blocks = Vec::new();
+        let count = len.div_ceil(ALIGNMENT);
+        blocks.try_reserve_exact(count).map_err(|_| {
+            Error::new(
+                ErrorKind::OutOfMemory,
+                format!("no memory for {len} bytes; load less, or give the module more memory"),
+            )
+        })?;
+        blocks.resize(count, Block([0; ALIGNMENT]));
+        Ok(Self { blocks, len })
+    }
+
+    /// A copy of `bytes`.
+    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
+        let mut aligned = Self::zeroed(bytes.len())?;
+        aligned.as_mut_slice().copy_from_slice(bytes);
+        Ok(aligned)
+    }
+
+    /// The number of bytes.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.blocks).get(..self.len).unwrap_or_default()
+    }
+
+    /// The bytes, to write.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.blocks).get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+/// The first multiple of [`ALIGNMENT`] at or after `offset`.
+pub const fn align_up(offset: usize) -> usize {
+    offset.saturating_add(ALIGNMENT - 1) & !(ALIGNMENT - 1)
+}

@@ -1,0 +1,173 @@
+//! The engine: loaded packs, and one function from request to reply.
+
+use crate::{
+    ABI_VERSION,
+    aligned::AlignedBytes,
+    error::{Error, ErrorKind, Result},
+    exec::{Executor, Matrix},
+    message::{Description, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
+    pack::{MAX_PACK_LEN, PackView, SectionKind, Task},
+    plan::{Plan, Port},
+    rank::Ranker,
+};
+use alloc::{format, string::ToString, vec::Vec};
+use core::ops::Range;
+
+/// Loaded packs.
+///
+/// A reply is a function of the packs and the request alone: no clock, no randomness, nothing kept
+/// from one request to the next.
+#[derive(Debug, Default)]
+pub struct Engine {
+    packs: Vec<LoadedPack>,
+}
+
+/// A pack that is ready to answer.
+#[derive(Debug)]
+pub(crate) struct LoadedPack {
+    info: PackInfo,
+    bytes: AlignedBytes,
+    weights: Range<usize>,
+    executor: Executor,
+    ranker: Option<Ranker>,
+}
+
+impl Engine {
+    /// The most packs that can be loaded at once.
+    pub const MAX_PACKS: usize = 64;
+
+    /// An engine with nothing loaded.
+    pub const fn new() -> Self {
+        Self { packs: Vec::new() }
+    }
+
+    /// Loads a pack; its weights are used where they lie. A pack of the same name is replaced.
+    ///
+    /// The shell has verified it: see [`PackView::verify`].
+    pub fn load(&mut self, bytes: AlignedBytes) -> Reply {
+        reply(self.try_load(bytes).map(Reply::Loaded))
+    }
+
+    /// Answers a postcard [`Request`].
+    pub fn call(&mut self, request: &[u8]) -> Reply {
+        reply(self.try_call(request))
+    }
+
+    /// Scores column-major features with the pack of a handle: see [`Executor::score`].
+    pub fn score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Reply {
+        reply(self.try_score(handle, rows, columns, scores).map(|()| Reply::Scored))
+    }
+
+    fn try_load(&mut self, bytes: AlignedBytes) -> Result<PackInfo> {
+        let view = PackView::parse(bytes.as_slice())?;
+        // What is decoded may be somewhat larger than its bytes.
+        headroom(bytes.len().min(MAX_PACK_LEN) * 3)?;
+        let name = view.manifest().name.clone();
+        let known = self.packs.iter().position(|pack| pack.info.name == name);
+        if known.is_none() && self.packs.len() >= Self::MAX_PACKS {
+            return Err(Error::new(ErrorKind::TooLarge, format!("{} packs are loaded; no more fit", Self::MAX_PACKS)));
+        }
+        let weights = view.section(SectionKind::Weights).unwrap_or(0..0);
+        let plan: Plan = view.read(SectionKind::Plan)?;
+        let executor = Executor::new(plan, bytes.as_slice().get(weights.clone()).unwrap_or_default())?;
+        let ranker = match view.read(SectionKind::Task)? {
+            Task::Infer => None,
+            Task::Rank(spec) => Some(Ranker::new(spec, view.read(SectionKind::Tables)?, &executor)?),
+        };
+        let handle = known.unwrap_or(self.packs.len());
+        let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
+        let info = PackInfo {
+            handle: handle as u32,
+            name,
+            version: view.manifest().version.clone(),
+            root: view.root(),
+            inputs: ports(&executor.plan().inputs),
+            outputs: ports(&executor.plan().outputs),
+        };
+        let pack = LoadedPack { info: info.clone(), weights, executor, ranker, bytes };
+        match self.packs.get_mut(handle) {
+            Some(slot) => *slot = pack,
+            None => self.packs.push(pack),
+        }
+        Ok(info)
+    }
+
+    fn try_call(&mut self, request: &[u8]) -> Result<Reply> {
+        if request.len() > MAX_REQUEST_LEN {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a request of {} bytes; at most {MAX_REQUEST_LEN} are read", request.len()),
+            ));
+        }
+        headroom(request.len() * 4 + (8 << 20))?;
+        let request: Request = match postcard::take_from_bytes(request) {
+            Ok((request, [])) => request,
+            Ok((_, rest)) => {
+                return Err(Error::new(ErrorKind::Malformed, format!("{} bytes follow the request", rest.len())));
+            }
+            Err(error) => {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    format!("the request does not decode ({error}); is the shell built for ABI {ABI_VERSION}?"),
+                ));
+            }
+        };
+        match request {
+            Request::Describe => Ok(Reply::Description(Description {
+                abi: ABI_VERSION,
+                packs: self.packs.iter().map(|pack| pack.info.clone()).collect(),
+            })),
+            Request::Infer(request) => {
+                let pack = self.pack(&request.pack)?;
+                let weights = pack.bytes.as_slice().get(pack.weights.clone()).unwrap_or_default();
+                pack.executor.infer(weights, &request.inputs).map(Reply::Tensors)
+            }
+            Request::Rank(request) => {
+                let pack = self.pack(&request.pack)?;
+                let Some(ranker) = &mut pack.ranker else {
+                    return Err(Error::new(
+                        ErrorKind::UnknownPack,
+                        format!("pack `{}` does not rank; it answers infer requests", request.pack),
+                    ));
+                };
+                let weights = pack.bytes.as_slice().get(pack.weights.clone()).unwrap_or_default();
+                ranker.rank(request, &mut pack.executor, weights).map(Reply::Ranking)
+            }
+        }
+    }
+
+    fn try_score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<()> {
+        let loaded = self.packs.len();
+        let pack = self.packs.get_mut(handle as usize).ok_or_else(|| {
+            Error::new(ErrorKind::UnknownPack, format!("no pack has the handle {handle}; {loaded} are loaded"))
+        })?;
+        let weights = pack.bytes.as_slice().get(pack.weights.clone()).unwrap_or_default();
+        pack.executor.score(weights, rows, Matrix::Columns(columns), scores)
+    }
+
+    fn pack(&mut self, name: &str) -> Result<&mut LoadedPack> {
+        let names: Vec<_> = self.packs.iter().map(|pack| pack.info.name.clone()).collect();
+        self.packs.iter_mut().find(|pack| pack.info.name == name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::UnknownPack,
+                format!(
+                    "no pack `{name}` is loaded; loaded: {}",
+                    if names.is_empty() { "none".to_string() } else { names.join(", ") }
+                ),
+            )
+        })
+    }
+}
+
+/// Makes sure that memory for a call can be had before the call begins: what it allocates is
+/// bounded by this, so that no allocation on the way can fail, which would be a trap.
+pub(crate) fn headroom(bytes: usize) -> Result<()> {
+    let mut probe: Vec<u8> = Vec::new();
+    probe.try_reserve_exact(bytes).map_err(|_| {
+        Error::new(ErrorKind::OutOfMemory, format!("no memory for this call, which may need {bytes} bytes"))
+    })
+}
+
+fn reply(result: Result<Reply>) -> Reply {
+    result.unwrap_or_else(|error| Reply::Fault(error.into()))
+}

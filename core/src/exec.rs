@@ -1,0 +1,336 @@
+//! The executor: runs a [`Plan`] over rows, without allocating.
+
+mod arena;
+mod infer;
+mod kernels;
+mod math;
+mod validate;
+mod walk;
+
+use crate::{
+    aligned::AlignedBytes,
+    error::{Error, ErrorKind, Result},
+    plan::{Batch, DType, Plan, Port},
+};
+use alloc::{format, string::ToString};
+use arena::Arena;
+use bytemuck::Pod;
+
+pub use validate::LIMITS as PLAN_LIMITS;
+
+/// Runs one [`Plan`].
+///
+/// It owns the plan and one tile's working memory, taken when it is made; [`run`](Self::run) and
+/// [`score`](Self::score) allocate nothing.
+#[derive(Debug)]
+pub struct Executor {
+    plan: Plan,
+    arena: Arena,
+}
+
+/// A tensor to read: elements in row-major order.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "each is the element type of its name")]
+pub enum Data<'a> {
+    F32(&'a [f32]),
+    I64(&'a [i64]),
+    I32(&'a [i32]),
+    U8(&'a [u8]),
+    /// Bytes that are 0 or 1.
+    Bool(&'a [u8]),
+}
+
+/// Rows of features: where [`Executor::score`] finds them.
+#[derive(Debug, Clone, Copy)]
+pub enum Matrix<'a> {
+    /// Row by row.
+    Rows(&'a [f32]),
+    /// Column by column: for batches of millions of rows, whose columns lie apart.
+    Columns(&'a [f32]),
+}
+
+/// A tensor to write: elements in row-major order.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each is the element type of its name")]
+pub enum DataMut<'a> {
+    F32(&'a mut [f32]),
+    I64(&'a mut [i64]),
+    I32(&'a mut [i32]),
+    U8(&'a mut [u8]),
+    Bool(&'a mut [u8]),
+}
+
+impl Executor {
+    /// An executor for `plan`, once the plan is known to be safe to run with `weights_bytes`
+    /// bytes of weights.
+    ///
+    /// # Errors
+    /// [`InvalidPlan`](ErrorKind::InvalidPlan) names the step that reads or writes outside its
+    /// buffers, or the limit of [`PLAN_LIMITS`] that is passed;
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory) when there is no room for the arena.
+    pub fn new(plan: Plan, weights: &[u8]) -> Result<Self> {
+        validate::check(&plan, weights)?;
+        let arena = Arena(AlignedBytes::zeroed(plan.arena_bytes as usize)?);
+        Ok(Self { plan, arena })
+    }
+
+    /// The plan.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs the plan over `rows` rows, reading `inputs` and writing `outputs`, each in the order
+    /// of the plan's ports. `weights` are those that [`new`](Self::new) saw.
+    ///
+    /// # Errors
+    /// [`BadTensor`](ErrorKind::BadTensor) when a tensor's type or length does not fit its port,
+    /// [`TooLarge`](ErrorKind::TooLarge) when a [`Batch::Joint`] plan is given more rows than its
+    /// tile, or what a kernel found: an index out of range, an integer division by zero.
+    pub fn run(&mut self, weights: &[u8], rows: usize, inputs: &[Data<'_>], outputs: &mut [DataMut<'_>]) -> Result<()> {
+        self.check_rows(rows)?;
+        check_count("input", inputs.len(), self.plan.inputs.len())?;
+        check_count("output", outputs.len(), self.plan.outputs.len())?;
+        for (port, data) in self.plan.inputs.iter().zip(inputs) {
+            self.check_port("input", port, rows, data.dtype(), data.len())?;
+        }
+        for (port, data) in self.plan.outputs.iter().zip(outputs.iter()) {
+            self.check_port("output", port, rows, data.as_data().dtype(), data.as_data().len())?;
+        }
+        let Self { plan, arena } = self;
+        for tile in tiles(plan, rows) {
+            for (port, data) in plan.inputs.iter().zip(inputs) {
+                let range = tile.elements(port);
+                match *data {
+                    Data::F32(from) => copy_in(plan, arena, port, from, range),
+                    Data::I64(from) => copy_in(plan, arena, port, from, range),
+                    Data::I32(from) => copy_in(plan, arena, port, from, range),
+                    Data::U8(from) | Data::Bool(from) => copy_in(plan, arena, port, from, range),
+                }?;
+            }
+            run_steps(plan, arena, weights, tile.rows)?;
+            for (port, data) in plan.outputs.iter().zip(outputs.iter_mut()) {
+                let range = tile.elements(port);
+                match data {
+                    DataMut::F32(to) => {
+                        let to = part_mut(to, range)?;
+                        copy_out(plan, arena, port, to)?;
+                        math::canonicalise(to);
+                    }
+                    DataMut::I64(to) => copy_out(plan, arena, port, part_mut(to, range)?)?,
+                    DataMut::I32(to) => copy_out(plan, arena, port, part_mut(to, range)?)?,
+                    DataMut::U8(to) | DataMut::Bool(to) => {
+                        copy_out(plan, arena, port, part_mut(to, range)?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a plan of one F32 input `[rows, columns]` and writes its last F32 output, row-major, to
+    /// `scores`.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`BadTensor`](ErrorKind::BadTensor) for a plan of another form.
+    pub fn score(&mut self, weights: &[u8], rows: usize, features: Matrix<'_>, scores: &mut [f32]) -> Result<()> {
+        let (input, output) = self.score_ports().ok_or_else(|| {
+            Error::new(
+                ErrorKind::BadTensor,
+                "`score` needs a model with one f32 input [rows, columns] and an f32 output; \
+                 use an infer request for this one",
+            )
+        })?;
+        let (Matrix::Rows(elements) | Matrix::Columns(elements)) = features;
+        self.check_rows(rows)?;
+        self.check_port("input", input, rows, DType::F32, elements.len())?;
+        self.check_port("output", output, rows, DType::F32, scores.len())?;
+        let width = input.shape.get(1).map_or(0, |dim| dim.at(0));
+        let (input, output) = (input.buffer, output.buffer);
+        let Self { plan, arena } = self;
+        for tile in tiles(plan, rows) {
+            let matrix = arena.buffer_mut::<f32>(plan, input)?;
+            match features {
+                Matrix::Rows(elements) => {
+                    let from = part(elements, tile.first * width..(tile.first + tile.rows) * width)?;
+                    part_mut(matrix, 0..from.len())?.copy_from_slice(from);
+                }
+                Matrix::Columns(elements) => {
+                    for (column, values) in elements.chunks_exact(rows).enumerate() {
+                        let values = part(values, tile.first..tile.first + tile.rows)?;
+                        for (row, value) in matrix.chunks_exact_mut(width).zip(values) {
+                            row[column] = *value;
+                        }
+                    }
+                }
+            }
+            run_steps(plan, arena, weights, tile.rows)?;
+            let scored = scores.len() / rows;
+            let to = part_mut(scores, tile.first * scored..(tile.first + tile.rows) * scored)?;
+            to.copy_from_slice(part(arena.buffer_mut::<f32>(plan, output)?, 0..to.len())?);
+            math::canonicalise(to);
+        }
+        Ok(())
+    }
+
+    /// The input and output that [`score`](Self::score) uses, where the plan has that form.
+    pub fn score_ports(&self) -> Option<(&Port, &Port)> {
+        let [input] = self.plan.inputs.as_slice() else { return None };
+        let [rows, columns] = input.shape.as_slice() else { return None };
+        let is_f32 = |port: &Port| dtype(&self.plan, port) == Some(DType::F32);
+        let output = self.plan.outputs.iter().rfind(|port| is_f32(port))?;
+        (is_f32(input) && rows.per_row == 1 && rows.fixed == 0 && columns.per_row == 0 && columns.fixed > 0)
+            .then_some((input, output))
+    }
+
+    fn check_rows(&self, rows: usize) -> Result<()> {
+        let tile = self.plan.tile as usize;
+        match self.plan.batch {
+            Batch::Independent if rows <= PLAN_LIMITS.rows => Ok(()),
+            Batch::Joint if rows <= tile => Ok(()),
+            Batch::Independent => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a batch of {rows} rows; at most {} can be run in one call", PLAN_LIMITS.rows),
+            )),
+            Batch::Joint => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "a batch of {rows} rows, where the plan computes rows together and was packed \
+                     for at most {tile}; pack it for more, or send fewer"
+                ),
+            )),
+        }
+    }
+
+    fn check_port(&self, side: &str, port: &Port, rows: usize, found: DType, len: usize) -> Result<()> {
+        let expected = port_len(port, rows);
+        if dtype(&self.plan, port) == Some(found) && len == expected {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::BadTensor,
+            format!(
+                "{side} `{}` has {len} elements of {found:?}; the model needs {expected} of {} for {rows} rows",
+                port.name,
+                dtype(&self.plan, port).map_or("nothing".to_string(), |dtype| format!("{dtype:?}")),
+            ),
+        ))
+    }
+}
+
+/// Rows of the batch that are computed at once.
+struct Tile {
+    first: usize,
+    rows: usize,
+}
+
+impl Tile {
+    /// Where the tile lies in the whole tensor of a port. Ports of independent rows lead with the
+    /// batch (the plan was checked), so a tile is one range.
+    fn elements(&self, port: &Port) -> core::ops::Range<usize> {
+        let start = if self.first == 0 { 0 } else { port_len(port, self.first) };
+        start..start.saturating_add(port_len(port, self.rows))
+    }
+}
+
+fn tiles(plan: &Plan, rows: usize) -> impl Iterator<Item = Tile> + use<> {
+    let size = (plan.tile as usize).max(1);
+    let count = match plan.batch {
+        Batch::Independent => rows.div_ceil(size),
+        Batch::Joint => 1,
+    };
+    (0..count).map(move |index| Tile { first: index * size, rows: (rows - index * size).min(size) })
+}
+
+fn run_steps(plan: &Plan, arena: &mut Arena, weights: &[u8], rows: usize) -> Result<()> {
+    for step in &plan.steps {
+        kernels::run(plan, step, arena, weights, rows).map_err(|error| error.within(&step.node))?;
+    }
+    Ok(())
+}
+
+/// Elements of a port for a batch.
+pub(crate) fn port_len(port: &Port, rows: usize) -> usize {
+    port.shape.iter().fold(1, |len, dim| len.saturating_mul(dim.at(rows)))
+}
+
+/// Element type of a port.
+pub(crate) fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
+    plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype)
+}
+
+fn copy_in<T: Pod>(
+    plan: &Plan,
+    arena: &mut Arena,
+    port: &Port,
+    from: &[T],
+    range: core::ops::Range<usize>,
+) -> Result<()> {
+    let from = part(from, range)?;
+    let to = arena.buffer_mut::<T>(plan, port.buffer)?;
+    part_mut(to, 0..from.len())?.copy_from_slice(from);
+    Ok(())
+}
+
+fn copy_out<T: Pod>(plan: &Plan, arena: &mut Arena, port: &Port, to: &mut [T]) -> Result<()> {
+    let from = arena.buffer_mut::<T>(plan, port.buffer)?;
+    let len = to.len();
+    to.copy_from_slice(part(from, 0..len)?);
+    Ok(())
+}
+
+fn check_count(side: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::BadTensor, format!("{found} {side} tensors; the model has {expected}")))
+}
+
+/// `slice[range]`, or an error where a panic would be.
+fn part<T>(slice: &[T], range: core::ops::Range<usize>) -> Result<&[T]> {
+    slice.get(range).ok_or_else(arena::outside)
+}
+
+fn part_mut<T>(slice: &mut [T], range: core::ops::Range<usize>) -> Result<&mut [T]> {
+    slice.get_mut(range).ok_or_else(arena::outside)
+}
+
+impl Data<'_> {
+    /// The element type.
+    pub const fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::I64(_) => DType::I64,
+            Self::I32(_) => DType::I32,
+            Self::U8(_) => DType::U8,
+            Self::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The number of elements.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::F32(data) => data.len(),
+            Self::I64(data) => data.len(),
+            Self::I32(data) => data.len(),
+            Self::U8(data) | Self::Bool(data) => data.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl DataMut<'_> {
+    /// The same tensor, to read.
+    pub const fn as_data(&self) -> Data<'_> {
+        match self {
+            Self::F32(data) => Data::F32(data),
+            Self::I64(data) => Data::I64(data),
+            Self::I32(data) => Data::I32(data),
+            Self::U8(data) => Data::U8(data),
+            Self::Bool(data) => Data::Bool(data),
+        }
+    }
+}

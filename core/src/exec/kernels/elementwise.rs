@@ -1,0 +1,72 @@
+//! Kernels that walk whole buffers element by element.
+
+use super::{Inputs, by_number, cast_mut, outside};
+use crate::{
+    error::Result,
+    exec::math::Number,
+    plan::{DType, UnaryOp},
+};
+
+/// Sets every element.
+pub fn fill(value: f64, dtype: DType, out: &mut [u8]) -> Result<()> {
+    match dtype {
+        DType::F32 => cast_mut::<f32>(out)?.fill(value as f32),
+        DType::I64 => cast_mut::<i64>(out)?.fill(value as i64),
+        DType::I32 => cast_mut::<i32>(out)?.fill(value as i32),
+        DType::U8 => out.fill(value as u8),
+        DType::Bool => out.fill(u8::from(value != 0.0)),
+    }
+    Ok(())
+}
+
+/// `out[i] = op(T0[i])`.
+pub fn unary(op: UnaryOp, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
+    match (op, dtype) {
+        (UnaryOp::Not, _) => map::<u8, u8>(inputs, out, |x| u8::from(x == 0)),
+        (UnaryOp::IsNan, _) => map::<f32, u8>(inputs, out, |x| u8::from(x.is_nan())),
+        (UnaryOp::IsInf, _) => map::<f32, u8>(inputs, out, |x| u8::from(x.is_infinite())),
+        // The commonest have loops of their own, which vectorise.
+        (UnaryOp::Relu, DType::F32) => map::<f32, f32>(inputs, out, |x| if x < 0.0 { 0.0 } else { x }),
+        (UnaryOp::Neg, DType::F32) => map::<f32, f32>(inputs, out, |x| -x),
+        (UnaryOp::Square, DType::F32) => map::<f32, f32>(inputs, out, |x| x * x),
+        _ => by_number!(dtype, T => map::<T, T>(inputs, out, |x| T::unary(op, x))),
+    }
+}
+
+/// `out[i] = T0[i]` in another type.
+pub fn cast(from: DType, inputs: &Inputs<'_>, to: DType, out: &mut [u8]) -> Result<()> {
+    match (from, to) {
+        (DType::F32, DType::Bool) => map::<f32, u8>(inputs, out, |x| u8::from(x != 0.0)),
+        (DType::I64, DType::Bool) => map::<i64, u8>(inputs, out, |x| u8::from(x != 0)),
+        (DType::I32, DType::Bool) => map::<i32, u8>(inputs, out, |x| u8::from(x != 0)),
+        (DType::U8 | DType::Bool, DType::Bool) => map::<u8, u8>(inputs, out, |x| u8::from(x != 0)),
+        (DType::F32, DType::F32) => map::<f32, f32>(inputs, out, |x| x),
+        (DType::F32, DType::I64) => map::<f32, i64>(inputs, out, |x| x as i64),
+        (DType::F32, DType::I32) => map::<f32, i32>(inputs, out, |x| x as i32),
+        (DType::F32, DType::U8) => map::<f32, u8>(inputs, out, |x| x as u8),
+        (DType::I64, DType::F32) => map::<i64, f32>(inputs, out, |x| x as f32),
+        (DType::I64, DType::I64) => map::<i64, i64>(inputs, out, |x| x),
+        (DType::I64, DType::I32) => map::<i64, i32>(inputs, out, |x| x as i32),
+        (DType::I64, DType::U8) => map::<i64, u8>(inputs, out, |x| x as u8),
+        (DType::I32, DType::F32) => map::<i32, f32>(inputs, out, |x| x as f32),
+        (DType::I32, DType::I64) => map::<i32, i64>(inputs, out, |x| x as i64),
+        (DType::I32, DType::I32) => map::<i32, i32>(inputs, out, |x| x),
+        (DType::I32, DType::U8) => map::<i32, u8>(inputs, out, |x| x as u8),
+        (DType::U8 | DType::Bool, DType::F32) => map::<u8, f32>(inputs, out, f32::from),
+        (DType::U8 | DType::Bool, DType::I64) => map::<u8, i64>(inputs, out, i64::from),
+        (DType::U8 | DType::Bool, DType::I32) => map::<u8, i32>(inputs, out, i32::from),
+        (DType::U8 | DType::Bool, DType::U8) => map::<u8, u8>(inputs, out, |x| x),
+    }
+}
+
+fn map<T: bytemuck::Pod, U: bytemuck::Pod>(inputs: &Inputs<'_>, out: &mut [u8], f: impl Fn(T) -> U) -> Result<()> {
+    let from = inputs.elements::<T>(0)?;
+    let to = cast_mut::<U>(out)?;
+    if from.len() != to.len() {
+        return Err(outside());
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = f(*from);
+    }
+    Ok(())
+}

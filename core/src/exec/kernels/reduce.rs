@@ -1,0 +1,131 @@
+//! Reductions and contractions: for each element of the output, a walk over the reduced axes.
+
+use super::{DType, Inputs, by_number, cast_mut, outside, strided::Pair};
+use crate::{
+    error::Result,
+    exec::{math::Number, walk::Walk},
+    plan::{Dim, ReduceOp, View},
+};
+
+/// What is reduced, and how it is walked.
+#[derive(Clone, Copy)]
+pub struct Geometry<'a> {
+    pub shape: &'a [Dim],
+    pub over: &'a [Dim],
+    pub source: &'a View,
+    pub rows: usize,
+}
+
+/// `out[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]`.
+pub fn contract<T: Number>(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, out: &mut [T]) -> Result<()> {
+    let (left, right) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?);
+    let views = [pair.left, pair.right];
+    let outer = Walk::new(pair.shape, views, 0, pair.rows)?;
+    let inner = Walk::new(over, views, pair.shape.len(), pair.rows)?;
+    let (len, steps) = outer.run();
+    let (terms, strides) = inner.run();
+    for (run, [l, r]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0, 0])) {
+        for (i, to) in run.iter_mut().enumerate() {
+            let mut sum = T::ZERO;
+            for [l, r] in inner.runs([l + i * steps[0], r + i * steps[1]]) {
+                for j in 0..terms {
+                    sum = sum.add(left[l + j * strides[0]].mul(right[r + j * strides[1]]));
+                }
+            }
+            *to = sum;
+        }
+    }
+    Ok(())
+}
+
+/// `out[i] = op over j of T0[source(i, j)]`.
+pub fn reduce(op: ReduceOp, geometry: Geometry<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
+    by_number!(dtype, T => {
+        let least = matches!(op, ReduceOp::ArgMin | ReduceOp::ArgMinLast);
+        let last = matches!(op, ReduceOp::ArgMaxLast | ReduceOp::ArgMinLast);
+        match op {
+            ReduceOp::ArgMax | ReduceOp::ArgMaxLast | ReduceOp::ArgMin | ReduceOp::ArgMinLast => {
+                let beats = |a: T, b: T| {
+                    let better = if least { a < b } else { a > b };
+                    better || (last && a == b)
+                };
+                fold(geometry, inputs, cast_mut::<i64>(out)?, (None, 0), |(best, position): (Option<T>, i64), value, index| {
+                    match best {
+                        Some(best) if !beats(value, best) => (Some(best), position),
+                        _ => (Some(value), index),
+                    }
+                }, |(_, position), _| position)
+            }
+            _ => fold(geometry, inputs, cast_mut::<T>(out)?, start::<T>(op), |sum, value, _| combine(op, sum, value),
+                |sum, count| if op == ReduceOp::Mean { sum.over(count) } else { sum }),
+        }
+    })
+}
+
+fn start<T: Number>(op: ReduceOp) -> T {
+    match op {
+        ReduceOp::Product => T::ONE,
+        ReduceOp::Max => T::LEAST,
+        ReduceOp::Min => T::GREATEST,
+        _ => T::ZERO,
+    }
+}
+
+#[inline(always)]
+fn combine<T: Number>(op: ReduceOp, sum: T, value: T) -> T {
+    match op {
+        ReduceOp::SumOfSquares => sum.add(value.mul(value)),
+        ReduceOp::SumOfMagnitudes => sum.add(value.magnitude()),
+        ReduceOp::Product => sum.mul(value),
+        ReduceOp::Max => {
+            if value > sum || value.is_nan() {
+                value
+            } else {
+                sum
+            }
+        }
+        ReduceOp::Min => {
+            if value < sum || value.is_nan() {
+                value
+            } else {
+                sum
+            }
+        }
+        ReduceOp::MaxMagnitude => {
+            let value = value.magnitude();
+            if value > sum || value.is_nan() { value } else { sum }
+        }
+        _ => sum.add(value),
+    }
+}
+
+/// Folds the elements of each `i` with their positions, and finishes with their count.
+fn fold<T: Number, U: bytemuck::Pod, S: Copy>(
+    geometry: Geometry<'_>,
+    inputs: &Inputs<'_>,
+    out: &mut [U],
+    start: S,
+    step: impl Fn(S, T, i64) -> S,
+    finish: impl Fn(S, usize) -> U,
+) -> Result<()> {
+    let from = inputs.elements::<T>(0)?;
+    let outer = Walk::new(geometry.shape, [geometry.source], 0, geometry.rows)?;
+    let inner = Walk::new(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+    let (len, [along]) = outer.run();
+    let (terms, [stride]) = inner.run();
+    let count = inner.len();
+    for (run, [at]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0])) {
+        for (i, to) in run.iter_mut().enumerate() {
+            let mut state = start;
+            let mut position = 0;
+            for [at] in inner.runs([at + i * along]) {
+                for j in 0..terms {
+                    state = step(state, from[at + j * stride], position);
+                    position += 1;
+                }
+            }
+            *to = finish(state, count);
+        }
+    }
+    Ok(())
+}

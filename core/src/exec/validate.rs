@@ -1,0 +1,351 @@
+//! What must hold of a plan before it is run: every index that a kernel can produce, for any batch
+//! up to the tile, lies inside its buffers. After this the executor cannot fault except on data.
+
+use super::{arena, dtype, kernels, math, port_len};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    plan::{
+        AxisShape, Batch, BinaryOp, DENSE_PANEL, DType, Dim, Kernel, MAX_AXES, Operand, Plan, ReduceOp, Step, TreeTest,
+        UnaryOp, View,
+    },
+};
+use alloc::format;
+
+/// Bounds on a plan, so that the work and memory of one call are bounded by what `load` has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Kernel calls.
+    pub steps: usize,
+    /// Bytes of working memory.
+    pub arena_bytes: usize,
+    /// Rows in one call.
+    pub rows: usize,
+    /// Elementary operations for one tile.
+    pub tile_work: u64,
+}
+
+/// The limits that every build enforces.
+pub const LIMITS: Limits = Limits { steps: 10_000, arena_bytes: 64 << 20, rows: 1 << 24, tile_work: 1 << 34 };
+
+/// Checks a plan against itself, its weights and [`LIMITS`].
+pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
+    let tile = plan.tile as usize;
+    limit("steps", plan.steps.len() as u64, LIMITS.steps as u64)?;
+    limit("bytes of working memory", u64::from(plan.arena_bytes), LIMITS.arena_bytes as u64)?;
+    limit("rows in a tile", u64::from(plan.tile), LIMITS.rows as u64)?;
+    ensure(tile > 0, "a tile of no rows")?;
+    for (n, buffer) in plan.buffers.iter().enumerate() {
+        let range = arena::byte_range(plan, buffer);
+        let placed = buffer.offset % 16 == 0 && range.end <= plan.arena_bytes as usize;
+        ensure(placed, &format!("buffer {n} lies outside the arena, or unaligned"))?;
+    }
+    for (n, weight) in plan.weights.iter().enumerate() {
+        let end = u64::from(weight.offset) + u64::from(weight.len) * weight.dtype.bytes() as u64;
+        let placed = weight.offset % 16 == 0 && end <= weights.len() as u64;
+        ensure(placed, &format!("weight {n} lies outside the weights section, or unaligned"))?;
+    }
+    for port in plan.inputs.iter().chain(&plan.outputs) {
+        let buffer = plan.buffers.get(port.buffer.0 as usize);
+        let fits = buffer.is_some_and(|buffer| port_len(port, tile) <= buffer.len.at(tile));
+        ensure(fits, &format!("tensor `{}` does not fit its buffer", port.name))?;
+        let leads = port.shape.split_first().is_some_and(|(first, rest)| {
+            first.fixed == 0 && first.per_row > 0 && rest.iter().all(|dim| dim.per_row == 0)
+        });
+        let batchless_input =
+            port.shape.iter().all(|dim| dim.per_row == 0) && plan.inputs.iter().any(|input| core::ptr::eq(input, port));
+        let whole = plan.batch == Batch::Joint || leads || batchless_input;
+        ensure(whole, &format!("tensor `{}` does not lead with the batch, but rows run apart", port.name))?;
+        if !port.categories.is_empty() {
+            ensure(dtype(plan, port) == Some(DType::I64), &format!("categories of `{}` need i64", port.name))?;
+        }
+    }
+    for (n, step) in plan.steps.iter().enumerate() {
+        let checked = Checked { plan, step, tile, weights };
+        checked
+            .disjoint()
+            .and_then(|()| checked.kernel())
+            .map_err(|error| error.within(&format!("step {n} (`{}`)", step.node)))?;
+    }
+    limit("operations for one tile", plan.work(tile), LIMITS.tile_work)
+}
+
+/// One step under check.
+struct Checked<'a> {
+    plan: &'a Plan,
+    step: &'a Step,
+    tile: usize,
+    weights: &'a [u8],
+}
+
+impl Checked<'_> {
+    /// The output is a buffer, the inputs exist, and none overlaps it.
+    fn disjoint(&self) -> Result<()> {
+        let output =
+            self.plan.buffers.get(self.step.output.0 as usize).ok_or_else(|| invalid("no such output buffer"))?;
+        let written = arena::byte_range(self.plan, output);
+        for input in &self.step.inputs {
+            match input {
+                Operand::Weight(id) => ensure((id.0 as usize) < self.plan.weights.len(), "no such weight")?,
+                Operand::Buffer(id) => {
+                    let buffer = self.plan.buffers.get(id.0 as usize).ok_or_else(|| invalid("no such input buffer"))?;
+                    let read = arena::byte_range(self.plan, buffer);
+                    let apart = read.end <= written.start || written.end <= read.start;
+                    ensure(apart || read.is_empty() || written.is_empty(), "an input overlaps the output")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn kernel(&self) -> Result<()> {
+        let out = self.output_dtype()?;
+        match &self.step.kernel {
+            Kernel::Fill { .. } => self.arity(0),
+            Kernel::Cast => {
+                self.arity(1)?;
+                self.same_len()
+            }
+            Kernel::Unary { op } => {
+                self.arity(1)?;
+                let dtype = self.dtype(0)?;
+                let fits = match (op, dtype) {
+                    (UnaryOp::Not, DType::Bool) => out == DType::Bool,
+                    (UnaryOp::IsNan | UnaryOp::IsInf, DType::F32) => out == DType::Bool,
+                    (UnaryOp::Not | UnaryOp::IsNan | UnaryOp::IsInf, _) => false,
+                    (_, DType::F32) => out == dtype,
+                    (op, DType::I64 | DType::I32) => out == dtype && math::integer_has(*op),
+                    _ => false,
+                };
+                ensure(fits, &format!("`{op:?}` does not take {dtype:?}"))?;
+                self.same_len()
+            }
+            Kernel::Copy { shape, source, target } => {
+                self.arity(1)?;
+                ensure(self.dtype(0)? == out, "a copy between types")?;
+                self.view(0, &[shape], source)?;
+                self.inside(self.output_len(), &[shape], target)
+            }
+            Kernel::Binary { op, shape, left, right } => {
+                self.arity(2)?;
+                let logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+                let numeric = matches!(out, DType::F32 | DType::I64 | DType::I32);
+                ensure(if logic { out == DType::Bool } else { numeric }, &format!("`{op:?}` does not give {out:?}"))?;
+                ensure(self.dtype(0)? == out && self.dtype(1)? == out, "operands of different types")?;
+                self.view(0, &[shape], left)?;
+                self.view(1, &[shape], right)?;
+                self.fills(&[shape])
+            }
+            Kernel::Compare { shape, left, right, .. } => {
+                self.arity(2)?;
+                ensure(out == DType::Bool && self.dtype(0)? == self.dtype(1)?, "a comparison of different types")?;
+                self.view(0, &[shape], left)?;
+                self.view(1, &[shape], right)?;
+                self.fills(&[shape])
+            }
+            Kernel::Select { shape, condition, on_true, on_false } => {
+                self.arity(3)?;
+                let typed = self.dtype(0)? == DType::Bool && self.dtype(1)? == out && self.dtype(2)? == out;
+                ensure(typed, "a selection between types")?;
+                self.view(0, &[shape], condition)?;
+                self.view(1, &[shape], on_true)?;
+                self.view(2, &[shape], on_false)?;
+                self.fills(&[shape])
+            }
+            Kernel::Dense { rows, inner, columns, .. } => {
+                self.arity(3)?;
+                ensure((0..3).all(|n| self.dtype(n) == Ok(DType::F32)) && out == DType::F32, "dense layers are F32")?;
+                let (rows, inner, columns) = (rows.at(self.tile), *inner as usize, *columns as usize);
+                let padded = columns.next_multiple_of(DENSE_PANEL);
+                ensure(inner > 0 && columns > 0, "an empty matrix")?;
+                self.holds(0, product(&[rows, inner])?)?;
+                ensure(
+                    self.len(1)? == product(&[inner, padded])? && self.len(2)? == padded,
+                    "weights are not whole panels",
+                )?;
+                ensure(product(&[rows, columns])? <= self.output_len(), "the output is too small")
+            }
+            Kernel::Contract { shape, over, left, right } => {
+                self.arity(2)?;
+                let typed = matches!(out, DType::F32 | DType::I64) && self.dtype(0)? == out && self.dtype(1)? == out;
+                ensure(typed, "contractions are F32 or I64")?;
+                self.view(0, &[shape, over], left)?;
+                self.view(1, &[shape, over], right)?;
+                self.fills(&[shape])
+            }
+            Kernel::Reduce { op, shape, over, source } => {
+                self.arity(1)?;
+                let dtype = self.dtype(0)?;
+                let arg =
+                    matches!(op, ReduceOp::ArgMax | ReduceOp::ArgMaxLast | ReduceOp::ArgMin | ReduceOp::ArgMinLast);
+                let typed = matches!(dtype, DType::F32 | DType::I64 | DType::I32);
+                ensure(
+                    typed && out == if arg { DType::I64 } else { dtype },
+                    &format!("`{op:?}` of {dtype:?} into {out:?}"),
+                )?;
+                self.view(0, &[shape, over], source)?;
+                self.fills(&[shape])
+            }
+            Kernel::Softmax { shape, .. } => {
+                self.arity(1)?;
+                ensure(self.dtype(0)? == DType::F32 && out == DType::F32, "softmax is F32")?;
+                let len = self.axis_len(*shape, shape.axis)?;
+                self.holds(0, len)?;
+                ensure(len <= self.output_len(), "the output is too small")
+            }
+            Kernel::Gather { data, picks } => {
+                self.gather(*data, *picks)?;
+                self.holds(1, picks.at(self.tile))
+            }
+            Kernel::GatherElements { data, picks } => {
+                self.gather(*data, *picks)?;
+                self.holds(1, self.axis_len(*data, *picks)?)
+            }
+            Kernel::TopK { data, k, .. } => {
+                self.arity(1)?;
+                let typed = matches!(self.dtype(0)?, DType::F32 | DType::I64 | DType::I32) && out == DType::I64;
+                ensure(typed, "top-k of numbers gives I64")?;
+                let least = data.axis.at(0);
+                ensure(*k as usize <= least, &format!("the {k} first of an axis that may have {least}"))?;
+                self.holds(0, self.axis_len(*data, data.axis)?)?;
+                ensure(self.axis_len(*data, Dim::fixed(*k))? <= self.output_len(), "the output is too small")
+            }
+            Kernel::Trees { rows, features, targets, .. } => self.trees(rows.at(self.tile), *features, *targets),
+        }
+    }
+
+    fn gather(&self, data: AxisShape, picks: Dim) -> Result<()> {
+        self.arity(2)?;
+        ensure(self.dtype(0)? == self.output_dtype()?, "a gather between types")?;
+        ensure(matches!(self.dtype(1)?, DType::I64 | DType::I32), "indices are I64 or I32")?;
+        self.holds(0, self.axis_len(data, data.axis)?)?;
+        ensure(self.axis_len(data, picks)? <= self.output_len(), "the output is too small")
+    }
+
+    fn trees(&self, rows: usize, features: u32, targets: u32) -> Result<()> {
+        self.arity(8)?;
+        let floats = [0, 3, 6, 7].iter().all(|&n| self.dtype(n) == Ok(DType::F32));
+        let integers = [1, 2, 4, 5].iter().all(|&n| self.dtype(n) == Ok(DType::I32));
+        ensure(floats && integers && self.output_dtype()? == DType::F32, "a tree table of the wrong type")?;
+        ensure(features > 0 && targets > 0, "trees without features or targets")?;
+        self.holds(0, product(&[rows, features as usize])?)?;
+        ensure(product(&[rows, targets as usize])? <= self.output_len(), "the output is too small")?;
+
+        let (roots, nodes, starts, vote_targets) = (self.table(1)?, self.table(2)?, self.table(4)?, self.table(5)?);
+        let (nodes, rest) = nodes.as_chunks::<3>();
+        let leaves = starts.len().checked_sub(1).ok_or_else(|| invalid("no end of the last leaf"))?;
+        let whole = rest.is_empty() && self.len(3)? == nodes.len() && self.len(6)? == vote_targets.len();
+        ensure(whole && self.len(7)? == targets as usize, "tree tables of different lengths")?;
+        let is_child = |child: i32, after: i64| {
+            if child >= 0 {
+                i64::from(child) > after && (child as usize) < nodes.len()
+            } else {
+                (!child as usize) < leaves
+            }
+        };
+        ensure(roots.iter().all(|&root| is_child(root, -1)), "a root that is no node")?;
+        for (n, [test, on_true, on_false]) in nodes.iter().enumerate() {
+            let known = TreeTest::unpack(*test).is_some_and(|test| test.feature < features);
+            ensure(known, &format!("tree node {n} has an unknown test or feature"))?;
+            let children = is_child(*on_true, n as i64) && is_child(*on_false, n as i64);
+            ensure(children, &format!("tree node {n} has a child that does not follow it"))?;
+        }
+        let ascending = starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts.first() == Some(&0);
+        ensure(ascending && starts.last().map(|&end| end as usize) == Some(vote_targets.len()), "votes out of order")?;
+        ensure(vote_targets.iter().all(|&target| (0..targets as i32).contains(&target)), "a vote for no target")
+    }
+
+    /// The values of an I32 weight.
+    fn table(&self, n: usize) -> Result<&[i32]> {
+        let Some(Operand::Weight(id)) = self.step.inputs.get(n) else {
+            return Err(invalid("a tree table that is not a weight"));
+        };
+        let weight = self.plan.weights.get(id.0 as usize).ok_or_else(|| invalid("no such weight"))?;
+        let start = weight.offset as usize;
+        let bytes =
+            self.weights.get(start..start + weight.len as usize * 4).ok_or_else(|| invalid("no such weight"))?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| invalid("the weights section is not aligned"))
+    }
+
+    fn arity(&self, inputs: usize) -> Result<()> {
+        let found = self.step.inputs.len();
+        ensure(found == inputs, &format!("{found} inputs instead of {inputs}"))
+    }
+
+    fn dtype(&self, n: usize) -> Result<DType> {
+        kernels::input_dtype(self.plan, self.step, n)
+    }
+
+    fn output_dtype(&self) -> Result<DType> {
+        kernels::output_dtype(self.plan, self.step)
+    }
+
+    /// Elements of the `n`-th input, for a whole tile.
+    fn len(&self, n: usize) -> Result<usize> {
+        let len = match self.step.inputs.get(n) {
+            Some(Operand::Weight(id)) => self.plan.weights.get(id.0 as usize).map(|weight| weight.len as usize),
+            Some(Operand::Buffer(id)) => self.plan.buffers.get(id.0 as usize).map(|buffer| buffer.len.at(self.tile)),
+            None => None,
+        };
+        len.ok_or_else(|| invalid("an input is missing"))
+    }
+
+    fn output_len(&self) -> usize {
+        self.plan.buffers.get(self.step.output.0 as usize).map_or(0, |buffer| buffer.len.at(self.tile))
+    }
+
+    fn holds(&self, n: usize, len: usize) -> Result<()> {
+        let found = self.len(n)?;
+        ensure(len <= found, &format!("input {n} has {found} elements, the kernel reads {len}"))
+    }
+
+    fn same_len(&self) -> Result<()> {
+        ensure(self.len(0)? == self.output_len(), "input and output differ in length")
+    }
+
+    /// The output holds a contiguous tensor of this shape.
+    fn fills(&self, shape: &[&[Dim]]) -> Result<()> {
+        let extents = shape.iter().flat_map(|dims| dims.iter()).map(|dim| dim.at(self.tile));
+        let len = extents.fold(1usize, usize::saturating_mul);
+        ensure(len <= self.output_len(), "the output is too small")
+    }
+
+    fn view(&self, n: usize, shape: &[&[Dim]], view: &View) -> Result<()> {
+        self.inside(self.len(n)?, shape, view)
+    }
+
+    /// No index of the view over the shape reaches `len`.
+    fn inside(&self, len: usize, shape: &[&[Dim]], view: &View) -> Result<()> {
+        let axes: usize = shape.iter().map(|dims| dims.len()).sum();
+        ensure(axes <= MAX_AXES && view.strides.len() == axes, "a view of another number of axes")?;
+        let mut last = view.offset.at(self.tile);
+        let mut elements = 1usize;
+        for (extent, stride) in shape.iter().flat_map(|dims| dims.iter()).zip(&view.strides) {
+            let extent = extent.at(self.tile);
+            elements = elements.saturating_mul(extent);
+            last = last.saturating_add(extent.saturating_sub(1).saturating_mul(stride.at(self.tile)));
+        }
+        ensure(elements == 0 || last < len, &format!("a view reaches element {last} of {len}"))
+    }
+
+    fn axis_len(&self, shape: AxisShape, axis: Dim) -> Result<usize> {
+        product(&[shape.outer.at(self.tile), axis.at(self.tile), shape.inner.at(self.tile)])
+    }
+}
+
+fn product(extents: &[usize]) -> Result<usize> {
+    let product = extents.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    product.ok_or_else(|| invalid("a shape that overflows"))
+}
+
+fn limit(what: &str, found: u64, most: u64) -> Result<()> {
+    ensure(found <= most, &format!("{found} {what}; at most {most} are run"))
+}
+
+fn ensure(holds: bool, message: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(invalid(message)) }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidPlan, message)
+}

@@ -1,0 +1,112 @@
+//! Walking strided tensors: runs along the last axis, with an odometer over the others.
+
+use crate::{
+    error::Result,
+    exec::arena::outside,
+    plan::{Dim, MAX_AXES, View},
+};
+
+/// A walk over `shape`, with `V` views of it.
+pub(super) struct Walk<const V: usize> {
+    extents: [usize; MAX_AXES],
+    strides: [[usize; V]; MAX_AXES],
+    axes: usize,
+    offsets: [usize; V],
+}
+
+impl<const V: usize> Walk<V> {
+    /// The walk over `shape` for a batch of `rows`.
+    ///
+    /// `skip` is the first of the views' axes that belongs to `shape`.
+    pub fn new(shape: &[Dim], views: [&View; V], skip: usize, rows: usize) -> Result<Self> {
+        let mut walk = Self { extents: [1; MAX_AXES], strides: [[0; V]; MAX_AXES], axes: 0, offsets: [0; V] };
+        for (slot, view) in walk.offsets.iter_mut().zip(views) {
+            *slot = if skip == 0 { view.offset.at(rows) } else { 0 };
+        }
+        for (axis, extent) in shape.iter().enumerate() {
+            let mut strides = [0; V];
+            for (stride, view) in strides.iter_mut().zip(views) {
+                *stride = view.strides.get(axis + skip).ok_or_else(outside)?.at(rows);
+            }
+            walk.push(extent.at(rows), strides)?;
+        }
+        Ok(walk)
+    }
+
+    /// Adds an axis at the end, merged with the one before where the two are walked as one.
+    fn push(&mut self, extent: usize, strides: [usize; V]) -> Result<()> {
+        if extent == 1 {
+            return Ok(());
+        }
+        if let Some(last) = self.axes.checked_sub(1) {
+            let mergeable = self.strides[last].iter().zip(&strides).all(|(&outer, &inner)| outer == inner * extent);
+            if mergeable {
+                self.extents[last] *= extent;
+                self.strides[last] = strides;
+                return Ok(());
+            }
+        }
+        *self.extents.get_mut(self.axes).ok_or_else(outside)? = extent;
+        self.strides[self.axes] = strides;
+        self.axes += 1;
+        Ok(())
+    }
+
+    /// Number of elements walked.
+    pub fn len(&self) -> usize {
+        self.extents[..self.axes].iter().product()
+    }
+
+    /// Length of a run, and the step of each view along it.
+    pub fn run(&self) -> (usize, [usize; V]) {
+        match self.axes.checked_sub(1) {
+            Some(last) => (self.extents[last], self.strides[last]),
+            None => (1, [0; V]),
+        }
+    }
+
+    /// The position of each view at the start of every run, in order, from `base` on.
+    pub fn runs(&self, base: [usize; V]) -> Runs<'_, V> {
+        let mut at = base;
+        for (at, offset) in at.iter_mut().zip(self.offsets) {
+            *at += offset;
+        }
+        Runs { walk: self, index: [0; MAX_AXES], next: (self.len() > 0).then_some(at) }
+    }
+}
+
+/// The runs of a [`Walk`].
+pub(super) struct Runs<'a, const V: usize> {
+    walk: &'a Walk<V>,
+    index: [usize; MAX_AXES],
+    next: Option<[usize; V]>,
+}
+
+impl<const V: usize> Iterator for Runs<'_, V> {
+    type Item = [usize; V];
+
+    // One copy for all kernels: a run is long, and the module is to be small.
+    #[inline(never)]
+    fn next(&mut self) -> Option<[usize; V]> {
+        let current = self.next?;
+        let Walk { extents, strides, axes, .. } = self.walk;
+        let mut at = current;
+        // Step the odometer: the last of the outer axes turns fastest.
+        for axis in (0..axes.saturating_sub(1)).rev() {
+            self.index[axis] += 1;
+            if self.index[axis] < extents[axis] {
+                for (at, stride) in at.iter_mut().zip(strides[axis]) {
+                    *at += stride;
+                }
+                self.next = Some(at);
+                return Some(current);
+            }
+            for (at, stride) in at.iter_mut().zip(strides[axis]) {
+                *at -= stride * (extents[axis] - 1);
+            }
+            self.index[axis] = 0;
+        }
+        self.next = None;
+        Some(current)
+    }
+}

@@ -1,0 +1,56 @@
+//! The portable core of Tradewind: everything that decides, and nothing else.
+//!
+//! It is compiled into one WebAssembly module that runs unchanged in a browser, at the edge and in
+//! a warehouse backend; natively it is an ordinary library. It has no clock, no randomness and no
+//! I/O: a reply is a function of the loaded packs and the request.
+//!
+//! ```
+//! use tradewind_core::{guest::Client, Engine};
+//!
+//! let mut client = Client::new(Engine::new());
+//! assert_eq!(client.describe().map(|description| description.packs.len()), Ok(0));
+//! ```
+//!
+//! # The house
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`message`] | what shells send and receive: [`message::Request`], [`message::Reply`] |
+//! | [`guest`] | [`guest::Guest`], which answers bytes with bytes, and [`guest::Client`], which speaks to one in types |
+//! | [`Engine`] | the loaded packs, and the way from request to reply |
+//! | [`pack`] | the signed file that carries a model and all it needs |
+//! | [`plan`] | what a model is compiled to |
+//! | [`exec`] | what runs a plan, without allocating |
+//! | [`rank`] | the decision which products to show |
+//! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
+//! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod aligned;
+mod bits;
+mod engine;
+mod error;
+mod event;
+pub mod exec;
+pub mod guest;
+pub mod message;
+pub mod pack;
+pub mod plan;
+mod profile;
+pub mod rank;
+mod sku;
+pub mod tensor;
+
+pub use bits::SkuBits;
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, Result};
+pub use event::{Channel, Day, Event, EventKind, Line, Millis};
+pub use exec::Executor;
+pub use profile::{ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile};
+pub use sku::{Catalog, Sku, SkuId};
+
+/// The version of the interface between shells and the module: exports and messages.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,128 @@
+//! What travels between a shell and the module: postcard of [`Request`] and [`Reply`].
+//!
+//! A change to any type in here or in the types it names is a change of the ABI; a test holds the
+//! bytes of one message of each kind against this version's.
+
+use crate::{
+    error::Error,
+    exec,
+    pack::Digest,
+    plan::{DType, Plan, Port},
+    rank::{RankRequest, Ranking},
+    tensor::Tensor,
+};
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The longest request, in bytes.
+pub const MAX_REQUEST_LEN: usize = 32 << 20;
+
+/// A question to the module.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// What is loaded? Answered by [`Reply::Description`].
+    Describe,
+    /// Runs a model. Answered by [`Reply::Tensors`].
+    Infer(InferRequest),
+    /// Ranks products for a shopper. Answered by [`Reply::Ranking`].
+    Rank(RankRequest),
+}
+
+/// Tensors for a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InferRequest {
+    /// The name of the pack.
+    pub pack: String,
+    /// One tensor for each input, in any order. NaN may stand for a missing value where the model
+    /// says so.
+    pub inputs: Vec<Tensor>,
+}
+
+/// The module's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The request was not carried out; nothing has changed.
+    Fault(Fault),
+    /// A pack is loaded.
+    Loaded(PackInfo),
+    /// What is loaded.
+    Description(Description),
+    /// A model's outputs, in its own order. NaN is canonical.
+    Tensors(Vec<Tensor>),
+    /// Ranked products.
+    Ranking(Ranking),
+    /// The scores are written where the call said.
+    Scored,
+}
+
+/// What the module has loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// [`ABI_VERSION`](crate::ABI_VERSION).
+    pub abi: u32,
+    /// The packs, in the order they were loaded.
+    pub packs: Vec<PackInfo>,
+}
+
+/// A loaded pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackInfo {
+    /// What `score` calls it: its place among the loaded packs.
+    pub handle: u32,
+    /// The name that requests use.
+    pub name: String,
+    /// The version of the model.
+    pub version: String,
+    /// The digest that names the pack.
+    pub root: Digest,
+    /// What the model takes.
+    pub inputs: Vec<PortInfo>,
+    /// What the model gives.
+    pub outputs: Vec<PortInfo>,
+}
+
+/// An input or output of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortInfo {
+    /// Its name.
+    pub name: String,
+    /// Its element type; `None` for text.
+    pub dtype: Option<DType>,
+    /// Its shape; `None` where it depends on the number of rows.
+    pub shape: Vec<Option<u32>>,
+}
+
+impl PortInfo {
+    /// What a plan says of a port.
+    pub(crate) fn new(plan: &Plan, port: &Port) -> Self {
+        Self {
+            name: port.name.clone(),
+            dtype: if port.categories.is_empty() { exec::dtype(plan, port) } else { None },
+            shape: port.shape.iter().map(|dim| (dim.per_row == 0).then_some(dim.fixed)).collect(),
+        }
+    }
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// A code of [`ErrorKind`](crate::ErrorKind).
+    pub code: u16,
+    /// What was wrong, with what input, and what to do.
+    pub message: String,
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self { code: error.kind().code(), message: error.message().to_owned() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (fault {})", self.message, self.code)
+    }
+}
+
+impl core::error::Error for Fault {}

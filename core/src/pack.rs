@@ -1,0 +1,301 @@
+//! Packs: a compiled model with all that a decision made with it needs, as one signed file.
+//!
+//! ```text
+//! 0    "TWPK"                          magic
+//! 4    u16   format version            FORMAT
+//! 6    u16   ABI version               ABI_VERSION
+//! 8    u32   length without signature  a multiple of 16
+//! 12   u32   length of the manifest
+//! 16   16 zero bytes
+//! 32   SHA-256 of the manifest         the root: it names this pack
+//! 64   manifest                        postcard; holds the SHA-256 of each section
+//!      sections                        each at a multiple of 16, zeros between
+//!      public key (32) signature (64)  ed25519 over the first 64 bytes; absent when unsigned
+//! ```
+//!
+//! All numbers are little-endian. The signature covers the header, the header's root covers the
+//! manifest, the manifest covers the sections: one signature vouches for every byte, and a shell
+//! can check one section without the others.
+//!
+//! [`PackView::parse`] checks structure; it computes no digest, because the module trusts the shell
+//! that loads it. Shells call [`PackView::verify`] first.
+
+mod card;
+mod write;
+
+pub use card::{DataSource, Metric, ModelCard};
+pub use write::{PackWriter, sign};
+
+use crate::{
+    ABI_VERSION,
+    aligned::ALIGNMENT,
+    error::{Error, ErrorKind, Result},
+    rank::RankSpec,
+    tensor::Tensor,
+};
+use alloc::{format, string::String, vec::Vec};
+use core::ops::Range;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The format version that this build reads and writes.
+pub const FORMAT: u16 = 1;
+
+/// Bytes of the header, which is what is signed.
+pub const HEADER_LEN: usize = 64;
+
+/// Bytes of the signature block.
+pub const SIGNATURE_LEN: usize = 96;
+
+/// The largest pack that is loaded, in bytes.
+pub const MAX_PACK_LEN: usize = 64 << 20;
+
+pub(crate) const MAGIC: [u8; 4] = *b"TWPK";
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// What a pack says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The name that requests use.
+    pub name: String,
+    /// The version of the model, as its makers count.
+    pub version: String,
+    /// The parts.
+    pub sections: Vec<Section>,
+}
+
+/// One part of a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// What it holds.
+    pub kind: SectionKind,
+    /// First byte in the pack; a multiple of 16.
+    pub offset: u32,
+    /// Bytes.
+    pub len: u32,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+}
+
+/// What a section holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SectionKind {
+    /// [`Plan`](crate::plan::Plan), postcard.
+    Plan,
+    /// The plan's constants, as they lie in memory.
+    Weights,
+    /// [`Task`], postcard.
+    Task,
+    /// The tables of the task ([`RankTables`](crate::rank::RankTables)), postcard.
+    Tables,
+    /// [`ModelCard`], postcard.
+    Card,
+    /// [`Sample`]s, postcard.
+    Samples,
+}
+
+/// What the model in a pack is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Task {
+    /// Tensors in, tensors out.
+    Infer,
+    /// Ranking products for a shopper.
+    Rank(RankSpec),
+}
+
+/// Recorded inputs and the outputs that the model's own runtime gave for them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// One tensor for each input.
+    pub inputs: Vec<Tensor>,
+    /// One tensor for each output.
+    pub outputs: Vec<Tensor>,
+}
+
+/// A pack whose structure has been checked.
+#[derive(Debug, Clone)]
+pub struct PackView<'a> {
+    bytes: &'a [u8],
+    root: Digest,
+    manifest_range: Range<usize>,
+    manifest: Manifest,
+    signature: Option<Signature>,
+}
+
+/// An ed25519 signature and the key that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// The public key.
+    pub key: [u8; 32],
+    /// The signature of the header.
+    pub signature: [u8; 64],
+}
+
+impl<'a> PackView<'a> {
+    /// Reads the structure of a pack: header, manifest, where the sections lie.
+    ///
+    /// # Errors
+    /// [`NotAPack`](ErrorKind::NotAPack), [`PackFormat`](ErrorKind::PackFormat),
+    /// [`PackAbi`](ErrorKind::PackAbi), [`PackTruncated`](ErrorKind::PackTruncated),
+    /// [`TooLarge`](ErrorKind::TooLarge), or [`PackCorrupt`](ErrorKind::PackCorrupt) for
+    /// contents that contradict each other.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        if bytes.get(..4) != Some(&MAGIC) {
+            return Err(Error::new(ErrorKind::NotAPack, "these bytes are no pack: they do not begin with `TWPK`"));
+        }
+        let header = bytes.get(..HEADER_LEN).ok_or_else(|| truncated(bytes.len(), HEADER_LEN))?;
+        let format = u16_at(header, 4);
+        if format != FORMAT {
+            return Err(Error::new(
+                ErrorKind::PackFormat,
+                format!("the pack has format {format}, this build reads format {FORMAT}; pack the model again"),
+            ));
+        }
+        let abi = u16_at(header, 6);
+        if u32::from(abi) != ABI_VERSION {
+            return Err(Error::new(
+                ErrorKind::PackAbi,
+                format!("the pack is for ABI {abi}, this build has ABI {ABI_VERSION}; pack the model again"),
+            ));
+        }
+        let len = u32_at(header, 8) as usize;
+        if len > MAX_PACK_LEN {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the pack says it has {len} bytes; at most {MAX_PACK_LEN} are loaded"),
+            ));
+        }
+        if bytes.len() < len {
+            return Err(truncated(bytes.len(), len));
+        }
+        let manifest_range = HEADER_LEN..HEADER_LEN.saturating_add(u32_at(header, 12) as usize);
+        if manifest_range.end > len || header[16..32].iter().any(|&byte| byte != 0) {
+            return Err(corrupt("its header contradicts itself"));
+        }
+        let signature = match bytes.len() - len {
+            0 => None,
+            SIGNATURE_LEN => Some(Signature { key: array(&bytes[len..]), signature: array(&bytes[len + 32..]) }),
+            extra if extra < SIGNATURE_LEN => return Err(truncated(bytes.len(), len + SIGNATURE_LEN)),
+            extra => return Err(corrupt(&format!("{} bytes follow its signature", extra - SIGNATURE_LEN))),
+        };
+        let manifest: Manifest = decode(&bytes[manifest_range.clone()], "manifest")?;
+        let mut end = manifest_range.end;
+        for section in &manifest.sections {
+            let start = section.offset as usize;
+            if !start.is_multiple_of(ALIGNMENT) || start < end || start.saturating_add(section.len as usize) > len {
+                return Err(corrupt(&format!("its section {:?} does not lie where it should", section.kind)));
+            }
+            end = start + section.len as usize;
+        }
+        Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, signature })
+    }
+
+    /// Checks every digest, and that the pack is signed by one of `trusted`.
+    ///
+    /// The shell brings the cryptography: `sha256` is a digest, `verify(key, message, signature)`
+    /// an ed25519 verification. `trusted` is `None` only where an unsigned pack was asked for.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt), [`PackUnsigned`](ErrorKind::PackUnsigned),
+    /// [`PackSignature`](ErrorKind::PackSignature) or [`PackUntrusted`](ErrorKind::PackUntrusted).
+    pub fn verify(
+        &self,
+        trusted: Option<&[[u8; 32]]>,
+        sha256: impl Fn(&[u8]) -> Digest,
+        verify: impl Fn(&[u8; 32], &[u8], &[u8; 64]) -> bool,
+    ) -> Result<()> {
+        if let Some(signature) = self.signature
+            && !verify(&signature.key, &self.bytes[..HEADER_LEN], &signature.signature)
+        {
+            return Err(Error::new(
+                ErrorKind::PackSignature,
+                "the pack's signature does not fit its header; it was altered or signed with another key",
+            ));
+        }
+        if sha256(&self.bytes[self.manifest_range.clone()]) != self.root {
+            return Err(corrupt("its manifest does not match its digest"));
+        }
+        for section in &self.manifest.sections {
+            if sha256(self.range(section)) != section.digest {
+                return Err(corrupt(&format!("its section {:?} does not match its digest", section.kind)));
+            }
+        }
+        match (trusted, self.signature) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(Error::new(
+                ErrorKind::PackUnsigned,
+                "the pack is not signed; sign it, or say that unsigned packs are wanted",
+            )),
+            (Some(trusted), Some(signature)) if trusted.contains(&signature.key) => Ok(()),
+            (Some(_), Some(_)) => {
+                Err(Error::new(ErrorKind::PackUntrusted, "the pack is signed by a key that is not trusted here"))
+            }
+        }
+    }
+
+    /// What the pack says of itself.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The digest that names this pack: that of its manifest, which holds those of its sections.
+    pub const fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// The signature, where there is one. [`verify`](Self::verify) tells whether it holds.
+    pub const fn signature(&self) -> Option<Signature> {
+        self.signature
+    }
+
+    /// Where a section lies in the pack.
+    pub fn section(&self, kind: SectionKind) -> Option<Range<usize>> {
+        let section = self.manifest.sections.iter().find(|section| section.kind == kind)?;
+        let start = section.offset as usize;
+        Some(start..start + section.len as usize)
+    }
+
+    /// Decodes a section.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing or does not decode.
+    pub fn read<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<T> {
+        let range = self.section(kind).ok_or_else(|| corrupt(&format!("it has no section {kind:?}")))?;
+        decode(&self.bytes[range], &format!("section {kind:?}"))
+    }
+
+    fn range(&self, section: &Section) -> &'a [u8] {
+        let start = section.offset as usize;
+        &self.bytes[start..start + section.len as usize]
+    }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(corrupt(&format!("its {what} has {} bytes too many", rest.len()))),
+        Err(error) => Err(corrupt(&format!("its {what} does not decode: {error}"))),
+    }
+}
+
+fn truncated(found: usize, expected: usize) -> Error {
+    Error::new(ErrorKind::PackTruncated, format!("the pack ends after {found} of {expected} bytes; fetch it again"))
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::new(ErrorKind::PackCorrupt, format!("the pack is damaged: {what}; fetch it again"))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array(&bytes[at..]))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array(&bytes[at..]))
+}
+
+/// The first `N` bytes; zeros where there are fewer, which no caller lets happen.
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
+}

@@ -1,0 +1,103 @@
+//! Writing packs.
+
+use super::{Digest, FORMAT, HEADER_LEN, MAGIC, MAX_PACK_LEN, Manifest, Section, SectionKind, Signature};
+use crate::{
+    ABI_VERSION,
+    aligned::align_up,
+    error::{Error, ErrorKind, Result},
+};
+use alloc::{format, string::String, vec::Vec};
+use serde::Serialize;
+
+/// Collects sections, and writes them as a pack.
+#[derive(Debug)]
+pub struct PackWriter {
+    name: String,
+    version: String,
+    sections: Vec<(SectionKind, Vec<u8>)>,
+}
+
+impl PackWriter {
+    /// A pack of this name and version, without sections.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self { name: name.into(), version: version.into(), sections: Vec::new() }
+    }
+
+    /// Adds a section as it is.
+    #[must_use]
+    pub fn bytes(mut self, kind: SectionKind, bytes: Vec<u8>) -> Self {
+        self.sections.push((kind, bytes));
+        self
+    }
+
+    /// Adds a section in postcard.
+    ///
+    /// # Errors
+    /// [`Malformed`](ErrorKind::Malformed) when the value cannot be written in postcard.
+    pub fn postcard<T: Serialize>(self, kind: SectionKind, value: &T) -> Result<Self> {
+        let bytes = postcard::to_allocvec(value)
+            .map_err(|error| Error::new(ErrorKind::Malformed, format!("section {kind:?} does not encode: {error}")))?;
+        Ok(self.bytes(kind, bytes))
+    }
+
+    /// The pack, unsigned: see [`sign`].
+    ///
+    /// # Errors
+    /// [`TooLarge`](ErrorKind::TooLarge) past [`MAX_PACK_LEN`].
+    pub fn finish(self, sha256: impl Fn(&[u8]) -> Digest) -> Result<Vec<u8>> {
+        let mut manifest = Manifest { name: self.name, version: self.version, sections: Vec::new() };
+        for (kind, bytes) in &self.sections {
+            manifest.sections.push(Section { kind: *kind, offset: 0, len: bytes.len() as u32, digest: sha256(bytes) });
+        }
+        // The offsets depend on the manifest's length, and its length on the offsets' (they are
+        // variable-length numbers): a few rounds settle it.
+        let mut encoded = encode(&manifest)?;
+        loop {
+            let mut end = HEADER_LEN + encoded.len();
+            for section in &mut manifest.sections {
+                section.offset = align_up(end) as u32;
+                end = section.offset as usize + section.len as usize;
+            }
+            let settled = encode(&manifest)?;
+            if settled.len() == encoded.len() {
+                encoded = settled;
+                break;
+            }
+            encoded = settled;
+        }
+        let end = manifest.sections.last().map_or(HEADER_LEN + encoded.len(), |last| (last.offset + last.len) as usize);
+        let len = align_up(end);
+        if len > MAX_PACK_LEN || self.sections.iter().any(|(_, bytes)| bytes.len() > MAX_PACK_LEN) {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a pack of {len} bytes; at most {MAX_PACK_LEN} are loaded"),
+            ));
+        }
+        let mut pack = Vec::with_capacity(len);
+        pack.extend_from_slice(&MAGIC);
+        pack.extend_from_slice(&FORMAT.to_le_bytes());
+        pack.extend_from_slice(&(ABI_VERSION as u16).to_le_bytes());
+        pack.extend_from_slice(&(len as u32).to_le_bytes());
+        pack.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
+        pack.extend_from_slice(&[0; 16]);
+        pack.extend_from_slice(&sha256(&encoded));
+        pack.extend_from_slice(&encoded);
+        for (section, (_, bytes)) in manifest.sections.iter().zip(&self.sections) {
+            pack.resize(section.offset as usize, 0);
+            pack.extend_from_slice(bytes);
+        }
+        pack.resize(len, 0);
+        Ok(pack)
+    }
+}
+
+/// Appends a signature of the pack's first [`HEADER_LEN`] bytes to an unsigned pack.
+pub fn sign(pack: &mut Vec<u8>, signature: &Signature) {
+    pack.extend_from_slice(&signature.key);
+    pack.extend_from_slice(&signature.signature);
+}
+
+fn encode(manifest: &Manifest) -> Result<Vec<u8>> {
+    postcard::to_allocvec(manifest)
+        .map_err(|error| Error::new(ErrorKind::Malformed, format!("the manifest does not encode: {error}")))
+}

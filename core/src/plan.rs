@@ -1,0 +1,557 @@
+//! A compiled model: a flat list of kernel calls over numbered buffers.
+//!
+//! `tradewind-compiler` makes a [`Plan`] from an ONNX graph; [`Executor`](crate::Executor) runs it.
+//! All decisions that can be made without seeing a row are made by the compiler: which kernels run
+//! in which order, the geometry of each call, and where each buffer lies in one arena.
+//!
+//! # The batch
+//!
+//! One symbol, the number of rows, may appear in a shape. Every extent and stride is therefore a
+//! [`Dim`], `fixed + per_row × rows`. A plan is laid out for [`Plan::tile`] rows. Where rows do not
+//! look at each other ([`Batch::Independent`]) the executor cuts a batch of any size into tiles, so
+//! that memory stays bounded and a row's result cannot depend on its neighbours. Where they do
+//! ([`Batch::Joint`]) the tile is the largest batch the plan accepts.
+//!
+//! # Tensors
+//!
+//! Every buffer is a dense row-major tensor. Reshapes cost nothing; a transpose, slice, pad,
+//! broadcast or concatenation is a [`Kernel::Copy`] between two strided [`View`]s. Every step
+//! writes exactly one buffer.
+
+mod cost;
+
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// Largest number of axes a [`View`] may have (output axes and reduced axes together).
+pub const MAX_AXES: usize = 12;
+
+/// A compiled model. See the [module documentation](self).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Whether rows may be computed apart from each other.
+    pub batch: Batch,
+    /// Rows that the arena has room for.
+    pub tile: u32,
+    /// Bytes of working memory for one tile; a multiple of 16.
+    pub arena_bytes: u32,
+    /// What the model takes, in the model's own order.
+    pub inputs: Vec<Port>,
+    /// What the model gives, in the model's own order.
+    pub outputs: Vec<Port>,
+    /// Working memory, laid out in the arena. Buffers whose lives do not overlap share bytes.
+    pub buffers: Vec<Buffer>,
+    /// Constants, laid out in the pack's weights section.
+    pub weights: Vec<Weight>,
+    /// Kernel calls, in order.
+    pub steps: Vec<Step>,
+}
+
+/// How the rows of a batch relate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Batch {
+    /// Each row is computed by itself; batches of any size run tile by tile.
+    Independent,
+    /// Rows are computed together (or the model has no batch); a batch is at most one tile.
+    Joint,
+}
+
+/// An input or output of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The name in the ONNX graph.
+    pub name: String,
+    /// The shape.
+    pub shape: Vec<Dim>,
+    /// The buffer that holds it.
+    pub buffer: BufferId,
+    /// For a tensor of strings: the buffer holds indices (`i64`) into these.
+    pub categories: Vec<String>,
+}
+
+/// An extent, offset or stride in elements: `fixed + per_row × rows`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Dim {
+    /// The part that does not depend on the batch.
+    pub fixed: u32,
+    /// Elements for each row of the batch.
+    pub per_row: u32,
+}
+
+/// Element type of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DType {
+    /// IEEE 754 single precision.
+    F32,
+    /// Signed 64-bit integer.
+    I64,
+    /// Signed 32-bit integer.
+    I32,
+    /// Unsigned byte.
+    U8,
+    /// A byte that is 0 or 1.
+    Bool,
+}
+
+/// Index into [`Plan::buffers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BufferId(pub u16);
+
+/// Index into [`Plan::weights`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WeightId(pub u16);
+
+/// A tensor in the arena.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buffer {
+    /// Element type.
+    pub dtype: DType,
+    /// Elements.
+    pub len: Dim,
+    /// First byte in the arena; a multiple of 16.
+    pub offset: u32,
+}
+
+/// A constant tensor in the weights section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weight {
+    /// Element type.
+    pub dtype: DType,
+    /// Elements.
+    pub len: u32,
+    /// First byte in the weights section; a multiple of 16.
+    pub offset: u32,
+}
+
+/// One kernel call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What to compute.
+    pub kernel: Kernel,
+    /// What it reads, in the order that the kernel documents.
+    pub inputs: Vec<Operand>,
+    /// What it writes. Never one of the inputs, and never overlapping one in the arena.
+    pub output: BufferId,
+    /// The ONNX node it comes from, for messages.
+    pub node: String,
+}
+
+/// What a kernel reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operand {
+    /// Working memory.
+    Buffer(BufferId),
+    /// A constant.
+    Weight(WeightId),
+}
+
+/// How a kernel walks a tensor: the element at index `i` is `offset + Σ i[axis] × strides[axis]`.
+///
+/// A stride of zero broadcasts. The axes are those of the kernel's `shape`, then those of `over`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Element at index zero.
+    pub offset: Dim,
+    /// Elements from one index to the next along each axis.
+    pub strides: Vec<Dim>,
+}
+
+/// One tensor cut into `outer × axis × inner` elements around the axis that a kernel works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AxisShape {
+    /// Product of the extents before the axis.
+    pub outer: Dim,
+    /// Extent of the axis.
+    pub axis: Dim,
+    /// Product of the extents after the axis.
+    pub inner: Dim,
+}
+
+/// What a step computes. `Tn` below names the n-th input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Kernel {
+    /// Sets every element of the output to `value`, cast to the output's type.
+    Fill {
+        /// The value.
+        value: f64,
+    },
+    /// `output[target(i)] = T0[source(i)]` for every `i` in `shape`; elements outside the target
+    /// keep what an earlier step wrote. Any type; both sides have the same one.
+    Copy {
+        /// Extents walked.
+        shape: Vec<Dim>,
+        /// Where to read in `T0`.
+        source: View,
+        /// Where to write in the output.
+        target: View,
+    },
+    /// `output[i] = T0[i]` in the output's type. Float to integer truncates towards zero and
+    /// saturates (NaN gives 0); to `Bool` it is `x != 0`.
+    Cast,
+    /// `output[i] = op(T0[i])`, same type and length.
+    Unary {
+        /// The function.
+        op: UnaryOp,
+    },
+    /// `output[i] = op(T0[left(i)], T1[right(i)])`, output contiguous over `shape`. F32, I64 or
+    /// I32, all three the same; `Bool` for And, Or and Xor.
+    Binary {
+        /// The function.
+        op: BinaryOp,
+        /// Extents of the output.
+        shape: Vec<Dim>,
+        /// Where to read in `T0`.
+        left: View,
+        /// Where to read in `T1`.
+        right: View,
+    },
+    /// As [`Kernel::Binary`], with a `Bool` output. `T0` and `T1` of any one type.
+    Compare {
+        /// The comparison.
+        op: CompareOp,
+        /// Extents of the output.
+        shape: Vec<Dim>,
+        /// Where to read in `T0`.
+        left: View,
+        /// Where to read in `T1`.
+        right: View,
+    },
+    /// `output[i] = if T0[condition(i)] { T1[on_true(i)] } else { T2[on_false(i)] }`.
+    Select {
+        /// Extents of the output.
+        shape: Vec<Dim>,
+        /// Where to read in `T0`, a `Bool`.
+        condition: View,
+        /// Where to read in `T1`.
+        on_true: View,
+        /// Where to read in `T2`.
+        on_false: View,
+    },
+    /// `output[r, c] = act(Σ_k T0[r, k] × W[k, c] + b[c])`, F32, all contiguous.
+    ///
+    /// `T1` holds `W` in panels of [`DENSE_PANEL`] columns: panel `p` is `inner × DENSE_PANEL`
+    /// elements, row-major, with zeros in the columns past the last. `T2` holds `b`, of
+    /// `columns` rounded up to whole panels. `k` runs upwards from 0 starting at `b[c]`, one
+    /// multiplication and one addition each, so a result does not depend on how rows are grouped.
+    Dense {
+        /// Rows.
+        rows: Dim,
+        /// Length of a row of `T0`.
+        inner: u32,
+        /// Columns of the output.
+        columns: u32,
+        /// Applied to each result.
+        activation: Activation,
+    },
+    /// `output[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]` over `j` in `over`, output contiguous
+    /// over `shape`. F32 or I64. Any contraction of two tensors is one of these.
+    Contract {
+        /// Extents of the output.
+        shape: Vec<Dim>,
+        /// Extents summed over.
+        over: Vec<Dim>,
+        /// Where to read in `T0`: axes of `shape`, then of `over`.
+        left: View,
+        /// Where to read in `T1`: axes of `shape`, then of `over`.
+        right: View,
+    },
+    /// `output[i] = op over j of T0[source(i, j)]`, output contiguous over `shape`. F32, I64 or
+    /// I32. The arg-reductions give `I64` positions in row-major order over `over`.
+    Reduce {
+        /// The reduction.
+        op: ReduceOp,
+        /// Extents of the output.
+        shape: Vec<Dim>,
+        /// Extents reduced.
+        over: Vec<Dim>,
+        /// Where to read in `T0`: axes of `shape`, then of `over`.
+        source: View,
+    },
+    /// Softmax of `T0` along the axis, F32. With `zero_stays` (the `SOFTMAX_ZERO` of ONNX-ML)
+    /// elements of magnitude at most 1e-7 give 0 and take no part in the sum.
+    Softmax {
+        /// The tensor.
+        shape: AxisShape,
+        /// The logarithm of the softmax.
+        log: bool,
+        /// The `SOFTMAX_ZERO` rule.
+        zero_stays: bool,
+    },
+    /// `output[o, p, i] = T0[o, T1[p], i]`; `T0` of any type, `T1` `I64` or `I32`. A negative
+    /// index counts from the end. An index outside the axis is a fault.
+    Gather {
+        /// Shape of `T0`.
+        data: AxisShape,
+        /// Number of indices in `T1`.
+        picks: Dim,
+    },
+    /// `output[o, p, i] = T0[o, T1[o, p, i], i]`, else as [`Kernel::Gather`].
+    GatherElements {
+        /// Shape of `T0`.
+        data: AxisShape,
+        /// Extent of `T1` along the axis.
+        picks: Dim,
+    },
+    /// `output[o, p, i]`, `I64`: the position along the axis of the `p`-th largest (or smallest)
+    /// element of `T0`, F32, I64 or I32, for `p < k`; equal elements in order of position; NaN
+    /// counts as larger than every number.
+    TopK {
+        /// Shape of `T0`.
+        data: AxisShape,
+        /// Elements to find; at most the extent of the axis.
+        k: u32,
+        /// Largest first, or smallest first.
+        largest: bool,
+    },
+    /// A tree ensemble over the rows of `T0`, F32 `[rows, features]`; output F32 `[rows, targets]`.
+    ///
+    /// The other inputs are weights:
+    /// - `T1` I32 `[roots]`: the start of each tree;
+    /// - `T2` I32 `[nodes, 3]`: test (see [`TreeTest`]), child where it holds, child where not;
+    /// - `T3` F32 `[nodes]`: threshold;
+    /// - `T4` I32 `[leaves + 1]`: where each leaf's votes start;
+    /// - `T5` I32 `[votes]`: the target of each vote;
+    /// - `T6` F32 `[votes]`: the weight of each vote;
+    /// - `T7` F32 `[targets]`: base values, added last.
+    ///
+    /// A root or child `c ≥ 0` is node `c`; `c < 0` is leaf `!c`. A child's node number is greater
+    /// than its parent's.
+    Trees {
+        /// Rows of `T0`.
+        rows: Dim,
+        /// Columns of `T0`.
+        features: u32,
+        /// Columns of the output.
+        targets: u32,
+        /// How the votes for a target become its score.
+        aggregate: Aggregate,
+    },
+}
+
+/// Columns of one panel of [`Kernel::Dense`] weights.
+pub const DENSE_PANEL: usize = 8;
+
+/// The test of a tree node, packed as `feature << 4 | missing_true << 3 | mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeTest {
+    /// Column of the feature matrix.
+    pub feature: u32,
+    /// Where NaN goes: to the child for "holds".
+    pub missing_true: bool,
+    /// How the feature is compared with the threshold.
+    pub mode: TreeMode,
+}
+
+/// How a tree node compares a feature with its threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TreeMode {
+    /// `x <= threshold`
+    LessOrEqual,
+    /// `x < threshold`
+    Less,
+    /// `x >= threshold`
+    GreaterOrEqual,
+    /// `x > threshold`
+    Greater,
+    /// `x == threshold`
+    Equal,
+    /// `x != threshold`
+    NotEqual,
+}
+
+/// How the votes of all trees for one target become its score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aggregate {
+    /// Their sum.
+    Sum,
+    /// Their sum divided by the number of trees.
+    Average,
+    /// The least; 0 without votes.
+    Min,
+    /// The greatest; 0 without votes.
+    Max,
+}
+
+/// Applied to each result of [`Kernel::Dense`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(x, 0)`; NaN stays.
+    Relu,
+}
+
+/// An element-wise function. Float only, except `Abs`, `Neg`, `Sign` (I64 and I32 too) and `Not` (Bool).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the mathematical function of its name")]
+pub enum UnaryOp {
+    Abs,
+    Neg,
+    Sign,
+    Not,
+    Sqrt,
+    /// `1 / sqrt(x)`
+    Rsqrt,
+    /// `1 / x`
+    Recip,
+    Square,
+    Exp,
+    Ln,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    Erf,
+    /// `ln(1 + exp(x))`
+    Softplus,
+    Relu,
+    Floor,
+    Ceil,
+    /// To the nearest, ties to even.
+    Round,
+    /// `sqrt(2) × erf⁻¹(2x − 1)` by the approximation that ONNX-ML runtimes use for `PROBIT`.
+    Probit,
+    IsNan,
+    IsInf,
+}
+
+/// A function of two elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the arithmetic or logical function of its name")]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    /// Integers truncate towards zero; an integer division by zero is a fault.
+    Div,
+    /// Remainder with the sign of the dividend.
+    Rem,
+    /// Remainder with the sign of the divisor.
+    Mod,
+    /// The lesser; NaN if either is.
+    Min,
+    /// The greater; NaN if either is.
+    Max,
+    Pow,
+    And,
+    Or,
+    Xor,
+    /// `T0` where it is at least 0, else `T0 × T1`.
+    Prelu,
+}
+
+/// A comparison; false with NaN, except `NotEqual`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the comparison of its name")]
+pub enum CompareOp {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A reduction. Of nothing: 0 for sums, 1 for `Product`, ∓∞ (or the type's limit) for `Max` and `Min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReduceOp {
+    /// Sum.
+    Sum,
+    /// Sum of squares.
+    SumOfSquares,
+    /// Sum of magnitudes.
+    SumOfMagnitudes,
+    /// Arithmetic mean.
+    Mean,
+    /// Product.
+    Product,
+    /// Greatest; NaN if any is.
+    Max,
+    /// Least; NaN if any is.
+    Min,
+    /// Greatest magnitude.
+    MaxMagnitude,
+    /// Position of the greatest, the first of equals.
+    ArgMax,
+    /// Position of the greatest, the last of equals.
+    ArgMaxLast,
+    /// Position of the least, the first of equals.
+    ArgMin,
+    /// Position of the least, the last of equals.
+    ArgMinLast,
+}
+
+impl Dim {
+    /// An extent that does not depend on the batch.
+    pub const fn fixed(fixed: u32) -> Self {
+        Self { fixed, per_row: 0 }
+    }
+
+    /// An extent of `per_row` elements for each row.
+    pub const fn per_row(per_row: u32) -> Self {
+        Self { fixed: 0, per_row }
+    }
+
+    /// The extent for a batch of `rows`. Saturates rather than wraps.
+    ///
+    /// ```
+    /// use tradewind_core::plan::Dim;
+    /// assert_eq!(Dim { fixed: 3, per_row: 2 }.at(10), 23);
+    /// ```
+    pub const fn at(self, rows: usize) -> usize {
+        (self.per_row as usize).saturating_mul(rows).saturating_add(self.fixed as usize)
+    }
+}
+
+impl DType {
+    /// Bytes of one element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::U8 | Self::Bool => 1,
+        }
+    }
+}
+
+impl TreeTest {
+    /// Most features that a packed test can name.
+    pub const MAX_FEATURES: u32 = 1 << 27;
+
+    /// The packed form.
+    pub const fn pack(self) -> i32 {
+        let mode = match self.mode {
+            TreeMode::LessOrEqual => 0,
+            TreeMode::Less => 1,
+            TreeMode::GreaterOrEqual => 2,
+            TreeMode::Greater => 3,
+            TreeMode::Equal => 4,
+            TreeMode::NotEqual => 5,
+        };
+        ((self.feature << 4) as i32) | ((self.missing_true as i32) << 3) | mode
+    }
+
+    /// The test of a packed form; `None` for a mode that does not exist.
+    pub const fn unpack(packed: i32) -> Option<Self> {
+        let mode = match packed & 7 {
+            0 => TreeMode::LessOrEqual,
+            1 => TreeMode::Less,
+            2 => TreeMode::GreaterOrEqual,
+            3 => TreeMode::Greater,
+            4 => TreeMode::Equal,
+            5 => TreeMode::NotEqual,
+            _ => return None,
+        };
+        Some(Self { feature: (packed as u32) >> 4, missing_true: packed & 8 != 0, mode })
+    }
+}

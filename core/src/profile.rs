@@ -1,0 +1,357 @@
+//! What is remembered of one shopper, on that shopper's device.
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Day, Event, EventKind, Line, Millis, at_most},
+    sku::Sku,
+};
+use alloc::{format, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// A shopper's history, bounded and decaying: what the features of a ranking need, and no more.
+///
+/// It holds no name, no place, no searches and no single events. It goes into ranking only; no
+/// message that leads to a price has room for one. It travels in each request and comes back
+/// updated.
+///
+/// ```
+/// use tradewind_core::{Channel, Event, EventKind, Line, Millis, Profile, Sku};
+/// let tea = Sku::new("tea")?;
+/// let line = Line { sku: tea.clone(), quantity: 2 };
+/// let mut profile = Profile::default();
+/// profile.apply(&Event { at: Millis(0), channel: Channel::Web, kind: EventKind::Purchase(vec![line]) });
+/// assert_eq!(profile.interest(&tea).map(|interest| interest.orders), Some(1));
+/// # Ok::<(), tradewind_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Orders placed.
+    pub orders: u32,
+    /// Different products in those orders, added up over the orders.
+    pub lines: u32,
+    /// The day of the first order.
+    pub first: Day,
+    /// The day of the last order.
+    pub last: Day,
+    /// Products bought or looked at, in order of SKU.
+    items: Vec<Interest>,
+}
+
+/// What is remembered of one product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interest {
+    /// The product.
+    pub sku: Sku,
+    /// Orders that contained it.
+    pub orders: u32,
+    /// The day it was first bought.
+    pub first: Day,
+    /// The day it was last bought.
+    pub last: Day,
+    /// The number of the order it was last bought in, counted from 1; 0 if never.
+    pub last_order: u32,
+    /// Orders that contained it, each counting one of [`ORDER_DECAYS`] to the power of the orders
+    /// since; as of `last_order`.
+    by_order: [f32; 3],
+    /// Orders that contained it, each counting half after [`HALF_LIFE_DAYS`]; as of `last`.
+    by_day: f32,
+    /// Views, clicks and carts, each with its weight, counting half after
+    /// [`ATTENTION_HALF_LIFE`]; as of `attended`.
+    attention: f32,
+    /// When it was last looked at.
+    attended: Millis,
+    /// The shopper asked not to see it.
+    pub dismissed: bool,
+}
+
+/// What an order counts after one more order: habits of some weeks, some months, about a year.
+pub const ORDER_DECAYS: [f32; 3] = [0.90, 0.95, 0.98];
+/// Days after which an order counts half.
+pub const HALF_LIFE_DAYS: i64 = 120;
+/// Time after which attention counts half.
+pub const ATTENTION_HALF_LIFE: Millis = Millis(Millis::DAY);
+
+impl Profile {
+    /// The most products that a profile keeps: past it, those that say least are forgotten.
+    pub const MAX_ITEMS: usize = 128;
+
+    /// The products, in order of SKU.
+    pub fn items(&self) -> &[Interest] {
+        &self.items
+    }
+
+    /// What is remembered of a product.
+    pub fn interest(&self, sku: &Sku) -> Option<&Interest> {
+        self.position(sku).ok().and_then(|at| self.items.get(at))
+    }
+
+    /// Takes in what the shopper did. Events may come late; each counts as of its own time.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Purchase(lines) => self.purchase(event.at.day(), lines),
+            EventKind::Return(line) => {
+                if let Ok(at) = self.position(&line.sku) {
+                    self.items[at].returned();
+                }
+            }
+            EventKind::View(sku) | EventKind::Click(sku) => self.attend(sku, event.at, 1.0),
+            EventKind::AddToCart(line) => self.attend(&line.sku, event.at, 3.0),
+            EventKind::Dismiss(sku) => self.entry(sku).dismissed = true,
+            // A product shown is not a product wanted, and words are not kept.
+            EventKind::Impression(_) | EventKind::Search(_) => {}
+        }
+        self.forget(event.at);
+    }
+
+    /// Days from one order to the next, on average; `None` before the second.
+    pub fn mean_gap_days(&self) -> Option<f32> {
+        mean_gap_days(self.orders, self.first, self.last)
+    }
+
+    fn purchase(&mut self, day: Day, lines: &[Line]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.first = if self.orders == 0 { day } else { self.first.min(day) };
+        self.last = if self.orders == 0 { day } else { self.last.max(day) };
+        self.orders = self.orders.saturating_add(1);
+        let order = self.orders;
+        let mut seen = Vec::with_capacity(lines.len());
+        for line in lines {
+            if seen.contains(&&line.sku) {
+                continue;
+            }
+            seen.push(&line.sku);
+            self.lines = self.lines.saturating_add(1);
+            self.entry(&line.sku).bought(order, day);
+        }
+    }
+
+    fn attend(&mut self, sku: &Sku, at: Millis, weight: f32) {
+        let item = self.entry(sku);
+        let now = item.attended.max(at);
+        item.attention = item.attention_at(now) + weight * halved(now.0 - at.0, ATTENTION_HALF_LIFE.0);
+        item.attended = now;
+    }
+
+    /// The interest in a product, made if there is none.
+    fn entry(&mut self, sku: &Sku) -> &mut Interest {
+        let at = match self.position(sku) {
+            Ok(at) => at,
+            Err(at) => {
+                self.items.insert(at, Interest::new(sku.clone()));
+                at
+            }
+        };
+        &mut self.items[at]
+    }
+
+    fn position(&self, sku: &Sku) -> core::result::Result<usize, usize> {
+        self.items.binary_search_by(|item| item.sku.cmp(sku))
+    }
+
+    /// Keeps to [`MAX_ITEMS`](Self::MAX_ITEMS).
+    fn forget(&mut self, now: Millis) {
+        while self.items.len() > Self::MAX_ITEMS {
+            let orders = self.orders;
+            let least = self.items.iter().enumerate().min_by(|(_, a), (_, b)| {
+                a.weight(orders, now).total_cmp(&b.weight(orders, now)).then_with(|| b.sku.cmp(&a.sku))
+            });
+            let Some((least, _)) = least else { return };
+            self.items.remove(least);
+        }
+    }
+
+    /// Checks a profile that was received.
+    pub(crate) fn check(&self) -> Result<()> {
+        at_most("products in a profile", self.items.len(), Self::MAX_ITEMS)?;
+        let ordered = self.items.windows(2).all(|pair| pair[0].sku < pair[1].sku);
+        let sound = self.items.iter().all(|item| {
+            item.by_order.iter().all(|decayed| decayed.is_finite())
+                && item.by_day.is_finite()
+                && item.attention.is_finite()
+                && item.last_order <= self.orders
+                && item.orders <= self.orders
+                && item.first <= item.last
+        });
+        if ordered && sound && self.first <= self.last {
+            return self.items.iter().try_for_each(|item| item.sku.check().and(item.attended.check()));
+        }
+        Err(Error::new(
+            ErrorKind::BadRequest,
+            format!("the profile of {} products contradicts itself; erase it and start anew", self.items.len()),
+        ))
+    }
+}
+
+impl Interest {
+    const fn new(sku: Sku) -> Self {
+        Self {
+            sku,
+            orders: 0,
+            first: Day(0),
+            last: Day(0),
+            last_order: 0,
+            by_order: [0.0; 3],
+            by_day: 0.0,
+            attention: 0.0,
+            attended: Millis(0),
+            dismissed: false,
+        }
+    }
+
+    fn bought(&mut self, order: u32, day: Day) {
+        let last = if self.orders == 0 { day } else { self.last.max(day) };
+        self.first = if self.orders == 0 { day } else { self.first.min(day) };
+        self.by_order = self.by_order_at(order).map(|decayed| decayed + 1.0);
+        self.by_day = self.by_day_at(last) + halved(i64::from(last.since(day)), HALF_LIFE_DAYS);
+        self.last = last;
+        self.last_order = order;
+        self.orders = self.orders.saturating_add(1);
+    }
+
+    /// One order of it less.
+    fn returned(&mut self) {
+        let kept = self.orders.saturating_sub(1) as f32 / self.orders.max(1) as f32;
+        self.orders = self.orders.saturating_sub(1);
+        self.by_order = self.by_order.map(|decayed| decayed * kept);
+        self.by_day *= kept;
+    }
+
+    /// Orders that contained it after `orders` orders in all, decayed by each of [`ORDER_DECAYS`].
+    pub fn by_order_at(&self, orders: u32) -> [f32; 3] {
+        let since = orders.saturating_sub(self.last_order) as f32;
+        core::array::from_fn(|n| self.by_order[n] * libm::powf(ORDER_DECAYS[n], since))
+    }
+
+    /// Orders that contained it, decayed by day, on a day.
+    pub fn by_day_at(&self, day: Day) -> f32 {
+        self.by_day * halved(i64::from(day.since(self.last).max(0)), HALF_LIFE_DAYS)
+    }
+
+    /// Views, clicks and carts, decayed, at a moment.
+    pub fn attention_at(&self, at: Millis) -> f32 {
+        self.attention * halved((at.0 - self.attended.0).max(0), ATTENTION_HALF_LIFE.0)
+    }
+
+    /// Days from one purchase to the next, on average; `None` before the second.
+    pub fn mean_gap_days(&self) -> Option<f32> {
+        mean_gap_days(self.orders, self.first, self.last)
+    }
+
+    /// How much is lost by forgetting it.
+    fn weight(&self, orders: u32, now: Millis) -> f32 {
+        let [.., longest] = self.by_order_at(orders);
+        longest + self.attention_at(now) + f32::from(u8::from(self.dismissed))
+    }
+}
+
+fn mean_gap_days(orders: u32, first: Day, last: Day) -> Option<f32> {
+    (orders >= 2).then(|| last.since(first) as f32 / (orders - 1) as f32)
+}
+
+/// `2^(−elapsed / half_life)`
+fn halved(elapsed: i64, half_life: i64) -> f32 {
+    libm::exp2f(-(elapsed as f32) / half_life as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Channel;
+    use alloc::{format, vec};
+    use proptest::prelude::*;
+
+    fn sku(code: usize) -> Sku {
+        Sku::new(format!("{code:04}")).expect("a SKU")
+    }
+
+    fn at_day(day: i64, kind: EventKind) -> Event {
+        Event { at: Millis(day * Millis::DAY + 1), channel: Channel::Web, kind }
+    }
+
+    fn purchase(day: i64, codes: &[usize]) -> Event {
+        let lines = codes.iter().map(|&code| Line { sku: sku(code), quantity: 1 });
+        at_day(day, EventKind::Purchase(lines.collect()))
+    }
+
+    fn after(events: &[Event]) -> Profile {
+        let mut profile = Profile::default();
+        events.iter().for_each(|event| profile.apply(event));
+        profile
+    }
+
+    #[test]
+    fn orders_count_less_as_orders_and_days_go_by() {
+        let profile = after(&[purchase(0, &[1, 2]), purchase(120, &[2])]);
+        let Some(once) = profile.interest(&sku(1)) else { unreachable!() };
+        assert_eq!((profile.orders, profile.lines, once.orders), (2, 3, 1));
+        assert_eq!(once.by_order_at(profile.orders), ORDER_DECAYS);
+        assert_eq!(once.by_day_at(Day(120)), 0.5);
+        let Some(twice) = profile.interest(&sku(2)) else { unreachable!() };
+        assert_eq!(twice.mean_gap_days(), Some(120.0));
+        assert_eq!(twice.by_day_at(Day(120)), 1.5);
+    }
+
+    #[test]
+    fn a_product_counts_once_in_an_order() {
+        let profile = after(&[purchase(3, &[7, 7, 7])]);
+        assert_eq!((profile.lines, profile.interest(&sku(7)).map(|item| item.orders)), (1, Some(1)));
+    }
+
+    #[test]
+    fn an_event_that_comes_late_counts_as_of_its_own_time() {
+        let late = after(&[purchase(200, &[1]), purchase(80, &[1])]);
+        let Some(item) = late.interest(&sku(1)) else { unreachable!() };
+        assert_eq!((item.first, item.last), (Day(80), Day(200)));
+        assert_eq!(item.by_day_at(Day(200)), 1.5);
+        let view = |day| at_day(day, EventKind::View(sku(1)));
+        assert_eq!(after(&[view(9), view(8)]).items, after(&[view(8), view(9)]).items);
+    }
+
+    #[test]
+    fn what_is_returned_counts_no_longer() {
+        let line = Line { sku: sku(1), quantity: 1 };
+        let profile = after(&[purchase(0, &[1]), at_day(1, EventKind::Return(line))]);
+        assert_eq!(profile.interest(&sku(1)).map(|item| (item.orders, item.by_order_at(1))), Some((0, [0.0; 3])));
+    }
+
+    #[test]
+    fn neither_searches_nor_impressions_are_kept() {
+        let shown = EventKind::Impression(vec![sku(1)]);
+        let searched = EventKind::Search("something private".into());
+        assert_eq!(after(&[at_day(0, shown), at_day(0, searched)]), Profile::default());
+    }
+
+    #[test]
+    fn the_habit_is_kept_when_there_is_no_room_for_everything() {
+        let mut events = vec![purchase(0, &[9_999])];
+        events.extend((1..40).map(|day| purchase(day, &[9_999])));
+        events.push(purchase(50, &(0..400).collect::<Vec<_>>()));
+        let profile = after(&events);
+        assert_eq!(profile.items().len(), Profile::MAX_ITEMS);
+        assert!(profile.interest(&sku(9_999)).is_some(), "forty orders were forgotten for one");
+        assert!(profile.interest(&sku(0)).is_some() && profile.interest(&sku(399)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_profile_is_bounded_and_sound_after_any_events(
+            picks in proptest::collection::vec((0..300usize, 0..40_000i64, 0..6u8), 0..400),
+        ) {
+            let events = picks.into_iter().map(|(code, day, kind)| at_day(day, match kind {
+                0 => EventKind::View(sku(code)),
+                1 => EventKind::AddToCart(Line { sku: sku(code), quantity: 1 }),
+                2 => EventKind::Return(Line { sku: sku(code), quantity: 1 }),
+                3 => EventKind::Dismiss(sku(code)),
+                _ => EventKind::Purchase(vec![Line { sku: sku(code), quantity: 2 }, Line { sku: sku(code + 1), quantity: 1 }]),
+            }));
+            let profile = after(&events.collect::<Vec<_>>());
+            prop_assert!(profile.items().len() <= Profile::MAX_ITEMS);
+            prop_assert_eq!(profile.check(), Ok(()));
+            let sent = postcard::to_allocvec(&profile).unwrap_or_default();
+            prop_assert!(sent.len() <= 128 * 64, "{} bytes", sent.len());
+            prop_assert_eq!(postcard::from_bytes(&sent), Ok(profile));
+        }
+    }
+}

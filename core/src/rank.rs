@@ -1,0 +1,230 @@
+//! Ranking: which products to show a shopper, in which order, and why.
+//!
+//! ```text
+//! profile + new events → candidates → features → plan → constraints → top k → reasons
+//! ```
+//!
+//! - candidates: what the shopper bought or looked at, what goes with it, what is popular;
+//! - features: one row for each candidate, by the same code that writes the training data;
+//! - the model's plan gives each row a score;
+//! - [`Constraints`] are hard: a product that they exclude is not in the reply, whatever its score;
+//! - equal scores go by [`SkuId`](crate::SkuId), so a reply is a function of its request.
+
+mod candidates;
+mod features;
+mod reason;
+mod select;
+mod tables;
+
+pub use candidates::{Affinity, Candidate, CandidateSpec};
+pub use features::{Feature, Moment};
+pub use reason::Reason;
+pub use tables::{Neighbour, ProductStats, RankTables};
+
+use crate::{
+    bits::SkuBits,
+    error::{Error, ErrorKind, Result},
+    event::{Event, Millis, at_most},
+    exec::{Executor, Matrix},
+    profile::Profile,
+    sku::Sku,
+};
+use alloc::{format, string::String, vec, vec::Vec};
+use select::Scored;
+use serde::{Deserialize, Serialize};
+
+/// How a model ranks: what it is shown of each candidate, and how candidates are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankSpec {
+    /// The columns of the model's input, in order.
+    pub features: Vec<Feature>,
+    /// How candidates are found.
+    pub candidates: CandidateSpec,
+}
+
+/// Which products, for whom?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankRequest {
+    /// The name of the ranking pack.
+    pub pack: String,
+    /// The moment of the decision.
+    pub at: Millis,
+    /// The shopper, as of the last reply; the default for someone new.
+    pub profile: Profile,
+    /// What the shopper did since, in any order.
+    pub events: Vec<Event>,
+    /// Rank these only. Products outside the catalogue are ignored.
+    pub candidates: Option<Vec<Sku>>,
+    /// What must hold of the reply.
+    pub constraints: Constraints,
+    /// How many products are wanted.
+    pub limit: u16,
+}
+
+/// What must hold of a ranking.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Constraints {
+    /// Not these, for example because they are in the cart already.
+    pub exclude: Vec<Sku>,
+    /// Products that the shop hides from everyone.
+    pub hidden: Option<SkuBits>,
+    /// Products that can be had; all of them when absent.
+    pub available: Option<SkuBits>,
+    /// At most so many products of one category.
+    pub max_per_category: Option<u16>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// The products, best first.
+    pub items: Vec<RankedItem>,
+    /// How many candidates were scored.
+    pub considered: u32,
+    /// The shopper, with the request's events taken in.
+    pub profile: Profile,
+}
+
+/// A ranked product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankedItem {
+    /// The product.
+    pub sku: Sku,
+    /// The model's score: comparable within one reply only.
+    pub score: f32,
+    /// Why it is here, strongest first.
+    pub reasons: Vec<Reason>,
+}
+
+impl RankRequest {
+    /// The most events in one request.
+    pub const MAX_EVENTS: usize = 10_000;
+    /// The most candidates, exclusions or results in one request.
+    pub const MAX_PRODUCTS: usize = 10_000;
+
+    /// A request for `limit` products for someone of whom nothing is known.
+    pub fn new(pack: impl Into<String>, at: Millis, limit: u16) -> Self {
+        Self {
+            pack: pack.into(),
+            at,
+            profile: Profile::default(),
+            events: Vec::new(),
+            candidates: None,
+            constraints: Constraints::default(),
+            limit,
+        }
+    }
+
+    fn check(&self, catalog_len: usize) -> Result<()> {
+        self.at.check()?;
+        self.profile.check()?;
+        at_most("events", self.events.len(), Self::MAX_EVENTS)?;
+        at_most("products in `exclude`", self.constraints.exclude.len(), Self::MAX_PRODUCTS)?;
+        at_most("products in `candidates`", self.candidates.as_ref().map_or(0, Vec::len), Self::MAX_PRODUCTS)?;
+        at_most("products in `limit`", usize::from(self.limit), Self::MAX_PRODUCTS)?;
+        for (name, bits) in [("hidden", &self.constraints.hidden), ("available", &self.constraints.available)] {
+            bits.as_ref().map_or(Ok(()), |bits| bits.check(catalog_len, name))?;
+        }
+        for event in &self.events {
+            event.check()?;
+            if event.at > self.at {
+                return Err(Error::new(
+                    ErrorKind::BadRequest,
+                    format!(
+                        "an event at {} lies after the decision at {}; a ranking knows the past only",
+                        event.at.0, self.at.0
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A ranking pack that is loaded: its spec and tables, and room for one request's features.
+#[derive(Debug)]
+pub(crate) struct Ranker {
+    spec: RankSpec,
+    tables: RankTables,
+    /// Columns of the model's output.
+    width: usize,
+}
+
+impl Ranker {
+    /// Checks that spec, tables and plan fit each other.
+    pub fn new(spec: RankSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
+        let tables = tables.prepared()?;
+        let wanted = spec.features.len();
+        let found = executor.score_ports().and_then(|(input, _)| input.shape.get(1)).map(|dim| dim.at(0));
+        if found != Some(wanted) {
+            return Err(Error::new(
+                ErrorKind::PackCorrupt,
+                format!(
+                    "the spec has {wanted} features, the model takes {}; they were not made for each other",
+                    found.map_or_else(|| "no matrix of f32".into(), |found| format!("{found}")),
+                ),
+            ));
+        }
+        let width =
+            executor.score_ports().map_or(0, |(_, output)| output.shape.iter().skip(1).map(|dim| dim.at(0)).product());
+        if width == 0 {
+            return Err(Error::new(ErrorKind::PackCorrupt, "the model gives no score for a row"));
+        }
+        spec.candidates.check()?;
+        Ok(Self { spec, tables, width })
+    }
+
+    /// Answers a request.
+    pub fn rank(&self, request: RankRequest, executor: &mut Executor, weights: &[u8]) -> Result<Ranking> {
+        request.check(self.tables.catalog.len())?;
+        let RankRequest { at, mut profile, mut events, candidates, constraints, limit, .. } = request;
+        events.sort_by_key(|event| event.at);
+        events.iter().for_each(|event| profile.apply(event));
+
+        let moment = Moment::new(&self.tables, &profile, at);
+        let blocked = select::blocked(&constraints, &self.tables.catalog, &profile);
+        let mut allowed = match &candidates {
+            Some(skus) => moment.given(skus),
+            None => moment.candidates(&self.spec.candidates, &blocked),
+        };
+        allowed.retain(|candidate| !blocked.contains(candidate.id));
+        let scores = self.score(&moment, &allowed, executor, weights)?;
+        let scored =
+            allowed.into_iter().zip(scores).map(|(candidate, score)| Scored { candidate, score }).collect::<Vec<_>>();
+        let considered = scored.len() as u32;
+        let items = select::top(scored, usize::from(limit), constraints.max_per_category, &self.tables.catalog)
+            .into_iter()
+            .filter_map(|Scored { candidate, score }| {
+                let sku = self.tables.catalog.sku(candidate.id)?.clone();
+                Some(RankedItem { sku, score, reasons: reason::reasons(&moment, &candidate) })
+            })
+            .collect();
+        Ok(Ranking { items, considered, profile })
+    }
+
+    /// The model's score of each candidate.
+    fn score(
+        &self,
+        moment: &Moment<'_>,
+        candidates: &[Candidate],
+        executor: &mut Executor,
+        weights: &[u8],
+    ) -> Result<Vec<f32>> {
+        let mut matrix = Vec::with_capacity(candidates.len() * self.spec.features.len());
+        for candidate in candidates {
+            moment.row(&self.spec.features, candidate, &mut matrix);
+        }
+        let mut scores = vec![0.0; candidates.len() * self.width];
+        executor.score(weights, candidates.len(), Matrix::Rows(&matrix), &mut scores)?;
+        // A classifier gives a column for each class; the last is the one that is wanted.
+        let scores: Vec<f32> = scores.chunks_exact(self.width).filter_map(|row| row.last().copied()).collect();
+        match scores.iter().position(|score| !score.is_finite()) {
+            None => Ok(scores),
+            Some(at) => Err(Error::new(
+                ErrorKind::NotFinite,
+                format!("the model gave no finite score to candidate {at}; check the pack with `tradewind inspect`"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Plans made by hand: what runs, and what is refused before it could go wrong.
+
+use proptest::prelude::*;
+use tradewind_core::{
+    ErrorKind, Executor,
+    exec::{Data, DataMut},
+    plan::{AxisShape, Batch, BinaryOp, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, View},
+};
+
+/// A plan of one step from buffer 0 to buffer 1, over rows of `width`.
+fn one_step(kernel: Kernel, width: u32, output: DType, out_width: u32, tile: u32, batch: Batch) -> Plan {
+    let buffer = |dtype, width, offset| Buffer { dtype, len: Dim::per_row(width), offset };
+    let port = |name: &str, width, buffer| Port {
+        name: name.into(),
+        shape: vec![Dim::per_row(1), Dim::fixed(width)],
+        buffer: BufferId(buffer),
+        categories: vec![],
+    };
+    let second = (4 * width * tile).next_multiple_of(16);
+    Plan {
+        batch,
+        tile,
+        arena_bytes: second + (8 * out_width * tile).next_multiple_of(16),
+        inputs: vec![port("x", width, 0)],
+        outputs: vec![port("y", out_width, 1)],
+        buffers: vec![buffer(DType::F32, width, 0), buffer(output, out_width, second)],
+        weights: vec![],
+        steps: vec![Step { kernel, inputs: vec![Operand::Buffer(BufferId(0))], output: BufferId(1), node: "n".into() }],
+    }
+}
+
+fn top_k(width: u32, k: u32, largest: bool) -> Plan {
+    let data = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(width), inner: Dim::fixed(1) };
+    one_step(Kernel::TopK { data, k, largest }, width, DType::I64, k, 4, Batch::Independent)
+}
+
+fn doubled(tile: u32, batch: Batch) -> Plan {
+    let view = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
+    let shape = vec![Dim::per_row(3)];
+    let kernel = Kernel::Binary { op: BinaryOp::Add, shape, left: view.clone(), right: view };
+    let mut plan = one_step(kernel, 3, DType::F32, 3, tile, batch);
+    plan.steps[0].inputs.push(Operand::Buffer(BufferId(0)));
+    plan
+}
+
+#[test]
+fn a_batch_of_any_size_runs_in_tiles() {
+    let mut executor = Executor::new(doubled(4, Batch::Independent), &[]).expect("the plan is sound");
+    for rows in [0, 1, 3, 4, 5, 100] {
+        let x: Vec<f32> = (0..rows * 3).map(|n| n as f32).collect();
+        let mut y = vec![f32::NAN; rows * 3];
+        executor.run(&[], rows, &[Data::F32(&x)], &mut [DataMut::F32(&mut y)]).expect("it runs");
+        assert!(x.iter().zip(&y).all(|(x, y)| 2.0 * x == *y), "{rows} rows");
+    }
+}
+
+#[test]
+fn rows_that_look_at_each_other_are_limited_to_a_tile() {
+    let mut executor = Executor::new(doubled(4, Batch::Joint), &[]).expect("the plan is sound");
+    let (x, mut y) = ([0.0; 15], [0.0; 15]);
+    let error = executor.run(&[], 5, &[Data::F32(&x)], &mut [DataMut::F32(&mut y)]).expect_err("five rows");
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn a_tensor_that_does_not_fit_is_named() {
+    let mut executor = Executor::new(doubled(4, Batch::Independent), &[]).expect("the plan is sound");
+    let mut y = [0.0; 3];
+    for (x, words) in [(Data::F32(&[0.0; 2]), "2 elements of F32"), (Data::I64(&[0; 3]), "3 elements of I64")] {
+        let error = executor.run(&[], 1, &[x], &mut [DataMut::F32(&mut y)]).expect_err("it does not fit");
+        assert_eq!(error.kind(), ErrorKind::BadTensor);
+        assert!(error.message().contains("`x`") && error.message().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn plans_that_reach_outside_their_buffers_are_refused() {
+    let sound = || doubled(4, Batch::Independent);
+    type Break = fn(&mut Plan);
+    let broken: [(&str, Break); 9] = [
+        ("an output in the input", |plan| plan.buffers[1].offset = 16),
+        ("a buffer past the arena", |plan| plan.arena_bytes = plan.buffers[1].offset + 16),
+        ("an unaligned buffer", |plan| plan.buffers[1].offset += 4),
+        ("a buffer that is not there", |plan| plan.steps[0].output = BufferId(7)),
+        ("a weight that is not there", |plan| {
+            plan.steps[0].inputs[0] = Operand::Weight(tradewind_core::plan::WeightId(0))
+        }),
+        ("too few inputs", |plan| plan.steps[0].inputs.truncate(1)),
+        ("another type", |plan| plan.buffers[0].dtype = DType::I32),
+        ("a view past its buffer", |plan| {
+            if let Kernel::Binary { left, .. } = &mut plan.steps[0].kernel {
+                left.offset = Dim::fixed(1);
+            }
+        }),
+        ("no rows", |plan| plan.tile = 0),
+    ];
+    assert!(Executor::new(sound(), &[]).is_ok());
+    for (what, breaks) in broken {
+        let mut plan = sound();
+        breaks(&mut plan);
+        let error = Executor::new(plan, &[]).expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::InvalidPlan, "{what}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_first_k_are_those_of_a_stable_sort(
+        x in proptest::collection::vec(prop_oneof![(-3i8..3).prop_map(f32::from), Just(f32::NAN), Just(f32::INFINITY)], 12),
+        k in 0u32..=12,
+        largest in any::<bool>(),
+    ) {
+        let mut executor = Executor::new(top_k(12, k, largest), &[]).expect("the plan is sound");
+        let mut found = vec![-1; k as usize];
+        executor.run(&[], 1, &[Data::F32(&x)], &mut [DataMut::I64(&mut found)]).expect("it runs");
+        // NaN is larger than every number.
+        let key = |n: &i64| if x[*n as usize].is_nan() { f64::INFINITY } else { f64::from(x[*n as usize]).min(1e9) };
+        let mut expected: Vec<i64> = (0..12).collect();
+        expected.sort_by(|a, b| if largest { key(b).total_cmp(&key(a)) } else { key(a).total_cmp(&key(b)) });
+        prop_assert_eq!(found, &expected[..k as usize]);
+    }
+}

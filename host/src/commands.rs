@@ -1,0 +1,117 @@
+//! The subcommands, one a file.
+
+mod demo;
+mod features;
+mod inspect;
+mod keygen;
+#[cfg(feature = "compiler")]
+mod pack;
+mod rank;
+mod tables;
+
+use anyhow::{Context, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tradewind_core::guest::Client;
+use tradewind_host::{Runtime, Trust, WasmGuest};
+
+/// Packs ONNX models and runs them in `tradewind.wasm`.
+#[derive(clap::Parser)]
+#[command(version)]
+pub enum Command {
+    /// Make a key to sign packs with.
+    Keygen(keygen::Keygen),
+    /// Compile an ONNX model into a pack.
+    #[cfg(feature = "compiler")]
+    Pack(pack::Pack),
+    /// Show what a pack holds.
+    Inspect(inspect::Inspect),
+    /// Rank products: JSON or JSON Lines requests in, replies out.
+    Rank(rank::Rank),
+    /// Learn from an event log what is known of each product.
+    Tables(tables::Tables),
+    /// Write the feature matrix that a ranking model is trained on.
+    Features(features::Features),
+    /// Rank for real households, and compare with what they bought next.
+    Demo(demo::Demo),
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Keygen(command) => command.run(),
+            #[cfg(feature = "compiler")]
+            Self::Pack(command) => command.run(),
+            Self::Inspect(command) => command.run(),
+            Self::Rank(command) => command.run(),
+            Self::Tables(command) => command.run(),
+            Self::Features(command) => command.run(),
+            Self::Demo(command) => command.run(),
+        }
+    }
+}
+
+/// Which keys are trusted.
+#[derive(clap::Args)]
+struct TrustArgs {
+    /// A public key whose packs are loaded; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    trust: Vec<PathBuf>,
+    /// Load packs that nobody signed.
+    #[arg(long, conflicts_with = "trust")]
+    unsigned: bool,
+}
+
+impl TrustArgs {
+    fn trust(&self) -> anyhow::Result<Trust> {
+        match (self.trust.as_slice(), self.unsigned) {
+            (_, true) => Ok(Trust::unsigned()),
+            ([], false) => bail!("which keys are trusted? Give `--trust KEY.pub`, or `--unsigned` to load any pack"),
+            (paths, false) => Ok(Trust::read(paths)?),
+        }
+    }
+}
+
+/// A module with a pack in it.
+#[derive(clap::Args)]
+struct LoadArgs {
+    /// The pack.
+    #[arg(long, value_name = "FILE")]
+    pack: PathBuf,
+    /// The module; `tradewind.wasm` beside this program when absent.
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// What [`LoadArgs`] name, ready.
+struct Loaded {
+    client: Client<WasmGuest>,
+    pack: Vec<u8>,
+    module: Vec<u8>,
+    _runtime: Runtime,
+}
+
+impl LoadArgs {
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let module_path = match &self.module {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()?.with_file_name("tradewind.wasm"),
+        };
+        let module = read(&module_path)?;
+        let runtime = Runtime::new(&module).with_context(|| format!("`{}`", module_path.display()))?;
+        let pack = read(&self.pack)?;
+        self.trust.trust()?.verify(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
+        let mut client = Client::new(runtime.guest()?);
+        client.load(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
+        Ok(Loaded { client, pack, module, _runtime: runtime })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}

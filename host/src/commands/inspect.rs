@@ -1,0 +1,164 @@
+use super::{TrustArgs, read};
+use anyhow::Context;
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use tradewind_core::{
+    pack::{ModelCard, PackView, SectionKind, Task},
+    plan::{Batch, DType, Dim, Kernel, Plan, Port},
+    rank::RankTables,
+};
+use tradewind_host::hex;
+
+#[derive(clap::Args)]
+pub struct Inspect {
+    /// The pack.
+    pack: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+impl Inspect {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let bytes = read(&self.pack)?;
+        let view = self.trust.trust()?.verify(&bytes).with_context(|| format!("`{}`", self.pack.display()))?;
+        let manifest = view.manifest();
+        println!("{} {}", manifest.name, manifest.version);
+        println!("  root       {}", hex(&view.root()));
+        match view.signature() {
+            Some(signature) => println!("  signed by  {}", hex(&signature.key)),
+            None => println!("  not signed"),
+        }
+        if let Some(card) = section::<ModelCard>(&view, SectionKind::Card)? {
+            show_card(&card);
+        }
+        println!("\nsections");
+        for section in &manifest.sections {
+            println!("  {:<10} {:>10}", format!("{:?}", section.kind).to_lowercase(), size(section.len as usize));
+        }
+        println!("  {:<10} {:>10}", "in all", size(bytes.len()));
+        show_plan(&view.read(SectionKind::Plan)?);
+        match view.read(SectionKind::Task)? {
+            Task::Infer => println!("\ntask  infer: tensors in, tensors out"),
+            Task::Rank(spec) => {
+                println!("\ntask  rank");
+                let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
+                println!("  features    {}", names.join(", "));
+                let candidates = spec.candidates;
+                println!(
+                    "  candidates  what the shopper knows, {} that go with it, {} popular",
+                    candidates.neighbours, candidates.popular
+                );
+                let tables: RankTables = view.read(SectionKind::Tables)?;
+                println!("  catalogue   {} products", tables.catalog.len());
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn section<T: serde::de::DeserializeOwned>(view: &PackView<'_>, kind: SectionKind) -> anyhow::Result<Option<T>> {
+    Ok(view.section(kind).map(|_| view.read(kind)).transpose()?)
+}
+
+fn show_card(card: &ModelCard) {
+    println!("\n{}", card.summary);
+    println!("  model      {}", card.model);
+    println!("  licence    {}", card.licence);
+    println!("  use        {}", card.intended_use);
+    for data in &card.data {
+        println!("  data       {} ({}): {}", data.name, data.licence, data.note);
+    }
+    for limit in &card.limits {
+        println!("  limit      {limit}");
+    }
+    for metric in &card.metrics {
+        println!(
+            "  {:<10} {:.4} on {}; {} {:.4}; difference {:+.4} to {:+.4} (95 %)",
+            metric.name,
+            metric.value,
+            metric.split,
+            metric.baseline,
+            metric.baseline_value,
+            metric.difference_low,
+            metric.difference_high
+        );
+    }
+}
+
+fn show_plan(plan: &Plan) {
+    println!("\nplan");
+    for (side, ports) in [("input", &plan.inputs), ("output", &plan.outputs)] {
+        for port in ports {
+            println!("  {side:<7} {:<24} {}", port.name, port_type(plan, port));
+        }
+    }
+    match plan.batch {
+        Batch::Independent => println!("  rows     independent, {} at once", plan.tile),
+        Batch::Joint => println!("  rows     together, at most {}", plan.tile),
+    }
+    println!("  memory   {} to work in", size(plan.arena_bytes as usize));
+    println!("  work     {} operations a row", plan.work(plan.tile as usize) / u64::from(plan.tile.max(1)));
+    let mut kernels: BTreeMap<&str, usize> = BTreeMap::new();
+    for step in &plan.steps {
+        *kernels.entry(kernel_name(&step.kernel)).or_default() += 1;
+    }
+    let kernels: Vec<_> = kernels.iter().map(|(name, count)| format!("{count} × {name}")).collect();
+    println!("  kernels  {}", kernels.join(", "));
+    let mut weights: Vec<_> =
+        plan.weights.iter().map(|weight| (weight.len as usize * weight.dtype.bytes(), weight)).collect();
+    weights.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    for (bytes, weight) in weights.iter().take(5) {
+        println!("  weight   {:>10}  {} of {}", size(*bytes), weight.len, dtype_name(weight.dtype));
+    }
+}
+
+fn port_type(plan: &Plan, port: &Port) -> String {
+    let dims = port.shape.iter().map(|dim| match dim {
+        Dim { fixed, per_row: 0 } => fixed.to_string(),
+        Dim { fixed: 0, per_row: 1 } => "rows".to_owned(),
+        Dim { fixed, per_row } => format!("{per_row}·rows + {fixed}"),
+    });
+    let dtype = match plan.buffers.get(port.buffer.0 as usize) {
+        _ if !port.categories.is_empty() => "text",
+        Some(buffer) => dtype_name(buffer.dtype),
+        None => "?",
+    };
+    format!("{dtype} [{}]", dims.collect::<Vec<_>>().join(", "))
+}
+
+const fn dtype_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 => "f32",
+        DType::I64 => "i64",
+        DType::I32 => "i32",
+        DType::U8 => "u8",
+        DType::Bool => "bool",
+    }
+}
+
+const fn kernel_name(kernel: &Kernel) -> &'static str {
+    match kernel {
+        Kernel::Fill { .. } => "fill",
+        Kernel::Copy { .. } => "copy",
+        Kernel::Cast => "cast",
+        Kernel::Unary { .. } => "unary",
+        Kernel::Binary { .. } => "binary",
+        Kernel::Compare { .. } => "compare",
+        Kernel::Select { .. } => "select",
+        Kernel::Dense { .. } => "dense",
+        Kernel::Contract { .. } => "contract",
+        Kernel::Reduce { .. } => "reduce",
+        Kernel::Softmax { .. } => "softmax",
+        Kernel::Gather { .. } => "gather",
+        Kernel::GatherElements { .. } => "gather elements",
+        Kernel::TopK { .. } => "top-k",
+        Kernel::Trees { .. } => "trees",
+    }
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{:.1} KB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

@@ -1,0 +1,17 @@
+use std::{path::PathBuf, process::ExitCode};
+use tradewind_host::KeyPair;
+
+#[derive(clap::Args)]
+pub struct Keygen {
+    /// Writes `NAME.key`, which stays secret, and `NAME.pub`, which others trust.
+    #[arg(long, value_name = "NAME")]
+    out: PathBuf,
+}
+
+impl Keygen {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        KeyPair::generate()?.write(&self.out)?;
+        println!("{0}.key signs packs: keep it secret. {0}.pub lets others trust them.", self.out.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}

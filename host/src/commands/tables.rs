@@ -1,0 +1,33 @@
+use std::{path::PathBuf, process::ExitCode};
+use tradewind_core::Millis;
+use tradewind_host::training::{EventLog, product_tables, read_products, write_products};
+
+#[derive(clap::Args)]
+pub struct Tables {
+    /// Purchases: CSV with the columns profile,at,order,sku,quantity.
+    #[arg(long, value_name = "FILE")]
+    events: PathBuf,
+    /// The products: CSV with the columns sku,category,title.
+    #[arg(long, value_name = "FILE")]
+    catalog: PathBuf,
+    /// Learn from orders before this moment only, in milliseconds since 1970.
+    #[arg(long, value_name = "MILLIS")]
+    before: i64,
+    /// Products to keep that go with each.
+    #[arg(long, default_value_t = 10)]
+    neighbours: usize,
+    /// The products file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Tables {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let (catalog, titles) = read_products(&self.catalog)?;
+        let log = EventLog::read(&self.events)?;
+        let tables = product_tables(catalog.catalog, &log, Millis(self.before), self.neighbours)?;
+        write_products(&self.out, &tables, &titles)?;
+        println!("{} products in {}", titles.len(), self.out.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}

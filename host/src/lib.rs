@@ -1,0 +1,31 @@
+//! The native shell: hosts `tradewind.wasm` under wasmtime, verifies what it loads, and speaks JSON.
+//!
+//! ```no_run
+//! use tradewind_core::guest::Client;
+//! use tradewind_host::{Runtime, Trust};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let runtime = Runtime::new(&std::fs::read("dist/tradewind.wasm")?)?;
+//! let mut client = Client::new(runtime.guest()?);
+//! let pack = std::fs::read("dist/packs/recommend.pack")?;
+//! Trust::read(&["dist/keys/dev.pub"])?.verify(&pack)?;
+//! println!("{} is ready", client.load(&pack)?.name);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Runtime`] compiles the module once; each [`WasmGuest`] is an instance of it.
+//! - [`Trust`] holds the keys whose packs are loaded; [`KeyPair`] signs packs.
+//! - [`json`] holds the types that people read and write.
+//! - `packing` compiles ONNX models into packs (feature `compiler`, on by default).
+//! - [`training`] computes tables and features from an event log, with the code that serves them.
+
+pub mod json;
+#[cfg(feature = "compiler")]
+pub mod packing;
+mod runtime;
+pub mod training;
+mod trust;
+
+pub use runtime::{GuestError, Runtime, WasmGuest};
+pub use trust::{KeyPair, Trust, TrustError, hex, sha256};

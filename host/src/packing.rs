@@ -1,0 +1,299 @@
+//! From a folder with an ONNX model to a pack.
+
+use crate::{
+    sha256,
+    training::{TrainingError, read_products},
+};
+use serde::Deserialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tradewind_compiler::{Compiled, Options, Reference, Refusal, Values, compile, read_tensor};
+use tradewind_core::{
+    ErrorKind, Executor,
+    aligned::AlignedBytes,
+    exec::Data,
+    pack::{ModelCard, PackWriter, Sample, SectionKind, Task},
+    plan::{Batch, Dim, Plan},
+    rank::RankSpec,
+    tensor::{Tensor, TensorData},
+};
+
+/// What is packed.
+///
+/// A folder holds `pack.json` (`{"name": …, "version": …, "task": "infer" or "rank"}`),
+/// `model.onnx`, and where there are some:
+///
+/// - `card.json`, a [`ModelCard`];
+/// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs;
+/// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`.
+///
+/// A file is a model by itself, with the task `infer`.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    version: String,
+    onnx: Vec<u8>,
+    card: Option<ModelCard>,
+    task: Task,
+    tables: Option<tradewind_core::rank::RankTables>,
+    samples: Vec<Sample>,
+}
+
+/// A pack, and what its maker should know.
+#[derive(Debug)]
+pub struct Packed {
+    /// The pack, unsigned.
+    pub bytes: Vec<u8>,
+    /// What the compiler changed on the way.
+    pub notes: Vec<String>,
+    /// What the plan was compared with.
+    pub checks: Vec<String>,
+}
+
+/// Why a model was not packed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// The compiler refused the model.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A file could not be read.
+    #[error("`{path}`: {message}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The products file is not as it should be.
+    #[error(transparent)]
+    Tables(#[from] TrainingError),
+    /// The core refused the plan or the pack.
+    #[error(transparent)]
+    Core(#[from] tradewind_core::Error),
+    /// The plan's outputs are not the recorded ones, or not those of the reference runtime.
+    #[error("the plan is wrong: {0}; please report the model")]
+    Wrong(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackJson {
+    name: String,
+    version: String,
+    task: TaskName,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TaskName {
+    Infer,
+    Rank,
+}
+
+impl Source {
+    /// Reads a folder, or a single ONNX file, which is named after itself.
+    ///
+    /// # Errors
+    /// [`PackError::File`] or [`PackError::Tables`] names the file and what is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, PackError> {
+        if !path.is_dir() {
+            let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
+            let (version, card, tables, samples) = ("0".into(), None, None, Vec::new());
+            return Ok(Self { name, version, onnx: read(path)?, card, task: Task::Infer, tables, samples });
+        }
+        let PackJson { name, version, task } = read_json(&path.join("pack.json"))?;
+        let (task, tables) = match task {
+            TaskName::Infer => (Task::Infer, None),
+            TaskName::Rank => {
+                let spec: RankSpec = read_json(&path.join("spec.json"))?;
+                (Task::Rank(spec), Some(read_products(&path.join("products.csv"))?.0))
+            }
+        };
+        let card = path.join("card.json");
+        let card = if card.exists() { Some(read_json(&card)?) } else { None };
+        Ok(Self {
+            name,
+            version,
+            onnx: read(&path.join("model.onnx"))?,
+            card,
+            task,
+            tables,
+            samples: read_samples(path)?,
+        })
+    }
+
+    /// Compiles the model, holds the plan against the recorded outputs and against the reference
+    /// runtime, and writes the pack.
+    ///
+    /// # Errors
+    /// [`PackError`].
+    pub fn pack(self, options: &Options) -> Result<Packed, PackError> {
+        let compiled = compile(&self.onnx, options)?;
+        let mut runner = Runner::new(&compiled)?;
+        let mut checks = Vec::new();
+        for (n, sample) in self.samples.iter().enumerate() {
+            let outputs = runner.run(&sample.inputs)?;
+            for (found, expected) in outputs.iter().zip(&sample.outputs) {
+                compare(&found.data, &expected.data).map_err(|difference| {
+                    PackError::Wrong(format!("sample {n}, output `{}`: {difference}", found.name))
+                })?;
+            }
+        }
+        if !self.samples.is_empty() {
+            checks.push(format!("{} recorded samples are met", self.samples.len()));
+        }
+        checks.push(beside_reference(&self.onnx, options, &mut runner)?);
+
+        let mut writer = PackWriter::new(self.name, self.version)
+            .postcard(SectionKind::Plan, &compiled.plan)?
+            .bytes(SectionKind::Weights, compiled.weights)
+            .postcard(SectionKind::Task, &self.task)?;
+        if let Some(tables) = &self.tables {
+            writer = writer.postcard(SectionKind::Tables, tables)?;
+        }
+        if let Some(card) = &self.card {
+            writer = writer.postcard(SectionKind::Card, card)?;
+        }
+        if !self.samples.is_empty() {
+            writer = writer.postcard(SectionKind::Samples, &self.samples)?;
+        }
+        Ok(Packed { bytes: writer.finish(sha256)?, notes: compiled.notes, checks })
+    }
+}
+
+/// A plan that runs natively.
+struct Runner {
+    executor: Executor,
+    weights: AlignedBytes,
+}
+
+impl Runner {
+    fn new(compiled: &Compiled) -> Result<Self, PackError> {
+        let weights = AlignedBytes::copy_of(&compiled.weights)?;
+        Ok(Self { executor: Executor::new(compiled.plan.clone(), weights.as_slice())?, weights })
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, PackError> {
+        Ok(self.executor.infer(self.weights.as_slice(), inputs)?)
+    }
+}
+
+/// Runs the plan beside the reference runtime on made-up inputs, where that runtime can.
+fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Result<String, PackError> {
+    let reference = match Reference::new(onnx, options) {
+        Ok(reference) => reference,
+        Err(unavailable) => return Ok(unavailable.to_string()),
+    };
+    let plan = runner.executor.plan().clone();
+    let rows = match plan.batch {
+        Batch::Independent => 2 * plan.tile as usize + 1,
+        Batch::Joint => plan.tile.min(5) as usize,
+    };
+    let inputs = made_up(&plan, rows)?;
+    let data: Vec<Data<'_>> = inputs.iter().filter_map(|tensor| tensor.data.as_data()).collect();
+    let expected = match reference.run(rows, &data) {
+        Ok(expected) => expected,
+        Err(unavailable) => return Ok(unavailable.to_string()),
+    };
+    let outputs = match runner.run(&inputs) {
+        // An index that was made up may be outside a table; then there is nothing to compare.
+        Err(PackError::Core(error)) if error.kind() == ErrorKind::IndexOutOfRange => {
+            return Ok(format!("made-up inputs do not fit the model: {error}"));
+        }
+        outputs => outputs?,
+    };
+    for (found, expected) in outputs.iter().zip(expected) {
+        if matches!(found.data, TensorData::Text(_)) {
+            continue;
+        }
+        compare(&found.data, &tensor_data(expected)).map_err(|difference| {
+            PackError::Wrong(format!("output `{}` differs from the reference runtime: {difference}", found.name))
+        })?;
+    }
+    Ok(format!("{rows} made-up rows agree with the reference runtime"))
+}
+
+/// Inputs of all types and shapes that the plan takes, the same every time: numbers between −2
+/// and 2, indices 0 and 1.
+fn made_up(plan: &Plan, rows: usize) -> Result<Vec<Tensor>, PackError> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 40) as u32
+    };
+    let inputs = plan.inputs.iter().map(|port| {
+        let shape: Vec<u32> = port.shape.iter().map(|dim: &Dim| dim.at(rows) as u32).collect();
+        let len = shape.iter().product::<u32>() as usize;
+        let dtype = plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype);
+        let mut data = TensorData::zeros(dtype.unwrap_or(tradewind_core::plan::DType::F32), len);
+        match &mut data {
+            TensorData::F32(data) => data.iter_mut().for_each(|x| *x = (next() as f32 / (1 << 22) as f32) - 2.0),
+            TensorData::I64(data) => data.iter_mut().for_each(|x| *x = i64::from(next() & 1)),
+            TensorData::I32(data) => data.iter_mut().for_each(|x| *x = (next() & 1) as i32),
+            TensorData::U8(data) | TensorData::Bool(data) => data.iter_mut().for_each(|x| *x = (next() & 1) as u8),
+            TensorData::Text(_) => {}
+        }
+        Tensor::new(port.name.clone(), shape, data)
+    });
+    Ok(inputs.collect::<Result<_, _>>()?)
+}
+
+fn tensor_data(values: Values) -> TensorData {
+    match values {
+        Values::F32(data) => TensorData::F32(data),
+        Values::I64(data) => TensorData::I64(data),
+        Values::I32(data) => TensorData::I32(data),
+        Values::U8(data) => TensorData::U8(data),
+        Values::Bool(data) => TensorData::Bool(data.into_iter().map(u8::from).collect()),
+    }
+}
+
+/// Whether two tensors agree: numbers within a thousandth, or a hundred-thousandth of the largest
+/// that is expected; everything else exactly. NaN agrees with NaN.
+///
+/// # Errors
+/// The first difference, in words.
+pub fn compare(found: &TensorData, expected: &TensorData) -> Result<(), String> {
+    match (found, expected) {
+        (TensorData::F32(found), TensorData::F32(expected)) if found.len() == expected.len() => {
+            let largest = expected.iter().filter(|x| x.is_finite()).fold(0.0f32, |largest, x| largest.max(x.abs()));
+            let absolute = (largest * 1e-5).max(1e-7);
+            let agrees =
+                |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= absolute + 1e-3 * b.abs();
+            match found.iter().zip(expected).position(|(&a, &b)| !agrees(a, b)) {
+                None => Ok(()),
+                Some(at) => Err(format!("element {at} is {} instead of {}", found[at], expected[at])),
+            }
+        }
+        _ if found == expected => Ok(()),
+        _ => Err(format!("{} elements that are not the {} expected", found.len(), expected.len())),
+    }
+}
+
+fn read_samples(folder: &Path) -> Result<Vec<Sample>, PackError> {
+    let mut samples = Vec::new();
+    loop {
+        let set = folder.join(format!("test_data_set_{}", samples.len()));
+        if !set.is_dir() {
+            return Ok(samples);
+        }
+        samples.push(Sample { inputs: read_tensors(&set, "input")?, outputs: read_tensors(&set, "output")? });
+    }
+}
+
+fn read_tensors(folder: &Path, side: &str) -> Result<Vec<Tensor>, PackError> {
+    let files = (0..).map(|n| folder.join(format!("{side}_{n}.pb"))).take_while(|path| path.exists());
+    files.map(|path: PathBuf| Ok(read_tensor(&read(&path)?)?)).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PackError> {
+    fs::read(path).map_err(|error| PackError::File { path: path.display().to_string(), message: error.to_string() })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PackError> {
+    serde_json::from_slice(&read(path)?)
+        .map_err(|error| PackError::File { path: path.display().to_string(), message: error.to_string() })
+}

@@ -1,0 +1,66 @@
+//! Training data, computed by the code that serves: what a model is trained on is what it will be
+//! shown.
+//!
+//! - [`EventLog`] reads purchases;
+//! - [`product_tables`] learns what is known of each product from those before a date;
+//! - [`write_features`] writes one row for each candidate of each decision to learn from.
+
+mod features;
+mod log;
+mod tables;
+
+pub use features::{Target, write_features};
+pub use log::{EventLog, Order};
+pub use tables::{product_tables, read_products, write_products};
+
+use std::path::Path;
+
+/// Why training data could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// A CSV file is not as it should be.
+    #[error("`{path}`: {source}")]
+    Csv {
+        /// The file.
+        path: String,
+        /// What and where.
+        source: csv::Error,
+    },
+    /// A file could not be read or written.
+    #[error("`{path}`: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A row says something that cannot be.
+    #[error("`{path}`, row {row}: {message}")]
+    Row {
+        /// The file.
+        path: String,
+        /// The row, counted from 1 after the header.
+        row: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The core refused something.
+    #[error(transparent)]
+    Core(#[from] tradewind_core::Error),
+}
+
+/// Reads the rows of a CSV file.
+fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainingError> {
+    let error = |source| TrainingError::Csv { path: path.display().to_string(), source };
+    let mut reader = csv::Reader::from_path(path).map_err(error)?;
+    reader.deserialize().collect::<Result<_, _>>().map_err(error)
+}
+
+fn file_error(path: &Path) -> impl Fn(std::io::Error) -> TrainingError + '_ {
+    move |source| TrainingError::File { path: path.display().to_string(), source }
+}
+
+fn csv_error(path: &Path) -> impl Fn(csv::Error) -> TrainingError + '_ {
+    move |source| TrainingError::Csv { path: path.display().to_string(), source }
+}

@@ -1,0 +1,106 @@
+//! Feature matrices.
+
+use super::{EventLog, TrainingError, csv_error, file_error, read_rows};
+use npyz::WriterBuilder;
+use serde::Deserialize;
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::BufWriter,
+    path::Path,
+};
+use tradewind_core::{
+    Millis, Profile, Sku, SkuBits,
+    rank::{Moment, RankSpec, RankTables},
+};
+
+/// A decision to learn from: what did this shopper buy next?
+///
+/// Read from CSV with the columns `split,profile,at,order`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Target {
+    /// What it is for, for example `train` or `test`.
+    pub split: String,
+    /// The shopper.
+    pub profile: String,
+    /// The moment of the decision; the shopper's orders before it are known.
+    pub at: i64,
+    /// The order that followed.
+    pub order: String,
+}
+
+impl Target {
+    /// Reads the targets of one split.
+    ///
+    /// # Errors
+    /// [`TrainingError`] names the file and row.
+    pub fn read(path: &Path, split: &str) -> Result<Vec<Self>, TrainingError> {
+        let mut targets: Vec<Self> = read_rows(path)?;
+        targets.retain(|target| target.split == split);
+        Ok(targets)
+    }
+
+    /// The products of the order that followed.
+    pub fn bought<'a>(&self, log: &'a EventLog) -> BTreeSet<&'a Sku> {
+        let orders = log.shoppers.get(&self.profile).into_iter().flatten();
+        orders.filter(|order| order.name == self.order).flat_map(|order| &order.lines).map(|line| &line.sku).collect()
+    }
+}
+
+/// Writes a row for each candidate of each target into `folder`:
+///
+/// - `features.npy`: f32 `[rows, features]`, row-major, in the order of the spec's features;
+/// - `rows.csv`: `profile,at,sku,label`, aligned with it, rows of one target together;
+/// - `columns.json`: the features' names.
+///
+/// Returns the number of rows.
+///
+/// # Errors
+/// [`TrainingError`] when a file cannot be written.
+pub fn write_features(
+    folder: &Path,
+    spec: &RankSpec,
+    tables: &RankTables,
+    log: &EventLog,
+    targets: &[Target],
+) -> Result<usize, TrainingError> {
+    fs::create_dir_all(folder).map_err(file_error(folder))?;
+    let rows_path = folder.join("rows.csv");
+    let mut rows = csv::Writer::from_path(&rows_path).map_err(csv_error(&rows_path))?;
+    rows.write_record(["profile", "at", "sku", "label"]).map_err(csv_error(&rows_path))?;
+    let nothing_blocked = SkuBits::none(tables.catalog.len());
+    let mut matrix: Vec<f32> = Vec::new();
+    let mut count = 0;
+    for target in targets {
+        let at = Millis(target.at);
+        let mut profile = Profile::default();
+        log.before(&target.profile, at).iter().for_each(|order| profile.apply(&order.event()));
+        let bought = target.bought(log);
+        let moment = Moment::new(tables, &profile, at);
+        for candidate in moment.candidates(&spec.candidates, &nothing_blocked) {
+            let Some(sku) = tables.catalog.sku(candidate.id) else { continue };
+            moment.row(&spec.features, &candidate, &mut matrix);
+            let label = if bought.contains(sku) { "1" } else { "0" };
+            let row = [target.profile.as_str(), &target.at.to_string(), sku.as_str(), label];
+            rows.write_record(row).map_err(csv_error(&rows_path))?;
+            count += 1;
+        }
+    }
+    rows.flush().map_err(file_error(&rows_path))?;
+
+    let matrix_path = folder.join("features.npy");
+    let file = BufWriter::new(File::create(&matrix_path).map_err(file_error(&matrix_path))?);
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&[count as u64, spec.features.len() as u64])
+        .writer(file)
+        .begin_nd()
+        .map_err(file_error(&matrix_path))?;
+    writer.extend(matrix).map_err(file_error(&matrix_path))?;
+    writer.finish().map_err(file_error(&matrix_path))?;
+
+    let columns: Vec<_> = spec.features.iter().map(|feature| format!("\"{}\"", feature.name())).collect();
+    let columns_path = folder.join("columns.json");
+    fs::write(&columns_path, format!("[{}]\n", columns.join(", "))).map_err(file_error(&columns_path))?;
+    Ok(count)
+}

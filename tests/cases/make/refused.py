@@ -1,0 +1,245 @@
+"""Models that must be refused when they are packed, each with the words its refusal should contain."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from onnx import ModelProto, TensorProto, helper
+
+from . import trees
+from .corpus import REGISTRY
+from .dense import gemm
+from .graph import ML, Graph
+
+Made = tuple[bytes, str, list[str]]
+"""The file, why it is refused, and words of which the message should hold every one."""
+
+
+def small(rng: Generator) -> Graph:
+    """A sound little network to spoil."""
+    g = Graph("main_graph")
+    g.op("Relu", gemm(g, rng, g.input("input", ["batch", 4]), "0", 3, 4), out="output")
+    g.output("output", ["batch", 3])
+    return g
+
+
+def done(model: ModelProto, why: str, *words: str) -> Made:
+    """A model that parses."""
+    return model.SerializeToString(deterministic=True), why, list(words)
+
+
+def unknown_domain(rng: Generator) -> Made:
+    """An operator of somebody's own."""
+    g = Graph("main_graph")
+    g.op("FancyRank", g.input("input", ["batch", 4]), out="output", domain="com.example")
+    g.output("output", ["batch", 4])
+    model = g.model(check=False)
+    model.opset_import.add(domain="com.example", version=1)
+    return done(model, "an operator of an unknown domain", "com.example", "FancyRank")
+
+
+def unknown_operator(rng: Generator) -> Made:
+    """An operator that ONNX does not have."""
+    g = Graph("main_graph")
+    g.op("Reluu", g.input("input", ["batch", 4]), out="output")
+    g.output("output", ["batch", 4])
+    return done(g.model(check=False), "an operator that ONNX does not have", "Reluu")
+
+
+def data_dependent_loop(rng: Generator) -> Made:
+    """A Loop as often as a number in the input says."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Add", ["carried", "carried"], ["doubled"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carried", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("doubled", TensorProto.FLOAT, None),
+        ],
+    )
+    g = Graph("main_graph")
+    g.input("turns", [], "i64")
+    g.op("Loop", "turns", "", g.input("input", ["batch", 2]), out="output", body=body)
+    g.output("output", ["batch", 2])
+    return done(g.model(), "a Loop whose trip count is data", "Loop")
+
+
+def non_zero(rng: Generator) -> Made:
+    """The shape of the output depends on the data."""
+    g = Graph("main_graph")
+    g.op("NonZero", g.input("input", ["batch", 4]), out="output")
+    g.output("output", [2, None], "i64")
+    return done(g.model(), "an output whose shape depends on the data", "NonZero")
+
+
+def random_normal(rng: Generator) -> Made:
+    """A model that rolls dice."""
+    g = Graph("main_graph")
+    noise = g.op("RandomNormalLike", g.input("input", ["batch", 4]))
+    g.op("Add", "input", noise, out="output")
+    g.output("output", ["batch", 4])
+    return done(g.model(), "randomness", "RandomNormalLike")
+
+
+def old_opset(rng: Generator) -> Made:
+    """An operator set that nobody has published."""
+    model = small(rng).model(check=False)
+    model.opset_import[0].version = 9999
+    return done(model, "an operator set that does not exist", "9999")
+
+
+def no_opset(rng: Generator) -> Made:
+    """No operator set at all."""
+    model = small(rng).model(check=False)
+    del model.opset_import[:]
+    return done(model, "no operator set is imported", "opset")
+
+
+def truncated(rng: Generator) -> Made:
+    """Half of a file."""
+    data = small(rng).model().SerializeToString(deterministic=True)
+    return data[: len(data) // 2], "the file ends early", []
+
+
+def random_bytes(rng: Generator) -> Made:
+    """Not a model."""
+    return rng.bytes(512), "not a model", []
+
+
+def empty(rng: Generator) -> Made:
+    """No bytes: as protobuf a model with nothing in it."""
+    return b"", "the file is empty", []
+
+
+def dangling_input(rng: Generator) -> Made:
+    """A node reads what nobody writes."""
+    g = small(rng)
+    g.nodes[-1].input[0] = "nowhere"
+    return done(g.model(check=False), "a node reads a value that nothing produces", "nowhere")
+
+
+def cycle(rng: Generator) -> Made:
+    """Two nodes that wait for each other."""
+    g = Graph("main_graph")
+    g.input("input", ["batch", 4])
+    g.op("Add", "input", "b", out="a")
+    g.op("Relu", "a", out="b")
+    g.output("b", ["batch", 4])
+    return done(g.model(check=False), "a cycle")
+
+
+def short_weights(rng: Generator) -> Made:
+    """A weight whose bytes do not fill its shape."""
+    model = small(rng).model()
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-5]
+    return done(model, "a weight with fewer bytes than its shape needs", "0.weight")
+
+
+def external_data(rng: Generator) -> Made:
+    """Weights kept in another file, outside the model's folder."""
+    model = small(rng).model()
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="../outside.bin")
+    return done(model, "weights in another file", "0.weight")
+
+
+def wrong_shapes(rng: Generator) -> Made:
+    """A Gemm whose sides do not fit."""
+    g = small(rng)
+    g.inputs[0].type.tensor_type.shape.dim[1].dim_value = 7
+    return done(g.model(check=False), "matrices that do not fit", "Gemm")
+
+
+def spoiled_tree(change: Callable[[dict[str, Any]], None], why: str, *words: str) -> Callable[[Generator], Made]:
+    """A tree ensemble with one array changed."""
+
+    def make(rng: Generator) -> Made:
+        g = Graph("trees")
+        g.input("X", [None, trees.FEATURES])
+        found = trees.attributes(trees.forest(rng, trees=2), "target")
+        change(found)
+        g.op("TreeEnsembleRegressor", "X", out="variable", domain=ML, n_targets=1, **found)
+        g.output("variable", [None, 1])
+        return done(g.model(ml=3, check=False), why, "TreeEnsembleRegressor", *words)
+
+    return make
+
+
+def put(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    """Changes the first entry of an array."""
+
+    def change(found: dict[str, Any]) -> None:
+        found[key] = [value, *found[key][1:]]
+
+    return change
+
+
+def cut(key: str) -> Callable[[dict[str, Any]], None]:
+    """Shortens an array."""
+
+    def change(found: dict[str, Any]) -> None:
+        found[key] = found[key][:-1]
+
+    return change
+
+
+def back_to_root(found: dict[str, Any]) -> None:
+    """Makes a branch below the first root its own ancestor's parent: walking it never ends."""
+    ids, modes = list(found["nodes_truenodeids"]), found["nodes_modes"]
+    at = next(i for i, mode in enumerate(modes) if i > 0 and mode != "LEAF")
+    ids[at] = 0
+    found["nodes_truenodeids"] = ids
+
+
+MAKERS: dict[str, Callable[[Generator], Made]] = {
+    "unknown-domain": unknown_domain,
+    "unknown-operator": unknown_operator,
+    "loop-data-dependent": data_dependent_loop,
+    "non-zero": non_zero,
+    "random-normal": random_normal,
+    "opset-9999": old_opset,
+    "opset-missing": no_opset,
+    "truncated": truncated,
+    "random-bytes": random_bytes,
+    "empty": empty,
+    "dangling-input": dangling_input,
+    "cycle": cycle,
+    "short-weights": short_weights,
+    "external-data": external_data,
+    "wrong-shapes": wrong_shapes,
+    "tree-loop": spoiled_tree(put("nodes_truenodeids", 0), "a tree whose root is its own child"),
+    "tree-back-to-root": spoiled_tree(back_to_root, "a branch that leads back to the root"),
+    "tree-missing-child": spoiled_tree(put("nodes_falsenodeids", 99), "a child that does not exist"),
+    "tree-unknown-mode": spoiled_tree(put("nodes_modes", "BRANCH_MAYBE"), "an unknown node mode", "BRANCH_MAYBE"),
+    "tree-wide-feature": spoiled_tree(put("nodes_featureids", 44), "a feature beyond the input's width", "44"),
+    "tree-short-array": spoiled_tree(cut("nodes_values"), "arrays of different lengths", "nodes_values"),
+    "tree-wide-target": spoiled_tree(put("target_ids", 3), "a target beyond n_targets"),
+}
+
+
+def write(root: Path) -> None:
+    """Writes the files and `index.json`, and leaves nothing else in the folder."""
+    names = set(REGISTRY.cases) & set(MAKERS)
+    if names:
+        raise ValueError(f"accepted and refused at once: {names}")
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    index = {}
+    for at, (name, make) in enumerate(MAKERS.items()):
+        data, why, words = make(np.random.default_rng(at))
+        (root / f"{name}.onnx").write_bytes(data)
+        index[name] = {"why": why, "message_holds": words}
+    (root / "index.json").write_text(json.dumps(index, indent=1) + "\n")

@@ -1,0 +1,1 @@
+2cBthree_ovr_label

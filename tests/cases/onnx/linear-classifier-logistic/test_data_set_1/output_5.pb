@@ -1,0 +1,1 @@
+Bthree_ovr_scoresJ›ƒ¦>âËÍ>¥XÞ>

@@ -1,0 +1,1 @@
+2b2b2b2a2c2a2bBthree_ovr_label

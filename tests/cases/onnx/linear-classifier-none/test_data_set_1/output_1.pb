@@ -1,0 +1,1 @@
+Bpair_scoresJJül?xª2=

@@ -1,0 +1,1 @@
+Bthree_scoresJ”¿¿ß1>&¿N?

@@ -1,0 +1,1 @@
+2aBthree_ovr_label

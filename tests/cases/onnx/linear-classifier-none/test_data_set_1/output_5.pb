@@ -1,0 +1,1 @@
+Bthree_ovr_scoresJF‘ó¾½­~¿•÷¾

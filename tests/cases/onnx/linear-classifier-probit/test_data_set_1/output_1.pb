@@ -1,0 +1,1 @@
+Bpair_scoresJ—HŸ¾‹N¿

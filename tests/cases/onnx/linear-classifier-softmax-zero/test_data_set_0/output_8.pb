@@ -1,0 +1,1 @@
+2leave2stay2stay2leave2leave2leave2leaveBsingle_text_label

@@ -1,0 +1,1 @@
+Bthree_scoresJ˜Ï|>æÌ>Nú´>

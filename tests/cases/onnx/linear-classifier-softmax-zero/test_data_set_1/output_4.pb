@@ -1,0 +1,1 @@
+2bBthree_ovr_label

@@ -1,0 +1,1 @@
+2stayBsingle_text_label

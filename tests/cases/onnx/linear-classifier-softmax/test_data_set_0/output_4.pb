@@ -1,0 +1,1 @@
+2b2c2b2c2c2a2cBthree_ovr_label

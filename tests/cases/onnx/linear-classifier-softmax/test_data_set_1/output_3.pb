@@ -1,0 +1,1 @@
+Bthree_scoresJfU>3Ù?i…‡>

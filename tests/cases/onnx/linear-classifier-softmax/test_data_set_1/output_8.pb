@@ -1,0 +1,1 @@
+2leaveBsingle_text_label

@@ -1,0 +1,1 @@
+Bsingle_text_scoresJFÝá>]?

@@ -1,0 +1,1 @@
+Bclass_scoresJÞ5>F»I?0@=

@@ -1,0 +1,1 @@
+Bclass_scoresJ]B?Üºk>å-<

@@ -1,0 +1,2 @@
+B
+reciprocalJËâ~?›Õt?lAW?‡€?

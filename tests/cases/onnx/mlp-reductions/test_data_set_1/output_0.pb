@@ -1,0 +1,2 @@
+B
+reducemeanJHb—¾Ò÷Ú=Víj?

@@ -1,0 +1,1 @@
+B	reduceminJ±вxїдтcїХ2ѕ

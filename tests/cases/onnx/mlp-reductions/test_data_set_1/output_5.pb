@@ -1,0 +1,1 @@
+BreducesumsquareJÅ=÷?ÑoAdA

@@ -1,0 +1,2 @@
+B
+reduceprodJ#Å(½ü=e m¾

@@ -1,0 +1,1 @@
+BreducelogsumexpJŽG"?#Ì3@A!4@/0×?È.ƒ?

@@ -1,0 +1,1 @@
+BprobabilitiesJßKr>Æ1S>Óä=yT>ÂŸs>

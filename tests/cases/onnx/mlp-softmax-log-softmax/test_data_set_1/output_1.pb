@@ -1,0 +1,1 @@
+Blog_probabilitiesJÙ|¸¿šÊ¿<DÀÑLÉ¿ÉÉ·¿

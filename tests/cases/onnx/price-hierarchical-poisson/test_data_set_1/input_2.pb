@@ -1,0 +1,1 @@
+Bprice_ratioJ¼Š?

@@ -1,0 +1,1 @@
+BprobabilitiesJÜ>Š¢>eÐ>

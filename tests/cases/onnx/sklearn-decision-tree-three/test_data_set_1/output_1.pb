@@ -1,0 +1,1 @@
+BprobabilitiesJ«ªª=Ç1?9Žc>

@@ -1,0 +1,1 @@
+BprobabilitiesJk?’é°>2ï>

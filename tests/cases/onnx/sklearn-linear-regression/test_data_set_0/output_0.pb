@@ -1,0 +1,1 @@
+BvariableJ…õk?_j?´^^¿aôc¿dW¿t—ž¿Dw‘¿

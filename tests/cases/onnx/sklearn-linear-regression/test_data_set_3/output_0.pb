@@ -1,0 +1,1 @@
+BvariableJ¨tó=¨tó=¨tó=¨tó=¨tó=lýHAš/EÁ

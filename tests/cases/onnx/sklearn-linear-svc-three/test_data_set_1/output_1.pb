@@ -1,0 +1,1 @@
+BprobabilitiesJsY¨¾îSß¾Í¿

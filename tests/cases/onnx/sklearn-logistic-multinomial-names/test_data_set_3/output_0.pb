@@ -1,0 +1,1 @@
+2loyal2loyal2loyal2loyal2loyal2dormant2loyalBlabel

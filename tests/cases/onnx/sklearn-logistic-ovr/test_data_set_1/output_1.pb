@@ -1,0 +1,2 @@
+BprobabilitiesJÍÁ;šý©>
+)?

@@ -1,0 +1,1 @@
+BprobabilitiesJÉ!?8Š¶>ld>

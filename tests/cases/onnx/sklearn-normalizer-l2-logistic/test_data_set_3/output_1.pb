@@ -1,0 +1,1 @@
+BprobabilitiesJ83ç>gp?3ç>gp?3ç>gp?3ç>gp?3ç>gp?hJª>ÌÚ*?Êv?mÙ>

@@ -1,0 +1,1 @@
+BvariableJÊ·<±d‡?R¿½SÛ¾/C{ÀICø¿¤qg?

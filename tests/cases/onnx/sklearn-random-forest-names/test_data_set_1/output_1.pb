@@ -1,0 +1,1 @@
+BprobabilitiesJП%╖>0с?бнЭ=

@@ -1,0 +1,1 @@
+BprobabilitiesJÂÃ8>nU?Aó”>

@@ -1,0 +1,1 @@
+Bpositive_2_scoresJ8X£–>T®4?NO«>YX*?NO«>YX*?MÁ>Y?NO«>YX*?NO«>YX*?X£–>T®4?

@@ -1,0 +1,1 @@
+Bpositive_0_scoresJs#?T®4?

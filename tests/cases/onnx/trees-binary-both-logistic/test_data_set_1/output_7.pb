@@ -1,0 +1,1 @@
+Bmixed_0_scoresJÍê?Rð>

@@ -1,0 +1,1 @@
+Bpositive_2_scoresJ8±²‰>¨&;?w(>@âU? ¨N>øUL?‚d> ýF? ¨N>øUL?w(>@âU? ¨N>øUL?

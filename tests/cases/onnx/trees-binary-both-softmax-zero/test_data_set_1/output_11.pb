@@ -1,0 +1,1 @@
+Bmixed_2_scoresJ“Z?¯™>

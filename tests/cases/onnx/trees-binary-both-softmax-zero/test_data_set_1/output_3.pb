@@ -1,0 +1,1 @@
+Bpositive_1_scoresJs#?׹>

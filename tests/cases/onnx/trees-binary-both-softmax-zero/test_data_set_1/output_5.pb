@@ -1,0 +1,1 @@
+Bpositive_2_scoresJw(>@‚U?

@@ -1,0 +1,1 @@
+Bpositive_2_scoresJ╗┌d> ЩF?w(>@БU? ╗N>ЬUL? ╗N>ЬUL? ╗N>ЬUL? ╗N>ЬUL?┌d> ЩF?w(>@БU?┌d> ЩF?▒Вz>BA?w(>@БU?w(>@БU?w(>@БU?w(>@БU?ам:>▐LQ?╞≥>⌠Z?ам:>▐LQ?▒Вz>BA?┌d> ЩF?╞≥>⌠Z?ам:>▐LQ?

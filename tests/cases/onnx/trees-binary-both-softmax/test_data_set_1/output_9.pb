@@ -1,0 +1,1 @@
+Bmixed_1_scoresJ½Ö?‡RØ>

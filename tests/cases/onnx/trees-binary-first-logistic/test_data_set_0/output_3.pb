@@ -1,0 +1,1 @@
+Bpositive_1_scoresJ8œ²>2¿&?f>Íõ7?NO«>YX*?NO«>YX*?MÁ>Y?MÁ>Y?MÁ>Y?

@@ -1,0 +1,1 @@
+Bpositive_1_scoresJ8ž²>2¿&?^>üP1?°B¤>¨Þ-?OO«>YX*?^>üP1?OO«>YX*?OO«>YX*?

@@ -1,0 +1,1 @@
+Bpositive_0_scoresJž²>2¿&?

@@ -1,0 +1,1 @@
+Bplain_scoresJÚEú¾A!¾ÚEú¾

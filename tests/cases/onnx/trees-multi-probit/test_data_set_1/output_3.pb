@@ -1,0 +1,1 @@
+Bbased_scoresJA!>A!>D&£¾

@@ -1,0 +1,1 @@
+Bplain_scoresJY®>ï®F>ìNî>

@@ -1,0 +1,1 @@
+Bbased_scoresJ2<Â>ËUC>æÜ>

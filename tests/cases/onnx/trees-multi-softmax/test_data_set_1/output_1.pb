@@ -1,0 +1,1 @@
+Bplain_scoresJ¦ì>úPÐ>ÅB>

@@ -1,0 +1,1 @@
+Bbased_scoresJ€íý>VÂÅ>£@ñ=

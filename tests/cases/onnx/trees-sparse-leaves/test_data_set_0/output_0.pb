@@ -1,0 +1,1 @@
+2none2none2email2none2none2email2emailBclass_label

@@ -1,0 +1,1 @@
+2pushBclass_label

@@ -1,0 +1,1 @@
+Bclass_scoresJ2 >Öqª>úoµ>

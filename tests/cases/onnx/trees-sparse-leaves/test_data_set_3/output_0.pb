@@ -1,0 +1,1 @@
+2none2push2push2push2push2push2none2push2none2email2none2email2none2push2push2email2email2push2email2email2emailBclass_label

@@ -1,0 +1,1 @@
+	BscoresJ$’Ì¾Íd¿o÷?Zªq¿XBò¾àAN½EBß¾À=o>XBò¾

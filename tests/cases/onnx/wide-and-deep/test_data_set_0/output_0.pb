@@ -1,0 +1,2 @@
+BprobabilityJ£
+?z.©>–Ý?ˆl?.Z?lP ?YH+?

@@ -1,0 +1,2 @@
+BprobabilitiesJ8ü9¿>c ?ì"Z?Pt>xª>bU\?Ü:>IñZ?(?É>l`?tÖ;>c
+Q?xª>bU\?

@@ -1,0 +1,2 @@
+BprobabilitiesJtÖ;>c
+Q?

@@ -1,0 +1,1 @@
+BprobabilitiesJä8>ûÆQ?

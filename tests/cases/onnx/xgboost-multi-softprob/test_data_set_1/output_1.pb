@@ -1,0 +1,1 @@
+BprobabilitiesJÐ‹‡>ƒ)î>¯JŠ>

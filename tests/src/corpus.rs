@@ -1,0 +1,139 @@
+//! The cases of `tests/cases`.
+
+use crate::root;
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fs, path::Path};
+use tradewind_compiler::{Options, compile, read_tensor};
+use tradewind_core::{
+    pack::{PackWriter, SectionKind, Task},
+    tensor::Tensor,
+};
+use tradewind_host::sha256;
+
+/// Dimensions that a case's model leaves open beside the batch: they are fixed when it is packed.
+const BOUND: [(&str, &str, i64); 1] = [("two-tower-reduce-sum", "candidates", 9)];
+
+/// Data sets, by case and kind, in which there is nothing to compare, and why.
+const EXEMPT: [(&str, &str, &str); 4] = [
+    ("trees-input-f64", "nasty", "f64 rows that miss a threshold by less than a step of f32, in which plans compute"),
+    ("trees-f64-as-tensor", "nasty", "as above"),
+    ("trees-ensemble-5-f64", "nasty", "as above"),
+    ("linear-regressor-probit", "many", "near one half PROBIT turns the last bit of a sum into the second digit"),
+];
+
+/// A model and what onnxruntime answered to some inputs.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The name of its folder.
+    pub name: String,
+    /// The model.
+    pub onnx: Vec<u8>,
+    /// How it is compiled.
+    pub options: Options,
+    /// The recorded inputs and outputs.
+    pub sets: Vec<DataSet>,
+}
+
+/// Inputs, and the outputs recorded for them.
+#[derive(Debug, Clone)]
+pub struct DataSet {
+    /// One tensor for each input.
+    pub inputs: Vec<Tensor>,
+    /// One tensor for each output.
+    pub outputs: Vec<Tensor>,
+}
+
+/// A model that must be refused.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The name of its file.
+    pub name: String,
+    /// The bytes.
+    pub onnx: Vec<u8>,
+    /// Words that the refusal must hold.
+    pub says: Vec<String>,
+}
+
+/// Every case, by name.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn cases() -> Result<Vec<Case>> {
+    let folder = root().join("tests/cases/onnx");
+    let index: Index = serde_json::from_slice(&read(&folder.join("index.json"))?)?;
+    index.cases.iter().map(|(name, entry)| case(&folder.join(name), name, &entry.sets)).collect()
+}
+
+#[derive(Deserialize)]
+struct Index {
+    cases: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    sets: Vec<Set>,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    kind: String,
+}
+
+fn case(folder: &Path, name: &str, listed: &[Set]) -> Result<Case> {
+    let mut sets = Vec::new();
+    for (n, set) in listed.iter().enumerate() {
+        if EXEMPT.iter().any(|(case, kind, _)| *case == name && *kind == set.kind) {
+            continue;
+        }
+        let set = folder.join(format!("test_data_set_{n}"));
+        sets.push(DataSet { inputs: tensors(&set, "input")?, outputs: tensors(&set, "output")? });
+    }
+    let bound = BOUND.iter().filter(|(case, ..)| *case == name);
+    let bind = bound.map(|(_, symbol, number)| ((*symbol).to_owned(), *number)).collect();
+    let options = Options { bind, ..Options::default() };
+    Ok(Case { name: name.to_owned(), onnx: read(&folder.join("model.onnx"))?, options, sets })
+}
+
+fn tensors(set: &Path, side: &str) -> Result<Vec<Tensor>> {
+    let files = (0..).map(|n| set.join(format!("{side}_{n}.pb"))).take_while(|path| path.exists());
+    files.map(|path| read_tensor(&read(&path)?).with_context(|| path.display().to_string())).collect()
+}
+
+/// What the pack of a case is called: a guest then holds one case at a time.
+pub const PACK: &str = "case";
+
+/// A pack with a case's model alone.
+///
+/// # Errors
+/// The compiler's refusal.
+pub fn pack_of(case: &Case) -> Result<Vec<u8>> {
+    let compiled = compile(&case.onnx, &case.options)?;
+    let writer = PackWriter::new(PACK, "0")
+        .postcard(SectionKind::Plan, &compiled.plan)?
+        .bytes(SectionKind::Weights, compiled.weights)
+        .postcard(SectionKind::Task, &Task::Infer)?;
+    Ok(writer.finish(sha256)?)
+}
+
+/// Every model that must be refused, by name.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn refused() -> Result<Vec<Refused>> {
+    #[derive(Deserialize)]
+    struct Entry {
+        message_holds: Vec<String>,
+    }
+    let folder = root().join("tests/cases/refused");
+    let entries: BTreeMap<String, Entry> = serde_json::from_slice(&read(&folder.join("index.json"))?)?;
+    let refused = entries.into_iter().map(|(name, entry)| {
+        let onnx = read(&folder.join(format!("{name}.onnx")))?;
+        Ok(Refused { name, onnx, says: entry.message_holds })
+    });
+    refused.collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| path.display().to_string())
+}

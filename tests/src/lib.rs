@@ -1,0 +1,112 @@
+//! What the tests share: the corpus, and the runtimes that are held to it.
+//!
+//! Every runtime is a [`Guest`], so a new case reaches all of them, and a new runtime joins by
+//! being added to [`runtimes`]. How closely each is compared is its [`Comparison`].
+
+mod corpus;
+mod node;
+
+pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_of, refused};
+pub use node::NodeGuest;
+
+use anyhow::{Context, Result};
+use std::{fs, path::PathBuf};
+use tradewind_core::{Engine, guest::Guest};
+use tradewind_host::{Runtime, WasmGuest};
+
+/// How a runtime's replies are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same module: replies are the same, byte for byte.
+    Exact,
+    /// The same source, compiled for another machine: numbers agree within the tolerance.
+    Close,
+}
+
+/// A runtime under test.
+pub struct Subject {
+    /// Its name in messages.
+    pub name: &'static str,
+    /// How it is compared with the others.
+    pub comparison: Comparison,
+    /// The runtime.
+    pub guest: Box<dyn Guest<Error = anyhow::Error>>,
+}
+
+/// Every runtime, new and empty. The first is the one that [`Comparison::Exact`] ones must equal.
+///
+/// # Errors
+/// When the module is not built, or a runtime cannot be started.
+pub fn runtimes() -> Result<Vec<Subject>> {
+    Ok(vec![
+        Subject { name: "wasmtime", comparison: Comparison::Exact, guest: Box::new(Wasmtime::start()?) },
+        Subject {
+            name: "V8 (Node)",
+            comparison: Comparison::Exact,
+            guest: Box::new(NodeGuest::start(&dist("tradewind.wasm")?)?),
+        },
+        Subject { name: "native", comparison: Comparison::Close, guest: Box::new(Native(Engine::new())) },
+    ])
+}
+
+/// A built artefact; tests do not build, `cargo xtask test` does first.
+///
+/// # Errors
+/// When it is not there.
+pub fn dist(file: &str) -> Result<PathBuf> {
+    let path = root().join("dist").join(file);
+    anyhow::ensure!(path.exists(), "`{}` is not there; run `cargo xtask build` first", path.display());
+    Ok(path)
+}
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The module's bytes.
+///
+/// # Errors
+/// When it is not built.
+pub fn module() -> Result<Vec<u8>> {
+    fs::read(dist("tradewind.wasm")?).context("cannot read the module")
+}
+
+/// The core itself.
+struct Native(Engine);
+
+/// The module under wasmtime, with the runtime that keeps it.
+struct Wasmtime {
+    guest: WasmGuest,
+    _runtime: Runtime,
+}
+
+impl Wasmtime {
+    fn start() -> Result<Self> {
+        let runtime = Runtime::new(&module()?)?;
+        Ok(Self { guest: runtime.guest()?, _runtime: runtime })
+    }
+}
+
+macro_rules! guest_by_field {
+    ($type:ty, $field:tt) => {
+        impl Guest for $type {
+            type Error = anyhow::Error;
+
+            fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>> {
+                Ok(Guest::load(&mut self.$field, pack)?)
+            }
+
+            fn call(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+                Ok(Guest::call(&mut self.$field, request)?)
+            }
+
+            fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>> {
+                Ok(Guest::score(&mut self.$field, pack, rows, columns, scores)?)
+            }
+        }
+    };
+}
+
+guest_by_field!(Native, 0);
+guest_by_field!(Wasmtime, guest);

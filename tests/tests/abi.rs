@@ -1,0 +1,272 @@
+//! The module's interface: what `core/ABI.md` says is what the module does.
+
+use anyhow::{Context, Result, ensure};
+use std::{collections::BTreeMap, fs};
+use tradewind_core::{
+    ABI_VERSION, Catalog, Channel, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
+    guest::Client,
+    message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
+    plan::DType,
+    rank::{Constraints, RankRequest, RankedItem, Ranking, Reason},
+    tensor::{Tensor, TensorData},
+};
+use tradewind_tests::{cases, module, pack_of, root, runtimes};
+use wasmtime::{Config, Engine, ExternType, Instance, Module, Store, Val};
+
+#[test]
+fn the_module_imports_nothing_and_exports_what_the_page_lists() -> Result<()> {
+    let engine = Engine::new(Config::new().wasm_relaxed_simd(false)).map_err(any)?;
+    let module = Module::new(&engine, module()?).map_err(any)?;
+    ensure!(module.imports().len() == 0, "the module imports {:?}", module.imports().next());
+
+    let page = fs::read_to_string(root().join("core/ABI.md"))?;
+    let listed: BTreeMap<String, String> = page
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            let name = cells.next()?.trim_end_matches('`').to_owned();
+            let signature = cells.next()?.trim_matches('`').to_owned();
+            let is_export = ["(", "memory", "global"].iter().any(|start| signature.starts_with(start));
+            is_export.then_some((name, signature))
+        })
+        .collect();
+    let exported: BTreeMap<String, String> =
+        module.exports().map(|export| (export.name().to_owned(), signature(&export.ty()))).collect();
+    for (name, signature) in &exported {
+        let said = listed.get(name).with_context(|| format!("`{name}` is exported but not in the page"))?;
+        ensure!(said == signature, "`{name}` is `{signature}`, the page says `{said}`");
+    }
+    ensure!(listed.len() == exported.len(), "the page lists {listed:?}, the module has {exported:?}");
+    ensure!(page.contains(&format!("version {ABI_VERSION}")), "the page is for another version");
+    Ok(())
+}
+
+fn signature(export: &ExternType) -> String {
+    match export {
+        ExternType::Func(function) => {
+            let types = |types: Vec<String>| types.join(", ");
+            let parameters = types(function.params().map(|kind| kind.to_string()).collect());
+            let results = types(function.results().map(|kind| kind.to_string()).collect());
+            format!("({parameters}) -> {}", if results.is_empty() { "()" } else { &results })
+        }
+        ExternType::Memory(memory) => match memory.maximum() {
+            Some(pages) => format!("memory, at most {} MiB", pages / 16),
+            None => "memory".into(),
+        },
+        ExternType::Global(global) => format!("global {}", global.content()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The module alone, without a shell in between.
+struct Bare {
+    store: Store<()>,
+    instance: Instance,
+}
+
+impl Bare {
+    fn start() -> Result<Self> {
+        let engine = Engine::default();
+        let module = Module::new(&engine, module()?).map_err(any)?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).map_err(any)?;
+        Ok(Self { store, instance })
+    }
+
+    fn call(&mut self, export: &str, arguments: &[u32]) -> Result<u32> {
+        let function = self.instance.get_func(&mut self.store, export).context("no such export")?;
+        let arguments: Vec<Val> = arguments.iter().map(|&argument| Val::I32(argument as i32)).collect();
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        function.call(&mut self.store, &arguments, &mut results).map_err(any)?;
+        Ok(results.first().and_then(Val::i32).unwrap_or(0) as u32)
+    }
+
+    fn reply(&mut self, pointer: u32) -> Result<Reply> {
+        let memory = self.instance.get_memory(&mut self.store, "memory").context("no memory")?;
+        let data = memory.data(&self.store).get(pointer as usize..).context("a reply outside the memory")?;
+        let (len, body) = data.split_first_chunk().context("a reply at the end of the memory")?;
+        let body = body.get(..u32::from_le_bytes(*len) as usize).context("a reply past the end of the memory")?;
+        Ok(postcard::from_bytes(body)?)
+    }
+}
+
+fn any(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
+#[test]
+fn a_pointer_that_was_not_given_out_is_a_fault() -> Result<()> {
+    let mut module = Bare::start()?;
+    let given = module.call("alloc", &[16])?;
+    ensure!(given.is_multiple_of(16) && given != 0);
+    let strays = [(0, 8), (given + 1, 4), (given, 17), (given, u32::MAX), (u32::MAX, 1), (1 << 20, 0)];
+    for (pointer, length) in strays {
+        let replies = [
+            module.call("load", &[pointer, length])?,
+            module.call("call", &[pointer, length])?,
+            module.call("score", &[0, pointer, length, 1, given, 4])?,
+            module.call("score", &[0, given, 4, 1, pointer, length])?,
+        ];
+        module.call("dealloc", &[pointer.wrapping_add(1), length])?;
+        for reply in replies {
+            match module.reply(reply)? {
+                Reply::Fault(fault) => ensure!(fault.code == ErrorKind::BadPointer.code(), "{fault}"),
+                other => anyhow::bail!("a stray pointer was answered by {other:?}"),
+            }
+        }
+    }
+    // More memory than there can be is a null pointer, not a trap.
+    ensure!(module.call("alloc", &[u32::MAX])? == 0);
+    ensure!(module.call("alloc", &[200 << 20])? == 0);
+    ensure!(module.call("abi_version", &[])? == ABI_VERSION);
+    Ok(())
+}
+
+#[test]
+fn what_does_not_decode_is_a_fault_on_every_runtime() -> Result<()> {
+    for mut runtime in runtimes()? {
+        for garbage in [&[][..], &[0xff; 40], &[0, 0], b"{\"at\": 1}"] {
+            let reply: Reply = postcard::from_bytes(&runtime.guest.call(garbage)?)?;
+            let fault = match reply {
+                Reply::Fault(fault) => fault,
+                other => anyhow::bail!("{}: {garbage:?} was answered by {other:?}", runtime.name),
+            };
+            ensure!(fault.code == ErrorKind::Malformed.code(), "{}: {fault}", runtime.name);
+        }
+        let reply: Reply = postcard::from_bytes(&runtime.guest.load(b"not a pack")?)?;
+        ensure!(matches!(&reply, Reply::Fault(fault) if fault.code == ErrorKind::NotAPack.code()), "{reply:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn columns_are_scored_alike_on_every_runtime() -> Result<()> {
+    let case = cases()?.into_iter().find(|case| case.name == "lightgbm-regression").context("the case is gone")?;
+    let set = case.sets.iter().max_by_key(|set| set.inputs[0].rows()).context("no set")?;
+    let TensorData::F32(rows) = &set.inputs[0].data else { anyhow::bail!("not f32") };
+    let count = set.inputs[0].rows();
+    let width = rows.len() / count;
+    let columns: Vec<f32> = (0..width).flat_map(|column| rows.iter().skip(column).step_by(width).copied()).collect();
+    let mut seen: Option<Vec<f32>> = None;
+    for runtime in runtimes()? {
+        let mut client = Client::new(runtime.guest);
+        let pack = client.load(&pack_of(&case)?).map_err(anyhow::Error::msg)?;
+        let mut scores = vec![f32::NAN; count];
+        client.score(pack.handle, count, &columns, &mut scores).map_err(anyhow::Error::msg)?;
+        let outputs =
+            client.infer(InferRequest { pack: pack.name, inputs: set.inputs.clone() }).map_err(anyhow::Error::msg)?;
+        ensure!(
+            outputs.last().map(|tensor| &tensor.data) == Some(&TensorData::F32(scores.clone())),
+            "{}",
+            runtime.name
+        );
+        ensure!(seen.get_or_insert_with(|| scores.clone()) == &scores, "{}", runtime.name);
+        ensure!(client.score(99, count, &columns, &mut scores).is_err());
+        ensure!(client.score(pack.handle, count + 1, &columns, &mut scores).is_err());
+    }
+    Ok(())
+}
+
+/// The bytes of one message of each kind. A difference means that a message changed: then
+/// `ABI_VERSION` must change with it, because old shells would misread new modules.
+#[test]
+fn messages_have_the_bytes_of_this_version() -> Result<()> {
+    let golden = fs::read_to_string(root().join("tests/cases/messages.txt"))?;
+    let mut found = String::from("# ABI ");
+    found.push_str(&format!("{ABI_VERSION}: name and postcard bytes of one message of each kind\n"));
+    for (name, bytes) in messages()? {
+        found.push_str(&format!("{name} {}\n", tradewind_host::hex(&bytes)));
+    }
+    if found != golden {
+        let path = std::env::temp_dir().join("tradewind-messages.txt");
+        fs::write(&path, &found)?;
+        anyhow::bail!(
+            "messages have other bytes than tests/cases/messages.txt; what they are now is in {}",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let sku = |code: &str| Sku::new(code);
+    let line = Line { sku: sku("tea")?, quantity: 2 };
+    let event = |kind| Event { at: Millis(1_000_000), channel: Channel::App, kind };
+    let events = vec![
+        event(EventKind::View(sku("tea")?)),
+        event(EventKind::Search("green tea".into())),
+        event(EventKind::AddToCart(line.clone())),
+        event(EventKind::Purchase(vec![line.clone()])),
+        event(EventKind::Return(line)),
+        event(EventKind::Impression(vec![sku("tea")?, sku("jam")?])),
+        event(EventKind::Click(sku("jam")?)),
+        event(EventKind::Dismiss(sku("jam")?)),
+    ];
+    let mut profile = Profile::default();
+    events.iter().for_each(|event| profile.apply(event));
+    let mut bits = SkuBits::none(11);
+    bits.insert(tradewind_core::SkuId(9));
+    let tensors = vec![
+        Tensor::new("f", [2], TensorData::F32(vec![1.5, -0.0]))?,
+        Tensor::new("l", [1, 2], TensorData::I64(vec![1, -1]))?,
+        Tensor::new("i", [1], TensorData::I32(vec![7]))?,
+        Tensor::new("u", [1], TensorData::U8(vec![200]))?,
+        Tensor::new("b", [2], TensorData::Bool(vec![0, 1]))?,
+        Tensor::new("t", [1], TensorData::Text(vec!["a".into()]))?,
+    ];
+    let request = RankRequest {
+        profile: profile.clone(),
+        events,
+        candidates: Some(vec![sku("tea")?]),
+        constraints: Constraints {
+            exclude: vec![sku("jam")?],
+            hidden: Some(bits.clone()),
+            available: Some(bits.complement()),
+            max_per_category: Some(3),
+        },
+        ..RankRequest::new("recommend", Millis(2_000_000), 10)
+    };
+    let reasons = vec![
+        Reason::BoughtBefore { orders: 3, days_ago: 5 },
+        Reason::DueAgain { every_days: 7 },
+        Reason::LookedAt,
+        Reason::GoesWith { sku: sku("jam")? },
+        Reason::Popular { orders_in_10000: 123 },
+    ];
+    let port = |dtype| PortInfo { name: "x".into(), dtype, shape: vec![None, Some(4)] };
+    let info = PackInfo {
+        handle: 1,
+        name: "recommend".into(),
+        version: "0.1.0".into(),
+        root: [7; 32],
+        inputs: vec![port(Some(DType::F32))],
+        outputs: vec![port(None)],
+    };
+    let catalog = Catalog::new([(sku("tea")?, "drinks"), (sku("jam")?, "spreads")])?;
+    let fault = Fault { code: ErrorKind::Malformed.code(), message: "why".into() };
+    Ok(vec![
+        ("request.describe", postcard::to_allocvec(&Request::Describe)?),
+        (
+            "request.infer",
+            postcard::to_allocvec(&Request::Infer(InferRequest { pack: "m".into(), inputs: tensors.clone() }))?,
+        ),
+        ("request.rank", postcard::to_allocvec(&Request::Rank(request))?),
+        ("reply.fault", postcard::to_allocvec(&Reply::Fault(fault))?),
+        ("reply.loaded", postcard::to_allocvec(&Reply::Loaded(info.clone()))?),
+        (
+            "reply.description",
+            postcard::to_allocvec(&Reply::Description(Description { abi: ABI_VERSION, packs: vec![info] }))?,
+        ),
+        ("reply.tensors", postcard::to_allocvec(&Reply::Tensors(tensors))?),
+        (
+            "reply.ranking",
+            postcard::to_allocvec(&Reply::Ranking(Ranking {
+                items: vec![RankedItem { sku: sku("tea")?, score: 0.5, reasons }],
+                considered: 40,
+                profile,
+            }))?,
+        ),
+        ("reply.scored", postcard::to_allocvec(&Reply::Scored)?),
+        ("catalog", postcard::to_allocvec(&catalog)?),
+    ])
+}

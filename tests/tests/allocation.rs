@@ -1,0 +1,72 @@
+//! The executor takes its memory when it is made: running allocates nothing.
+#![expect(unsafe_code, reason = "a global allocator that counts is written over the system's")]
+
+use anyhow::{Result, ensure};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+use tradewind_compiler::compile;
+use tradewind_core::{
+    Executor,
+    aligned::AlignedBytes,
+    exec::{Data, DataMut},
+    tensor::TensorData,
+};
+use tradewind_tests::cases;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: as for this function.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as for this function.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn a_run_allocates_nothing_once_the_plan_is_loaded() -> Result<()> {
+    for case in cases()? {
+        let compiled = compile(&case.onnx, &case.options)?;
+        let weights = AlignedBytes::copy_of(&compiled.weights)?;
+        let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
+        for set in &case.sets {
+            let rows = set.inputs.iter().map(|input| input.rows()).max().unwrap_or(1);
+            let plan = executor.plan().clone();
+            let ordered = plan.inputs.iter().filter_map(|port| set.inputs.iter().find(|input| input.name == port.name));
+            let inputs: Vec<Data<'_>> = ordered.filter_map(|input| input.data.as_data()).collect();
+            // What the executor writes for text are indices.
+            let mut outputs: Vec<TensorData> = set
+                .outputs
+                .iter()
+                .map(|output| match &output.data {
+                    TensorData::Text(text) => TensorData::I64(vec![0; text.len()]),
+                    data => data.clone(),
+                })
+                .collect();
+            let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(TensorData::as_data_mut).collect();
+            let rows =
+                if plan.inputs.iter().any(|port| port.shape.iter().any(|dim| dim.per_row > 0)) { rows } else { 1 };
+            let before = ALLOCATIONS.with(Cell::get);
+            let result = executor.run(weights.as_slice(), rows, &inputs, &mut slots);
+            let during = ALLOCATIONS.with(Cell::get) - before;
+            result?;
+            ensure!(during == 0, "{}: {during} allocations", case.name);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What the module may cost: `benches/budget.toml`.
+//!
+//! Fuel is a count of the work done, the same on every machine, but not for every compiler; it is
+//! held to the budget only where the module was built by the tools that the budget names. To
+//! record a new one after a change that is meant:
+//! `TRADEWIND_RECORD_BUDGET=1 cargo test --release -p tradewind-tests --test budget`.
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, env, fs};
+use tradewind_core::{
+    guest::{Client, Guest},
+    message::{InferRequest, Request},
+};
+use tradewind_host::{Runtime, json};
+use tradewind_tests::{PACK, cases, dist, module, pack_of, root};
+
+/// Models whose fuel is watched, one of each kind, over their largest data set.
+const WATCHED: [&str; 6] = [
+    "mlp-gemm-relu",
+    "sklearn-logistic-multinomial",
+    "lightgbm-regression",
+    "xgboost-multi-softprob",
+    "two-tower-matmul",
+    "top-k-ties",
+];
+
+/// How far fuel may move, either way, without being recorded anew.
+const FUEL_TOLERANCE: f64 = 0.02;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    module: ModuleBudget,
+    fuel: FuelBudget,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModuleBudget {
+    /// The most bytes of the module after brotli at its best.
+    brotli_bytes: usize,
+    /// The most linear memory with the recommender loaded and asked, in bytes.
+    memory_bytes: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FuelBudget {
+    /// The tools that the counts hold for.
+    tools: String,
+    /// Fuel of one call.
+    calls: BTreeMap<String, u64>,
+}
+
+#[test]
+fn the_module_stays_within_its_budget() -> Result<()> {
+    let path = root().join("benches/budget.toml");
+    let text = fs::read_to_string(&path)?;
+    let budget: Budget = toml::from_str(&text)?;
+
+    let module = module()?;
+    let mut compressed = Vec::new();
+    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    brotli::BrotliCompress(&mut module.as_slice(), &mut compressed, &parameters)?;
+    let (calls, memory) = measure(&module)?;
+    let tools = fs::read_to_string(dist("tradewind.wasm.tools")?)?.trim().replace('\n', "; ");
+    println!(
+        "module: {} bytes, {} after brotli; memory: {memory} bytes; fuel: {calls:?}",
+        module.len(),
+        compressed.len()
+    );
+
+    if env::var_os("TRADEWIND_RECORD_BUDGET").is_some() {
+        let header: String =
+            text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let recorded = Budget { module: budget.module, fuel: FuelBudget { tools, calls } };
+        fs::write(&path, format!("{header}\n{}", toml::to_string(&recorded)?))?;
+        return Ok(());
+    }
+    let most = budget.module.brotli_bytes;
+    ensure!(
+        compressed.len() <= most,
+        "the module has {} bytes after brotli; at most {most} are allowed",
+        compressed.len()
+    );
+    let most = budget.module.memory_bytes;
+    ensure!(memory <= most, "the module used {memory} bytes of memory; at most {most} are allowed");
+    if tools != budget.fuel.tools {
+        println!("fuel is not compared: the module was built by `{tools}`, the budget is for `{}`", budget.fuel.tools);
+        return Ok(());
+    }
+    let moved: Vec<String> = calls
+        .iter()
+        .filter_map(|(name, &used)| {
+            let recorded = budget.fuel.calls.get(name).copied().unwrap_or(0);
+            let moved = used as f64 / recorded.max(1) as f64 - 1.0;
+            (moved.abs() > FUEL_TOLERANCE)
+                .then(|| format!("{name}: {used}, recorded {recorded} ({:+.1} %)", moved * 100.0))
+        })
+        .collect();
+    ensure!(
+        moved.is_empty(),
+        "fuel moved; if that is meant, record it (see the top of this test):\n{}",
+        moved.join("\n")
+    );
+    Ok(())
+}
+
+/// Fuel of each watched call, and the memory that the recommender takes.
+fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
+    let runtime = Runtime::metered(module)?;
+    let mut calls = BTreeMap::new();
+    for case in cases()?.iter().filter(|case| WATCHED.contains(&case.name.as_str())) {
+        let mut guest = runtime.guest()?;
+        guest.load(&pack_of(case)?)?;
+        let set =
+            case.sets.iter().max_by_key(|set| set.inputs.first().map_or(0, |input| input.rows())).context("no set")?;
+        let request = InferRequest { pack: PACK.into(), inputs: set.inputs.clone() };
+        guest.call(&postcard::to_allocvec(&Request::Infer(request))?)?;
+        calls.insert(case.name.clone(), guest.fuel_used());
+    }
+    ensure!(calls.len() == WATCHED.len(), "a watched case is gone: {:?}", calls.keys());
+
+    let mut client = Client::new(runtime.guest()?);
+    client.load(&fs::read(dist("packs/recommend.pack")?)?)?;
+    let requests = fs::read_to_string(root().join("tests/cases/rank/requests.jsonl"))?;
+    let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no request")?)?;
+    client.rank(request.message("recommend", &Default::default())?)?;
+    calls.insert("rank".into(), client.guest_mut().fuel_used());
+    Ok((calls, client.guest_mut().memory_len()))
+}

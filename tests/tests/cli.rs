@@ -1,0 +1,105 @@
+//! The `tradewind` command, run as its user would.
+
+use anyhow::{Context, Result, ensure};
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+use tradewind_tests::{dist, root};
+
+fn tradewind(arguments: &[&str], input: &str) -> Result<Output> {
+    let mut child = Command::new(dist("tradewind")?)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // A command that fails early may not read its input.
+    child.stdin.take().context("no stdin")?.write_all(input.as_bytes()).ok();
+    Ok(child.wait_with_output()?)
+}
+
+fn path(path: &std::path::Path) -> &str {
+    path.to_str().unwrap_or_default()
+}
+
+#[test]
+fn a_model_is_packed_signed_and_shown() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (key, pack) = (folder.path().join("k"), folder.path().join("m.pack"));
+    let model = root().join("tests/cases/onnx/sklearn-logistic-binary/model.onnx");
+    ensure!(tradewind(&["keygen", "--out", path(&key)], "")?.status.success());
+    let (secret, public) = (key.with_extension("key"), key.with_extension("pub"));
+    let packed = tradewind(&["pack", path(&model), "--key", path(&secret), "--out", path(&pack)], "")?;
+    ensure!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+
+    let shown = tradewind(&["inspect", path(&pack), "--trust", path(&public)], "")?;
+    let text = String::from_utf8(shown.stdout)?;
+    for words in ["signed by", "weights", "f32 [rows, ", "operations a row", "dense"] {
+        ensure!(text.contains(words), "`{words}` is not in:\n{text}");
+    }
+    // Nobody is trusted by default.
+    let untrusting = tradewind(&["inspect", path(&pack)], "")?;
+    ensure!(!untrusting.status.success() && String::from_utf8_lossy(&untrusting.stderr).contains("--trust"));
+    Ok(())
+}
+
+#[test]
+fn a_model_that_is_refused_leaves_no_pack() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pack = folder.path().join("m.pack");
+    let model = root().join("tests/cases/refused/unknown-domain.onnx");
+    let refused = tradewind(&["pack", path(&model), "--unsigned", "--out", path(&pack)], "")?;
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && message.contains("FancyRank"), "{message}");
+    ensure!(!pack.exists());
+    Ok(())
+}
+
+#[test]
+fn a_bad_line_is_reported_by_number_and_the_rest_is_done() -> Result<()> {
+    let good = r#"{"id": "a", "at": 1512345600000, "limit": 3}"#;
+    let lines =
+        [good, r#"{"at": 1512345600000}"#, "", r#"{"at": 1, "limit": 3, "events": [{"at": 1}]}"#, good].join("\n");
+    let (pack, key) = (dist("packs/recommend.pack")?, dist("keys/dev.pub")?);
+    let output = tradewind(&["rank", "--pack", path(&pack), "--trust", path(&key)], &lines)?;
+    ensure!(!output.status.success());
+    let (replies, errors) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    let replies: Vec<serde_json::Value> = replies.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(replies.len() == 4, "{} replies", replies.len());
+    ensure!(replies[0]["id"] == "a" && replies[0]["items"].as_array().map(Vec::len) == Some(3));
+    ensure!(replies[1]["request"] == 2 && replies[2]["request"] == 4 && replies[3]["items"].is_array(), "{replies:?}");
+    ensure!(errors.contains("request 2:") && errors.contains("limit") && errors.contains("2 of 4"), "{errors}");
+    Ok(())
+}
+
+#[test]
+fn requests_are_read_as_a_document_an_array_or_lines() -> Result<()> {
+    let (pack, key) = (dist("packs/recommend.pack")?, dist("keys/dev.pub")?);
+    let one = "{\n  \"at\": 1512345600000,\n  \"limit\": 2\n}\n";
+    let array = format!("[{one},\n{one}]");
+    let lines = "{\"at\": 1512345600000, \"limit\": 2}\r\n{\"at\": 1512345600000, \"limit\": 2}\r\n";
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("requests.jsonl");
+    fs::write(&file, lines)?;
+    for (input, argument, expected) in [(one, "-", 1), (array.as_str(), "-", 2), (lines, "-", 2), ("", path(&file), 2)]
+    {
+        let output = tradewind(&["rank", "--pack", path(&pack), "--trust", path(&key), argument], input)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(String::from_utf8(output.stdout)?.lines().count() == expected, "{input}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_untrusted_pack_is_not_run() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let key = folder.path().join("stranger");
+    ensure!(tradewind(&["keygen", "--out", path(&key)], "")?.status.success());
+    let pack = dist("packs/recommend.pack")?;
+    let stranger = key.with_extension("pub");
+    let output = tradewind(&["rank", "--pack", path(&pack), "--trust", path(&stranger)], "{}")?;
+    ensure!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not trusted"));
+    Ok(())
+}

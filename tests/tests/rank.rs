@@ -1,0 +1,275 @@
+//! Ranking: real profiles, hard constraints, and the same answer everywhere.
+
+use anyhow::{Context, Result, ensure};
+use proptest::prelude::*;
+use serde::Deserialize;
+use std::{collections::BTreeMap, fs, sync::OnceLock};
+use tradewind_core::{
+    Channel, Engine, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
+    guest::{Client, ClientError},
+    message::Request,
+    pack::{PackView, SectionKind},
+    rank::{Constraints, RankRequest, RankTables},
+};
+use tradewind_host::json;
+use tradewind_tests::{Comparison, dist, root, runtimes};
+
+/// A request and its recorded reply: one line each of `requests.jsonl` and `replies.jsonl`.
+struct Case {
+    request: RankRequest,
+    reply: Reply,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    items: Vec<Item>,
+    considered: u32,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    sku: String,
+    score: f32,
+    reasons: Vec<String>,
+}
+
+fn pack() -> Result<Vec<u8>> {
+    fs::read(dist("packs/recommend.pack")?).context("cannot read the pack")
+}
+
+fn tables() -> Result<RankTables> {
+    let pack = pack()?;
+    Ok(PackView::parse(&pack)?.read::<RankTables>(SectionKind::Tables)?.prepared()?)
+}
+
+fn cases() -> Result<Vec<Case>> {
+    let folder = root().join("tests/cases/rank");
+    let requests = fs::read_to_string(folder.join("requests.jsonl"))?;
+    let replies = fs::read_to_string(folder.join("replies.jsonl"))?;
+    let catalog = tables()?.catalog;
+    let cases = requests.lines().zip(replies.lines()).map(|(request, reply)| {
+        let request: json::RankRequest = serde_json::from_str(request)?;
+        Ok(Case { request: request.message("recommend", &catalog)?, reply: serde_json::from_str(reply)? })
+    });
+    cases.collect()
+}
+
+#[test]
+fn real_profiles_are_ranked_alike_on_every_runtime() -> Result<()> {
+    let cases = cases()?;
+    ensure!(cases.len() >= 10, "only {} cases", cases.len());
+    let pack = pack()?;
+    let mut replies: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+    for mut runtime in runtimes()? {
+        runtime.guest.load(&pack)?;
+        for (n, case) in cases.iter().enumerate() {
+            let request = postcard::to_allocvec(&Request::Rank(case.request.clone()))?;
+            let bytes = runtime.guest.call(&request)?;
+            let tradewind_core::message::Reply::Ranking(ranking) = postcard::from_bytes(&bytes)? else {
+                anyhow::bail!("case {n} on {}: no ranking", runtime.name);
+            };
+            if runtime.comparison == Comparison::Exact {
+                ensure!(
+                    replies.entry(n).or_insert_with(|| bytes.clone()) == &bytes,
+                    "case {n}: other bytes on {}",
+                    runtime.name
+                );
+            }
+            ensure!(ranking.considered == case.reply.considered, "case {n} on {}", runtime.name);
+            ensure!(ranking.items.len() == case.reply.items.len(), "case {n} on {}", runtime.name);
+            for (found, expected) in ranking.items.iter().zip(&case.reply.items) {
+                let place = || format!("case {n} on {}: {}", runtime.name, expected.sku);
+                ensure!(found.sku.as_str() == expected.sku, "{} is now {}", place(), found.sku);
+                ensure!((found.score - expected.score).abs() <= 1e-4 * (1.0 + expected.score.abs()), "{}", place());
+                let reasons: Vec<_> = found.reasons.iter().map(ToString::to_string).collect();
+                ensure!(reasons == expected.reasons, "{}: {reasons:?}", place());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_profile_gives_the_same_ranking_as_the_events_it_was_made_from() -> Result<()> {
+    let mut client = Client::new(Engine::new());
+    client.load(&pack()?).map_err(anyhow::Error::msg)?;
+    for case in cases()? {
+        let mut profile = case.request.profile.clone();
+        case.request.events.iter().for_each(|event| profile.apply(event));
+        let by_events = client.rank(case.request.clone()).map_err(anyhow::Error::msg)?;
+        let request = RankRequest { profile, events: Vec::new(), ..case.request };
+        let by_profile = client.rank(request).map_err(anyhow::Error::msg)?;
+        ensure!(by_events == by_profile);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_new_shopper_is_shown_what_is_popular_and_told_so() -> Result<()> {
+    let mut client = Client::new(Engine::new());
+    client.load(&pack()?).map_err(anyhow::Error::msg)?;
+    let ranking =
+        client.rank(RankRequest::new("recommend", Millis(1_512_345_600_000), 10)).map_err(anyhow::Error::msg)?;
+    ensure!(ranking.items.len() == 10 && ranking.items.iter().all(|item| !item.reasons.is_empty()));
+    ensure!(ranking.profile == Profile::default());
+    Ok(())
+}
+
+#[test]
+fn a_click_changes_what_comes_next() -> Result<()> {
+    let mut client = Client::new(Engine::new());
+    client.load(&pack()?).map_err(anyhow::Error::msg)?;
+    let at = Millis(1_512_345_600_000);
+    let tables = tables()?;
+    let sku = tables.catalog.skus()[2_500].clone();
+    let event = Event { at, channel: Channel::Web, kind: EventKind::View(sku.clone()) };
+    let before = client.rank(RankRequest::new("recommend", at, 200)).map_err(anyhow::Error::msg)?;
+    let request = RankRequest { events: vec![event], ..RankRequest::new("recommend", at, 200) };
+    let after = client.rank(request).map_err(anyhow::Error::msg)?;
+    ensure!(before.items.iter().all(|item| item.sku != sku), "the product was there without the click");
+    let found =
+        after.items.iter().find(|item| item.sku == sku).context("the product that was looked at is no candidate")?;
+    ensure!(found.reasons[0].to_string() == "looked at lately", "{:?}", found.reasons);
+    let neighbour = tables.neighbours(tables.catalog.id(&sku).context("gone")?)[0];
+    let neighbour = tables.catalog.sku(neighbour.id).context("gone")?;
+    ensure!(after.items.iter().any(|item| item.sku == *neighbour), "what goes with it is no candidate");
+    Ok(())
+}
+
+#[test]
+fn requests_that_contradict_themselves_are_refused() -> Result<()> {
+    let mut client = Client::new(Engine::new());
+    client.load(&pack()?).map_err(anyhow::Error::msg)?;
+    let at = Millis(1_512_345_600_000);
+    let view = |at| Event {
+        at,
+        channel: Channel::Web,
+        kind: EventKind::View(Sku::new("1").unwrap_or_else(|_| unreachable!())),
+    };
+    let ok = RankRequest::new("recommend", at, 10);
+    let refused = [
+        (
+            "an event after the decision",
+            RankRequest { events: vec![view(Millis(at.0 + 1))], ..ok.clone() },
+            ErrorKind::BadRequest,
+        ),
+        ("a moment before 1970", RankRequest { at: Millis(-1), ..ok.clone() }, ErrorKind::BadRequest),
+        (
+            "too many events",
+            RankRequest { events: vec![view(at); RankRequest::MAX_EVENTS + 1], ..ok.clone() },
+            ErrorKind::TooLarge,
+        ),
+        (
+            "a bit set for another catalogue",
+            RankRequest {
+                constraints: Constraints { hidden: Some(SkuBits::none(3)), ..Constraints::default() },
+                ..ok.clone()
+            },
+            ErrorKind::BadRequest,
+        ),
+        ("another pack", RankRequest { pack: "prices".into(), ..ok }, ErrorKind::UnknownPack),
+    ];
+    for (what, request, kind) in refused {
+        match client.rank(request) {
+            Err(ClientError::Fault(fault)) => ensure!(fault.code == kind.code(), "{what}: {fault}"),
+            other => anyhow::bail!("{what}: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+fn loaded() -> &'static (Vec<u8>, Vec<Sku>) {
+    static LOADED: OnceLock<(Vec<u8>, Vec<Sku>)> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let made = || -> Result<_> { Ok((pack()?, tables()?.catalog.skus().to_vec())) };
+        made().unwrap_or_default()
+    })
+}
+
+prop_compose! {
+    fn some_events()(picks in proptest::collection::vec((0..5_000usize, 0..1_000i64, 0..7u8), 0..60)) -> Vec<Event> {
+        let skus = &loaded().1;
+        let event = |(sku, hours, kind): (usize, i64, u8)| {
+            let sku = skus.get(sku)?.clone();
+            let line = Line { sku: sku.clone(), quantity: 1 };
+            let kind = match kind {
+                0 => EventKind::View(sku),
+                1 => EventKind::AddToCart(line),
+                2 => EventKind::Return(line),
+                3 => EventKind::Click(sku),
+                4 => EventKind::Dismiss(sku),
+                _ => EventKind::Purchase(vec![line]),
+            };
+            Some(Event { at: Millis(1_512_345_600_000 - hours * 3_600_000), channel: Channel::Web, kind })
+        };
+        picks.into_iter().filter_map(event).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever the model says, and whatever the shopper did.
+    #[test]
+    fn constraints_hold_for_every_request(
+        events in some_events(),
+        exclude in proptest::collection::vec(0..5_000usize, 0..50),
+        hidden in proptest::collection::vec(0..5_000u32, 0..1_000),
+        available in proptest::option::of(proptest::collection::vec(0..5_000u32, 0..4_000)),
+        max_per_category in proptest::option::of(0..4u16),
+        limit in 0..60u16,
+    ) {
+        let (pack, skus) = loaded();
+        let mut client = Client::new(Engine::new());
+        prop_assert!(client.load(pack).is_ok());
+        let catalog = tables().map(|tables| tables.catalog).unwrap_or_default();
+        let set = |ids: &[u32]| {
+            let mut bits = SkuBits::none(skus.len());
+            ids.iter().for_each(|id| bits.insert(tradewind_core::SkuId(*id)));
+            bits
+        };
+        let constraints = Constraints {
+            exclude: exclude.iter().filter_map(|n| skus.get(*n).cloned()).collect(),
+            hidden: Some(set(&hidden)),
+            available: available.as_deref().map(set),
+            max_per_category,
+        };
+        let request = RankRequest {
+            events: events.clone(),
+            constraints: constraints.clone(),
+            ..RankRequest::new("recommend", Millis(1_512_345_600_000), limit)
+        };
+        let ranking = client.rank(request.clone());
+        prop_assert!(ranking.is_ok(), "{:?}", ranking);
+        let Ok(ranking) = ranking else { return Ok(()) };
+
+        prop_assert!(ranking.items.len() <= usize::from(limit));
+        let mut of_category: BTreeMap<String, u16> = BTreeMap::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for item in &ranking.items {
+            let id = catalog.id(&item.sku);
+            prop_assert!(id.is_some());
+            let Some(id) = id else { continue };
+            prop_assert!(seen.insert(id), "{} comes twice", item.sku);
+            prop_assert!(!constraints.exclude.contains(&item.sku));
+            prop_assert!(!hidden.contains(&id.0));
+            prop_assert!(available.as_ref().is_none_or(|available| available.contains(&id.0)));
+            let dismissed = ranking.profile.interest(&item.sku).is_some_and(|interest| interest.dismissed);
+            prop_assert!(!dismissed);
+            prop_assert!(!item.reasons.is_empty());
+            *of_category.entry(catalog.category(id).to_owned()).or_default() += 1;
+        }
+        if let Some(most) = max_per_category {
+            prop_assert!(of_category.values().all(|count| *count <= most));
+        }
+        let ordered = ranking.items.windows(2).all(|pair| {
+            pair[0].score > pair[1].score
+                || (pair[0].score == pair[1].score && catalog.id(&pair[0].sku) < catalog.id(&pair[1].sku))
+        });
+        prop_assert!(ordered);
+        prop_assert!(ranking.profile.items().len() <= Profile::MAX_ITEMS);
+        // A profile that came back is taken again.
+        let again = client.rank(RankRequest { profile: ranking.profile, events: Vec::new(), ..request });
+        prop_assert!(again.is_ok(), "{:?}", again);
+    }
+}

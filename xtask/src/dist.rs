@@ -1,0 +1,169 @@
+//! What a build leaves in `dist/`: the module, the host, a development key and the packs.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache::create;
+use crate::fingerprint::Fingerprint;
+use crate::shell::Run;
+use crate::steps::Steps;
+use crate::toolchain::{TARGET, WasmToolchain};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// What `wasm-opt` does: nothing that a current browser, workerd or wasmtime lacks, and no relaxed
+/// SIMD. Names and producers go, since they differ between machines.
+const WASM_OPT: [&str; 11] = [
+    "-O3",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];
+
+/// The host is built like this, everywhere. `--workspace` though one program is wanted: cargo then
+/// chooses the features of shared crates for all members together, as it does for the tests, and
+/// wasmtime and tract are compiled once for both.
+const HOST_BUILD: [&str; 7] =
+    ["build", "--locked", "--release", "--workspace", "--exclude=tradewind-module", "--bin", "tradewind"];
+
+/// Builds everything.
+pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    build_programs(workspace, steps)?;
+    pack_models(workspace, steps)
+}
+
+/// Builds the module and the host, and makes the key that packs are signed with.
+pub fn build_programs(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    // The tools first: what is missing shows before anything long begins.
+    let toolchain = WasmToolchain::obtain(workspace, steps)?;
+    let wasm_opt = tools::wasm_opt(&workspace.cache, steps)?;
+    create(&workspace.dist("stamps"))?;
+
+    let compiled = steps.run("compile the module", || compile_module(workspace, toolchain))?;
+    optimise_module(workspace, steps, wasm_opt, &compiled)?;
+    record_versions(workspace, toolchain)?;
+    steps.run("compile the host", || compile_host(workspace))?;
+    make_key(workspace, steps)
+}
+
+/// Packs and signs every model: each folder of `models/` that has a `pack.json`.
+pub fn pack_models(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    create(&workspace.dist("packs"))?;
+    for model in models(workspace)? {
+        let name = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let pack = workspace.dist(&format!("packs/{name}.pack"));
+        let stamp = workspace.dist(&format!("stamps/{name}.pack"));
+        let inputs = Fingerprint::of(&name)
+            .and(&workspace.dist("tradewind"))?
+            .and(&workspace.dist("keys/dev.key"))?
+            .and(&model)?;
+        if pack.exists() && inputs.is_recorded_in(&stamp) {
+            continue;
+        }
+        steps.run(&format!("pack the model {name}"), || {
+            host(workspace)
+                .args(["pack", &format!("models/{name}"), "--key", "dist/keys/dev.key"])
+                .args(["--out", &format!("dist/packs/{name}.pack")])
+                .advice("the model is refused for the reason above; its folder has what is packed")
+                .run()?;
+            inputs.record(&stamp)
+        })?;
+    }
+    Ok(())
+}
+
+/// The built host, run at the root.
+pub fn host(workspace: &Workspace) -> Run {
+    Run::new(workspace.dist("tradewind")).dir(workspace.root())
+}
+
+fn compile_module(workspace: &Workspace, toolchain: WasmToolchain) -> Result<PathBuf> {
+    toolchain
+        .cargo(workspace, "build")?
+        .args(["--locked", "--profile", "module", "--package", "tradewind-module"])
+        .advice("the compiler's messages are above")
+        .run()?;
+    let folder = workspace.target_dir()?.join(TARGET).join("module");
+    Ok(folder.join("tradewind_module.wasm"))
+}
+
+fn optimise_module(workspace: &Workspace, steps: &mut Steps, wasm_opt: Run, compiled: &Path) -> Result<()> {
+    let (module, stamp) = (workspace.dist("tradewind.wasm"), workspace.dist("stamps/module"));
+    let flags = WASM_OPT.join(" ");
+    let inputs = Fingerprint::of(&format!("{} {flags}", tools::BINARYEN)).and(compiled)?;
+    if module.exists() && inputs.is_recorded_in(&stamp) {
+        return Ok(());
+    }
+    steps.run("optimise the module", || {
+        let partial = workspace.dist("tradewind.wasm.partial");
+        wasm_opt
+            .args(WASM_OPT)
+            .arg(compiled)
+            .arg("--output")
+            .arg(&partial)
+            .dir(workspace.root())
+            .advice("wasm-opt's message is above; `WASM_OPT` in xtask has its flags")
+            .run()?;
+        fs::rename(&partial, &module)?;
+        inputs.record(&stamp)
+    })
+}
+
+/// Writes which tools made the module: figures such as fuel hold for these alone.
+fn record_versions(workspace: &Workspace, toolchain: WasmToolchain) -> Result<()> {
+    let text = format!("{}\nwasm-opt {}\n", toolchain.version()?, tools::BINARYEN);
+    let path = workspace.dist("tradewind.wasm.tools");
+    fs::write(&path, text).with_context(|| format!("`{}` could not be written", path.display()))
+}
+
+fn compile_host(workspace: &Workspace) -> Result<()> {
+    workspace.cargo().args(HOST_BUILD).advice("the compiler's messages are above").run()?;
+    let compiled = workspace.target_dir()?.join("release/tradewind");
+    let host = workspace.dist("tradewind");
+    let same = |path: &Path| Fingerprint::of("host").and(path);
+    if host.exists() && same(&host)? == same(&compiled)? {
+        return Ok(());
+    }
+    // Renamed into place, because a running program cannot be written to.
+    let partial = workspace.dist("tradewind.partial");
+    fs::copy(&compiled, &partial)
+        .and_then(|_| fs::rename(&partial, &host))
+        .with_context(|| format!("`{}` could not be copied to dist/", compiled.display()))
+}
+
+/// A key pair for packs made on this machine, made once.
+fn make_key(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    if workspace.dist("keys/dev.key").exists() && workspace.dist("keys/dev.pub").exists() {
+        return Ok(());
+    }
+    create(&workspace.dist("keys"))?;
+    steps.run("make a key for development", || Ok(host(workspace).args(["keygen", "--out", "dist/keys/dev"]).run()?))
+}
+
+fn models(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let folder = workspace.path("models");
+    let entries = fs::read_dir(&folder).with_context(|| format!("`{}`", folder.display()))?;
+    let mut models = Vec::new();
+    for entry in entries {
+        let model = entry?.path();
+        if !model.join("pack.json").exists() {
+            continue;
+        }
+        match model.file_name().and_then(OsStr::to_str) {
+            Some(_) => models.push(model),
+            None => bail!("`{}` is not a name for a model", model.display()),
+        }
+    }
+    models.sort();
+    Ok(models)
+}

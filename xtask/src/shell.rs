@@ -1,0 +1,284 @@
+//! Runs other programs: their output streams through, and a failure says what ran, where, and what
+//! to try.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A command line that is about to run.
+#[derive(Debug)]
+pub struct Run {
+    command: Command,
+    limit: Option<Limit>,
+    advice: Option<String>,
+}
+
+/// How long a command may go on without visible progress.
+struct Limit {
+    patience: Duration,
+    progress: Box<dyn Fn() -> u64>,
+}
+
+impl Run {
+    /// A command line that starts with `program`, which is looked up on `PATH` unless it is a path.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
+        // `cargo run` describes this package in the environment. The programs started here have
+        // nothing to do with it, and build scripts that look would build again for no reason.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&name);
+            }
+        }
+        Self { command, limit: None, advice: None }
+    }
+
+    /// The cargo that runs this program: the user's own toolchain.
+    pub fn cargo() -> Self {
+        Self::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    }
+
+    /// Adds one argument.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Unsets an environment variable.
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Runs in `dir` instead of the current folder.
+    pub fn dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Says what to try when the command fails.
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Stops the command once it has run for this long.
+    pub fn limit(self, patience: Duration) -> Self {
+        self.limit_without_progress(patience, || 0)
+    }
+
+    /// Stops the command once `progress` has returned the same number for this long.
+    pub fn limit_without_progress(mut self, patience: Duration, progress: impl Fn() -> u64 + 'static) -> Self {
+        self.limit = Some(Limit { patience, progress: Box::new(progress) });
+        self
+    }
+
+    /// Runs the command; its output streams through.
+    pub fn run(mut self) -> Result<(), Failure> {
+        let status = match self.limit.take() {
+            Some(limit) => self.wait_within(&limit)?,
+            None => self.command.status().map_err(|error| self.not_started(error))?,
+        };
+        if status.success() { Ok(()) } else { Err(self.failure(Outcome::Exit(status))) }
+    }
+
+    /// Runs the command silently and returns what it wrote to standard output.
+    pub fn output(mut self) -> Result<String, Failure> {
+        let output = self.command.stdin(Stdio::null()).output().map_err(|error| self.not_started(error))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            let mut failure = self.failure(Outcome::Exit(output.status));
+            failure.said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            Err(failure)
+        }
+    }
+
+    /// Runs the command silently: is it there, and does it succeed?
+    pub fn succeeds(self) -> bool {
+        self.output().is_ok()
+    }
+
+    fn wait_within(&mut self, limit: &Limit) -> Result<ExitStatus, Failure> {
+        let mut child = self.command.spawn().map_err(|error| self.not_started(error))?;
+        let mut seen = (limit.progress)();
+        let mut since = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().map_err(|error| self.not_started(error))? {
+                return Ok(status);
+            }
+            let now = (limit.progress)();
+            if now != seen {
+                seen = now;
+                since = Instant::now();
+            }
+            if since.elapsed() >= limit.patience {
+                // It may have ended by itself in this moment; either way it is gone after `wait`.
+                let _ended = child.kill();
+                child.wait().map_err(|error| self.not_started(error))?;
+                return Err(self.failure(Outcome::Stopped(limit.patience)));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn not_started(&self, error: io::Error) -> Failure {
+        self.failure(Outcome::NotStarted(error))
+    }
+
+    fn failure(&self, outcome: Outcome) -> Failure {
+        Failure {
+            line: self.to_string(),
+            dir: match self.command.get_current_dir() {
+                Some(dir) => dir.display().to_string(),
+                None => env::current_dir().unwrap_or_default().display().to_string(),
+            },
+            outcome,
+            said: String::new(),
+            advice: self.advice.clone(),
+        }
+    }
+}
+
+/// The command line as one would type it, with the environment variables that were set for it.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                write!(f, "{}={} ", name.to_string_lossy(), quoted(value))?;
+            }
+        }
+        // `cargo` is enough: nobody wants to read where the toolchain keeps it.
+        let program = self.command.get_program();
+        let is_cargo = env::var_os("CARGO").is_some_and(|cargo| cargo == program);
+        f.write_str(&if is_cargo { "cargo".into() } else { quoted(program) })?;
+        for arg in self.command.get_args() {
+            write!(f, " {}", quoted(arg))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.patience.fmt(f)
+    }
+}
+
+/// A command that did not succeed.
+#[derive(Debug)]
+pub struct Failure {
+    line: String,
+    dir: String,
+    outcome: Outcome,
+    /// What it wrote to standard error, where nobody has seen that yet.
+    said: String,
+    advice: Option<String>,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Exit(ExitStatus),
+    Stopped(Duration),
+    NotStarted(io::Error),
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "this command failed:")?;
+        writeln!(f, "  command  {}", self.line)?;
+        writeln!(f, "  folder   {}", self.dir)?;
+        write!(f, "  ended    {}", self.outcome)?;
+        if !self.said.is_empty() {
+            write!(f, "\n  said     {}", self.said.replace('\n', "\n           "))?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "\n  try      {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Failure {
+    /// How it ended, in a few words.
+    pub fn outcome(&self) -> String {
+        self.outcome.to_string()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(status) => status.fmt(f),
+            Self::Stopped(patience) => {
+                write!(f, "stopped after {} s without progress", patience.as_secs())
+            }
+            Self::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => {
+                f.write_str("not started: no such program")
+            }
+            Self::NotStarted(error) => write!(f, "not started: {error}"),
+        }
+    }
+}
+
+/// `word` as a shell wants it: in quotes where it holds more than plain characters.
+fn quoted(word: &OsStr) -> String {
+    let word = OsString::from(word).to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_pasted_into_a_shell() {
+        let run = Run::new("tool").args(["--flag", "two words", "it's", ""]).env("LEVEL", "a b");
+        assert_eq!(run.to_string(), r#"LEVEL='a b' tool --flag 'two words' 'it'\''s' ''"#);
+    }
+
+    #[test]
+    fn a_failure_names_command_folder_status_and_advice() {
+        let failure = Run::new("sh")
+            .args(["-c", "exit 3"])
+            .dir(Path::new("/"))
+            .advice("something else")
+            .run()
+            .map_err(|failure| failure.to_string());
+        assert_eq!(
+            failure,
+            Err("this command failed:\n  command  sh -c 'exit 3'\n  folder   /\n  \
+                 ended    exit status: 3\n  try      something else"
+                .into())
+        );
+    }
+
+    #[test]
+    fn a_command_over_its_limit_is_stopped() {
+        let start = Instant::now();
+        let failure = Run::new("sleep").arg("20").limit(Duration::from_millis(200)).run();
+        assert!(matches!(failure, Err(Failure { outcome: Outcome::Stopped(_), .. })));
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+}

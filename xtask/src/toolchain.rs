@@ -1,0 +1,181 @@
+//! The Rust toolchain that compiles for `wasm32-unknown-unknown`.
+//!
+//! Rustup's is the first choice. Where the target is missing and rustup's server does not answer,
+//! Debian's packages provide one ([`crate::debian`]). `TRADEWIND_WASM_TOOLCHAIN=rustup` or
+//! `=debian` decides it by hand. Each compiles the same sources to different bytes.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::apt;
+use crate::debian;
+use crate::shell::{Failure, Run};
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// The target of the module.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// How long rustup may go on without downloading anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A toolchain that has the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WasmToolchain {
+    /// The user's own: the one that also compiles natively.
+    Rustup,
+    /// Debian's, which rustup knows as `debian`.
+    Debian,
+}
+
+impl WasmToolchain {
+    /// The toolchain to use, set up if need be.
+    pub fn obtain(workspace: &Workspace, steps: &mut Steps) -> Result<Self> {
+        let wanted = Self::wanted()?;
+        if let Some(found) = Self::find(workspace, wanted) {
+            return Ok(found);
+        }
+        let _lock = workspace.cache.lock()?;
+        if let Some(found) = Self::find(workspace, wanted) {
+            return Ok(found); // set up by another run, while this one waited
+        }
+        if wanted != Some(Self::Debian) {
+            match steps.run("add the wasm32 target to rustup's toolchain", add_target) {
+                Ok(()) => return Ok(Self::Rustup),
+                Err(error) if wanted == Some(Self::Rustup) || !apt::available() => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let outcome = error.downcast_ref().map(Failure::outcome).unwrap_or_default();
+                    println!("    rustup could not ({outcome}): Debian's packages provide it");
+                }
+            }
+        }
+        debian::set_up(&workspace.cache, steps)?;
+        Ok(Self::Debian)
+    }
+
+    /// What is there already. With no choice made by hand, a Debian toolchain from an earlier run
+    /// saves the wait for a server that did not answer then.
+    fn find(workspace: &Workspace, wanted: Option<Self>) -> Option<Self> {
+        if wanted != Some(Self::Debian) && has_target() {
+            Some(Self::Rustup)
+        } else if wanted != Some(Self::Rustup) && debian::is_ready(&workspace.cache) {
+            Some(Self::Debian)
+        } else {
+            None
+        }
+    }
+
+    /// Makes `cargo clippy` work for the target.
+    pub fn obtain_clippy(self, steps: &mut Steps) -> Result<()> {
+        match self {
+            Self::Rustup => Ok(()), // it comes with the native one
+            Self::Debian => debian::set_up_clippy(steps),
+        }
+    }
+
+    /// A cargo command of this toolchain, for the target: `cargo COMMAND --target …`.
+    ///
+    /// Flags from the environment would replace those of `.cargo/config.toml`, without which the
+    /// module has other kernels, so they are left out. What is added keeps this machine's folders
+    /// out of the module.
+    pub fn cargo(self, workspace: &Workspace, command: &str) -> Result<Run> {
+        let run = match self {
+            Self::Rustup => workspace.cargo(),
+            Self::Debian => debian::cargo().dir(workspace.root()),
+        };
+        Ok(run
+            .args([command, "--target", TARGET, "--config"])
+            .arg(format!("target.{TARGET}.rustflags={:?}", remaps(workspace.root(), "/tradewind")?))
+            .without_env("RUSTFLAGS")
+            .without_env("CARGO_ENCODED_RUSTFLAGS"))
+    }
+
+    /// The compiler's version, as `rustc --version` prints it.
+    pub fn version(self) -> Result<String> {
+        let rustc = match self {
+            Self::Rustup => rustc(),
+            Self::Debian => debian::rustc(),
+        };
+        Ok(rustc.arg("--version").output()?.trim().to_owned())
+    }
+
+    fn wanted() -> Result<Option<Self>> {
+        let variable = "TRADEWIND_WASM_TOOLCHAIN";
+        match env::var(variable).unwrap_or_default().as_str() {
+            "" => Ok(None),
+            "rustup" => Ok(Some(Self::Rustup)),
+            "debian" => Ok(Some(Self::Debian)),
+            other => bail!("{variable} is `{other}`: it must be `rustup`, `debian` or unset"),
+        }
+    }
+}
+
+/// Compiler flags that replace this machine's folders in the file names of panic messages: `source`
+/// by `name`, and those of crates from registries (one for each, named for where it was reached).
+pub fn remaps(source: &Path, name: &str) -> Result<Vec<String>> {
+    let registries = home("CARGO_HOME", ".cargo")?.join("registry/src");
+    let mut crates: Vec<PathBuf> =
+        fs::read_dir(registries).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    crates.sort();
+    let remap = |folder: &Path, name: &str| format!("--remap-path-prefix={}={name}", folder.display());
+    let crates = crates.iter().map(|folder| remap(folder, "/crates"));
+    Ok(crates.chain([remap(source, name)]).collect())
+}
+
+/// The standard library's file in a toolchain's folder of target libraries.
+pub fn has_std(libraries: &Path) -> bool {
+    fs::read_dir(libraries).into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with("libstd-") && name.ends_with(".rlib")
+    })
+}
+
+/// Does the user's own toolchain have the target?
+fn has_target() -> bool {
+    rustc()
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .is_ok_and(|dir| has_std(Path::new(dir.trim())))
+}
+
+fn add_target() -> Result<()> {
+    let downloads = home("RUSTUP_HOME", ".rustup")?.join("downloads");
+    Run::new("rustup")
+        .args(["target", "add", TARGET])
+        .without_env("RUST_BACKTRACE")
+        .limit_without_progress(PATIENCE, move || bytes_in(&downloads))
+        .advice(
+            "install Rust through rustup; where its server cannot be reached, \
+             TRADEWIND_WASM_TOOLCHAIN=debian takes the target from Debian's packages",
+        )
+        .run()?;
+    if !has_target() {
+        bail!("rustup added {TARGET}, but not to the toolchain in use: call `cargo xtask` plainly");
+    }
+    Ok(())
+}
+
+/// The compiler beside the cargo that runs this program.
+fn rustc() -> Run {
+    let beside = env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
+    Run::new(beside.filter(|path| path.exists()).unwrap_or_else(|| "rustc".into()))
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+}
+
+fn home(variable: &str, default: &str) -> Result<PathBuf> {
+    if let Some(dir) = env::var_os(variable) {
+        return Ok(dir.into());
+    }
+    let home = env::var_os("HOME").with_context(|| format!("set HOME or {variable}"))?;
+    Ok(Path::new(&home).join(default))
+}
