@@ -12,12 +12,14 @@
 
 mod candidates;
 mod features;
+mod moment;
 mod reason;
 mod select;
 mod tables;
 
 pub use candidates::{Affinity, Candidate, CandidateSpec};
-pub use features::{Feature, Moment};
+pub use features::Feature;
+pub use moment::Moment;
 pub use reason::Reason;
 pub use tables::{Neighbour, ProductStats, RankTables};
 

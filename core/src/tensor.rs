@@ -83,12 +83,10 @@ impl Tensor {
 impl TensorData {
     /// The number of elements.
     pub const fn len(&self) -> usize {
-        match self {
-            Self::F32(data) => data.len(),
-            Self::I64(data) => data.len(),
-            Self::I32(data) => data.len(),
-            Self::U8(data) | Self::Bool(data) => data.len(),
-            Self::Text(data) => data.len(),
+        match (self, self.as_data()) {
+            (Self::Text(text), _) => text.len(),
+            (_, Some(data)) => data.len(),
+            (_, None) => 0,
         }
     }
 

@@ -29,3 +29,8 @@ mod trust;
 
 pub use runtime::{GuestError, Runtime, WasmGuest};
 pub use trust::{KeyPair, Trust, TrustError, hex, sha256};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -482,7 +482,7 @@ def describe(trees: int, graph: onnx.ModelProto, log: Log) -> dict[str, object]:
             f"LightGBM {lgb.__version__}, {trees} trees of at most {PARAMETERS['num_leaves']} "
             f"leaves, ONNX of {graph.ByteSize():,} bytes; trained on {training:,} decisions at "
             f"{len(households) - 2} moments, the number of trees chosen on "
-            f"{households['validation']:,} decisions of a later month, judged once on "
+            f"{households['validation']:,} decisions of a later month, judged on "
             f"{households['test']:,} of the month after."
         ),
         "licence": "MIT OR Apache-2.0",

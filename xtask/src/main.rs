@@ -139,7 +139,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     toolchain.obtain_clippy(steps)?;
     tools::wasm_opt(&workspace.cache, steps)?;
     tools::cargo_deny(&workspace.cache, steps)?;
-    Python::obtain(workspace, steps)?;
+    Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     println!("Everything is in place: {} for wasm32,", toolchain.version()?);
     println!("tools and data in {}", workspace.cache.dir().display());
@@ -176,7 +176,7 @@ fn train(workspace: &Workspace, steps: &mut Steps, model: Option<&str>) -> Resul
             None => bail!("there is no model `{model}` to train: {}", MODELS.map(|(name, _)| name).join(", ")),
         },
     };
-    let python = Python::obtain(workspace, steps)?;
+    let python = Python::obtain(workspace, steps, python::TRAINING)?;
     let data = python::complete_journey(workspace, steps)?;
     // Without the packs: what they are made of is about to change, or not there yet.
     dist::build_programs(workspace, steps)?;

@@ -12,8 +12,10 @@ use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// What training imports, each with its hashes.
-const LOCK: &str = "models/train/requirements.lock";
+/// Lock files: what a Python is to have, with hashes.
+pub const TRAINING: &str = "models/train/requirements.lock";
+/// For reading the data only, which is all that the demo does: an installation of seconds.
+const DATA: &str = "models/train/requirements-data.lock";
 
 /// Turns the wheel of Complete Journey into tables.
 const COMPLETE_JOURNEY: &str = "models/train/complete_journey.py";
@@ -31,10 +33,10 @@ pub struct Python {
 impl Python {
     /// The virtual environment, made if it is missing. Its name follows the lock file and Python's
     /// version, so a change of either makes another one.
-    pub fn obtain(workspace: &Workspace, steps: &mut Steps) -> Result<Self> {
+    pub fn obtain(workspace: &Workspace, steps: &mut Steps, lock: &str) -> Result<Self> {
         let system = system_python(workspace, steps)?;
         let version = Run::new(&system).args(["-VV"]).output()?;
-        let lock = workspace.path(LOCK);
+        let lock = workspace.path(lock);
         let name = format!("python-{}", Fingerprint::of(&version).and(&lock)?);
         let dir = workspace.cache.obtain(&name, steps, "install Python's packages", |dir| {
             Run::new(&system)
@@ -73,7 +75,7 @@ pub fn complete_journey(workspace: &Workspace, steps: &mut Steps) -> Result<Path
         return Ok(dir);
     }
 
-    let python = Python::obtain(workspace, steps)?;
+    let python = Python::obtain(workspace, steps, DATA)?;
     let _lock = cache.lock()?;
     if fingerprint.is_recorded_in(&made_by) {
         return Ok(dir);

@@ -1,11 +1,16 @@
 //! From ONNX bytes to tract's decluttered graph, with the batch bound to one symbol.
 
-use crate::{Options, dialect, ml, narrow::narrow, quiet, refusal::Refusal};
+use crate::{
+    Options, dialect, ml,
+    narrow::narrow,
+    quiet,
+    refusal::{Refusal, node_name},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::{
     Onnx,
     pb::{
-        GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto,
+        GraphProto, ModelProto, TensorProto, TensorShapeProto, ValueInfoProto,
         tensor_proto::{DataLocation, DataType},
         tensor_shape_proto::{Dimension, dimension},
         type_proto,
@@ -122,11 +127,6 @@ fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operato
         }
     }
     Ok(())
-}
-
-/// A node's name, or that of its first output.
-pub(crate) fn node_name(node: &NodeProto) -> &str {
-    if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
 }
 
 /// Gives every input's leading axis one symbol, or the number that the options set.

@@ -14,8 +14,7 @@ mod trees;
 
 use crate::{
     builder::Builder,
-    frontend::node_name,
-    refusal::{Reasoned, Refusal},
+    refusal::{Reasoned, Refusal, node_name},
     value::Value,
 };
 use attributes::Attributes;

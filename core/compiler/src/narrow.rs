@@ -2,7 +2,7 @@
 //!
 //! A plan computes in f32, and tract lacks many operators in other widths.
 
-use crate::{frontend::node_name, refusal::Refusal};
+use crate::refusal::{Refusal, node_name};
 use std::collections::BTreeSet;
 use tract_onnx::{
     data_resolver::MmapDataResolver,

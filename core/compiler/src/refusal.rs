@@ -1,6 +1,7 @@
 //! Why a model cannot be compiled.
 
 use std::fmt;
+use tract_onnx::pb::NodeProto;
 
 /// A model that cannot become a plan: which node, which operator, why, and what to do about it.
 ///
@@ -52,6 +53,11 @@ impl fmt::Display for Refusal {
             (node, operator) => write!(f, "node `{node}` ({operator}): {}", self.reason),
         }
     }
+}
+
+/// What a node is called in a refusal: its name, or that of its first output.
+pub(crate) fn node_name(node: &NodeProto) -> &str {
+    if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
 }
 
 /// The result of one step of compilation, whose node is not yet known.

@@ -1,6 +1,6 @@
 //! Which products are worth scoring.
 
-use super::features::Moment;
+use super::moment::Moment;
 use crate::{
     bits::SkuBits,
     error::{Error, ErrorKind, Result},
@@ -78,7 +78,7 @@ impl Moment<'_> {
     }
 
     /// The candidates that a request names, in order of id.
-    pub(crate) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
+    pub(super) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
         collect(skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).collect(), &self.affinities())
     }
 

@@ -1,15 +1,8 @@
 //! What a model is shown of a candidate: the same code for training and for serving.
 
-use super::{
-    candidates::Candidate,
-    tables::{ProductStats, RankTables},
-};
-use crate::{
-    event::Millis,
-    profile::{Interest, Profile},
-    sku::SkuId,
-};
-use alloc::{collections::BTreeMap, vec::Vec};
+use super::{candidates::Candidate, moment::Moment, tables::ProductStats};
+use crate::{profile::Interest, sku::SkuId};
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 macro_rules! features {
@@ -73,27 +66,7 @@ features! {
     DaysSinceOrder = "days_since_order",
 }
 
-/// One shopper at one moment, before the tables.
-#[derive(Debug)]
-pub struct Moment<'a> {
-    pub(crate) tables: &'a RankTables,
-    pub(crate) profile: &'a Profile,
-    pub(crate) at: Millis,
-    interests: BTreeMap<SkuId, &'a Interest>,
-}
-
-impl<'a> Moment<'a> {
-    /// The moment of a decision.
-    pub fn new(tables: &'a RankTables, profile: &'a Profile, at: Millis) -> Self {
-        let interests = profile.items().iter().filter_map(|item| Some((tables.catalog.id(&item.sku)?, item))).collect();
-        Self { tables, profile, at, interests }
-    }
-
-    /// The shopper's interests in products of the catalogue.
-    pub(crate) const fn interests(&self) -> &BTreeMap<SkuId, &'a Interest> {
-        &self.interests
-    }
-
+impl Moment<'_> {
     /// Appends a candidate's row, one value for each of `features`.
     pub fn row(&self, features: &[Feature], candidate: &Candidate, row: &mut Vec<f32>) {
         let facts = self.facts(candidate.id);
@@ -102,7 +75,7 @@ impl<'a> Moment<'a> {
 
     /// What several features are made of.
     fn facts(&self, id: SkuId) -> Facts {
-        let bought = self.interests.get(&id).copied().filter(|interest| interest.orders > 0);
+        let bought = self.interests().get(&id).copied().filter(|interest| interest.orders > 0);
         let stats = self.tables.stats(id);
         Facts {
             stats,

@@ -1,6 +1,6 @@
 //! Why a product is in a ranking, in plain terms.
 
-use super::{candidates::Candidate, features::Moment};
+use super::{candidates::Candidate, moment::Moment};
 use crate::sku::Sku;
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -77,8 +77,9 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BoughtBefore { orders: 1, days_ago } => write!(f, "bought once, {days_ago} days ago"),
-            Self::BoughtBefore { orders, days_ago } => write!(f, "bought {orders} times, last {days_ago} days ago"),
+            Self::BoughtBefore { orders: 1, days_ago } => write!(f, "bought once, {}", ago(*days_ago)),
+            Self::BoughtBefore { orders, days_ago } => write!(f, "bought {orders} times, last {}", ago(*days_ago)),
+            Self::DueAgain { every_days: 0 | 1 } => f.write_str("bought every day, so due again"),
             Self::DueAgain { every_days } => write!(f, "bought every {every_days} days, so due again"),
             Self::LookedAt => f.write_str("looked at lately"),
             Self::GoesWith { sku } => write!(f, "goes with {sku}"),
@@ -86,5 +87,13 @@ impl fmt::Display for Reason {
                 write!(f, "in {}.{:02} % of recent orders", orders_in_10000 / 100, orders_in_10000 % 100)
             }
         }
+    }
+}
+
+fn ago(days: u32) -> String {
+    match days {
+        0 => "today".into(),
+        1 => "yesterday".into(),
+        days => alloc::format!("{days} days ago"),
     }
 }
