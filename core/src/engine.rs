@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     exec::{Executor, Matrix},
     message::{Description, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
-    pack::{MAX_PACK_LEN, PackView, SectionKind, Task},
+    pack::{PackView, SectionKind, Task},
     plan::{Plan, Port},
     rank::Ranker,
 };
@@ -60,8 +60,10 @@ impl Engine {
 
     fn try_load(&mut self, bytes: AlignedBytes) -> Result<PackInfo> {
         let view = PackView::parse(bytes.as_slice())?;
-        // What is decoded may be somewhat larger than its bytes.
-        headroom(bytes.len().min(MAX_PACK_LEN) * 3)?;
+        // Weights stay where they lie; what is decoded grows. Tables hold few lists, and long ones.
+        let len = |kind| view.section(kind).map_or(0, |range| range.len());
+        let plan = GROWTH * (len(SectionKind::Plan) + len(SectionKind::Task));
+        headroom(plan + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
         let name = view.manifest().name.clone();
         let known = self.packs.iter().position(|pack| pack.info.name == name);
         if known.is_none() && self.packs.len() >= Self::MAX_PACKS {
@@ -99,7 +101,7 @@ impl Engine {
                 format!("a request of {} bytes; at most {MAX_REQUEST_LEN} are read", request.len()),
             ));
         }
-        headroom(request.len() * 4 + (8 << 20))?;
+        headroom(GROWTH * request.len() + FIXED)?;
         let request: Request = match postcard::take_from_bytes(request) {
             Ok((request, [])) => request,
             Ok((_, rest)) => {
@@ -108,7 +110,10 @@ impl Engine {
             Err(error) => {
                 return Err(Error::new(
                     ErrorKind::Malformed,
-                    format!("the request does not decode ({error}); is the shell built for ABI {ABI_VERSION}?"),
+                    format!(
+                        "the request does not decode ({error}): a list in it is over its limit, or the shell was not \
+                         built for ABI {ABI_VERSION}"
+                    ),
                 ));
             }
         };
@@ -146,24 +151,29 @@ impl Engine {
     }
 
     fn pack(&mut self, name: &str) -> Result<&mut LoadedPack> {
-        let names: Vec<_> = self.packs.iter().map(|pack| pack.info.name.clone()).collect();
-        self.packs.iter_mut().find(|pack| pack.info.name == name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::UnknownPack,
-                format!(
-                    "no pack `{name}` is loaded; loaded: {}",
-                    if names.is_empty() { "none".to_string() } else { names.join(", ") }
-                ),
-            )
-        })
+        let Some(at) = self.packs.iter().position(|pack| pack.info.name == name) else {
+            let names: Vec<_> = self.packs.iter().map(|pack| pack.info.name.as_str()).collect();
+            let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            return Err(Error::new(ErrorKind::UnknownPack, format!("no pack `{name}` is loaded; loaded: {names}")));
+        };
+        self.packs.get_mut(at).ok_or_else(|| Error::new(ErrorKind::UnknownPack, "no such pack"))
     }
 }
+
+/// Bytes of memory that a byte of postcard may become: a SKU of one letter is two bytes there, and
+/// here a string with its own allocation in a list that doubles as it grows.
+const GROWTH: usize = 24;
+/// Bytes for what does not grow with a request.
+const FIXED: usize = 2 << 20;
 
 /// Makes sure that memory for a call can be had before the call begins: what it allocates is
 /// bounded by this, so that no allocation on the way can fail, which would be a trap.
 pub(crate) fn headroom(bytes: usize) -> Result<()> {
     let mut probe: Vec<u8> = Vec::new();
-    probe.try_reserve_exact(bytes).map_err(|_| {
+    let reserved = probe.try_reserve_exact(bytes);
+    // Used, so that the allocation is not optimised away.
+    core::hint::black_box(&probe);
+    reserved.map_err(|_| {
         Error::new(ErrorKind::OutOfMemory, format!("no memory for this call, which may need {bytes} bytes"))
     })
 }

@@ -33,6 +33,11 @@ macro_rules! kinds {
                 match self { $(Self::$name => $code,)+ }
             }
 
+            /// The kind of a code; `None` for one that a newer module has added.
+            pub fn from_code(code: u16) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.code() == code)
+            }
+
             /// The name in a message or a log.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
@@ -50,7 +55,7 @@ kinds! {
     OutOfMemory = 3,
     /// A pointer or length that was not given out by `alloc`.
     BadPointer = 4,
-    /// A number that is not finite where one is asked for.
+    /// A model's answer that is not finite where a number is needed.
     NotFinite = 5,
     /// A request that contradicts itself or the pack.
     BadRequest = 6,

@@ -1,6 +1,7 @@
 //! What shoppers do.
 
 use crate::{
+    bounded,
     error::{Error, ErrorKind, Result},
     sku::Sku,
 };
@@ -80,11 +81,11 @@ pub enum EventKind {
     /// Put a product into the cart.
     AddToCart(Line),
     /// Bought: one event for one order, however many lines it has.
-    Purchase(Vec<Line>),
+    Purchase(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Line>),
     /// Sent something back.
     Return(Line),
     /// Was shown these products.
-    Impression(Vec<Sku>),
+    Impression(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Sku>),
     /// Chose a product that was shown.
     Click(Sku),
     /// Asked not to see a product again.
@@ -113,14 +114,8 @@ impl Event {
             EventKind::View(sku) | EventKind::Click(sku) | EventKind::Dismiss(sku) => sku.check(),
             EventKind::AddToCart(line) | EventKind::Return(line) => line.check(),
             EventKind::Search(words) => at_most("bytes in a search", words.len(), Self::MAX_SEARCH),
-            EventKind::Impression(skus) => {
-                at_most("products in one impression", skus.len(), Self::MAX_LINES)?;
-                skus.iter().try_for_each(Sku::check)
-            }
-            EventKind::Purchase(lines) => {
-                at_most("lines in one purchase", lines.len(), Self::MAX_LINES)?;
-                lines.iter().try_for_each(Line::check)
-            }
+            EventKind::Impression(skus) => skus.iter().try_for_each(Sku::check),
+            EventKind::Purchase(lines) => lines.iter().try_for_each(Line::check),
         }
     }
 }

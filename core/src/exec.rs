@@ -10,7 +10,7 @@ mod walk;
 use crate::{
     aligned::AlignedBytes,
     error::{Error, ErrorKind, Result},
-    plan::{Batch, DType, Plan, Port},
+    plan::{Batch, DType, Dim, Plan, Port},
 };
 use alloc::{format, string::ToString};
 use arena::Arena;
@@ -26,6 +26,8 @@ pub use validate::LIMITS as PLAN_LIMITS;
 pub struct Executor {
     plan: Plan,
     arena: Arena,
+    /// Elementary operations of one tile.
+    tile_work: u64,
 }
 
 /// A tensor to read: elements in row-major order.
@@ -71,7 +73,8 @@ impl Executor {
     pub fn new(plan: Plan, weights: &[u8]) -> Result<Self> {
         validate::check(&plan, weights)?;
         let arena = Arena(AlignedBytes::zeroed(plan.arena_bytes as usize)?);
-        Ok(Self { plan, arena })
+        let tile_work = plan.work(plan.tile as usize);
+        Ok(Self { plan, arena, tile_work })
     }
 
     /// The plan.
@@ -96,7 +99,7 @@ impl Executor {
         for (port, data) in self.plan.outputs.iter().zip(outputs.iter()) {
             self.check_port("output", port, rows, data.as_data().dtype(), data.as_data().len())?;
         }
-        let Self { plan, arena } = self;
+        let Self { plan, arena, .. } = self;
         for tile in tiles(plan, rows) {
             for (port, data) in plan.inputs.iter().zip(inputs) {
                 let range = tile.elements(port);
@@ -144,9 +147,13 @@ impl Executor {
         self.check_rows(rows)?;
         self.check_port("input", input, rows, DType::F32, elements.len())?;
         self.check_port("output", output, rows, DType::F32, scores.len())?;
+        if rows == 0 {
+            return Ok(());
+        }
         let width = input.shape.get(1).map_or(0, |dim| dim.at(0));
+        let scored = scores.len() / rows;
         let (input, output) = (input.buffer, output.buffer);
-        let Self { plan, arena } = self;
+        let Self { plan, arena, .. } = self;
         for tile in tiles(plan, rows) {
             let matrix = arena.buffer_mut::<f32>(plan, input)?;
             match features {
@@ -164,7 +171,6 @@ impl Executor {
                 }
             }
             run_steps(plan, arena, weights, tile.rows)?;
-            let scored = scores.len() / rows;
             let to = part_mut(scores, tile.first * scored..(tile.first + tile.rows) * scored)?;
             to.copy_from_slice(part(arena.buffer_mut::<f32>(plan, output)?, 0..to.len())?);
             math::canonicalise(to);
@@ -175,15 +181,25 @@ impl Executor {
     /// The input and output that [`score`](Self::score) uses, where the plan has that form.
     pub fn score_ports(&self) -> Option<(&Port, &Port)> {
         let [input] = self.plan.inputs.as_slice() else { return None };
-        let [rows, columns] = input.shape.as_slice() else { return None };
         let is_f32 = |port: &Port| dtype(&self.plan, port) == Some(DType::F32);
-        let output = self.plan.outputs.iter().rfind(|port| is_f32(port))?;
-        (is_f32(input) && rows.per_row == 1 && rows.fixed == 0 && columns.per_row == 0 && columns.fixed > 0)
-            .then_some((input, output))
+        let by_row = |port: &Port| {
+            port.shape.split_first().is_some_and(|(first, rest)| {
+                *first == Dim::per_row(1) && rest.iter().all(|dim| dim.per_row == 0 && dim.fixed > 0)
+            })
+        };
+        let output = self.plan.outputs.iter().rfind(|port| is_f32(port) && by_row(port))?;
+        (is_f32(input) && by_row(input) && input.shape.len() == 2).then_some((input, output))
     }
 
     fn check_rows(&self, rows: usize) -> Result<()> {
         let tile = self.plan.tile as usize;
+        let work = self.tile_work.saturating_mul(rows.div_ceil(tile) as u64);
+        if work > PLAN_LIMITS.call_work {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("{rows} rows take {work} operations; at most {} are done in one call", PLAN_LIMITS.call_work),
+            ));
+        }
         match self.plan.batch {
             Batch::Independent if rows <= PLAN_LIMITS.rows => Ok(()),
             Batch::Joint if rows <= tile => Ok(()),
@@ -225,9 +241,11 @@ struct Tile {
 
 impl Tile {
     /// Where the tile lies in the whole tensor of a port. Ports of independent rows lead with the
-    /// batch (the plan was checked), so a tile is one range.
+    /// batch (the plan was checked), so a tile is one range; an input without a batch is the same
+    /// for every tile.
     fn elements(&self, port: &Port) -> core::ops::Range<usize> {
-        let start = if self.first == 0 { 0 } else { port_len(port, self.first) };
+        let batched = port.shape.iter().any(|dim| dim.per_row > 0);
+        let start = if self.first > 0 && batched { port_len(port, self.first) } else { 0 };
         start..start.saturating_add(port_len(port, self.rows))
     }
 }

@@ -31,6 +31,7 @@ extern crate alloc;
 
 pub mod aligned;
 mod bits;
+mod bounded;
 mod engine;
 mod error;
 mod event;

@@ -4,7 +4,8 @@
 //! bytes of one message of each kind against this version's.
 
 use crate::{
-    error::Error,
+    bounded,
+    error::{Error, ErrorKind},
     exec,
     pack::Digest,
     plan::{DType, Plan, Port},
@@ -15,8 +16,8 @@ use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// The longest request, in bytes.
-pub const MAX_REQUEST_LEN: usize = 32 << 20;
+/// The longest request, in bytes. Larger batches go through `score`, which decodes nothing.
+pub const MAX_REQUEST_LEN: usize = 4 << 20;
 
 /// A question to the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,7 @@ pub struct InferRequest {
     pub pack: String,
     /// One tensor for each input, in any order. NaN may stand for a missing value where the model
     /// says so.
+    #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub inputs: Vec<Tensor>,
 }
 
@@ -111,6 +113,13 @@ pub struct Fault {
     pub code: u16,
     /// What was wrong, with what input, and what to do.
     pub message: String,
+}
+
+impl Fault {
+    /// What kind of error it is; `None` for one that a newer module has added.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        ErrorKind::from_code(self.code)
+    }
 }
 
 impl From<Error> for Fault {

@@ -29,6 +29,7 @@ pub use write::{PackWriter, sign};
 use crate::{
     ABI_VERSION,
     aligned::ALIGNMENT,
+    bounded,
     error::{Error, ErrorKind, Result},
     rank::RankSpec,
     tensor::Tensor,
@@ -62,6 +63,7 @@ pub struct Manifest {
     /// The version of the model, as its makers count.
     pub version: String,
     /// The parts.
+    #[serde(deserialize_with = "bounded::list::<64, _, _>")]
     pub sections: Vec<Section>,
 }
 
@@ -183,10 +185,18 @@ impl<'a> PackView<'a> {
         let mut end = manifest_range.end;
         for section in &manifest.sections {
             let start = section.offset as usize;
+            let padding = bytes.get(end..start).filter(|padding| padding.len() < ALIGNMENT);
+            if padding.is_none_or(|padding| padding.iter().any(|&byte| byte != 0)) {
+                return Err(corrupt("there is something between its sections"));
+            }
             if !start.is_multiple_of(ALIGNMENT) || start < end || start.saturating_add(section.len as usize) > len {
                 return Err(corrupt(&format!("its section {:?} does not lie where it should", section.kind)));
             }
             end = start + section.len as usize;
+        }
+        let padding = bytes.get(end..len).filter(|padding| padding.len() < ALIGNMENT);
+        if padding.is_none_or(|padding| padding.iter().any(|&byte| byte != 0)) {
+            return Err(corrupt("there is something after its sections"));
         }
         Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, signature })
     }

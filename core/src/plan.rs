@@ -20,6 +20,7 @@
 
 mod cost;
 
+use crate::bounded;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -36,14 +37,19 @@ pub struct Plan {
     /// Bytes of working memory for one tile; a multiple of 16.
     pub arena_bytes: u32,
     /// What the model takes, in the model's own order.
+    #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub inputs: Vec<Port>,
     /// What the model gives, in the model's own order.
+    #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub outputs: Vec<Port>,
     /// Working memory, laid out in the arena. Buffers whose lives do not overlap share bytes.
+    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
     pub buffers: Vec<Buffer>,
     /// Constants, laid out in the pack's weights section.
+    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
     pub weights: Vec<Weight>,
     /// Kernel calls, in order.
+    #[serde(deserialize_with = "bounded::list::<10000, _, _>")]
     pub steps: Vec<Step>,
 }
 
@@ -62,10 +68,12 @@ pub struct Port {
     /// The name in the ONNX graph.
     pub name: String,
     /// The shape.
+    #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub shape: Vec<Dim>,
     /// The buffer that holds it.
     pub buffer: BufferId,
     /// For a tensor of strings: the buffer holds indices (`i64`) into these.
+    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
     pub categories: Vec<String>,
 }
 
@@ -129,6 +137,7 @@ pub struct Step {
     /// What to compute.
     pub kernel: Kernel,
     /// What it reads, in the order that the kernel documents.
+    #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub inputs: Vec<Operand>,
     /// What it writes. Never one of the inputs, and never overlapping one in the arena.
     pub output: BufferId,
@@ -153,6 +162,7 @@ pub struct View {
     /// Element at index zero.
     pub offset: Dim,
     /// Elements from one index to the next along each axis.
+    #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub strides: Vec<Dim>,
 }
 
@@ -179,6 +189,7 @@ pub enum Kernel {
     /// keep what an earlier step wrote. Any type; both sides have the same one.
     Copy {
         /// Extents walked.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         shape: Vec<Dim>,
         /// Where to read in `T0`.
         source: View,
@@ -199,6 +210,7 @@ pub enum Kernel {
         /// The function.
         op: BinaryOp,
         /// Extents of the output.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         shape: Vec<Dim>,
         /// Where to read in `T0`.
         left: View,
@@ -210,6 +222,7 @@ pub enum Kernel {
         /// The comparison.
         op: CompareOp,
         /// Extents of the output.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         shape: Vec<Dim>,
         /// Where to read in `T0`.
         left: View,
@@ -219,6 +232,7 @@ pub enum Kernel {
     /// `output[i] = if T0[condition(i)] { T1[on_true(i)] } else { T2[on_false(i)] }`.
     Select {
         /// Extents of the output.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         shape: Vec<Dim>,
         /// Where to read in `T0`, a `Bool`.
         condition: View,
@@ -247,8 +261,10 @@ pub enum Kernel {
     /// over `shape`. F32 or I64. Any contraction of two tensors is one of these.
     Contract {
         /// Extents of the output.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         shape: Vec<Dim>,
         /// Extents summed over.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         over: Vec<Dim>,
         /// Where to read in `T0`: axes of `shape`, then of `over`.
         left: View,
@@ -261,8 +277,10 @@ pub enum Kernel {
         /// The reduction.
         op: ReduceOp,
         /// Extents of the output.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         shape: Vec<Dim>,
         /// Extents reduced.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
         over: Vec<Dim>,
         /// Where to read in `T0`: axes of `shape`, then of `over`.
         source: View,

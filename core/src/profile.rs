@@ -1,11 +1,12 @@
 //! What is remembered of one shopper, on that shopper's device.
 
 use crate::{
+    bounded,
     error::{Error, ErrorKind, Result},
-    event::{Day, Event, EventKind, Line, Millis, at_most},
+    event::{Day, Event, EventKind, Line, Millis},
     sku::Sku,
 };
-use alloc::{format, vec::Vec};
+use alloc::{collections::BTreeSet, format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A shopper's history, bounded and decaying: what the features of a ranking need, and no more.
@@ -34,6 +35,7 @@ pub struct Profile {
     /// The day of the last order.
     pub last: Day,
     /// Products bought or looked at, in order of SKU.
+    #[serde(deserialize_with = "bounded::list::<{ Profile::MAX_ITEMS }, _, _>")]
     items: Vec<Interest>,
 }
 
@@ -116,21 +118,17 @@ impl Profile {
         self.last = if self.orders == 0 { day } else { self.last.max(day) };
         self.orders = self.orders.saturating_add(1);
         let order = self.orders;
-        let mut seen = Vec::with_capacity(lines.len());
-        for line in lines {
-            if seen.contains(&&line.sku) {
-                continue;
-            }
-            seen.push(&line.sku);
-            self.lines = self.lines.saturating_add(1);
-            self.entry(&line.sku).bought(order, day);
+        let skus: BTreeSet<&Sku> = lines.iter().map(|line| &line.sku).collect();
+        self.lines = self.lines.saturating_add(skus.len() as u32);
+        for sku in skus {
+            self.entry(sku).bought(order, day);
         }
     }
 
     fn attend(&mut self, sku: &Sku, at: Millis, weight: f32) {
         let item = self.entry(sku);
         let now = item.attended.max(at);
-        item.attention = item.attention_at(now) + weight * halved(now.0 - at.0, ATTENTION_HALF_LIFE.0);
+        item.attention = item.attention_at(now) + weight * halved(now.0.saturating_sub(at.0), ATTENTION_HALF_LIFE.0);
         item.attended = now;
     }
 
@@ -150,26 +148,29 @@ impl Profile {
         self.items.binary_search_by(|item| item.sku.cmp(sku))
     }
 
-    /// Keeps to [`MAX_ITEMS`](Self::MAX_ITEMS).
+    /// Keeps the [`MAX_ITEMS`](Self::MAX_ITEMS) that say most; of equals, those first in order of SKU.
     fn forget(&mut self, now: Millis) {
-        while self.items.len() > Self::MAX_ITEMS {
-            let orders = self.orders;
-            let least = self.items.iter().enumerate().min_by(|(_, a), (_, b)| {
-                a.weight(orders, now).total_cmp(&b.weight(orders, now)).then_with(|| b.sku.cmp(&a.sku))
-            });
-            let Some((least, _)) = least else { return };
-            self.items.remove(least);
+        if self.items.len() <= Self::MAX_ITEMS {
+            return;
         }
+        let weigh = |(at, item): (usize, &Interest)| (item.weight(self.orders, now), at);
+        let mut weights: Vec<(f32, usize)> = self.items.iter().enumerate().map(weigh).collect();
+        weights.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let kept: BTreeSet<usize> = weights.into_iter().take(Self::MAX_ITEMS).map(|(_, at)| at).collect();
+        let mut at = 0;
+        self.items.retain(|_| {
+            at += 1;
+            kept.contains(&(at - 1))
+        });
     }
 
     /// Checks a profile that was received.
     pub(crate) fn check(&self) -> Result<()> {
-        at_most("products in a profile", self.items.len(), Self::MAX_ITEMS)?;
         let ordered = self.items.windows(2).all(|pair| pair[0].sku < pair[1].sku);
         let sound = self.items.iter().all(|item| {
-            item.by_order.iter().all(|decayed| decayed.is_finite())
-                && item.by_day.is_finite()
-                && item.attention.is_finite()
+            let orders = 0.0..=self.orders as f32 * 1.001;
+            item.by_order.iter().chain([&item.by_day]).all(|decayed| orders.contains(decayed))
+                && (0.0..=1e9).contains(&item.attention)
                 && item.last_order <= self.orders
                 && item.orders <= self.orders
                 && item.first <= item.last
@@ -231,7 +232,7 @@ impl Interest {
 
     /// Views, clicks and carts, decayed, at a moment.
     pub fn attention_at(&self, at: Millis) -> f32 {
-        self.attention * halved((at.0 - self.attended.0).max(0), ATTENTION_HALF_LIFE.0)
+        self.attention * halved(at.0.saturating_sub(self.attended.0).max(0), ATTENTION_HALF_LIFE.0)
     }
 
     /// Days from one purchase to the next, on average; `None` before the second.
@@ -241,8 +242,12 @@ impl Interest {
 
     /// How much is lost by forgetting it.
     fn weight(&self, orders: u32, now: Millis) -> f32 {
-        let [.., longest] = self.by_order_at(orders);
-        longest + self.attention_at(now) + f32::from(u8::from(self.dismissed))
+        // A wish not to see a product is forgotten last of all.
+        let wish = if self.dismissed { 1e6 } else { 0.0 };
+        let since = orders.saturating_sub(self.last_order) as f32;
+        let [.., decay] = ORDER_DECAYS;
+        let [.., longest] = self.by_order;
+        longest * libm::powf(decay, since) + self.attention_at(now) + wish
     }
 }
 

@@ -25,6 +25,8 @@ pub use tables::{Neighbour, ProductStats, RankTables};
 
 use crate::{
     bits::SkuBits,
+    bounded,
+    engine::headroom,
     error::{Error, ErrorKind, Result},
     event::{Event, Millis, at_most},
     exec::{Executor, Matrix},
@@ -40,6 +42,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct RankSpec {
     /// The columns of the model's input, in order.
+    #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
     pub features: Vec<Feature>,
     /// How candidates are found.
     pub candidates: CandidateSpec,
@@ -55,8 +58,10 @@ pub struct RankRequest {
     /// The shopper, as of the last reply; the default for someone new.
     pub profile: Profile,
     /// What the shopper did since, in any order.
+    #[serde(deserialize_with = "bounded::list::<10000, _, _>")]
     pub events: Vec<Event>,
     /// Rank these only. Products outside the catalogue are ignored.
+    #[serde(deserialize_with = "bounded::optional_list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub candidates: Option<Vec<Sku>>,
     /// What must hold of the reply.
     pub constraints: Constraints,
@@ -68,6 +73,7 @@ pub struct RankRequest {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Constraints {
     /// Not these, for example because they are in the cart already.
+    #[serde(deserialize_with = "bounded::list::<10000, _, _>")]
     pub exclude: Vec<Sku>,
     /// Products that the shop hides from everyone.
     pub hidden: Option<SkuBits>,
@@ -95,7 +101,7 @@ pub struct RankedItem {
     pub sku: Sku,
     /// The model's score: comparable within one reply only.
     pub score: f32,
-    /// Why it is here, strongest first.
+    /// Why it is here: what the shopper did first, then what others do.
     pub reasons: Vec<Reason>,
 }
 
@@ -121,9 +127,6 @@ impl RankRequest {
     fn check(&self, catalog_len: usize) -> Result<()> {
         self.at.check()?;
         self.profile.check()?;
-        at_most("events", self.events.len(), Self::MAX_EVENTS)?;
-        at_most("products in `exclude`", self.constraints.exclude.len(), Self::MAX_PRODUCTS)?;
-        at_most("products in `candidates`", self.candidates.as_ref().map_or(0, Vec::len), Self::MAX_PRODUCTS)?;
         at_most("products in `limit`", usize::from(self.limit), Self::MAX_PRODUCTS)?;
         for (name, bits) in [("hidden", &self.constraints.hidden), ("available", &self.constraints.available)] {
             bits.as_ref().map_or(Ok(()), |bits| bits.check(catalog_len, name))?;
@@ -213,6 +216,8 @@ impl Ranker {
         executor: &mut Executor,
         weights: &[u8],
     ) -> Result<Vec<f32>> {
+        // Features, and scores twice.
+        headroom(candidates.len().saturating_mul(4 * (self.spec.features.len() + 2 * self.width)))?;
         let mut matrix = Vec::with_capacity(candidates.len() * self.spec.features.len());
         for candidate in candidates {
             moment.row(&self.spec.features, candidate, &mut matrix);

@@ -1,5 +1,6 @@
 //! Products: what the merchant calls them, and what a catalogue calls them.
 
+use crate::bounded;
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
@@ -61,8 +62,11 @@ impl fmt::Display for Sku {
 /// The products that a model knows, in a fixed order, with their categories.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
+    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
     skus: Vec<Sku>,
+    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
     category_of: Vec<u16>,
+    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
     categories: Vec<String>,
     /// Ids in the order of their SKUs, to search; derived.
     #[serde(skip)]
@@ -71,7 +75,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// The most products that a catalogue may have.
-    pub const MAX_LEN: usize = 1 << 20;
+    pub const MAX_LEN: usize = 200_000;
 
     /// A catalogue of `(SKU, category)`, in an order that becomes the order of ids.
     ///

@@ -1,6 +1,7 @@
 //! Tensors as they travel: in requests, replies and a pack's samples.
 
 use crate::{
+    bounded,
     error::{Error, ErrorKind, Result},
     exec::{Data, DataMut},
     plan::DType,
@@ -14,6 +15,7 @@ pub struct Tensor {
     /// The name of the model's input or output.
     pub name: String,
     /// The shape. The product of its extents is the number of elements.
+    #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub shape: Vec<u32>,
     /// The elements.
     pub data: TensorData,
@@ -29,7 +31,7 @@ pub enum TensorData {
     U8(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Bytes that are 0 or 1.
     Bool(#[serde(with = "serde_bytes")] Vec<u8>),
-    Text(Vec<String>),
+    Text(#[serde(deserialize_with = "bounded::list::<65_536, _, _>")] Vec<String>),
 }
 
 impl Tensor {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tradewind_core::{
     ErrorKind, Executor,
-    exec::{Data, DataMut},
+    exec::{Data, DataMut, Matrix},
     plan::{AxisShape, Batch, BinaryOp, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, View},
 };
 
@@ -63,6 +63,32 @@ fn rows_that_look_at_each_other_are_limited_to_a_tile() {
 }
 
 #[test]
+fn an_input_without_a_batch_is_the_same_for_every_tile() {
+    let mut plan = doubled(4, Batch::Independent);
+    let view = |stride| View { offset: Dim::fixed(0), strides: vec![Dim::fixed(stride), Dim::fixed(1)] };
+    let shape = vec![Dim::per_row(1), Dim::fixed(3)];
+    plan.buffers.push(Buffer { dtype: DType::F32, len: Dim::fixed(3), offset: plan.arena_bytes });
+    plan.arena_bytes += 16;
+    plan.inputs.push(Port { name: "b".into(), shape: vec![Dim::fixed(3)], buffer: BufferId(2), categories: vec![] });
+    plan.steps[0].kernel = Kernel::Binary { op: BinaryOp::Add, shape, left: view(3), right: view(0) };
+    plan.steps[0].inputs[1] = Operand::Buffer(BufferId(2));
+    let mut executor = Executor::new(plan, &[]).expect("the plan is sound");
+    let (x, b, mut y) = (vec![1.0; 30], [10.0, 20.0, 30.0], vec![0.0; 30]);
+    executor.run(&[], 10, &[Data::F32(&x), Data::F32(&b)], &mut [DataMut::F32(&mut y)]).expect("it runs");
+    assert!(y.chunks(3).all(|row| row == [11.0, 21.0, 31.0]), "{y:?}");
+}
+
+#[test]
+fn no_rows_have_no_scores() {
+    for batch in [Batch::Independent, Batch::Joint] {
+        let mut executor = Executor::new(doubled(4, batch), &[]).expect("the plan is sound");
+        for features in [Matrix::Rows(&[]), Matrix::Columns(&[])] {
+            executor.score(&[], 0, features, &mut []).expect("there is nothing to do");
+        }
+    }
+}
+
+#[test]
 fn a_tensor_that_does_not_fit_is_named() {
     let mut executor = Executor::new(doubled(4, Batch::Independent), &[]).expect("the plan is sound");
     let mut y = [0.0; 3];
@@ -77,7 +103,7 @@ fn a_tensor_that_does_not_fit_is_named() {
 fn plans_that_reach_outside_their_buffers_are_refused() {
     let sound = || doubled(4, Batch::Independent);
     type Break = fn(&mut Plan);
-    let broken: [(&str, Break); 9] = [
+    let broken: [(&str, Break); 10] = [
         ("an output in the input", |plan| plan.buffers[1].offset = 16),
         ("a buffer past the arena", |plan| plan.arena_bytes = plan.buffers[1].offset + 16),
         ("an unaligned buffer", |plan| plan.buffers[1].offset += 4),
@@ -93,6 +119,7 @@ fn plans_that_reach_outside_their_buffers_are_refused() {
             }
         }),
         ("no rows", |plan| plan.tile = 0),
+        ("what nothing has written", |plan| plan.inputs.clear()),
     ];
     assert!(Executor::new(sound(), &[]).is_ok());
     for (what, breaks) in broken {

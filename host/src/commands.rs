@@ -93,7 +93,7 @@ struct Loaded {
     client: Client<WasmGuest>,
     pack: Vec<u8>,
     module: Vec<u8>,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl LoadArgs {
@@ -108,7 +108,7 @@ impl LoadArgs {
         self.trust.trust()?.verify(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
         let mut client = Client::new(runtime.guest()?);
         client.load(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
-        Ok(Loaded { client, pack, module, _runtime: runtime })
+        Ok(Loaded { client, pack, module, runtime })
     }
 }
 

@@ -136,7 +136,15 @@ impl Source {
         let mut checks = Vec::new();
         for (n, sample) in self.samples.iter().enumerate() {
             let outputs = runner.run(&sample.inputs)?;
+            let wrong = |what: String| PackError::Wrong(format!("sample {n}: {what}"));
+            if sample.outputs.is_empty() || sample.outputs.len() != outputs.len() {
+                let (recorded, given) = (sample.outputs.len(), outputs.len());
+                return Err(wrong(format!("{recorded} outputs are recorded, the model gives {given}")));
+            }
             for (found, expected) in outputs.iter().zip(&sample.outputs) {
+                if found.shape != expected.shape {
+                    return Err(wrong(format!("`{}` is {:?}, recorded {:?}", found.name, found.shape, expected.shape)));
+                }
                 compare(&found.data, &expected.data).map_err(|difference| {
                     PackError::Wrong(format!("sample {n}, output `{}`: {difference}", found.name))
                 })?;

@@ -31,7 +31,7 @@ const MAX_MEMORY: usize = 128 << 20;
 pub struct Runtime {
     module: Module,
     metered: bool,
-    _ticker: Ticker,
+    ticker: Arc<Ticker>,
 }
 
 /// One instance of the module.
@@ -43,6 +43,8 @@ pub struct WasmGuest {
     exports: Exports,
     metered: bool,
     dead: bool,
+    /// Calls have deadlines for as long as there are guests.
+    _ticker: Arc<Ticker>,
 }
 
 struct Exports {
@@ -107,7 +109,7 @@ impl Runtime {
             let name = format!("it imports `{}` from `{}`; it must import nothing", import.name(), import.module());
             return Err(GuestError::Module(name));
         }
-        Ok(Self { module, metered, _ticker: Ticker::start(engine) })
+        Ok(Self { module, metered, ticker: Arc::new(Ticker::start(engine)) })
     }
 
     /// A new instance.
@@ -137,7 +139,8 @@ impl Runtime {
             call: instance.get_typed_func(&mut store, "call").map_err(module_error)?,
             score: instance.get_typed_func(&mut store, "score").map_err(module_error)?,
         };
-        Ok(WasmGuest { store, memory, exports, metered: self.metered, dead: false })
+        let ticker = Arc::clone(&self.ticker);
+        Ok(WasmGuest { store, memory, exports, metered: self.metered, dead: false, _ticker: ticker })
     }
 }
 
@@ -150,6 +153,11 @@ impl WasmGuest {
     /// Bytes of linear memory. It never shrinks, so this is the peak.
     pub fn memory_len(&self) -> usize {
         self.memory.data_size(&self.store)
+    }
+
+    /// Whether it trapped, and answers no more.
+    pub const fn is_dead(&self) -> bool {
+        self.dead
     }
 
     /// Runs `f` against the store, with a fresh deadline; a trap kills the guest.
@@ -192,7 +200,7 @@ impl WasmGuest {
     /// The bytes of a reply, whose buffer is given back.
     fn take_reply(&mut self, ptr: u32) -> Result<Vec<u8>, GuestError> {
         if ptr == 0 {
-            return Err(GuestError::OutOfMemory(0));
+            return Err(GuestError::Nonsense("no reply at all, for want of memory".into()));
         }
         let len = self.bytes_mut(ptr, 4)?.first_chunk().copied().map_or(0, u32::from_le_bytes) as usize;
         if len > MAX_REPLY_LEN {
@@ -235,7 +243,7 @@ impl Guest for WasmGuest {
 
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, GuestError> {
         self.refill()?;
-        let rows = u32::try_from(rows).map_err(|_| GuestError::OutOfMemory(rows))?;
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let (input_len, output_len) = (size_of_val(columns), size_of_val(scores));
         let input = self.alloc(input_len)?;
         for (to, from) in self.bytes_mut(input, input_len)?.chunks_exact_mut(4).zip(columns) {

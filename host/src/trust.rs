@@ -2,7 +2,11 @@
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 use tradewind_core::pack::{Digest, PackView, Signature};
 
 /// SHA-256.
@@ -104,8 +108,10 @@ impl KeyPair {
     /// # Errors
     /// [`TrustError::File`].
     pub fn write(&self, name: &Path) -> Result<(), TrustError> {
-        write_key(&name.with_extension("key"), SECRET, &self.0.to_bytes(), 0o600)?;
-        write_key(&name.with_extension("pub"), PUBLIC, &self.public(), 0o644)
+        let (secret, public) = (with_suffix(name, ".key"), with_suffix(name, ".pub"));
+        // The public key first: a secret key is not left behind without it.
+        write_key(&public, PUBLIC, &self.public(), 0o644)?;
+        write_key(&secret, SECRET, &self.0.to_bytes(), 0o600)
     }
 
     /// The public key.
@@ -124,11 +130,17 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
+    let mut path = name.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
 fn read_key(path: &Path, kind: &'static str) -> Result<[u8; 32], TrustError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, source))?;
     let key = text.trim().strip_prefix(kind).map(str::trim).and_then(|digits| {
         let mut key = [0; 32];
-        if digits.len() != 64 || !digits.is_ascii() {
+        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
         for (n, byte) in key.iter_mut().enumerate() {

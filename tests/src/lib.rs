@@ -39,7 +39,11 @@ pub struct Subject {
 /// When the module is not built, or a runtime cannot be started.
 pub fn runtimes() -> Result<Vec<Subject>> {
     Ok(vec![
-        Subject { name: "wasmtime", comparison: Comparison::Exact, guest: Box::new(Wasmtime::start()?) },
+        Subject {
+            name: "wasmtime",
+            comparison: Comparison::Exact,
+            guest: Box::new(Wasmtime(Runtime::new(&module()?)?.guest()?)),
+        },
         Subject {
             name: "V8 (Node)",
             comparison: Comparison::Exact,
@@ -75,38 +79,29 @@ pub fn module() -> Result<Vec<u8>> {
 /// The core itself.
 struct Native(Engine);
 
-/// The module under wasmtime, with the runtime that keeps it.
-struct Wasmtime {
-    guest: WasmGuest,
-    _runtime: Runtime,
-}
+/// The module under wasmtime.
+struct Wasmtime(WasmGuest);
 
-impl Wasmtime {
-    fn start() -> Result<Self> {
-        let runtime = Runtime::new(&module()?)?;
-        Ok(Self { guest: runtime.guest()?, _runtime: runtime })
-    }
-}
-
-macro_rules! guest_by_field {
-    ($type:ty, $field:tt) => {
+/// Gives a guest the error of all the others.
+macro_rules! any_error {
+    ($type:ty) => {
         impl Guest for $type {
             type Error = anyhow::Error;
 
             fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>> {
-                Ok(Guest::load(&mut self.$field, pack)?)
+                Ok(Guest::load(&mut self.0, pack)?)
             }
 
             fn call(&mut self, request: &[u8]) -> Result<Vec<u8>> {
-                Ok(Guest::call(&mut self.$field, request)?)
+                Ok(Guest::call(&mut self.0, request)?)
             }
 
             fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>> {
-                Ok(Guest::score(&mut self.$field, pack, rows, columns, scores)?)
+                Ok(Guest::score(&mut self.0, pack, rows, columns, scores)?)
             }
         }
     };
 }
 
-guest_by_field!(Native, 0);
-guest_by_field!(Wasmtime, guest);
+any_error!(Native);
+any_error!(Wasmtime);

@@ -3,14 +3,18 @@
 use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fs};
 use tradewind_core::{
-    ABI_VERSION, Catalog, Channel, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
+    ABI_VERSION, Catalog, Channel, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits, SkuId,
     guest::Client,
     message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
-    plan::DType,
-    rank::{Constraints, RankRequest, RankedItem, Ranking, Reason},
+    pack::{ModelCard, Task},
+    plan::{Activation, Aggregate, AxisShape, BinaryOp, CompareOp, DType, Dim, Kernel, ReduceOp, UnaryOp, View},
+    rank::{
+        CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
+        Ranking, Reason,
+    },
     tensor::{Tensor, TensorData},
 };
-use tradewind_tests::{cases, module, pack_of, root, runtimes};
+use tradewind_tests::{cases, dist, module, pack_of, root, runtimes};
 use wasmtime::{Config, Engine, ExternType, Instance, Module, Store, Val};
 
 #[test]
@@ -139,6 +143,42 @@ fn what_does_not_decode_is_a_fault_on_every_runtime() -> Result<()> {
     Ok(())
 }
 
+/// A request may be full of things that take more memory than their bytes, or more time.
+#[test]
+fn greedy_requests_are_answered_on_every_runtime() -> Result<()> {
+    let many = |len: usize| {
+        let mut bytes = Vec::new();
+        let mut rest = len;
+        while rest >= 0x80 {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes
+    };
+    let empty_texts = [&[1, 1, b'm', 1, 1, b'x', 0, 5][..], &many(3_000_000), &vec![0; 3_000_000]].concat();
+    let exclude = [&[2, 1, b'm', 0, 0, 0, 0, 0, 0, 0, 0][..], &many(3_000_000), &vec![0; 3_000_000]].concat();
+    for mut runtime in runtimes()? {
+        for request in [&empty_texts, &exclude, &vec![0; 5 << 20]] {
+            let reply: Reply = postcard::from_bytes(&runtime.guest.call(request)?)?;
+            ensure!(matches!(reply, Reply::Fault(_)), "{}: {reply:?}", runtime.name);
+        }
+        // Two hundred orders of a thousand products each, of which few can be kept.
+        runtime.guest.load(&fs::read(dist("packs/recommend.pack")?)?)?;
+        let order = |n: i64| {
+            let line = |code: usize| Ok(Line { sku: Sku::new(format!("{}", code * 7))?, quantity: 1 });
+            let lines = (0..1_000).map(line).collect::<Result<Vec<_>>>()?;
+            Ok(Event { at: Millis(n), channel: Channel::Web, kind: EventKind::Purchase(lines) })
+        };
+        let events = (0..200).map(order).collect::<Result<Vec<_>>>()?;
+        let request = RankRequest { events, ..RankRequest::new("recommend", Millis(1_000), 5) };
+        let reply: Reply =
+            postcard::from_bytes(&runtime.guest.call(&postcard::to_allocvec(&Request::Rank(request))?)?)?;
+        ensure!(matches!(reply, Reply::Ranking(_)), "{}: {reply:?}", runtime.name);
+    }
+    Ok(())
+}
+
 #[test]
 fn columns_are_scored_alike_on_every_runtime() -> Result<()> {
     let case = cases()?.into_iter().find(|case| case.name == "lightgbm-regression").context("the case is gone")?;
@@ -188,6 +228,37 @@ fn messages_have_the_bytes_of_this_version() -> Result<()> {
     Ok(())
 }
 
+/// One of each kernel.
+fn kernels() -> Vec<Kernel> {
+    let shape = vec![Dim::per_row(2), Dim::fixed(300)];
+    let view = View { offset: Dim::fixed(1), strides: vec![Dim::fixed(2)] };
+    let (left, right, over) = (view.clone(), view.clone(), vec![Dim::fixed(4)]);
+    let axis = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(5), inner: Dim::fixed(1) };
+    let (rows, picks) = (Dim::per_row(1), Dim::fixed(2));
+    vec![
+        Kernel::Fill { value: 1.5 },
+        Kernel::Copy { shape: shape.clone(), source: left.clone(), target: right.clone() },
+        Kernel::Cast,
+        Kernel::Unary { op: UnaryOp::IsInf },
+        Kernel::Binary { op: BinaryOp::Prelu, shape: shape.clone(), left: left.clone(), right: right.clone() },
+        Kernel::Compare {
+            op: CompareOp::GreaterOrEqual,
+            shape: shape.clone(),
+            left: left.clone(),
+            right: right.clone(),
+        },
+        Kernel::Select { shape: shape.clone(), condition: view.clone(), on_true: view.clone(), on_false: view.clone() },
+        Kernel::Dense { rows, inner: 3, columns: 4, activation: Activation::Relu },
+        Kernel::Contract { shape: shape.clone(), over: over.clone(), left, right },
+        Kernel::Reduce { op: ReduceOp::ArgMinLast, shape, over, source: view },
+        Kernel::Softmax { shape: axis, log: true, zero_stays: false },
+        Kernel::Gather { data: axis, picks },
+        Kernel::GatherElements { data: axis, picks },
+        Kernel::TopK { data: axis, k: 3, largest: true },
+        Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max },
+    ]
+}
+
 fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let sku = |code: &str| Sku::new(code);
     let line = Line { sku: sku("tea")?, quantity: 2 };
@@ -205,7 +276,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut profile = Profile::default();
     events.iter().for_each(|event| profile.apply(event));
     let mut bits = SkuBits::none(11);
-    bits.insert(tradewind_core::SkuId(9));
+    bits.insert(SkuId(9));
     let tensors = vec![
         Tensor::new("f", [2], TensorData::F32(vec![1.5, -0.0]))?,
         Tensor::new("l", [1, 2], TensorData::I64(vec![1, -1]))?,
@@ -243,6 +314,10 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         outputs: vec![port(None)],
     };
     let catalog = Catalog::new([(sku("tea")?, "drinks"), (sku("jam")?, "spreads")])?;
+    let features = Feature::ALL.to_vec();
+    let task = Task::Rank(RankSpec { features, candidates: CandidateSpec { neighbours: 30, popular: 20 } });
+    let neighbour = Neighbour { id: SkuId(1), similarity: 9_000 };
+    let tables = RankTables::new(catalog.clone(), vec![ProductStats::default(); 2], vec![vec![neighbour], vec![]])?;
     let fault = Fault { code: ErrorKind::Malformed.code(), message: "why".into() };
     Ok(vec![
         ("request.describe", postcard::to_allocvec(&Request::Describe)?),
@@ -267,6 +342,11 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
             }))?,
         ),
         ("reply.scored", postcard::to_allocvec(&Reply::Scored)?),
-        ("catalog", postcard::to_allocvec(&catalog)?),
+        ("fault.codes", ErrorKind::ALL.iter().flat_map(|kind| kind.code().to_le_bytes()).collect()),
+        ("pack.catalog", postcard::to_allocvec(&catalog)?),
+        ("pack.task", postcard::to_allocvec(&task)?),
+        ("pack.tables", postcard::to_allocvec(&tables)?),
+        ("pack.card", postcard::to_allocvec(&ModelCard::default())?),
+        ("pack.kernels", postcard::to_allocvec(&kernels())?),
     ])
 }

@@ -20,10 +20,14 @@ fn case(name: &str) -> Result<Case> {
 
 /// A signed pack and who trusts it.
 fn signed() -> Result<(Vec<u8>, Trust, tempfile::TempDir)> {
+    signed_case("lightgbm-regression")
+}
+
+fn signed_case(name: &str) -> Result<(Vec<u8>, Trust, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     let key = KeyPair::generate()?;
     key.write(&folder.path().join("mine"))?;
-    let mut bytes = pack_of(&case("lightgbm-regression")?)?;
+    let mut bytes = pack_of(&case(name)?)?;
     let signature = KeyPair::read(folder.path().join("mine.key"))?.sign(&bytes[..HEADER_LEN]);
     pack::sign(&mut bytes, &signature);
     let trust = Trust::read(&[folder.path().join("mine.pub")])?;
@@ -86,6 +90,17 @@ fn every_fault_of_a_pack_has_its_own_error() -> Result<()> {
     // Where unsigned packs are asked for, digests and a signature that is there still count.
     Trust::unsigned().verify(&bytes[..signature])?;
     ensure!(kind(Trust::unsigned().verify(&flipped(weights.start))) == Some(ErrorKind::PackCorrupt));
+    Ok(())
+}
+
+#[test]
+fn one_signature_vouches_for_every_byte() -> Result<()> {
+    let (signed, trust, _folder) = signed_case("mlp-fixed-batch")?;
+    for at in 0..signed.len() {
+        let mut bytes = signed.clone();
+        bytes[at] ^= 0x10;
+        ensure!(trust.verify(&bytes).is_err(), "byte {at} of {} may be altered", signed.len());
+    }
     Ok(())
 }
 

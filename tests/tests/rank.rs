@@ -157,7 +157,7 @@ fn requests_that_contradict_themselves_are_refused() -> Result<()> {
         (
             "too many events",
             RankRequest { events: vec![view(at); RankRequest::MAX_EVENTS + 1], ..ok.clone() },
-            ErrorKind::TooLarge,
+            ErrorKind::Malformed,
         ),
         (
             "a bit set for another catalogue",

@@ -49,7 +49,7 @@ pub extern "C" fn dealloc(ptr: usize, _len: usize) {
 pub extern "C" fn load(ptr: usize, len: usize) -> usize {
     with(|module| {
         let reply = match module.buffers.remove(&ptr) {
-            Some(buffer) if buffer.len() == len => module.engine.load(buffer),
+            Some(buffer) if buffer.len() == len.max(1) => module.engine.load(buffer),
             taken => {
                 module.buffers.extend(taken.map(|buffer| (ptr, buffer)));
                 Reply::Fault(bad_pointer(ptr, len))

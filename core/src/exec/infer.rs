@@ -35,12 +35,15 @@ impl Executor {
             return Err(Error::new(ErrorKind::BadTensor, format!("the model has no input `{}`", extra.name)));
         }
         let rows = rows.unwrap_or(1);
+        let mut total = 0usize;
         let mut outputs = Vec::with_capacity(plan.outputs.len());
         for port in &plan.outputs {
             let len = port_len(port, rows);
             let dtype =
                 dtype(plan, port).ok_or_else(|| Error::new(ErrorKind::InvalidPlan, "an output without a buffer"))?;
-            headroom(len.saturating_mul(dtype.bytes() * 2))?;
+            total = total.saturating_add(len.saturating_mul(dtype.bytes()));
+            // All outputs so far, their encoding while it doubles, and the reply's buffer.
+            headroom(total.saturating_mul(4))?;
             outputs.push(TensorData::zeros(dtype, len));
         }
         let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(TensorData::as_data_mut).collect();

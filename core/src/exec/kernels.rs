@@ -26,10 +26,13 @@ use bytemuck::Pod;
 pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], rows: usize) -> Result<()> {
     let (inputs, out) = arena.split(plan, step, weights)?;
     let dtype = output_dtype(plan, step)?;
+    let whole = plan.buffers.get(step.output.0 as usize).ok_or_else(outside)?;
+    // What the batch uses of the tile's buffer.
+    let used = whole.len.at(rows) * dtype.bytes();
     match &step.kernel {
-        Kernel::Fill { value } => elementwise::fill(*value, dtype, out),
-        Kernel::Cast => elementwise::cast(input_dtype(plan, step, 0)?, &inputs, dtype, out),
-        Kernel::Unary { op } => elementwise::unary(*op, input_dtype(plan, step, 0)?, &inputs, out),
+        Kernel::Fill { value } => elementwise::fill(*value, dtype, &mut out[..used]),
+        Kernel::Cast => elementwise::cast(input_dtype(plan, step, 0)?, &inputs, dtype, &mut out[..used]),
+        Kernel::Unary { op } => elementwise::unary(*op, input_dtype(plan, step, 0)?, &inputs, &mut out[..used]),
         Kernel::Copy { shape, source, target } => {
             strided::copy(strided::Pair { shape, left: source, right: target, rows }, dtype, &inputs, out)
         }

@@ -5,11 +5,11 @@ use super::{arena, dtype, kernels, math, port_len};
 use crate::{
     error::{Error, ErrorKind, Result},
     plan::{
-        AxisShape, Batch, BinaryOp, DENSE_PANEL, DType, Dim, Kernel, MAX_AXES, Operand, Plan, ReduceOp, Step, TreeTest,
-        UnaryOp, View,
+        AxisShape, Batch, BinaryOp, BufferId, DENSE_PANEL, DType, Dim, Kernel, MAX_AXES, Operand, Plan, ReduceOp, Step,
+        TreeTest, UnaryOp, View,
     },
 };
-use alloc::format;
+use alloc::{collections::BTreeSet, format};
 
 /// Bounds on a plan, so that the work and memory of one call are bounded by what `load` has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +23,21 @@ pub struct Limits {
     pub rows: usize,
     /// Elementary operations for one tile.
     pub tile_work: u64,
+    /// Elementary operations for one call.
+    pub call_work: u64,
+    /// Nodes that one row may visit in one tree ensemble.
+    pub tree_walk: u64,
 }
 
 /// The limits that every build enforces.
-pub const LIMITS: Limits = Limits { steps: 10_000, arena_bytes: 64 << 20, rows: 1 << 24, tile_work: 1 << 34 };
+pub const LIMITS: Limits = Limits {
+    steps: 10_000,
+    arena_bytes: 64 << 20,
+    rows: 1 << 24,
+    tile_work: 1 << 34,
+    call_work: 1 << 40,
+    tree_walk: 1 << 24,
+};
 
 /// Checks a plan against itself, its weights and [`LIMITS`].
 pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
@@ -60,13 +71,24 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
             ensure(dtype(plan, port) == Some(DType::I64), &format!("categories of `{}` need i64", port.name))?;
         }
     }
+    // What a call reads, it has written: nothing of an earlier request is left to be seen.
+    let mut written: BTreeSet<BufferId> = plan.inputs.iter().map(|port| port.buffer).collect();
     for (n, step) in plan.steps.iter().enumerate() {
+        let read = step.inputs.iter().filter_map(|input| match input {
+            Operand::Buffer(id) => Some(id),
+            Operand::Weight(_) => None,
+        });
+        let known = read.clone().all(|id| written.contains(id));
+        ensure(known, &format!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
+        written.insert(step.output);
         let checked = Checked { plan, step, tile, weights };
         checked
             .disjoint()
             .and_then(|()| checked.kernel())
             .map_err(|error| error.within(&format!("step {n} (`{}`)", step.node)))?;
     }
+    let known = plan.outputs.iter().all(|port| written.contains(&port.buffer));
+    ensure(known, "an output that nothing has written")?;
     limit("operations for one tile", plan.work(tile), LIMITS.tile_work)
 }
 
@@ -250,6 +272,17 @@ impl Checked<'_> {
             let children = is_child(*on_true, n as i64) && is_child(*on_false, n as i64);
             ensure(children, &format!("tree node {n} has a child that does not follow it"))?;
         }
+        // Parents come first, so one pass finds how deep each node lies.
+        let mut depths = alloc::vec![1u32; nodes.len()];
+        for (n, [_, on_true, on_false]) in nodes.iter().enumerate() {
+            for child in [*on_true, *on_false] {
+                if let Some(depth) = usize::try_from(child).ok().and_then(|child| depths.get(child)).copied() {
+                    depths[child as usize] = depth.max(depths[n] + 1);
+                }
+            }
+        }
+        let deepest = depths.iter().max().copied().unwrap_or(1);
+        limit("nodes on a row's way", u64::from(deepest) * roots.len() as u64, LIMITS.tree_walk)?;
         let ascending = starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts.first() == Some(&0);
         ensure(ascending && starts.last().map(|&end| end as usize) == Some(vote_targets.len()), "votes out of order")?;
         ensure(vote_targets.iter().all(|&target| (0..targets as i32).contains(&target)), "a vote for no target")
@@ -325,6 +358,7 @@ impl Checked<'_> {
             elements = elements.saturating_mul(extent);
             last = last.saturating_add(extent.saturating_sub(1).saturating_mul(stride.at(self.tile)));
         }
+        ensure(elements < 1 << 31, "a view of more elements than can be counted")?;
         ensure(elements == 0 || last < len, &format!("a view reaches element {last} of {len}"))
     }
 

@@ -39,9 +39,10 @@ impl<const V: usize> Walk<V> {
             return Ok(());
         }
         if let Some(last) = self.axes.checked_sub(1) {
-            let mergeable = self.strides[last].iter().zip(&strides).all(|(&outer, &inner)| outer == inner * extent);
+            let mergeable =
+                self.strides[last].iter().zip(&strides).all(|(&outer, &inner)| outer == inner.saturating_mul(extent));
             if mergeable {
-                self.extents[last] *= extent;
+                self.extents[last] = self.extents[last].saturating_mul(extent);
                 self.strides[last] = strides;
                 return Ok(());
             }
@@ -54,7 +55,7 @@ impl<const V: usize> Walk<V> {
 
     /// Number of elements walked.
     pub fn len(&self) -> usize {
-        self.extents[..self.axes].iter().product()
+        self.extents[..self.axes].iter().fold(1, |len: usize, extent| len.saturating_mul(*extent))
     }
 
     /// Length of a run, and the step of each view along it.
@@ -69,7 +70,7 @@ impl<const V: usize> Walk<V> {
     pub fn runs(&self, base: [usize; V]) -> Runs<'_, V> {
         let mut at = base;
         for (at, offset) in at.iter_mut().zip(self.offsets) {
-            *at += offset;
+            *at = at.saturating_add(offset);
         }
         Runs { walk: self, index: [0; MAX_AXES], next: (self.len() > 0).then_some(at) }
     }

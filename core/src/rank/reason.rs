@@ -37,7 +37,7 @@ pub enum Reason {
     },
 }
 
-/// The reasons for a candidate, strongest first. There is always one.
+/// The reasons for a candidate: what the shopper did first, then what others do. There is always one.
 pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if let Some(interest) = moment.interests().get(&candidate.id) {
@@ -83,6 +83,7 @@ impl fmt::Display for Reason {
             Self::DueAgain { every_days } => write!(f, "bought every {every_days} days, so due again"),
             Self::LookedAt => f.write_str("looked at lately"),
             Self::GoesWith { sku } => write!(f, "goes with {sku}"),
+            Self::Popular { orders_in_10000: 0 } => f.write_str("seldom bought"),
             Self::Popular { orders_in_10000 } => {
                 write!(f, "in {}.{:02} % of recent orders", orders_in_10000 / 100, orders_in_10000 % 100)
             }

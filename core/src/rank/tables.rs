@@ -1,6 +1,7 @@
 //! What a ranking model knows of products, whoever looks at them.
 
 use crate::{
+    bounded,
     error::{Error, ErrorKind, Result},
     sku::{Catalog, SkuId},
 };
@@ -13,8 +14,10 @@ pub struct RankTables {
     /// The products.
     pub catalog: Catalog,
     /// One for each product.
+    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
     stats: Vec<ProductStats>,
     /// For each product, those that the same shoppers buy, best first.
+    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
     neighbours: Vec<Vec<Neighbour>>,
     /// Products from the most to the least popular of late; derived.
     #[serde(skip)]

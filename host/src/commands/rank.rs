@@ -1,5 +1,5 @@
 use super::{LoadArgs, Loaded};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 use std::{
     fs,
@@ -8,14 +8,11 @@ use std::{
     process::ExitCode,
 };
 use tradewind_core::{
-    guest::ClientError,
-    pack::{PackView, SectionKind},
+    guest::Client,
+    pack::{PackView, SectionKind, Task},
     rank::RankTables,
 };
-use tradewind_host::{
-    GuestError,
-    json::{RankReply, RankRequest},
-};
+use tradewind_host::json::{RankReply, RankRequest};
 
 #[derive(clap::Args)]
 pub struct Rank {
@@ -39,24 +36,24 @@ impl Rank {
     /// Writes a line for each request: its reply, or what was wrong with it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let requests = read_requests(self.requests.as_deref())?;
-        let Loaded { mut client, pack, .. } = self.load.load()?;
+        let Loaded { mut client, pack, runtime, .. } = self.load.load()?;
         let view = PackView::parse(&pack)?;
         let name = view.manifest().name.clone();
-        let tables: RankTables = view.read(SectionKind::Tables)?;
-        let catalog = tables.prepared()?.catalog;
+        ensure!(matches!(view.read(SectionKind::Task)?, Task::Rank(_)), "pack `{name}` does not rank");
+        let catalog = view.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
 
         let mut out = BufWriter::new(io::stdout().lock());
         let mut failed = 0;
         for (number, request) in &requests {
             let reply = request_of(request).and_then(|request| {
                 let id = request.id.clone();
-                let ranking = client.rank(request.message(&name, &catalog)?);
-                match ranking {
-                    Ok(ranking) => Ok(RankReply::new(id, ranking, self.profiles)),
-                    Err(ClientError::Fault(fault)) => Err(anyhow::Error::new(fault)),
-                    Err(error) => Err(fatal(error)),
-                }
+                let ranking = client.rank(request.message(&name, &catalog)?)?;
+                Ok(RankReply::new(id, ranking, self.profiles))
             });
+            if client.guest_mut().is_dead() {
+                client = Client::new(runtime.guest()?);
+                client.load(&pack)?;
+            }
             match reply {
                 Ok(reply) => serde_json::to_writer(&mut out, &reply)?,
                 Err(error) => {
@@ -74,10 +71,6 @@ impl Rank {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn fatal(error: ClientError<GuestError>) -> anyhow::Error {
-    anyhow::Error::new(error)
 }
 
 fn request_of(text: &str) -> anyhow::Result<RankRequest> {

@@ -1,0 +1,49 @@
+//! Lists that are refused while they are decoded, before they can take memory.
+
+use alloc::{format, vec::Vec};
+use core::{fmt, marker::PhantomData};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, SeqAccess, Visitor},
+};
+
+/// Decodes a list of at most `N` elements; for `#[serde(deserialize_with = …)]`.
+pub(crate) fn list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Bounded::<N, T>(PhantomData))
+}
+
+/// As [`list`], for a list that may be absent.
+pub(crate) fn optional_list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    struct Present<const N: usize, T>(Vec<T>);
+    impl<'de, const N: usize, T: Deserialize<'de>> Deserialize<'de> for Present<N, T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            list::<N, T, D>(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Present<N, T>>::deserialize(deserializer)?.map(|present| present.0))
+}
+
+struct Bounded<const N: usize, T>(PhantomData<T>);
+
+impl<'de, const N: usize, T: Deserialize<'de>> Visitor<'de> for Bounded<N, T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {N} elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            if list.len() == N {
+                return Err(A::Error::custom(format!("more than {N} elements")));
+            }
+            list.push(element);
+        }
+        Ok(list)
+    }
+}
