@@ -109,7 +109,7 @@ impl PortInfo {
 /// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// A code of [`ErrorKind`](crate::ErrorKind).
+    /// A code of [`ErrorKind`].
     pub code: u16,
     /// What was wrong, with what input, and what to do.
     pub message: String,
