@@ -20,6 +20,29 @@ pub use validate::LIMITS as PLAN_LIMITS;
 
 /// Runs one [`Plan`].
 ///
+/// ```
+/// use tradewind_core::{exec::{Data, DataMut, Executor}, plan::*};
+///
+/// // y = −x, over rows of two; the compiler writes such plans.
+/// let buffer = |offset| Buffer { dtype: DType::F32, len: Dim::per_row(2), offset };
+/// let port = |name: &str, buffer| Port {
+///     name: name.into(), shape: vec![Dim::per_row(1), Dim::fixed(2)], buffer, categories: vec![],
+/// };
+/// let plan = Plan {
+///     batch: Batch::Independent, tile: 8, arena_bytes: 128,
+///     inputs: vec![port("x", BufferId(0))], outputs: vec![port("y", BufferId(1))],
+///     buffers: vec![buffer(0), buffer(64)], weights: vec![],
+///     steps: vec![Step {
+///         kernel: Kernel::Unary { op: UnaryOp::Neg },
+///         inputs: vec![Operand::Buffer(BufferId(0))], output: BufferId(1), node: "neg".into(),
+///     }],
+/// };
+/// let mut y = [0.0; 4];
+/// Executor::new(plan, &[])?.run(&[], 2, &[Data::F32(&[1.0, 2.0, 3.0, 4.0])], &mut [DataMut::F32(&mut y)])?;
+/// assert_eq!(y, [-1.0, -2.0, -3.0, -4.0]);
+/// # Ok::<(), tradewind_core::Error>(())
+/// ```
+///
 /// It owns the plan and one tile's working memory, taken when it is made; [`run`](Self::run) and
 /// [`score`](Self::score) allocate nothing.
 #[derive(Debug)]

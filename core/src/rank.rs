@@ -49,6 +49,20 @@ pub struct RankSpec {
 }
 
 /// Which products, for whom?
+///
+/// ```
+/// use tradewind_core::{Channel, Event, EventKind, Millis, Sku, rank::{Constraints, RankRequest}};
+///
+/// let (now, tea) = (Millis(1_512_345_600_000), Sku::new("tea")?);
+/// let looked = Event { at: now, channel: Channel::Web, kind: EventKind::View(tea.clone()) };
+/// let request = RankRequest {
+///     events: vec![looked],
+///     constraints: Constraints { exclude: vec![tea], max_per_category: Some(2), ..Constraints::default() },
+///     ..RankRequest::new("recommend", now, 10)
+/// };
+/// assert!(request.profile.items().is_empty(), "someone of whom nothing is known");
+/// # Ok::<(), tradewind_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankRequest {
     /// The name of the ranking pack.

@@ -269,6 +269,14 @@ def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
                 node.output[k] = "score"
     output.name = "score"
     graph.doc_string = ""
+    # The exporter's own order changes from run to run.
+    for node in graph.graph.node:
+        ordered = sorted(node.attribute, key=lambda attribute: attribute.name)
+        del node.attribute[:]
+        node.attribute.extend(ordered)
+    imports = sorted(graph.opset_import, key=lambda entry: entry.domain)
+    del graph.opset_import[:]
+    graph.opset_import.extend(imports)
     onnx.checker.check_model(graph)
     return graph
 

@@ -131,7 +131,7 @@ fn compile_std(dir: &Path) -> Result<()> {
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .without_env("RUSTFLAGS")
-        .advice("check that crates.io can be reached, then run the command again")
+        .advice("check that the registry of crates can be reached, then run the command again")
         .run()?;
 
     let lib = dir.join("lib");

@@ -60,7 +60,7 @@ pub fn cargo_deny(cache: &Cache, steps: &mut Steps) -> Result<PathBuf> {
             .arg("cargo-deny")
             .dir(cache.dir())
             .without_env("CARGO_TARGET_DIR")
-            .advice("check that crates.io can be reached, then run the command again")
+            .advice("check that the registry of crates can be reached, then run the command again")
             .run()?;
         Ok(())
     })?;

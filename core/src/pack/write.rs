@@ -10,6 +10,21 @@ use alloc::{format, string::String, vec::Vec};
 use serde::Serialize;
 
 /// Collects sections, and writes them as a pack.
+///
+/// ```
+/// use tradewind_core::pack::{PackView, PackWriter, SectionKind, Task};
+///
+/// # let sha256 = |bytes: &[u8]| [bytes.len() as u8; 32]; // a shell brings a real one
+/// let pack = PackWriter::new("prices", "1.2.0")
+///     .bytes(SectionKind::Weights, vec![0; 64])
+///     .postcard(SectionKind::Task, &Task::Infer)?
+///     .finish(sha256)?;
+/// let view = PackView::parse(&pack)?;
+/// assert_eq!(view.manifest().name, "prices");
+/// assert_eq!(view.read::<Task>(SectionKind::Task)?, Task::Infer);
+/// assert_eq!(view.section(SectionKind::Weights).map(|range| range.start % 16), Some(0));
+/// # Ok::<(), tradewind_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct PackWriter {
     name: String,
