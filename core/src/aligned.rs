@@ -65,3 +65,15 @@ impl AlignedBytes {
 pub const fn align_up(offset: usize) -> usize {
     offset.saturating_add(ALIGNMENT - 1) & !(ALIGNMENT - 1)
 }
+
+/// Makes sure that memory for a call can be had before the call begins: what it allocates is
+/// bounded by this, so that no allocation on the way can fail, which would be a trap.
+pub(crate) fn headroom(bytes: usize) -> Result<()> {
+    let mut probe: Vec<u8> = Vec::new();
+    let reserved = probe.try_reserve_exact(bytes);
+    // Used, so that the allocation is not optimised away.
+    core::hint::black_box(&probe);
+    reserved.map_err(|_| {
+        Error::new(ErrorKind::OutOfMemory, format!("no memory for this call, which may need {bytes} bytes"))
+    })
+}

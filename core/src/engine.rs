@@ -2,7 +2,7 @@
 
 use crate::{
     ABI_VERSION,
-    aligned::AlignedBytes,
+    aligned::{AlignedBytes, headroom},
     error::{Error, ErrorKind, Result},
     exec::{Executor, Matrix},
     message::{Description, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
@@ -123,20 +123,18 @@ impl Engine {
                 packs: self.packs.iter().map(|pack| pack.info.clone()).collect(),
             })),
             Request::Infer(request) => {
-                let pack = self.pack(&request.pack)?;
-                let weights = pack.bytes.as_slice().get(pack.weights.clone()).unwrap_or_default();
-                pack.executor.infer(weights, &request.inputs).map(Reply::Tensors)
+                let (executor, weights, _) = self.pack(&request.pack)?.parts();
+                executor.infer(weights, &request.inputs).map(Reply::Tensors)
             }
             Request::Rank(request) => {
-                let pack = self.pack(&request.pack)?;
-                let Some(ranker) = &mut pack.ranker else {
+                let (executor, weights, ranker) = self.pack(&request.pack)?.parts();
+                let Some(ranker) = ranker else {
                     return Err(Error::new(
                         ErrorKind::UnknownPack,
                         format!("pack `{}` does not rank; it answers infer requests", request.pack),
                     ));
                 };
-                let weights = pack.bytes.as_slice().get(pack.weights.clone()).unwrap_or_default();
-                ranker.rank(request, &mut pack.executor, weights).map(Reply::Ranking)
+                ranker.rank(request, executor, weights).map(Reply::Ranking)
             }
         }
     }
@@ -146,17 +144,27 @@ impl Engine {
         let pack = self.packs.get_mut(handle as usize).ok_or_else(|| {
             Error::new(ErrorKind::UnknownPack, format!("no pack has the handle {handle}; {loaded} are loaded"))
         })?;
-        let weights = pack.bytes.as_slice().get(pack.weights.clone()).unwrap_or_default();
-        pack.executor.score(weights, rows, Matrix::Columns(columns), scores)
+        let (executor, weights, _) = pack.parts();
+        executor.score(weights, rows, Matrix::Columns(columns), scores)
     }
 
     fn pack(&mut self, name: &str) -> Result<&mut LoadedPack> {
-        let Some(at) = self.packs.iter().position(|pack| pack.info.name == name) else {
-            let names: Vec<_> = self.packs.iter().map(|pack| pack.info.name.as_str()).collect();
-            let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
-            return Err(Error::new(ErrorKind::UnknownPack, format!("no pack `{name}` is loaded; loaded: {names}")));
-        };
-        self.packs.get_mut(at).ok_or_else(|| Error::new(ErrorKind::UnknownPack, "no such pack"))
+        match self.packs.iter().position(|pack| pack.info.name == name) {
+            Some(at) => Ok(&mut self.packs[at]),
+            None => {
+                let names: Vec<_> = self.packs.iter().map(|pack| pack.info.name.as_str()).collect();
+                let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+                Err(Error::new(ErrorKind::UnknownPack, format!("no pack `{name}` is loaded; loaded: {names}")))
+            }
+        }
+    }
+}
+
+impl LoadedPack {
+    /// What answers requests: the executor, its weights where they lie, and the ranker if it ranks.
+    fn parts(&mut self) -> (&mut Executor, &[u8], Option<&Ranker>) {
+        let weights = self.bytes.as_slice().get(self.weights.clone()).unwrap_or_default();
+        (&mut self.executor, weights, self.ranker.as_ref())
     }
 }
 
@@ -165,18 +173,6 @@ impl Engine {
 const GROWTH: usize = 24;
 /// Bytes for what does not grow with a request.
 const FIXED: usize = 2 << 20;
-
-/// Makes sure that memory for a call can be had before the call begins: what it allocates is
-/// bounded by this, so that no allocation on the way can fail, which would be a trap.
-pub(crate) fn headroom(bytes: usize) -> Result<()> {
-    let mut probe: Vec<u8> = Vec::new();
-    let reserved = probe.try_reserve_exact(bytes);
-    // Used, so that the allocation is not optimised away.
-    core::hint::black_box(&probe);
-    reserved.map_err(|_| {
-        Error::new(ErrorKind::OutOfMemory, format!("no memory for this call, which may need {bytes} bytes"))
-    })
-}
 
 fn reply(result: Result<Reply>) -> Reply {
     result.unwrap_or_else(|error| Reply::Fault(error.into()))

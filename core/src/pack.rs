@@ -185,17 +185,15 @@ impl<'a> PackView<'a> {
         let mut end = manifest_range.end;
         for section in &manifest.sections {
             let start = section.offset as usize;
-            let padding = bytes.get(end..start).filter(|padding| padding.len() < ALIGNMENT);
-            if padding.is_none_or(|padding| padding.iter().any(|&byte| byte != 0)) {
+            if !is_padding(bytes, end..start) {
                 return Err(corrupt("there is something between its sections"));
             }
-            if !start.is_multiple_of(ALIGNMENT) || start < end || start.saturating_add(section.len as usize) > len {
+            if !start.is_multiple_of(ALIGNMENT) || start.saturating_add(section.len as usize) > len {
                 return Err(corrupt(&format!("its section {:?} does not lie where it should", section.kind)));
             }
             end = start + section.len as usize;
         }
-        let padding = bytes.get(end..len).filter(|padding| padding.len() < ALIGNMENT);
-        if padding.is_none_or(|padding| padding.iter().any(|&byte| byte != 0)) {
+        if !is_padding(bytes, end..len) {
             return Err(corrupt("there is something after its sections"));
         }
         Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, signature })
@@ -279,6 +277,11 @@ impl<'a> PackView<'a> {
         let start = section.offset as usize;
         &self.bytes[start..start + section.len as usize]
     }
+}
+
+/// Whether a range holds zeros up to the next multiple of [`ALIGNMENT`], and does not run backwards.
+fn is_padding(bytes: &[u8], range: Range<usize>) -> bool {
+    bytes.get(range).is_some_and(|padding| padding.len() < ALIGNMENT && padding.iter().all(|&byte| byte == 0))
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {

@@ -43,13 +43,13 @@ pub struct Plan {
     #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub outputs: Vec<Port>,
     /// Working memory, laid out in the arena. Buffers whose lives do not overlap share bytes.
-    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub buffers: Vec<Buffer>,
     /// Constants, laid out in the pack's weights section.
-    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub weights: Vec<Weight>,
     /// Kernel calls, in order.
-    #[serde(deserialize_with = "bounded::list::<10000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<10_000, _, _>")]
     pub steps: Vec<Step>,
 }
 
@@ -73,7 +73,7 @@ pub struct Port {
     /// The buffer that holds it.
     pub buffer: BufferId,
     /// For a tensor of strings: the buffer holds indices (`i64`) into these.
-    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub categories: Vec<String>,
 }
 

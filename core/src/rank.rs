@@ -24,9 +24,9 @@ pub use reason::Reason;
 pub use tables::{Neighbour, ProductStats, RankTables};
 
 use crate::{
+    aligned::headroom,
     bits::SkuBits,
     bounded,
-    engine::headroom,
     error::{Error, ErrorKind, Result},
     event::{Event, Millis, at_most},
     exec::{Executor, Matrix},
@@ -72,7 +72,7 @@ pub struct RankRequest {
     /// The shopper, as of the last reply; the default for someone new.
     pub profile: Profile,
     /// What the shopper did since, in any order.
-    #[serde(deserialize_with = "bounded::list::<10000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_EVENTS }, _, _>")]
     pub events: Vec<Event>,
     /// Rank these only. Products outside the catalogue are ignored.
     #[serde(deserialize_with = "bounded::optional_list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
@@ -87,7 +87,7 @@ pub struct RankRequest {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Constraints {
     /// Not these, for example because they are in the cart already.
-    #[serde(deserialize_with = "bounded::list::<10000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub exclude: Vec<Sku>,
     /// Products that the shop hides from everyone.
     pub hidden: Option<SkuBits>,

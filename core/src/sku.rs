@@ -1,7 +1,9 @@
 //! Products: what the merchant calls them, and what a catalogue calls them.
 
-use crate::bounded;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    bounded,
+    error::{Error, ErrorKind, Result},
+};
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -62,11 +64,11 @@ impl fmt::Display for Sku {
 /// The products that a model knows, in a fixed order, with their categories.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
-    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
     skus: Vec<Sku>,
-    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
     category_of: Vec<u16>,
-    #[serde(deserialize_with = "bounded::list::<65536, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     categories: Vec<String>,
     /// Ids in the order of their SKUs, to search; derived.
     #[serde(skip)]

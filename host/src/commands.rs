@@ -106,10 +106,16 @@ impl LoadArgs {
         let runtime = Runtime::new(&module).with_context(|| format!("`{}`", module_path.display()))?;
         let pack = read(&self.pack)?;
         self.trust.trust()?.verify(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
-        let mut client = Client::new(runtime.guest()?);
-        client.load(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
+        let client = client_of(&runtime, &pack).with_context(|| format!("`{}`", self.pack.display()))?;
         Ok(Loaded { client, pack, module, runtime })
     }
+}
+
+/// A new guest that has loaded a verified pack.
+fn client_of(runtime: &Runtime, pack: &[u8]) -> anyhow::Result<Client<WasmGuest>> {
+    let mut client = Client::new(runtime.guest()?);
+    client.load(pack)?;
+    Ok(client)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -145,9 +145,8 @@ impl Source {
                 if found.shape != expected.shape {
                     return Err(wrong(format!("`{}` is {:?}, recorded {:?}", found.name, found.shape, expected.shape)));
                 }
-                compare(&found.data, &expected.data).map_err(|difference| {
-                    PackError::Wrong(format!("sample {n}, output `{}`: {difference}", found.name))
-                })?;
+                compare(&found.data, &expected.data)
+                    .map_err(|difference| wrong(format!("`{}`: {difference}", found.name)))?;
             }
         }
         if !self.samples.is_empty() {

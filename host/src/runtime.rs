@@ -243,6 +243,7 @@ impl Guest for WasmGuest {
 
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, GuestError> {
         self.refill()?;
+        // More rows than the ABI can say are more than the module takes, which it answers itself.
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let (input_len, output_len) = (size_of_val(columns), size_of_val(scores));
         let input = self.alloc(input_len)?;

@@ -2,7 +2,7 @@
 
 use super::{DataMut, Executor, dtype, port_len};
 use crate::{
-    engine::headroom,
+    aligned::headroom,
     error::{Error, ErrorKind, Result},
     plan::{Dim, Port},
     tensor::{Tensor, TensorData},

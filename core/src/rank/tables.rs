@@ -14,10 +14,10 @@ pub struct RankTables {
     /// The products.
     pub catalog: Catalog,
     /// One for each product.
-    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
     stats: Vec<ProductStats>,
     /// For each product, those that the same shoppers buy, best first.
-    #[serde(deserialize_with = "bounded::list::<200000, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
     neighbours: Vec<Vec<Neighbour>>,
     /// Products from the most to the least popular of late; derived.
     #[serde(skip)]

@@ -1,4 +1,4 @@
-use super::{LoadArgs, Loaded};
+use super::{LoadArgs, Loaded, client_of};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use std::{
@@ -8,7 +8,6 @@ use std::{
     process::ExitCode,
 };
 use tradewind_core::{
-    guest::Client,
     pack::{PackView, SectionKind, Task},
     rank::RankTables,
 };
@@ -51,8 +50,7 @@ impl Rank {
                 Ok(RankReply::new(id, ranking, self.profiles))
             });
             if client.guest_mut().is_dead() {
-                client = Client::new(runtime.guest()?);
-                client.load(&pack)?;
+                client = client_of(&runtime, &pack)?;
             }
             match reply {
                 Ok(reply) => serde_json::to_writer(&mut out, &reply)?,
