@@ -1,9 +1,11 @@
 //! The executor: runs a [`Plan`] over rows, without allocating.
 
 mod arena;
+mod functions;
 mod infer;
 mod kernels;
 mod math;
+mod simd;
 mod validate;
 mod walk;
 

@@ -1,4 +1,4 @@
-//! Scalar functions, the same on every platform: libm's, never the platform's.
+//! Scalar arithmetic, the same on every platform: libm's functions, never the platform's.
 
 use crate::plan::{BinaryOp, CompareOp, UnaryOp};
 
@@ -26,6 +26,10 @@ pub(super) trait Number: bytemuck::Pod + PartialOrd {
     fn is_nan(self) -> bool;
     /// `op(self, other)`, or `None` for an integer division by zero.
     fn binary(op: BinaryOp, left: Self, right: Self) -> Option<Self>;
+}
+
+/// A number whose functions are not those of [`functions`](super::functions).
+pub(super) trait Integer: Number {
     /// `op(self)`, where the type has it.
     fn unary(op: UnaryOp, value: Self) -> Self;
 }
@@ -92,56 +96,6 @@ impl Number for f32 {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => return None,
         })
     }
-
-    fn unary(op: UnaryOp, x: Self) -> Self {
-        match op {
-            UnaryOp::Abs => libm::fabsf(x),
-            UnaryOp::Neg => -x,
-            UnaryOp::Sign => {
-                if x > 0.0 {
-                    1.0
-                } else if x < 0.0 {
-                    -1.0
-                } else {
-                    x
-                }
-            }
-            UnaryOp::Sqrt => libm::sqrtf(x),
-            UnaryOp::Rsqrt => 1.0 / libm::sqrtf(x),
-            UnaryOp::Recip => 1.0 / x,
-            UnaryOp::Square => x * x,
-            UnaryOp::Exp => libm::expf(x),
-            UnaryOp::Ln => libm::logf(x),
-            UnaryOp::Sin => libm::sinf(x),
-            UnaryOp::Cos => libm::cosf(x),
-            UnaryOp::Tan => libm::tanf(x),
-            UnaryOp::Asin => libm::asinf(x),
-            UnaryOp::Acos => libm::acosf(x),
-            UnaryOp::Atan => libm::atanf(x),
-            UnaryOp::Sinh => libm::sinhf(x),
-            UnaryOp::Cosh => libm::coshf(x),
-            UnaryOp::Tanh => libm::tanhf(x),
-            UnaryOp::Asinh => libm::asinhf(x),
-            UnaryOp::Acosh => libm::acoshf(x),
-            UnaryOp::Atanh => libm::atanhf(x),
-            UnaryOp::Sigmoid => sigmoid(x),
-            UnaryOp::Erf => libm::erff(x),
-            UnaryOp::Softplus => softplus(x),
-            UnaryOp::Relu => {
-                if x < 0.0 {
-                    0.0
-                } else {
-                    x
-                }
-            }
-            UnaryOp::Floor => libm::floorf(x),
-            UnaryOp::Ceil => libm::ceilf(x),
-            UnaryOp::Round => libm::rintf(x),
-            UnaryOp::Probit => probit(x),
-            // INVARIANT: `validate` refuses these for F32.
-            UnaryOp::Not | UnaryOp::IsNan | UnaryOp::IsInf => x,
-        }
-    }
 }
 
 macro_rules! integer {
@@ -192,6 +146,9 @@ macro_rules! integer {
                 })
             }
 
+        }
+
+        impl Integer for $type {
             fn unary(op: UnaryOp, x: Self) -> Self {
                 match op {
                     UnaryOp::Abs => x.wrapping_abs(),
@@ -243,22 +200,10 @@ fn power(base: i64, exponent: i64) -> i64 {
     }
 }
 
-/// The logistic function, without overflow on either side.
-pub(super) fn sigmoid(x: f32) -> f32 {
-    let e = libm::expf(-libm::fabsf(x));
-    let positive = 1.0 / (1.0 + e);
-    if x < 0.0 { 1.0 - positive } else { positive }
-}
-
-fn softplus(x: f32) -> f32 {
-    let tail = libm::log1pf(libm::expf(-libm::fabsf(x)));
-    if x > 0.0 { x + tail } else { tail }
-}
-
 /// `√2 · erf⁻¹(2x − 1)` with Winitzki's approximation of the inverse error function (a = 0.147),
 /// which is what runtimes of ONNX-ML agreed on. Near one half it cancels, so the order of the
 /// operations and the five digits of π are part of the agreement.
-fn probit(x: f32) -> f32 {
+pub(super) fn probit(x: f32) -> f32 {
     #[expect(clippy::approx_constant, reason = "the approximation is defined with this π")]
     const PI: f32 = 3.14159;
     let y = 2.0 * x - 1.0;
@@ -273,14 +218,6 @@ fn probit(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sigmoid_saturates_instead_of_overflowing() {
-        assert_eq!(sigmoid(200.0), 1.0);
-        assert!(sigmoid(-200.0) >= 0.0 && sigmoid(-200.0) < 1e-30);
-        assert_eq!(sigmoid(0.0), 0.5);
-        assert!(sigmoid(f32::NAN).is_nan());
-    }
 
     #[test]
     fn probit_is_zero_at_one_half() {

@@ -1,11 +1,14 @@
 //! Kernels that walk whole buffers element by element.
 
-use super::{Inputs, by_number, cast_mut, outside};
+use super::{Inputs, cast_mut, outside};
 use crate::{
     error::Result,
-    exec::math::Number,
+    exec::{functions, math::Integer},
     plan::{DType, UnaryOp},
 };
+
+/// Elements that are worked on at once: they stay in the innermost cache.
+const BLOCK: usize = 1024;
 
 /// Sets every element.
 pub fn fill(value: f64, dtype: DType, out: &mut [u8]) -> Result<()> {
@@ -25,11 +28,18 @@ pub fn unary(op: UnaryOp, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> 
         (UnaryOp::Not, _) => map::<u8, u8>(inputs, out, |x| u8::from(x == 0)),
         (UnaryOp::IsNan, _) => map::<f32, u8>(inputs, out, |x| u8::from(x.is_nan())),
         (UnaryOp::IsInf, _) => map::<f32, u8>(inputs, out, |x| u8::from(x.is_infinite())),
-        // The commonest have loops of their own, which vectorise.
-        (UnaryOp::Relu, DType::F32) => map::<f32, f32>(inputs, out, |x| if x < 0.0 { 0.0 } else { x }),
-        (UnaryOp::Neg, DType::F32) => map::<f32, f32>(inputs, out, |x| -x),
-        (UnaryOp::Square, DType::F32) => map::<f32, f32>(inputs, out, |x| x * x),
-        _ => by_number!(dtype, T => map::<T, T>(inputs, out, |x| T::unary(op, x))),
+        (_, DType::F32) => {
+            let (from, to) = (inputs.elements::<f32>(0)?, cast_mut::<f32>(out)?);
+            let from = from.get(..to.len()).ok_or_else(outside)?;
+            for (to, from) in to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)) {
+                to.copy_from_slice(from);
+                functions::apply(op, to);
+            }
+            Ok(())
+        }
+        (_, DType::I64) => map::<i64, i64>(inputs, out, |x| i64::unary(op, x)),
+        (_, DType::I32) => map::<i32, i32>(inputs, out, |x| i32::unary(op, x)),
+        (_, DType::U8 | DType::Bool) => Err(outside()),
     }
 }
 

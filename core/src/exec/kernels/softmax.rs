@@ -1,10 +1,16 @@
 //! Softmax and its logarithm.
 
 use super::{Extents, Inputs, outside};
-use crate::error::Result;
+use crate::{
+    error::Result,
+    exec::{
+        functions::{exp, ln},
+        simd::{F32x4, LANES},
+    },
+};
 
 /// Magnitudes up to this count as zero for `SOFTMAX_ZERO`.
-const ZERO: f32 = 1e-7;
+const ZERO: F32x4 = F32x4::splat(1e-7);
 
 /// Softmax of `T0` along the axis.
 pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
@@ -16,29 +22,64 @@ pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>,
         return Ok(());
     }
     for (from, out) in from.chunks_exact(axis * inner).zip(out.chunks_exact_mut(axis * inner)) {
-        for lane in 0..inner {
-            let values = from[lane..].iter().step_by(inner);
-            let greatest = values.clone().fold(f32::NEG_INFINITY, |a, &b| if b > a || b.is_nan() { b } else { a });
-            let mut sum = 0.0;
-            for (to, value) in out[lane..].iter_mut().step_by(inner).zip(values) {
-                let kept = !zero_stays || libm::fabsf(*value) > ZERO;
-                *to = if log {
-                    let shifted = *value - greatest;
-                    sum += libm::expf(shifted);
-                    shifted
-                } else if kept {
-                    let e = libm::expf(*value - greatest);
-                    sum += e;
-                    e
-                } else {
-                    0.0
-                };
-            }
-            let ln_sum = if log { libm::logf(sum) } else { 0.0 };
-            for to in out[lane..].iter_mut().step_by(inner) {
-                *to = if log { *to - ln_sum } else { *to / sum };
-            }
+        for first in 0..inner {
+            line(&from[first..], &mut out[first..], inner, axis, log, zero_stays);
         }
     }
     Ok(())
+}
+
+/// Softmax of `count` elements that lie `stride` apart.
+#[inline(always)]
+fn line(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, zero_stays: bool) {
+    // Lanes past the last element are −∞: they are not the greatest, and add nothing.
+    let mut greatest = F32x4::splat(f32::NEG_INFINITY);
+    for position in (0..count).step_by(LANES) {
+        greatest = greatest.at_least(load(from, stride, position, count));
+    }
+    let greatest = F32x4::splat(greatest.fold(|a, b| if b > a { b } else { a }));
+    let mut sums = F32x4::ZERO;
+    for position in (0..count).step_by(LANES) {
+        let x = load(from, stride, position, count);
+        let shifted = x - greatest;
+        let mut power = exp(shifted);
+        if zero_stays {
+            // NaN is no zero.
+            power = ZERO.less(x.abs()).select(power, x.equal(x).select(F32x4::ZERO, x));
+        }
+        sums += power;
+        store(if log { shifted } else { power }, out, stride, position, count);
+    }
+    let sum = F32x4::splat(sums.sum());
+    let ln_sum = if log { ln(sum) } else { sum };
+    for position in (0..count).step_by(LANES) {
+        let x = load(out, stride, position, count);
+        store(if log { x - ln_sum } else { x / sum }, out, stride, position, count);
+    }
+}
+
+/// The elements of a line from `position` on; −∞ past the last.
+#[inline(always)]
+fn load(from: &[f32], stride: usize, position: usize, count: usize) -> F32x4 {
+    if let (1, Some(whole)) = (stride, from[position..count].first_chunk()) {
+        return F32x4::load(whole);
+    }
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for (lane, value) in lanes.iter_mut().zip(from.iter().step_by(stride).take(count).skip(position)) {
+        *lane = *value;
+    }
+    F32x4::load(&lanes)
+}
+
+/// Writes elements of a line from `position` on, as far as there are any.
+#[inline(always)]
+fn store(values: F32x4, out: &mut [f32], stride: usize, position: usize, count: usize) {
+    if let (1, Some(whole)) = (stride, out[position..count].first_chunk_mut()) {
+        return values.store(whole);
+    }
+    let mut lanes = [0.0; LANES];
+    values.store(&mut lanes);
+    for (value, lane) in out.iter_mut().step_by(stride).take(count).skip(position).zip(lanes) {
+        *value = lane;
+    }
 }

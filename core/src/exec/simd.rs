@@ -1,0 +1,282 @@
+//! Four lanes of `f32`: simd128 in the module, arrays elsewhere.
+//!
+//! Every operation is one of IEEE 754's and rounds once; nothing is fused and nothing relaxed. So a
+//! lane's result is the same whatever stands in the others, and on every engine.
+
+use bytemuck::cast;
+use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+/// Lanes of a vector.
+pub(super) const LANES: usize = 4;
+
+/// Four `f32`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct F32x4(raw::Floats);
+
+/// Four `i32`, or the answers of four comparisons: all bits set where one holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct I32x4(raw::Ints);
+
+impl F32x4 {
+    pub const ZERO: Self = Self::splat(0.0);
+
+    /// The same value in all lanes.
+    #[inline(always)]
+    pub const fn splat(value: f32) -> Self {
+        Self(raw::constant(value))
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[f32; LANES]) -> Self {
+        Self(cast(*values))
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [f32; LANES]) {
+        *to = cast(self.0);
+    }
+
+    /// The lanes' bits.
+    #[inline(always)]
+    pub fn to_bits(self) -> I32x4 {
+        I32x4(cast(self.0))
+    }
+
+    #[inline(always)]
+    pub fn from_bits(bits: I32x4) -> Self {
+        Self(cast(bits.0))
+    }
+
+    #[inline(always)]
+    pub fn abs(self) -> Self {
+        Self(raw::abs(self.0))
+    }
+
+    #[inline(always)]
+    pub fn sqrt(self) -> Self {
+        Self(raw::sqrt(self.0))
+    }
+
+    #[inline(always)]
+    pub fn floor(self) -> Self {
+        Self(raw::floor(self.0))
+    }
+
+    #[inline(always)]
+    pub fn ceil(self) -> Self {
+        Self(raw::ceil(self.0))
+    }
+
+    /// To the nearest whole number, ties to even.
+    #[inline(always)]
+    pub fn round(self) -> Self {
+        Self(raw::nearest(self.0))
+    }
+
+    /// `self` where it is not greater than `other`, and where it is NaN.
+    #[inline(always)]
+    pub fn at_most(self, other: Self) -> Self {
+        other.less(self).select(other, self)
+    }
+
+    /// `self` where it is not less than `other`, and where it is NaN.
+    #[inline(always)]
+    pub fn at_least(self, other: Self) -> Self {
+        self.less(other).select(other, self)
+    }
+
+    /// Where `self < other`.
+    #[inline(always)]
+    pub fn less(self, other: Self) -> I32x4 {
+        I32x4(raw::less(self.0, other.0))
+    }
+
+    /// Where `self == other`.
+    #[inline(always)]
+    pub fn equal(self, other: Self) -> I32x4 {
+        I32x4(raw::equal(self.0, other.0))
+    }
+
+    /// The magnitude of `self` with the sign of `sign`.
+    #[inline(always)]
+    pub fn with_sign_of(self, sign: Self) -> Self {
+        I32x4::splat(i32::MIN).select(sign, self)
+    }
+
+    /// `f(f(lane 0, lane 1), f(lane 2, lane 3))`.
+    #[inline(always)]
+    pub fn fold(self, f: impl Fn(f32, f32) -> f32) -> f32 {
+        let [a, b, c, d]: [f32; LANES] = cast(self.0);
+        f(f(a, b), f(c, d))
+    }
+
+    /// `(lane 0 + lane 1) + (lane 2 + lane 3)`.
+    #[inline(always)]
+    pub fn sum(self) -> f32 {
+        self.fold(Add::add)
+    }
+}
+
+impl I32x4 {
+    #[inline(always)]
+    pub const fn splat(value: i32) -> Self {
+        Self(raw::integers(value))
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(raw::plus(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(raw::minus(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn shifted_left(self, bits: u32) -> Self {
+        Self(raw::shifted_left(self.0, bits))
+    }
+
+    /// Shifts the sign in.
+    #[inline(always)]
+    pub fn shifted_right(self, bits: u32) -> Self {
+        Self(raw::shifted_right(self.0, bits))
+    }
+
+    /// To the nearest `f32`.
+    #[inline(always)]
+    pub fn to_f32(self) -> F32x4 {
+        F32x4(raw::to_f32(self.0))
+    }
+
+    /// The bits of `set` where those of `self` are set, else those of `clear`.
+    #[inline(always)]
+    pub fn select(self, set: F32x4, clear: F32x4) -> F32x4 {
+        F32x4(raw::select(set.0, clear.0, self.0))
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident),*) => {$(
+        impl $trait for F32x4 {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(raw::$method(self.0, other.0))
+            }
+        }
+    )*};
+}
+
+operators!(Add add, Sub sub, Mul mul, Div div);
+
+impl AddAssign for F32x4 {
+    #[inline(always)]
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Neg for F32x4 {
+    type Output = Self;
+
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(raw::neg(self.0))
+    }
+}
+
+/// Sets every value to `f` of itself, four at a time; the last ones in lanes beside zeros.
+#[inline(always)]
+pub(super) fn map(values: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
+    let (whole, rest) = values.as_chunks_mut::<LANES>();
+    for values in whole {
+        f(F32x4::load(values)).store(values);
+    }
+    if !rest.is_empty() {
+        let mut padded = [0.0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        f(F32x4::load(&padded)).store(&mut padded);
+        rest.copy_from_slice(&padded[..rest.len()]);
+    }
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod raw {
+    pub use core::arch::wasm32::{
+        f32x4_abs as abs, f32x4_add as add, f32x4_ceil as ceil, f32x4_convert_i32x4 as to_f32, f32x4_div as div,
+        f32x4_eq as equal, f32x4_floor as floor, f32x4_lt as less, f32x4_mul as mul, f32x4_nearest as nearest,
+        f32x4_neg as neg, f32x4_sqrt as sqrt, f32x4_sub as sub, i32x4_add as plus, i32x4_shl as shifted_left,
+        i32x4_shr as shifted_right, i32x4_sub as minus, v128 as Floats, v128 as Ints, v128_bitselect as select,
+    };
+
+    #[inline(always)]
+    pub const fn constant(value: f32) -> Floats {
+        core::arch::wasm32::f32x4(value, value, value, value)
+    }
+
+    #[inline(always)]
+    pub const fn integers(value: i32) -> Ints {
+        core::arch::wasm32::i32x4(value, value, value, value)
+    }
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod raw {
+    pub type Floats = [f32; 4];
+    pub type Ints = [i32; 4];
+
+    macro_rules! lanes {
+        ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;)*) => {$(
+            #[inline(always)]
+            pub fn $name($($arg: [$type; 4]),*) -> [$result; 4] {
+                core::array::from_fn(|lane| {
+                    $(let $arg = $arg[lane];)*
+                    $body
+                })
+            }
+        )*};
+    }
+
+    lanes! {
+        add(a: f32, b: f32) -> f32 = a + b;
+        sub(a: f32, b: f32) -> f32 = a - b;
+        mul(a: f32, b: f32) -> f32 = a * b;
+        div(a: f32, b: f32) -> f32 = a / b;
+        neg(a: f32) -> f32 = -a;
+        abs(a: f32) -> f32 = f32::from_bits(a.to_bits() & 0x7fff_ffff);
+        sqrt(a: f32) -> f32 = libm::sqrtf(a);
+        floor(a: f32) -> f32 = libm::floorf(a);
+        ceil(a: f32) -> f32 = libm::ceilf(a);
+        nearest(a: f32) -> f32 = libm::rintf(a);
+        less(a: f32, b: f32) -> i32 = -i32::from(a < b);
+        equal(a: f32, b: f32) -> i32 = -i32::from(a == b);
+        to_f32(a: i32) -> f32 = a as f32;
+        plus(a: i32, b: i32) -> i32 = a.wrapping_add(b);
+        minus(a: i32, b: i32) -> i32 = a.wrapping_sub(b);
+        select(set: f32, clear: f32, mask: i32) -> f32 =
+            f32::from_bits((set.to_bits() & mask as u32) | (clear.to_bits() & !mask as u32));
+    }
+
+    #[inline(always)]
+    pub const fn constant(value: f32) -> Floats {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    pub const fn integers(value: i32) -> Ints {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    pub fn shifted_left(a: Ints, bits: u32) -> Ints {
+        a.map(|lane| lane << bits)
+    }
+
+    #[inline(always)]
+    pub fn shifted_right(a: Ints, bits: u32) -> Ints {
+        a.map(|lane| lane >> bits)
+    }
+}
