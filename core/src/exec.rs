@@ -5,6 +5,7 @@ mod functions;
 mod infer;
 mod kernels;
 mod math;
+mod product;
 mod simd;
 mod validate;
 mod walk;

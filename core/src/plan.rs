@@ -258,7 +258,8 @@ pub enum Kernel {
         activation: Activation,
     },
     /// `output[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]` over `j` in `over`, output contiguous
-    /// over `shape`. F32 or I64. Any contraction of two tensors is one of these.
+    /// over `shape`. F32 or I64. Any contraction of two tensors is one of these. `j` runs upwards
+    /// in row-major order, one multiplication and one addition each, from 0.
     Contract {
         /// Extents of the output.
         #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
@@ -273,6 +274,10 @@ pub enum Kernel {
     },
     /// `output[i] = op over j of T0[source(i, j)]`, output contiguous over `shape`. F32, I64 or
     /// I32. The arg-reductions give `I64` positions in row-major order over `over`.
+    ///
+    /// Elements are taken in that order too; but where those of an F32 sum, mean, sum of squares or
+    /// of magnitudes lie next to each other in `T0`, every fourth is added to the same of four
+    /// sums `s`, and the result is `(s₀ + s₁) + (s₂ + s₃)`.
     Reduce {
         /// The reduction.
         op: ReduceOp,
@@ -286,7 +291,8 @@ pub enum Kernel {
         source: View,
     },
     /// Softmax of `T0` along the axis, F32. With `zero_stays` (the `SOFTMAX_ZERO` of ONNX-ML)
-    /// elements of magnitude at most 1e-7 give 0 and take no part in the sum.
+    /// elements of magnitude at most 1e-7 give 0 and take no part in the sum. Every fourth element
+    /// along the axis is added to the same of four sums `s`; their sum is `(s₀ + s₁) + (s₂ + s₃)`.
     Softmax {
         /// The tensor.
         shape: AxisShape,

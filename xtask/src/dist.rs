@@ -16,8 +16,10 @@ use crate::workspace::Workspace;
 
 /// What `wasm-opt` does: nothing that a current browser, workerd or wasmtime lacks, and no relaxed
 /// SIMD. Names and producers go, since they differ between machines.
-const WASM_OPT: [&str; 11] = [
+const WASM_OPT: [&str; 12] = [
     "-O3",
+    // Kernels stay apart, though each has one caller: engines compile small functions sooner and better.
+    "--one-caller-inline-max-function-size=200",
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-mutable-globals",

@@ -20,6 +20,7 @@ const LN_2_HIGH: F32x4 = F32x4::splat(0.693_359_4);
 const LN_2_LOW: F32x4 = F32x4::splat(-2.121_944_4e-4);
 
 /// Sets every value to `op` of itself; a value's result does not depend on where it stands.
+#[inline(never)]
 pub(super) fn apply(op: UnaryOp, values: &mut [f32]) {
     match op {
         UnaryOp::Abs => map(values, F32x4::abs),

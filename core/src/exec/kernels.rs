@@ -5,7 +5,11 @@
 //! can produce lies inside its buffers. Extents and strides grow with the rows, so that holds for
 //! smaller batches too. The indexing below relies on it; a mistake would be a panic, never
 //! undefined behaviour.
+//!
+//! No kernel is inlined: engines compile small functions sooner and better, and one of all kernels
+//! together would be compiled without optimisation.
 
+mod contract;
 mod dense;
 mod elementwise;
 mod gather;
@@ -53,8 +57,8 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
         Kernel::Contract { shape, over, left, right } => {
             let pair = strided::Pair { shape, left, right, rows };
             match dtype {
-                DType::F32 => reduce::contract::<f32>(pair, over, &inputs, cast_mut(out)?),
-                DType::I64 => reduce::contract::<i64>(pair, over, &inputs, cast_mut(out)?),
+                DType::F32 => contract::floats(pair, over, &inputs, cast_mut(out)?),
+                DType::I64 => contract::contract::<i64>(pair, over, &inputs, cast_mut(out)?),
                 _ => Err(outside()),
             }
         }

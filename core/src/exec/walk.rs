@@ -53,6 +53,23 @@ impl<const V: usize> Walk<V> {
         Ok(())
     }
 
+    /// The extent of an axis, and the step of each view along it; the last is the run.
+    pub fn axis(&self, axis: usize) -> (usize, [usize; V]) {
+        (self.extents[axis], self.strides[axis])
+    }
+
+    /// The number of axes, after those walked as one are merged.
+    pub const fn axes(&self) -> usize {
+        self.axes
+    }
+
+    /// Takes an axis out of the walk.
+    pub fn remove(&mut self, axis: usize) {
+        self.extents.copy_within(axis + 1..self.axes, axis);
+        self.strides.copy_within(axis + 1..self.axes, axis);
+        self.axes -= 1;
+    }
+
     /// Number of elements walked.
     pub fn len(&self) -> usize {
         self.extents[..self.axes].iter().fold(1, |len: usize, extent| len.saturating_mul(*extent))
@@ -73,6 +90,21 @@ impl<const V: usize> Walk<V> {
             *at = at.saturating_add(offset);
         }
         Runs { walk: self, index: [0; MAX_AXES], next: (self.len() > 0).then_some(at) }
+    }
+}
+
+impl Walk<2> {
+    /// The same walk, with a third view of a dense row-major tensor.
+    pub fn onto_dense(&self) -> Walk<3> {
+        let mut walk = Walk { extents: self.extents, strides: [[0; 3]; MAX_AXES], axes: self.axes, offsets: [0; 3] };
+        let mut dense = 1;
+        for axis in (0..self.axes).rev() {
+            let [left, right] = self.strides[axis];
+            walk.strides[axis] = [left, right, dense];
+            dense *= self.extents[axis];
+        }
+        walk.offsets[..2].copy_from_slice(&self.offsets);
+        walk
     }
 }
 

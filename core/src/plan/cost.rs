@@ -30,7 +30,8 @@ impl Plan {
                 volume(&[data.outer, *picks, data.inner], rows)
             }
             Kernel::TopK { data, k, .. } => {
-                volume(&[data.outer, data.axis, data.inner], rows).saturating_mul(u64::from(*k).max(1))
+                let depth = k.checked_ilog2().map_or(1, |log| log + 1);
+                volume(&[data.outer, data.axis, data.inner], rows).saturating_mul(u64::from(depth))
             }
             Kernel::Trees { rows: extent, .. } => {
                 let trees = self.weight_len(step, 1).max(1);

@@ -3,6 +3,7 @@
 use super::{Inputs, outside};
 use crate::{
     error::Result,
+    exec::product::{Panel, load, store, tile},
     plan::{Activation, DENSE_PANEL},
 };
 
@@ -14,81 +15,74 @@ pub struct Shape {
     pub columns: usize,
 }
 
-/// Rows of a register tile: 4 × 8 accumulators fill eight SIMD registers and do not spill.
-const TILE_ROWS: usize = 4;
-
 /// `out = act(T0 × W + b)`; see [`Kernel::Dense`](crate::plan::Kernel::Dense).
+#[inline(never)]
 pub fn dense(shape: Shape, activation: Activation, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
     let Shape { rows, inner, columns } = shape;
     let x = inputs.elements::<f32>(0)?.get(..rows * inner).ok_or_else(outside)?;
-    let panels = inputs.elements::<f32>(1)?;
-    let bias = inputs.elements::<f32>(2)?;
+    let layer = Layer {
+        inner,
+        columns,
+        panels: inputs.elements::<f32>(1)?.as_chunks().0,
+        bias: inputs.elements::<f32>(2)?.as_chunks().0,
+        activation,
+    };
     let out = out.get_mut(..rows * columns).ok_or_else(outside)?;
-
-    for (panel, bias) in bias.as_chunks::<DENSE_PANEL>().0.iter().enumerate() {
-        let weights = panels.get(panel * inner * DENSE_PANEL..(panel + 1) * inner * DENSE_PANEL).ok_or_else(outside)?;
-        let weights = weights.as_chunks::<DENSE_PANEL>().0;
-        let first = panel * DENSE_PANEL;
-        let width = DENSE_PANEL.min(columns - first);
-        let mut row = 0;
-        while row < rows {
-            // The last rows run in a tile of one: the order of additions is the same.
-            let height = if rows - row >= TILE_ROWS { TILE_ROWS } else { 1 };
-            let x = &x[row * inner..(row + height) * inner];
-            let out = &mut out[row * columns..(row + height) * columns];
-            if height == TILE_ROWS {
-                store(tile::<TILE_ROWS>(x, inner, weights, bias), activation, out, columns, first, width);
-            } else {
-                store(tile::<1>(x, inner, weights, bias), activation, out, columns, first, width);
-            }
-            row += height;
+    let mut row = 0;
+    while row < rows {
+        let height = match rows - row {
+            4.. => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        let x = &x[row * inner..(row + height) * inner];
+        let out = &mut out[row * columns..(row + height) * columns];
+        match height {
+            4 => layer.rows::<4, 1>(x, out),
+            2 => layer.rows::<2, 2>(x, out),
+            _ => layer.rows::<1, 4>(x, out),
         }
+        row += height;
     }
     Ok(())
 }
 
-/// `R` rows of `x` times one panel.
-#[inline(always)]
-fn tile<const R: usize>(
-    x: &[f32],
+struct Layer<'a> {
     inner: usize,
-    weights: &[[f32; DENSE_PANEL]],
-    bias: &[f32; DENSE_PANEL],
-) -> [[f32; DENSE_PANEL]; R] {
-    let mut sums = [*bias; R];
-    let rows: [&[f32]; R] = core::array::from_fn(|row| &x[row * inner..(row + 1) * inner]);
-    for (k, weights) in weights[..inner].iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            let value = row[k];
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += value * weight;
+    columns: usize,
+    panels: &'a [Panel],
+    bias: &'a [Panel],
+    activation: Activation,
+}
+
+impl Layer<'_> {
+    /// `R` rows, in tiles of `P` panels as far as there are so many.
+    // A function of its own for each height: engines optimise small functions best.
+    #[inline(never)]
+    fn rows<const R: usize, const P: usize>(&self, x: &[f32], out: &mut [f32]) {
+        let mut panel = 0;
+        while panel + P <= self.bias.len() {
+            self.tile::<R, P>(panel, x, out);
+            panel += P;
+        }
+        if P > 1 {
+            for panel in panel..self.bias.len() {
+                self.tile::<R, 1>(panel, x, out);
             }
         }
     }
-    sums
-}
 
-#[inline(always)]
-fn store<const R: usize>(
-    sums: [[f32; DENSE_PANEL]; R],
-    activation: Activation,
-    out: &mut [f32],
-    columns: usize,
-    first: usize,
-    width: usize,
-) {
-    for (sums, row) in sums.iter().zip(out.chunks_exact_mut(columns)) {
-        for (to, sum) in row[first..first + width].iter_mut().zip(sums) {
-            *to = match activation {
-                Activation::None => *sum,
-                Activation::Relu => {
-                    if *sum < 0.0 {
-                        0.0
-                    } else {
-                        *sum
-                    }
-                }
-            };
+    #[inline(always)]
+    fn tile<const R: usize, const P: usize>(&self, first: usize, x: &[f32], out: &mut [f32]) {
+        let bias: [_; P] = core::array::from_fn(|p| load(&self.bias[first + p]));
+        let x: [_; R] = core::array::from_fn(|row| &x[row * self.inner..(row + 1) * self.inner]);
+        let panels: [_; P] =
+            core::array::from_fn(|p| &self.panels[(first + p) * self.inner..(first + p + 1) * self.inner]);
+        let sums = tile([bias; R], x, panels);
+        for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(self.columns)) {
+            for (sums, to) in sums.into_iter().zip(out[first * DENSE_PANEL..].chunks_mut(DENSE_PANEL)) {
+                store(sums, self.activation, to);
+            }
         }
     }
 }

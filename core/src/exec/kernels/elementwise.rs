@@ -23,6 +23,7 @@ pub fn fill(value: f64, dtype: DType, out: &mut [u8]) -> Result<()> {
 }
 
 /// `out[i] = op(T0[i])`.
+#[inline(never)]
 pub fn unary(op: UnaryOp, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
     match (op, dtype) {
         (UnaryOp::Not, _) => map::<u8, u8>(inputs, out, |x| u8::from(x == 0)),
@@ -44,6 +45,7 @@ pub fn unary(op: UnaryOp, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> 
 }
 
 /// `out[i] = T0[i]` in another type.
+#[inline(never)]
 pub fn cast(from: DType, inputs: &Inputs<'_>, to: DType, out: &mut [u8]) -> Result<()> {
     match (from, to) {
         (DType::F32, DType::Bool) => map::<f32, u8>(inputs, out, |x| u8::from(x != 0.0)),

@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use alloc::format;
 
 /// `out[o, p, i] = T0[o, T1[p], i]`.
+#[inline(never)]
 pub fn gather(
     data: Extents,
     picks: usize,
@@ -29,6 +30,7 @@ pub fn gather(
 }
 
 /// `out[o, p, i] = T0[o, T1[o, p, i], i]`.
+#[inline(never)]
 pub fn gather_elements(
     data: Extents,
     picks: usize,

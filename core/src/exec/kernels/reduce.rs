@@ -1,9 +1,13 @@
-//! Reductions and contractions: for each element of the output, a walk over the reduced axes.
+//! Reductions: for each element of the output, a walk over the reduced axes.
 
-use super::{DType, Inputs, by_number, cast_mut, outside, strided::Pair};
+use super::{DType, Inputs, by_number, cast_mut, outside};
 use crate::{
     error::Result,
-    exec::{math::Number, walk::Walk},
+    exec::{
+        math::Number,
+        simd::{F32x4, LANES},
+        walk::Walk,
+    },
     plan::{Dim, ReduceOp, View},
 };
 
@@ -16,30 +20,12 @@ pub struct Geometry<'a> {
     pub rows: usize,
 }
 
-/// `out[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]`.
-pub fn contract<T: Number>(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, out: &mut [T]) -> Result<()> {
-    let (left, right) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?);
-    let views = [pair.left, pair.right];
-    let outer = Walk::new(pair.shape, views, 0, pair.rows)?;
-    let inner = Walk::new(over, views, pair.shape.len(), pair.rows)?;
-    let (len, steps) = outer.run();
-    let (terms, strides) = inner.run();
-    for (run, [l, r]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0, 0])) {
-        for (i, to) in run.iter_mut().enumerate() {
-            let mut sum = T::ZERO;
-            for [l, r] in inner.runs([l + i * steps[0], r + i * steps[1]]) {
-                for j in 0..terms {
-                    sum = sum.add(left[l + j * strides[0]].mul(right[r + j * strides[1]]));
-                }
-            }
-            *to = sum;
-        }
-    }
-    Ok(())
-}
-
 /// `out[i] = op over j of T0[source(i, j)]`.
+#[inline(never)]
 pub fn reduce(op: ReduceOp, geometry: Geometry<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
+    if dtype == DType::F32 && along_lanes(op, geometry, inputs, out)? {
+        return Ok(());
+    }
     by_number!(dtype, T => {
         let least = matches!(op, ReduceOp::ArgMin | ReduceOp::ArgMinLast);
         let last = matches!(op, ReduceOp::ArgMaxLast | ReduceOp::ArgMinLast);
@@ -60,6 +46,42 @@ pub fn reduce(op: ReduceOp, geometry: Geometry<'_>, dtype: DType, inputs: &Input
                 |sum, count| if op == ReduceOp::Mean { sum.over(count) } else { sum }),
         }
     })
+}
+
+/// Reduces F32 over contiguous elements four at a time, where `op` is a sum; whether it did.
+#[inline(never)]
+fn along_lanes(op: ReduceOp, geometry: Geometry<'_>, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<bool> {
+    let inner = Walk::new(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+    let (count, [stride]) = inner.run();
+    let is_sum = matches!(op, ReduceOp::Sum | ReduceOp::Mean | ReduceOp::SumOfSquares | ReduceOp::SumOfMagnitudes);
+    if !is_sum || inner.axes() != 1 || stride != 1 || count == 0 {
+        return Ok(false);
+    }
+    let (from, out) = (inputs.elements::<f32>(0)?, cast_mut::<f32>(out)?);
+    let outer = Walk::new(geometry.shape, [geometry.source], 0, geometry.rows)?;
+    let (len, [along]) = outer.run();
+    for (run, [at]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0])) {
+        for (i, to) in run.iter_mut().enumerate() {
+            let values = &from[at + i * along..at + i * along + count];
+            *to = match op {
+                ReduceOp::SumOfSquares => total(values, |sums, x| sums + x * x),
+                ReduceOp::SumOfMagnitudes => total(values, |sums, x| sums + x.abs()),
+                ReduceOp::Mean => total(values, |sums, x| sums + x).over(count),
+                _ => total(values, |sums, x| sums + x),
+            };
+        }
+    }
+    Ok(true)
+}
+
+/// The sum of four sums, of every fourth element each.
+#[inline(always)]
+fn total(values: &[f32], step: impl Fn(F32x4, F32x4) -> F32x4) -> f32 {
+    let (whole, rest) = values.as_chunks::<LANES>();
+    let sums = whole.iter().fold(F32x4::ZERO, |sums, values| step(sums, F32x4::load(values)));
+    let mut padded = [0.0; LANES];
+    padded[..rest.len()].copy_from_slice(rest);
+    step(sums, F32x4::load(&padded)).sum()
 }
 
 fn start<T: Number>(op: ReduceOp) -> T {

@@ -13,6 +13,7 @@ use crate::{
 const ZERO: F32x4 = F32x4::splat(1e-7);
 
 /// Softmax of `T0` along the axis.
+#[inline(never)]
 pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
     let Extents { outer, axis, inner } = shape;
     let len = outer * axis * inner;
@@ -30,7 +31,7 @@ pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>,
 }
 
 /// Softmax of `count` elements that lie `stride` apart.
-#[inline(always)]
+#[inline(never)]
 fn line(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, zero_stays: bool) {
     // Lanes past the last element are −∞: they are not the greatest, and add nothing.
     let mut greatest = F32x4::splat(f32::NEG_INFINITY);

@@ -27,6 +27,7 @@ impl Pair<'_> {
 }
 
 /// `out[right(i)] = T0[left(i)]`.
+#[inline(never)]
 pub fn copy(pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
     let walk = pair.walk()?;
     let (len, [step, stride]) = walk.run();
@@ -46,6 +47,7 @@ pub fn copy(pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -
 }
 
 /// `out[i] = op(T0[left(i)], T1[right(i)])`.
+#[inline(never)]
 pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
     match (dtype, op) {
         // The commonest have loops of their own, which vectorise.
@@ -53,6 +55,7 @@ pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, o
         (DType::F32, BinaryOp::Sub) => zip::<f32, f32>(pair, inputs, out, |a, b| a - b),
         (DType::F32, BinaryOp::Mul) => zip::<f32, f32>(pair, inputs, out, |a, b| a * b),
         (DType::F32, BinaryOp::Div) => zip::<f32, f32>(pair, inputs, out, |a, b| a / b),
+        (DType::F32, BinaryOp::Prelu) => zip::<f32, f32>(pair, inputs, out, |a, b| if a < 0.0 { a * b } else { a }),
         (DType::Bool, BinaryOp::And) => zip::<u8, u8>(pair, inputs, out, |a, b| a & b),
         (DType::Bool, BinaryOp::Or) => zip::<u8, u8>(pair, inputs, out, |a, b| a | b),
         (DType::Bool, BinaryOp::Xor) => zip::<u8, u8>(pair, inputs, out, |a, b| a ^ b),
@@ -71,6 +74,7 @@ pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, o
 }
 
 /// `out[i] = op(T0[left(i)], T1[right(i)])` as 0 or 1.
+#[inline(never)]
 pub fn compare(op: CompareOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
     match dtype {
         DType::U8 | DType::Bool => zip::<u8, u8>(pair, inputs, out, |a, b| u8::from(math::compare(op, a, b))),
@@ -79,6 +83,7 @@ pub fn compare(op: CompareOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>,
 }
 
 /// `out[i] = if T0[condition(i)] { T1[on_true(i)] } else { T2[on_false(i)] }`.
+#[inline(never)]
 pub fn select(
     shape: &[Dim],
     views: [&View; 3],
@@ -126,6 +131,12 @@ fn zip<T: Pod, U: Pod>(
                 let b = right[r];
                 for (to, a) in run.iter_mut().zip(&left[l..l + len]) {
                     *to = f(*a, b);
+                }
+            }
+            [0, 1] => {
+                let a = left[l];
+                for (to, b) in run.iter_mut().zip(&right[r..r + len]) {
+                    *to = f(a, *b);
                 }
             }
             _ => {

@@ -5,39 +5,87 @@ use crate::{error::Result, exec::math::Number};
 use core::cmp::Ordering;
 
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
+#[inline(never)]
 pub fn topk(data: Extents, k: usize, largest: bool, dtype: DType, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
     by_number!(dtype, T => {
         let from = inputs.elements::<T>(0)?;
         let Extents { outer, axis, inner } = data;
+        if k == 0 || outer * inner == 0 {
+            return Ok(());
+        }
         for o in 0..outer {
             for i in 0..inner {
-                let value = |position: i64| from[(o * axis + position as usize) * inner + i];
-                let slot = |p: usize| (o * k + p) * inner + i;
-                // Insertion into the k best so far: k is small, and nothing needs to be allocated.
-                let mut found = 0;
-                for position in 0..axis as i64 {
-                    let mut p = found;
-                    while p > 0 && precedes(value(position), value(out[slot(p - 1)]), largest) {
-                        p -= 1;
-                    }
-                    if p >= k {
-                        continue;
-                    }
-                    found = (found + 1).min(k);
-                    for q in (p + 1..found).rev() {
-                        out[slot(q)] = out[slot(q - 1)];
-                    }
-                    out[slot(p)] = position;
-                }
+                let line = Line { from: &from[o * axis * inner + i..], stride: inner, largest };
+                line.select(axis, k, &mut out[o * k * inner + i..]);
             }
         }
         Ok(())
     })
 }
 
-/// Whether `a` goes before `b`, which stands at a lower position.
-fn precedes<T: Number>(a: T, b: T, largest: bool) -> bool {
-    // NaN is larger than every number, so that a result is always defined.
-    let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
-    order == if largest { Ordering::Greater } else { Ordering::Less }
+/// The elements along the axis; `from` begins with the first. Positions are written as far apart.
+struct Line<'a, T> {
+    from: &'a [T],
+    stride: usize,
+    largest: bool,
+}
+
+impl<T: Number> Line<'_, T> {
+    /// Writes the first `k` of `count` positions in order. A heap of the first so far has the last
+    /// of them at its root, so most elements are dismissed by one comparison.
+    fn select(&self, count: usize, k: usize, heap: &mut [i64]) {
+        for position in 0..k {
+            heap[position * self.stride] = position as i64;
+        }
+        for root in (0..k / 2).rev() {
+            self.sift(heap, root, k);
+        }
+        let mut last = self.value(heap[0]);
+        for position in k..count {
+            let value = self.from[position * self.stride];
+            let dismissed = if self.largest { value <= last } else { value >= last };
+            if !dismissed && self.order(value, last) == Ordering::Less {
+                heap[0] = position as i64;
+                self.sift(heap, 0, k);
+                last = self.value(heap[0]);
+            }
+        }
+        for end in (1..k).rev() {
+            heap.swap(0, end * self.stride);
+            self.sift(heap, 0, end);
+        }
+    }
+
+    /// Moves the root of a subtree of the heap down to where nothing below goes after it.
+    fn sift(&self, heap: &mut [i64], mut root: usize, len: usize) {
+        loop {
+            let mut last = root;
+            for child in [2 * root + 1, 2 * root + 2] {
+                if child < len && self.precedes(heap[last * self.stride], heap[child * self.stride]) {
+                    last = child;
+                }
+            }
+            if last == root {
+                return;
+            }
+            heap.swap(root * self.stride, last * self.stride);
+            root = last;
+        }
+    }
+
+    /// Whether position `a` goes before position `b`.
+    fn precedes(&self, a: i64, b: i64) -> bool {
+        self.order(self.value(a), self.value(b)).then(a.cmp(&b)) == Ordering::Less
+    }
+
+    /// Which of two values goes first. NaN is larger than every number, so that a result is always
+    /// defined.
+    fn order(&self, a: T, b: T) -> Ordering {
+        let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
+        if self.largest { order.reverse() } else { order }
+    }
+
+    fn value(&self, position: i64) -> T {
+        self.from[position as usize * self.stride]
+    }
 }

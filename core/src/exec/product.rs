@@ -1,0 +1,78 @@
+//! The inner loops of matrix products: a few rows times a few panels, held in registers.
+
+use super::simd::{F32x4, LANES};
+use crate::plan::{Activation, DENSE_PANEL};
+
+/// One row of a panel.
+pub(super) type Panel = [f32; DENSE_PANEL];
+
+/// Sums for one row and one panel.
+type Sums = [F32x4; DENSE_PANEL / LANES];
+
+/// `sums[r][p] + Σ_k x[r][k] × panels[p][k]`, `k` upwards, one multiplication and one addition each.
+///
+/// All of `x` and `panels` have one length. Tiles of 4 × 1, 2 × 2 and 1 × 4 fill eight registers
+/// and leave room for their operands.
+#[inline(always)]
+pub(super) fn tile<const R: usize, const P: usize>(
+    mut sums: [[Sums; P]; R],
+    x: [&[f32]; R],
+    panels: [&[Panel]; P],
+) -> [[Sums; P]; R] {
+    // Slices of one known length are indexed without checks.
+    let count = panels[0].len();
+    let (x, panels) = (x.map(|x| &x[..count]), panels.map(|panel| &panel[..count]));
+    // Not unrolled here: that would keep all operands of several steps alive, which spills. V8
+    // unrolls by itself.
+    for k in 0..count {
+        let (x, panels) = (x.map(|x| F32x4::splat(x[k])), panels.map(|panel| &panel[k]));
+        for (p, panel) in panels.iter().enumerate() {
+            let [low, high] = halves(panel);
+            for (sums, x) in sums.iter_mut().zip(x) {
+                sums[p][0] += x * low;
+                sums[p][1] += x * high;
+            }
+        }
+    }
+    sums
+}
+
+/// The sums to begin with, from up to eight values.
+#[inline(always)]
+pub(super) fn load(values: &[f32]) -> Sums {
+    match values.first_chunk() {
+        Some(whole) => halves(whole),
+        None => {
+            let mut padded = [0.0; DENSE_PANEL];
+            padded[..values.len()].copy_from_slice(values);
+            halves(&padded)
+        }
+    }
+}
+
+/// Writes as many of the sums as there is room for.
+#[inline(always)]
+pub(super) fn store(sums: Sums, activation: Activation, to: &mut [f32]) {
+    let sums = match activation {
+        Activation::None => sums,
+        Activation::Relu => sums.map(|sum| sum.at_least(F32x4::ZERO)),
+    };
+    let mut all = [0.0; DENSE_PANEL];
+    for (to, sum) in all.as_chunks_mut().0.iter_mut().zip(sums) {
+        sum.store(to);
+    }
+    match to.first_chunk_mut() {
+        Some(whole) => *whole = all,
+        None => {
+            for (to, value) in to.iter_mut().zip(all) {
+                *to = value;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn halves(panel: &Panel) -> Sums {
+    let [low, high] = panel.as_chunks().0 else { return [F32x4::ZERO; 2] };
+    [F32x4::load(low), F32x4::load(high)]
+}
