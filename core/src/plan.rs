@@ -350,6 +350,87 @@ pub enum Kernel {
         /// How the votes for a target become its score.
         aggregate: Aggregate,
     },
+    /// A recurrent layer, one direction, over a sequence for each row.
+    Recurrent(Recurrence),
+}
+
+/// The geometry of [`Kernel::Recurrent`], F32.
+///
+/// `P` below is `hidden` rounded up to whole panels of [`DENSE_PANEL`], `G` the gates and `S` the
+/// states of the cell. The inputs:
+/// - `T0`: what a step's input and the biases give each gate, `[rows, steps, G × P]` through
+///   `source`;
+/// - `T1`: the recurrent weights, for each gate as the panels of a [`Kernel::Dense`],
+///   `[G, P / DENSE_PANEL, hidden, DENSE_PANEL]`;
+/// - `T2`: added to their products, `[G, P]`;
+/// - `T3`: the states before the first step, `[rows, S, hidden]` through `initial`;
+/// - with `lengths`, the steps of each row, I64 or I32 `[rows]`; another length than 0 to `steps` is a
+///   fault;
+/// - with `peepholes`, an LSTM's weights from the cell state to input, output and forget gate,
+///   `[3, P]`.
+///
+/// The output has for each row, side by side: the states after the last step `[S, P]`, room to work
+/// in `[G, P]`, and with `keep` the hidden state after each step `[steps, P]`, 0 from the row's
+/// length on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recurrence {
+    /// How a step goes.
+    pub cell: Cell,
+    /// What is applied to the gates: the `f`, `g` and `h` of ONNX.
+    pub functions: [GateFunction; 3],
+    /// Gates are held to ± this before their function.
+    pub clip: f32,
+    /// Sequences.
+    pub rows: Dim,
+    /// Steps of each.
+    pub steps: u32,
+    /// Units of a state.
+    pub hidden: u32,
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// Whether the hidden state after each step is kept.
+    pub keep: bool,
+    /// Whether rows have lengths of their own.
+    pub lengths: bool,
+    /// Whether the gates of an LSTM see its cell state.
+    pub peepholes: bool,
+    /// Where to read in `T0`: rows, steps, and gates with stride 1.
+    pub source: View,
+    /// Where to read in `T3`: rows, states, units.
+    pub initial: View,
+}
+
+/// What happens in one step of [`Kernel::Recurrent`]. `x` is the step's row of `T0`, `u` the
+/// recurrent product with its bias, by gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cell {
+    /// `h = f(x + u)`
+    Plain,
+    /// Gates update, reset, hidden: `z = f(x + u)`, `r = f(x + u)`, `h' = (1 − z) g(x + u(r h)) + z h`.
+    Gru,
+    /// The same with `g(x + r u)`: the reset comes after the product.
+    GruResetAfter,
+    /// Gates input, output, forget, cell: `c' = f(f) c + f(i) g(c)`, `h' = f(o) h(c')`. States
+    /// hidden, cell.
+    Lstm,
+}
+
+/// A function of [`Kernel::Recurrent`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum GateFunction {
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `max(x, 0)`; NaN stays.
+    Relu,
+    /// `min(1, max(0, alpha × x + beta))`
+    HardSigmoid {
+        /// The slope.
+        alpha: f32,
+        /// The value at 0.
+        beta: f32,
+    },
 }
 
 /// Columns of one panel of [`Kernel::Dense`] weights.
@@ -534,6 +615,33 @@ impl Dim {
     /// ```
     pub const fn at(self, rows: usize) -> usize {
         (self.per_row as usize).saturating_mul(rows).saturating_add(self.fixed as usize)
+    }
+}
+
+impl Recurrence {
+    /// Gates of the cell.
+    pub const fn gates(&self) -> usize {
+        match self.cell {
+            Cell::Plain => 1,
+            Cell::Gru | Cell::GruResetAfter => 3,
+            Cell::Lstm => 4,
+        }
+    }
+
+    /// States of the cell.
+    pub const fn states(&self) -> usize {
+        if matches!(self.cell, Cell::Lstm) { 2 } else { 1 }
+    }
+
+    /// `hidden` rounded up to whole panels.
+    pub const fn padded(&self) -> usize {
+        (self.hidden as usize).div_ceil(DENSE_PANEL).saturating_mul(DENSE_PANEL)
+    }
+
+    /// Elements of the output for each row; saturates rather than wraps.
+    pub const fn stretch(&self) -> usize {
+        let kept = if self.keep { self.steps as usize } else { 0 };
+        self.padded().saturating_mul(kept.saturating_add(self.states() + self.gates()))
     }
 }
 

@@ -56,7 +56,19 @@ impl Rows<'_> {
             }
             (Kernel::Contract { shape, over, left, right }, &[l, r]) => walks(shape, over, &[(l, left), (r, right)]),
             (Kernel::Reduce { shape, over, source, .. }, &[from]) => walks(shape, over, &[(from, source)]),
-            (Kernel::Dense { rows, .. } | Kernel::Trees { rows, .. }, _) => rows.fixed == 0,
+            (Kernel::Dense { rows, .. } | Kernel::Trees { rows, .. }, &[_, ref same @ ..]) => {
+                rows.fixed == 0 && same.iter().all(|width| *width == 0)
+            }
+            (Kernel::Recurrent(layer), &[gates, weights, bias, initial, ref options @ ..]) => {
+                let gate_columns = (layer.gates() * layer.padded()) as u32;
+                let sequence = [layer.rows, Dim::fixed(layer.steps), Dim::fixed(gate_columns)];
+                let states = [layer.rows, Dim::fixed(layer.states() as u32), Dim::fixed(layer.hidden)];
+                let (lengths, peepholes) = options.split_at(usize::from(layer.lengths).min(options.len()));
+                walks(&sequence, &[], &[(gates, &layer.source)])
+                    && walks(&states, &[], &[(initial, &layer.initial)])
+                    && lengths.iter().all(|width| *width == layer.rows.per_row)
+                    && [weights, bias].iter().chain(peepholes).all(|width| *width == 0)
+            }
             (Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. }, _) => outermost(*shape),
             (Kernel::GatherElements { data, picks }, _) => outermost(*data) && picks.per_row == 0,
             (Kernel::Gather { data, picks }, &[table, _]) => {

@@ -9,8 +9,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 use tradewind_core::plan::{
-    Activation, Aggregate, AxisShape, BinaryOp, BufferId, CompareOp, DENSE_PANEL, DType, Kernel, Operand, ReduceOp,
-    Step, UnaryOp,
+    Activation, Aggregate, AxisShape, BinaryOp, BufferId, CompareOp, DENSE_PANEL, DType, Kernel, Operand, Recurrence,
+    ReduceOp, Step, UnaryOp,
 };
 
 /// A plan in the making.
@@ -242,17 +242,29 @@ impl Builder {
     /// `[inner, columns]`.
     pub fn dense(&mut self, rows: &Value, matrix: &[f32], columns: usize, bias: Option<&[f32]>) -> Reasoned<Value> {
         let rows = self.packed(rows)?;
-        let [count, inner] = rows.shape[..] else {
+        let [_, inner] = rows.shape[..] else {
             return Reason::err(format!("a matrix product of {}", show(&rows.shape)));
         };
         let inner = inner.constant().ok_or_else(|| Reason("a matrix product over the batch".into()))?;
         if inner == 0 || columns == 0 || matrix.len() != inner * columns {
             return Reason::err(format!("a matrix of {} elements, not {inner} × {columns}", matrix.len()));
         }
-        let panels = Value::constant(Constant::f32(&panels(matrix, inner, columns)), &[matrix.len()])?;
+        let panels = panels(matrix, inner, columns);
+        let panels = Value::constant(Constant::f32(&panels), &[panels.len()])?;
         let mut padded = bias.map_or_else(|| vec![0.0; columns], <[f32]>::to_vec);
         padded.resize(columns.next_multiple_of(DENSE_PANEL), 0.0);
         let bias = Value::constant(Constant::f32(&padded), &[padded.len()])?;
+        self.dense_panels(&rows, &panels, columns, &bias)
+    }
+
+    /// The same with the matrix in panels and the bias in whole panels, as [`Kernel::Dense`] has them;
+    /// they may be computed.
+    pub fn dense_panels(&mut self, rows: &Value, panels: &Value, columns: usize, bias: &Value) -> Reasoned<Value> {
+        let rows = self.packed(rows)?;
+        let [count, inner] = rows.shape[..] else {
+            return Reason::err(format!("a matrix product of {}", show(&rows.shape)));
+        };
+        let inner = inner.constant().ok_or_else(|| Reason("a matrix product over the batch".into()))?;
         let output = self.tensor(DType::F32, &[count, Extent::fixed(columns as i64)])?;
         let kernel = Kernel::Dense {
             rows: count.dim()?,
@@ -260,7 +272,15 @@ impl Builder {
             columns: columns as u32,
             activation: Activation::None,
         };
-        self.push(kernel, &[&rows, &panels, &bias], &output)?;
+        self.push(kernel, &[&rows, panels, bias], &output)?;
+        Ok(output)
+    }
+
+    /// One direction of a recurrent layer: the output of [`Recurrence`], `[rows, stretch]`.
+    pub fn recurrent(&mut self, layer: Recurrence, inputs: &[&Value]) -> Reasoned<Value> {
+        let stretch = Extent::fixed(layer.stretch() as i64);
+        let output = self.tensor(DType::F32, &[layer.rows.into(), stretch])?;
+        self.push(Kernel::Recurrent(layer), inputs, &output)?;
         Ok(output)
     }
 
@@ -369,7 +389,7 @@ impl Builder {
 }
 
 /// `matrix`, row-major `[inner, columns]`, in panels of [`DENSE_PANEL`] columns.
-fn panels(matrix: &[f32], inner: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn panels(matrix: &[f32], inner: usize, columns: usize) -> Vec<f32> {
     let count = columns.div_ceil(DENSE_PANEL);
     let mut panels = vec![0.0; count * inner * DENSE_PANEL];
     for (panel, cells) in panels.chunks_exact_mut(inner * DENSE_PANEL).enumerate() {

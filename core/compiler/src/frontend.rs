@@ -3,7 +3,7 @@
 use crate::{
     Options, dialect, ml,
     narrow::narrow,
-    quiet,
+    nn, quiet,
     refusal::{Refusal, node_name},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,9 +78,7 @@ impl Graph {
         match typed {
             Ok(Ok((model, batch))) => Ok(Self { model, batch, outputs, notes, operators }),
             Ok(Err(error)) => Err(operators.refusal(&error)),
-            Err(panic) => Err(Refusal::whole(format!(
-                "the ONNX reader gave up on it: {panic}; recurrent operators need a fixed batch (bind it to a number)"
-            ))),
+            Err(panic) => Err(Refusal::whole(format!("the ONNX reader gave up on it: {panic}; please report it"))),
         }
     }
 
@@ -94,6 +92,7 @@ impl Graph {
 fn framework() -> Onnx {
     let mut framework = onnx();
     ml::register(&mut framework.op_register);
+    nn::register(&mut framework.op_register);
     dialect::register(&mut framework.op_register);
     framework
 }

@@ -21,7 +21,7 @@
 //!
 //! ```text
 //! ONNX bytes ─ frontend ─▶ tract's decluttered graph ─ lower ─▶ draft ─ plan ─▶ Plan + weights
-//!               narrow        dialect, ml                builder     fuse, batch, layout, weights
+//!               narrow        dialect, ml, nn            builder     fuse, batch, layout, weights
 //! ```
 //!
 //! | file | what it does |
@@ -30,6 +30,7 @@
 //! | `narrow` | makes f64 and f16 f32 before tract sees them |
 //! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
 //! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |
+//! | `nn` | recurrent layers, convolutions and pools, likewise |
 //! | `lower` | walks the graph and makes kernel calls, one file for each family of operators |
 //! | `value`, `extent` | a tensor during the walk: where it lies, how it is reached, how its extents grow with the batch |
 //! | `builder`, `walk` | one method for each kernel; the geometry of the strided ones |
@@ -57,6 +58,7 @@ mod layout;
 mod lower;
 mod ml;
 mod narrow;
+mod nn;
 mod plan;
 mod quiet;
 mod reference;

@@ -10,7 +10,7 @@ use crate::{
     builder::Builder,
     extent::Extent,
     frontend::Graph,
-    ml,
+    ml, nn,
     refusal::{Reason, Reasoned, Refusal},
     value::{Constant, Home, Value, categories},
 };
@@ -161,6 +161,9 @@ impl Site<'_> {
         if let [input] = &self.inputs[..]
             && let Some(outputs) = ml::lowered(self.node, self.builder, input)
         {
+            return outputs;
+        }
+        if let Some(outputs) = nn::lowered(self.node, self.builder, &self.inputs) {
             return outputs;
         }
         let families = [elementwise::lower, axes::lower, einsum::lower, gather::lower, reduce::lower];

@@ -3,7 +3,7 @@
 //! tract's own are missing, wrong or slow. Each operator here is read by a builder in tract's
 //! register, stays whole through tract's passes as an [`MlOp`], and is lowered by itself.
 
-mod attributes;
+pub(crate) mod attributes;
 mod ensemble;
 mod labels;
 mod linear;

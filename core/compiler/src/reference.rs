@@ -1,6 +1,6 @@
 //! tract itself, to hold a plan against before it is packed.
 
-use crate::{Options, Refusal, frontend::Graph, ml, quiet};
+use crate::{Options, Refusal, frontend::Graph, ml, nn, quiet};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tradewind_core::exec::Data;
@@ -53,6 +53,9 @@ impl Reference {
         let Graph { model, batch, .. } = Graph::read(onnx, options).map_err(|refusal: Refusal| unavailable(refusal))?;
         if ml::any(&model) {
             return Err(unavailable("the model has ai.onnx.ml operators, which the reference runtime lacks"));
+        }
+        if nn::any(&model) {
+            return Err(unavailable("the model has layers that the reference runtime lacks"));
         }
         attempt(|| {
             let inputs = model.input_outlets()?.iter().map(|outlet| model.outlet_fact(*outlet).cloned());

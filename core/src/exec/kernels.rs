@@ -13,6 +13,7 @@ mod contract;
 mod dense;
 mod elementwise;
 mod gather;
+mod recurrent;
 mod reduce;
 mod softmax;
 mod strided;
@@ -87,6 +88,10 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
             let shape =
                 trees::Shape { rows: extent.at(rows), features: *features as usize, targets: *targets as usize };
             trees::trees(shape, *aggregate, &inputs, cast_mut(out)?)
+        }
+        Kernel::Recurrent(layer) => {
+            let lengths = if layer.lengths { Some(input_dtype(plan, step, 4)?) } else { None };
+            recurrent::recurrent(layer, rows, lengths, &inputs, cast_mut(out)?)
         }
     }
 }

@@ -5,8 +5,8 @@ use super::{arena, dtype, kernels, math, port_len};
 use crate::{
     error::{Error, ErrorKind, Result},
     plan::{
-        AxisShape, Batch, BinaryOp, BufferId, DENSE_PANEL, DType, Dim, Kernel, MAX_AXES, Operand, Plan, ReduceOp, Step,
-        TreeTest, UnaryOp, View,
+        AxisShape, Batch, BinaryOp, BufferId, Cell, DENSE_PANEL, DType, Dim, Kernel, MAX_AXES, Operand, Plan,
+        Recurrence, ReduceOp, Step, TreeTest, UnaryOp, View,
     },
 };
 use alloc::{collections::BTreeSet, format};
@@ -233,7 +233,37 @@ impl Checked<'_> {
                 ensure(self.axis_len(*data, Dim::fixed(*k))? <= self.output_len(), "the output is too small")
             }
             Kernel::Trees { rows, features, targets, .. } => self.trees(rows.at(self.tile), *features, *targets),
+            Kernel::Recurrent(layer) => self.recurrent(layer),
         }
+    }
+
+    fn recurrent(&self, layer: &Recurrence) -> Result<()> {
+        let options = usize::from(layer.lengths) + usize::from(layer.peepholes);
+        self.arity(4 + options)?;
+        let floats = (0..4).all(|n| self.dtype(n) == Ok(DType::F32)) && self.output_dtype()? == DType::F32;
+        ensure(floats, "recurrent layers are F32")?;
+        let (rows, hidden) = (layer.rows.at(self.tile), layer.hidden as usize);
+        ensure(hidden > 0 && hidden <= 1 << 16 && layer.steps <= 1 << 20, "a recurrent layer of that size")?;
+        let (padded, gates) = (layer.padded(), layer.gates());
+        let [sequence, states] = [
+            [layer.rows, Dim::fixed(layer.steps), Dim::fixed((gates * padded) as u32)],
+            [layer.rows, Dim::fixed(layer.states() as u32), Dim::fixed(layer.hidden)],
+        ];
+        self.view(0, &[&sequence], &layer.source)?;
+        ensure(layer.source.strides[2] == Dim::fixed(1), "the gates of a step lie apart")?;
+        let whole = self.len(1)? == product(&[gates, padded, hidden])? && self.len(2)? == gates * padded;
+        ensure(whole, "weights are not whole panels")?;
+        self.view(3, &[&states], &layer.initial)?;
+        if layer.lengths {
+            ensure(matches!(self.dtype(4)?, DType::I64 | DType::I32), "lengths are I64 or I32")?;
+            self.holds(4, rows)?;
+        }
+        if layer.peepholes {
+            let n = 3 + options;
+            ensure(layer.cell == Cell::Lstm && self.dtype(n)? == DType::F32, "peepholes are F32 of an LSTM")?;
+            self.holds(n, 3 * padded)?;
+        }
+        ensure(product(&[rows, layer.stretch()])? <= self.output_len(), "the output is too small")
     }
 
     fn gather(&self, data: AxisShape, picks: Dim) -> Result<()> {

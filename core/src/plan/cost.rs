@@ -38,6 +38,12 @@ impl Plan {
                 let depth = (self.weight_len(step, 3) / trees).checked_ilog2().map_or(1, |log| log + 1);
                 volume(&[*extent, Dim::fixed(trees), Dim::fixed(depth)], rows)
             }
+            Kernel::Recurrent(layer) => {
+                // A gate's function counts as sixteen operations.
+                let inner = Dim::fixed(layer.hidden.saturating_add(16));
+                let gates = u32::try_from(layer.gates().saturating_mul(layer.padded())).unwrap_or(u32::MAX);
+                volume(&[layer.rows, Dim::fixed(layer.steps), Dim::fixed(gates), inner], rows)
+            }
         }
     }
 

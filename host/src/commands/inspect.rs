@@ -152,6 +152,7 @@ const fn kernel_name(kernel: &Kernel) -> &'static str {
         Kernel::GatherElements { .. } => "gather elements",
         Kernel::TopK { .. } => "top-k",
         Kernel::Trees { .. } => "trees",
+        Kernel::Recurrent(_) => "recurrent",
     }
 }
 

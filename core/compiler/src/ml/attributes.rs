@@ -8,7 +8,7 @@ use tract_onnx::{
 };
 
 /// The attributes of a node. What is absent is empty; what is malformed is an error.
-pub(super) struct Attributes<'a>(pub &'a NodeProto);
+pub(crate) struct Attributes<'a>(pub &'a NodeProto);
 
 impl<'a> Attributes<'a> {
     fn find(&self, name: &str) -> Option<&'a AttributeProto> {
@@ -25,6 +25,10 @@ impl<'a> Attributes<'a> {
 
     pub fn int(&self, name: &str) -> Option<i64> {
         self.find(name).map(|attribute| attribute.i)
+    }
+
+    pub fn float(&self, name: &str) -> Option<f32> {
+        self.find(name).map(|attribute| attribute.f)
     }
 
     pub fn string(&self, name: &str, default: &str) -> Reasoned<String> {
@@ -55,7 +59,7 @@ impl<'a> Attributes<'a> {
 
 /// A list of numbers in the precision in which the model holds them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     pub values: Vec<f64>,
     /// Whether every one was held in f32 or less.
     pub exact: bool,
