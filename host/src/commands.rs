@@ -8,10 +8,13 @@ mod keygen;
 mod pack;
 mod rank;
 mod tables;
+#[cfg(feature = "compiler")]
+mod verify;
 
 use anyhow::{Context, bail};
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -27,6 +30,9 @@ pub enum Command {
     /// Compile an ONNX model into a pack.
     #[cfg(feature = "compiler")]
     Pack(pack::Pack),
+    /// Run test cases in the ONNX project's layout, and compare with their recorded outputs.
+    #[cfg(feature = "compiler")]
+    Verify(verify::Verify),
     /// Show what a pack holds.
     Inspect(inspect::Inspect),
     /// Rank products: JSON or JSON Lines requests in, replies out.
@@ -40,16 +46,19 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    /// Does what the command says; what it prints goes to `out`.
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Keygen(command) => command.run(),
+            Self::Keygen(command) => command.run(out),
             #[cfg(feature = "compiler")]
-            Self::Pack(command) => command.run(),
-            Self::Inspect(command) => command.run(),
-            Self::Rank(command) => command.run(),
-            Self::Tables(command) => command.run(),
-            Self::Features(command) => command.run(),
-            Self::Demo(command) => command.run(),
+            Self::Pack(command) => command.run(out),
+            #[cfg(feature = "compiler")]
+            Self::Verify(command) => command.run(out),
+            Self::Inspect(command) => command.run(out),
+            Self::Rank(command) => command.run(out),
+            Self::Tables(command) => command.run(out),
+            Self::Features(command) => command.run(out),
+            Self::Demo(command) => command.run(out),
         }
     }
 }
@@ -75,15 +84,35 @@ impl TrustArgs {
     }
 }
 
+/// Which module runs.
+#[derive(clap::Args)]
+struct ModuleArgs {
+    /// The module; `tradewind.wasm` beside this program when absent.
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+}
+
+impl ModuleArgs {
+    /// The module's bytes, and the module ready for use.
+    fn load(&self) -> anyhow::Result<(Vec<u8>, Runtime)> {
+        let path = match &self.module {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()?.with_file_name("tradewind.wasm"),
+        };
+        let module = read(&path)?;
+        let runtime = Runtime::new(&module).with_context(|| format!("`{}`", path.display()))?;
+        Ok((module, runtime))
+    }
+}
+
 /// A module with a pack in it.
 #[derive(clap::Args)]
 struct LoadArgs {
     /// The pack.
     #[arg(long, value_name = "FILE")]
     pack: PathBuf,
-    /// The module; `tradewind.wasm` beside this program when absent.
-    #[arg(long, value_name = "FILE")]
-    module: Option<PathBuf>,
+    #[command(flatten)]
+    module: ModuleArgs,
     #[command(flatten)]
     trust: TrustArgs,
 }
@@ -98,12 +127,7 @@ struct Loaded {
 
 impl LoadArgs {
     fn load(&self) -> anyhow::Result<Loaded> {
-        let module_path = match &self.module {
-            Some(path) => path.clone(),
-            None => std::env::current_exe()?.with_file_name("tradewind.wasm"),
-        };
-        let module = read(&module_path)?;
-        let runtime = Runtime::new(&module).with_context(|| format!("`{}`", module_path.display()))?;
+        let (module, runtime) = self.module.load()?;
         let pack = read(&self.pack)?;
         self.trust.trust()?.verify(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
         let client = client_of(&runtime, &pack).with_context(|| format!("`{}`", self.pack.display()))?;

@@ -18,14 +18,19 @@
 //! - [`Trust`] holds the keys whose packs are loaded; [`KeyPair`] signs packs.
 //! - [`json`] holds the types that people read and write.
 //! - `packing` compiles ONNX models into packs (feature `compiler`, on by default).
+//! - `verification` runs recorded cases, and `comparison` judges what they give (feature `compiler`).
 //! - [`training`] computes tables and features from an event log, with the code that serves them.
 
+#[cfg(feature = "compiler")]
+pub mod comparison;
 pub mod json;
 #[cfg(feature = "compiler")]
 pub mod packing;
 mod runtime;
 pub mod training;
 mod trust;
+#[cfg(feature = "compiler")]
+pub mod verification;
 
 pub use runtime::{GuestError, Runtime, WasmGuest};
 pub use trust::{KeyPair, Trust, TrustError, hex, sha256};

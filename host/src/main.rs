@@ -3,14 +3,31 @@
 mod commands;
 
 use clap::Parser;
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
-    match commands::Command::parse().run() {
+    let mut out = io::stdout().lock();
+    let done = commands::Command::parse().run(&mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
+    match done {
         Ok(code) => code,
+        // Whoever reads has read enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tradewind: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether what failed is a write to standard output that nobody reads any more.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let kind =
+            kind.or_else(|| cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind));
+        kind == Some(io::ErrorKind::BrokenPipe)
+    })
 }

@@ -1,6 +1,7 @@
 //! From a folder with an ONNX model to a pack.
 
 use crate::{
+    comparison::{compare, compare_outputs},
     sha256,
     training::{TrainingError, read_products},
 };
@@ -136,28 +137,15 @@ impl Source {
         let mut checks = Vec::new();
         for (n, sample) in self.samples.iter().enumerate() {
             let outputs = runner.run(&sample.inputs)?;
-            let wrong = |what: String| PackError::Wrong(format!("sample {n}: {what}"));
-            if sample.outputs.is_empty() || sample.outputs.len() != outputs.len() {
-                let (recorded, given) = (sample.outputs.len(), outputs.len());
-                return Err(wrong(format!("{recorded} outputs are recorded, the model gives {given}")));
-            }
-            for (found, expected) in outputs.iter().zip(&sample.outputs) {
-                if found.shape != expected.shape {
-                    return Err(wrong(format!("`{}` is {:?}, recorded {:?}", found.name, found.shape, expected.shape)));
-                }
-                compare(&found.data, &expected.data)
-                    .map_err(|difference| wrong(format!("`{}`: {difference}", found.name)))?;
-            }
+            compare_outputs(&outputs, &sample.outputs, false)
+                .map_err(|difference| PackError::Wrong(format!("sample {n}: {difference}")))?;
         }
         if !self.samples.is_empty() {
             checks.push(format!("{} recorded samples are met", self.samples.len()));
         }
         checks.push(beside_reference(&self.onnx, options, &mut runner)?);
 
-        let mut writer = PackWriter::new(self.name, self.version)
-            .postcard(SectionKind::Plan, &compiled.plan)?
-            .bytes(SectionKind::Weights, compiled.weights)
-            .postcard(SectionKind::Task, &self.task)?;
+        let (notes, mut writer) = (compiled.notes.clone(), writer(&self.name, &self.version, compiled, &self.task)?);
         if let Some(tables) = &self.tables {
             writer = writer.postcard(SectionKind::Tables, tables)?;
         }
@@ -167,8 +155,24 @@ impl Source {
         if !self.samples.is_empty() {
             writer = writer.postcard(SectionKind::Samples, &self.samples)?;
         }
-        Ok(Packed { bytes: writer.finish(sha256)?, notes: compiled.notes, checks })
+        Ok(Packed { bytes: writer.finish(sha256)?, notes, checks })
     }
+}
+
+/// A pack with a compiled model alone, for the task `infer`; unsigned.
+///
+/// # Errors
+/// [`PackError::Core`] where the pack would be too large.
+pub fn pack_model(name: &str, compiled: Compiled) -> Result<Vec<u8>, PackError> {
+    Ok(writer(name, "0", compiled, &Task::Infer)?.finish(sha256)?)
+}
+
+/// A pack with what every pack has.
+fn writer(name: &str, version: &str, compiled: Compiled, task: &Task) -> Result<PackWriter, PackError> {
+    Ok(PackWriter::new(name, version)
+        .postcard(SectionKind::Plan, &compiled.plan)?
+        .bytes(SectionKind::Weights, compiled.weights)
+        .postcard(SectionKind::Task, task)?)
 }
 
 /// A plan that runs natively.
@@ -258,28 +262,6 @@ fn tensor_data(values: Values) -> TensorData {
     }
 }
 
-/// Whether two tensors agree: numbers within a thousandth, or a hundred-thousandth of the largest
-/// that is expected; everything else exactly. NaN agrees with NaN.
-///
-/// # Errors
-/// The first difference, in words.
-pub fn compare(found: &TensorData, expected: &TensorData) -> Result<(), String> {
-    match (found, expected) {
-        (TensorData::F32(found), TensorData::F32(expected)) if found.len() == expected.len() => {
-            let largest = expected.iter().filter(|x| x.is_finite()).fold(0.0f32, |largest, x| largest.max(x.abs()));
-            let absolute = (largest * 1e-5).max(1e-7);
-            let agrees =
-                |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= absolute + 1e-3 * b.abs();
-            match found.iter().zip(expected).position(|(&a, &b)| !agrees(a, b)) {
-                None => Ok(()),
-                Some(at) => Err(format!("element {at} is {} instead of {}", found[at], expected[at])),
-            }
-        }
-        _ if found == expected => Ok(()),
-        _ => Err(format!("{} elements that are not the {} expected", found.len(), expected.len())),
-    }
-}
-
 fn read_samples(folder: &Path) -> Result<Vec<Sample>, PackError> {
     let mut samples = Vec::new();
     loop {
@@ -293,14 +275,17 @@ fn read_samples(folder: &Path) -> Result<Vec<Sample>, PackError> {
 
 fn read_tensors(folder: &Path, side: &str) -> Result<Vec<Tensor>, PackError> {
     let files = (0..).map(|n| folder.join(format!("{side}_{n}.pb"))).take_while(|path| path.exists());
-    files.map(|path: PathBuf| Ok(read_tensor(&read(&path)?)?)).collect()
+    files.map(|path: PathBuf| read_tensor(&read(&path)?).map_err(|error| file_error(&path, error))).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PackError> {
-    fs::read(path).map_err(|error| PackError::File { path: path.display().to_string(), message: error.to_string() })
+    fs::read(path).map_err(|error| file_error(path, error))
+}
+
+fn file_error(path: &Path, error: impl ToString) -> PackError {
+    PackError::File { path: path.display().to_string(), message: error.to_string() }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PackError> {
-    serde_json::from_slice(&read(path)?)
-        .map_err(|error| PackError::File { path: path.display().to_string(), message: error.to_string() })
+    serde_json::from_slice(&read(path)?).map_err(|error| file_error(path, error))
 }

@@ -5,11 +5,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path};
 use tradewind_compiler::{Options, compile, read_tensor};
-use tradewind_core::{
-    pack::{PackWriter, SectionKind, Task},
-    tensor::Tensor,
-};
-use tradewind_host::sha256;
+use tradewind_core::tensor::Tensor;
+use tradewind_host::packing::pack_model;
 
 /// Dimensions that a case's model leaves open beside the batch: they are fixed when it is packed.
 const BOUND: [(&str, &str, i64); 1] = [("two-tower-reduce-sum", "candidates", 9)];
@@ -108,12 +105,7 @@ pub const PACK: &str = "case";
 /// # Errors
 /// The compiler's refusal.
 pub fn pack_of(case: &Case) -> Result<Vec<u8>> {
-    let compiled = compile(&case.onnx, &case.options)?;
-    let writer = PackWriter::new(PACK, "0")
-        .postcard(SectionKind::Plan, &compiled.plan)?
-        .bytes(SectionKind::Weights, compiled.weights)
-        .postcard(SectionKind::Task, &Task::Infer)?;
-    Ok(writer.finish(sha256)?)
+    Ok(pack_model(PACK, compile(&case.onnx, &case.options)?)?)
 }
 
 /// Every model that must be refused, by name.

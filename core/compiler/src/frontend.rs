@@ -89,7 +89,7 @@ impl Graph {
 }
 
 /// tract's ONNX reader, with our operators where its own will not do.
-fn framework() -> Onnx {
+pub(crate) fn framework() -> Onnx {
     let mut framework = onnx();
     ml::register(&mut framework.op_register);
     nn::register(&mut framework.op_register);
@@ -97,7 +97,7 @@ fn framework() -> Onnx {
     framework
 }
 
-fn decode(framework: &Onnx, mut onnx: &[u8]) -> Result<ModelProto, Refusal> {
+pub(crate) fn decode(framework: &Onnx, mut onnx: &[u8]) -> Result<ModelProto, Refusal> {
     let decoded = quiet::catch(|| framework.proto_model_for_read(&mut onnx).map_err(|error| format!("{error:#}")));
     decoded.and_then(|decoded| decoded).map_err(|error| {
         Refusal::whole(format!("its bytes are not an ONNX model ({error}); check that the file is whole"))

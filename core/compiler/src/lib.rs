@@ -40,7 +40,8 @@
 //! | `weights` | stores each constant once |
 //! | `plan` | runs those passes |
 //! | [`Reference`] | tract itself, to hold a plan against |
-//! | [`read_tensor`] | a tensor from a file of the ONNX project's test layout |
+//! | [`Interface`] | what a model declares; which of its inputs determine a shape |
+//! | [`read_tensor`], [`write_tensor`] | a tensor from and to a file of the ONNX project's test layout |
 //! | [`Refusal`] | why a model cannot be compiled |
 //!
 //! # Who is right
@@ -54,6 +55,7 @@ mod dialect;
 mod extent;
 mod frontend;
 mod fuse;
+mod interface;
 mod layout;
 mod lower;
 mod ml;
@@ -71,9 +73,10 @@ mod weights;
 use std::collections::BTreeMap;
 use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};
 
+pub use interface::{Declared, Interface, bind_input};
 pub use reference::{Reference, Unavailable, Values};
 pub use refusal::Refusal;
-pub use tensor::read_tensor;
+pub use tensor::{ElementType, TensorError, read_tensor, write_tensor};
 
 /// How to compile a model.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,49 +1,177 @@
 //! Tensors in files: the `TensorProto` of the ONNX project's own test data.
 
-use crate::refusal::Refusal;
-use tract_onnx::{pb::tensor_proto::DataType, tensor::proto_from_reader};
+use prost::Message;
+use std::fmt;
+use tract_onnx::{
+    pb::{TensorProto, tensor_proto::DataType},
+    prelude::f16,
+    tensor::proto_from_reader,
+};
 use tradewind_core::tensor::{Tensor, TensorData};
+
+/// Why a file is no tensor that plans have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TensorError {
+    /// The bytes are no `TensorProto`, or contradict themselves.
+    #[error("{0}; check that the file is whole")]
+    Damaged(String),
+    /// It is a tensor of a type that plans do not have.
+    #[error("{0}, which plans do not have")]
+    Unsupported(String),
+}
+
+/// An element type of ONNX, of which plans have fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ElementType(i32);
 
 /// Reads a `TensorProto`, in the types that plans have: `f64` and `f16` become F32, `i8`, `i16`,
 /// `u16`, `u32` and `u64` I64.
 ///
 /// # Errors
-/// A [`Refusal`] of what is no tensor, or of a type that plans do not have.
-pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, Refusal> {
-    let proto = proto_from_reader(bytes).map_err(|error| Refusal::whole(format!("not a tensor: {error}")))?;
-    let refuse = |what: String| Refusal::whole(format!("tensor `{}` {what}", proto.name));
-    let kind =
-        DataType::try_from(proto.data_type).map_err(|_| refuse(format!("has the unknown type {}", proto.data_type)))?;
+/// [`TensorError`].
+pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
+    let proto =
+        proto_from_reader(bytes).map_err(|error| TensorError::Damaged(format!("it is no tensor ({error:#})")))?;
+    let unsupported = |what: String| TensorError::Unsupported(format!("tensor `{}` {what}", proto.name));
+    let kind = ElementType(proto.data_type);
     let raw = &proto.raw_data;
-    let data = match kind {
-        DataType::Float => TensorData::F32(numbers(raw, f32::from_le_bytes, &proto.float_data, |&x| x)),
-        DataType::Double => {
+    let ints = &proto.int32_data;
+    let data = match kind.known() {
+        Some(DataType::Float) => TensorData::F32(numbers(raw, f32::from_le_bytes, &proto.float_data, |&x| x)),
+        Some(DataType::Double) => {
             TensorData::F32(numbers(raw, |b| f64::from_le_bytes(b) as f32, &proto.double_data, |&x| x as f32))
         }
-        DataType::Int64 => TensorData::I64(numbers(raw, i64::from_le_bytes, &proto.int64_data, |&x| x)),
-        DataType::Int32 => TensorData::I32(numbers(raw, i32::from_le_bytes, &proto.int32_data, |&x| x)),
-        DataType::Uint8 => TensorData::U8(numbers(raw, u8::from_le_bytes, &proto.int32_data, |&x| x as u8)),
-        DataType::Bool => {
-            TensorData::Bool(numbers(raw, |[b]: [u8; 1]| u8::from(b != 0), &proto.int32_data, |&x| u8::from(x != 0)))
+        Some(DataType::Float16) => TensorData::F32(numbers(
+            raw,
+            |b| f16::from_le_bytes(b).to_f32(),
+            ints,
+            |&x| f16::from_bits(x as u16).to_f32(),
+        )),
+        Some(DataType::Int64) => TensorData::I64(numbers(raw, i64::from_le_bytes, &proto.int64_data, |&x| x)),
+        Some(DataType::Int32) => TensorData::I32(numbers(raw, i32::from_le_bytes, ints, |&x| x)),
+        Some(DataType::Uint8) => TensorData::U8(numbers(raw, u8::from_le_bytes, ints, |&x| x as u8)),
+        Some(DataType::Bool) => {
+            TensorData::Bool(numbers(raw, |[b]: [u8; 1]| u8::from(b != 0), ints, |&x| u8::from(x != 0)))
         }
-        DataType::Int8 => {
-            TensorData::I64(numbers(raw, |b| i8::from_le_bytes(b).into(), &proto.int32_data, |&x| x.into()))
+        Some(DataType::Int8) => TensorData::I64(numbers(raw, |b| i8::from_le_bytes(b).into(), ints, |&x| x.into())),
+        Some(DataType::Int16) => TensorData::I64(numbers(raw, |b| i16::from_le_bytes(b).into(), ints, |&x| x.into())),
+        Some(DataType::Uint16) => TensorData::I64(numbers(raw, |b| u16::from_le_bytes(b).into(), ints, |&x| x.into())),
+        Some(DataType::Uint32) => {
+            TensorData::I64(numbers(raw, |b| u32::from_le_bytes(b).into(), &proto.uint64_data, |&x| x as i64))
         }
-        DataType::Int16 => {
-            TensorData::I64(numbers(raw, |b| i16::from_le_bytes(b).into(), &proto.int32_data, |&x| x.into()))
+        Some(DataType::Uint64) => {
+            let wide = numbers(raw, u64::from_le_bytes, &proto.uint64_data, |&x| x);
+            let wide = wide.into_iter().map(i64::try_from).collect::<Result<_, _>>();
+            TensorData::I64(wide.map_err(|_| unsupported("holds a number above 2⁶³".into()))?)
         }
-        DataType::Uint16 => {
-            TensorData::I64(numbers(raw, |b| u16::from_le_bytes(b).into(), &proto.int32_data, |&x| x.into()))
-        }
-        DataType::String => {
+        Some(DataType::String) => {
             let text = proto.string_data.iter().map(|bytes| String::from_utf8(bytes.clone()));
-            TensorData::Text(text.collect::<Result<_, _>>().map_err(|_| refuse("holds text that is not UTF-8".into()))?)
+            TensorData::Text(
+                text.collect::<Result<_, _>>().map_err(|_| unsupported("holds text that is not UTF-8".into()))?,
+            )
         }
-        other => return Err(refuse(format!("has type {other:?}, which plans do not have"))),
+        _ => return Err(unsupported(format!("has type {kind}"))),
     };
     let shape = proto.dims.iter().map(|&dim| u32::try_from(dim)).collect::<Result<Vec<_>, _>>();
-    let shape = shape.map_err(|_| refuse(format!("has the shape {:?}", proto.dims)))?;
-    Tensor::new(proto.name.clone(), shape, data).map_err(|error| Refusal::whole(error.to_string()))
+    let shape = shape.map_err(|_| unsupported(format!("has the shape {:?}", proto.dims)))?;
+    Tensor::new(proto.name.clone(), shape, data).map_err(|error| TensorError::Damaged(error.to_string()))
+}
+
+/// Writes a `TensorProto` with elements of type `kind`, or of the plan's own where that is `None`:
+/// the inverse of [`read_tensor`].
+///
+/// # Errors
+/// [`TensorError::Unsupported`] where elements of the plan's type do not become elements of `kind`,
+/// such as text and numbers, or a number beyond the type's range.
+pub fn write_tensor(tensor: &Tensor, kind: Option<ElementType>) -> Result<Vec<u8>, TensorError> {
+    let kind = kind.unwrap_or_else(|| ElementType::of(&tensor.data));
+    let mut proto = TensorProto {
+        name: tensor.name.clone(),
+        dims: tensor.shape.iter().map(|&extent| extent.into()).collect(),
+        data_type: kind.0,
+        ..TensorProto::default()
+    };
+    let unsupported = |what: &str| TensorError::Unsupported(format!("`{}` {what} as {kind}", tensor.name));
+    let integers: Option<Vec<i64>> = match &tensor.data {
+        TensorData::F32(_) | TensorData::Text(_) => None,
+        TensorData::I64(data) => Some(data.clone()),
+        TensorData::I32(data) => Some(data.iter().map(|&x| x.into()).collect()),
+        TensorData::U8(data) | TensorData::Bool(data) => Some(data.iter().map(|&x| x.into()).collect()),
+    };
+    let raw = match (&tensor.data, integers, kind.known()) {
+        (TensorData::Text(text), _, Some(DataType::String)) => {
+            proto.string_data = text.iter().map(|text| text.clone().into_bytes()).collect();
+            return Ok(proto.encode_to_vec());
+        }
+        (TensorData::F32(data), _, Some(DataType::Float)) => Some(raw(data, |x| Some(x.to_le_bytes()))),
+        (TensorData::F32(data), _, Some(DataType::Double)) => Some(raw(data, |x| Some(f64::from(x).to_le_bytes()))),
+        (TensorData::F32(data), _, Some(DataType::Float16)) => {
+            Some(raw(data, |x| Some(f16::from_f32(x).to_le_bytes())))
+        }
+        (_, Some(data), Some(kind)) => match kind {
+            DataType::Int64 => Some(raw(&data, |x| Some(x.to_le_bytes()))),
+            DataType::Int32 => Some(raw(&data, |x| i32::try_from(x).ok().map(i32::to_le_bytes))),
+            DataType::Int16 => Some(raw(&data, |x| i16::try_from(x).ok().map(i16::to_le_bytes))),
+            DataType::Int8 => Some(raw(&data, |x| i8::try_from(x).ok().map(i8::to_le_bytes))),
+            DataType::Uint64 => Some(raw(&data, |x| u64::try_from(x).ok().map(u64::to_le_bytes))),
+            DataType::Uint32 => Some(raw(&data, |x| u32::try_from(x).ok().map(u32::to_le_bytes))),
+            DataType::Uint16 => Some(raw(&data, |x| u16::try_from(x).ok().map(u16::to_le_bytes))),
+            DataType::Uint8 => Some(raw(&data, |x| u8::try_from(x).ok().map(u8::to_le_bytes))),
+            DataType::Bool => Some(raw(&data, |x| u8::try_from(x).ok().filter(|x| *x < 2).map(u8::to_le_bytes))),
+            _ => None,
+        },
+        _ => None,
+    };
+    proto.raw_data = raw
+        .ok_or_else(|| unsupported("cannot be written"))?
+        .ok_or_else(|| unsupported("holds a number that cannot be written"))?;
+    Ok(proto.encode_to_vec())
+}
+
+impl ElementType {
+    pub(crate) const fn new(data_type: i32) -> Self {
+        Self(data_type)
+    }
+
+    /// The type that ONNX has for what a plan holds.
+    fn of(data: &TensorData) -> Self {
+        Self(match data {
+            TensorData::F32(_) => DataType::Float,
+            TensorData::I64(_) => DataType::Int64,
+            TensorData::I32(_) => DataType::Int32,
+            TensorData::U8(_) => DataType::Uint8,
+            TensorData::Bool(_) => DataType::Bool,
+            TensorData::Text(_) => DataType::String,
+        } as i32)
+    }
+
+    /// Whether numbers of this type are whole.
+    pub fn is_integer(self) -> bool {
+        use DataType::{Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
+        matches!(self.known(), Some(Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64))
+    }
+
+    fn known(self) -> Option<DataType> {
+        DataType::try_from(self.0).ok()
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // Those that ONNX got later than the reader.
+            17..=20 | 24 => f.write_str("float8"),
+            21 => f.write_str("uint4"),
+            22 => f.write_str("int4"),
+            23 => f.write_str("float4"),
+            25 => f.write_str("uint2"),
+            26 => f.write_str("int2"),
+            other => match self.known() {
+                Some(kind) => f.write_str(&kind.as_str_name().to_lowercase()),
+                None => write!(f, "number {other}"),
+            },
+        }
+    }
 }
 
 /// The elements, from the raw bytes or from the field of their type.
@@ -57,4 +185,42 @@ fn numbers<const N: usize, T, F>(
         return field.iter().map(from_field).collect();
     }
     raw.as_chunks::<N>().0.iter().map(|bytes| from_bytes(*bytes)).collect()
+}
+
+/// The bytes of all elements, unless one has none.
+fn raw<const N: usize, T: Copy>(elements: &[T], to_bytes: impl Fn(T) -> Option<[u8; N]>) -> Option<Vec<u8>> {
+    elements.iter().map(|&element| to_bytes(element)).collect::<Option<Vec<_>>>().map(|chunks| chunks.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let float = TensorData::F32(vec![0.5, -2.0, f32::INFINITY]);
+        let whole = TensorData::I64(vec![0, 1, 1]);
+        let cases = [
+            (float.clone(), vec![DataType::Float, DataType::Double, DataType::Float16]),
+            (
+                whole.clone(),
+                vec![DataType::Int64, DataType::Int8, DataType::Uint16, DataType::Uint32, DataType::Uint64],
+            ),
+            (TensorData::I32(vec![-1, 0, 1]), vec![DataType::Int32]),
+            (TensorData::U8(vec![0, 1, 255]), vec![DataType::Uint8]),
+            (TensorData::Bool(vec![0, 1, 1]), vec![DataType::Bool]),
+            (TensorData::Text(vec!["a".into(), String::new(), "ü".into()]), vec![DataType::String]),
+        ];
+        for (data, kinds) in cases {
+            let tensor = Tensor::new("t", [3, 1], data).expect("three elements");
+            for kind in kinds {
+                let bytes = write_tensor(&tensor, Some(ElementType(kind as i32))).expect("a type that fits");
+                assert_eq!(read_tensor(&bytes), Ok(tensor.clone()), "{kind:?}");
+            }
+            assert_eq!(write_tensor(&tensor, None).and_then(|bytes| read_tensor(&bytes)), Ok(tensor));
+        }
+        let large = Tensor::new("t", [1], TensorData::I64(vec![300])).expect("one element");
+        assert!(write_tensor(&large, Some(ElementType(DataType::Uint8 as i32))).is_err());
+        assert!(write_tensor(&large, Some(ElementType(DataType::String as i32))).is_err());
+    }
 }

@@ -2,6 +2,7 @@ use super::{LoadArgs, Loaded};
 use anyhow::{Context, ensure};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Write,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -34,17 +35,18 @@ pub struct Demo {
 }
 
 impl Demo {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let Loaded { mut client, pack, module, .. } = self.load.load()?;
         let view = PackView::parse(&pack)?;
         let name = view.manifest().name.clone();
-        println!("module  {:>7} bytes  sha256 {}…", module.len(), &hex(&sha256(&module))[..16]);
-        println!(
+        writeln!(out, "module  {:>7} bytes  sha256 {}…", module.len(), &hex(&sha256(&module))[..16])?;
+        writeln!(
+            out,
             "pack    {:>7} bytes  root   {}…  ({name} {})",
             pack.len(),
             &hex(&view.root())[..16],
             view.manifest().version
-        );
+        )?;
 
         let (catalog, titles) = read_products(&self.data.join("catalog.csv"))?;
         let titles: BTreeMap<Sku, String> = catalog.catalog.skus().iter().cloned().zip(titles).collect();
@@ -54,9 +56,9 @@ impl Demo {
 
         // Households spread over the whole list, chosen by their place in it alone.
         for target in (0..SHOWN).filter_map(|n| targets.get((2 * n + 1) * targets.len() / (2 * SHOWN))) {
-            show(&mut client, &name, &log, target, &titles)?;
+            show(out, &mut client, &name, &log, target, &titles)?;
         }
-        measure(&mut client, &name, &log, &targets, &view.read::<RankTables>(SectionKind::Tables)?.prepared()?)?;
+        measure(out, &mut client, &name, &log, &targets, &view.read::<RankTables>(SectionKind::Tables)?.prepared()?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -69,6 +71,7 @@ fn request(pack: &str, log: &EventLog, target: &Target, limit: u16) -> RankReque
 
 /// Shows one household: what it bought last, what is ranked next and why, what it really bought.
 fn show(
+    out: &mut dyn Write,
     client: &mut Client<WasmGuest>,
     pack: &str,
     log: &EventLog,
@@ -77,31 +80,33 @@ fn show(
 ) -> anyhow::Result<()> {
     let title = |sku: &Sku| titles.get(sku).cloned().unwrap_or_else(|| sku.to_string());
     let history = log.before(&target.profile, Millis(target.at));
-    println!("\n── household {} · {} orders before {} ", target.profile, history.len(), date(target.at));
+    writeln!(out, "\n── household {} · {} orders before {} ", target.profile, history.len(), date(target.at))?;
     for order in history.iter().rev().take(2).rev() {
         let lines: Vec<_> = order.lines.iter().map(|line| title(&line.sku).to_lowercase()).collect();
-        println!("   {}  {}", date(order.at.0), shortened(&lines, 6));
+        writeln!(out, "   {}  {}", date(order.at.0), shortened(&lines, 6))?;
     }
     let bought = target.bought(log);
     let ranking = client.rank(request(pack, log, target, LIMIT)).context("the module refused the request")?;
-    println!("   ranked next by the module");
+    writeln!(out, "   ranked next by the module")?;
     for (place, item) in ranking.items.iter().enumerate() {
         let mark = if bought.contains(&item.sku) { '✓' } else { ' ' };
         let reasons: Vec<_> = item.reasons.iter().take(2).map(|reason| reason.sentence(title)).collect();
-        println!("   {:>2} {mark} {:<TITLE$.TITLE$}  {}", place + 1, title(&item.sku), reasons.join("; "));
+        writeln!(out, "   {:>2} {mark} {:<TITLE$.TITLE$}  {}", place + 1, title(&item.sku), reasons.join("; "))?;
     }
     let names: Vec<_> = bought.iter().map(|sku| title(sku).to_lowercase()).collect();
-    println!(
+    writeln!(
+        out,
         "   really bought  {} of them, among {} products: {}",
         hits(&ranking, &bought),
         bought.len(),
         shortened(&names, 6)
-    );
+    )?;
     Ok(())
 }
 
 /// Ranks for every household of the split, and tells how well and how fast.
 fn measure(
+    out: &mut dyn Write,
     client: &mut Client<WasmGuest>,
     pack: &str,
     log: &EventLog,
@@ -130,14 +135,24 @@ fn measure(
     let count = targets.len() as f64;
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!("\n── all {} households of the test split, through the module under wasmtime, one thread", targets.len());
-    println!("   recall@20   {:.3}   (most popular of late: {:.3})", recall / count, baseline / count);
-    println!("   latency     {:.2} ms median, {:.2} ms at 99 %, profile in and ranked products out", at(0.5), at(0.99));
-    println!(
+    writeln!(
+        out,
+        "\n── all {} households of the test split, through the module under wasmtime, one thread",
+        targets.len()
+    )?;
+    writeln!(out, "   recall@20   {:.3}   (most popular of late: {:.3})", recall / count, baseline / count)?;
+    writeln!(
+        out,
+        "   latency     {:.2} ms median, {:.2} ms at 99 %, profile in and ranked products out",
+        at(0.5),
+        at(0.99)
+    )?;
+    writeln!(
+        out,
         "   throughput  {:.0} decisions a second, {:.0} candidates scored a second",
         count / total.as_secs_f64(),
         considered as f64 / total.as_secs_f64()
-    );
+    )?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 use super::read;
 use anyhow::{Context, ensure};
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_core::rank::RankSpec;
 use tradewind_host::training::{EventLog, Target, read_products, write_features};
 
@@ -27,7 +27,7 @@ pub struct Features {
 }
 
 impl Features {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let spec: RankSpec =
             serde_json::from_slice(&read(&self.spec)?).with_context(|| format!("`{}`", self.spec.display()))?;
         let (tables, _) = read_products(&self.tables)?;
@@ -35,7 +35,7 @@ impl Features {
         let targets = Target::read(&self.targets, &self.split)?;
         ensure!(!targets.is_empty(), "`{}` has no targets of split `{}`", self.targets.display(), self.split);
         let rows = write_features(&self.out, &spec, &tables, &log, &targets)?;
-        println!("{rows} rows for {} decisions in {}", targets.len(), self.out.display());
+        writeln!(out, "{rows} rows for {} decisions in {}", targets.len(), self.out.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,11 @@
 use super::{TrustArgs, read};
 use anyhow::Context;
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 use tradewind_core::{
     pack::{ModelCard, PackView, SectionKind, Task},
     plan::{Batch, DType, Dim, Kernel, Plan, Port},
@@ -17,38 +22,39 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let bytes = read(&self.pack)?;
         let view = self.trust.trust()?.verify(&bytes).with_context(|| format!("`{}`", self.pack.display()))?;
         let manifest = view.manifest();
-        println!("{} {}", manifest.name, manifest.version);
-        println!("  root       {}", hex(&view.root()));
+        writeln!(out, "{} {}", manifest.name, manifest.version)?;
+        writeln!(out, "  root       {}", hex(&view.root()))?;
         match view.signature() {
-            Some(signature) => println!("  signed by  {}", hex(&signature.key)),
-            None => println!("  not signed"),
+            Some(signature) => writeln!(out, "  signed by  {}", hex(&signature.key))?,
+            None => writeln!(out, "  not signed")?,
         }
         if let Some(card) = section::<ModelCard>(&view, SectionKind::Card)? {
-            show_card(&card);
+            show_card(out, &card)?;
         }
-        println!("\nsections");
+        writeln!(out, "\nsections")?;
         for section in &manifest.sections {
-            println!("  {:<10} {:>10}", format!("{:?}", section.kind).to_lowercase(), size(section.len as usize));
+            writeln!(out, "  {:<10} {:>10}", format!("{:?}", section.kind).to_lowercase(), size(section.len as usize))?;
         }
-        println!("  {:<10} {:>10}", "in all", size(bytes.len()));
-        show_plan(&view.read(SectionKind::Plan)?);
+        writeln!(out, "  {:<10} {:>10}", "in all", size(bytes.len()))?;
+        show_plan(out, &view.read(SectionKind::Plan)?)?;
         match view.read(SectionKind::Task)? {
-            Task::Infer => println!("\ntask  infer: tensors in, tensors out"),
+            Task::Infer => writeln!(out, "\ntask  infer: tensors in, tensors out")?,
             Task::Rank(spec) => {
-                println!("\ntask  rank");
+                writeln!(out, "\ntask  rank")?;
                 let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
-                println!("  features    {}", names.join(", "));
+                writeln!(out, "  features    {}", names.join(", "))?;
                 let candidates = spec.candidates;
-                println!(
+                writeln!(
+                    out,
                     "  candidates  what the shopper knows, {} that go with it, {} popular",
                     candidates.neighbours, candidates.popular
-                );
+                )?;
                 let tables: RankTables = view.read(SectionKind::Tables)?;
-                println!("  catalogue   {} products", tables.catalog.len());
+                writeln!(out, "  catalogue   {} products", tables.catalog.len())?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -59,19 +65,20 @@ fn section<T: serde::de::DeserializeOwned>(view: &PackView<'_>, kind: SectionKin
     Ok(view.section(kind).map(|_| view.read(kind)).transpose()?)
 }
 
-fn show_card(card: &ModelCard) {
-    println!("\n{}", card.summary);
-    println!("  model      {}", card.model);
-    println!("  licence    {}", card.licence);
-    println!("  use        {}", card.intended_use);
+fn show_card(out: &mut dyn Write, card: &ModelCard) -> io::Result<()> {
+    writeln!(out, "\n{}", card.summary)?;
+    writeln!(out, "  model      {}", card.model)?;
+    writeln!(out, "  licence    {}", card.licence)?;
+    writeln!(out, "  use        {}", card.intended_use)?;
     for data in &card.data {
-        println!("  data       {} ({}): {}", data.name, data.licence, data.note);
+        writeln!(out, "  data       {} ({}): {}", data.name, data.licence, data.note)?;
     }
     for limit in &card.limits {
-        println!("  limit      {limit}");
+        writeln!(out, "  limit      {limit}")?;
     }
     for metric in &card.metrics {
-        println!(
+        writeln!(
+            out,
             "  {:<10} {:.4} on {}; {} {:.4}; difference {:+.4} to {:+.4} (95 %)",
             metric.name,
             metric.value,
@@ -80,35 +87,37 @@ fn show_card(card: &ModelCard) {
             metric.baseline_value,
             metric.difference_low,
             metric.difference_high
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn show_plan(plan: &Plan) {
-    println!("\nplan");
+fn show_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    writeln!(out, "\nplan")?;
     for (side, ports) in [("input", &plan.inputs), ("output", &plan.outputs)] {
         for port in ports {
-            println!("  {side:<7} {:<24} {}", port.name, port_type(plan, port));
+            writeln!(out, "  {side:<7} {:<24} {}", port.name, port_type(plan, port))?;
         }
     }
     match plan.batch {
-        Batch::Independent => println!("  rows     independent, {} at once", plan.tile),
-        Batch::Joint => println!("  rows     together, at most {}", plan.tile),
+        Batch::Independent => writeln!(out, "  rows     independent, {} at once", plan.tile)?,
+        Batch::Joint => writeln!(out, "  rows     together, at most {}", plan.tile)?,
     }
-    println!("  memory   {} to work in", size(plan.arena_bytes as usize));
-    println!("  work     {} operations a row", plan.work(plan.tile as usize) / u64::from(plan.tile.max(1)));
+    writeln!(out, "  memory   {} to work in", size(plan.arena_bytes as usize))?;
+    writeln!(out, "  work     {} operations a row", plan.work(plan.tile as usize) / u64::from(plan.tile.max(1)))?;
     let mut kernels: BTreeMap<&str, usize> = BTreeMap::new();
     for step in &plan.steps {
         *kernels.entry(kernel_name(&step.kernel)).or_default() += 1;
     }
     let kernels: Vec<_> = kernels.iter().map(|(name, count)| format!("{count} × {name}")).collect();
-    println!("  kernels  {}", kernels.join(", "));
+    writeln!(out, "  kernels  {}", kernels.join(", "))?;
     let mut weights: Vec<_> =
         plan.weights.iter().map(|weight| (weight.len as usize * weight.dtype.bytes(), weight)).collect();
     weights.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     for (bytes, weight) in weights.iter().take(5) {
-        println!("  weight   {:>10}  {} of {}", size(*bytes), weight.len, dtype_name(weight.dtype));
+        writeln!(out, "  weight   {:>10}  {} of {}", size(*bytes), weight.len, dtype_name(weight.dtype))?;
     }
+    Ok(())
 }
 
 fn port_type(plan: &Plan, port: &Port) -> String {

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_host::KeyPair;
 
 #[derive(clap::Args)]
@@ -9,9 +9,9 @@ pub struct Keygen {
 }
 
 impl Keygen {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         KeyPair::generate()?.write(&self.out)?;
-        println!("{0}.key signs packs: keep it secret. {0}.pub lets others trust them.", self.out.display());
+        writeln!(out, "{0}.key signs packs: keep it secret. {0}.pub lets others trust them.", self.out.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,5 +1,5 @@
 use anyhow::Context;
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, io::Write, path::PathBuf, process::ExitCode};
 use tradewind_compiler::Options;
 use tradewind_core::pack;
 use tradewind_host::{KeyPair, packing::Source};
@@ -26,7 +26,7 @@ pub struct Pack {
 }
 
 impl Pack {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let options = Options { joint_rows: self.joint_rows, bind: self.bind.into_iter().collect() };
         let packed = Source::read(&self.source)
             .and_then(|source| source.pack(&options))
@@ -41,9 +41,9 @@ impl Pack {
         }
         fs::write(&self.out, &bytes).with_context(|| format!("cannot write `{}`", self.out.display()))?;
         for line in packed.notes.iter().chain(&packed.checks) {
-            println!("  {line}");
+            writeln!(out, "  {line}")?;
         }
-        println!("{}: {} bytes", self.out.display(), bytes.len());
+        writeln!(out, "{}: {} bytes", self.out.display(), bytes.len())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -33,7 +33,7 @@ struct Failure {
 
 impl Rank {
     /// Writes a line for each request: its reply, or what was wrong with it.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let requests = read_requests(self.requests.as_deref())?;
         let Loaded { mut client, pack, runtime, .. } = self.load.load()?;
         let view = PackView::parse(&pack)?;
@@ -41,7 +41,7 @@ impl Rank {
         ensure!(matches!(view.read(SectionKind::Task)?, Task::Rank(_)), "pack `{name}` does not rank");
         let catalog = view.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
 
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(out);
         let mut failed = 0;
         for (number, request) in &requests {
             let reply = request_of(request).and_then(|request| {

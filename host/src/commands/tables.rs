@@ -1,4 +1,4 @@
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_core::Millis;
 use tradewind_host::training::{EventLog, product_tables, read_products, write_products};
 
@@ -22,12 +22,12 @@ pub struct Tables {
 }
 
 impl Tables {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let (catalog, titles) = read_products(&self.catalog)?;
         let log = EventLog::read(&self.events)?;
         let tables = product_tables(catalog.catalog, &log, Millis(self.before), self.neighbours)?;
         write_products(&self.out, &tables, &titles)?;
-        println!("{} products in {}", titles.len(), self.out.display());
+        writeln!(out, "{} products in {}", titles.len(), self.out.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,0 +1,214 @@
+//! What a model says of itself, before it is compiled: inputs, outputs, and which inputs determine
+//! a shape.
+
+use crate::{
+    frontend,
+    refusal::Refusal,
+    tensor::{ElementType, TensorError},
+};
+use prost::Message;
+use std::collections::{BTreeMap, BTreeSet};
+use tract_onnx::{
+    pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto},
+    tensor::proto_from_reader,
+};
+
+/// Inputs that determine the shape of what their operator gives: operator, place among its inputs,
+/// name in the specification.
+const SHAPE_INPUTS: [(&str, usize, &str); 17] = [
+    ("CenterCropPad", 1, "shape"),
+    ("ConstantOfShape", 0, "shape"),
+    ("Expand", 1, "shape"),
+    ("OneHot", 1, "depth"),
+    ("Pad", 1, "pads"),
+    ("Pad", 3, "axes"),
+    ("Reshape", 1, "shape"),
+    ("Resize", 3, "sizes"),
+    ("Slice", 1, "starts"),
+    ("Slice", 2, "ends"),
+    ("Slice", 3, "axes"),
+    ("Slice", 4, "steps"),
+    ("Split", 1, "split"),
+    ("Squeeze", 1, "axes"),
+    ("Tile", 1, "repeats"),
+    ("TopK", 1, "k"),
+    ("Unsqueeze", 1, "axes"),
+];
+
+/// Operators through which such an input is followed back to the model's.
+const PASSED_THROUGH: [&str; 4] = ["Cast", "Concat", "Identity", "Squeeze"];
+
+/// Operators of ai.onnx.ml that give a label and scores.
+const CLASSIFIERS: [&str; 3] = ["LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier"];
+
+/// A model's inputs and outputs, as it declares them.
+///
+/// ```
+/// use tradewind_compiler::Interface;
+///
+/// let interface = Interface::read(include_bytes!("../tests/two-features.onnx"))?;
+/// assert_eq!(interface.outputs[0].name, "score");
+/// assert!(interface.shape_inputs.is_empty());
+/// # Ok::<(), tradewind_compiler::Refusal>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interface {
+    /// What is given to the model, in order; without the initializers that old models list too.
+    pub inputs: Vec<Declared>,
+    /// What the model gives, in order.
+    pub outputs: Vec<Declared>,
+    /// Integer inputs that determine a shape, with what they are to their operator: `axes`, `k`.
+    /// A plan's shapes are known when it is compiled, so such inputs need [`bind_input`].
+    pub shape_inputs: BTreeMap<String, String>,
+    /// Whether the model has a classifier of ai.onnx.ml, which gives labels and scores.
+    pub classifies: bool,
+}
+
+/// An input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements; `None` where it is a sequence, a map or optional, and no tensor.
+    pub element: Option<ElementType>,
+}
+
+impl Interface {
+    /// Reads what a model declares.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of what is no ONNX model.
+    pub fn read(onnx: &[u8]) -> Result<Self, Refusal> {
+        let proto = frontend::decode(&frontend::framework(), onnx)?;
+        let graph =
+            proto.graph.as_ref().ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model"))?;
+        let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        let inputs: Vec<Declared> =
+            graph.input.iter().filter(|input| !constant.contains(input.name.as_str())).map(Declared::new).collect();
+        Ok(Self {
+            shape_inputs: shape_inputs(graph, &inputs),
+            inputs,
+            outputs: graph.output.iter().map(Declared::new).collect(),
+            classifies: graph
+                .node
+                .iter()
+                .any(|node| node.domain == "ai.onnx.ml" && CLASSIFIERS.contains(&node.op_type.as_str())),
+        })
+    }
+}
+
+impl Declared {
+    fn new(info: &ValueInfoProto) -> Self {
+        let element = match info.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
+            Some(type_proto::Value::TensorType(tensor)) => Some(ElementType::new(tensor.elem_type)),
+            None => None,
+        };
+        Self { name: info.name.clone(), element }
+    }
+}
+
+/// The model with an input that is always `tensor` (a `TensorProto`): a constant.
+///
+/// # Errors
+/// [`TensorError`] where `tensor` is none.
+pub fn bind_input(onnx: &[u8], input: &str, tensor: &[u8]) -> Result<Vec<u8>, TensorError> {
+    let tensor =
+        proto_from_reader(tensor).map_err(|error| TensorError::Damaged(format!("it is no tensor ({error:#})")))?;
+    let initializer = vec![TensorProto { name: input.to_owned(), ..tensor }];
+    let addition =
+        ModelProto { graph: Some(GraphProto { initializer, ..GraphProto::default() }), ..ModelProto::default() };
+    // Messages of protobuf that follow each other are one message: lists are joined.
+    let mut bound = onnx.to_vec();
+    bound.extend(addition.encode_to_vec());
+    Ok(bound)
+}
+
+fn shape_inputs(graph: &GraphProto, inputs: &[Declared]) -> BTreeMap<String, String> {
+    let mut open: Vec<(&str, &str)> = Vec::new();
+    for node in graph.node.iter().filter(|node| ["", "ai.onnx"].contains(&node.domain.as_str())) {
+        let reduces = node.op_type.starts_with("Reduce").then_some((1, "axes"));
+        let listed = SHAPE_INPUTS.iter().filter(|(operator, ..)| *operator == node.op_type);
+        for (place, role) in listed.map(|(_, place, role)| (*place, *role)).chain(reduces) {
+            open.extend(node.input.get(place).map(|name| (name.as_str(), role)));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let mut found = BTreeMap::new();
+    while let Some((name, role)) = open.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        if let Some(input) = inputs.iter().find(|input| input.name == name) {
+            if input.element.is_some_and(ElementType::is_integer) {
+                found.insert(name.to_owned(), role.to_owned());
+            }
+            continue;
+        }
+        let producers = graph.node.iter().filter(|node| node.output.iter().any(|output| output == name));
+        for node in producers.filter(|node| PASSED_THROUGH.contains(&node.op_type.as_str())) {
+            let read = if node.op_type == "Concat" { node.input.len() } else { 1 };
+            open.extend(node.input.iter().take(read).map(|name| (name.as_str(), role)));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tract_onnx::pb::{NodeProto, TypeProto, tensor_proto::DataType};
+
+    fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+        NodeProto {
+            op_type: operator.into(),
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.into()],
+            ..NodeProto::default()
+        }
+    }
+
+    fn input(name: &str, kind: DataType) -> ValueInfoProto {
+        let tensor = type_proto::Tensor { elem_type: kind as i32, shape: None };
+        let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+        ValueInfoProto { name: name.into(), r#type: Some(kind), ..ValueInfoProto::default() }
+    }
+
+    #[test]
+    fn only_integers_that_determine_a_shape_are_named() {
+        let graph = GraphProto {
+            node: vec![
+                node("Concat", &["rows", "columns"], "joined"),
+                node("Cast", &["joined"], "shape"),
+                node("Reshape", &["x", "shape"], "matrix"),
+                node("Add", &["matrix", "other"], "sum"),
+                node("ReduceSum", &["sum", "axes"], "total"),
+                node("OneHot", &["indices", "depth", "values"], "hot"),
+            ],
+            input: vec![
+                input("x", DataType::Float),
+                input("rows", DataType::Int32),
+                input("columns", DataType::Int32),
+                input("other", DataType::Int64),
+                input("axes", DataType::Int64),
+                input("indices", DataType::Int64),
+                input("depth", DataType::Float),
+                input("values", DataType::Int64),
+            ],
+            ..GraphProto::default()
+        };
+        let onnx = ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec();
+        let found = Interface::read(&onnx).expect("a model").shape_inputs;
+        let expected = [("axes", "axes"), ("columns", "shape"), ("rows", "shape")];
+        assert_eq!(found, expected.map(|(name, role)| (name.to_owned(), role.to_owned())).into());
+    }
+
+    #[test]
+    fn a_bound_input_is_a_constant() {
+        let graph = GraphProto { input: vec![input("axes", DataType::Int64)], ..GraphProto::default() };
+        let onnx = ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec();
+        let axes = TensorProto { data_type: DataType::Int64 as i32, int64_data: vec![1], ..TensorProto::default() };
+        let bound = bind_input(&onnx, "axes", &axes.encode_to_vec()).expect("a tensor");
+        assert_eq!(Interface::read(&bound).expect("a model").inputs, []);
+        assert!(bind_input(&onnx, "axes", b"none").is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! Runs recorded cases, each where it can harm nothing else: in a worker, a process of this same
+//! program that takes case after case and is replaced when one of them ends it.
+
+use super::ModuleArgs;
+use anyhow::{Context, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, BufRead, BufReader, IsTerminal, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, ExitCode, Stdio},
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+use tradewind_host::verification::{Case, Outcome, Settings, find_cases, verify};
+
+/// How long a case may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct Verify {
+    /// Folders with model.onnx and test_data_set_N, or folders of such folders.
+    #[arg(required_unless_present = "worker", value_name = "CASE_DIR")]
+    cases: Vec<PathBuf>,
+    /// Make integer inputs that determine a shape constants of the case, where it is refused
+    /// without.
+    #[arg(long)]
+    bind: bool,
+    /// Print one JSON document instead of a line for each case.
+    #[arg(long)]
+    json: bool,
+    /// Write the outputs as DIR/CASE/test_data_set_N/output_K.pb.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    module: ModuleArgs,
+    /// Take cases from standard input, one JSON object a line, and answer likewise.
+    #[arg(long, hide = true)]
+    worker: bool,
+}
+
+/// A case and what became of it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Verdict {
+    name: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Document {
+    cases: Vec<Verdict>,
+    #[serde(flatten)]
+    totals: Totals,
+}
+
+#[derive(Default, Serialize)]
+struct Totals {
+    ok: usize,
+    /// Of the `ok`.
+    bound: usize,
+    refused: usize,
+    wrong: usize,
+    unusable: usize,
+}
+
+impl Verify {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        if self.worker {
+            return self.work(out);
+        }
+        let cases = self.find()?;
+        let mut totals = Totals::default();
+        let mut verdicts = Vec::new();
+        self.each(&cases, |verdict| {
+            totals.count(&verdict.outcome);
+            if self.json {
+                verdicts.push(verdict);
+            } else {
+                writeln!(out, "{} {}", verdict.name, line(&verdict.outcome))?;
+            }
+            Ok(())
+        })?;
+        let code = totals.code();
+        if self.json {
+            serde_json::to_writer_pretty(&mut *out, &Document { cases: verdicts, totals })?;
+            writeln!(out)?;
+        } else {
+            write!(out, "{} ok, {} refused, {} wrong", totals.ok, totals.refused, totals.wrong)?;
+            match totals.unusable {
+                0 => writeln!(out)?,
+                some => writeln!(out, ", {some} unusable")?,
+            }
+        }
+        Ok(code)
+    }
+
+    fn find(&self) -> anyhow::Result<Vec<Case>> {
+        let mut cases = Vec::new();
+        for folder in &self.cases {
+            let found = find_cases(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
+            ensure!(!found.is_empty(), "`{}` holds no case: a folder with model.onnx", folder.display());
+            cases.extend(found);
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = cases.iter().find(|case| !names.insert(case.name.as_str())) {
+            bail!("two cases are called `{}`; give a folder that holds both", twice.name);
+        }
+        Ok(cases)
+    }
+
+    /// Verifies cases on all cores, and hands over the verdicts in the order of the cases.
+    fn each(&self, cases: &[Case], mut take: impl FnMut(Verdict) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let next = Mutex::new(cases.iter().enumerate());
+        let (sender, verdicts) = mpsc::channel();
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(cases.len());
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                let (next, sender) = (&next, sender.clone());
+                scope.spawn(move || {
+                    let mut worker = None;
+                    loop {
+                        let Some((at, case)) = next.lock().ok().and_then(|mut next| next.next()) else { return };
+                        let verdict = self.verdict(&mut worker, case);
+                        let failed = verdict.is_err();
+                        if sender.send((at, verdict)).is_err() || failed {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let progress = io::stderr().is_terminal();
+            let mut early = BTreeMap::new();
+            let mut done = 0;
+            for (count, (at, verdict)) in verdicts.iter().enumerate() {
+                early.insert(at, verdict?);
+                if progress {
+                    eprint!("\r{} of {} ", count + 1, cases.len());
+                }
+                while let Some(verdict) = early.remove(&done) {
+                    done += 1;
+                    if progress && !self.json {
+                        eprint!("\r\x1b[K");
+                    }
+                    take(verdict)?;
+                }
+            }
+            if progress {
+                eprint!("\r\x1b[K");
+            }
+            Ok(())
+        })
+    }
+
+    /// Has a worker verify a case; one that crashes or hangs is ended, and the next case gets
+    /// another.
+    fn verdict(&self, slot: &mut Option<Worker>, case: &Case) -> anyhow::Result<Verdict> {
+        let worker = match slot {
+            Some(worker) => worker,
+            None => slot.insert(Worker::start(self)?),
+        };
+        let started = Instant::now();
+        let difference = match worker.ask(case) {
+            Ok(verdict) => return Ok(verdict),
+            Err(mpsc::RecvTimeoutError::Timeout) => format!("it took more than {} s", DEADLINE.as_secs()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => format!("it crashed: {}", worker.end()?),
+        };
+        *slot = None;
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Verdict { name: case.name.clone(), outcome: Outcome::Wrong { difference }, seconds })
+    }
+
+    /// What a worker does: a line in, a line out.
+    fn work(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let (_, runtime) = self.module.load()?;
+        let settings = Settings { bind: self.bind, out: self.out.clone() };
+        // Tells that the module is compiled: from now on the clock of a case runs.
+        writeln!(out)?;
+        out.flush()?;
+        for line in io::stdin().lock().lines() {
+            let case: Case = serde_json::from_str(&line?)?;
+            let started = Instant::now();
+            let outcome = verify(&runtime, &case, &settings);
+            let verdict = Verdict { name: case.name, outcome, seconds: started.elapsed().as_secs_f64() };
+            serde_json::to_writer(&mut *out, &verdict)?;
+            writeln!(out)?;
+            out.flush()?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A process that verifies case after case.
+struct Worker {
+    process: Child,
+    cases: ChildStdin,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Worker {
+    fn start(verify: &Verify) -> anyhow::Result<Self> {
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command.args(["verify", "--worker"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(verify.bind.then_some("--bind"));
+        for (option, path) in [("--out", &verify.out), ("--module", &verify.module.module)] {
+            command.args(path.iter().flat_map(|path| [option.as_ref(), path.as_os_str()]));
+        }
+        let mut process = command.spawn().context("cannot start a worker")?;
+        let cases = process.stdin.take().context("a worker without standard input")?;
+        let output = process.stdout.take().context("a worker without standard output")?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut worker = Self { process, cases, lines };
+        if worker.lines.recv().is_err() {
+            bail!("a worker did not start: {}", worker.end()?);
+        }
+        Ok(worker)
+    }
+
+    fn ask(&mut self, case: &Case) -> Result<Verdict, mpsc::RecvTimeoutError> {
+        // A worker that is gone does not read; that is seen when it does not answer.
+        let _sent = serde_json::to_writer(&mut self.cases, case)
+            .map_err(io::Error::from)
+            .and_then(|()| self.cases.write_all(b"\n"));
+        let line = self.lines.recv_timeout(DEADLINE)?;
+        serde_json::from_str(&line).map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+    }
+
+    /// How it ended.
+    fn end(&mut self) -> anyhow::Result<String> {
+        Ok(self.process.wait()?.to_string())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone after `wait`.
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+impl Totals {
+    const fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Ok { bound } => {
+                self.ok += 1;
+                self.bound += !bound.is_empty() as usize;
+            }
+            Outcome::Refused { .. } => self.refused += 1,
+            Outcome::Wrong { .. } => self.wrong += 1,
+            Outcome::Unusable { .. } => self.unusable += 1,
+        }
+    }
+
+    fn code(&self) -> ExitCode {
+        match (self.wrong, self.unusable) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn line(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok { bound } if bound.is_empty() => "ok".into(),
+        Outcome::Ok { bound } => format!("ok (bound: {})", bound.join(", ")),
+        Outcome::Refused { reason } => format!("refused: {}", one_line(reason)),
+        Outcome::Wrong { difference } => format!("wrong: {}", one_line(difference)),
+        Outcome::Unusable { reason } => format!("unusable: {}", one_line(reason)),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
