@@ -56,7 +56,11 @@ impl Rows<'_> {
             }
             (Kernel::Contract { shape, over, left, right }, &[l, r]) => walks(shape, over, &[(l, left), (r, right)]),
             (Kernel::Reduce { shape, over, source, .. }, &[from]) => walks(shape, over, &[(from, source)]),
-            (Kernel::Dense { rows, .. } | Kernel::Trees { rows, .. }, _) => rows.fixed == 0,
+            (Kernel::Dense { rows, .. } | Kernel::Trees { rows, .. } | Kernel::Couple { rows, .. }, _) => {
+                rows.fixed == 0
+            }
+            (Kernel::Lookup, _) => true,
+            (Kernel::Distances { rows, .. }, &[_, points]) => rows.fixed == 0 && points == 0,
             (Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. }, _) => outermost(*shape),
             (Kernel::GatherElements { data, picks }, _) => outermost(*data) && picks.per_row == 0,
             (Kernel::Gather { data, picks }, &[table, _]) => {

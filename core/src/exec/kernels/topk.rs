@@ -1,7 +1,10 @@
 //! The positions of the greatest or least elements along an axis.
 
 use super::{DType, Extents, Inputs, by_number, outside};
-use crate::{error::Result, exec::math::Number};
+use crate::{
+    error::Result,
+    exec::math::{Number, order},
+};
 use core::cmp::Ordering;
 
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
@@ -37,7 +40,5 @@ pub fn topk(data: Extents, k: usize, largest: bool, dtype: DType, inputs: &Input
 
 /// Whether `a` goes before `b`, which stands at a lower position.
 fn precedes<T: Number>(a: T, b: T, largest: bool) -> bool {
-    // NaN is larger than every number, so that a result is always defined.
-    let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
-    order == if largest { Ordering::Greater } else { Ordering::Less }
+    order(a, b) == if largest { Ordering::Greater } else { Ordering::Less }
 }
