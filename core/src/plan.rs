@@ -72,7 +72,8 @@ pub struct Port {
     pub shape: Vec<Dim>,
     /// The buffer that holds it.
     pub buffer: BufferId,
-    /// For a tensor of strings: the buffer holds indices (`i64`) into these.
+    /// For a tensor of strings: the buffer holds indices (`i64`) into these. Those of an input
+    /// ascend; a string that is none of them has the index −1.
     #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub categories: Vec<String>,
 }
@@ -326,6 +327,34 @@ pub enum Kernel {
         k: u32,
         /// Largest first, or smallest first.
         largest: bool,
+    },
+    /// `output[i]`, `I64`: the position of `T0[i]` in `T1`, a weight whose elements ascend; their
+    /// number where it is none of them. F32, I64 or I32, both the same; NaN is one key, after all
+    /// others.
+    Lookup,
+    /// `output[r, p] = Σ_k d(T0[r, k] − T1[k, p])`, F32, all contiguous: the squared Euclidean
+    /// distance (`d` the square) or the Manhattan distance (`d` the magnitude), `k` upwards.
+    Distances {
+        /// Rows.
+        rows: Dim,
+        /// Length of a row of `T0`.
+        inner: u32,
+        /// Columns of the output: the points that rows are held against.
+        points: u32,
+        /// The square, or the magnitude.
+        squared: bool,
+    },
+    /// The probabilities of classes from those of pairs: `T0[r, i, j]` is that of class `i` where
+    /// it can only be `i` or `j`. Each row of the output, `[2, classes]`, holds the probabilities
+    /// and then as much working memory. F32.
+    ///
+    /// The second method of Wu, Lin and Weng (2004), with the start (all equal), the order of
+    /// updates and the end (an error below 0.005 / classes, or 100 rounds) that libsvm has.
+    Couple {
+        /// Rows.
+        rows: Dim,
+        /// Classes.
+        classes: u32,
     },
     /// A tree ensemble over the rows of `T0`, F32 `[rows, features]`; output F32 `[rows, targets]`.
     ///

@@ -56,9 +56,14 @@ impl Rows<'_> {
             }
             (Kernel::Contract { shape, over, left, right }, &[l, r]) => walks(shape, over, &[(l, left), (r, right)]),
             (Kernel::Reduce { shape, over, source, .. }, &[from]) => walks(shape, over, &[(from, source)]),
-            (Kernel::Dense { rows, .. } | Kernel::Trees { rows, .. }, &[_, ref same @ ..]) => {
-                rows.fixed == 0 && same.iter().all(|width| *width == 0)
-            }
+            (
+                Kernel::Dense { rows, .. }
+                | Kernel::Trees { rows, .. }
+                | Kernel::Couple { rows, .. }
+                | Kernel::Distances { rows, .. },
+                &[_, ref same @ ..],
+            ) => rows.fixed == 0 && same.iter().all(|width| *width == 0),
+            (Kernel::Lookup, &[_, ref tables @ ..]) => tables.iter().all(|width| *width == 0),
             (Kernel::Recurrent(layer), &[gates, weights, bias, initial, ref options @ ..]) => {
                 let gate_columns = (layer.gates() * layer.padded()) as u32;
                 let sequence = [layer.rows, Dim::fixed(layer.steps), Dim::fixed(gate_columns)];

@@ -7,7 +7,7 @@ use crate::{
     walk::{folded, folded_strides, limited},
     weights::Weights,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 use tradewind_core::plan::{
     Activation, Aggregate, AxisShape, BinaryOp, BufferId, CompareOp, DENSE_PANEL, DType, Kernel, Operand, Recurrence,
     ReduceOp, Step, UnaryOp,
@@ -282,6 +282,77 @@ impl Builder {
         let output = self.tensor(DType::F32, &[layer.rows.into(), stretch])?;
         self.push(Kernel::Recurrent(layer), inputs, &output)?;
         Ok(output)
+    }
+
+    /// The positions of elements among ascending keys, or the number of keys.
+    pub fn lookup(&mut self, value: &Value, keys: &Constant) -> Reasoned<Value> {
+        let value = self.packed(value)?;
+        let keys = Value::constant(keys.clone(), &[keys.len()])?;
+        let output = self.tensor(DType::I64, &value.shape)?;
+        self.push(Kernel::Lookup, &[&value, &keys], &output)?;
+        Ok(output)
+    }
+
+    /// The squared Euclidean distances of `rows` from `points`, both `[count, coordinates]`, or those
+    /// of Manhattan.
+    pub fn distances(&mut self, rows: &Value, points: &Value, squared: bool) -> Reasoned<Value> {
+        let (&[count, inner], &[extent, coordinates]) = (&rows.shape[..], &points.shape[..]) else {
+            return Reason::err("distances are those between the rows of matrices");
+        };
+        let (Some(inner), Some(points_count)) = (inner.constant(), extent.constant()) else {
+            return Reason::err("distances between the rows of a batch are not supported");
+        };
+        if coordinates.constant() != Some(inner) || rows.dtype != DType::F32 || points.dtype != DType::F32 {
+            return Reason::err(format!("rows {} and points {}", show(&rows.shape), show(&points.shape)));
+        }
+        let (rows, columns) = (self.packed(rows)?, self.packed(&points.permuted(&[1, 0]))?);
+        let output = self.tensor(DType::F32, &[count, extent])?;
+        let kernel =
+            Kernel::Distances { rows: count.dim()?, inner: inner as u32, points: points_count as u32, squared };
+        self.push(kernel, &[&rows, &columns], &output)?;
+        Ok(output)
+    }
+
+    /// The probabilities of classes, `[rows, classes]`, from those of pairs, `[rows, classes²]`.
+    pub fn couple(&mut self, pairs: &Value, classes: usize) -> Reasoned<Value> {
+        let pairs = self.packed(pairs)?;
+        let (rows, width) = (pairs.shape[0], Extent::fixed(classes as i64));
+        let output = self.tensor(DType::F32, &[rows, width.scaled(2)?])?;
+        let kernel = Kernel::Couple { rows: rows.dim()?, classes: classes as u32 };
+        self.push(kernel, &[&pairs], &output)?;
+        output.slice(1, Extent::ZERO, width, 1)
+    }
+
+    /// Strings, so that the same index means the same string in all of them.
+    pub fn same_text(&mut self, values: Vec<Value>) -> Reasoned<Vec<Value>> {
+        let lists: Vec<_> = values.iter().filter_map(|value| value.categories.as_ref()).collect();
+        if lists.windows(2).all(|pair| pair[0] == pair[1]) {
+            return Ok(values);
+        }
+        let all: BTreeSet<&String> = lists.iter().flat_map(|list| list.iter()).collect();
+        let all: Arc<[String]> = all.into_iter().cloned().collect();
+        values.iter().map(|value| self.recoded(value, &all)).collect()
+    }
+
+    /// Strings as indices into another list; what is in neither is −1.
+    fn recoded(&mut self, value: &Value, list: &Arc<[String]>) -> Reasoned<Value> {
+        let Some(from) = value.categories.as_ref().filter(|from| *from != list) else { return Ok(value.clone()) };
+        let place = |string: &String| list.binary_search(string).map_or(-1, |n| n as i64);
+        // The index −1 is the last of the table.
+        let table: Vec<i64> = from.iter().map(place).chain([-1]).collect();
+        let recoded = match value.known().and_then(|known| known.as_integers()) {
+            Some(known) => {
+                let at = |index: &i64| usize::try_from(*index).ok().and_then(|n| table.get(n)).copied().unwrap_or(-1);
+                let shape = value.shape.clone();
+                let known = Constant::i64(&known.iter().map(at).collect::<Vec<_>>());
+                Value::whole(DType::I64, shape, Home::Constant(Arc::new(known)))?
+            }
+            None => {
+                let table = Value::constant(Constant::i64(&table), &[table.len()])?;
+                self.gather(&table, 0, value)?
+            }
+        };
+        Ok(recoded.with_categories(Some(list.clone())))
     }
 
     /// Softmax along one axis.

@@ -36,7 +36,10 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
 /// Why a node is refused although tract would take it, and what to do.
 pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
     match node.op_type.as_str() {
-        "ZipMap" => Some("it makes a dictionary for every row; export with the option `zipmap: False`"),
+        "DictVectorizer" => Some("it takes dictionaries; put a table with a column for each key before the model"),
+        "StringNormalizer" | "Tokenizer" | "TfIdfVectorizer" | "StringSplit" | "StringConcat" | "RegexFullMatch" => {
+            Some("it takes texts apart; do that before the model, and give it numbers")
+        }
         "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
             Some("its result is random, and a decision must be repeatable; export the model for inference")
         }

@@ -1,10 +1,11 @@
 //! From ONNX bytes to tract's decluttered graph, with the batch bound to one symbol.
 
 use crate::{
-    Options, dialect, ml,
+    Options, dialect, idioms, ml,
     narrow::narrow,
     nn, quiet,
     refusal::{Refusal, node_name},
+    text,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::{
@@ -35,6 +36,8 @@ pub(crate) struct Graph {
     pub batch: Symbol,
     /// Names of the model's outputs, in order.
     pub outputs: Vec<String>,
+    /// The strings that each input of strings knows, in ascending order.
+    pub text: BTreeMap<String, Vec<String>>,
     /// What the model's user should know.
     pub notes: BTreeSet<String>,
     operators: Operators,
@@ -54,15 +57,16 @@ impl Graph {
             .graph
             .as_mut()
             .ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model; export it again"))?;
-        let mut operators = Operators::default();
+        let (mut operators, mut notes) = (Operators::default(), BTreeSet::new());
+        idioms::rewrite(graph, &mut notes);
         check_operators(&framework, graph, &mut operators)?;
         graph.initializer.iter().try_for_each(check_tensor)?;
         bind(graph, options)?;
-        let mut notes = BTreeSet::new();
         narrow(graph, &mut notes)?;
         // Declared shapes inside the graph name the batch as they like, and exporters get some
         // wrong: the inputs are enough.
         graph.value_info.clear();
+        let text = text::known(graph);
         let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
 
         let typed = quiet::catch(|| {
@@ -76,7 +80,7 @@ impl Graph {
             parsed.model.into_typed()?.into_decluttered().map(|model| (model, batch))
         });
         match typed {
-            Ok(Ok((model, batch))) => Ok(Self { model, batch, outputs, notes, operators }),
+            Ok(Ok((model, batch))) => Ok(Self { model, batch, outputs, text, notes, operators }),
             Ok(Err(error)) => Err(operators.refusal(&error)),
             Err(panic) => Err(Refusal::whole(format!("the ONNX reader gave up on it: {panic}; please report it"))),
         }
@@ -139,11 +143,6 @@ fn bind(graph: &mut GraphProto, options: &Options) -> Result<(), Refusal> {
         let Some(type_proto::Value::TensorType(tensor)) = r#type.as_mut().and_then(|kind| kind.value.as_mut()) else {
             return Err(Refusal::whole(format!("input `{name}` is not a tensor; export the model with tensors only")));
         };
-        if tensor.elem_type == DataType::String as i32 {
-            return Err(Refusal::whole(format!(
-                "input `{name}` holds strings; encode them as numbers before the model"
-            )));
-        }
         let Some(shape) = tensor.shape.as_mut() else {
             return Err(Refusal::whole(format!(
                 "input `{name}` has no shape; export it with its number of axes and their extents"

@@ -27,6 +27,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `frontend` | reads the protobuf, binds the batch to one symbol, has tract type and declutter it |
+//! | `idioms` | says otherwise what exporters write in a roundabout way: dictionaries, sequences, distances |
+//! | `text` | finds the strings that each input is told apart by |
 //! | `narrow` | makes f64 and f16 f32 before tract sees them |
 //! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
 //! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |
@@ -55,6 +57,7 @@ mod dialect;
 mod extent;
 mod frontend;
 mod fuse;
+mod idioms;
 mod interface;
 mod layout;
 mod lower;
@@ -66,6 +69,7 @@ mod quiet;
 mod reference;
 mod refusal;
 mod tensor;
+mod text;
 mod value;
 mod walk;
 mod weights;

@@ -88,7 +88,8 @@ impl Walk<'_> {
             ));
         }
         let shape = shape(&fact.shape, &self.graph.batch)?;
-        self.builder.tensor(dtype, &shape)
+        let categories = self.graph.text.get(name).map(|known| known.clone().into());
+        Ok(self.builder.tensor(dtype, &shape)?.with_categories(categories))
     }
 
     fn node(&mut self, node: &TypedNode) -> Reasoned<()> {
@@ -122,7 +123,8 @@ impl Walk<'_> {
         for (slot, (value, output)) in values.into_iter().zip(&node.outputs).enumerate() {
             // What is lowered must be what tract typed, or a later kernel would read nonsense.
             let (shape, kind) = (shape(&output.fact.shape, &self.graph.batch)?, dtype(output.fact.datum_type)?);
-            if value.shape != shape || value.dtype != kind {
+            let text = output.fact.datum_type == String::datum_type();
+            if value.shape != shape || value.dtype != kind || value.categories.is_some() != text {
                 return Reason::err(format!(
                     "it was lowered to {:?} {}, but is {kind:?} {}; this is a fault of the compiler, please report it",
                     value.dtype,
@@ -158,9 +160,7 @@ impl Site<'_> {
             let tensor = konst.val().clone();
             return Ok(vec![self.constant(&tensor)?]);
         }
-        if let [input] = &self.inputs[..]
-            && let Some(outputs) = ml::lowered(self.node, self.builder, input)
-        {
+        if let Some(outputs) = ml::lowered(self.node, self.builder, &self.inputs) {
             return outputs;
         }
         if let Some(outputs) = nn::lowered(self.node, self.builder, &self.inputs) {

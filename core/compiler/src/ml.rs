@@ -4,9 +4,13 @@
 //! register, stays whole through tract's passes as an [`MlOp`], and is lowered by itself.
 
 pub(crate) mod attributes;
+mod clean;
+mod distances;
 mod ensemble;
 mod labels;
 mod linear;
+mod machines;
+mod maps;
 mod normalizer;
 mod scaler;
 mod threshold;
@@ -14,7 +18,8 @@ mod trees;
 
 use crate::{
     builder::Builder,
-    refusal::{Reasoned, Refusal, node_name},
+    idioms::DISTANCES,
+    refusal::{Reason, Reasoned, Refusal, node_name},
     value::Value,
 };
 use attributes::Attributes;
@@ -33,6 +38,14 @@ trait Operator: Debug + Send + Sync {
 
     /// Appends it to a plan.
     fn lower(&self, builder: &mut Builder, input: &Value) -> Reasoned<Vec<Value>>;
+
+    /// As [`lower`](Self::lower), of all inputs where there may be several.
+    fn lower_all(&self, builder: &mut Builder, inputs: &[Value]) -> Reasoned<Vec<Value>> {
+        match inputs {
+            [input] => self.lower(builder, input),
+            _ => Reason::err(format!("{} inputs instead of one", inputs.len())),
+        }
+    }
 }
 
 /// An output of an operator.
@@ -44,24 +57,58 @@ enum Output {
     Scores(usize),
     /// F32 in the shape of the input.
     Same,
+    /// A type, in the shape of the input.
+    Like(DatumType),
+    /// In the shape of the input: integers for strings, and strings for integers.
+    Mapped,
+    /// F32 in the shape of the input, and a last axis of so many.
+    Expanded(usize),
+    /// F32 `[rows, rows of the second input]`.
+    Table,
+}
+
+impl Output {
+    /// The element type, where it does not depend on the input's.
+    fn datum_type(self) -> Option<DatumType> {
+        match self {
+            Self::Labels(datum_type) | Self::Like(datum_type) => Some(datum_type),
+            Self::Scores(_) | Self::Same | Self::Expanded(_) | Self::Table => Some(f32::datum_type()),
+            Self::Mapped => None,
+        }
+    }
+}
+
+/// What [`Output::Mapped`] makes of a type.
+fn mapped(from: DatumType) -> DatumType {
+    if from == String::datum_type() { i64::datum_type() } else { String::datum_type() }
 }
 
 /// Puts our operators in the place of tract's.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
-    operators.0.remove("CategoryMapper");
+    operators.insert("Binarizer", |_, node| build(node, clean::Binarizer::read));
+    operators.insert("CategoryMapper", |_, node| build(node, maps::CategoryMapper::read));
+    operators.insert("Imputer", |_, node| build(node, clean::Imputer::read));
+    operators.insert("LabelEncoder", |_, node| {
+        let first = node.attribute.iter().any(|attribute| attribute.name == "classes_strings");
+        if first { build(node, maps::CategoryMapper::read) } else { build(node, maps::LabelEncoder::read) }
+    });
     operators.insert("LinearClassifier", |_, node| build(node, linear::LinearClassifier::read));
     operators.insert("LinearRegressor", |_, node| build(node, linear::LinearRegressor::read));
     operators.insert("Normalizer", |_, node| build(node, normalizer::Normalizer::read));
+    operators.insert("OneHotEncoder", |_, node| build(node, maps::OneHotEncoder::read));
+    operators.insert("SVMClassifier", |_, node| build(node, machines::SvmClassifier::read));
+    operators.insert("SVMRegressor", |_, node| build(node, machines::SvmRegressor::read));
     operators.insert("Scaler", |_, node| build(node, scaler::Scaler::read));
+    operators.insert(DISTANCES, |_, node| build(node, distances::Distances::read));
     operators.insert("TreeEnsemble", |_, node| build(node, trees::TreeRegressor::read_v5));
     operators.insert("TreeEnsembleClassifier", |_, node| build(node, trees::TreeClassifier::read));
     operators.insert("TreeEnsembleRegressor", |_, node| build(node, trees::TreeRegressor::read_v3));
 }
 
 /// The operator of a node, where it is one of ours.
-pub(crate) fn lowered(node: &TypedNode, builder: &mut Builder, input: &Value) -> Option<Reasoned<Vec<Value>>> {
+pub(crate) fn lowered(node: &TypedNode, builder: &mut Builder, inputs: &[Value]) -> Option<Reasoned<Vec<Value>>> {
     let op = node.op_as::<MlOp>()?;
-    Some(op.operator.lower(builder, input).map(|outputs| op.wired.iter().map(|&n| outputs[n].clone()).collect()))
+    Some(op.operator.lower_all(builder, inputs).map(|outputs| op.wired.iter().map(|&n| outputs[n].clone()).collect()))
 }
 
 /// Whether a graph holds an operator that only we can run.
@@ -120,13 +167,23 @@ impl Expansion for MlOp {
     ) -> InferenceResult {
         let Some(input) = inputs.first() else { bail!("an operator without input") };
         for (output, kind) in outputs.iter().zip(self.outputs()) {
-            let datum_type = match kind {
-                Output::Labels(datum_type) => datum_type,
-                Output::Scores(_) | Output::Same => f32::datum_type(),
-            };
-            solver.equals(&output.datum_type, datum_type)?;
+            match kind.datum_type() {
+                Some(datum_type) => solver.equals(&output.datum_type, datum_type)?,
+                None => solver
+                    .given(&input.datum_type, move |solver, from| solver.equals(&output.datum_type, mapped(from)))?,
+            }
             match kind {
-                Output::Same => solver.equals(&output.shape, &input.shape)?,
+                Output::Expanded(last) => solver.given(&input.shape, move |solver, mut shape| {
+                    shape.push(last.to_dim());
+                    solver.equals(&output.shape, shape)
+                })?,
+                Output::Table => {
+                    let Some(points) = inputs.get(1) else { bail!("an operator without a second input") };
+                    solver.equals(&output.rank, 2)?;
+                    solver.equals(&output.shape[0], &input.shape[0])?;
+                    solver.equals(&output.shape[1], &points.shape[0])?;
+                }
+                Output::Same | Output::Like(_) | Output::Mapped => solver.equals(&output.shape, &input.shape)?,
                 Output::Labels(_) => {
                     solver.equals(&output.rank, 1)?;
                     solver.equals(&output.shape[0], &input.shape[0])?;
@@ -162,13 +219,19 @@ impl EvalOp for MlOp {
 impl TypedOp for MlOp {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let Some(input) = inputs.first() else { bail!("an operator without input") };
-        let same = self.outputs().all(|output| matches!(output, Output::Same));
-        ensure!(same || input.rank() == 2, "it needs a matrix [rows, features], not a tensor of {} axes", input.rank());
+        let any = self.outputs().all(|output| !matches!(output, Output::Labels(_) | Output::Scores(_) | Output::Table));
+        ensure!(any || input.rank() == 2, "it needs a matrix [rows, features], not a tensor of {} axes", input.rank());
         let rows = input.shape.iter().next().cloned().unwrap_or_else(|| 0.to_dim());
-        let facts = self.outputs().map(|output| match output {
-            Output::Labels(datum_type) => datum_type.fact([rows.clone()]),
-            Output::Scores(columns) => f32::datum_type().fact([rows.clone(), columns.to_dim()]),
-            Output::Same => f32::datum_type().fact(input.shape.clone()),
+        let points = inputs.get(1).and_then(|points| points.shape.iter().next().cloned());
+        let facts = self.outputs().map(|output| {
+            let shape: TVec<TDim> = match output {
+                Output::Labels(_) => tvec!(rows.clone()),
+                Output::Scores(columns) => tvec!(rows.clone(), columns.to_dim()),
+                Output::Table => tvec!(rows.clone(), points.clone().unwrap_or_else(|| 0.to_dim())),
+                Output::Same | Output::Like(_) | Output::Mapped => input.shape.to_tvec(),
+                Output::Expanded(last) => input.shape.iter().cloned().chain([last.to_dim()]).collect(),
+            };
+            output.datum_type().unwrap_or_else(|| mapped(input.datum_type)).fact(shape)
         });
         Ok(facts.collect())
     }

@@ -50,7 +50,11 @@ impl Reference {
     /// [`Unavailable`] where tract cannot run the model: it has an ai.onnx.ml operator, which only
     /// plans have right, or tract fails on it.
     pub fn new(onnx: &[u8], options: &Options) -> Result<Self, Unavailable> {
-        let Graph { model, batch, .. } = Graph::read(onnx, options).map_err(|refusal: Refusal| unavailable(refusal))?;
+        let Graph { model, batch, text, .. } =
+            Graph::read(onnx, options).map_err(|refusal: Refusal| unavailable(refusal))?;
+        if !text.is_empty() {
+            return Err(unavailable("the model takes text, which the reference runtime is not given"));
+        }
         if ml::any(&model) {
             return Err(unavailable("the model has ai.onnx.ml operators, which the reference runtime lacks"));
         }

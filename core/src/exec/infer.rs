@@ -1,13 +1,17 @@
 //! Named tensors in and out.
 
-use super::{DataMut, Executor, dtype, port_len};
+use super::{Data, DataMut, Executor, dtype, port_len};
 use crate::{
     aligned::headroom,
     error::{Error, ErrorKind, Result},
     plan::{Dim, Port},
     tensor::{Tensor, TensorData},
 };
-use alloc::{format, string::ToString, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 impl Executor {
     /// Runs the plan over named tensors, in any order; the outputs come in the plan's order. Where
@@ -27,14 +31,13 @@ impl Executor {
                 .ok_or_else(|| Error::new(ErrorKind::BadTensor, format!("input `{}` is missing", port.name)))?;
             tensor.check()?;
             rows = agree(rows, rows_of(port, tensor)?, port)?;
-            inputs.push(tensor.data.as_data().ok_or_else(|| {
-                Error::new(ErrorKind::BadTensor, format!("input `{}` is text; the model takes numbers", port.name))
-            })?);
+            inputs.push(input(port, &tensor.data)?);
         }
         if let Some(extra) = tensors.iter().find(|tensor| plan.inputs.iter().all(|port| port.name != tensor.name)) {
             return Err(Error::new(ErrorKind::BadTensor, format!("the model has no input `{}`", extra.name)));
         }
         let rows = rows.unwrap_or(1);
+        let inputs: Vec<Data<'_>> = inputs.iter().map(Input::as_data).collect();
         let mut total = 0usize;
         let mut outputs = Vec::with_capacity(plan.outputs.len());
         for port in &plan.outputs {
@@ -50,6 +53,39 @@ impl Executor {
         self.run(weights, rows, &inputs, &mut slots)?;
         let plan = self.plan();
         plan.outputs.iter().zip(outputs).map(|(port, data)| output(port, data, rows)).collect()
+    }
+}
+
+/// An input as the executor reads it.
+enum Input<'a> {
+    Numbers(Data<'a>),
+    /// The indices of strings.
+    Text(Vec<i64>),
+}
+
+impl Input<'_> {
+    fn as_data(&self) -> Data<'_> {
+        match self {
+            Self::Numbers(data) => *data,
+            Self::Text(indices) => Data::I64(indices),
+        }
+    }
+}
+
+/// The elements of a tensor for a port: of text, the indices among the port's categories.
+fn input<'a>(port: &Port, data: &'a TensorData) -> Result<Input<'a>> {
+    let other = |found: &str, wanted: &str| {
+        Error::new(ErrorKind::BadTensor, format!("input `{}` is {found}; the model takes {wanted}", port.name))
+    };
+    match (data, data.as_data()) {
+        (TensorData::Text(_), _) if port.categories.is_empty() => Err(other("text", "numbers")),
+        (TensorData::Text(text), _) => {
+            headroom(text.len().saturating_mul(size_of::<i64>()))?;
+            let index = |string: &String| port.categories.binary_search(string).map_or(-1, |index| index as i64);
+            Ok(Input::Text(text.iter().map(index).collect()))
+        }
+        (_, Some(data)) if port.categories.is_empty() => Ok(Input::Numbers(data)),
+        _ => Err(other("numbers", "text")),
     }
 }
 
@@ -97,7 +133,10 @@ fn output(port: &Port, data: TensorData, rows: usize) -> Result<Tensor> {
         TensorData::I64(indices) if !port.categories.is_empty() => {
             let text = indices.iter().map(|&index| {
                 usize::try_from(index).ok().and_then(|index| port.categories.get(index)).cloned().ok_or_else(|| {
-                    Error::new(ErrorKind::IndexOutOfRange, format!("output `{}` has no category {index}", port.name))
+                    Error::new(
+                        ErrorKind::IndexOutOfRange,
+                        format!("output `{}` is a string that the model does not know", port.name),
+                    )
                 })
             });
             TensorData::Text(text.collect::<Result<_>>()?)

@@ -10,9 +10,12 @@
 //! together would be compiled without optimisation.
 
 mod contract;
+mod couple;
 mod dense;
+mod distances;
 mod elementwise;
 mod gather;
+mod lookup;
 mod recurrent;
 mod reduce;
 mod softmax;
@@ -84,6 +87,14 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
             &inputs,
             cast_mut(out)?,
         ),
+        Kernel::Lookup => lookup::lookup(input_dtype(plan, step, 0)?, &inputs, cast_mut(&mut out[..used])?),
+        Kernel::Distances { rows: extent, inner, points, squared } => {
+            let shape = distances::Shape { rows: extent.at(rows), inner: *inner as usize, points: *points as usize };
+            distances::distances(shape, *squared, &inputs, cast_mut(out)?)
+        }
+        Kernel::Couple { rows: extent, classes } => {
+            couple::couple(extent.at(rows), *classes as usize, &inputs, cast_mut(out)?)
+        }
         Kernel::Trees { rows: extent, features, targets, aggregate } => {
             let shape =
                 trees::Shape { rows: extent.at(rows), features: *features as usize, targets: *targets as usize };

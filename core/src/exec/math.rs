@@ -1,6 +1,7 @@
 //! Scalar arithmetic, the same on every platform: libm's functions, never the platform's.
 
 use crate::plan::{BinaryOp, CompareOp, UnaryOp};
+use core::cmp::Ordering;
 
 /// The one NaN that leaves the executor.
 pub(super) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
@@ -32,6 +33,11 @@ pub(super) trait Number: bytemuck::Pod + PartialOrd {
 pub(super) trait Integer: Number {
     /// `op(self)`, where the type has it.
     fn unary(op: UnaryOp, value: Self) -> Self;
+}
+
+/// The order of two numbers: NaN is greater than every other, so that a result is always defined.
+pub(super) fn order<T: Number>(a: T, b: T) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 impl Number for f32 {

@@ -1,7 +1,11 @@
 //! What must hold of a plan before it is run: every index that a kernel can produce, for any batch
 //! up to the tile, lies inside its buffers. After this the executor cannot fault except on data.
 
-use super::{arena, dtype, kernels, math, port_len};
+use super::{
+    arena, dtype, kernels,
+    math::{self, Number},
+    port_len,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     plan::{
@@ -10,6 +14,7 @@ use crate::{
     },
 };
 use alloc::{collections::BTreeSet, format};
+use bytemuck::Pod;
 
 /// Bounds on a plan, so that the work and memory of one call are bounded by what `load` has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +73,9 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
         let whole = plan.batch == Batch::Joint || leads || batchless_input;
         ensure(whole, &format!("tensor `{}` does not lead with the batch, but rows run apart", port.name))?;
         if !port.categories.is_empty() {
+            let sorted = port.categories.is_sorted_by(|a, b| a < b);
+            let is_input = plan.inputs.iter().any(|input| core::ptr::eq(input, port));
+            ensure(sorted || !is_input, &format!("categories of input `{}` do not ascend", port.name))?;
             ensure(dtype(plan, port) == Some(DType::I64), &format!("categories of `{}` need i64", port.name))?;
         }
     }
@@ -232,6 +240,36 @@ impl Checked<'_> {
                 self.holds(0, self.axis_len(*data, data.axis)?)?;
                 ensure(self.axis_len(*data, Dim::fixed(*k))? <= self.output_len(), "the output is too small")
             }
+            Kernel::Lookup => {
+                self.arity(2)?;
+                let dtype = self.dtype(0)?;
+                ensure(self.dtype(1)? == dtype && out == DType::I64, "a lookup between types")?;
+                let ascend = match dtype {
+                    DType::F32 => self.ascends::<f32>(1)?,
+                    DType::I64 => self.ascends::<i64>(1)?,
+                    DType::I32 => self.ascends::<i32>(1)?,
+                    DType::U8 | DType::Bool => false,
+                };
+                ensure(ascend, "keys that are no ascending numbers")?;
+                self.same_len()
+            }
+            Kernel::Distances { rows, inner, points, .. } => {
+                self.arity(2)?;
+                ensure((0..2).all(|n| self.dtype(n) == Ok(DType::F32)) && out == DType::F32, "distances are F32")?;
+                ensure(*inner > 0 && *points > 0, "an empty matrix")?;
+                let (rows, inner, points) = (rows.at(self.tile), *inner as usize, *points as usize);
+                self.holds(0, product(&[rows, inner])?)?;
+                self.holds(1, product(&[inner, points])?)?;
+                ensure(product(&[rows, points])? <= self.output_len(), "the output is too small")
+            }
+            Kernel::Couple { rows, classes } => {
+                self.arity(1)?;
+                ensure(self.dtype(0)? == DType::F32 && out == DType::F32, "probabilities are F32")?;
+                ensure(*classes > 0, "no classes")?;
+                let (rows, classes) = (rows.at(self.tile), *classes as usize);
+                self.holds(0, product(&[rows, classes, classes])?)?;
+                ensure(product(&[rows, classes, 2])? <= self.output_len(), "the output is too small")
+            }
             Kernel::Trees { rows, features, targets, .. } => self.trees(rows.at(self.tile), *features, *targets),
             Kernel::Recurrent(layer) => self.recurrent(layer),
         }
@@ -318,15 +356,27 @@ impl Checked<'_> {
         ensure(vote_targets.iter().all(|&target| (0..targets as i32).contains(&target)), "a vote for no target")
     }
 
+    /// Whether each value of a weight is greater than the one before.
+    fn ascends<T: Number>(&self, n: usize) -> Result<bool> {
+        Ok(self.values::<T>(n)?.windows(2).all(|pair| math::order(pair[0], pair[1]).is_lt()))
+    }
+
     /// The values of an I32 weight.
     fn table(&self, n: usize) -> Result<&[i32]> {
+        self.values(n)
+    }
+
+    /// The values of a weight.
+    fn values<T: Pod>(&self, n: usize) -> Result<&[T]> {
         let Some(Operand::Weight(id)) = self.step.inputs.get(n) else {
-            return Err(invalid("a tree table that is not a weight"));
+            return Err(invalid("a table that is not a weight"));
         };
         let weight = self.plan.weights.get(id.0 as usize).ok_or_else(|| invalid("no such weight"))?;
         let start = weight.offset as usize;
-        let bytes =
-            self.weights.get(start..start + weight.len as usize * 4).ok_or_else(|| invalid("no such weight"))?;
+        let bytes = self
+            .weights
+            .get(start..start + weight.len as usize * size_of::<T>())
+            .ok_or_else(|| invalid("no such weight"))?;
         bytemuck::try_cast_slice(bytes).map_err(|_| invalid("the weights section is not aligned"))
     }
 

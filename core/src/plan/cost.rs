@@ -12,6 +12,18 @@ impl Plan {
 
     fn step_work(&self, step: &Step, rows: usize) -> u64 {
         match &step.kernel {
+            Kernel::Lookup => {
+                let halvings = u64::from(self.weight_len(step, 1).checked_ilog2().unwrap_or(0)) + 1;
+                let len = self.buffers.get(step.output.0 as usize).map_or(0, |buffer| buffer.len.at(rows) as u64);
+                len.saturating_mul(halvings)
+            }
+            Kernel::Distances { rows: extent, inner, points, .. } => {
+                volume(&[*extent, Dim::fixed(*inner), Dim::fixed(*points)], rows)
+            }
+            // At most 100 rounds, in each of which an element is met five times.
+            Kernel::Couple { rows: extent, classes } => {
+                volume(&[*extent, Dim::fixed(*classes), Dim::fixed(*classes)], rows).saturating_mul(500)
+            }
             Kernel::Fill { .. } | Kernel::Cast | Kernel::Unary { .. } => {
                 self.buffers.get(step.output.0 as usize).map_or(0, |buffer| buffer.len.at(rows) as u64)
             }

@@ -106,6 +106,17 @@ def difference(got: Array, want: Array, name: str) -> float:
     return float(np.max(np.where(np.isnan(off), np.inf, off)))
 
 
+def flattened(names: list[str], values: list[object]) -> Iterator[tuple[str, Array]]:
+    """Dictionaries as tables, a column for each key, and sequences as tensors of their own."""
+    for name, value in zip(names, values, strict=True):
+        if not isinstance(value, list):
+            yield name, np.asarray(value)
+        elif all(isinstance(row, dict) for row in value):
+            yield name, np.array([list(row.values()) for row in value], np.float32)
+        else:
+            yield from ((f"{name}{n}", np.asarray(part)) for n, part in enumerate(value, 1))
+
+
 def rows_of(feed: Feed) -> int:
     """Rows of the first input, which is the batch."""
     first = next(iter(feed.values()))
@@ -157,13 +168,13 @@ def write_case(name: str, family: str, case: Case, root: Path) -> Written:
     kept = 0
     for kind, feed in case.sets:
         try:
-            outputs = dict(zip(names, plain.run(names, feed), strict=True))
+            outputs = dict(flattened(names, plain.run(names, feed)))
         except Exception as error:
             if kind != "empty":
                 raise
             written.notes.append(f"onnxruntime refuses no rows: {str(error).splitlines()[0][:120]}")
             continue
-        for output, got in zip(names, optimised.run(names, feed), strict=True):
+        for output, got in flattened(names, optimised.run(names, feed)):
             written.against_optimised = max(written.against_optimised, difference(got, outputs[output], output))
         if case.expect is not None and kind in case.checked:
             for output, want in case.expect(feed).items():

@@ -24,7 +24,8 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
     } else if site.node.op_is::<MultiBroadcastTo>() {
         site.input(0)?.broadcast(&site.output_shape(0)?)?
     } else if let Some(op) = site.node.op_as::<TypedConcat>() {
-        site.builder.concat(&site.inputs, op.axis)?
+        let inputs = site.builder.same_text(site.inputs.clone())?;
+        site.builder.concat(&inputs, op.axis)?
     } else if let Some(op) = site.node.op_as::<Pad>() {
         pad(site, op)?
     } else if site.node.op_is::<Tile>() {

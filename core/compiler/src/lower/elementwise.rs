@@ -26,10 +26,9 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         arithmetic(site, op)?
     } else if site.node.op_is::<Iff>() {
         let (condition, on_true, on_false) = (site.input(0)?, site.input(1)?, site.input(2)?);
-        if on_true.categories != on_false.categories {
-            return Reason::err("it chooses between strings of different lists");
-        }
-        site.builder.select(&condition, &on_true, &on_false)?.with_categories(on_true.categories)
+        let values = site.builder.same_text(vec![on_true, on_false])?;
+        let [on_true, on_false] = &values[..] else { return Reason::err("a choice between two values") };
+        site.builder.select(&condition, on_true, on_false)?.with_categories(on_true.categories.clone())
     } else if let Some(op) = site.node.op_as::<Cast>() {
         cast(site, op.to)?
     } else if site.node.op_is::<Identity>() {
@@ -164,10 +163,16 @@ fn gelu_by_tanh(site: &mut Site<'_>, x: &Value, squared: bool) -> Reasoned<Value
 
 fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
     let (mut left, mut right) = (site.input(0)?, site.input(1)?);
-    if left.categories.is_some() || right.categories.is_some() {
-        return Reason::err("it works on strings; encode them as numbers before the model");
-    }
     let name = op.0.name();
+    if left.categories.is_some() || right.categories.is_some() {
+        // A string that the model does not know equals no constant, but it might another such.
+        if !["Eq", "NE"].contains(&name) || (left.known().is_none() && right.known().is_none()) {
+            return Reason::err("it works on strings; they can be compared with constants, mapped and moved");
+        }
+        let values = site.builder.same_text(vec![left, right])?;
+        let [one, other] = &values[..] else { return Reason::err("a comparison of two values") };
+        (left, right) = (one.clone(), other.clone());
+    }
     if let Some(op) = comparison(name) {
         return site.builder.compare(op, &left, &right);
     }

@@ -1,5 +1,6 @@
 //! Reading the attributes of an ONNX node.
 
+use super::maps::List;
 use crate::refusal::{Reason, Reasoned};
 use tract_onnx::{
     pb::{AttributeProto, NodeProto, TensorProto},
@@ -21,6 +22,10 @@ impl<'a> Attributes<'a> {
 
     pub fn floats(&self, name: &str) -> &'a [f32] {
         self.find(name).map_or(&[], |attribute| &attribute.floats)
+    }
+
+    pub fn float(&self, name: &str) -> Option<f32> {
+        self.find(name).map(|attribute| attribute.f)
     }
 
     pub fn int(&self, name: &str) -> Option<i64> {
@@ -46,6 +51,20 @@ impl<'a> Attributes<'a> {
             Some(numbers) if !numbers.values.is_empty() => Ok(numbers),
             _ => Ok(Numbers { values: self.floats(name).iter().map(|&value| value.into()).collect(), exact: true }),
         }
+    }
+
+    /// A tensor attribute as a list of its own kind; f64 as f32.
+    pub fn list(&self, name: &str) -> Reasoned<Option<List>> {
+        let Some(proto) = self.find(name).and_then(|attribute| attribute.t.as_ref()) else { return Ok(None) };
+        let tensor = load(proto)?;
+        let datum_type = tensor.datum_type();
+        Ok(Some(if datum_type == String::datum_type() {
+            List::Strings(tensor.try_as_plain_ram()?.as_slice::<String>()?.to_vec())
+        } else if datum_type.is_float() {
+            List::Floats(tensor.cast_to::<f32>()?.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        } else {
+            List::Integers(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec())
+        }))
     }
 
     /// A tensor attribute as numbers.

@@ -1,7 +1,10 @@
 //! The positions of the greatest or least elements along an axis.
 
 use super::{DType, Extents, Inputs, by_number, outside};
-use crate::{error::Result, exec::math::Number};
+use crate::{
+    error::Result,
+    exec::math::{Number, order},
+};
 use core::cmp::Ordering;
 
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
@@ -78,10 +81,9 @@ impl<T: Number> Line<'_, T> {
         self.order(self.value(a), self.value(b)).then(a.cmp(&b)) == Ordering::Less
     }
 
-    /// Which of two values goes first. NaN is larger than every number, so that a result is always
-    /// defined.
+    /// Which of two values goes first.
     fn order(&self, a: T, b: T) -> Ordering {
-        let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
+        let order = order(a, b);
         if self.largest { order.reverse() } else { order }
     }
 

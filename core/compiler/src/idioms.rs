@@ -1,0 +1,153 @@
+//! What exporters write that is better said otherwise, said otherwise before tract reads it.
+
+use std::collections::BTreeSet;
+use tract_onnx::{
+    pb::{
+        AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+        tensor_proto::DataType, type_proto,
+    },
+    tensor::load_tensor,
+};
+
+/// Our operator for the distances of rows from points, `[rows, points]`.
+pub(crate) const DISTANCES: &str = "TradewindDistances";
+
+/// The attribute of [`DISTANCES`] that tells squared Euclidean ones from those of Manhattan.
+pub(crate) const SQUARED: &str = "squared";
+
+/// Rewrites a graph, and notes what the model's user sees of it.
+pub(crate) fn rewrite(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
+    split_sequences(graph, notes);
+    for node in &mut graph.node {
+        if node.op_type == "ZipMap" && node.domain == "ai.onnx.ml" {
+            table_of_dictionaries(node, &mut graph.output, notes);
+        }
+    }
+    let nodes = std::mem::take(&mut graph.node);
+    let read: BTreeSet<String> = nodes.iter().flat_map(|node| node.input.iter().cloned()).collect();
+    for node in nodes {
+        match scanned_distances(&node, &read, graph) {
+            Some(pair) => graph.node.extend(pair),
+            None => graph.node.push(node),
+        }
+    }
+}
+
+/// A `ZipMap` makes a dictionary of each row: here it is the table it makes them of.
+fn table_of_dictionaries(node: &mut NodeProto, outputs: &mut [ValueInfoProto], notes: &mut BTreeSet<String>) {
+    let mut classes = Vec::new();
+    for attribute in std::mem::take(&mut node.attribute) {
+        classes.extend(attribute.ints.iter().map(i64::to_string));
+        classes.extend(attribute.strings.iter().map(|name| format!("`{}`", String::from_utf8_lossy(name))));
+    }
+    (node.op_type, node.domain) = ("Identity".into(), String::new());
+    for output in outputs.iter_mut().filter(|output| node.output.contains(&output.name)) {
+        output.r#type = Some(tensor_of_floats());
+        notes.insert(format!(
+            "output `{}` is a table with a column for each class ({}), where the model has a dictionary for each row",
+            output.name,
+            classes.join(", ")
+        ));
+    }
+}
+
+/// An output that is a sequence of tensors becomes those tensors, under their own names.
+fn split_sequences(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
+    for output in std::mem::take(&mut graph.output) {
+        let maker = graph.node.iter().position(|node| {
+            node.op_type == "SequenceConstruct" && node.output.first().is_some_and(|name| *name == output.name)
+        });
+        let Some(maker) = maker else {
+            graph.output.push(output);
+            continue;
+        };
+        let parts = graph.node.remove(maker).input;
+        notes.insert(format!("output `{}` is a sequence in the model, and here `{}`", output.name, parts.join("`, `")));
+        graph.output.extend(parts.into_iter().map(|name| ValueInfoProto {
+            name,
+            r#type: Some(tensor_of_floats()),
+            ..ValueInfoProto::default()
+        }));
+    }
+}
+
+fn tensor_of_floats() -> TypeProto {
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+    TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }
+}
+
+/// skl2onnx computes distances in a `Scan` over the points: `[points, rows]`, where nothing else of
+/// it is read.
+fn scanned_distances(node: &NodeProto, read: &BTreeSet<String>, graph: &GraphProto) -> Option<[NodeProto; 2]> {
+    let ([rows, points], [state, scanned]) = (&node.input[..], &node.output[..]) else { return None };
+    let only = |name: &str| node.attribute.iter().all(|attribute| ["body", name].contains(&&*attribute.name));
+    let is_output = graph.output.iter().any(|output| output.name == *state);
+    if node.op_type != "Scan" || !only("num_scan_inputs") || read.contains(state) || is_output {
+        return None;
+    }
+    let squared = metric(node.attribute.iter().find_map(|attribute| attribute.g.as_ref())?)?;
+    let untransposed = format!("{scanned}.rows");
+    let attribute = |name: &str, value: AttributeProto| AttributeProto { name: name.into(), ..value };
+    let distances = NodeProto {
+        name: node.name.clone(),
+        op_type: DISTANCES.into(),
+        input: vec![rows.clone(), points.clone()],
+        output: vec![untransposed.clone()],
+        attribute: vec![attribute(
+            SQUARED,
+            AttributeProto { r#type: AttributeType::Int as i32, i: squared.into(), ..AttributeProto::default() },
+        )],
+        ..NodeProto::default()
+    };
+    let transpose = NodeProto {
+        name: format!("{}.transpose", if node.name.is_empty() { scanned } else { &node.name }),
+        op_type: "Transpose".into(),
+        input: vec![untransposed],
+        output: vec![scanned.clone()],
+        attribute: vec![attribute(
+            "perm",
+            AttributeProto { r#type: AttributeType::Ints as i32, ints: vec![1, 0], ..AttributeProto::default() },
+        )],
+        ..NodeProto::default()
+    };
+    Some([distances, transpose])
+}
+
+/// Whether a body sums the squares (or else the magnitudes) of `state − item` along each row;
+/// `None` for any other.
+fn metric(body: &GraphProto) -> Option<bool> {
+    let ([state, item], [same, sums]) = (&body.input[..], &body.output[..]) else { return None };
+    let (copies, steps): (Vec<&NodeProto>, Vec<&NodeProto>) =
+        body.node.iter().partition(|node| node.op_type == "Identity");
+    let origin = |name: &str| {
+        let copy = copies.iter().find(|node| node.output.first().is_some_and(|output| output == name));
+        copy.and_then(|node| node.input.first()).map_or(name, String::as_str).to_string()
+    };
+    let (difference, rest) = steps.split_first()?;
+    let (sum, between) = rest.split_last()?;
+    let squared = match (between, sum.op_type.as_str()) {
+        ([], "ReduceSumSquare") => true,
+        ([magnitude], "ReduceSum") if magnitude.op_type == "Abs" => false,
+        _ => return None,
+    };
+    let chained = rest.iter().zip(&steps).all(|(node, before)| node.input.first() == before.output.first());
+    let number = |name: &str| sum.attribute.iter().find(|attribute| attribute.name == name);
+    let axes = match (number("axes"), sum.input.get(1)) {
+        (Some(axes), None) => axes.ints.clone(),
+        (None, Some(name)) => integers(body.initializer.iter().find(|tensor| tensor.name == *name)?)?,
+        _ => return None,
+    };
+    let is_distance = difference.op_type == "Sub"
+        && difference.input == [state.name.clone(), item.name.clone()]
+        && chained
+        && axes == [1]
+        && number("keepdims").is_some_and(|keep| keep.i == 0)
+        && origin(&same.name) == state.name
+        && Some(origin(&sums.name)) == sum.output.first().cloned();
+    is_distance.then_some(squared)
+}
+
+fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+    let loaded = load_tensor(&tract_onnx::data_resolver::MmapDataResolver, tensor, None).ok()?;
+    Some(loaded.cast_to::<i64>().ok()?.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
+}

@@ -1,0 +1,1 @@
+BprobabilitiesJ©ü>¤;í>•-5=

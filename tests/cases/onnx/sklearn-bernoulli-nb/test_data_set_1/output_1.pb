@@ -1,0 +1,1 @@
+BprobabilitiesJKª9>¥S©>7×ù>

@@ -1,0 +1,1 @@
+BprobabilitiesJì¾?J®±>æžF=

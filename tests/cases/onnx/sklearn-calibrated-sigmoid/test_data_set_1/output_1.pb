@@ -1,0 +1,1 @@
+BprobabilitiesJ¤²©=2"\>Á3?

@@ -1,0 +1,1 @@
+BprobabilitiesJXo2>*dS?

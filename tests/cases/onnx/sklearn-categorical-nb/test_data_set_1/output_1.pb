@@ -1,0 +1,1 @@
+BprobabilitiesJ©æ>Ü\?ì¥B>

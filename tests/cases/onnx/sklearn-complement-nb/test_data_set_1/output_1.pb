@@ -1,0 +1,1 @@
+BprobabilitiesJλ¦>θεΫ>x0{>

@@ -1,0 +1,1 @@
+BprobabilitiesJ8º ?¾:šH?êg7;s’h?Ml»=îK‚;eû~?êÜ?Æ\:xA+?}©>J~s?HH=

@@ -1,0 +1,1 @@
+BprobabilitiesJ3Õ0?•Už>

@@ -1,0 +1,1 @@
+BprobabilitiesJb~â=Dµ¾>“U?

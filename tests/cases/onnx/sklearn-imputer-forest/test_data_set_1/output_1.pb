@@ -1,0 +1,1 @@
+BprobabilitiesJà-º=¾›>=Û?

@@ -1,0 +1,1 @@
+BvariableJßj®¾<I¿	l³½

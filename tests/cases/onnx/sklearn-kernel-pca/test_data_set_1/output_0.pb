@@ -1,0 +1,1 @@
+BvariableJr¤:×:z>"o2>

@@ -1,0 +1,1 @@
+Bprobabilities1J·m[?%I>

@@ -1,0 +1,1 @@
+BvariableJ8OÏ;¾OR¹¾OÏ;¾OR¹¾OÏ;¾OR¹¾OÏ;¾OR¹¾OÏ;¾OR¹¾zà€A51pB¸ÏƒÁsÂ

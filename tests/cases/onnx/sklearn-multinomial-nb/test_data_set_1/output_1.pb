@@ -1,0 +1,1 @@
+BprobabilitiesJƒŠý=¼k	?ìÅ­>

@@ -1,0 +1,1 @@
+BprobabilitiesJTpçc¾F@æY^?pçc¾F@æY^?pçc¾F@æY^?pçc¾F@æY^?pçc¾F@æY^?3zŠ?¾ßã½š/@3zŠ?¾ßã½š/@

@@ -1,0 +1,1 @@
+BvariableJècq¾ËÖà¾Åtı¾

@@ -1,0 +1,1 @@
+BprobabilitiesJЛ┐^юe?ию6?

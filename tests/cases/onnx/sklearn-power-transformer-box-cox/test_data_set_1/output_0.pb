@@ -1,0 +1,1 @@
+BvariableJY-\>mË0?p6B?O?–?ÎZÙ>

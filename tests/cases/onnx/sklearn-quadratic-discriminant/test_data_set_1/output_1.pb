@@ -1,0 +1,1 @@
+BprobabilitiesJ½j`>É‰ã>Ú@¬>

@@ -1,0 +1,2 @@
+BprobabilitiesJS
+/¾pÕß¼¿>M¿

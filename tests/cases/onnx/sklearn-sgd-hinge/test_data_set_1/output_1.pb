@@ -1,0 +1,1 @@
+BprobabilitiesJ2Ô@2ÔÀ

@@ -1,0 +1,1 @@
+BvariableJC)d<C)d<C)d<C)d<C)d<lÆ`@þ^À

@@ -1,0 +1,1 @@
+BvariableJÎZÆ½ÎZÆ½ÎZÆ½ÎZÆ½ÎZÆ½c¸?mZ¿

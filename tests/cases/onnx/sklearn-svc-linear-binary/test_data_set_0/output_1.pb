@@ -1,0 +1,1 @@
+BprobabilitiesJ8h£ó½h£ó=ôŸq?ôŸq¿ÆX(@ÆX(ÀŠº€¿Šº€?YÙm¿YÙm?æz?æz¿L!Â?L!Â¿

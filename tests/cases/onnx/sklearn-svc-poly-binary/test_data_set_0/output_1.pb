@@ -1,0 +1,1 @@
+BprobabilitiesJ8IO≈?IO≈øˆ‹¿ˆ‹@‚L>‚Læ xå? xåørqΩrq=!ÑK¿!ÑK@∑‹'?∑‹'ø

@@ -1,0 +1,1 @@
+BprobabilitiesJû»Ž?Ñ•@¨W¾

@@ -1,0 +1,1 @@
+BprobabilitiesJ8IèX?Ÿ¬>Iô	<ôŸ}?)ÉÃ>kæ?ñ¸°=l¿k?}˝m>°ÄD?∆;J>qM?Ü>xﬁZ?

@@ -1,0 +1,1 @@
+BprobabilitiesJgZ·>ÍR$?

@@ -1,0 +1,1 @@
+2new2new2loyal2new2new2loyal2dormantBlabel

@@ -1,0 +1,1 @@
+BprobabilitiesJ8z·¬?z·¬¿L¶?L¶¿ãÊˆ?ãÊˆ¿ìT¥>ìT¥¾i n?i n¿CQ³?CQ³¿kÎ¥?kÎ¥¿

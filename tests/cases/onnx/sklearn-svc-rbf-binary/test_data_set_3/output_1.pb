@@ -1,0 +1,1 @@
+BprobabilitiesJ8ON¼?ON¼¿ON¼?ON¼¿ON¼?ON¼¿ON¼?ON¼¿ON¼?ON¼¿#¦¢=#¦¢½#¦¢=#¦¢½

@@ -1,0 +1,1 @@
+BprobabilitiesJTb›@×™?6”¾Q‡@Çìw?Š0¾`×y¾šB@xÈ‘?8{j?-9@[~@¾K¯@Îºc?sOm¾¶eZ¾­l?óa@Rs‡?¶£@¸ÕG¾

@@ -1,0 +1,1 @@
+BprobabilitiesJþî€?hµ@aà<¾

@@ -1,0 +1,2 @@
+BprobabilitiesJv³
+=÷Û†>Îæ3?

@@ -1,0 +1,1 @@
+2dormant2new2loyal2new2loyal2new2newBoutput_label

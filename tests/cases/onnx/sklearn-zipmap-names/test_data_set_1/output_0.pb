@@ -1,0 +1,1 @@
+2loyalBoutput_label

@@ -1,0 +1,1 @@
+Boutput_probabilityJïÉ<˜aº=Õfb?
