@@ -12,6 +12,7 @@ use tradewind_core::{
 };
 
 /// Runs one step over F32 tensors without a batch; `weights` are inputs after the tensors.
+#[expect(clippy::expect_used, reason = "what fails here fails the test")]
 fn run<T: Clone + Default>(
     kernel: Kernel,
     tensors: &[&[f32]],

@@ -76,13 +76,13 @@ impl F32x4 {
     /// `self` where it is not greater than `other`, and where it is NaN.
     #[inline(always)]
     pub fn at_most(self, other: Self) -> Self {
-        other.less(self).select(other, self)
+        Self(raw::lesser(self.0, other.0))
     }
 
     /// `self` where it is not less than `other`, and where it is NaN.
     #[inline(always)]
     pub fn at_least(self, other: Self) -> Self {
-        self.less(other).select(other, self)
+        Self(raw::greater(self.0, other.0))
     }
 
     /// Where `self < other`.
@@ -208,8 +208,9 @@ mod raw {
     pub use core::arch::wasm32::{
         f32x4_abs as abs, f32x4_add as add, f32x4_ceil as ceil, f32x4_convert_i32x4 as to_f32, f32x4_div as div,
         f32x4_eq as equal, f32x4_floor as floor, f32x4_lt as less, f32x4_mul as mul, f32x4_nearest as nearest,
-        f32x4_neg as neg, f32x4_sqrt as sqrt, f32x4_sub as sub, i32x4_add as plus, i32x4_shl as shifted_left,
-        i32x4_shr as shifted_right, i32x4_sub as minus, v128 as Floats, v128 as Ints, v128_bitselect as select,
+        f32x4_neg as neg, f32x4_pmax as greater, f32x4_pmin as lesser, f32x4_sqrt as sqrt, f32x4_sub as sub,
+        i32x4_add as plus, i32x4_shl as shifted_left, i32x4_shr as shifted_right, i32x4_sub as minus, v128 as Floats,
+        v128 as Ints, v128_bitselect as select,
     };
 
     #[inline(always)]
@@ -251,6 +252,8 @@ mod raw {
         floor(a: f32) -> f32 = libm::floorf(a);
         ceil(a: f32) -> f32 = libm::ceilf(a);
         nearest(a: f32) -> f32 = libm::rintf(a);
+        lesser(a: f32, b: f32) -> f32 = if b < a { b } else { a };
+        greater(a: f32, b: f32) -> f32 = if a < b { b } else { a };
         less(a: f32, b: f32) -> i32 = -i32::from(a < b);
         equal(a: f32, b: f32) -> i32 = -i32::from(a == b);
         to_f32(a: i32) -> f32 = a as f32;

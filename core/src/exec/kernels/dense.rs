@@ -7,6 +7,9 @@ use crate::{
     plan::{Activation, DENSE_PANEL},
 };
 
+/// Elements of `T0` that meet one panel after the other: they stay in the innermost cache.
+const BLOCK: usize = 4096;
+
 /// Extents of one product.
 #[derive(Clone, Copy)]
 pub struct Shape {
@@ -28,19 +31,20 @@ pub fn dense(shape: Shape, activation: Activation, inputs: &Inputs<'_>, out: &mu
         activation,
     };
     let out = out.get_mut(..rows * columns).ok_or_else(outside)?;
+    let block = (BLOCK / inner.max(1)).max(4);
     let mut row = 0;
     while row < rows {
         let height = match rows - row {
-            4.. => 4,
+            left @ 4.. => left.min(block) / 4 * 4,
             2.. => 2,
             _ => 1,
         };
         let x = &x[row * inner..(row + height) * inner];
         let out = &mut out[row * columns..(row + height) * columns];
         match height {
-            4 => layer.rows::<4, 1>(x, out),
+            1 => layer.rows::<1, 4>(x, out),
             2 => layer.rows::<2, 2>(x, out),
-            _ => layer.rows::<1, 4>(x, out),
+            _ => layer.rows::<4, 1>(x, out),
         }
         row += height;
     }
@@ -56,32 +60,34 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// `R` rows, in tiles of `P` panels as far as there are so many.
+    /// A multiple of `R` rows, in tiles of `P` panels as far as there are so many.
     // A function of its own for each height: engines optimise small functions best.
     #[inline(never)]
     fn rows<const R: usize, const P: usize>(&self, x: &[f32], out: &mut [f32]) {
         let mut panel = 0;
         while panel + P <= self.bias.len() {
-            self.tile::<R, P>(panel, x, out);
+            self.tiles::<R, P>(panel, x, out);
             panel += P;
         }
         if P > 1 {
             for panel in panel..self.bias.len() {
-                self.tile::<R, 1>(panel, x, out);
+                self.tiles::<R, 1>(panel, x, out);
             }
         }
     }
 
     #[inline(always)]
-    fn tile<const R: usize, const P: usize>(&self, first: usize, x: &[f32], out: &mut [f32]) {
+    fn tiles<const R: usize, const P: usize>(&self, first: usize, x: &[f32], out: &mut [f32]) {
+        let Self { inner, columns, .. } = *self;
         let bias: [_; P] = core::array::from_fn(|p| load(&self.bias[first + p]));
-        let x: [_; R] = core::array::from_fn(|row| &x[row * self.inner..(row + 1) * self.inner]);
-        let panels: [_; P] =
-            core::array::from_fn(|p| &self.panels[(first + p) * self.inner..(first + p + 1) * self.inner]);
-        let sums = tile([bias; R], x, panels);
-        for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(self.columns)) {
-            for (sums, to) in sums.into_iter().zip(out[first * DENSE_PANEL..].chunks_mut(DENSE_PANEL)) {
-                store(sums, self.activation, to);
+        let panels: [_; P] = core::array::from_fn(|p| &self.panels[(first + p) * inner..(first + p + 1) * inner]);
+        for (x, out) in x.chunks_exact(R * inner).zip(out.chunks_exact_mut(R * columns)) {
+            let x: [_; R] = core::array::from_fn(|row| &x[row * inner..(row + 1) * inner]);
+            let sums = tile([bias; R], x, panels);
+            for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(columns)) {
+                for (sums, to) in sums.into_iter().zip(out[first * DENSE_PANEL..].chunks_mut(DENSE_PANEL)) {
+                    store(sums, self.activation, to);
+                }
             }
         }
     }
