@@ -3,8 +3,12 @@
 use proptest::prelude::*;
 use tradewind_core::{
     ErrorKind, Executor,
+    aligned::AlignedBytes,
     exec::{Data, DataMut, Matrix},
-    plan::{AxisShape, Batch, BinaryOp, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, View},
+    plan::{
+        AxisShape, Batch, BinaryOp, Buffer, BufferId, Cell, DType, Dim, GateFunction, Kernel, Operand, Plan, Port,
+        Recurrence, Step, View, Weight, WeightId,
+    },
 };
 
 /// A plan of one step from buffer 0 to buffer 1, over rows of `width`.
@@ -145,5 +149,80 @@ proptest! {
         let mut expected: Vec<i64> = (0..12).collect();
         expected.sort_by(|a, b| if largest { key(b).total_cmp(&key(a)) } else { key(a).total_cmp(&key(b)) });
         prop_assert_eq!(found, &expected[..k as usize]);
+    }
+}
+
+/// A GRU over three steps of rows whose gates' inputs are the model's input.
+fn gru(tile: u32) -> (Plan, Vec<u8>) {
+    let (steps, hidden, padded) = (3u32, 5u32, 8u32);
+    let view = |strides: [u32; 3]| View { offset: Dim::fixed(0), strides: strides.map(Dim::fixed).to_vec() };
+    let layer = Recurrence {
+        cell: Cell::Gru,
+        functions: [GateFunction::Sigmoid, GateFunction::Tanh, GateFunction::Tanh],
+        clip: f32::INFINITY,
+        rows: Dim::per_row(1),
+        steps,
+        hidden,
+        reverse: false,
+        keep: true,
+        lengths: false,
+        peepholes: false,
+        source: view([steps * 3 * padded, 3 * padded, 1]),
+        initial: view([0, 0, 1]),
+    };
+    let stretch = layer.stretch() as u32;
+    let mut plan =
+        one_step(Kernel::Recurrent(layer), steps * 3 * padded, DType::F32, stretch, tile, Batch::Independent);
+    let mut bytes = Vec::new();
+    for len in [3 * padded * hidden, 3 * padded, hidden] {
+        let offset = bytes.len() as u32;
+        let values = (0..len).map(|n| ((n * 7 % 13) as f32 - 6.0) / 9.0);
+        bytes.extend(values.flat_map(f32::to_le_bytes));
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        plan.steps[0].inputs.push(Operand::Weight(WeightId(plan.weights.len() as u16)));
+        plan.weights.push(Weight { dtype: DType::F32, len, offset });
+    }
+    (plan, bytes)
+}
+
+#[test]
+fn a_sequence_has_the_same_states_alone_and_among_others() {
+    let (plan, bytes) = gru(8);
+    let weights = AlignedBytes::copy_of(&bytes).expect("few bytes");
+    let (width, stretch) = (72, plan.outputs[0].shape[1].at(0));
+    let mut executor = Executor::new(plan, weights.as_slice()).expect("the plan is sound");
+    let x: Vec<f32> = (0..7 * width).map(|n| ((n * 31 % 97) as f32 - 48.0) / 16.0).collect();
+    let mut together = vec![0.0; 7 * stretch];
+    executor.run(weights.as_slice(), 7, &[Data::F32(&x)], &mut [DataMut::F32(&mut together)]).expect("it runs");
+    for (row, together) in x.chunks(width).zip(together.chunks(stretch)) {
+        let mut alone = vec![0.0; stretch];
+        executor.run(weights.as_slice(), 1, &[Data::F32(row)], &mut [DataMut::F32(&mut alone)]).expect("it runs");
+        assert!(alone.iter().zip(together).all(|(a, b)| a.to_bits() == b.to_bits()));
+        // The last state is the last that was kept.
+        assert_eq!(together[..5], together[stretch - 8..stretch - 3]);
+    }
+}
+
+#[test]
+fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
+    type Break = fn(&mut Recurrence);
+    let broken: [(&str, Break); 8] = [
+        ("more steps than there are", |layer| layer.steps = 4),
+        ("more steps than can be counted", |layer| layer.steps = u32::MAX),
+        ("more units than weights", |layer| layer.hidden = 6),
+        ("more units than can be counted", |layer| layer.hidden = u32::MAX),
+        ("a cell of more gates", |layer| layer.cell = Cell::Lstm),
+        ("lengths that are not there", |layer| layer.lengths = true),
+        ("peepholes of a GRU", |layer| layer.peepholes = true),
+        ("gates that lie apart", |layer| layer.source.strides[2] = Dim::fixed(2)),
+    ];
+    for (what, breaks) in broken {
+        let (mut plan, bytes) = gru(8);
+        let weights = AlignedBytes::copy_of(&bytes).expect("few bytes");
+        if let Kernel::Recurrent(layer) = &mut plan.steps[0].kernel {
+            breaks(layer);
+        }
+        let error = Executor::new(plan, weights.as_slice()).expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::InvalidPlan, "{what}: {error}");
     }
 }

@@ -7,7 +7,10 @@ use tradewind_core::{
     guest::Client,
     message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
     pack::{ModelCard, Task},
-    plan::{Activation, Aggregate, AxisShape, BinaryOp, CompareOp, DType, Dim, Kernel, ReduceOp, UnaryOp, View},
+    plan::{
+        Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, Recurrence,
+        ReduceOp, UnaryOp, View,
+    },
     rank::{
         CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
         Ranking, Reason,
@@ -235,6 +238,7 @@ fn kernels() -> Vec<Kernel> {
     let (left, right, over) = (view.clone(), view.clone(), vec![Dim::fixed(4)]);
     let axis = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(5), inner: Dim::fixed(1) };
     let (rows, picks) = (Dim::per_row(1), Dim::fixed(2));
+    let recurrent = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(9600), Dim::fixed(192), Dim::fixed(1)] };
     vec![
         Kernel::Fill { value: 1.5 },
         Kernel::Copy { shape: shape.clone(), source: left.clone(), target: right.clone() },
@@ -256,6 +260,20 @@ fn kernels() -> Vec<Kernel> {
         Kernel::GatherElements { data: axis, picks },
         Kernel::TopK { data: axis, k: 3, largest: true },
         Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max },
+        Kernel::Recurrent(Recurrence {
+            cell: Cell::GruResetAfter,
+            functions: [GateFunction::Sigmoid, GateFunction::HardSigmoid { alpha: 0.2, beta: 0.5 }, GateFunction::Relu],
+            clip: f32::INFINITY,
+            rows,
+            steps: 50,
+            hidden: 64,
+            reverse: true,
+            keep: false,
+            lengths: true,
+            peepholes: false,
+            source: recurrent.clone(),
+            initial: recurrent,
+        }),
     ]
 }
 

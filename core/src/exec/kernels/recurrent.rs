@@ -3,8 +3,11 @@
 use super::{Inputs, outside};
 use crate::{
     error::{Error, ErrorKind, Result},
-    exec::functions,
-    plan::{Cell, DENSE_PANEL, DType, GateFunction, Recurrence, UnaryOp},
+    exec::{
+        functions,
+        product::{Panel, load, store, tile},
+    },
+    plan::{Activation, Cell, DENSE_PANEL, DType, GateFunction, Recurrence, UnaryOp},
 };
 use alloc::format;
 
@@ -14,8 +17,6 @@ const TOGETHER: usize = 4;
 /// Panels of one row's product that are added up at once, so that the additions do not wait for
 /// each other.
 const PANELS: usize = 4;
-
-type Panel = [f32; DENSE_PANEL];
 
 /// See [`Recurrence`].
 pub fn recurrent(
@@ -231,10 +232,10 @@ impl Run<'_> {
         while panel < bias.len() {
             let rest = (&weights[panel * inner..], &bias[panel..]);
             if R == 1 && rest.1.len() >= PANELS {
-                tile::<R, PANELS>(inner, rest.0, rest.1, panel, &mut rows);
+                panels::<R, PANELS>(inner, rest.0, rest.1, panel, &mut rows);
                 panel += PANELS;
             } else {
-                tile::<R, 1>(inner, rest.0, rest.1, panel, &mut rows);
+                panels::<R, 1>(inner, rest.0, rest.1, panel, &mut rows);
                 panel += 1;
             }
         }
@@ -243,29 +244,21 @@ impl Run<'_> {
 
 /// The first `P` panels of the rows' product, written from column panel `at` on.
 #[inline(always)]
-fn tile<const R: usize, const P: usize>(
+fn panels<const R: usize, const P: usize>(
     inner: usize,
     weights: &[Panel],
     bias: &[Panel],
     at: usize,
     rows: &mut [(&[f32], &mut [f32]); R],
 ) {
-    let columns: [&[Panel]; P] = core::array::from_fn(|panel| &weights[panel * inner..(panel + 1) * inner]);
-    let states: [&[f32]; R] = rows.each_ref().map(|(states, _)| &states[..inner]);
-    let mut sums: [[Panel; P]; R] = [core::array::from_fn(|panel| bias[panel]); R];
-    for k in 0..inner {
-        let weights = columns.map(|column| column[k]);
-        for (sums, states) in sums.iter_mut().zip(states) {
-            let state = states[k];
-            for (sums, weights) in sums.iter_mut().zip(&weights) {
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum += state * weight;
-                }
-            }
-        }
-    }
+    let bias: [_; P] = core::array::from_fn(|panel| load(&bias[panel]));
+    let weights: [_; P] = core::array::from_fn(|panel| &weights[panel * inner..(panel + 1) * inner]);
+    let states = rows.each_ref().map(|(states, _)| &states[..inner]);
+    let sums = tile([bias; R], states, weights);
     for ((_, gates), sums) in rows.iter_mut().zip(sums) {
-        gates[at * DENSE_PANEL..(at + P) * DENSE_PANEL].copy_from_slice(sums.as_flattened());
+        for (sums, gates) in sums.into_iter().zip(gates[at * DENSE_PANEL..].chunks_mut(DENSE_PANEL)) {
+            store(sums, Activation::None, gates);
+        }
     }
 }
 
