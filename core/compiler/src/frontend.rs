@@ -67,6 +67,11 @@ impl Graph {
         // wrong: the inputs are enough.
         graph.value_info.clear();
         let text = text::known(graph);
+        let branches = graph.node.iter().find(|node| node.attribute.iter().any(|attribute| attribute.g.is_some()));
+        if let Some(node) = branches.filter(|_| !text.is_empty()) {
+            let reason = "a model that takes text has no branches or loops; export it without";
+            return Err(Refusal::at(node_name(node), &node.op_type, reason));
+        }
         let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
 
         let typed = quiet::catch(|| {

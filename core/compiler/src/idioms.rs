@@ -26,11 +26,63 @@ pub(crate) fn rewrite(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     let nodes = std::mem::take(&mut graph.node);
     let read: BTreeSet<String> = nodes.iter().flat_map(|node| node.input.iter().cloned()).collect();
     for node in nodes {
-        match scanned_distances(&node, &read, graph) {
-            Some(pair) => graph.node.extend(pair),
-            None => graph.node.push(node),
+        if let Some(pair) = scanned_distances(&node, &read, graph) {
+            graph.node.extend(pair);
+        } else if node.op_type == "ReduceLogSumExp" {
+            graph.node.extend(shifted_log_sum_exp(&node));
+        } else {
+            graph.node.push(node);
         }
     }
+}
+
+/// `ln Σ exp(x)` as `m + ln Σ exp(x − m)` with the greatest `m`, as onnxruntime has it; tract's
+/// overflows.
+fn shifted_log_sum_exp(node: &NodeProto) -> Vec<NodeProto> {
+    let (Some(x), Some(output)) = (node.input.first(), node.output.first()) else { return vec![node.clone()] };
+    let base = if node.name.is_empty() { output } else { &node.name };
+    let make = |op_type: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>| NodeProto {
+        name: format!("{base}.{output}"),
+        op_type: op_type.into(),
+        input: inputs.iter().map(ToString::to_string).collect(),
+        output: vec![output.to_string()],
+        attribute,
+        ..NodeProto::default()
+    };
+    let part = |name: &str| format!("{output}.{name}");
+    let keep = AttributeProto {
+        name: "keepdims".into(),
+        r#type: AttributeType::Int as i32,
+        i: 1,
+        ..AttributeProto::default()
+    };
+    let nought = AttributeProto {
+        name: "value".into(),
+        r#type: AttributeType::Tensor as i32,
+        t: Some(TensorProto { data_type: DataType::Float as i32, float_data: vec![0.0], ..TensorProto::default() }),
+        ..AttributeProto::default()
+    };
+    let others = node.attribute.iter().filter(|attribute| attribute.name != "keepdims").cloned();
+    let kept: Vec<AttributeProto> = others.chain([keep]).collect();
+    // The axes may be an attribute or a second input.
+    let reduce = |op_type: &str, x: &str, output: &str, attribute: &[AttributeProto]| {
+        let inputs: Vec<&str> = std::iter::once(x).chain(node.input.iter().skip(1).map(String::as_str)).collect();
+        make(op_type, &inputs, output, attribute.to_vec())
+    };
+    let [greatest, infinite, zero, shift, less, power, sum, back] =
+        ["greatest", "infinite", "zero", "shift", "less", "power", "sum", "back"].map(part);
+    vec![
+        reduce("ReduceMax", x, &greatest, &kept),
+        // An infinite one would give NaN.
+        make("IsInf", &[&greatest], &infinite, Vec::new()),
+        make("Constant", &[], &zero, vec![nought]),
+        make("Where", &[&infinite, &zero, &greatest], &shift, Vec::new()),
+        make("Sub", &[x, &shift], &less, Vec::new()),
+        make("Exp", &[&less], &power, Vec::new()),
+        reduce("ReduceLogSum", &power, &sum, &node.attribute),
+        reduce("ReduceMax", &shift, &back, &node.attribute),
+        make("Add", &[&sum, &back], output, Vec::new()),
+    ]
 }
 
 /// A `ZipMap` makes a dictionary of each row: here it is the table it makes them of.

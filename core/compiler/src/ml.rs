@@ -15,6 +15,7 @@ mod normalizer;
 mod scaler;
 mod threshold;
 mod trees;
+mod vectorizer;
 
 use crate::{
     builder::Builder,
@@ -87,6 +88,7 @@ fn mapped(from: DatumType) -> DatumType {
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Binarizer", |_, node| build(node, clean::Binarizer::read));
     operators.insert("CategoryMapper", |_, node| build(node, maps::CategoryMapper::read));
+    operators.insert("FeatureVectorizer", |_, node| build(node, vectorizer::FeatureVectorizer::read));
     operators.insert("Imputer", |_, node| build(node, clean::Imputer::read));
     operators.insert("LabelEncoder", |_, node| {
         let first = node.attribute.iter().any(|attribute| attribute.name == "classes_strings");
@@ -153,6 +155,10 @@ impl Eq for MlOp {}
 impl Expansion for MlOp {
     fn name(&self) -> StaticName {
         "MlOp".into()
+    }
+
+    fn runs_out_of_plan(&self) -> bool {
+        false
     }
 
     fn nboutputs(&self) -> TractResult<usize> {

@@ -7,6 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType, type_proto};
 
+/// Operators that look strings up, and let none through.
+const MAPS: [&str; 3] = ["CategoryMapper", "LabelEncoder", "OneHotEncoder"];
+
 /// The strings that each input of strings is told apart by, in ascending order; at least one.
 pub(crate) fn known(graph: &GraphProto) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<&str, BTreeSet<String>> =
@@ -19,7 +22,7 @@ pub(crate) fn known(graph: &GraphProto) -> BTreeMap<String, Vec<String>> {
     }
     // Nodes come after what they read, so backwards everything that an output reaches is known.
     for node in graph.node.iter().rev().filter(|node| node.op_type != "Constant") {
-        let found: BTreeSet<String> = if node.domain == "ai.onnx.ml" {
+        let found: BTreeSet<String> = if MAPS.contains(&&*node.op_type) {
             keys(node)
         } else {
             let beside = node.input.iter().chain(&node.output).filter_map(|name| told.get(&**name));

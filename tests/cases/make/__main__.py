@@ -3,10 +3,10 @@
 import sys
 import time
 
-from . import boosting, dense, estimators, linear, recommenders, refused, sequences, trees, zoo
+from . import boosting, dense, estimators, frames, linear, maps, recommenders, refused, sequences, trees, zoo
 from .corpus import ROOT, write_corpus, write_index
 
-FAMILIES = (dense, estimators, zoo, boosting, trees, linear, recommenders, sequences)
+FAMILIES = (dense, estimators, zoo, frames, boosting, trees, linear, maps, recommenders, sequences)
 
 
 def main() -> None:

@@ -1,11 +1,15 @@
-"""LightGBM and XGBoost through onnxmltools."""
+"""LightGBM and XGBoost through onnxmltools, CatBoost by itself."""
 
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
+import onnx
 import onnxmltools
 import xgboost
 from numpy.random import Generator
@@ -112,6 +116,31 @@ def extreme(rng: Generator, name: str, kind: str, make: Callable[[], xgboost.XGB
     return finish(rng, found, lambda a: np.asarray(predict(a)), lambda r, n: rows(r, n, **shape))
 
 
+CATBOOST = {"iterations": 6, "depth": 3, "random_seed": 1, "thread_count": 1, "verbose": False, "allow_writing_files": False}
+
+
+def oblivious(rng: Generator, name: str, kind: str, make: Callable[[], catboost.CatBoost]) -> Case:
+    """A CatBoost model of a few trees, as it exports itself: classifiers end in a ZipMap."""
+    x = rows(rng, 400)
+    model = make()
+    extra = {"group_id": np.repeat(np.arange(20), 20)} if kind == "grade" else {}
+    model.fit(x, target(rng, x, kind), **extra)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        model.save_model(str(path), format="onnx", export_parameters={"onnx_graph_name": name})
+        found = onnx.load(path)
+    del found.metadata_props[:]  # the time of day
+    feature = found.graph.input[0].name
+    sets = batches(rng, lambda r, n: {feature: rows(r, n)}, {feature: nasty_rows(rng, found, FEATURES)})
+    outputs = [output.name for output in found.graph.output]
+
+    def expect(feed: Feed) -> dict[str, Array]:
+        y = np.asarray(model.predict(feed[feature]))
+        return {outputs[0]: y.reshape(len(y), -1)}
+
+    return Case(found, sets, expect if kind in ("amount", "grade") else None, tolerance=2e-5)
+
+
 def register() -> None:
     """Adds every objective."""
 
@@ -143,6 +172,17 @@ def register() -> None:
     def xgb(name: str, kind: str, make: Callable[[], xgboost.XGBModel], shape: dict[str, bool] | None = None) -> None:
         name = f"xgboost-{name}"
         REGISTRY.add("xgboost", name, partial(extreme, name=name, kind=kind, make=make, shape=shape or {}))
+
+    def cat(name: str, kind: str, make: Callable[[], catboost.CatBoost]) -> None:
+        name = f"catboost-{name}"
+        REGISTRY.add("catboost", name, partial(oblivious, name=name, kind=kind, make=make))
+
+    cat("regression", "amount", lambda: catboost.CatBoostRegressor(**CATBOOST))
+    cat("quantile", "amount", lambda: catboost.CatBoostRegressor(**CATBOOST, loss_function="Quantile:alpha=0.8"))
+    cat("poisson", "count", lambda: catboost.CatBoostRegressor(**CATBOOST, loss_function="Poisson"))
+    cat("binary", "binary", lambda: catboost.CatBoostClassifier(**CATBOOST))
+    cat("multiclass", "three", lambda: catboost.CatBoostClassifier(**CATBOOST, loss_function="MultiClass"))
+    cat("ranker", "grade", lambda: catboost.CatBoostRanker(**CATBOOST, loss_function="YetiRank"))
 
     regress, decide = xgboost.XGBRegressor, xgboost.XGBClassifier
     xgb("squared-error", "amount", lambda: regress(objective="reg:squarederror"))

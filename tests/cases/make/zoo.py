@@ -173,7 +173,7 @@ ENTRIES: dict[str, Entry] = kernels() | {
     "ridge-classifier": Entry(lambda: linear.RidgeClassifier(), "three", nasty="finite"),
     "perceptron": Entry(lambda: linear.Perceptron(random_state=1), "three", nasty="finite", agrees=None),
     "sgd-hinge": Entry(lambda: linear.SGDClassifier(random_state=1), "binary", nasty="finite", agrees=None),
-    "sgd-huber": Entry(lambda: linear.SGDClassifier(loss="modified_huber", random_state=1), "three", nasty="finite"),
+    "sgd-huber": Entry(lambda: linear.SGDClassifier(loss="modified_huber", random_state=1), "three", "normal", "finite", agrees=None),
     "bagging-classifier": Entry(lambda: many.BaggingClassifier(small_tree(), 3, random_state=1), "three"),
     "bagging-regressor": Entry(lambda: many.BaggingRegressor(small_regressor(), 3, random_state=1), "amount"),
     "voting-soft": Entry(
@@ -232,17 +232,14 @@ ENTRIES: dict[str, Entry] = kernels() | {
     "categorical-nb": Entry(lambda: bayes.CategoricalNB(min_categories=4), "three", data="shelves", nasty="none"),
     "k-neighbors-classifier": Entry(lambda: near.KNeighborsClassifier(3), "three", nasty="none"),
     "k-neighbors-classifier-distance": Entry(
-        lambda: near.KNeighborsClassifier(3, weights="distance"), "three", nasty="none"
+        lambda: near.KNeighborsClassifier(3, weights="distance"), "three", nasty="none", agrees=None
     ),
     "k-neighbors-regressor": Entry(lambda: near.KNeighborsRegressor(3), "amount", nasty="none"),
     "k-neighbors-regressor-distance": Entry(
-        lambda: near.KNeighborsRegressor(3, weights="distance"), "amount", nasty="none"
+        lambda: near.KNeighborsRegressor(3, weights="distance"), "amount", nasty="none", agrees=None
     ),
     "k-neighbors-regressor-manhattan": Entry(
         lambda: near.KNeighborsRegressor(3, metric="manhattan"), "amount", nasty="none"
-    ),
-    "radius-neighbors-regressor": Entry(
-        lambda: near.RadiusNeighborsRegressor(radius=4.0), "amount", nasty="none", agrees=None
     ),
     "k-means": Entry(lambda: cluster.KMeans(3, n_init=2, random_state=1), nasty="finite"),
     "mini-batch-k-means": Entry(lambda: cluster.MiniBatchKMeans(3, n_init=2, random_state=1), nasty="finite"),
@@ -256,7 +253,9 @@ ENTRIES: dict[str, Entry] = kernels() | {
     "incremental-pca": Entry(lambda: parts.IncrementalPCA(3), nasty="finite"),
     "kernel-pca": Entry(lambda: parts.KernelPCA(n_components=3, kernel="rbf"), nasty="finite", agrees=None),
     "linear-discriminant": Entry(lambda: discriminant.LinearDiscriminantAnalysis(), "three", nasty="finite"),
-    "linear-discriminant-binary": Entry(lambda: discriminant.LinearDiscriminantAnalysis(), "binary", nasty="finite"),
+    "linear-discriminant-binary": Entry(
+        lambda: discriminant.LinearDiscriminantAnalysis(), "binary", nasty="finite", agrees=None
+    ),
     "quadratic-discriminant": Entry(
         lambda: discriminant.QuadraticDiscriminantAnalysis(), "three", nasty="none", agrees=None
     ),
@@ -281,7 +280,7 @@ ENTRIES: dict[str, Entry] = kernels() | {
     "k-bins-ordinal": Entry(
         lambda: before.KBinsDiscretizer(4, encode="ordinal", quantile_method="averaged_inverted_cdf"), nasty="finite"
     ),
-    "binarizer": Entry(lambda: before.Binarizer(threshold=0.3)),
+    "binarizer": Entry(lambda: before.Binarizer(threshold=0.3), nasty="finite"),
     "imputer-mean": Entry(lambda: impute.SimpleImputer(), data="holes"),
     "imputer-median": Entry(lambda: impute.SimpleImputer(strategy="median"), data="holes"),
     "imputer-most-frequent": Entry(lambda: impute.SimpleImputer(strategy="most_frequent"), data="holes"),

@@ -252,10 +252,12 @@ impl Operator for SvmClassifier {
             return Ok(vec![label, self.transform.apply(builder, &scores)?]);
         }
         let other = match self.transform {
-            Transform::None => builder.unary(UnaryOp::Neg, &scores)?,
+            Transform::None | Transform::Logistic => builder.unary(UnaryOp::Neg, &scores)?,
             _ => builder.binary(BinaryOp::Sub, &Value::scalar(1.0), &scores)?,
         };
-        Ok(vec![label, builder.concat(&[other, scores], 1)?])
+        let both = builder.concat(&[other, scores], 1)?;
+        let both = if self.transform == Transform::Logistic { self.transform.apply(builder, &both)? } else { both };
+        Ok(vec![label, both])
     }
 }
 

@@ -1,0 +1,1 @@
+2large2small2small2small2small2small2mediumBsize

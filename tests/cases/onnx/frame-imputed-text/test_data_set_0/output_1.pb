@@ -1,0 +1,1 @@
+BprobabilitiesJ80†? óÖ>Dw?H¾=€v ;Š_?¦<–>­á4?dìF?nNd>ž©ç>1+?rûg>$F?

@@ -1,0 +1,1 @@
+2Aachen2Aachen2Aachen2Köln2Bonn2Bonn2KölnBtown

@@ -1,0 +1,1 @@
+2small2medium2medium2medium2medium2medium2smallBsize

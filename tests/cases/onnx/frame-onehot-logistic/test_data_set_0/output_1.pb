@@ -1,0 +1,1 @@
+BprobabilitiesJ8QÍ=ÜUf?ÕÑb?Xqé=ÜÿØ=àd?ú&?Ç²>hcJ?brV>QÐ9?^_Œ>¤H9>×­Q?

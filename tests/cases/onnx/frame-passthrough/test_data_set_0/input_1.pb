@@ -1,0 +1,1 @@
+2small2medium2large2large2large2medium2largeBsize

@@ -1,0 +1,1 @@
+2Köln2Aachen2KölnBx

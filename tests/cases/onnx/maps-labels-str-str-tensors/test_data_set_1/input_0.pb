@@ -1,0 +1,3 @@
+2
+never seen2
+never seen2BonnBx

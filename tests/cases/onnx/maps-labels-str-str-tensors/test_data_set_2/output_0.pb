@@ -1,0 +1,1 @@
+2b2k2a2b2b2b2k2a2b2b2b2k2b2k2k2k2b2k2k2b2b2b2a2a2k2b2b2k2b2k2b2k2b2a2b2k2a2k2b2k2k2k2b2k2b2k2k2b2b2k2k2b2b2b2a2k2b2a2k2b2k2k2k2k2k2b2k2a2a2k2b2k2b2b2k2b2k2k2b2a2b2b2b2b2b2b2k2a2k2bBy

@@ -1,0 +1,1 @@
+2k2_Unused2a2_Unused2b2a2k2a2_Unused2b2k2a2k2k2_Unused2b2_Unused2k2_Unused2b2aBy

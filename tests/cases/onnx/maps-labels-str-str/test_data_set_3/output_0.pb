@@ -1,0 +1,1 @@
+2a2b2k2k2_Unused2_Unused2a2b2k2k2_Unused2_Unused2a2b2k2k2_Unused2_UnusedBy

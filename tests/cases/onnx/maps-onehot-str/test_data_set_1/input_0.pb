@@ -1,0 +1,1 @@
+2Bonn2Trier2TrierBx

@@ -1,0 +1,1 @@
+BscoresJk[AÀk[A@

@@ -1,0 +1,1 @@
+2class 32class 32class 32class 32class 12class 32class 12class 32class 32class 32class 32class 32class 32class 32class 32class 32class 32class 32class 32class 3Blabel

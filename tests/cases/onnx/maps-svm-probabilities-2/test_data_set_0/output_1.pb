@@ -1,0 +1,1 @@
+BscoresJ8#Ñ>¸KY?¢Æ^>WNH?sè¶=ñ"i?Eëb>/EG?³Ad>“ïF?xi’=Ó²m?•=Äßv?

@@ -1,0 +1,1 @@
+2class 1Blabel

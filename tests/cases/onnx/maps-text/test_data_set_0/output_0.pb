@@ -1,0 +1,1 @@
+2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2	elsewhere2Bonn2	elsewhereBnamed

@@ -1,0 +1,2 @@
+2Bonn2
+never seenBa

@@ -1,0 +1,1 @@
+2Bonn2	elsewhereBnamed
