@@ -65,10 +65,7 @@ struct Times {
 impl Run {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let onnx = read(&self.model)?;
-        let arrays = Arrays::read(&self.input).with_context(|| format!("`{}`", self.input.display()))?;
-        let started = Instant::now();
-        let (compiled, inputs) = self.prepare(&onnx, &arrays)?;
-        let compile = started.elapsed();
+        let (compiled, inputs, compile) = self.prepare(&onnx)?;
         let rows = rows(&compiled.plan.inputs, &inputs);
         let notes = compiled.notes.clone();
         let parts = parts(&compiled, inputs, rows)?;
@@ -99,18 +96,23 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The model compiled for the data, and the data as the model takes it.
-    fn prepare(&self, onnx: &[u8], arrays: &Arrays) -> anyhow::Result<(Compiled, Vec<Tensor>)> {
+    /// The model compiled for the data, the data as the model takes it, and how long compiling took.
+    fn prepare(&self, onnx: &[u8]) -> anyhow::Result<(Compiled, Vec<Tensor>, Duration)> {
         let mut options = Options { bind: self.bind.iter().cloned().collect(), ..Options::default() };
         let refused = || format!("`{}` is refused", self.model.display());
+        let mut started = Instant::now();
         let mut compiled = compile(onnx, &options).with_context(refused)?;
-        let inputs = arrays.inputs(&compiled.plan).with_context(|| format!("`{}`", self.input.display()))?;
+        let mut took = started.elapsed();
+        let inputs = Arrays::read(&self.input).and_then(|arrays| arrays.inputs(&compiled.plan));
+        let inputs = inputs.with_context(|| format!("`{}`", self.input.display()))?;
         let rows = rows(&compiled.plan.inputs, &inputs);
         if compiled.plan.batch == Batch::Joint && rows > options.joint_rows as usize {
             options.joint_rows = u32::try_from(rows)?;
+            started = Instant::now();
             compiled = compile(onnx, &options).with_context(refused)?;
+            took = started.elapsed();
         }
-        Ok((compiled, inputs))
+        Ok((compiled, inputs, took))
     }
 }
 
