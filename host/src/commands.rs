@@ -7,6 +7,8 @@ mod keygen;
 #[cfg(feature = "compiler")]
 mod pack;
 mod rank;
+#[cfg(feature = "compiler")]
+mod run;
 mod tables;
 #[cfg(feature = "compiler")]
 mod verify;
@@ -30,6 +32,9 @@ pub enum Command {
     /// Compile an ONNX model into a pack.
     #[cfg(feature = "compiler")]
     Pack(pack::Pack),
+    /// Run an ONNX model on data: outputs, times, size.
+    #[cfg(feature = "compiler")]
+    Run(run::Run),
     /// Run test cases in the ONNX project's layout, and compare with their recorded outputs.
     #[cfg(feature = "compiler")]
     Verify(verify::Verify),
@@ -52,6 +57,8 @@ impl Command {
             Self::Keygen(command) => command.run(out),
             #[cfg(feature = "compiler")]
             Self::Pack(command) => command.run(out),
+            #[cfg(feature = "compiler")]
+            Self::Run(command) => command.run(out),
             #[cfg(feature = "compiler")]
             Self::Verify(command) => command.run(out),
             Self::Inspect(command) => command.run(out),

@@ -107,6 +107,9 @@ pub fn verify(runtime: &Runtime, case: &Case, settings: &Settings) -> Outcome {
     }
 }
 
+/// Inputs that are constants: name and `TensorProto`.
+type Constants = Vec<(String, Vec<u8>)>;
+
 /// One data set of a case, as it lies in files.
 struct DataSet {
     name: String,
@@ -121,11 +124,11 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
     check_types("output", &interface.outputs)?;
     let sets = data_sets(&case.folder, &interface)?;
 
-    let mut client: Option<(Vec<(String, Vec<u8>)>, Client<_>)> = None;
+    let mut client: Option<(Constants, Client<_>)> = None;
     let mut bound = Vec::new();
     let free = compile(&onnx, &Options::default());
     for set in &sets {
-        let constants: Vec<(String, Vec<u8>)> = match &free {
+        let constants: Constants = match &free {
             Err(refusal) if interface.shape_inputs.is_empty() => return Err(refused(refusal.to_string())),
             Err(refusal) if !settings.bind => return Err(refused(advice(refusal, &interface))),
             Err(_) => shape_constants(&interface, set),
@@ -162,7 +165,7 @@ fn advice(refusal: &Refusal, interface: &Interface) -> String {
     format!("{refusal}; shapes depend on {}, which `--bind` makes constant", names.join(", "))
 }
 
-fn shape_constants(interface: &Interface, set: &DataSet) -> Vec<(String, Vec<u8>)> {
+fn shape_constants(interface: &Interface, set: &DataSet) -> Constants {
     let inputs = interface.inputs.iter().zip(&set.inputs);
     let bound = inputs.filter(|(input, _)| interface.shape_inputs.contains_key(&input.name));
     bound.map(|(input, bytes)| (input.name.clone(), bytes.clone())).collect()
@@ -183,7 +186,7 @@ fn run_set(
     case: &Case,
     set: &DataSet,
     interface: &Interface,
-    constants: &[(String, Vec<u8>)],
+    constants: &Constants,
     settings: &Settings,
 ) -> Result<(), Outcome> {
     let mut inputs = Vec::new();

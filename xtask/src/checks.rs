@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::dist;
+use crate::operators;
 use crate::shell::Run;
 use crate::steps::Steps;
 use crate::toolchain::WasmToolchain;
@@ -32,6 +33,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     check_dependencies(workspace, steps)?;
 
     dist::build(workspace, steps)?;
+    operators::check(workspace, steps)?;
     steps.run("run the tests", || {
         let tests = workspace.cargo().args(["test", "--locked", "--release", "--workspace"]);
         Ok(tests.advice("the failed tests are listed above").run()?)

@@ -5,7 +5,7 @@
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
 //! - [`dist`]: what is built
-//! - [`checks`]: what is tested
+//! - [`checks`], [`operators`]: what is tested
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
 mod apt;
@@ -14,6 +14,7 @@ mod checks;
 mod debian;
 mod dist;
 mod fingerprint;
+mod operators;
 mod python;
 mod shell;
 mod steps;
@@ -39,7 +40,7 @@ struct Command {
     run: fn(&Workspace, &mut Steps, Option<&str>) -> Result<()>,
 }
 
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 7] = [
     Command {
         name: "setup",
         argument: "",
@@ -69,6 +70,12 @@ const COMMANDS: [Command; 6] = [
         argument: "",
         about: "Build, then run the benchmarks",
         run: |workspace, steps, _| bench(workspace, steps),
+    },
+    Command {
+        name: "operators",
+        argument: "",
+        about: "Build, run the ONNX project's cases, and write core/OPERATORS.md",
+        run: |workspace, steps, _| operators(workspace, steps),
     },
     Command {
         name: "train",
@@ -141,6 +148,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_deny(&workspace.cache, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
+    Python::obtain(workspace, steps, python::NODE_CASES)?;
     println!("Everything is in place: {} for wasm32,", toolchain.version()?);
     println!("tools and data in {}", workspace.cache.dir().display());
     Ok(())
@@ -166,6 +174,11 @@ fn bench(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         workspace.cargo().args(["bench", "--locked", "--package", "tradewind-benches"]).run()?;
         Ok(())
     })
+}
+
+fn operators(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    dist::build_programs(workspace, steps)?;
+    operators::write(workspace, steps)
 }
 
 fn train(workspace: &Workspace, steps: &mut Steps, model: Option<&str>) -> Result<()> {

@@ -17,6 +17,9 @@ pub const TRAINING: &str = "models/train/requirements.lock";
 /// For reading the data only, which is all that the demo does: an installation of seconds.
 const DATA: &str = "models/train/requirements-data.lock";
 
+/// For the ONNX project's own test cases.
+pub const NODE_CASES: &str = "tests/cases/node/requirements.lock";
+
 /// Turns the wheel of Complete Journey into tables.
 const COMPLETE_JOURNEY: &str = "models/train/complete_journey.py";
 const COMPLETE_JOURNEY_DIR: &str = "complete-journey-0.1.0";

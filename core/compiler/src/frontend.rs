@@ -17,7 +17,7 @@ use tract_onnx::{
         type_proto,
     },
     prelude::*,
-    tract_hir::infer::InferenceModelExt,
+    tract_hir::infer::{Factoid, InferenceModelExt},
 };
 
 /// The symbol that stands for the number of rows, in tract's shapes and in refusals.
@@ -34,6 +34,8 @@ const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
 pub(crate) struct Graph {
     pub model: TypedModel,
     pub batch: Symbol,
+    /// Names of the model's inputs, in order, without those that are initializers.
+    pub inputs: Vec<String>,
     /// Names of the model's outputs, in order.
     pub outputs: Vec<String>,
     /// The strings that each input of strings knows, in ascending order.
@@ -72,20 +74,25 @@ impl Graph {
             let reason = "a model that takes text has no branches or loops; export it without";
             return Err(Refusal::at(node_name(node), &node.op_type, reason));
         }
+        let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        let given = graph.input.iter().filter(|input| !constant.contains(input.name.as_str()));
+        let inputs = given.map(|input| input.name.clone()).collect();
         let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
 
         let typed = quiet::catch(|| {
-            let parsed = framework.parse(&proto, None)?;
+            let mut parsed = framework.parse(&proto, None)?;
             if let [missing, ..] = &parsed.unresolved_inputs[..] {
                 let reason =
                     format!("a node reads `{missing}`, which nothing produces; check the model with onnx.checker");
                 return Err(TractError::new(Refusal::whole(reason)));
             }
+            parsed.model.analyse(false)?;
+            check_extremes(&parsed.model, &operators)?;
             let batch = parsed.model.symbols.sym(BATCH);
             parsed.model.into_typed()?.into_decluttered().map(|model| (model, batch))
         });
         match typed {
-            Ok(Ok((model, batch))) => Ok(Self { model, batch, outputs, text, notes, operators }),
+            Ok(Ok((model, batch))) => Ok(Self { model, batch, inputs, outputs, text, notes, operators }),
             Ok(Err(error)) => Err(operators.refusal(&error)),
             Err(panic) => Err(Refusal::whole(format!("the ONNX reader gave up on it: {panic}; please report it"))),
         }
@@ -221,6 +228,27 @@ fn merge_imports(proto: &mut ModelProto) -> Result<(), Refusal> {
         None if ml_only => Ok(()),
         None => Err(Refusal::whole("it has no opset_import, so its operators have no version; export it again")),
     }
+}
+
+/// Refuses the largest and the smallest of no elements: an infinity, of which tract makes the
+/// largest finite number while it folds constants.
+fn check_extremes(model: &InferenceModel, operators: &Operators) -> TractResult<()> {
+    for node in model
+        .nodes()
+        .iter()
+        .filter(|node| ["ReduceMax", "ReduceMin"].contains(&operators.origin(&node.name).1.as_str()))
+    {
+        let none = |outlet: &OutletId| -> TractResult<bool> {
+            Ok(model.outlet_fact(*outlet)?.shape.dims().any(|dim| dim.concretize() == Some(0.to_dim())))
+        };
+        if let Some(input) = node.inputs.first()
+            && none(input)?
+        {
+            let (node, operator) = operators.origin(&node.name);
+            return Err(TractError::new(Refusal::at(node, operator, "it reduces a tensor without elements")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses constants that lie elsewhere, or are shorter than their shape.

@@ -99,10 +99,8 @@ impl Interface {
 
 impl Declared {
     fn new(info: &ValueInfoProto) -> Self {
-        let element = match info.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
-            Some(type_proto::Value::TensorType(tensor)) => Some(ElementType::new(tensor.elem_type)),
-            None => None,
-        };
+        let kind = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let element = kind.map(|type_proto::Value::TensorType(tensor)| ElementType::new(tensor.elem_type));
         Self { name: info.name.clone(), element }
     }
 }

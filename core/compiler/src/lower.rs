@@ -68,12 +68,15 @@ impl Walk<'_> {
         let model = &self.graph.model;
         let outlets = model.input_outlets().map_err(|error| Refusal::whole(format!("{error:#}")))?;
         let mut inputs = Vec::new();
-        for outlet in outlets {
-            let name = model.node(outlet.node).name.clone();
-            let input = self.source(&name, *outlet);
+        if outlets.len() != self.graph.inputs.len() {
+            return Err(Refusal::whole("the ONNX reader lost an input; please report the model"));
+        }
+        // The reader names nodes anew where it drops some, so its own names may be others.
+        for (outlet, name) in outlets.iter().zip(&self.graph.inputs) {
+            let input = self.source(name, *outlet);
             let value = input.map_err(|reason| Refusal::whole(format!("input `{name}`: {reason}")))?;
             self.values.insert(*outlet, value.clone());
-            inputs.push((name, value));
+            inputs.push((name.clone(), value));
         }
         Ok(inputs)
     }

@@ -39,7 +39,11 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
     let data = match kind.known() {
         Some(DataType::Float) => TensorData::F32(numbers(raw, f32::from_le_bytes, &proto.float_data, |&x| x)),
         Some(DataType::Double) => {
-            TensorData::F32(numbers(raw, |b| f64::from_le_bytes(b) as f32, &proto.double_data, |&x| x as f32))
+            let wide = numbers(raw, f64::from_le_bytes, &proto.double_data, |&x| x);
+            if let Some(beyond) = wide.iter().find(|x| x.is_finite() && !(**x as f32).is_finite()) {
+                return Err(unsupported(format!("holds {beyond:e}, beyond f32")));
+            }
+            TensorData::F32(wide.into_iter().map(|x| x as f32).collect())
         }
         Some(DataType::Float16) => TensorData::F32(numbers(
             raw,
@@ -62,7 +66,7 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
         Some(DataType::Uint64) => {
             let wide = numbers(raw, u64::from_le_bytes, &proto.uint64_data, |&x| x);
             let wide = wide.into_iter().map(i64::try_from).collect::<Result<_, _>>();
-            TensorData::I64(wide.map_err(|_| unsupported("holds a number above 2⁶³".into()))?)
+            TensorData::I64(wide.map_err(|_| unsupported("holds a number beyond i64".into()))?)
         }
         Some(DataType::String) => {
             let text = proto.string_data.iter().map(|bytes| String::from_utf8(bytes.clone()));
@@ -222,5 +226,8 @@ mod tests {
         let large = Tensor::new("t", [1], TensorData::I64(vec![300])).expect("one element");
         assert!(write_tensor(&large, Some(ElementType(DataType::Uint8 as i32))).is_err());
         assert!(write_tensor(&large, Some(ElementType(DataType::String as i32))).is_err());
+        let kind = DataType::Double as i32;
+        let beyond = TensorProto { data_type: kind, dims: vec![1], double_data: vec![1e200], ..TensorProto::default() };
+        assert!(matches!(read_tensor(&beyond.encode_to_vec()), Err(TensorError::Unsupported(_))));
     }
 }

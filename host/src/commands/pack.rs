@@ -48,7 +48,8 @@ impl Pack {
     }
 }
 
-fn binding(text: &str) -> Result<(String, i64), String> {
+/// A symbol and its number, from `NAME=NUMBER`.
+pub(super) fn binding(text: &str) -> Result<(String, i64), String> {
     let (name, number) = text.split_once('=').ok_or("it needs the form NAME=NUMBER")?;
     Ok((name.to_owned(), number.parse().map_err(|_| format!("`{number}` is no whole number"))?))
 }

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, BufRead, BufReader, IsTerminal, Write},
     path::PathBuf,
-    process::{Child, ChildStdin, ExitCode, Stdio},
+    process::{Child, ChildStdin, Command, ExitCode, Stdio},
     sync::{Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -123,7 +123,7 @@ impl Verify {
                     let mut worker = None;
                     loop {
                         let Some((at, case)) = next.lock().ok().and_then(|mut next| next.next()) else { return };
-                        let verdict = self.verdict(&mut worker, case);
+                        let verdict = verdict(&mut worker, case, DEADLINE, || self.worker());
                         let failed = verdict.is_err();
                         if sender.send((at, verdict)).is_err() || failed {
                             return;
@@ -155,22 +155,14 @@ impl Verify {
         })
     }
 
-    /// Has a worker verify a case; one that crashes or hangs is ended, and the next case gets
-    /// another.
-    fn verdict(&self, slot: &mut Option<Worker>, case: &Case) -> anyhow::Result<Verdict> {
-        let worker = match slot {
-            Some(worker) => worker,
-            None => slot.insert(Worker::start(self)?),
-        };
-        let started = Instant::now();
-        let difference = match worker.ask(case) {
-            Ok(verdict) => return Ok(verdict),
-            Err(mpsc::RecvTimeoutError::Timeout) => format!("it took more than {} s", DEADLINE.as_secs()),
-            Err(mpsc::RecvTimeoutError::Disconnected) => format!("it crashed: {}", worker.end()?),
-        };
-        *slot = None;
-        let seconds = started.elapsed().as_secs_f64();
-        Ok(Verdict { name: case.name.clone(), outcome: Outcome::Wrong { difference }, seconds })
+    /// How a worker is started.
+    fn worker(&self) -> io::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["verify", "--worker"]).args(self.bind.then_some("--bind"));
+        for (option, path) in [("--out", &self.out), ("--module", &self.module.module)] {
+            command.args(path.iter().flat_map(|path| [option.as_ref(), path.as_os_str()]));
+        }
+        Ok(command)
     }
 
     /// What a worker does: a line in, a line out.
@@ -201,13 +193,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(verify: &Verify) -> anyhow::Result<Self> {
-        let mut command = std::process::Command::new(std::env::current_exe()?);
-        command.args(["verify", "--worker"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.args(verify.bind.then_some("--bind"));
-        for (option, path) in [("--out", &verify.out), ("--module", &verify.module.module)] {
-            command.args(path.iter().flat_map(|path| [option.as_ref(), path.as_os_str()]));
-        }
+    fn start(mut command: Command) -> anyhow::Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().context("cannot start a worker")?;
         let cases = process.stdin.take().context("a worker without standard input")?;
         let output = process.stdout.take().context("a worker without standard output")?;
@@ -226,13 +213,17 @@ impl Worker {
         Ok(worker)
     }
 
-    fn ask(&mut self, case: &Case) -> Result<Verdict, mpsc::RecvTimeoutError> {
+    fn ask(&mut self, case: &Case, deadline: Duration) -> Result<Verdict, mpsc::RecvTimeoutError> {
         // A worker that is gone does not read; that is seen when it does not answer.
         let _sent = serde_json::to_writer(&mut self.cases, case)
             .map_err(io::Error::from)
             .and_then(|()| self.cases.write_all(b"\n"));
-        let line = self.lines.recv_timeout(DEADLINE)?;
-        serde_json::from_str(&line).map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+        let line = self.lines.recv_timeout(deadline)?;
+        serde_json::from_str(&line).map_err(|_| {
+            // It is not this program that answers; `end` must not wait for it.
+            let _ended = self.process.kill();
+            mpsc::RecvTimeoutError::Disconnected
+        })
     }
 
     /// How it ended.
@@ -247,6 +238,28 @@ impl Drop for Worker {
         let _ended = self.process.kill();
         let _status = self.process.wait();
     }
+}
+
+/// Has a worker verify a case; one that crashes or hangs is ended, and the next case gets another.
+fn verdict(
+    slot: &mut Option<Worker>,
+    case: &Case,
+    deadline: Duration,
+    command: impl Fn() -> io::Result<Command>,
+) -> anyhow::Result<Verdict> {
+    let worker = match slot {
+        Some(worker) => worker,
+        None => slot.insert(Worker::start(command()?)?),
+    };
+    let started = Instant::now();
+    let difference = match worker.ask(case, deadline) {
+        Ok(verdict) => return Ok(verdict),
+        Err(mpsc::RecvTimeoutError::Timeout) => format!("it took more than {} s", deadline.as_secs()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => format!("it crashed: {}", worker.end()?),
+    };
+    *slot = None;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Verdict { name: case.name.clone(), outcome: Outcome::Wrong { difference }, seconds })
 }
 
 impl Totals {
@@ -283,4 +296,46 @@ fn line(outcome: &Outcome) -> String {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// A worker that says it is ready, reads the names of cases and does with them what `script` says.
+    fn shell(script: &str) -> io::Result<Command> {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("echo; while read -r line; do {script}; done")]);
+        Ok(command)
+    }
+
+    fn difference(script: &str, slot: &mut Option<Worker>) -> anyhow::Result<String> {
+        let case = Case { name: "c".into(), folder: "c".into() };
+        let verdict = verdict(slot, &case, Duration::from_secs(1), || shell(script))?;
+        Ok(match verdict.outcome {
+            Outcome::Wrong { difference } => difference,
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn a_crash_or_a_hang_is_wrong_and_the_next_case_gets_another_worker() -> anyhow::Result<()> {
+        let mut slot = None;
+        assert!(difference("kill -ABRT $$", &mut slot)?.starts_with("it crashed: signal: 6"));
+        assert!(slot.is_none());
+        assert!(difference("exit 3", &mut slot)?.starts_with("it crashed: exit status: 3"));
+        assert_eq!(difference("while :; do sleep 1; done", &mut slot)?, "it took more than 1 s");
+        assert!(slot.is_none());
+        let answer = r#"echo '{"name": "c", "outcome": "ok", "bound": [], "seconds": 0}'"#;
+        assert_eq!(difference(answer, &mut slot)?, "Ok { bound: [] }");
+        assert!(slot.is_some(), "a worker that answers is kept");
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_does_not_start_is_an_error() {
+        let case = Case { name: "c".into(), folder: "c".into() };
+        let verdict = verdict(&mut None, &case, DEADLINE, || Ok(Command::new("false")));
+        assert!(verdict.is_err_and(|error| error.to_string().contains("exit status: 1")));
+    }
 }

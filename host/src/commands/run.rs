@@ -1,0 +1,255 @@
+//! A first minute with a model: data in, answers out, and what it costs.
+
+mod arrays;
+mod npz;
+
+use super::{ModuleArgs, pack::binding, read};
+use anyhow::{Context, bail};
+use arrays::{Arrays, write_arrays};
+use serde_json::{Map, Value, json};
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+use tradewind_compiler::{Compiled, Options, compile};
+use tradewind_core::{
+    guest::Client,
+    message::InferRequest,
+    plan::{Batch, Dim, Port},
+    tensor::{Tensor, TensorData},
+};
+use tradewind_host::{WasmGuest, packing::pack_model};
+
+/// What the pack is called while it is tried.
+const PACK: &str = "model";
+/// Rows and columns of an output that are shown.
+const SHOWN_ROWS: usize = 8;
+const SHOWN_COLUMNS: usize = 8;
+/// Bytes of inputs and outputs in one request; larger batches go in parts.
+const REQUEST_LEN: usize = 1 << 20;
+/// How long the warm runs go on.
+const WARM: Duration = Duration::from_millis(300);
+
+#[derive(clap::Args)]
+pub struct Run {
+    /// The ONNX file.
+    model: PathBuf,
+    /// The inputs by name: .npz, .json (an object of nested lists, or a list of row objects) or
+    /// .csv (a header of column names).
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Write the outputs to this .npz or .json.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print everything as one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Fixes a symbol in the model's input shapes.
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = binding)]
+    bind: Vec<(String, i64)>,
+    #[command(flatten)]
+    module: ModuleArgs,
+}
+
+/// What a run took.
+struct Times {
+    compile: Duration,
+    /// The first answer.
+    cold: Duration,
+    /// The median of the answers after it.
+    warm: Duration,
+}
+
+impl Run {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let onnx = read(&self.model)?;
+        let (compiled, inputs, compile) = self.prepare(&onnx)?;
+        let rows = rows(&compiled.plan.inputs, &inputs);
+        let notes = compiled.notes.clone();
+        let parts = parts(&compiled, inputs, rows)?;
+        let pack = pack_model(PACK, compiled)?;
+
+        let (_, runtime) = self.module.load()?;
+        let mut client = Client::new(runtime.guest()?);
+        client.load(&pack)?;
+        let (outputs, cold) = answer(&mut client, &parts)?;
+        let mut warm = Vec::new();
+        let started = Instant::now();
+        while warm.is_empty() || started.elapsed() < WARM {
+            warm.push(answer(&mut client, &parts)?.1);
+        }
+        warm.sort_unstable();
+        let times = Times { compile, cold, warm: warm[warm.len() / 2] };
+
+        if let Some(path) = &self.out {
+            write_arrays(path, &outputs).with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        if self.json {
+            serde_json::to_writer_pretty(&mut *out, &document(&outputs, rows, &pack, &notes, &times))?;
+            writeln!(out)?;
+        } else {
+            outputs.iter().try_for_each(|output| show(out, output))?;
+            summary(out, rows, &pack, &notes, &times)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The model compiled for the data, the data as the model takes it, and how long compiling took.
+    fn prepare(&self, onnx: &[u8]) -> anyhow::Result<(Compiled, Vec<Tensor>, Duration)> {
+        let mut options = Options { bind: self.bind.iter().cloned().collect(), ..Options::default() };
+        let refused = || format!("`{}` is refused", self.model.display());
+        let mut started = Instant::now();
+        let mut compiled = compile(onnx, &options).with_context(refused)?;
+        let mut took = started.elapsed();
+        let inputs = Arrays::read(&self.input).and_then(|arrays| arrays.inputs(&compiled.plan));
+        let inputs = inputs.with_context(|| format!("`{}`", self.input.display()))?;
+        let rows = rows(&compiled.plan.inputs, &inputs);
+        if compiled.plan.batch == Batch::Joint && rows > options.joint_rows as usize {
+            options.joint_rows = u32::try_from(rows)?;
+            started = Instant::now();
+            compiled = compile(onnx, &options).with_context(refused)?;
+            took = started.elapsed();
+        }
+        Ok((compiled, inputs, took))
+    }
+}
+
+/// The rows that the inputs hold; 1 where the model has no batch.
+fn rows(ports: &[Port], inputs: &[Tensor]) -> usize {
+    let batch = ports.iter().zip(inputs).find_map(|(port, tensor)| {
+        let (dim, extent) = port.shape.iter().zip(&tensor.shape).find(|(dim, _)| dim.per_row > 0)?;
+        Some((extent.saturating_sub(dim.fixed) / dim.per_row) as usize)
+    });
+    batch.unwrap_or(1)
+}
+
+/// The inputs in parts that fit into a request, where rows can be computed apart.
+fn parts(compiled: &Compiled, inputs: Vec<Tensor>, rows: usize) -> anyhow::Result<Vec<Vec<Tensor>>> {
+    let plan = &compiled.plan;
+    let elements = |ports: &[Port]| -> usize {
+        ports.iter().map(|port| port.shape.iter().map(|dim: &Dim| dim.at(1).max(1)).product::<usize>()).sum()
+    };
+    let most = (REQUEST_LEN / (8 * (elements(&plan.inputs) + elements(&plan.outputs)))).max(1);
+    if plan.batch == Batch::Joint || rows <= most {
+        return Ok(vec![inputs]);
+    }
+    let part = |from: usize| -> anyhow::Result<Vec<Tensor>> {
+        let to = (from + most).min(rows);
+        let cut = plan.inputs.iter().zip(&inputs).map(|(port, tensor)| match port.shape.first() {
+            Some(dim) if dim.per_row > 0 => {
+                let width = tensor.data.len() / rows;
+                let mut shape = tensor.shape.clone();
+                shape[0] = dim.at(to - from) as u32;
+                Ok(Tensor::new(tensor.name.clone(), shape, slice(&tensor.data, from * width, to * width))?)
+            }
+            _ => Ok(tensor.clone()),
+        });
+        cut.collect()
+    };
+    (0..rows).step_by(most).map(part).collect()
+}
+
+fn slice(data: &TensorData, from: usize, to: usize) -> TensorData {
+    match data {
+        TensorData::F32(data) => TensorData::F32(data[from..to].to_vec()),
+        TensorData::I64(data) => TensorData::I64(data[from..to].to_vec()),
+        TensorData::I32(data) => TensorData::I32(data[from..to].to_vec()),
+        TensorData::U8(data) => TensorData::U8(data[from..to].to_vec()),
+        TensorData::Bool(data) => TensorData::Bool(data[from..to].to_vec()),
+        TensorData::Text(data) => TensorData::Text(data[from..to].to_vec()),
+    }
+}
+
+/// The outputs for all parts together, and the time from the first request to the last reply.
+fn answer(client: &mut Client<WasmGuest>, parts: &[Vec<Tensor>]) -> anyhow::Result<(Vec<Tensor>, Duration)> {
+    let mut all: Vec<Tensor> = Vec::new();
+    let mut took = Duration::ZERO;
+    for inputs in parts {
+        let request = InferRequest { pack: PACK.into(), inputs: inputs.clone() };
+        let started = Instant::now();
+        let outputs = client.infer(request).context("the module did not answer")?;
+        took += started.elapsed();
+        if all.is_empty() {
+            all = outputs;
+        } else {
+            all.iter_mut().zip(outputs).try_for_each(|(all, part)| append(all, part))?;
+        }
+    }
+    Ok((all, took))
+}
+
+fn append(all: &mut Tensor, part: Tensor) -> anyhow::Result<()> {
+    match (&mut all.data, part.data) {
+        (TensorData::F32(all), TensorData::F32(part)) => all.extend(part),
+        (TensorData::I64(all), TensorData::I64(part)) => all.extend(part),
+        (TensorData::I32(all), TensorData::I32(part)) => all.extend(part),
+        (TensorData::U8(all), TensorData::U8(part)) | (TensorData::Bool(all), TensorData::Bool(part)) => {
+            all.extend(part);
+        }
+        (TensorData::Text(all), TensorData::Text(part)) => all.extend(part),
+        _ => bail!("output `{}` changes its type from request to request", all.name),
+    }
+    let (Some(rows), Some(more)) = (all.shape.first_mut(), part.shape.first()) else {
+        bail!("output `{}` has no rows to join", all.name);
+    };
+    *rows += more;
+    Ok(())
+}
+
+/// An output's first rows and columns.
+fn show(out: &mut dyn Write, output: &Tensor) -> std::io::Result<()> {
+    writeln!(out, "{}  {} {:?}", output.name, arrays::type_name(&output.data), output.shape)?;
+    let cells = arrays::texts(&output.data);
+    let width = output.shape.iter().skip(1).product::<u32>().max(1) as usize;
+    let rows: Vec<&[String]> = cells.chunks(width).collect();
+    let shown: Vec<&[String]> = rows.iter().take(SHOWN_ROWS).map(|row| &row[..row.len().min(SHOWN_COLUMNS)]).collect();
+    let longest = shown.iter().flat_map(|row| row.iter()).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    for (n, row) in shown.iter().enumerate() {
+        write!(out, "  {n:>3} ")?;
+        row.iter().try_for_each(|cell| write!(out, "  {cell:>longest$}"))?;
+        match width - row.len() {
+            0 => writeln!(out)?,
+            more => writeln!(out, "  … {more} more")?,
+        }
+    }
+    if rows.len() > shown.len() {
+        writeln!(out, "    …  {} more rows", rows.len() - shown.len())?;
+    }
+    writeln!(out)
+}
+
+fn summary(out: &mut dyn Write, rows: usize, pack: &[u8], notes: &[String], times: &Times) -> std::io::Result<()> {
+    let each = |time: Duration| readable(time.div_f64(rows.max(1) as f64));
+    writeln!(out, "rows      {rows}")?;
+    writeln!(out, "a row     {} warm, {} with the first answer", each(times.warm), each(times.cold))?;
+    writeln!(out, "batch     {} warm, {} at first", readable(times.warm), readable(times.cold))?;
+    writeln!(out, "compiled  in {}", readable(times.compile))?;
+    writeln!(out, "pack      {} bytes", pack.len())?;
+    notes.iter().try_for_each(|note| writeln!(out, "note      {note}"))
+}
+
+fn readable(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        1.0.. => format!("{seconds:.2} s"),
+        1e-3.. => format!("{:.2} ms", seconds * 1e3),
+        1e-6.. => format!("{:.2} µs", seconds * 1e6),
+        _ => format!("{:.0} ns", seconds * 1e9),
+    }
+}
+
+fn document(outputs: &[Tensor], rows: usize, pack: &[u8], notes: &[String], times: &Times) -> Value {
+    let named: Map<String, Value> =
+        outputs.iter().map(|output| (output.name.clone(), arrays::to_json(output))).collect();
+    json!({
+        "outputs": named,
+        "rows": rows,
+        "pack_bytes": pack.len(),
+        "compile_seconds": times.compile.as_secs_f64(),
+        "cold_seconds": times.cold.as_secs_f64(),
+        "warm_seconds": times.warm.as_secs_f64(),
+        "notes": notes,
+    })
+}
