@@ -57,7 +57,13 @@ impl Rows<'_> {
             (Kernel::Contract { shape, over, left, right }, &[l, r]) => walks(shape, over, &[(l, left), (r, right)]),
             (Kernel::Reduce { shape, over, source, .. }, &[from]) => walks(shape, over, &[(from, source)]),
             (Kernel::Dense { rows, .. } | Kernel::Trees { rows, .. }, _) => rows.fixed == 0,
-            (Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. }, _) => outermost(*shape),
+            (Kernel::Scatter { shape, axis, index, source, target, .. }, &[i, from]) => {
+                walks(shape, &[], &[(i, index), (from, source)]) && walks(shape, &[*axis], &[(output, target)])
+            }
+            (
+                Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. } | Kernel::Cumulate { data: shape, .. },
+                _,
+            ) => outermost(*shape),
             (Kernel::GatherElements { data, picks }, _) => outermost(*data) && picks.per_row == 0,
             (Kernel::Gather { data, picks }, &[table, _]) => {
                 if table == 0 {

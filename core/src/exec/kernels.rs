@@ -6,10 +6,12 @@
 //! smaller batches too. The indexing below relies on it; a mistake would be a panic, never
 //! undefined behaviour.
 
+mod cumulate;
 mod dense;
 mod elementwise;
 mod gather;
 mod reduce;
+mod scatter;
 mod softmax;
 mod strided;
 mod topk;
@@ -70,6 +72,13 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
         }
         Kernel::GatherElements { data, picks } => {
             gather::gather_elements(extents(*data, rows), picks.at(rows), index_dtype(plan, step)?, &inputs, dtype, out)
+        }
+        Kernel::Scatter { op, shape, axis, index, source, target } => {
+            let geometry = scatter::Geometry { shape, axis: *axis, views: [index, source, target], rows };
+            scatter::scatter(*op, geometry, input_dtype(plan, step, 0)?, dtype, &inputs, out)
+        }
+        Kernel::Cumulate { op, data, exclusive, reverse } => {
+            cumulate::cumulate(*op, extents(*data, rows), *exclusive, *reverse, dtype, &inputs, out)
         }
         Kernel::TopK { data, k, largest } => topk::topk(
             extents(*data, rows),

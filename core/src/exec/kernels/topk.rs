@@ -1,14 +1,24 @@
 //! The positions of the greatest or least elements along an axis.
 
 use super::{DType, Extents, Inputs, by_number, outside};
-use crate::{error::Result, exec::math::Number};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    exec::math::Number,
+};
+use alloc::format;
 use core::cmp::Ordering;
 
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
 pub fn topk(data: Extents, k: usize, largest: bool, dtype: DType, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
+    let Extents { outer, axis, inner } = data;
+    if k > axis {
+        return Err(Error::new(
+            ErrorKind::IndexOutOfRange,
+            format!("the {k} first of {axis} elements; send a batch of at least {k} rows"),
+        ));
+    }
     by_number!(dtype, T => {
         let from = inputs.elements::<T>(0)?;
-        let Extents { outer, axis, inner } = data;
         for o in 0..outer {
             for i in 0..inner {
                 let value = |position: i64| from[(o * axis + position as usize) * inner + i];
