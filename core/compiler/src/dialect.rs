@@ -49,6 +49,9 @@ pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
         "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
             Some("its result is random, and a decision must be repeatable; export the model for inference")
         }
+        "Compress" | "NonZero" | "NonMaxSuppression" | "Unique" => {
+            Some("the size of its result depends on the data, and a plan knows every size; export it as a mask or TopK")
+        }
         // tract ignores the mode.
         "SpaceToDepth" if node.attribute.iter().any(|mode| mode.name == "mode" && mode.s != b"DCR") => {
             Some("only mode DCR is supported; export it as Reshape and Transpose")
@@ -89,7 +92,7 @@ fn text<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
 /// The elements of an input that must be known when packing.
 fn known(model: &TypedModel, input: OutletId, what: &str) -> Reasoned<Arc<Tensor>> {
     let konst = model.outlet_fact(input)?.konst.clone();
-    konst.ok_or_else(|| Reason(format!("its {what} are not known when packing; make them constants")))
+    konst.ok_or_else(|| Reason(format!("its input `{what}` is not known when packing; make it a constant")))
 }
 
 fn integers(tensor: &Tensor) -> TractResult<Vec<i64>> {

@@ -3,10 +3,10 @@
 import sys
 import time
 
-from . import boosting, dense, estimators, linear, recommenders, refused, trees
+from . import boosting, dense, estimators, linear, operators, recommenders, refused, trees
 from .corpus import ROOT, write_corpus, write_index
 
-FAMILIES = (dense, estimators, boosting, trees, linear, recommenders)
+FAMILIES = (dense, estimators, boosting, trees, linear, recommenders, operators)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ use tract_onnx::{
         internal::*,
         ops::{
             array::{Gather, MultiBroadcastTo, Pad as Padded, PadMode, Slice},
+            cast::cast,
             change_axes::wire_with_rank_broadcast,
             logic::Iff,
         },
@@ -24,7 +25,7 @@ pub(super) fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
         "wrap" => Mode::Wrap,
         other => Reason::err(format!("it has no mode `{other}`; use constant, reflect, edge or wrap"))?,
     };
-    if context.onnx_operator_set_version < 11 {
+    if context.onnx_operator_set_version < 11 || node.input.len() < 2 {
         let pads = ints(node, "pads").or_else(|| ints(node, "paddings")).unwrap_or_default().to_vec();
         let value = Fill::Value(float(node, "value").unwrap_or(0.0));
         return Ok((expand(Pad { mode, pads: Pads::Fixed(pads), value, axes: None }), Vec::new()));
@@ -140,11 +141,12 @@ impl Expansion for Pad {
                 }
                 // Where the tensor is not, the value is chosen.
                 let fact = model.outlet_fact(wire)?.clone();
-                let inside = tensor0(true).broadcast_into_rank(rank)?;
+                let inside = tensor0(1f32).broadcast_into_rank(rank)?;
                 let inside = model.add_const(format!("{name}.inside"), inside)?;
-                let inside =
-                    model.wire_node(format!("{name}.mask"), MultiBroadcastTo::new(fact.shape.clone()), &[inside])?[0];
-                let inside = pad(&format!("{name}.outside"), model, inside, &pads, tensor0(false))?[0];
+                let shape = MultiBroadcastTo::new(fact.shape.clone());
+                let inside = model.wire_node(format!("{name}.ones"), shape, &[inside])?[0];
+                let inside = pad(&format!("{name}.outside"), model, inside, &pads, tensor0(0f32))?[0];
+                let inside = model.wire_node(format!("{name}.mask"), cast(bool::datum_type()), &[inside])?[0];
                 let zero = Tensor::zero_scalar_dt(fact.datum_type)?;
                 let padded = pad(&format!("{name}.padded"), model, wire, &pads, zero)?[0];
                 let mut value = inputs[input];

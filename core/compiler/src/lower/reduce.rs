@@ -45,12 +45,14 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
 }
 
 fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
-    let (x, axes) = (site.input(0)?, &op.axes[..]);
+    let (x, axes, datum_type) = (site.input(0)?, &op.axes[..], site.input_type(0)?);
     if op.reducer == Reducer::Sum
         && let Some(sum) = sum_of_function(site, axes)?
     {
-        return Ok(sum);
+        return site.wrapped(&sum, datum_type);
     }
+    let x_dtype = x.dtype;
+    let is_narrow = matches!(x_dtype, DType::U8 | DType::Bool);
     let builder = &mut *site.builder;
     let kernel = match op.reducer {
         Reducer::Sum => ReduceOp::Sum,
@@ -62,14 +64,17 @@ fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
         Reducer::ArgMin(false) => ReduceOp::ArgMin,
         Reducer::ArgMin(true) => ReduceOp::ArgMinLast,
         Reducer::MeanOfSquares => return mean_of_squares(builder, &x, axes),
-        Reducer::All | Reducer::Any => {
-            let numbers = builder.cast(&x, DType::I32)?;
-            let op = if op.reducer == Reducer::All { ReduceOp::Min } else { ReduceOp::Max };
-            let result = builder.reduce(op, &numbers, axes)?;
-            return builder.cast(&result, DType::Bool);
-        }
+        Reducer::All => ReduceOp::Min,
+        Reducer::Any => ReduceOp::Max,
     };
-    builder.reduce(kernel, &x, axes)
+    let numbers = if is_narrow { builder.cast(&x, DType::I32)? } else { x };
+    let result = builder.reduce(kernel, &numbers, axes)?;
+    match op.reducer {
+        Reducer::ArgMax(_) | Reducer::ArgMin(_) => Ok(result),
+        Reducer::Sum | Reducer::Prod => site.wrapped(&result, datum_type),
+        _ if is_narrow => site.builder.cast(&result, x_dtype),
+        _ => Ok(result),
+    }
 }
 
 /// The sum of products, squares or magnitudes, without the tensor that is summed.
