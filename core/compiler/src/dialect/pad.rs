@@ -99,7 +99,7 @@ impl Expansion for Pad {
         solver.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
         solver.equals(&inputs[0].rank, &outputs[0].rank)?;
         let mut known = Vec::new();
-        known.extend(matches!(self.pads, Pads::Input).then_some(&inputs[1].value));
+        known.extend(matches!(self.pads, Pads::Input).then(|| &inputs[1].value));
         known.extend(self.axes.map(|axes| &inputs[axes].value));
         solver.given_all(known, move |solver, known| {
             let mut known = known.into_iter();
