@@ -206,7 +206,7 @@ pub enum Kernel {
         op: UnaryOp,
     },
     /// `output[i] = op(T0[left(i)], T1[right(i)])`, output contiguous over `shape`. F32, I64 or
-    /// I32, all three the same; `Bool` for And, Or and Xor.
+    /// I32, all three the same; any type but F32 for And, Or and Xor, I64 for shifts.
     Binary {
         /// The function.
         op: BinaryOp,
@@ -317,13 +317,43 @@ pub enum Kernel {
         /// Extent of `T1` along the axis.
         picks: Dim,
     },
+    /// `output[target(i, T0[index(i)])] = T1[source(i)]` for every `i` in `shape`, in row-major
+    /// order; with `op` that is `op` of what is there and `T1[source(i)]`. Other elements keep what
+    /// an earlier step wrote. `T0` I64 or I32, and an index as for [`Kernel::Gather`]. Any type;
+    /// with `op` (Add, Mul, Min or Max) F32, I64 or I32.
+    Scatter {
+        /// How an element is put together with what is there; `None` replaces it.
+        op: Option<BinaryOp>,
+        /// Extents walked.
+        #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
+        shape: Vec<Dim>,
+        /// Extent of the axis that the indices pick from.
+        axis: Dim,
+        /// Where to read in `T0`.
+        index: View,
+        /// Where to read in `T1`.
+        source: View,
+        /// Where to write in the output: axes of `shape`, then the one picked from.
+        target: View,
+    },
+    /// `output[o, a, i] = op over b ≤ a of T0[o, b, i]`, F32, I64 or I32; `op` is Add or Mul.
+    Cumulate {
+        /// The operation.
+        op: BinaryOp,
+        /// Shape of `T0` and of the output.
+        data: AxisShape,
+        /// `b < a`: an element does not count itself.
+        exclusive: bool,
+        /// From the end: `b ≥ a`, or `b > a`.
+        reverse: bool,
+    },
     /// `output[o, p, i]`, `I64`: the position along the axis of the `p`-th largest (or smallest)
     /// element of `T0`, F32, I64 or I32, for `p < k`; equal elements in order of position; NaN
     /// counts as larger than every number.
     TopK {
         /// Shape of `T0`.
         data: AxisShape,
-        /// Elements to find; at most the extent of the axis.
+        /// Elements to find; an axis of fewer is a fault.
         k: u32,
         /// Largest first, or smallest first.
         largest: bool,
@@ -577,9 +607,14 @@ pub enum BinaryOp {
     /// The greater; NaN if either is.
     Max,
     Pow,
+    /// Bit by bit, as [`Or`](Self::Or) and [`Xor`](Self::Xor).
     And,
     Or,
     Xor,
+    /// Towards the higher bits; by less than 0 or more than 63, nothing is left.
+    ShiftLeft,
+    /// Towards the lower bits, the sign coming in; by less than 0 or more than 63, it alone is left.
+    ShiftRight,
     /// `T0` where it is at least 0, else `T0 × T1`.
     Prelu,
 }

@@ -226,3 +226,80 @@ fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidPlan, "{what}: {error}");
     }
 }
+
+/// A plan of `[rows, 6]` F32 in, `[rows, 6]` F32 out.
+fn cumulate(op: BinaryOp, exclusive: bool, reverse: bool) -> Plan {
+    let data = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(3), inner: Dim::fixed(2) };
+    one_step(Kernel::Cumulate { op, data, exclusive, reverse }, 6, DType::F32, 6, 4, Batch::Independent)
+}
+
+#[test]
+fn a_running_sum_or_product_counts_from_either_end_with_or_without_itself() {
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    for (op, exclusive, reverse, expected) in [
+        (BinaryOp::Add, false, false, [1.0, 2.0, 4.0, 6.0, 9.0, 12.0]),
+        (BinaryOp::Add, true, false, [0.0, 0.0, 1.0, 2.0, 4.0, 6.0]),
+        (BinaryOp::Mul, false, true, [15.0, 48.0, 15.0, 24.0, 5.0, 6.0]),
+        (BinaryOp::Mul, true, true, [15.0, 24.0, 5.0, 6.0, 1.0, 1.0]),
+    ] {
+        let mut executor = Executor::new(cumulate(op, exclusive, reverse), &[]).expect("the plan is sound");
+        let mut y = [f32::NAN; 6];
+        executor.run(&[], 1, &[Data::F32(&x)], &mut [DataMut::F32(&mut y)]).expect("it runs");
+        assert_eq!(y, expected, "{op:?}");
+    }
+}
+
+/// A plan that fills `[rows, 4]` with tens and scatters `[rows, 2]` into each row by an input of positions.
+fn scatter(op: Option<BinaryOp>) -> Plan {
+    let mut plan = one_step(Kernel::Fill { value: 10.0 }, 2, DType::F32, 4, 4, Batch::Independent);
+    plan.steps[0].inputs.clear();
+    plan.buffers.push(Buffer { dtype: DType::I64, len: Dim::per_row(2), offset: plan.arena_bytes });
+    plan.arena_bytes += 64;
+    let port = Port { name: "at".into(), buffer: BufferId(2), ..plan.inputs[0].clone() };
+    plan.inputs.push(port);
+    let view = |strides: &[u32]| View {
+        offset: Dim::fixed(0),
+        strides: strides.iter().map(|&stride| Dim::fixed(stride)).collect(),
+    };
+    plan.steps.push(Step {
+        kernel: Kernel::Scatter {
+            op,
+            shape: vec![Dim::per_row(1), Dim::fixed(2)],
+            axis: Dim::fixed(4),
+            index: view(&[2, 1]),
+            source: view(&[2, 1]),
+            target: view(&[4, 0, 1]),
+        },
+        inputs: vec![Operand::Buffer(BufferId(2)), Operand::Buffer(BufferId(0))],
+        output: BufferId(1),
+        node: "scatter".into(),
+    });
+    plan
+}
+
+#[test]
+fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
+    for (op, expected) in [
+        (None, [10.0, 3.0, 10.0, 10.0]),
+        (Some(BinaryOp::Add), [10.0, 15.0, 10.0, 10.0]),
+        (Some(BinaryOp::Mul), [10.0, 60.0, 10.0, 10.0]),
+        (Some(BinaryOp::Min), [10.0, 2.0, 10.0, 10.0]),
+        (Some(BinaryOp::Max), [10.0, 10.0, 10.0, 10.0]),
+    ] {
+        let mut executor = Executor::new(scatter(op), &[]).expect("the plan is sound");
+        let mut y = [f32::NAN; 4];
+        let updates = Data::F32(&[2.0, 3.0]);
+        executor.run(&[], 1, &[updates, Data::I64(&[1, -3])], &mut [DataMut::F32(&mut y)]).expect("it runs");
+        assert_eq!(y, expected, "{op:?}");
+        let outside = executor.run(&[], 1, &[updates, Data::I64(&[4, 0])], &mut [DataMut::F32(&mut y)]);
+        assert_eq!(outside.expect_err("the axis has four").kind(), ErrorKind::IndexOutOfRange);
+    }
+    let mut unwritten = scatter(None);
+    unwritten.steps.remove(0);
+    assert_eq!(Executor::new(unwritten, &[]).expect_err("nothing is there").kind(), ErrorKind::InvalidPlan);
+    let mut short = scatter(None);
+    if let Kernel::Scatter { axis, .. } = &mut short.steps[1].kernel {
+        *axis = Dim::fixed(5);
+    }
+    assert_eq!(Executor::new(short, &[]).expect_err("a row has four").kind(), ErrorKind::InvalidPlan);
+}

@@ -74,7 +74,13 @@ impl Rows<'_> {
                     && lengths.iter().all(|width| *width == layer.rows.per_row)
                     && [weights, bias].iter().chain(peepholes).all(|width| *width == 0)
             }
-            (Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. }, _) => outermost(*shape),
+            (Kernel::Scatter { shape, axis, index, source, target, .. }, &[i, from]) => {
+                walks(shape, &[], &[(i, index), (from, source)]) && walks(shape, &[*axis], &[(output, target)])
+            }
+            (
+                Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. } | Kernel::Cumulate { data: shape, .. },
+                _,
+            ) => outermost(*shape),
             (Kernel::GatherElements { data, picks }, _) => outermost(*data) && picks.per_row == 0,
             (Kernel::Gather { data, picks }, &[table, _]) => {
                 if table == 0 {

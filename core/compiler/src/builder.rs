@@ -149,11 +149,12 @@ impl Builder {
     /// `op` of two tensors, broadcast against each other.
     pub fn binary(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Reasoned<Value> {
         let logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+        let shift = matches!(op, BinaryOp::ShiftLeft | BinaryOp::ShiftRight);
         let fits = match left.dtype {
-            DType::F32 => !logic,
-            DType::I64 | DType::I32 => !logic && op != BinaryOp::Prelu,
-            DType::Bool => logic,
-            DType::U8 => false,
+            DType::F32 => !logic && !shift,
+            DType::I64 => op != BinaryOp::Prelu,
+            DType::I32 => !shift && op != BinaryOp::Prelu,
+            DType::Bool | DType::U8 => logic,
         };
         if !fits || left.dtype != right.dtype {
             return Reason::err(format!(
@@ -391,6 +392,36 @@ impl Builder {
         Ok(output.with_categories(data.categories))
     }
 
+    /// Puts `updates` into a buffer that is written already: at the positions `picks` along the
+    /// last axis of its view `place`. `picks` and `updates` have the shape of the axes before.
+    pub fn scatter(&mut self, op: Option<BinaryOp>, place: &Value, picks: &Value, updates: &Value) -> Reasoned<()> {
+        let axis = place.rank() - 1;
+        let (extent, stride) = (place.shape[axis].dim()?, place.strides[axis].dim()?);
+        let (shape, views) = folded(&picks.shape, &[picks, updates, &place.clone().remove_axis(axis)])?;
+        let [index, source, mut target] = views;
+        limited(Vec::new(), shape.len() + 1)?;
+        target.strides.push(stride);
+        self.push(Kernel::Scatter { op, shape, axis: extent, index, source, target }, &[picks, updates], place)
+    }
+
+    /// The running `op`, Add or Mul, along an axis.
+    pub fn cumulate(
+        &mut self,
+        op: BinaryOp,
+        value: &Value,
+        axis: usize,
+        exclusive: bool,
+        reverse: bool,
+    ) -> Reasoned<Value> {
+        if !matches!(value.dtype, DType::F32 | DType::I64 | DType::I32) {
+            return Reason::err(format!("a running {op:?} of {:?}; cast to float first", value.dtype));
+        }
+        let value = self.packed(value)?;
+        let output = self.tensor(value.dtype, &value.shape)?;
+        self.push(Kernel::Cumulate { op, data: around(&value.shape, axis)?, exclusive, reverse }, &[&value], &output)?;
+        Ok(output)
+    }
+
     /// Positions of the `k` greatest or least along an axis.
     pub fn top_k(&mut self, value: &Value, axis: usize, k: u32, largest: bool) -> Reasoned<Value> {
         if !matches!(value.dtype, DType::F32 | DType::I64 | DType::I32) {
@@ -398,8 +429,8 @@ impl Builder {
         }
         let value = self.packed(value)?;
         let mut shape = value.shape.clone();
-        if i64::from(k) > shape[axis].fixed {
-            return Reason::err(format!("the {k} greatest of an axis that may have {} elements", shape[axis].fixed));
+        if shape[axis].constant().is_some_and(|extent| k as usize > extent) {
+            return Reason::err(format!("the {k} greatest of an axis of {}", shape[axis]));
         }
         shape[axis] = Extent::fixed(k.into());
         let output = self.tensor(DType::I64, &shape)?;

@@ -2,9 +2,15 @@
 //!
 //! Each is wired anew from tract's own operators, so that the plan and the reference agree.
 
+mod pad;
+mod reverse_sequence;
+mod running;
+
+use crate::refusal::{Reason, Reasoned};
+pub(crate) use running::RunningProduct;
 use tract_onnx::{
     model::{OnnxOpRegister, ParsingContext, optional_inputs},
-    pb::NodeProto,
+    pb::{AttributeProto, NodeProto},
     tract_core::{
         internal::*,
         ops::{
@@ -28,7 +34,10 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
     operators.insert("Celu", |_, node| Ok((expand(Celu { alpha: float(node, "alpha").unwrap_or(1.0) }), Vec::new())));
     operators.insert("Clip", clip);
+    operators.insert("CumProd", running::build);
     operators.insert("LogSoftmax", log_softmax);
+    operators.insert("Pad", pad::build);
+    operators.insert("ReverseSequence", reverse_sequence::build);
     operators.insert("Softplus", |_, _| Ok((softplus().into_hir(), Vec::new())));
     operators.insert("Swish", |_, node| Ok((expand(Swish { alpha: float(node, "alpha").unwrap_or(1.0) }), Vec::new())));
 }
@@ -42,6 +51,9 @@ pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
         }
         "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
             Some("its result is random, and a decision must be repeatable; export the model for inference")
+        }
+        "Compress" | "NonZero" | "NonMaxSuppression" | "Unique" => {
+            Some("the size of its result depends on the data, and a plan knows every size; export it as a mask or TopK")
         }
         // tract ignores the mode.
         "SpaceToDepth" if node.attribute.iter().any(|mode| mode.name == "mode" && mode.s != b"DCR") => {
@@ -60,12 +72,34 @@ element_wise!(
     }
 );
 
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+    node.attribute.iter().find(|attribute| attribute.name == name)
+}
+
 fn float(node: &NodeProto, name: &str) -> Option<f32> {
-    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.f)
+    attribute(node, name).map(|attribute| attribute.f)
 }
 
 fn int(node: &NodeProto, name: &str) -> Option<i64> {
-    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+    attribute(node, name).map(|attribute| attribute.i)
+}
+
+fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
+    attribute(node, name).map(|attribute| &attribute.ints[..])
+}
+
+fn text<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
+    attribute(node, name).and_then(|attribute| str::from_utf8(&attribute.s).ok())
+}
+
+/// The elements of an input that must be known when packing.
+fn known(model: &TypedModel, input: OutletId, what: &str) -> Reasoned<Arc<Tensor>> {
+    let konst = model.outlet_fact(input)?.konst.clone();
+    konst.ok_or_else(|| Reason(format!("its input `{what}` is not known when packing; make it a constant")))
+}
+
+fn integers(tensor: &Tensor) -> TractResult<Vec<i64>> {
+    Ok(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec())
 }
 
 /// A scalar of the type of `like`.

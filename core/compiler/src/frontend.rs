@@ -4,7 +4,7 @@ use crate::{
     Options, dialect, idioms, ml,
     narrow::narrow,
     nn, quiet,
-    refusal::{Refusal, node_name},
+    refusal::{Reason, Refusal, node_name},
     text,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -297,11 +297,14 @@ impl Operators {
         if let Some(refusal) = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()) {
             return refusal.clone();
         }
-        let reason = format!(
-            "the ONNX reader cannot work out its types and shapes: {}; check the model with onnx.checker, \
-             and that it was exported with a free batch",
-            error.root_cause()
-        );
+        let reason = error.chain().find_map(|cause| cause.downcast_ref::<Reason>());
+        let reason = reason.map(|reason| reason.0.clone()).unwrap_or_else(|| {
+            format!(
+                "the ONNX reader cannot work out its types and shapes: {}; check the model with onnx.checker, \
+                 and that it was exported with a free batch",
+                error.root_cause()
+            )
+        });
         match error.chain().find_map(|cause| node_in(&cause.to_string())) {
             Some(name) => {
                 let (node, operator) = self.origin(&name);

@@ -204,6 +204,32 @@ impl Site<'_> {
         self.inputs.get(n).cloned().ok_or_else(|| Reason("an input is missing".into()))
     }
 
+    /// An input to compute with: bytes as I32, which holds what they add up to.
+    fn number(&mut self, n: usize) -> Reasoned<Value> {
+        let value = self.input(n)?;
+        if value.dtype == DType::U8 { self.builder.cast(&value, DType::I32) } else { Ok(value) }
+    }
+
+    /// What was computed in a wider type, wrapped around as `datum_type` does.
+    fn wrapped(&mut self, value: &Value, datum_type: DatumType) -> Reasoned<Value> {
+        let bits = match datum_type {
+            DatumType::U8 if value.dtype != DType::U8 => return self.builder.cast(value, DType::U8),
+            DatumType::I8 => 8,
+            DatumType::I16 | DatumType::U16 => 16,
+            DatumType::U32 => 32,
+            _ => return Ok(value.clone()),
+        };
+        let integer = |n| Value::integer(value.dtype, n);
+        let mask = integer((1 << bits) - 1);
+        if datum_type.is_unsigned() {
+            return self.builder.binary(BinaryOp::And, value, &mask);
+        }
+        let half = integer(1 << (bits - 1));
+        let shifted = self.builder.binary(BinaryOp::Add, value, &half)?;
+        let within = self.builder.binary(BinaryOp::And, &shifted, &mask)?;
+        self.builder.binary(BinaryOp::Sub, &within, &half)
+    }
+
     /// The node that makes the first input, where nothing else reads what it makes.
     ///
     /// A step that takes such a node in reads its inputs instead; the node's own steps are dropped
@@ -283,7 +309,6 @@ fn dtype(datum_type: DatumType) -> Reasoned<DType> {
 /// What a tensor of this type loses in a plan.
 fn narrowing(datum_type: DatumType) -> Option<&'static str> {
     match datum_type {
-        DatumType::I8 | DatumType::I16 | DatumType::U16 | DatumType::U32 => Some(": it does not wrap around"),
         DatumType::U64 => Some(": values from 2^63 on become negative"),
         _ => None,
     }

@@ -80,6 +80,8 @@ impl fmt::Display for Reason {
     }
 }
 
+impl std::error::Error for Reason {}
+
 impl From<tract_onnx::prelude::TractError> for Reason {
     fn from(error: tract_onnx::prelude::TractError) -> Self {
         Self(format!("{error:#}"))

@@ -11,6 +11,7 @@
 
 mod contract;
 mod couple;
+mod cumulate;
 mod dense;
 mod distances;
 mod elementwise;
@@ -18,6 +19,7 @@ mod gather;
 mod lookup;
 mod recurrent;
 mod reduce;
+mod scatter;
 mod softmax;
 mod strided;
 mod topk;
@@ -78,6 +80,13 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
         }
         Kernel::GatherElements { data, picks } => {
             gather::gather_elements(extents(*data, rows), picks.at(rows), index_dtype(plan, step)?, &inputs, dtype, out)
+        }
+        Kernel::Scatter { op, shape, axis, index, source, target } => {
+            let geometry = scatter::Geometry { shape, axis: *axis, views: [index, source, target], rows };
+            scatter::scatter(*op, geometry, input_dtype(plan, step, 0)?, dtype, &inputs, out)
+        }
+        Kernel::Cumulate { op, data, exclusive, reverse } => {
+            cumulate::cumulate(*op, extents(*data, rows), *exclusive, *reverse, dtype, &inputs, out)
         }
         Kernel::TopK { data, k, largest } => topk::topk(
             extents(*data, rows),

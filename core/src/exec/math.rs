@@ -99,7 +99,8 @@ impl Number for f32 {
                     left
                 }
             }
-            BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => return None,
+            // INVARIANT: `validate` refuses these for F32.
+            BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::ShiftLeft | BinaryOp::ShiftRight => return None,
         })
     }
 }
@@ -148,7 +149,14 @@ macro_rules! integer {
                     BinaryOp::Pow => power(left as i64, right as i64) as Self,
                     BinaryOp::Prelu => if left < 0 { left.wrapping_mul(right) } else { left },
                     BinaryOp::Div | BinaryOp::Rem | BinaryOp::Mod => return None,
-                    BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => return None,
+                    BinaryOp::And => left & right,
+                    BinaryOp::Or => left | right,
+                    BinaryOp::Xor => left ^ right,
+                    // INVARIANT: `validate` has these for I64 only.
+                    BinaryOp::ShiftLeft if (0..64).contains(&right) => ((left as i64) << right) as Self,
+                    BinaryOp::ShiftLeft => 0,
+                    BinaryOp::ShiftRight if (0..64).contains(&right) => ((left as i64) >> right) as Self,
+                    BinaryOp::ShiftRight => ((left as i64) >> 63) as Self,
                 })
             }
 

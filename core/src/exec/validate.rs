@@ -87,7 +87,8 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
             Operand::Weight(_) => None,
         });
         let known = read.clone().all(|id| written.contains(id));
-        ensure(known, &format!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
+        let begun = !matches!(step.kernel, Kernel::Scatter { .. }) || written.contains(&step.output);
+        ensure(known && begun, &format!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
         written.insert(step.output);
         let checked = Checked { plan, step, tile, weights };
         checked
@@ -158,9 +159,12 @@ impl Checked<'_> {
             }
             Kernel::Binary { op, shape, left, right } => {
                 self.arity(2)?;
-                let logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
-                let numeric = matches!(out, DType::F32 | DType::I64 | DType::I32);
-                ensure(if logic { out == DType::Bool } else { numeric }, &format!("`{op:?}` does not give {out:?}"))?;
+                let typed = match op {
+                    BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => out != DType::F32,
+                    BinaryOp::ShiftLeft | BinaryOp::ShiftRight => out == DType::I64,
+                    _ => is_number(out),
+                };
+                ensure(typed, &format!("`{op:?}` does not give {out:?}"))?;
                 ensure(self.dtype(0)? == out && self.dtype(1)? == out, "operands of different types")?;
                 self.view(0, &[shape], left)?;
                 self.view(1, &[shape], right)?;
@@ -231,12 +235,29 @@ impl Checked<'_> {
                 self.gather(*data, *picks)?;
                 self.holds(1, self.axis_len(*data, *picks)?)
             }
+            Kernel::Scatter { op, shape, axis, index, source, target } => {
+                self.arity(2)?;
+                ensure(matches!(self.dtype(0)?, DType::I64 | DType::I32), "indices are I64 or I32")?;
+                let combines = matches!(op, Some(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max));
+                ensure(op.is_none() || (combines && is_number(out)), &format!("a scatter by `{op:?}` of {out:?}"))?;
+                ensure(self.dtype(1)? == out, "a scatter between types")?;
+                self.view(0, &[shape], index)?;
+                self.view(1, &[shape], source)?;
+                self.inside(self.output_len(), &[shape, &[*axis]], target)
+            }
+            Kernel::Cumulate { op, data, .. } => {
+                self.arity(1)?;
+                let typed = is_number(out) && self.dtype(0)? == out && matches!(op, BinaryOp::Add | BinaryOp::Mul);
+                ensure(typed, &format!("`{op:?}` does not run over {out:?}"))?;
+                let len = self.axis_len(*data, data.axis)?;
+                self.holds(0, len)?;
+                ensure(len <= self.output_len(), "the output is too small")
+            }
             Kernel::TopK { data, k, .. } => {
                 self.arity(1)?;
-                let typed = matches!(self.dtype(0)?, DType::F32 | DType::I64 | DType::I32) && out == DType::I64;
-                ensure(typed, "top-k of numbers gives I64")?;
-                let least = data.axis.at(0);
-                ensure(*k as usize <= least, &format!("the {k} first of an axis that may have {least}"))?;
+                ensure(is_number(self.dtype(0)?) && out == DType::I64, "top-k of numbers gives I64")?;
+                let most = data.axis.at(self.tile);
+                ensure(*k as usize <= most, &format!("the {k} first of an axis that has at most {most}"))?;
                 self.holds(0, self.axis_len(*data, data.axis)?)?;
                 ensure(self.axis_len(*data, Dim::fixed(*k))? <= self.output_len(), "the output is too small")
             }
@@ -445,6 +466,10 @@ impl Checked<'_> {
     fn axis_len(&self, shape: AxisShape, axis: Dim) -> Result<usize> {
         product(&[shape.outer.at(self.tile), axis.at(self.tile), shape.inner.at(self.tile)])
     }
+}
+
+const fn is_number(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::I64 | DType::I32)
 }
 
 fn product(extents: &[usize]) -> Result<usize> {

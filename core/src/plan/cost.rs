@@ -30,7 +30,9 @@ impl Plan {
             Kernel::Copy { shape, .. }
             | Kernel::Binary { shape, .. }
             | Kernel::Compare { shape, .. }
-            | Kernel::Select { shape, .. } => volume(shape, rows),
+            | Kernel::Select { shape, .. }
+            | Kernel::Scatter { shape, .. } => volume(shape, rows),
+            Kernel::Cumulate { data, .. } => volume(&[data.outer, data.axis, data.inner], rows),
             Kernel::Dense { rows: extent, inner, columns, .. } => {
                 volume(&[*extent, Dim::fixed(*inner), Dim::fixed(*columns)], rows)
             }

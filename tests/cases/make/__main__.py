@@ -3,10 +3,23 @@
 import sys
 import time
 
-from . import boosting, dense, estimators, frames, linear, maps, recommenders, refused, sequences, trees, zoo
+from . import (
+    boosting,
+    dense,
+    estimators,
+    frames,
+    linear,
+    maps,
+    operators,
+    recommenders,
+    refused,
+    sequences,
+    trees,
+    zoo,
+)
 from .corpus import ROOT, write_corpus, write_index
 
-FAMILIES = (dense, estimators, zoo, frames, boosting, trees, linear, maps, recommenders, sequences)
+FAMILIES = (dense, estimators, zoo, frames, boosting, trees, linear, maps, recommenders, sequences, operators)
 
 
 def main() -> None:

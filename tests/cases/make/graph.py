@@ -15,6 +15,11 @@ TYPES = {
     "f64": TensorProto.DOUBLE,
     "i64": TensorProto.INT64,
     "i32": TensorProto.INT32,
+    "u8": TensorProto.UINT8,
+    "i8": TensorProto.INT8,
+    "u16": TensorProto.UINT16,
+    "i16": TensorProto.INT16,
+    "u32": TensorProto.UINT32,
     "bool": TensorProto.BOOL,
     "str": TensorProto.STRING,
 }

@@ -68,36 +68,19 @@ fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
 }
 
 fn pad(site: &mut Site<'_>, op: &Pad) -> Reasoned<Value> {
-    let mut value = site.input(0)?;
-    if let PadMode::Constant(constant) = &op.mode {
-        let padded = site.builder.tensor(value.dtype, &site.output_shape(0)?)?;
-        site.builder.fill(&padded, constant.cast_to_scalar::<f64>()?)?;
-        let mut place = padded.clone();
-        for (axis, (before, _)) in op.pads.iter().enumerate() {
-            place = place.slice(axis, Extent::fixed(*before as i64), value.shape[axis], 1)?;
-        }
-        site.builder.copy(&value, &place)?;
-        return Ok(padded);
+    let value = site.input(0)?;
+    let PadMode::Constant(constant) = &op.mode else {
+        // The dialect has made a gather of these.
+        return Reason::err("it pads by its own elements, which is not expected here");
+    };
+    let padded = site.builder.tensor(value.dtype, &site.output_shape(0)?)?;
+    site.builder.fill(&padded, constant.cast_to_scalar::<f64>()?)?;
+    let mut place = padded.clone();
+    for (axis, (before, _)) in op.pads.iter().enumerate() {
+        place = place.slice(axis, Extent::fixed(*before as i64), value.shape[axis], 1)?;
     }
-    for (axis, &(before, after)) in op.pads.iter().enumerate().filter(|(_, pads)| **pads != (0, 0)) {
-        let Some(extent) = value.shape[axis].constant().filter(|extent| *extent > 0) else {
-            return Reason::err("padding of the batch by its own rows is not supported");
-        };
-        let (last, before, after) = (extent as i64 - 1, before as i64, after as i64);
-        if op.mode == PadMode::Reflect && before.max(after) > last {
-            return Reason::err("it reflects more elements than there are");
-        }
-        let picks: Vec<i64> = (-before..=last + after)
-            .map(|n| match op.mode {
-                PadMode::Reflect if n < 0 => -n,
-                PadMode::Reflect if n > last => 2 * last - n,
-                _ => n.clamp(0, last),
-            })
-            .collect();
-        let picks = Value::constant(Constant::i64(&picks), &[picks.len()])?;
-        value = site.builder.gather(&value, axis, &picks)?;
-    }
-    Ok(value)
+    site.builder.copy(&value, &place)?;
+    Ok(padded)
 }
 
 /// Repetition: each axis is split into copies and elements, and the copies broadcast.
@@ -108,11 +91,11 @@ fn tile(site: &mut Site<'_>) -> Reasoned<Value> {
         if from == to {
             continue;
         }
-        let copies = match (from.constant(), to.constant()) {
-            (Some(from), Some(to)) if from > 0 => Extent::fixed((to / from) as i64),
-            _ if from.is_one() => to,
-            _ => return Reason::err("repetition of the batch is not supported"),
-        };
+        let known = if from.varies() { to.per_row / from.per_row } else { to.fixed / from.fixed.max(1) };
+        let copies = if from.is_one() { to } else { Extent::fixed(known) };
+        if from.times(copies)? != to {
+            return Reason::err(format!("it repeats {from} elements to {to}; repeat a fixed number of times"));
+        }
         let mut shape = value.shape.clone();
         shape.insert(axis, copies);
         let copies_of = value.insert_axis(axis).broadcast(&shape)?;

@@ -50,7 +50,9 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         product = multiply(site.builder, &product, &next, &wanted)?;
     }
     let value = summed(site.builder, product, &output)?;
-    Ok(Some(vec![site.builder.cast(&value, dtype)?]))
+    let value = site.builder.cast(&value, dtype)?;
+    let datum_type = site.input_type(0)?;
+    Ok(Some(vec![site.wrapped(&value, datum_type)?]))
 }
 
 impl Named {

@@ -60,6 +60,11 @@ fn function(site: &mut Site<'_>, op: &ElementWiseOp) -> Reasoned<Value> {
         return gelu_by_tanh(site, &x, *fast_impl);
     }
     let name = op.0.name();
+    let datum_type = site.input_type(0)?;
+    if datum_type.is_integer() && matches!(name.as_str(), "Neg" | "Abs" | "Sign" | "BitNot") {
+        return integer_function(site, &name, datum_type);
+    }
+    let builder = &mut *site.builder;
     match name.as_str() {
         "GeluExact" => {
             // x/2 × (1 + erf(x / √2))
@@ -88,6 +93,16 @@ fn function(site: &mut Site<'_>, op: &ElementWiseOp) -> Reasoned<Value> {
             None => Reason::err(format!("function `{name}` cannot be part of a plan yet; export the model without it")),
         },
     }
+}
+
+fn integer_function(site: &mut Site<'_>, name: &str, datum_type: DatumType) -> Reasoned<Value> {
+    let x = site.number(0)?;
+    let result = match unary(name) {
+        Some(op) => site.builder.unary(op, &x)?,
+        // Every bit of −1 is set.
+        None => site.builder.binary(BinaryOp::Xor, &x, &Value::integer(x.dtype, -1))?,
+    };
+    site.wrapped(&result, datum_type)
 }
 
 /// The functions that are one kernel, by tract's name.
@@ -184,15 +199,11 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
     {
         return site.builder.unary(UnaryOp::Relu, x);
     }
-    if name == "ShiftLeft" {
-        // tract's form of a multiplication by a power of two.
-        let by = right.known().and_then(|known| known.as_integers());
-        let Some(&[by]) = by.as_deref().filter(|by| by.iter().all(|n| *n == by[0])).map(|by| &by[..1]) else {
-            return Reason::err("shifts by anything but one constant are not supported");
-        };
-        let factor = Value::integer(left.dtype, 1i64.checked_shl(by as u32).unwrap_or(0));
-        let factor = factor.broadcast(&vec![crate::extent::Extent::ONE; left.rank()])?;
-        return site.builder.binary(BinaryOp::Mul, &left, &factor);
+    if left.dtype == DType::U8 && !matches!(name, "BitAnd" | "BitOr" | "BitXor") {
+        (left, right) = (site.builder.cast(&left, DType::I32)?, site.builder.cast(&right, DType::I32)?);
+    }
+    if name.starts_with("Shift") {
+        (left, right) = (site.builder.cast(&left, DType::I64)?, site.builder.cast(&right, DType::I64)?);
     }
     let logic = left.dtype == DType::Bool;
     let op = match name {
@@ -204,12 +215,34 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
         "Min" => BinaryOp::Min,
         "Max" => BinaryOp::Max,
         "Pow" => BinaryOp::Pow,
-        "And" | "BitAnd" if logic => BinaryOp::And,
-        "Or" | "BitOr" if logic => BinaryOp::Or,
-        "Xor" | "BitXor" if logic => BinaryOp::Xor,
+        "And" if logic => BinaryOp::And,
+        "Or" if logic => BinaryOp::Or,
+        "Xor" if logic => BinaryOp::Xor,
+        "BitAnd" => BinaryOp::And,
+        "BitOr" => BinaryOp::Or,
+        "BitXor" => BinaryOp::Xor,
+        "ShiftLeft" => BinaryOp::ShiftLeft,
+        "ShiftRight" => BinaryOp::ShiftRight,
         _ => return Reason::err(format!("`{name}` of {:?} cannot be part of a plan yet", left.dtype)),
     };
-    site.builder.binary(op, &left, &right)
+    let datum_type = site.input_type(0)?;
+    let mut result = site.builder.binary(op, &left, &right)?;
+    if op == BinaryOp::ShiftRight && datum_type == u64::datum_type() {
+        // The bits that came in are cleared: −1 << (64 − n) are those.
+        let ones = Value::integer(DType::I64, -1);
+        let kept = site.builder.binary(BinaryOp::Sub, &Value::integer(DType::I64, 64), &right)?;
+        let came_in = site.builder.binary(BinaryOp::ShiftLeft, &ones, &kept)?;
+        let others = site.builder.binary(BinaryOp::Xor, &came_in, &ones)?;
+        result = site.builder.binary(BinaryOp::And, &result, &others)?;
+    }
+    let narrow =
+        matches!(op, BinaryOp::Min | BinaryOp::Max | BinaryOp::Rem | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+    match result.dtype {
+        // What cannot leave the type needs no wrapping.
+        DType::I64 if narrow => Ok(result),
+        DType::I64 if datum_type == i32::datum_type() => site.builder.cast(&result, DType::I32),
+        _ => site.wrapped(&result, datum_type),
+    }
 }
 
 /// The `x` of `max(x, 0)`.
@@ -238,11 +271,7 @@ fn cast(site: &mut Site<'_>, to: DatumType) -> Reasoned<Value> {
     if is_string(from) || is_string(to) {
         return if from == to { Ok(x) } else { Reason::err("casts between strings and numbers are not supported") };
     }
-    // These are held in a wider type, so a cast from anything that may not fit would have to wrap.
-    let wraps = matches!(to, DatumType::I8 | DatumType::I16 | DatumType::U16 | DatumType::U32);
+    let cast = site.builder.cast(&x, dtype(to)?)?;
     let fits = from == to || from == bool::datum_type() || (from == u8::datum_type() && to != DatumType::I8);
-    if wraps && !fits {
-        return Reason::err(format!("a cast to {to:?} could wrap around; cast to i32 or i64"));
-    }
-    site.builder.cast(&x, dtype(to)?)
+    if fits { Ok(cast) } else { site.wrapped(&cast, to) }
 }

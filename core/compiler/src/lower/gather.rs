@@ -6,7 +6,9 @@ use crate::{
     refusal::{Reason, Reasoned},
     value::{Constant, Value},
 };
-use tract_onnx::tract_core::ops::array::{Gather, GatherElements, GatherNd, OneHot, Topk};
+use tract_onnx::tract_core::ops::array::{
+    Gather, GatherElements, GatherNd, OneHot, ScatterElements, ScatterNd, ScatterReduction, Topk,
+};
 use tradewind_core::plan::{BinaryOp, CompareOp, DType};
 
 pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
@@ -17,6 +19,10 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         site.builder.gather_elements(&data, op.axis, &picks)?
     } else if let Some(op) = site.node.op_as::<GatherNd>() {
         gather_nd(site, op.batch_dims)?
+    } else if let Some(op) = site.node.op_as::<ScatterElements>() {
+        scatter_elements(site, op.axis, op.reduction)?
+    } else if let Some(op) = site.node.op_as::<ScatterNd>() {
+        scatter_nd(site, op.reduction)?
     } else if let Some(op) = site.node.op_as::<OneHot>() {
         one_hot(site, op)?
     } else if let Some(op) = site.node.op_as::<Topk>() {
@@ -54,30 +60,126 @@ fn gather(site: &mut Site<'_>, axis: usize) -> Reasoned<Value> {
 /// One gather over the axes that an index names together.
 fn gather_nd(site: &mut Site<'_>, batch_dims: usize) -> Reasoned<Value> {
     let (data, picks) = (site.input(0)?, site.input(1)?);
-    let width = picks.shape.last().and_then(|extent| extent.constant());
-    let Some(width) = width.filter(|_| batch_dims == 0) else {
-        return Reason::err("batched or unknown indices are not supported; use Gather or GatherElements");
-    };
-    let picks = site.builder.cast(&picks, DType::I64)?;
-    let extents = data.shape[..width].iter().map(|extent| extent.constant()).collect::<Option<Vec<_>>>();
-    let extents = extents.ok_or_else(|| Reason("it selects from the batch; export the model without that".into()))?;
-    let last = picks.rank() - 1;
+    let (flat, width) = flat_positions(site, &picks, &data.shape[batch_dims..])?;
+    let merged = Extent::product(&data.shape[batch_dims..batch_dims + width])?;
+    let data = site.builder.reshape(&data, batch_dims, width, &[merged])?;
+    if batch_dims == 0 {
+        return site.builder.gather(&data, 0, &flat);
+    }
+    // Beside the axis that is picked from, both need the same axes.
+    let (lead, rest) = (&data.shape[..batch_dims], &data.shape[batch_dims + 1..]);
+    let count = Extent::product(&flat.shape[batch_dims..])?;
+    let flat = site.builder.reshape(&flat, batch_dims, flat.rank() - batch_dims, &[count])?;
+    let flat = rest.iter().fold(flat, |flat, _| {
+        let rank = flat.rank();
+        flat.insert_axis(rank)
+    });
+    let flat = flat.broadcast(&[lead, &[count], rest].concat())?;
+    let found = site.builder.gather_elements(&data, batch_dims, &flat)?;
+    let shape = site.output_shape(0)?;
+    site.builder.reshape_all(&found, &shape)
+}
+
+/// The indices along the last axis of `picks` as one position in the axes of `extents` that they
+/// name together, and how many axes that is.
+fn flat_positions(site: &mut Site<'_>, picks: &Value, extents: &[Extent]) -> Reasoned<(Value, usize)> {
+    let last = picks.rank().checked_sub(1).ok_or_else(|| Reason("its indices have no axis".into()))?;
+    let width = picks.shape[last].constant().filter(|width| (1..=extents.len()).contains(width));
+    let width = width.ok_or_else(|| Reason("the number of axes that it names is not known when packing".into()))?;
+    let picks = site.builder.cast(picks, DType::I64)?;
     let mut flat: Option<Value> = None;
-    for (n, extent) in extents.iter().enumerate() {
+    let mut scale = 1;
+    for (n, extent) in extents[..width].iter().enumerate().rev() {
         let pick = picks.clone().slice(last, Extent::fixed(n as i64), Extent::ONE, 1)?.remove_axis(last);
-        let pick = from_start(site, &pick, *extent)?;
+        let part = if n == 0 {
+            // The kernel checks the whole position, and so this index.
+            site.builder.binary(BinaryOp::Mul, &pick, &Value::integer(DType::I64, scale))?
+        } else {
+            // A table of the positions: an index that is negative or outside is found as in any other.
+            let Some(extent) = extent.constant() else {
+                return Reason::err("it names the batch after another axis; transpose the batch to the front");
+            };
+            let table: Vec<i64> = (0..extent as i64).map(|index| index * scale).collect();
+            scale *= extent as i64;
+            let table = Value::constant(Constant::i64(&table), &[extent])?;
+            site.builder.gather(&table, 0, &pick)?
+        };
         flat = Some(match flat {
-            None => pick,
-            Some(flat) => {
-                let scaled = site.builder.binary(BinaryOp::Mul, &flat, &Value::integer(DType::I64, *extent as i64))?;
-                site.builder.binary(BinaryOp::Add, &scaled, &pick)?
-            }
+            None => part,
+            Some(flat) => site.builder.binary(BinaryOp::Add, &flat, &part)?,
         });
     }
     let flat = flat.ok_or_else(|| Reason("an index of no axes".into()))?;
-    let merged = Extent::product(&data.shape[..width])?;
-    let data = site.builder.reshape(&data, 0, width, &[merged])?;
-    site.builder.gather(&data, 0, &flat)
+    Ok((flat, width))
+}
+
+fn scatter_elements(site: &mut Site<'_>, axis: usize, reduction: ScatterReduction) -> Reasoned<Value> {
+    let (op, data, picks, updates) = scatter_inputs(site, reduction)?;
+    let fits = data
+        .shape
+        .iter()
+        .zip(&picks.shape)
+        .enumerate()
+        .all(|(n, (extent, count))| n == axis || (count.fixed <= extent.fixed && count.per_row <= extent.per_row));
+    if !fits || picks.shape != updates.shape {
+        return Reason::err("its indices and updates are not within the tensor for every batch");
+    }
+    let picks = indices(site, &picks)?;
+    let result = site.builder.copied(&data)?;
+    let mut place = result.clone();
+    place.shape.clone_from(&picks.shape);
+    place.shape.push(result.shape[axis]);
+    place.strides.push(result.strides[axis]);
+    place.strides[axis] = Extent::ZERO;
+    site.builder.scatter(op, &place, &picks, &updates)?;
+    scattered(site, op, &result)
+}
+
+fn scatter_nd(site: &mut Site<'_>, reduction: ScatterReduction) -> Reasoned<Value> {
+    let (op, data, picks, updates) = scatter_inputs(site, reduction)?;
+    let (mut flat, width) = flat_positions(site, &picks, &data.shape)?;
+    let result = site.builder.copied(&data)?;
+    let mut place = site
+        .builder
+        .reshape(&result, 0, width, &[Extent::product(&data.shape[..width])?])?
+        .move_axis(0, data.rank() - width);
+    for extent in flat.shape.clone().into_iter().rev() {
+        place = place.insert_axis(0);
+        place.shape[0] = extent;
+    }
+    for _ in width..data.rank() {
+        let rank = flat.rank();
+        flat = flat.insert_axis(rank);
+    }
+    let flat = flat.broadcast(&updates.shape)?;
+    site.builder.scatter(op, &place, &flat, &updates)?;
+    scattered(site, op, &result)
+}
+
+/// Positions in a type that kernels index with.
+fn indices(site: &mut Site<'_>, picks: &Value) -> Reasoned<Value> {
+    if picks.dtype == DType::I32 { Ok(picks.clone()) } else { site.builder.cast(picks, DType::I64) }
+}
+
+/// The operation of a scatter, its data, indices and updates.
+fn scatter_inputs(
+    site: &mut Site<'_>,
+    reduction: ScatterReduction,
+) -> Reasoned<(Option<BinaryOp>, Value, Value, Value)> {
+    let picks = site.input(1)?;
+    let op = match reduction {
+        ScatterReduction::None => return Ok((None, site.input(0)?, picks, site.input(2)?)),
+        ScatterReduction::Add => BinaryOp::Add,
+        ScatterReduction::Mul => BinaryOp::Mul,
+        ScatterReduction::Min => BinaryOp::Min,
+        ScatterReduction::Max => BinaryOp::Max,
+    };
+    Ok((Some(op), site.number(0)?, picks, site.number(2)?))
+}
+
+fn scattered(site: &mut Site<'_>, op: Option<BinaryOp>, result: &Value) -> Reasoned<Value> {
+    let datum_type = site.input_type(0)?;
+    if op.is_some() { site.wrapped(result, datum_type) } else { Ok(result.clone()) }
 }
 
 /// Negative indices counted from the end of an axis.

@@ -3,9 +3,10 @@
 use super::Site;
 use crate::{
     builder::Builder,
+    dialect::RunningProduct,
     extent::Extent,
     refusal::{Reason, Reasoned},
-    value::{Constant, Value, broadcast_shape},
+    value::{Value, broadcast_shape},
 };
 use tract_onnx::{
     prelude::*,
@@ -34,7 +35,9 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         let normal = rms_norm(site.builder, &x, op.axis, &op.eps)?;
         site.builder.binary(BinaryOp::Mul, &normal, &scale)?
     } else if let Some(op) = site.node.op_as::<CumSum>() {
-        running_sum(site, op)?
+        running(site, BinaryOp::Add, op.axis, op.exclusive, op.reverse)?
+    } else if let Some(op) = site.node.op_as::<RunningProduct>() {
+        running(site, BinaryOp::Mul, op.axis, op.exclusive, op.reverse)?
     } else {
         return Ok(None);
     };
@@ -42,12 +45,14 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
 }
 
 fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
-    let (x, axes) = (site.input(0)?, &op.axes[..]);
+    let (x, axes, datum_type) = (site.input(0)?, &op.axes[..], site.input_type(0)?);
     if op.reducer == Reducer::Sum
         && let Some(sum) = sum_of_function(site, axes)?
     {
-        return Ok(sum);
+        return site.wrapped(&sum, datum_type);
     }
+    let x_dtype = x.dtype;
+    let is_narrow = matches!(x_dtype, DType::U8 | DType::Bool);
     let builder = &mut *site.builder;
     let kernel = match op.reducer {
         Reducer::Sum => ReduceOp::Sum,
@@ -59,14 +64,17 @@ fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
         Reducer::ArgMin(false) => ReduceOp::ArgMin,
         Reducer::ArgMin(true) => ReduceOp::ArgMinLast,
         Reducer::MeanOfSquares => return mean_of_squares(builder, &x, axes),
-        Reducer::All | Reducer::Any => {
-            let numbers = builder.cast(&x, DType::I32)?;
-            let op = if op.reducer == Reducer::All { ReduceOp::Min } else { ReduceOp::Max };
-            let result = builder.reduce(op, &numbers, axes)?;
-            return builder.cast(&result, DType::Bool);
-        }
+        Reducer::All => ReduceOp::Min,
+        Reducer::Any => ReduceOp::Max,
     };
-    builder.reduce(kernel, &x, axes)
+    let numbers = if is_narrow { builder.cast(&x, DType::I32)? } else { x };
+    let result = builder.reduce(kernel, &numbers, axes)?;
+    match op.reducer {
+        Reducer::ArgMax(_) | Reducer::ArgMin(_) => Ok(result),
+        Reducer::Sum | Reducer::Prod => site.wrapped(&result, datum_type),
+        _ if is_narrow => site.builder.cast(&result, x_dtype),
+        _ => Ok(result),
+    }
 }
 
 /// The sum of products, squares or magnitudes, without the tensor that is summed.
@@ -125,37 +133,9 @@ fn softmax(site: &mut Site<'_>, op: &Softmax) -> Reasoned<Value> {
     site.builder.reshape(&result, *first, 1, &x.shape[*first..=*last])
 }
 
-/// A running sum is a product with a triangle of ones.
-fn running_sum(site: &mut Site<'_>, op: &CumSum) -> Reasoned<Value> {
-    let x = site.input(0)?;
-    let Some(extent) = x.shape[op.axis].constant() else {
-        return Reason::err("a running sum over the batch is not supported");
-    };
-    let taken = |from: usize, to: usize| {
-        let (first, last) = if op.reverse { (to, from) } else { (from, to) };
-        first < last || (first == last && !op.exclusive)
-    };
-    let cells = (0..extent * extent).map(|n| taken(n % extent, n / extent));
-    let triangle = match x.dtype {
-        DType::F32 => Constant::f32(&cells.map(|taken| f32::from(u8::from(taken))).collect::<Vec<_>>()),
-        DType::I64 => Constant::i64(&cells.map(i64::from).collect::<Vec<_>>()),
-        other => return Reason::err(format!("a running sum of {other:?}; cast to float or i64")),
-    };
-    let triangle = Value::constant(triangle, &[extent, extent])?;
-    // out[.., to, ..] = Σ_from x[.., from, ..] × triangle[to, from]
-    let axis = op.axis;
-    let over = x.shape[axis];
-    let mut shape = x.shape.clone();
-    shape.push(over);
-    let mut left = x.clone();
-    left.strides.push(x.strides[axis]);
-    left.strides[axis] = Extent::ZERO;
-    left.shape.clone_from(&shape);
-    let strides = (0..shape.len()).map(|n| match n {
-        n if n == axis => triangle.strides[0],
-        n if n + 1 == shape.len() => triangle.strides[1],
-        _ => Extent::ZERO,
-    });
-    let right = Value { strides: strides.collect(), shape: shape.clone(), ..triangle };
-    site.builder.contract(&left, &right, 1)
+/// A running sum or product.
+fn running(site: &mut Site<'_>, op: BinaryOp, axis: usize, exclusive: bool, reverse: bool) -> Reasoned<Value> {
+    let (x, datum_type) = (site.number(0)?, site.input_type(0)?);
+    let result = site.builder.cumulate(op, &x, axis, exclusive, reverse)?;
+    site.wrapped(&result, datum_type)
 }

@@ -15,7 +15,7 @@ pub fn gather(
     out: &mut [u8],
 ) -> Result<()> {
     let Extents { outer, axis, inner } = data;
-    let at = Indices::new(inputs, index)?;
+    let at = Indices::new(inputs, 1, index)?;
     by_width!(dtype, T => {
         let (from, to) = (inputs.elements::<T>(0)?, cast_mut::<T>(out)?);
         for o in 0..outer {
@@ -40,7 +40,7 @@ pub fn gather_elements(
     out: &mut [u8],
 ) -> Result<()> {
     let Extents { outer, axis, inner } = data;
-    let at = Indices::new(inputs, index)?;
+    let at = Indices::new(inputs, 1, index)?;
     by_width!(dtype, T => {
         let (from, to) = (inputs.elements::<T>(0)?, cast_mut::<T>(out)?);
         for o in 0..outer {
@@ -55,23 +55,24 @@ pub fn gather_elements(
     })
 }
 
-/// The second input of a gather.
-enum Indices<'a> {
+/// An input of positions along an axis.
+pub(super) enum Indices<'a> {
     I64(&'a [i64]),
     I32(&'a [i32]),
 }
 
 impl<'a> Indices<'a> {
-    fn new(inputs: &Inputs<'a>, dtype: DType) -> Result<Self> {
+    /// The `n`-th input.
+    pub fn new(inputs: &Inputs<'a>, n: usize, dtype: DType) -> Result<Self> {
         match dtype {
-            DType::I64 => Ok(Self::I64(inputs.elements(1)?)),
-            DType::I32 => Ok(Self::I32(inputs.elements(1)?)),
+            DType::I64 => Ok(Self::I64(inputs.elements(n)?)),
+            DType::I32 => Ok(Self::I32(inputs.elements(n)?)),
             _ => Err(outside()),
         }
     }
 
     /// The `n`-th index as a position along an axis of `extent`.
-    fn position(&self, n: usize, extent: usize) -> Result<usize> {
+    pub fn position(&self, n: usize, extent: usize) -> Result<usize> {
         let index = match self {
             Self::I64(indices) => indices[n],
             Self::I32(indices) => i64::from(indices[n]),

@@ -56,9 +56,9 @@ pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, o
         (DType::F32, BinaryOp::Mul) => zip::<f32, f32>(pair, inputs, out, |a, b| a * b),
         (DType::F32, BinaryOp::Div) => zip::<f32, f32>(pair, inputs, out, |a, b| a / b),
         (DType::F32, BinaryOp::Prelu) => zip::<f32, f32>(pair, inputs, out, |a, b| if a < 0.0 { a * b } else { a }),
-        (DType::Bool, BinaryOp::And) => zip::<u8, u8>(pair, inputs, out, |a, b| a & b),
-        (DType::Bool, BinaryOp::Or) => zip::<u8, u8>(pair, inputs, out, |a, b| a | b),
-        (DType::Bool, BinaryOp::Xor) => zip::<u8, u8>(pair, inputs, out, |a, b| a ^ b),
+        (DType::Bool | DType::U8, BinaryOp::And) => zip::<u8, u8>(pair, inputs, out, |a, b| a & b),
+        (DType::Bool | DType::U8, BinaryOp::Or) => zip::<u8, u8>(pair, inputs, out, |a, b| a | b),
+        (DType::Bool | DType::U8, BinaryOp::Xor) => zip::<u8, u8>(pair, inputs, out, |a, b| a ^ b),
         _ => by_number!(dtype, T => {
             let mut undefined = false;
             zip::<T, T>(pair, inputs, out, |a, b| T::binary(op, a, b).unwrap_or_else(|| {

@@ -2,17 +2,24 @@
 
 use super::{DType, Extents, Inputs, by_number, outside};
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     exec::math::{Number, order},
 };
+use alloc::format;
 use core::cmp::Ordering;
 
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
 #[inline(never)]
 pub fn topk(data: Extents, k: usize, largest: bool, dtype: DType, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
+    let Extents { outer, axis, inner } = data;
+    if k > axis {
+        return Err(Error::new(
+            ErrorKind::IndexOutOfRange,
+            format!("the {k} first of {axis} elements; send a batch of at least {k} rows"),
+        ));
+    }
     by_number!(dtype, T => {
         let from = inputs.elements::<T>(0)?;
-        let Extents { outer, axis, inner } = data;
         if k == 0 || outer * inner == 0 {
             return Ok(());
         }
