@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import lightgbm
@@ -64,7 +65,7 @@ def mlp(rng: Generator, *sizes: int) -> Model:
     """torch's Linear and ReLU."""
     g = Graph("mlp")
     x = g.input("x", ["batch", sizes[0]])
-    for n, (size, into) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for n, (size, into) in enumerate(pairwise(sizes)):
         last = n == len(sizes) - 2
         x = gemm(g, rng, x, f"layer{n}", into, size, out="y" if last else "")
         x = x if last else g.op("Relu", x)

@@ -1,4 +1,7 @@
-"""A native competitor: onnxruntime, LightGBM or XGBoost, on one thread. `../src/worker.rs` has the protocol."""
+"""A native competitor: onnxruntime, LightGBM or XGBoost, on one thread. `../src/worker.rs` has the protocol.
+
+Each is imported where it is used: its process loads no other library, and no other's threads.
+"""
 
 import json
 import math

@@ -105,8 +105,12 @@ impl Competition {
         println!("    fresh processes");
         let cold =
             cold::measure(&cases, &browsers, effort.cold_rounds, |name| Worker::start(name, &mut self.command(name)?))?;
-        println!("    sizes");
-        let weights = browsers.iter().map(|name| self.weight(name)).collect::<Result<_>>()?;
+        // Compressing well takes longer than a quick run.
+        let mut weights = Vec::new();
+        for name in browsers.iter().filter(|_| !self.quick) {
+            println!("    size of {name}");
+            weights.push(self.weight(name)?);
+        }
         Report { machine, measured, refusals, cold, weights, effort }.write(&self.out)
     }
 

@@ -194,6 +194,9 @@ impl Report {
     }
 
     fn weights(&self, text: &mut String) -> Result<()> {
+        if self.weights.is_empty() {
+            return Ok(());
+        }
         writeln!(
             text,
             "\n## What a page fetches\n\nBytes of WebAssembly and its script, without the model. Target: {} after \
