@@ -71,6 +71,11 @@ impl Measured {
         let pairs = self.rounds(peer)?.iter().zip(self.rounds(ours)?);
         Spread::of(&pairs.map(|(peer, ours)| peer / ours).collect::<Vec<_>>())
     }
+
+    /// How many times as long `peer` takes as `ours`, each in its best round.
+    pub fn ratio_of_best(&self, peer: &str, ours: &str) -> Option<f64> {
+        Some(Spread::of(self.rounds(peer)?)?.best / Spread::of(self.rounds(ours)?)?.best)
+    }
 }
 
 /// Compares what the competitors answer, then lets them take turns.
