@@ -6,9 +6,11 @@
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
 //! - [`dist`]: what is built
 //! - [`checks`], [`operators`]: what is tested
+//! - [`bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
 mod apt;
+mod bench;
 mod cache;
 mod checks;
 mod debian;
@@ -67,9 +69,9 @@ const COMMANDS: [Command; 7] = [
     },
     Command {
         name: "bench",
-        argument: "",
-        about: "Build, then run the benchmarks",
-        run: |workspace, steps, _| bench(workspace, steps),
+        argument: "[--quick]",
+        about: "Build, then measure against other runtimes",
+        run: bench::run,
     },
     Command {
         name: "operators",
@@ -164,14 +166,6 @@ fn demo(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
             .arg("--data")
             .arg(&data)
             .run()?;
-        Ok(())
-    })
-}
-
-fn bench(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    dist::build(workspace, steps)?;
-    steps.run("run the benchmarks", || {
-        workspace.cargo().args(["bench", "--locked", "--package", "tradewind-benches"]).run()?;
         Ok(())
     })
 }

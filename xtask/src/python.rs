@@ -1,4 +1,4 @@
-//! Python for training, and the data that models learn from.
+//! Python for training and measuring, and the data that models learn from.
 
 use std::env;
 use std::fs;
@@ -14,6 +14,8 @@ use crate::workspace::Workspace;
 
 /// Lock files: what a Python is to have, with hashes.
 pub const TRAINING: &str = "models/train/requirements.lock";
+/// What made the test cases: the libraries that train and export, and onnxruntime.
+pub const CASES: &str = "tests/cases/requirements.lock";
 /// For reading the data only, which is all that the demo does: an installation of seconds.
 const DATA: &str = "models/train/requirements-data.lock";
 
@@ -57,6 +59,11 @@ impl Python {
         })?;
         // Its scripts remember the folder in which they were installed: call `python -m` instead.
         Ok(Self { program: dir.join("bin/python") })
+    }
+
+    /// The interpreter.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Runs a script of the checkout, with the root as its folder.

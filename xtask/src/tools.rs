@@ -14,8 +14,32 @@ use crate::workspace::Workspace;
 
 /// Binaryen's release, which `binaryen/package-lock.json` pins together with its SHA-512.
 pub const BINARYEN: &str = "132.0.0";
-const BINARYEN_PACKAGE: &str = include_str!("../binaryen/package.json");
-const BINARYEN_LOCK: &str = include_str!("../binaryen/package-lock.json");
+const WASM_OPT: NpmPackages = NpmPackages {
+    name: "binaryen",
+    what: "wasm-opt",
+    version: BINARYEN,
+    package: include_str!("../binaryen/package.json"),
+    lock: include_str!("../binaryen/package-lock.json"),
+};
+
+/// What Tradewind is measured against in Node.js.
+pub const PEERS: NpmPackages = NpmPackages {
+    name: "onnxruntime-web",
+    what: "onnxruntime-web",
+    version: "1.30.0",
+    package: include_str!("../../benches/peers/package.json"),
+    lock: include_str!("../../benches/peers/package-lock.json"),
+};
+
+/// A package of npm's with what it needs, pinned by a lock file.
+#[derive(Debug)]
+pub struct NpmPackages {
+    name: &'static str,
+    what: &'static str,
+    version: &'static str,
+    package: &'static str,
+    lock: &'static str,
+}
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -24,7 +48,12 @@ const NODE: u32 = 18;
 
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
-    let name = format!("binaryen-{BINARYEN}");
+    let dir = npm_packages(cache, steps, &WASM_OPT)?;
+    Ok(Run::new("node").arg(dir.join("node_modules/binaryen/bin/wasm-opt")))
+}
+
+/// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
+pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) -> Result<PathBuf> {
     if !node_is_there() {
         let _lock = cache.lock()?;
         steps.run("install Node.js", || {
@@ -36,17 +65,17 @@ pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
             }
         })?;
     }
-    let dir = cache.obtain(&name, steps, &format!("install wasm-opt {BINARYEN}"), |dir| {
-        fs::write(dir.join("package.json"), BINARYEN_PACKAGE)?;
-        fs::write(dir.join("package-lock.json"), BINARYEN_LOCK)?;
+    let name = format!("{}-{}", packages.name, packages.version);
+    cache.obtain(&name, steps, &format!("install {} {}", packages.what, packages.version), |dir| {
+        fs::write(dir.join("package.json"), packages.package)?;
+        fs::write(dir.join("package-lock.json"), packages.lock)?;
         Run::new("npm")
             .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
             .dir(dir)
             .advice("check that npm's registry can be reached, then run the command again")
             .run()?;
         Ok(())
-    })?;
-    Ok(Run::new("node").arg(dir.join("node_modules/binaryen/bin/wasm-opt")))
+    })
 }
 
 /// The program `cargo-deny`, which takes the place of `cargo deny`.
@@ -108,8 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_file_pins_the_version_that_names_the_folder() {
-        assert!(BINARYEN_PACKAGE.contains(&format!("\"binaryen\": \"{BINARYEN}\"")));
-        assert!(BINARYEN_LOCK.contains(&format!("\"version\": \"{BINARYEN}\"")));
+    fn lock_files_pin_the_versions_that_name_the_folders() {
+        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS] {
+            assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
+            assert!(lock.contains(&format!("\"version\": \"{version}\"")));
+        }
     }
 }

@@ -1,0 +1,165 @@
+//! What is measured: models with inputs, and the decision of a real household.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+use tradewind_compiler::Options;
+use tradewind_core::message::Request;
+use tradewind_host::json;
+use tradewind_tests::{dist, pack_of, root};
+
+/// One thing that competitors do again and again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Case {
+    /// The model, as files and plots call it.
+    pub model: String,
+    /// The model and the number of rows: unique.
+    pub name: String,
+    /// The model in words.
+    pub title: String,
+    /// How many rows an answer is for.
+    pub rows: usize,
+    /// How many times as fast as onnxruntime-web Tradewind wants to be.
+    pub target: Option<f64>,
+    /// The model's file; none for the decision.
+    pub onnx: Option<PathBuf>,
+    /// The model's pack; none where the compiler refuses it.
+    pub pack: Option<PathBuf>,
+    /// The model as the library that trained it wrote it.
+    pub native: Option<PathBuf>,
+    /// That library.
+    pub library: Option<String>,
+    /// An encoded request, where it is the whole input.
+    pub request: Option<PathBuf>,
+    /// The model's inputs.
+    pub inputs: Vec<Input>,
+}
+
+/// An input of a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Its elements: `f32` or `i64`.
+    #[serde(rename = "type")]
+    pub dtype: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Little-endian elements: at least as many as the shape says.
+    pub file: PathBuf,
+}
+
+impl Case {
+    /// Whether a competitor could take part: libraries run what they trained, a decision is only Tradewind's.
+    pub fn concerns(&self, competitor: &str) -> bool {
+        match competitor {
+            "lightgbm" | "xgboost" => self.library.as_deref() == Some(competitor),
+            "tradewind" | "wasmtime" | "native" => true,
+            _ => self.onnx.is_some(),
+        }
+    }
+}
+
+/// An entry of `models.json`, which `models.py` writes.
+#[derive(Deserialize)]
+struct Model {
+    name: String,
+    title: String,
+    library: Option<String>,
+    inputs: Vec<Column>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+    #[serde(rename = "type")]
+    dtype: String,
+    row: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    rows: usize,
+    ratio: f64,
+}
+
+/// The cases of a folder that `models.py` has filled, their packs written to `packs`; and why
+/// models were refused, by title.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn cases(models: &Path, packs: &Path) -> Result<(Vec<Case>, BTreeMap<String, String>)> {
+    let list = models.join("models.json");
+    let list = fs::read(&list).with_context(|| list.display().to_string())?;
+    let (mut cases, mut refusals) = (Vec::new(), BTreeMap::new());
+    for model in serde_json::from_slice::<Vec<Model>>(&list)? {
+        let onnx = models.join(format!("{}.onnx", model.name));
+        let pack = match compiled(&onnx, &packs.join(format!("{}.pack", model.name))) {
+            Ok(pack) => Some(pack),
+            Err(refusal) => {
+                refusals.insert(model.title.clone(), format!("{refusal:#}"));
+                None
+            }
+        };
+        for Target { rows, ratio } in &model.targets {
+            let input = |Column { name, dtype, row }: &Column| Input {
+                name: name.clone(),
+                dtype: dtype.clone(),
+                shape: [&[*rows], &row[..]].concat(),
+                file: models.join(format!("{}.{name}.bin", model.name)),
+            };
+            cases.push(Case {
+                model: model.name.clone(),
+                name: format!("{} × {rows}", model.name),
+                title: model.title.clone(),
+                rows: *rows,
+                target: Some(*ratio),
+                onnx: Some(onnx.clone()),
+                pack: pack.clone(),
+                native: model.library.as_ref().map(|_| models.join(format!("{}.native", model.name))),
+                library: model.library.clone(),
+                request: None,
+                inputs: model.inputs.iter().map(input).collect(),
+            });
+        }
+    }
+    Ok((cases, refusals))
+}
+
+/// Compiles a model into a pack.
+fn compiled(onnx: &Path, pack: &Path) -> Result<PathBuf> {
+    let onnx = fs::read(onnx).with_context(|| onnx.display().to_string())?;
+    let case = tradewind_tests::Case { name: String::new(), onnx, options: Options::default(), sets: Vec::new() };
+    fs::write(pack, pack_of(&case)?)?;
+    Ok(pack.to_owned())
+}
+
+/// The ranking of the first real household of the test cases, which no peer has.
+///
+/// # Errors
+/// When the reference pack is not built.
+pub fn decision(folder: &Path) -> Result<Case> {
+    let requests = fs::read_to_string(root().join("tests/cases/rank/requests.jsonl"))?;
+    let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no requests")?)?;
+    let request = Request::Rank(request.message("recommend", &Default::default())?);
+    let file = folder.join("rank.request");
+    fs::write(&file, postcard::to_allocvec(&request)?)?;
+    Ok(Case {
+        model: "rank".into(),
+        name: "rank".into(),
+        title: "One household's ranking, 170 candidates".into(),
+        rows: 1,
+        target: None,
+        onnx: None,
+        pack: Some(dist("packs/recommend.pack")?),
+        native: None,
+        library: None,
+        request: Some(file),
+        inputs: Vec::new(),
+    })
+}

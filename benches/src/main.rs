@@ -1,0 +1,187 @@
+//! How fast Tradewind is against what users could have instead. `cargo xtask bench` obtains the
+//! competitors and runs this; `RESULTS.md` has the outcome.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `../models.py` | makes the models and their inputs |
+//! | [`case`] | what is measured: a model and a number of rows |
+//! | [`worker`] | a competitor in its own process, and the protocol |
+//! | `../peers` | the competitors in JavaScript and Python; `../rten`, one as WebAssembly |
+//! | [`native`] | the competitors in Rust |
+//! | [`measure`] | compares answers, lets competitors take turns, statistics |
+//! | [`cold`] | first answers of fresh processes |
+//! | [`report`], [`plot`] | `RESULTS.md` and its plots |
+
+mod case;
+mod cold;
+mod measure;
+mod native;
+mod plot;
+mod report;
+mod worker;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use measure::{Effort, measure};
+use report::{Machine, Report, Weight};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tradewind_tests::{dist, root};
+use worker::Worker;
+
+/// Measures Tradewind against its competitors.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Measures, and writes RESULTS.md and plots.
+    Run(Competition),
+    /// Answers questions on standard input as a competitor in Rust: wasmtime, native or tract.
+    Work {
+        /// Which.
+        competitor: String,
+    },
+}
+
+/// Where everything is. Competitors that are not named do not take part.
+#[derive(clap::Args)]
+struct Competition {
+    /// The folder that `models.py` filled.
+    #[arg(long)]
+    models: PathBuf,
+    /// The folder with `RESULTS.md` and `plots`.
+    #[arg(long)]
+    out: PathBuf,
+    /// The folder whose `node_modules` has onnxruntime-web.
+    #[arg(long)]
+    npm: Option<PathBuf>,
+    /// rten as WebAssembly.
+    #[arg(long)]
+    rten: Option<PathBuf>,
+    /// A Python with onnxruntime, LightGBM and XGBoost.
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Only a few rounds: does it work?
+    #[arg(long)]
+    quick: bool,
+}
+
+const THOROUGH: Effort = Effort { rounds: 40, turn: 20e6, cold_rounds: 15 };
+const QUICK: Effort = Effort { rounds: 3, turn: 1e6, cold_rounds: 2 };
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Task::Run(competition) => competition.run(),
+        Task::Work { competitor } => native::work(&competitor),
+    }
+}
+
+impl Competition {
+    fn run(&self) -> Result<()> {
+        let effort = if self.quick { QUICK } else { THOROUGH };
+        let machine = Machine::now()?;
+        let packs = tempfile::tempdir()?;
+        let (mut cases, refusals) = case::cases(&self.models, packs.path())?;
+        cases.push(case::decision(packs.path())?);
+
+        let names = self.competitors();
+        let mut workers =
+            names.iter().map(|name| Worker::start(name, &mut self.command(name)?)).collect::<Result<Vec<_>>>()?;
+        let mut measured = Vec::new();
+        for (n, case) in cases.iter().enumerate() {
+            println!("    {:>2}/{}  {}", n + 1, cases.len(), case.name);
+            measured.push(measure(case, &mut workers, effort)?);
+        }
+        drop(workers);
+
+        let browsers: Vec<_> = names.iter().copied().filter(|name| cold::COMPETITORS.contains(name)).collect();
+        println!("    fresh processes");
+        let cold =
+            cold::measure(&cases, &browsers, effort.cold_rounds, |name| Worker::start(name, &mut self.command(name)?))?;
+        // Compressing well takes longer than a quick run.
+        let mut weights = Vec::new();
+        for name in browsers.iter().filter(|_| !self.quick) {
+            println!("    size of {name}");
+            weights.push(self.weight(name)?);
+        }
+        Report { machine, measured, refusals, cold, weights, effort }.write(&self.out)
+    }
+
+    /// Who takes part. The first that answers is the judge of the others' answers.
+    fn competitors(&self) -> Vec<&'static str> {
+        let (python, npm, rten) = (self.python.is_some(), self.npm.is_some(), self.rten.is_some());
+        let there = report::COMPETITORS.iter().filter(|(name, _)| match *name {
+            "onnxruntime" | "lightgbm" | "xgboost" => python,
+            "onnxruntime-web" => npm,
+            "rten" => rten,
+            _ => true,
+        });
+        there.map(|(name, _)| *name).collect()
+    }
+
+    /// How a competitor is started.
+    fn command(&self, name: &str) -> Result<Command> {
+        let peers = root().join("benches/peers");
+        let mut command;
+        match (name, &self.python) {
+            ("onnxruntime" | "lightgbm" | "xgboost", Some(python)) => {
+                command = Command::new(python);
+                command.arg(peers.join("native.py")).arg(name).env("OMP_NUM_THREADS", "1");
+            }
+            ("wasmtime" | "native" | "tract", _) => {
+                command = Command::new(env::current_exe()?);
+                command.args(["work", name]);
+            }
+            _ => {
+                command = Command::new("node");
+                command.arg(peers.join("worker.mjs")).arg(name).arg(self.wasm(name)?);
+                command.args(&self.npm);
+            }
+        }
+        Ok(command)
+    }
+
+    /// The WebAssembly of a competitor in V8.
+    fn wasm(&self, name: &str) -> Result<PathBuf> {
+        match name {
+            "onnxruntime-web" => Ok(self.web("ort-wasm-simd-threaded.wasm")?),
+            "rten" => self.rten.clone().context("no rten"),
+            _ => dist("tradewind.wasm"),
+        }
+    }
+
+    /// A file of onnxruntime-web's.
+    fn web(&self, file: &str) -> Result<PathBuf> {
+        Ok(self.npm.as_ref().context("no onnxruntime-web")?.join("node_modules/onnxruntime-web/dist").join(file))
+    }
+
+    /// What a page has to fetch before it can run a model: WebAssembly and its script.
+    fn weight(&self, name: &'static str) -> Result<Weight> {
+        let peers = root().join("benches/peers");
+        let script = match name {
+            "onnxruntime-web" => self.web("ort.wasm.bundle.min.mjs")?,
+            _ => peers.join(format!("{name}.mjs")),
+        };
+        let measure = peers.join("sizes.mjs");
+        let sizes = output(Command::new("node").arg(measure).arg(self.wasm(name)?).arg(script))?;
+        Ok(Weight { competitor: name, bytes: serde_json::from_str(&sizes)? })
+    }
+}
+
+/// What a program prints.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{} does not start", command.get_program().display()))?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// Reads a file of the checkout.
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,77 @@
+//! Obtains what Tradewind is measured against, and measures.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::dist;
+use crate::fingerprint::Fingerprint;
+use crate::python::{self, Python};
+use crate::steps::Steps;
+use crate::toolchain::{TARGET, WasmToolchain};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// Measures, and writes `benches/RESULTS.md` with its plots. `--quick` only shows that it works:
+/// its results go to `target/bench`.
+pub fn run(workspace: &Workspace, steps: &mut Steps, argument: Option<&str>) -> Result<()> {
+    let quick = match argument {
+        None => false,
+        Some("--quick") => true,
+        Some(other) => bail!("`cargo xtask bench` takes `--quick`, but was given `{other}`"),
+    };
+    dist::build(workspace, steps)?;
+    let rten = rten(workspace, steps)?;
+    let npm = tools::npm_packages(&workspace.cache, steps, &tools::PEERS)?;
+    let python = Python::obtain(workspace, steps, python::CASES)?;
+    let models = models(workspace, steps, &python)?;
+    steps.run("compile the benchmarks", || {
+        let build = ["build", "--locked", "--release", "--package", "tradewind-benches"];
+        Ok(workspace.cargo().args(build).advice("the compiler's messages are above").run()?)
+    })?;
+    let out = if quick { workspace.target_dir()?.join("bench") } else { workspace.path("benches") };
+    steps.run("measure", || {
+        let bench = workspace.cargo().args(["run", "--quiet", "--locked", "--release", "--package"]);
+        let bench = bench.args(["tradewind-benches", "--", "run", "--models"]).arg(models).arg("--out").arg(&out);
+        let bench = bench.arg("--npm").arg(npm).arg("--rten").arg(rten).arg("--python").arg(python.program());
+        Ok(bench.args(quick.then_some("--quick")).run()?)
+    })?;
+    println!("Results are in {}", out.join("RESULTS.md").display());
+    Ok(())
+}
+
+/// rten as WebAssembly, compiled once for each version and toolchain.
+fn rten(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
+    let toolchain = WasmToolchain::obtain(workspace, steps)?;
+    let source = workspace.path("benches/rten");
+    let made_by = Fingerprint::of(&toolchain.version()?)
+        .and(&source.join("Cargo.toml"))?
+        .and(&source.join("Cargo.lock"))?
+        .and(&source.join("src"))?;
+    let dir = workspace.cache.obtain(&format!("rten-{made_by}"), steps, "compile rten (minutes, once)", |dir| {
+        let target = dir.join("target");
+        toolchain
+            .cargo(workspace, "build")?
+            .args(["--locked", "--release", "--manifest-path", "benches/rten/Cargo.toml", "--target-dir"])
+            .arg(&target)
+            .advice("the compiler's messages are above")
+            .run()?;
+        let compiled = target.join(TARGET).join("release/tradewind_bench_rten.wasm");
+        fs::copy(compiled, dir.join("rten.wasm"))?;
+        Ok(fs::remove_dir_all(target)?)
+    })?;
+    Ok(dir.join("rten.wasm"))
+}
+
+/// The models, made once for each version of what makes them.
+fn models(workspace: &Workspace, steps: &mut Steps, python: &Python) -> Result<PathBuf> {
+    let script = "benches/models.py";
+    let made_by = Fingerprint::of("models")
+        .and(&workspace.path(script))?
+        .and(&workspace.path("tests/cases/make"))?
+        .and(&workspace.path(python::CASES))?;
+    workspace.cache.obtain(&format!("bench-models-{made_by}"), steps, "train the models to measure", |dir| {
+        Ok(python.script(workspace, script).arg("--out").arg(dir).run()?)
+    })
+}
