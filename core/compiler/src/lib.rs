@@ -37,6 +37,7 @@
 //! | `batch` | proves that rows do not look at each other, so that they may run in tiles |
 //! | `layout` | places buffers in the arena by their lives |
 //! | `weights` | stores each constant once |
+//! | `encode` | gives the large ones fewer bytes, where that is asked for: [`Compiled::at`] |
 //! | `plan` | runs those passes |
 //! | [`Reference`] | tract itself, to hold a plan against |
 //! | [`read_tensor`] | a tensor from a file of the ONNX project's test layout |
@@ -50,6 +51,7 @@
 mod batch;
 mod builder;
 mod dialect;
+mod encode;
 mod extent;
 mod frontend;
 mod fuse;
@@ -69,6 +71,7 @@ mod weights;
 use std::collections::BTreeMap;
 use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};
 
+pub use encode::Precision;
 pub use reference::{Reference, Unavailable, Values};
 pub use refusal::Refusal;
 pub use tensor::read_tensor;

@@ -3,7 +3,7 @@ use anyhow::Context;
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use tradewind_core::{
     pack::{ModelCard, PackView, SectionKind, Task},
-    plan::{Batch, DType, Dim, Kernel, Plan, Port},
+    plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
 };
 use tradewind_host::hex;
@@ -103,11 +103,15 @@ fn show_plan(plan: &Plan) {
     }
     let kernels: Vec<_> = kernels.iter().map(|(name, count)| format!("{count} × {name}")).collect();
     println!("  kernels  {}", kernels.join(", "));
-    let mut weights: Vec<_> =
-        plan.weights.iter().map(|weight| (weight.len as usize * weight.dtype.bytes(), weight)).collect();
+    let mut weights: Vec<_> = plan.weights.iter().map(|weight| (weight.stored_bytes() as usize, weight)).collect();
     weights.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     for (bytes, weight) in weights.iter().take(5) {
-        println!("  weight   {:>10}  {} of {}", size(*bytes), weight.len, dtype_name(weight.dtype));
+        let stored = match weight.encoding {
+            Encoding::Plain => "",
+            Encoding::F16 => " as f16",
+            Encoding::Int8 { .. } => " as int8",
+        };
+        println!("  weight   {:>10}  {} of {}{stored}", size(*bytes), weight.len, dtype_name(weight.dtype));
     }
 }
 
