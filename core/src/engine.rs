@@ -26,6 +26,7 @@ pub struct Engine {
 #[derive(Debug)]
 pub(crate) struct LoadedPack {
     info: PackInfo,
+    /// The pack, in which the weights lie; or the weights alone, where they were expanded.
     bytes: AlignedBytes,
     weights: Range<usize>,
     executor: Executor,
@@ -41,7 +42,8 @@ impl Engine {
         Self { packs: Vec::new() }
     }
 
-    /// Loads a pack; its weights are used where they lie. A pack of the same name is replaced.
+    /// Loads a pack; its weights are used where they lie, unless they are encoded: those are expanded
+    /// once. A pack of the same name is replaced.
     ///
     /// The shell has verified it: see [`PackView::verify`].
     pub fn load(&mut self, bytes: AlignedBytes) -> Reply {
@@ -60,18 +62,22 @@ impl Engine {
 
     fn try_load(&mut self, bytes: AlignedBytes) -> Result<PackInfo> {
         let view = PackView::parse(bytes.as_slice())?;
-        // Weights stay where they lie; what is decoded grows. Tables hold few lists, and long ones.
+        // What is decoded grows, and tables grow less: they hold few lists, and long ones.
         let len = |kind| view.section(kind).map_or(0, |range| range.len());
-        let plan = GROWTH * (len(SectionKind::Plan) + len(SectionKind::Task));
-        headroom(plan + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
+        headroom(GROWTH * len(SectionKind::Plan) + FIXED)?;
         let name = view.manifest().name.clone();
         let known = self.packs.iter().position(|pack| pack.info.name == name);
         if known.is_none() && self.packs.len() >= Self::MAX_PACKS {
             return Err(Error::new(ErrorKind::TooLarge, format!("{} packs are loaded; no more fit", Self::MAX_PACKS)));
         }
-        let weights = view.section(SectionKind::Weights).unwrap_or(0..0);
-        let plan: Plan = view.read(SectionKind::Plan)?;
-        let executor = Executor::new(plan, bytes.as_slice().get(weights.clone()).unwrap_or_default())?;
+        let section = view.section(SectionKind::Weights).unwrap_or(0..0);
+        let mut plan: Plan = view.read(SectionKind::Plan)?;
+        let stored = bytes.as_slice().get(section.clone()).unwrap_or_default();
+        let expanded = plan.expand(stored)?;
+        // To check trees, some numbers for each node.
+        headroom(stored.len() / 2 + FIXED)?;
+        let executor = Executor::new(plan, expanded.as_ref().map_or(stored, AlignedBytes::as_slice))?;
+        headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
         let ranker = match view.read(SectionKind::Task)? {
             Task::Infer => None,
             Task::Rank(spec) => Some(Ranker::new(spec, view.read(SectionKind::Tables)?, &executor)?),
@@ -85,6 +91,13 @@ impl Engine {
             root: view.root(),
             inputs: ports(&executor.plan().inputs),
             outputs: ports(&executor.plan().outputs),
+        };
+        let (bytes, weights) = match expanded {
+            None => (bytes, section),
+            Some(expanded) => {
+                let all = 0..expanded.len();
+                (expanded, all)
+            }
         };
         let pack = LoadedPack { info: info.clone(), weights, executor, ranker, bytes };
         match self.packs.get_mut(handle) {

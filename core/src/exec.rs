@@ -19,7 +19,7 @@ use alloc::{format, string::ToString};
 use arena::Arena;
 use bytemuck::Pod;
 
-pub use validate::LIMITS as PLAN_LIMITS;
+pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 
 /// Runs one [`Plan`].
 ///

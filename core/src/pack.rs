@@ -39,7 +39,7 @@ use core::ops::Range;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format version that this build reads and writes.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// Bytes of the header, which is what is signed.
 pub const HEADER_LEN: usize = 64;
@@ -85,7 +85,7 @@ pub struct Section {
 pub enum SectionKind {
     /// [`Plan`](crate::plan::Plan), postcard.
     Plan,
-    /// The plan's constants, as they lie in memory.
+    /// The plan's constants: as they lie in memory, or [encoded](crate::plan::Encoding).
     Weights,
     /// [`Task`], postcard.
     Task,

@@ -19,6 +19,9 @@
 //! writes exactly one buffer.
 
 mod cost;
+mod encoding;
+
+pub use encoding::Encoding;
 
 use crate::bounded;
 use alloc::{string::String, vec::Vec};
@@ -130,6 +133,9 @@ pub struct Weight {
     pub len: u32,
     /// First byte in the weights section; a multiple of 16.
     pub offset: u32,
+    /// How the elements lie there; an executor runs plans whose weights are all
+    /// [plain](Encoding::Plain): see [`Plan::expand`].
+    pub encoding: Encoding,
 }
 
 /// One kernel call.

@@ -1,5 +1,9 @@
 //! From a folder with an ONNX model to a pack.
 
+mod loss;
+
+pub use loss::Loss;
+
 use crate::{
     comparison::{compare, compare_outputs},
     sha256,
@@ -10,7 +14,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use tradewind_compiler::{Compiled, Options, Reference, Refusal, Values, compile, read_tensor};
+use tradewind_compiler::{Compiled, Options, Precision, Reference, Refusal, Values, compile, read_tensor};
 use tradewind_core::{
     ErrorKind, Executor,
     aligned::AlignedBytes,
@@ -51,6 +55,27 @@ pub struct Packed {
     pub notes: Vec<String>,
     /// What the plan was compared with.
     pub checks: Vec<String>,
+    /// What fewer bytes for the weights cost, for each output; empty where they are as in the model.
+    pub losses: Vec<Loss>,
+}
+
+/// How the weights of a pack are stored, and what that may cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Storage {
+    /// How precise the large ones are.
+    pub precision: Precision,
+    /// The greatest [`Loss::largest`] with which a model is packed.
+    pub max_loss: f32,
+}
+
+/// The greatest loss unless another is set: two hundredths of an output's scale, and of its labels.
+/// It is some four times what bytes cost the networks among the test cases.
+pub const MAX_LOSS: f32 = 0.02;
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { precision: Precision::F32, max_loss: MAX_LOSS }
+    }
 }
 
 /// Why a model was not packed.
@@ -77,6 +102,20 @@ pub enum PackError {
     /// The plan's outputs are not the recorded ones, or not those of the reference runtime.
     #[error("the plan is wrong: {0}; please report the model")]
     Wrong(String),
+    /// The weights in fewer bytes change the outputs by more than the bound.
+    #[error(
+        "with {precision:?} weights {loss}, and {:.3} % is the most that was asked for; \
+         keep more of each weight, or allow more with --max-loss",
+        100.0 * max_loss
+    )]
+    Loss {
+        /// What was asked for.
+        precision: Precision,
+        /// The bound.
+        max_loss: f32,
+        /// The output that passes it by most.
+        loss: Loss,
+    },
 }
 
 #[derive(Deserialize)]
@@ -131,7 +170,7 @@ impl Source {
     ///
     /// # Errors
     /// [`PackError`].
-    pub fn pack(self, options: &Options) -> Result<Packed, PackError> {
+    pub fn pack(self, options: &Options, storage: Storage) -> Result<Packed, PackError> {
         let compiled = compile(&self.onnx, options)?;
         let mut runner = Runner::new(&compiled)?;
         let mut checks = Vec::new();
@@ -144,8 +183,20 @@ impl Source {
             checks.push(format!("{} recorded samples are met", self.samples.len()));
         }
         checks.push(beside_reference(&self.onnx, options, &mut runner)?);
+        let mut losses = Vec::new();
+        let stored = compiled.at(storage.precision);
+        if stored != compiled {
+            losses = runner.losses(&mut Runner::new(&stored)?, &self.samples)?;
+            let worst = losses.iter().max_by(|a, b| a.largest.total_cmp(&b.largest));
+            if let Some(loss) = worst.filter(|loss| loss.largest.is_nan() || loss.largest > storage.max_loss) {
+                let Storage { precision, max_loss } = storage;
+                return Err(PackError::Loss { precision, max_loss, loss: loss.clone() });
+            }
+            let (before, after) = (compiled.weights.len(), stored.weights.len());
+            checks.push(format!("weights take {after} bytes instead of {before}"));
+        }
 
-        let (notes, mut writer) = (compiled.notes.clone(), writer(&self.name, &self.version, compiled, &self.task)?);
+        let (notes, mut writer) = (stored.notes.clone(), writer(&self.name, &self.version, stored, &self.task)?);
         if let Some(tables) = &self.tables {
             writer = writer.postcard(SectionKind::Tables, tables)?;
         }
@@ -155,7 +206,7 @@ impl Source {
         if !self.samples.is_empty() {
             writer = writer.postcard(SectionKind::Samples, &self.samples)?;
         }
-        Ok(Packed { bytes: writer.finish(sha256)?, notes, checks })
+        Ok(Packed { bytes: writer.finish(sha256)?, notes, checks, losses })
     }
 }
 
@@ -183,8 +234,49 @@ struct Runner {
 
 impl Runner {
     fn new(compiled: &Compiled) -> Result<Self, PackError> {
-        let weights = AlignedBytes::copy_of(&compiled.weights)?;
-        Ok(Self { executor: Executor::new(compiled.plan.clone(), weights.as_slice())?, weights })
+        let mut plan = compiled.plan.clone();
+        let weights = match plan.expand(&compiled.weights)? {
+            Some(expanded) => expanded,
+            None => AlignedBytes::copy_of(&compiled.weights)?,
+        };
+        Ok(Self { executor: Executor::new(plan, weights.as_slice())?, weights })
+    }
+
+    /// How the outputs of another differ from this one's, for the recorded inputs and made-up ones.
+    fn losses(&mut self, other: &mut Self, samples: &[Sample]) -> Result<Vec<Loss>, PackError> {
+        let plan = self.executor.plan().clone();
+        let rows = match plan.batch {
+            Batch::Independent => 256,
+            Batch::Joint => plan.tile.min(32) as usize,
+        };
+        let bounds = self.index_bounds(&plan)?;
+        let mut runs = Vec::new();
+        for inputs in samples.iter().map(|sample| &sample.inputs).chain([&made_up(&plan, rows, &bounds)?]) {
+            runs.push((self.run(inputs)?, other.run(inputs)?));
+        }
+        Ok(loss::losses(&runs))
+    }
+
+    /// For each input, the greatest power of two such that all indices below it are in their
+    /// tables: made-up inputs should reach all of a table.
+    fn index_bounds(&mut self, plan: &Plan) -> Result<Vec<u32>, PackError> {
+        let mut bounds = vec![2; plan.inputs.len()];
+        for n in 0..bounds.len() {
+            while bounds[n] < 1 << 20 {
+                bounds[n] *= 2;
+                let mut inputs = made_up(plan, 1, &bounds)?;
+                match &mut inputs[n].data {
+                    TensorData::I64(data) => data.fill(i64::from(bounds[n] - 1)),
+                    TensorData::I32(data) => data.fill(bounds[n] as i32 - 1),
+                    _ => break,
+                }
+                if self.run(&inputs).is_err() {
+                    bounds[n] /= 2;
+                    break;
+                }
+            }
+        }
+        Ok(bounds)
     }
 
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, PackError> {
@@ -203,7 +295,7 @@ fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Resu
         Batch::Independent => 2 * plan.tile as usize + 1,
         Batch::Joint => plan.tile.min(5) as usize,
     };
-    let inputs = made_up(&plan, rows)?;
+    let inputs = made_up(&plan, rows, &vec![2; plan.inputs.len()])?;
     let data: Vec<Data<'_>> = inputs.iter().filter_map(|tensor| tensor.data.as_data()).collect();
     let expected = match reference.run(rows, &data) {
         Ok(expected) => expected,
@@ -228,22 +320,22 @@ fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Resu
 }
 
 /// Inputs of all types and shapes that the plan takes, the same every time: numbers between −2
-/// and 2, indices 0 and 1.
-fn made_up(plan: &Plan, rows: usize) -> Result<Vec<Tensor>, PackError> {
+/// and 2, indices below each input's bound.
+fn made_up(plan: &Plan, rows: usize, bounds: &[u32]) -> Result<Vec<Tensor>, PackError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (state >> 40) as u32
     };
-    let inputs = plan.inputs.iter().map(|port| {
+    let inputs = plan.inputs.iter().zip(bounds).map(|(port, bound)| {
         let shape: Vec<u32> = port.shape.iter().map(|dim: &Dim| dim.at(rows) as u32).collect();
         let len = shape.iter().product::<u32>() as usize;
         let dtype = plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype);
         let mut data = TensorData::zeros(dtype.unwrap_or(tradewind_core::plan::DType::F32), len);
         match &mut data {
             TensorData::F32(data) => data.iter_mut().for_each(|x| *x = (next() as f32 / (1 << 22) as f32) - 2.0),
-            TensorData::I64(data) => data.iter_mut().for_each(|x| *x = i64::from(next() & 1)),
-            TensorData::I32(data) => data.iter_mut().for_each(|x| *x = (next() & 1) as i32),
+            TensorData::I64(data) => data.iter_mut().for_each(|x| *x = i64::from(next() % bound)),
+            TensorData::I32(data) => data.iter_mut().for_each(|x| *x = (next() % bound) as i32),
             TensorData::U8(data) | TensorData::Bool(data) => data.iter_mut().for_each(|x| *x = (next() & 1) as u8),
             TensorData::Text(_) => {}
         }

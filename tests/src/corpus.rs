@@ -4,7 +4,7 @@ use crate::root;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path};
-use tradewind_compiler::{Options, compile, read_tensor};
+use tradewind_compiler::{Options, Precision, compile, read_tensor};
 use tradewind_core::tensor::Tensor;
 use tradewind_host::packing::pack_model;
 
@@ -105,7 +105,15 @@ pub const PACK: &str = "case";
 /// # Errors
 /// The compiler's refusal.
 pub fn pack_of(case: &Case) -> Result<Vec<u8>> {
-    Ok(pack_model(PACK, compile(&case.onnx, &case.options)?)?)
+    pack_at(case, Precision::F32)
+}
+
+/// The same, its large weights at a precision.
+///
+/// # Errors
+/// The compiler's refusal.
+pub fn pack_at(case: &Case, precision: Precision) -> Result<Vec<u8>> {
+    Ok(pack_model(PACK, compile(&case.onnx, &case.options)?.at(precision))?)
 }
 
 /// Every model that must be refused, by name.

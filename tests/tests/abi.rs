@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fs};
+use tradewind_compiler::Precision;
 use tradewind_core::{
     ABI_VERSION, Catalog, Channel, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits, SkuId,
     guest::Client,
@@ -17,8 +18,8 @@ use tradewind_core::{
     },
     tensor::{Tensor, TensorData},
 };
-use tradewind_tests::{cases, dist, module, pack_of, root, runtimes};
-use wasmtime::{Config, Engine, ExternType, Instance, Module, Store, Val};
+use tradewind_tests::{PACK, cases, dist, module, pack_at, pack_of, root, runtimes};
+use wasmtime::{Config, Engine, ExternType, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Val};
 
 #[test]
 fn the_module_imports_nothing_and_exports_what_the_page_lists() -> Result<()> {
@@ -67,17 +68,40 @@ fn signature(export: &ExternType) -> String {
 
 /// The module alone, without a shell in between.
 struct Bare {
-    store: Store<()>,
+    store: Store<StoreLimits>,
     instance: Instance,
 }
 
 impl Bare {
     fn start() -> Result<Self> {
-        let engine = Engine::default();
-        let module = Module::new(&engine, module()?).map_err(any)?;
-        let mut store = Store::new(&engine, ());
-        let instance = Instance::new(&mut store, &module, &[]).map_err(any)?;
+        Self::within(&Module::new(&Engine::default(), module()?).map_err(any)?, usize::MAX)
+    }
+
+    /// With at most so many bytes of memory.
+    fn within(module: &Module, memory: usize) -> Result<Self> {
+        let mut store = Store::new(module.engine(), StoreLimitsBuilder::new().memory_size(memory).build());
+        store.limiter(|limits| limits);
+        let instance = Instance::new(&mut store, module, &[]).map_err(any)?;
         Ok(Self { store, instance })
+    }
+
+    /// A buffer with these bytes; `None` when there is no memory for it.
+    fn buffer(&mut self, bytes: &[u8]) -> Result<Option<u32>> {
+        let pointer = self.call("alloc", &[bytes.len() as u32])?;
+        let memory = self.instance.get_memory(&mut self.store, "memory").context("no memory")?;
+        if pointer > 0 {
+            memory.write(&mut self.store, pointer as usize, bytes)?;
+        }
+        Ok((pointer > 0).then_some(pointer))
+    }
+
+    /// What an export answers to these bytes; `None` when there is no memory for them or the answer.
+    fn ask(&mut self, export: &str, bytes: &[u8]) -> Result<Option<Reply>> {
+        let Some(pointer) = self.buffer(bytes)? else { return Ok(None) };
+        match self.call(export, &[pointer, bytes.len() as u32])? {
+            0 => Ok(None),
+            reply => self.reply(reply).map(Some),
+        }
     }
 
     fn call(&mut self, export: &str, arguments: &[u32]) -> Result<u32> {
@@ -95,6 +119,69 @@ impl Bare {
         let body = body.get(..u32::from_le_bytes(*len) as usize).context("a reply past the end of the memory")?;
         Ok(postcard::from_bytes(body)?)
     }
+}
+
+/// However little memory there is: a module answers, and the answer is right or that there is none.
+#[test]
+fn without_memory_the_answer_is_a_fault_and_never_a_trap() -> Result<()> {
+    let module = Module::new(&Engine::default(), module()?).map_err(any)?;
+    let case = |name: &str| cases()?.into_iter().find(|case| case.name == name).context("the case is gone");
+    let (trees, table) = (case("lightgbm-multiclass")?, case("matrix-factorisation")?);
+    let rank = Request::Rank(RankRequest::new("recommend", Millis(1_000), 5));
+    let infer = |inputs: &[Tensor]| Request::Infer(InferRequest { pack: PACK.into(), inputs: inputs.to_vec() });
+    let packs = [
+        (fs::read(dist("packs/recommend.pack")?)?, rank),
+        (pack_of(&trees)?, infer(&trees.sets[0].inputs)),
+        (pack_at(&table, Precision::Int8)?, infer(&table.sets[0].inputs)),
+    ];
+    for (pack, request) in packs {
+        let request = postcard::to_allocvec(&request)?;
+        let (mut faults, mut answers) = (0, 0);
+        for memory in (0..).map(|step| (1 << 20) + step * (192 << 10)) {
+            ensure!(memory < 128 << 20, "it is never enough");
+            // Below what the module begins with it does not start.
+            let Ok(mut module) = Bare::within(&module, memory) else { continue };
+            let replies = [module.ask("load", &pack)?, module.ask("call", &request)?];
+            let out_of_memory = |reply: &Option<Reply>| match reply {
+                Some(Reply::Fault(fault)) => {
+                    [ErrorKind::OutOfMemory, ErrorKind::UnknownPack].iter().any(|kind| fault.code == kind.code())
+                }
+                reply => reply.is_none(),
+            };
+            if replies.iter().any(out_of_memory) {
+                faults += 1;
+                continue;
+            }
+            ensure!(replies.iter().flatten().all(|reply| !matches!(reply, Reply::Fault(_))), "{replies:?}");
+            answers += 1;
+            if answers == 8 {
+                break;
+            }
+        }
+        ensure!(faults > 0, "the memory was never too small");
+    }
+    Ok(())
+}
+
+/// The same for `score`, which allocates nothing but its reply.
+#[test]
+fn without_memory_scores_are_a_fault_and_never_a_trap() -> Result<()> {
+    let module = Module::new(&Engine::default(), module()?).map_err(any)?;
+    let case = cases()?.into_iter().find(|case| case.name == "lightgbm-regression").context("the case is gone")?;
+    let pack = pack_of(&case)?;
+    let (len, rows) = (case.sets[0].inputs[0].data.len(), case.sets[0].inputs[0].rows());
+    for memory in (0..64).map(|step| (1 << 20) + step * (64 << 10)) {
+        let Ok(mut module) = Bare::within(&module, memory) else { continue };
+        module.ask("load", &pack)?;
+        let buffers = (module.buffer(&vec![0; 4 * len])?, module.buffer(&vec![0; 4 * rows])?);
+        let (Some(columns), Some(scores)) = buffers else { continue };
+        let bytes = |len: usize| 4 * len as u32;
+        let reply = module.call("score", &[0, columns, bytes(len), rows as u32, scores, bytes(rows)])?;
+        if reply > 0 {
+            ensure!(matches!(module.reply(reply)?, Reply::Scored | Reply::Fault(_)));
+        }
+    }
+    Ok(())
 }
 
 fn any(error: wasmtime::Error) -> anyhow::Error {

@@ -5,7 +5,7 @@
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
 //! - [`dist`]: what is built
-//! - [`checks`], [`operators`]: what is tested
+//! - [`checks`], [`fuzz`], [`operators`]: what is tested
 //! - [`bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
@@ -16,6 +16,7 @@ mod checks;
 mod debian;
 mod dist;
 mod fingerprint;
+mod fuzz;
 mod operators;
 mod python;
 mod shell;
@@ -34,12 +35,12 @@ use crate::steps::Steps;
 use crate::toolchain::WasmToolchain;
 use crate::workspace::Workspace;
 
-/// A command: its name and argument, what it does, and the function that does it.
+/// A command: its name and arguments, what it does, and the function that does it.
 struct Command {
     name: &'static str,
     argument: &'static str,
     about: &'static str,
-    run: fn(&Workspace, &mut Steps, Option<&str>) -> Result<()>,
+    run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
 const COMMANDS: [Command; 7] = [
@@ -80,6 +81,12 @@ const COMMANDS: [Command; 7] = [
         run: |workspace, steps, _| operators(workspace, steps),
     },
     Command {
+        name: "fuzz",
+        argument: "TARGET",
+        about: "Fuzz the pack decoder, the executor or the compiler: pack, executor, model [--minutes N]",
+        run: fuzz::run,
+    },
+    Command {
         name: "train",
         argument: "[MODEL]",
         about: "Train a model, or all of them, from the data they come from; then pack",
@@ -106,11 +113,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &[String], steps: &mut Steps) -> Result<()> {
-    let (name, argument) = match args {
-        [] => ("help", None),
-        [name] => (name.as_str(), None),
-        [name, argument] => (name.as_str(), Some(argument.as_str())),
-        [_, _, rest @ ..] => bail!("one argument too many: `{}`", rest.join(" ")),
+    let (name, rest) = match args {
+        [] => ("help", Vec::new()),
+        [name, rest @ ..] => (name.as_str(), rest.iter().map(String::as_str).collect()),
     };
     if ["help", "--help", "-h"].contains(&name) {
         print_help();
@@ -119,14 +124,14 @@ fn run(args: &[String], steps: &mut Steps) -> Result<()> {
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
         bail!("there is no command `{name}`: `cargo xtask` lists them");
     };
-    if let Some(argument) = argument.filter(|_| command.argument.is_empty()) {
-        bail!("`cargo xtask {name}` takes no argument, but was given `{argument}`");
+    if command.argument.is_empty() && !rest.is_empty() {
+        bail!("`cargo xtask {name}` takes no argument, but was given `{}`", rest.join(" "));
     }
-    (command.run)(&Workspace::locate()?, steps, argument)
+    (command.run)(&Workspace::locate()?, steps, &rest)
 }
 
 fn print_help() {
-    println!("cargo xtask COMMAND: set-up, build, demo, test, bench and train of Tradewind\n");
+    println!("cargo xtask COMMAND: set-up, build, demo, test, bench, fuzz and train of Tradewind\n");
     for Command { name, argument, about, .. } in &COMMANDS {
         println!("  {:<15}  {about}", format!("{name} {argument}"));
     }
@@ -175,10 +180,11 @@ fn operators(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     operators::write(workspace, steps)
 }
 
-fn train(workspace: &Workspace, steps: &mut Steps, model: Option<&str>) -> Result<()> {
-    let models = match model {
-        None => MODELS.to_vec(),
-        Some(model) => match MODELS.iter().find(|(name, _)| *name == model) {
+fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
+    let models = match args {
+        [] => MODELS.to_vec(),
+        [_, _, ..] => bail!("one model at a time: `{}`", args.join(" ")),
+        [model] => match MODELS.iter().find(|(name, _)| name == model) {
             Some(found) => vec![*found],
             None => bail!("there is no model `{model}` to train: {}", MODELS.map(|(name, _)| name).join(", ")),
         },

@@ -40,6 +40,7 @@
 //! | `batch` | proves that rows do not look at each other, so that they may run in tiles |
 //! | `layout` | places buffers in the arena by their lives |
 //! | `weights` | stores each constant once |
+//! | `encode` | gives the large ones fewer bytes, where that is asked for: [`Compiled::at`] |
 //! | `plan` | runs those passes |
 //! | [`Reference`] | tract itself, to hold a plan against |
 //! | [`Interface`] | what a model declares; which of its inputs determine a shape |
@@ -54,6 +55,7 @@
 mod batch;
 mod builder;
 mod dialect;
+mod encode;
 mod extent;
 mod frontend;
 mod fuse;
@@ -77,6 +79,7 @@ mod weights;
 use std::collections::BTreeMap;
 use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};
 
+pub use encode::Precision;
 pub use interface::{Declared, Interface, bind_input};
 pub use reference::{Reference, Unavailable, Values};
 pub use refusal::Refusal;

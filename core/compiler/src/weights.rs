@@ -5,7 +5,7 @@ use crate::{
     value::Constant,
 };
 use std::{collections::HashMap, sync::Arc};
-use tradewind_core::plan::{Operand, Step, Weight, WeightId};
+use tradewind_core::plan::{Encoding, Operand, Step, Weight, WeightId};
 
 /// Alignment of every weight in the section.
 const ALIGNMENT: usize = 16;
@@ -54,7 +54,12 @@ impl Weights {
             bytes.extend_from_slice(&constant.bytes);
             bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
             let new = WeightId(weights.len() as u16);
-            weights.push(Weight { dtype: constant.dtype, len: constant.len() as u32, offset });
+            weights.push(Weight {
+                dtype: constant.dtype,
+                len: constant.len() as u32,
+                offset,
+                encoding: Encoding::Plain,
+            });
             placed.insert(*id, new);
             *id = new;
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     plan::{
-        AxisShape, Batch, BinaryOp, BufferId, Cell, DENSE_PANEL, DType, Dim, Kernel, MAX_AXES, Operand, Plan,
+        AxisShape, Batch, BinaryOp, BufferId, Cell, DENSE_PANEL, DType, Dim, Encoding, Kernel, MAX_AXES, Operand, Plan,
         Recurrence, ReduceOp, Step, TreeTest, UnaryOp, View,
     },
 };
@@ -24,6 +24,8 @@ pub struct Limits {
     pub steps: usize,
     /// Bytes of working memory.
     pub arena_bytes: usize,
+    /// Bytes of weights, once those that are encoded are expanded.
+    pub weights_bytes: usize,
     /// Rows in one call.
     pub rows: usize,
     /// Elementary operations for one tile.
@@ -38,6 +40,7 @@ pub struct Limits {
 pub const LIMITS: Limits = Limits {
     steps: 10_000,
     arena_bytes: 64 << 20,
+    weights_bytes: 64 << 20,
     rows: 1 << 24,
     tile_work: 1 << 34,
     call_work: 1 << 40,
@@ -57,6 +60,7 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
         ensure(placed, &format!("buffer {n} lies outside the arena, or unaligned"))?;
     }
     for (n, weight) in plan.weights.iter().enumerate() {
+        ensure(weight.encoding == Encoding::Plain, &format!("weight {n} is encoded; expand the plan first"))?;
         let end = u64::from(weight.offset) + u64::from(weight.len) * weight.dtype.bytes() as u64;
         let placed = weight.offset % 16 == 0 && end <= weights.len() as u64;
         ensure(placed, &format!("weight {n} lies outside the weights section, or unaligned"))?;

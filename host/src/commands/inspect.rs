@@ -8,7 +8,7 @@ use std::{
 };
 use tradewind_core::{
     pack::{ModelCard, PackView, SectionKind, Task},
-    plan::{Batch, DType, Dim, Kernel, Plan, Port},
+    plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
 };
 use tradewind_host::hex;
@@ -111,11 +111,15 @@ fn show_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     }
     let kernels: Vec<_> = kernels.iter().map(|(name, count)| format!("{count} × {name}")).collect();
     writeln!(out, "  kernels  {}", kernels.join(", "))?;
-    let mut weights: Vec<_> =
-        plan.weights.iter().map(|weight| (weight.len as usize * weight.dtype.bytes(), weight)).collect();
+    let mut weights: Vec<_> = plan.weights.iter().map(|weight| (weight.stored_bytes() as usize, weight)).collect();
     weights.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     for (bytes, weight) in weights.iter().take(5) {
-        writeln!(out, "  weight   {:>10}  {} of {}", size(*bytes), weight.len, dtype_name(weight.dtype))?;
+        let stored = match weight.encoding {
+            Encoding::Plain => "",
+            Encoding::F16 => " as f16",
+            Encoding::Int8 { .. } => " as int8",
+        };
+        writeln!(out, "  weight   {:>10}  {} of {}{stored}", size(*bytes), weight.len, dtype_name(weight.dtype))?;
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
 use anyhow::Context;
 use std::{fs, io::Write, path::PathBuf, process::ExitCode};
-use tradewind_compiler::Options;
+use tradewind_compiler::{Options, Precision};
 use tradewind_core::pack;
-use tradewind_host::{KeyPair, packing::Source};
+use tradewind_host::{
+    KeyPair,
+    packing::{MAX_LOSS, Source, Storage},
+};
 
 #[derive(clap::Args)]
 pub struct Pack {
@@ -23,13 +26,32 @@ pub struct Pack {
     /// Fixes a symbol in the model's input shapes.
     #[arg(long, value_name = "NAME=NUMBER", value_parser = binding)]
     bind: Vec<(String, i64)>,
+    /// How the tables and matrices of the model are stored.
+    #[arg(long, value_name = "PRECISION", value_enum, default_value_t = Weights::F32)]
+    weights: Weights,
+    /// The most that an output may change by weights of fewer bytes, as a part of its greatest
+    /// magnitude, and the part of labels that may.
+    #[arg(long, value_name = "PART", default_value_t = MAX_LOSS)]
+    max_loss: f32,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Weights {
+    F32,
+    F16,
+    Int8,
 }
 
 impl Pack {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let options = Options { joint_rows: self.joint_rows, bind: self.bind.into_iter().collect() };
+        let precision = match self.weights {
+            Weights::F32 => Precision::F32,
+            Weights::F16 => Precision::F16,
+            Weights::Int8 => Precision::Int8,
+        };
         let packed = Source::read(&self.source)
-            .and_then(|source| source.pack(&options))
+            .and_then(|source| source.pack(&options, Storage { precision, max_loss: self.max_loss }))
             .with_context(|| format!("`{}` was not packed", self.source.display()))?;
         let mut bytes = packed.bytes;
         if let Some(key) = self.key {
@@ -42,6 +64,9 @@ impl Pack {
         fs::write(&self.out, &bytes).with_context(|| format!("cannot write `{}`", self.out.display()))?;
         for line in packed.notes.iter().chain(&packed.checks) {
             writeln!(out, "  {line}")?;
+        }
+        for loss in &packed.losses {
+            writeln!(out, "  {loss}")?;
         }
         writeln!(out, "{}: {} bytes", self.out.display(), bytes.len())?;
         Ok(ExitCode::SUCCESS)

@@ -1,0 +1,113 @@
+//! Loading and running what may be hostile.
+
+use crate::Random;
+use tradewind_core::{
+    Engine, Executor, Millis,
+    aligned::AlignedBytes,
+    exec::Matrix,
+    message::{InferRequest, Reply, Request},
+    pack::{ModelCard, PackView, Sample, SectionKind},
+    plan::{DType, Plan, Port},
+    rank::RankRequest,
+    tensor::{Tensor, TensorData},
+};
+
+/// What one run may cost, in operations and in elements of a tensor: a plan may ask for more,
+/// within its limits, and would then keep a fuzzer from trying others.
+const MOST_WORK: u64 = 1 << 22;
+const MOST_ELEMENTS: usize = 1 << 18;
+
+/// The pack is loaded or refused. If it is loaded it answers.
+pub fn pack(bytes: &[u8]) {
+    if let Ok(view) = PackView::parse(bytes) {
+        let _refused = view.verify(None, |bytes| [bytes.len() as u8; 32], |_, _, _| true);
+        let _card = view.read::<ModelCard>(SectionKind::Card);
+        let _samples = view.read::<Vec<Sample>>(SectionKind::Samples);
+    }
+    let Ok(aligned) = AlignedBytes::copy_of(bytes) else { return };
+    let mut engine = Engine::new();
+    let Reply::Loaded(info) = engine.load(aligned) else { return };
+    let plan = PackView::parse(bytes).and_then(|view| view.read::<Plan>(SectionKind::Plan));
+    let inputs = plan.ok().filter(|plan| plan.work(plan.tile as usize) <= MOST_WORK);
+    if let Some(inputs) = inputs.and_then(|plan| made_up(&plan, 3, &mut Random(1))) {
+        call(&mut engine, &Request::Infer(InferRequest { pack: info.name.clone(), inputs }));
+        call(&mut engine, &Request::Rank(RankRequest::new(&info.name, Millis(1), 5)));
+    }
+    call(&mut engine, &Request::Describe);
+}
+
+fn call(engine: &mut Engine, request: &Request) {
+    if let Ok(request) = postcard::to_allocvec(request) {
+        engine.call(&request);
+    }
+}
+
+/// The plan of the pack runs, faults or is refused, for batches around its tile.
+pub fn executor(bytes: &[u8]) {
+    let Ok(view) = PackView::parse(bytes) else { return };
+    let Ok(mut plan) = view.read::<Plan>(SectionKind::Plan) else { return };
+    let weights = view.section(SectionKind::Weights).and_then(|range| bytes.get(range)).unwrap_or_default();
+    let Ok(section) = AlignedBytes::copy_of(weights) else { return };
+    let Ok(expanded) = plan.expand(section.as_slice()) else { return };
+    let weights = expanded.unwrap_or(section);
+    let weights = weights.as_slice();
+    let Ok(mut executor) = Executor::new(plan, weights) else { return };
+    let plan = executor.plan().clone();
+    let tile = plan.tile as usize;
+    let random = &mut Random(bytes.len() as u64);
+    for rows in [1, 0, 2, tile, tile + 1] {
+        if plan.work(tile).saturating_mul(rows.div_ceil(tile) as u64) > MOST_WORK {
+            continue;
+        }
+        let Some(inputs) = made_up(&plan, rows, random) else { continue };
+        let _outputs = executor.infer(weights, &inputs);
+        let len = |port: &Port| elements(port, rows).unwrap_or(0);
+        let form = executor.score_ports().map(|(input, output)| (len(input), len(output)));
+        if let (Some((_, scores)), Some(TensorData::F32(values))) = (form, inputs.first().map(|input| &input.data)) {
+            let mut scores = vec![0.0; scores];
+            let _scored = executor.score(weights, rows, Matrix::Columns(values), &mut scores);
+        }
+    }
+}
+
+/// Inputs for so many rows, among them values at which things go wrong; `None` where they, or the
+/// outputs, would be too large.
+fn made_up(plan: &Plan, rows: usize, random: &mut Random) -> Option<Vec<Tensor>> {
+    plan.outputs.iter().try_for_each(|port| elements(port, rows).map(drop))?;
+    let inputs = plan.inputs.iter().map(|port| {
+        let len = elements(port, rows)?;
+        let dtype = plan.buffers.get(port.buffer.0 as usize)?.dtype;
+        let shape: Vec<u32> = port.shape.iter().map(|dim| dim.at(rows) as u32).collect();
+        Tensor::new(port.name.clone(), shape, values(dtype, len, random)).ok()
+    });
+    inputs.collect()
+}
+
+fn elements(port: &Port, rows: usize) -> Option<usize> {
+    let len = port.shape.iter().try_fold(1usize, |len, dim| len.checked_mul(dim.at(rows)));
+    len.filter(|len| *len <= MOST_ELEMENTS)
+}
+
+fn values(dtype: DType, len: usize, random: &mut Random) -> TensorData {
+    const FLOATS: [f32; 6] = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX];
+    const INTEGERS: [i64; 6] = [i64::MIN, i64::MAX, -1, i32::MIN as i64, 0, 5];
+    let mut float = || match random.below(8) {
+        0 => FLOATS[random.below(FLOATS.len())],
+        _ => (random.below(1 << 16) as f32 - 32_768.0) / 8_192.0,
+    };
+    match dtype {
+        DType::F32 => TensorData::F32((0..len).map(|_| float()).collect()),
+        DType::I64 => TensorData::I64((0..len).map(|_| integer(&INTEGERS, random)).collect()),
+        DType::I32 => TensorData::I32((0..len).map(|_| integer(&INTEGERS, random) as i32).collect()),
+        DType::U8 => TensorData::U8((0..len).map(|_| random.next() as u8).collect()),
+        DType::Bool => TensorData::Bool((0..len).map(|_| random.below(2) as u8).collect()),
+    }
+}
+
+/// Mostly an index that is in every table.
+fn integer(edges: &[i64], random: &mut Random) -> i64 {
+    match random.below(64) {
+        0 => edges[random.below(edges.len())],
+        _ => random.below(4) as i64,
+    }
+}
