@@ -7,7 +7,10 @@ use tradewind_core::{
     guest::Client,
     message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
     pack::{ModelCard, Task},
-    plan::{Activation, Aggregate, AxisShape, BinaryOp, CompareOp, DType, Dim, Kernel, ReduceOp, UnaryOp, View},
+    plan::{
+        Activation, Aggregate, AxisShape, BinaryOp, CompareOp, DType, Dim, Kernel, ReduceOp, TreeBlock, TreeForm,
+        UnaryOp, View,
+    },
     rank::{
         CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
         Ranking, Reason,
@@ -235,6 +238,10 @@ fn kernels() -> Vec<Kernel> {
     let (left, right, over) = (view.clone(), view.clone(), vec![Dim::fixed(4)]);
     let axis = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(5), inner: Dim::fixed(1) };
     let (rows, picks) = (Dim::per_row(1), Dim::fixed(2));
+    let blocks = vec![
+        TreeBlock { trees: 2, form: TreeForm::Bits { lists: 3 } },
+        TreeBlock { trees: 1, form: TreeForm::Slots { slots: 300, child_bits: 29 } },
+    ];
     vec![
         Kernel::Fill { value: 1.5 },
         Kernel::Copy { shape: shape.clone(), source: left.clone(), target: right.clone() },
@@ -255,7 +262,7 @@ fn kernels() -> Vec<Kernel> {
         Kernel::Gather { data: axis, picks },
         Kernel::GatherElements { data: axis, picks },
         Kernel::TopK { data: axis, k: 3, largest: true },
-        Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max },
+        Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max, blocks },
     ]
 }
 

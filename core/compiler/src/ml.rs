@@ -5,6 +5,7 @@
 
 mod attributes;
 mod ensemble;
+mod forest;
 mod labels;
 mod linear;
 mod normalizer;

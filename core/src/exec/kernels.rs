@@ -79,10 +79,10 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
             &inputs,
             cast_mut(out)?,
         ),
-        Kernel::Trees { rows: extent, features, targets, aggregate } => {
+        Kernel::Trees { rows: extent, features, targets, aggregate, blocks } => {
             let shape =
                 trees::Shape { rows: extent.at(rows), features: *features as usize, targets: *targets as usize };
-            trees::trees(shape, *aggregate, &inputs, cast_mut(out)?)
+            trees::trees(shape, *aggregate, blocks, &inputs, cast_mut(out)?)
         }
     }
 }
