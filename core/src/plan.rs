@@ -394,17 +394,21 @@ pub enum Kernel {
     },
     /// A tree ensemble over the rows of `T0`, F32 `[rows, features]`; output F32 `[rows, targets]`.
     ///
-    /// The other inputs are weights:
-    /// - `T1` I32 `[roots]`: the start of each tree;
-    /// - `T2` I32 `[nodes, 3]`: test (see [`TreeTest`]), child where it holds, child where not;
-    /// - `T3` F32 `[nodes]`: threshold;
-    /// - `T4` I32 `[leaves + 1]`: where each leaf's votes start;
-    /// - `T5` I32 `[votes]`: the target of each vote;
-    /// - `T6` F32 `[votes]`: the weight of each vote;
-    /// - `T7` F32 `[targets]`: base values, added last.
+    /// A test of a tree asks whether `x <= threshold`, where `x` is a feature, or a feature with its
+    /// sign flipped. NaN on either side fails. Every mode of ONNX, and either way for missing
+    /// values, can be said in this form.
     ///
-    /// A root or child `c ≥ 0` is node `c`; `c < 0` is leaf `!c`. A child's node number is greater
-    /// than its parent's.
+    /// The other inputs are weights. Consecutive blocks have consecutive parts of them:
+    /// - `T1` I32 `[trees, 5]`: two numbers that [`TreeForm`] explains; where in `T7` the votes of
+    ///   the first leaf start; the target of a leaf's first vote, of which the others follow; votes
+    ///   of each leaf, in `T7` leaf by leaf;
+    /// - `T2` I32 `[lists, 2]`, `T3` F32 `[groups, TREE_GROUP]`, `T4` I32 and `T5` (U8, as u16) of the
+    ///   same shape as `T3`: the tests of [`TreeForm::Bits`];
+    /// - `T6` I32 `[slots, 2]`: the nodes of [`TreeForm::Slots`];
+    /// - `T7` F32 `[votes]`: weights of votes;
+    /// - `T8` F32 `[targets]`: base values, added last.
+    ///
+    /// Votes are aggregated in the order of the trees. To `Min` and `Max` a vote of NaN is none.
     Trees {
         /// Rows of `T0`.
         rows: Dim,
@@ -414,6 +418,9 @@ pub enum Kernel {
         targets: u32,
         /// How the votes for a target become its score.
         aggregate: Aggregate,
+        /// The trees, in stretches of the same form.
+        #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
+        blocks: Vec<TreeBlock>,
     },
     /// A recurrent layer, one direction, over a sequence for each row.
     Recurrent(Recurrence),
@@ -501,32 +508,51 @@ pub enum GateFunction {
 /// Columns of one panel of [`Kernel::Dense`] weights.
 pub const DENSE_PANEL: usize = 8;
 
-/// The test of a tree node, packed as `feature << 4 | missing_true << 3 | mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TreeTest {
-    /// Column of the feature matrix.
-    pub feature: u32,
-    /// Where NaN goes: to the child for "holds".
-    pub missing_true: bool,
-    /// How the feature is compared with the threshold.
-    pub mode: TreeMode,
+/// Tests of one group of a [`TreeForm::Bits`] list.
+pub const TREE_GROUP: usize = 4;
+
+/// Most words that the trees of one [`TreeForm::Bits`] block may have together: those of eight rows
+/// take half of a core's nearest cache.
+pub const TREE_WORDS: usize = 512;
+
+/// Consecutive trees of [`Kernel::Trees`] that are stored alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeBlock {
+    /// How many.
+    pub trees: u32,
+    /// How.
+    pub form: TreeForm,
 }
 
-/// How a tree node compares a feature with its threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TreeMode {
-    /// `x <= threshold`
-    LessOrEqual,
-    /// `x < threshold`
-    Less,
-    /// `x >= threshold`
-    GreaterOrEqual,
-    /// `x > threshold`
-    Greater,
-    /// `x == threshold`
-    Equal,
-    /// `x != threshold`
-    NotEqual,
+/// How the trees of a block are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TreeForm {
+    /// As tests in any order, for trees of up to 64 leaves. A tree has a bit for each leaf, in one
+    /// or two words of 32: the leaves for "holds" are before those for "fails". A test that fails
+    /// clears the leaves for "holds"; the first that is left in the end is the leaf.
+    ///
+    /// In `T1` a tree starts with 0 and its number of words. In `T2` a list has
+    /// `feature << 1 | flipped` and its number of groups. `T3` holds the thresholds, ascending along
+    /// a list, with NaN first; `T4` the bits that a failing test keeps; `T5` the word that they are
+    /// in, counted over the block, below [`TREE_WORDS`]. A test over two words is two.
+    Bits {
+        /// Lists of the block.
+        lists: u32,
+    },
+    /// As nodes to walk.
+    ///
+    /// In `T1` a tree starts with its root, a slot of the block, and the greatest number of tests
+    /// on a way. In `T6` a slot has the bits of the threshold and
+    /// `flipped << 31 | feature << child_bits | child`: the next slot is `child` where the test
+    /// holds, and `child + 1` where it fails. A leaf's threshold is a NaN, [`TreeForm::LEAF`] with
+    /// the leaf's number in [`TreeForm::LEAF_NUMBER`], and its child the slot before it, so that a
+    /// row that has arrived stays.
+    Slots {
+        /// Slots of the block.
+        slots: u32,
+        /// Bits of a child.
+        child_bits: u32,
+    },
 }
 
 /// How the votes of all trees for one target become its score.
@@ -726,34 +752,9 @@ impl DType {
     }
 }
 
-impl TreeTest {
-    /// Most features that a packed test can name.
-    pub const MAX_FEATURES: u32 = 1 << 27;
-
-    /// The packed form.
-    pub const fn pack(self) -> i32 {
-        let mode = match self.mode {
-            TreeMode::LessOrEqual => 0,
-            TreeMode::Less => 1,
-            TreeMode::GreaterOrEqual => 2,
-            TreeMode::Greater => 3,
-            TreeMode::Equal => 4,
-            TreeMode::NotEqual => 5,
-        };
-        ((self.feature << 4) as i32) | ((self.missing_true as i32) << 3) | mode
-    }
-
-    /// The test of a packed form; `None` for a mode that does not exist.
-    pub const fn unpack(packed: i32) -> Option<Self> {
-        let mode = match packed & 7 {
-            0 => TreeMode::LessOrEqual,
-            1 => TreeMode::Less,
-            2 => TreeMode::GreaterOrEqual,
-            3 => TreeMode::Greater,
-            4 => TreeMode::Equal,
-            5 => TreeMode::NotEqual,
-            _ => return None,
-        };
-        Some(Self { feature: (packed as u32) >> 4, missing_true: packed & 8 != 0, mode })
-    }
+impl TreeForm {
+    /// The threshold of leaf 0 in a slot.
+    pub const LEAF: u32 = 0xffc0_0000;
+    /// The bits of a leaf's number.
+    pub const LEAF_NUMBER: u32 = 0x003f_ffff;
 }

@@ -10,7 +10,7 @@ use tradewind_core::{
     pack::{ModelCard, Task},
     plan::{
         Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, Recurrence,
-        ReduceOp, UnaryOp, View,
+        ReduceOp, TreeBlock, TreeForm, UnaryOp, View,
     },
     rank::{
         CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
@@ -326,6 +326,10 @@ fn kernels() -> Vec<Kernel> {
     let axis = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(5), inner: Dim::fixed(1) };
     let (rows, picks) = (Dim::per_row(1), Dim::fixed(2));
     let recurrent = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(9600), Dim::fixed(192), Dim::fixed(1)] };
+    let blocks = vec![
+        TreeBlock { trees: 2, form: TreeForm::Bits { lists: 3 } },
+        TreeBlock { trees: 1, form: TreeForm::Slots { slots: 300, child_bits: 29 } },
+    ];
     vec![
         Kernel::Fill { value: 1.5 },
         Kernel::Copy { shape: shape.clone(), source: left.clone(), target: right.clone() },
@@ -346,7 +350,7 @@ fn kernels() -> Vec<Kernel> {
         Kernel::Gather { data: axis, picks },
         Kernel::GatherElements { data: axis, picks },
         Kernel::TopK { data: axis, k: 3, largest: true },
-        Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max },
+        Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max, blocks },
         Kernel::Recurrent(Recurrence {
             cell: Cell::GruResetAfter,
             functions: [GateFunction::Sigmoid, GateFunction::HardSigmoid { alpha: 0.2, beta: 0.5 }, GateFunction::Relu],

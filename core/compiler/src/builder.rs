@@ -10,7 +10,7 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc};
 use tradewind_core::plan::{
     Activation, Aggregate, AxisShape, BinaryOp, BufferId, CompareOp, DENSE_PANEL, DType, Kernel, Operand, Recurrence,
-    ReduceOp, Step, UnaryOp,
+    ReduceOp, Step, TreeBlock, UnaryOp,
 };
 
 /// A plan in the making.
@@ -26,16 +26,17 @@ pub(crate) struct Builder {
     pub node: String,
 }
 
-/// The tables of [`Kernel::Trees`].
-#[derive(Debug, Clone, Default, PartialEq)]
+/// The tables of [`Kernel::Trees`], in the order of its inputs.
+#[derive(Debug, Default)]
 pub(crate) struct Forest {
-    pub roots: Vec<i32>,
-    pub nodes: Vec<i32>,
+    pub blocks: Vec<TreeBlock>,
+    pub trees: Vec<[u32; 5]>,
+    pub lists: Vec<[u32; 2]>,
     pub thresholds: Vec<f32>,
-    pub votes_start: Vec<i32>,
-    pub vote_targets: Vec<i32>,
-    pub vote_weights: Vec<f32>,
-    pub base: Vec<f32>,
+    pub keeps: Vec<u32>,
+    pub words: Vec<u16>,
+    pub slots: Vec<[u32; 2]>,
+    pub votes: Vec<f32>,
 }
 
 impl Builder {
@@ -438,28 +439,35 @@ impl Builder {
         Ok(output)
     }
 
-    /// The scores `[rows, targets]` of a tree ensemble over `rows`, `[rows, features]`.
-    pub fn trees(&mut self, rows: &Value, forest: &Forest, aggregate: Aggregate) -> Reasoned<Value> {
+    /// The scores `[rows, targets]` of a tree ensemble over `rows`, `[rows, features]`; `base` has
+    /// one value for each target.
+    pub fn trees(&mut self, rows: &Value, forest: &Forest, base: &[f32], aggregate: Aggregate) -> Reasoned<Value> {
         let rows = self.packed(rows)?;
         let [count, features] = rows.shape[..] else {
             return Reason::err(format!("trees over a tensor of shape {}; they need a matrix", show(&rows.shape)));
         };
-        let features = features.dim()?;
-        let targets = forest.base.len();
+        let features = features.dim()?.fixed;
+        let targets = base.len();
         let output = self.tensor(DType::F32, &[count, Extent::fixed(targets as i64)])?;
-        let integers = |values: &[i32]| Value::constant(Constant::i32(values), &[values.len()]);
+        let integers = |values: &[u32]| {
+            let values: Vec<i32> = values.iter().map(|value| value.cast_signed()).collect();
+            Value::constant(Constant::i32(&values), &[values.len()])
+        };
         let floats = |values: &[f32]| Value::constant(Constant::f32(values), &[values.len()]);
+        let words: Vec<u8> = forest.words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let tables = [
-            integers(&forest.roots)?,
-            integers(&forest.nodes)?,
+            integers(forest.trees.as_flattened())?,
+            integers(forest.lists.as_flattened())?,
             floats(&forest.thresholds)?,
-            integers(&forest.votes_start)?,
-            integers(&forest.vote_targets)?,
-            floats(&forest.vote_weights)?,
-            floats(&forest.base)?,
+            integers(&forest.keeps)?,
+            Value::constant(Constant { dtype: DType::U8, bytes: words }, &[forest.words.len() * 2])?,
+            integers(forest.slots.as_flattened())?,
+            floats(&forest.votes)?,
+            floats(base)?,
         ];
         let inputs: Vec<&Value> = std::iter::once(&rows).chain(&tables).collect();
-        let kernel = Kernel::Trees { rows: count.dim()?, features: features.fixed, targets: targets as u32, aggregate };
+        let blocks = forest.blocks.clone();
+        let kernel = Kernel::Trees { rows: count.dim()?, features, targets: targets as u32, aggregate, blocks };
         self.push(kernel, &inputs, &output)?;
         Ok(output)
     }

@@ -7,6 +7,7 @@ pub(crate) mod attributes;
 mod clean;
 mod distances;
 mod ensemble;
+mod forest;
 mod labels;
 mod linear;
 mod machines;

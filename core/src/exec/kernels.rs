@@ -104,10 +104,10 @@ pub(super) fn run(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], r
         Kernel::Couple { rows: extent, classes } => {
             couple::couple(extent.at(rows), *classes as usize, &inputs, cast_mut(out)?)
         }
-        Kernel::Trees { rows: extent, features, targets, aggregate } => {
+        Kernel::Trees { rows: extent, features, targets, aggregate, blocks } => {
             let shape =
                 trees::Shape { rows: extent.at(rows), features: *features as usize, targets: *targets as usize };
-            trees::trees(shape, *aggregate, &inputs, cast_mut(out)?)
+            trees::trees(shape, *aggregate, blocks, &inputs, cast_mut(out)?)
         }
         Kernel::Recurrent(layer) => {
             let lengths = if layer.lengths { Some(input_dtype(plan, step, 4)?) } else { None };

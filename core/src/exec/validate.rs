@@ -1,6 +1,8 @@
 //! What must hold of a plan before it is run: every index that a kernel can produce, for any batch
 //! up to the tile, lies inside its buffers. After this the executor cannot fault except on data.
 
+mod trees;
+
 use super::{
     arena, dtype, kernels,
     math::{self, Number},
@@ -10,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     plan::{
         AxisShape, Batch, BinaryOp, BufferId, Cell, DENSE_PANEL, DType, Dim, Encoding, Kernel, MAX_AXES, Operand, Plan,
-        Recurrence, ReduceOp, Step, TreeTest, UnaryOp, View,
+        Recurrence, ReduceOp, Step, UnaryOp, View,
     },
 };
 use alloc::{collections::BTreeSet, format};
@@ -295,7 +297,9 @@ impl Checked<'_> {
                 self.holds(0, product(&[rows, classes, classes])?)?;
                 ensure(product(&[rows, classes, 2])? <= self.output_len(), "the output is too small")
             }
-            Kernel::Trees { rows, features, targets, .. } => self.trees(rows.at(self.tile), *features, *targets),
+            Kernel::Trees { rows, features, targets, blocks, .. } => {
+                self.trees(rows.at(self.tile), *features, *targets, blocks)
+            }
             Kernel::Recurrent(layer) => self.recurrent(layer),
         }
     }
@@ -337,72 +341,21 @@ impl Checked<'_> {
         ensure(self.axis_len(data, picks)? <= self.output_len(), "the output is too small")
     }
 
-    fn trees(&self, rows: usize, features: u32, targets: u32) -> Result<()> {
-        self.arity(8)?;
-        let floats = [0, 3, 6, 7].iter().all(|&n| self.dtype(n) == Ok(DType::F32));
-        let integers = [1, 2, 4, 5].iter().all(|&n| self.dtype(n) == Ok(DType::I32));
-        ensure(floats && integers && self.output_dtype()? == DType::F32, "a tree table of the wrong type")?;
-        ensure(features > 0 && targets > 0, "trees without features or targets")?;
-        self.holds(0, product(&[rows, features as usize])?)?;
-        ensure(product(&[rows, targets as usize])? <= self.output_len(), "the output is too small")?;
-
-        let (roots, nodes, starts, vote_targets) = (self.table(1)?, self.table(2)?, self.table(4)?, self.table(5)?);
-        let (nodes, rest) = nodes.as_chunks::<3>();
-        let leaves = starts.len().checked_sub(1).ok_or_else(|| invalid("no end of the last leaf"))?;
-        let whole = rest.is_empty() && self.len(3)? == nodes.len() && self.len(6)? == vote_targets.len();
-        ensure(whole && self.len(7)? == targets as usize, "tree tables of different lengths")?;
-        let is_child = |child: i32, after: i64| {
-            if child >= 0 {
-                i64::from(child) > after && (child as usize) < nodes.len()
-            } else {
-                (!child as usize) < leaves
-            }
-        };
-        ensure(roots.iter().all(|&root| is_child(root, -1)), "a root that is no node")?;
-        for (n, [test, on_true, on_false]) in nodes.iter().enumerate() {
-            let known = TreeTest::unpack(*test).is_some_and(|test| test.feature < features);
-            ensure(known, &format!("tree node {n} has an unknown test or feature"))?;
-            let children = is_child(*on_true, n as i64) && is_child(*on_false, n as i64);
-            ensure(children, &format!("tree node {n} has a child that does not follow it"))?;
-        }
-        // Parents come first, so one pass finds how deep each node lies.
-        let mut depths = alloc::vec![1u32; nodes.len()];
-        for (n, [_, on_true, on_false]) in nodes.iter().enumerate() {
-            for child in [*on_true, *on_false] {
-                if let Some(depth) = usize::try_from(child).ok().and_then(|child| depths.get(child)).copied() {
-                    depths[child as usize] = depth.max(depths[n] + 1);
-                }
-            }
-        }
-        let deepest = depths.iter().max().copied().unwrap_or(1);
-        limit("nodes on a row's way", u64::from(deepest) * roots.len() as u64, LIMITS.tree_walk)?;
-        let ascending = starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts.first() == Some(&0);
-        ensure(ascending && starts.last().map(|&end| end as usize) == Some(vote_targets.len()), "votes out of order")?;
-        ensure(vote_targets.iter().all(|&target| (0..targets as i32).contains(&target)), "a vote for no target")
-    }
-
     /// Whether each value of a weight is greater than the one before.
     fn ascends<T: Number>(&self, n: usize) -> Result<bool> {
-        Ok(self.values::<T>(n)?.windows(2).all(|pair| math::order(pair[0], pair[1]).is_lt()))
+        Ok(self.table::<T>(n)?.windows(2).all(|pair| math::order(pair[0], pair[1]).is_lt()))
     }
 
-    /// The values of an I32 weight.
-    fn table(&self, n: usize) -> Result<&[i32]> {
-        self.values(n)
-    }
-
-    /// The values of a weight.
-    fn values<T: Pod>(&self, n: usize) -> Result<&[T]> {
+    /// The elements of a weight.
+    fn table<T: Pod>(&self, n: usize) -> Result<&[T]> {
         let Some(Operand::Weight(id)) = self.step.inputs.get(n) else {
             return Err(invalid("a table that is not a weight"));
         };
         let weight = self.plan.weights.get(id.0 as usize).ok_or_else(|| invalid("no such weight"))?;
         let start = weight.offset as usize;
-        let bytes = self
-            .weights
-            .get(start..start + weight.len as usize * size_of::<T>())
-            .ok_or_else(|| invalid("no such weight"))?;
-        bytemuck::try_cast_slice(bytes).map_err(|_| invalid("the weights section is not aligned"))
+        let bytes = self.weights.get(start..).and_then(|bytes| bytes.get(..weight.len as usize * weight.dtype.bytes()));
+        bytemuck::try_cast_slice(bytes.ok_or_else(|| invalid("no such weight"))?)
+            .map_err(|_| invalid("a table that is not whole, or not aligned"))
     }
 
     fn arity(&self, inputs: usize) -> Result<()> {

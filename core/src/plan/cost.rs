@@ -1,11 +1,11 @@
 //! How much a plan computes.
 
-use super::{Dim, Kernel, Operand, Plan, Step};
+use super::{Dim, Kernel, Operand, Plan, Step, TreeForm};
 
 impl Plan {
     /// Elementary operations (one multiplication and addition, one comparison, one element moved)
-    /// for a batch of `rows`: an estimate that does not depend on the machine. A tree counts as
-    /// balanced.
+    /// for a batch of `rows`: an estimate that does not depend on the machine. A tree that
+    /// is walked counts as balanced.
     pub fn work(&self, rows: usize) -> u64 {
         self.steps.iter().map(|step| self.step_work(step, rows)).fold(0, u64::saturating_add)
     }
@@ -47,10 +47,15 @@ impl Plan {
                 let depth = k.checked_ilog2().map_or(1, |log| log + 1);
                 volume(&[data.outer, data.axis, data.inner], rows).saturating_mul(u64::from(depth))
             }
-            Kernel::Trees { rows: extent, .. } => {
-                let trees = self.weight_len(step, 1).max(1);
-                let depth = (self.weight_len(step, 3) / trees).checked_ilog2().map_or(1, |log| log + 1);
-                volume(&[*extent, Dim::fixed(trees), Dim::fixed(depth)], rows)
+            Kernel::Trees { rows: extent, blocks, .. } => {
+                let walked = blocks.iter().fold(0, |sum: u32, block| match block.form {
+                    TreeForm::Bits { .. } => sum.saturating_add(block.trees),
+                    TreeForm::Slots { slots, .. } => {
+                        let depth = (slots / block.trees.max(1)).checked_ilog2().map_or(1, |log| log + 1);
+                        sum.saturating_add(block.trees.saturating_mul(depth))
+                    }
+                });
+                volume(&[*extent, Dim::fixed(walked.saturating_add(self.weight_len(step, 3)))], rows)
             }
             Kernel::Recurrent(layer) => {
                 // A gate's function counts as sixteen operations.

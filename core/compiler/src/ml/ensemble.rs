@@ -1,15 +1,11 @@
-//! Tree ensembles as their attributes describe them, and their tables for the plan.
+//! Tree ensembles as their attributes describe them.
 
 use super::{
     attributes::{Attributes, Numbers},
-    threshold::Rounding,
+    threshold::{Rounding, TreeMode, TreeTest},
 };
-use crate::{
-    builder::Forest,
-    refusal::{Reason, Reasoned},
-};
+use crate::refusal::{Reason, Reasoned};
 use std::collections::BTreeMap;
-use tradewind_core::plan::{TreeMode, TreeTest};
 
 /// A forest whose nodes are numbered from 0, whatever their ids were.
 #[derive(Debug, Clone, Default)]
@@ -225,88 +221,6 @@ impl Ensemble {
         }
         presence
     }
-
-    /// The tables of the plan's kernel: each tree in depth-first order, so that a child follows
-    /// its parent.
-    pub fn pack(&self, base: &[f32]) -> Reasoned<Forest> {
-        let mut forest = Forest { base: base.to_vec(), votes_start: vec![0], ..Forest::default() };
-        for &root in &self.roots {
-            let mut numbers: BTreeMap<usize, i32> = BTreeMap::new();
-            for n in self.ordered(root)? {
-                let number = match &self.nodes[n] {
-                    Node::Leaf(votes) => {
-                        for vote in votes {
-                            forest.vote_targets.push(vote.target as i32);
-                            forest.vote_weights.push(vote.weight);
-                        }
-                        forest.votes_start.push(forest.vote_targets.len() as i32);
-                        !(forest.votes_start.len() as i32 - 2)
-                    }
-                    Node::Branch { test, threshold, .. } => {
-                        forest.thresholds.push(*threshold);
-                        forest.nodes.extend([test.pack(), 0, 0]);
-                        forest.thresholds.len() as i32 - 1
-                    }
-                };
-                numbers.insert(n, number);
-            }
-            for (n, number) in &numbers {
-                if let Node::Branch { on_true, on_false, .. } = &self.nodes[*n] {
-                    let at = *number as usize * 3;
-                    forest.nodes[at + 1] = numbers[on_true];
-                    forest.nodes[at + 2] = numbers[on_false];
-                }
-            }
-            forest.roots.push(numbers[&root]);
-        }
-        if i32::try_from(forest.nodes.len().max(forest.vote_targets.len())).is_err() {
-            return Reason::err("an ensemble of more nodes than a plan can number");
-        }
-        Ok(forest)
-    }
-
-    /// The nodes under `root`, every parent before its children.
-    fn ordered(&self, root: usize) -> Reasoned<Vec<usize>> {
-        // Reversed post-order: the child for "holds" comes right after its parent. A node on the
-        // path to itself is a circle.
-        #[derive(Clone, Copy, PartialEq)]
-        enum State {
-            New,
-            Open,
-            Done,
-        }
-        let mut states: BTreeMap<usize, State> = BTreeMap::new();
-        let mut order = Vec::new();
-        let mut path = vec![root];
-        while let Some(&n) = path.last() {
-            let children = match &self.nodes[n] {
-                Node::Branch { on_true, on_false, .. } => vec![*on_true, *on_false],
-                Node::Leaf(_) => Vec::new(),
-            };
-            match states.get(&n).copied().unwrap_or(State::New) {
-                State::New => {
-                    states.insert(n, State::Open);
-                    for child in children {
-                        match states.get(&child) {
-                            Some(State::Open) => return Reason::err("a tree whose nodes form a circle"),
-                            Some(State::Done) => {}
-                            _ => path.push(child),
-                        }
-                    }
-                }
-                State::Open => {
-                    states.insert(n, State::Done);
-                    order.push(n);
-                    path.pop();
-                }
-                State::Done => {
-                    path.pop();
-                }
-            }
-        }
-        order.reverse();
-        Ok(order)
-    }
 }
 
 /// Whether rows reach a vote for a target.
@@ -353,8 +267,11 @@ fn numbered_mode(number: f64) -> Reasoned<Option<TreeMode>> {
     }
 }
 
+/// Most features of a matrix that trees look at.
+const MAX_FEATURES: u32 = 1 << 27;
+
 fn test(feature: i64, missing_true: bool, mode: TreeMode) -> Reasoned<TreeTest> {
-    let known = u32::try_from(feature).ok().filter(|feature| *feature < TreeTest::MAX_FEATURES);
+    let known = u32::try_from(feature).ok().filter(|feature| *feature < MAX_FEATURES);
     let feature = known.ok_or_else(|| Reason(format!("there is no feature {feature}")))?;
     Ok(TreeTest { feature, missing_true, mode })
 }
@@ -377,30 +294,6 @@ mod tests {
 
     fn leaf(target: usize, weight: f32) -> Node {
         Node::Leaf(vec![Vote { target, weight }])
-    }
-
-    #[test]
-    fn packed_children_follow_their_parents() {
-        // Node 0 is the last to be reached: 2 → (0 → (1, 3), 3).
-        let nodes = vec![branch(1, 1, 3), leaf(0, 1.0), branch(0, 0, 3), leaf(1, 2.0)];
-        let ensemble = Ensemble { roots: vec![2], nodes, rounded: false };
-        let forest = ensemble.pack(&[0.0, 0.0]).expect("a tree");
-        assert_eq!(forest.roots, [0]);
-        let (nodes, _) = forest.nodes.as_chunks::<3>();
-        for (n, [_, on_true, on_false]) in nodes.iter().enumerate() {
-            for child in [on_true, on_false] {
-                assert!(*child < 0 || *child > n as i32);
-            }
-        }
-        assert_eq!(nodes[0][1], 1);
-        assert_eq!(nodes[0][2], nodes[1][2], "a shared leaf stays one leaf");
-        assert_eq!(forest.votes_start.len(), 3);
-    }
-
-    #[test]
-    fn a_circle_is_refused() {
-        let ensemble = Ensemble { roots: vec![0], nodes: vec![branch(0, 1, 1), branch(0, 0, 0)], rounded: false };
-        assert!(ensemble.pack(&[0.0]).is_err());
     }
 
     #[test]

@@ -1,8 +1,104 @@
-//! Thresholds of tree nodes, from f64 to the f32 of plans.
+//! Tests of tree nodes: from f64 to f32, and from the modes of ONNX to the one that plans have.
 
 use super::attributes::Attributes;
 use crate::narrow::ROUNDED_ROWS;
-use tradewind_core::plan::TreeMode;
+
+/// The test of a tree node, but for the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TreeTest {
+    /// Column of the feature matrix.
+    pub feature: u32,
+    /// Where NaN goes: to the child for "holds".
+    pub missing_true: bool,
+    /// How the feature is compared with the threshold.
+    pub mode: TreeMode,
+}
+
+/// How a tree node compares a feature with its threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TreeMode {
+    /// `x <= threshold`
+    LessOrEqual,
+    /// `x < threshold`
+    Less,
+    /// `x >= threshold`
+    GreaterOrEqual,
+    /// `x > threshold`
+    Greater,
+    /// `x == threshold`
+    Equal,
+    /// `x != threshold`
+    NotEqual,
+}
+
+/// A node as plans have it: a row goes to `holds` where `x <= threshold` (`-x`, if `flipped`), and
+/// else, with NaN on either side too, to `fails`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Split {
+    pub feature: u32,
+    pub flipped: bool,
+    pub threshold: f32,
+    pub holds: usize,
+    pub fails: usize,
+}
+
+impl TreeTest {
+    /// The node that goes to `on_true` where this test holds and else to `on_false`. A test for
+    /// equality takes two, of which the second is to have the number `second`.
+    pub fn splits(self, threshold: f32, on_true: usize, on_false: usize, second: usize) -> (Split, Option<Split>) {
+        let missing = self.missing_true;
+        // A comparison with NaN holds for no number, and so does its opposite.
+        let never = threshold.is_nan();
+        let one = match self.mode {
+            TreeMode::LessOrEqual => self.ordered(threshold, missing, on_true, on_false),
+            TreeMode::Less => self.ordered(below(threshold), missing, on_true, on_false),
+            TreeMode::GreaterOrEqual | TreeMode::Greater if never => {
+                self.ordered(threshold, missing, on_true, on_false)
+            }
+            TreeMode::GreaterOrEqual => self.ordered(below(threshold), !missing, on_false, on_true),
+            TreeMode::Greater => self.ordered(threshold, !missing, on_false, on_true),
+            TreeMode::Equal => return self.equality(threshold, missing, [on_true, on_false], second),
+            // NaN differs from everything.
+            TreeMode::NotEqual => return self.equality(threshold, false, [on_false, on_true], second),
+        };
+        (one, None)
+    }
+
+    fn equality(
+        self,
+        threshold: f32,
+        missing: bool,
+        [equal, other]: [usize; 2],
+        second: usize,
+    ) -> (Split, Option<Split>) {
+        let at_most = self.ordered(threshold, missing, second, other);
+        let less = self.ordered(below(threshold), false, other, equal);
+        (at_most, Some(less))
+    }
+
+    /// `x <= greatest`, which holds for nothing if that is NaN; with NaN `x` goes to `holds` where
+    /// `missing`.
+    fn ordered(self, greatest: f32, missing: bool, holds: usize, fails: usize) -> Split {
+        let feature = self.feature;
+        if !missing {
+            return Split { feature, flipped: false, threshold: greatest, holds, fails };
+        }
+        // Only what is greater fails, and NaN does not: -x <= -(the next greater number), turned round.
+        let threshold = if greatest.is_nan() {
+            f32::INFINITY
+        } else if greatest == f32::INFINITY {
+            f32::NAN
+        } else {
+            -greatest.next_up()
+        };
+        Split { feature, flipped: true, threshold, holds: fails, fails: holds }
+    }
+}
+
+/// The greatest number that is less; NaN if there is none.
+fn below(threshold: f32) -> f32 {
+    if threshold == f32::NEG_INFINITY { f32::NAN } else { threshold.next_down() }
+}
 
 /// How thresholds in f64 become f32.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +136,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MODES: [TreeMode; 6] = [
+        TreeMode::LessOrEqual,
+        TreeMode::Less,
+        TreeMode::GreaterOrEqual,
+        TreeMode::Greater,
+        TreeMode::Equal,
+        TreeMode::NotEqual,
+    ];
+
     fn holds(mode: TreeMode, x: f64, threshold: f64) -> bool {
         match mode {
             TreeMode::LessOrEqual => x <= threshold,
@@ -57,10 +162,7 @@ mod tests {
             bits in any::<u32>(),
             nudge in -3i32..=3,
             offset in prop_oneof![Just(0.0), -1.0..1.0f64],
-            mode in prop::sample::select(vec![
-                TreeMode::LessOrEqual, TreeMode::Less, TreeMode::GreaterOrEqual,
-                TreeMode::Greater, TreeMode::Equal, TreeMode::NotEqual,
-            ]),
+            mode in prop::sample::select(MODES.to_vec()),
         ) {
             let near = f32::from_bits(bits);
             // A double between this f32 and its neighbour, and an f32 close to both.
@@ -73,6 +175,36 @@ mod tests {
                 holds(mode, f64::from(x), threshold),
                 "{:?} {} with {} as {}", mode, x, threshold, rounded
             );
+        }
+    }
+
+    fn edges() -> impl Strategy<Value = f32> {
+        let edges = [0.0, f32::MIN_POSITIVE, f32::from_bits(1), 1.0, f32::MAX, f32::INFINITY, f32::NAN];
+        prop_oneof![prop::sample::select(edges.map(|x| [x, -x]).concat()), any::<u32>().prop_map(f32::from_bits)]
+    }
+
+    proptest! {
+        #[test]
+        fn splits_go_where_the_test_goes(
+            threshold in edges(),
+            apart in edges(),
+            nudge in -1i32..=2,
+            missing_true in any::<bool>(),
+            mode in prop::sample::select(MODES.to_vec()),
+        ) {
+            let x = if nudge == 2 { apart } else { f32::from_bits(threshold.to_bits().wrapping_add_signed(nudge)) };
+            let test = TreeTest { feature: 0, missing_true, mode };
+            let (first, second) = test.splits(threshold, 0, 1, 2);
+            let go = |split: Split| {
+                let x = if split.flipped { -x } else { x };
+                if x <= split.threshold { split.holds } else { split.fails }
+            };
+            let mut child = go(first);
+            if child == 2 {
+                child = go(second.expect("it was named"));
+            }
+            let on_true = holds(mode, x.into(), threshold.into()) || missing_true && x.is_nan();
+            prop_assert_eq!(child, usize::from(!on_true), "{:?} of {} and {}", test, x, threshold);
         }
     }
 

@@ -7,6 +7,7 @@
 use super::{
     Attributes, Operator, Output,
     ensemble::{Ensemble, Reach},
+    forest::forest,
     labels::{Label, Labels, Transform, column, flat},
 };
 use crate::{
@@ -70,11 +71,11 @@ fn score(
     let x = builder.cast(input, DType::F32)?;
     let mut padded = base.to_vec();
     padded.resize(targets, 0.0);
-    let values = builder.trees(&x, &ensemble.pack(&padded)?, aggregate)?;
+    let values = builder.trees(&x, &forest(ensemble, aggregate)?, &padded, aggregate)?;
     let reach = ensemble.reach(targets);
     let counted = if reach.contains(&Reach::Sometimes) {
-        let presence = ensemble.presence().pack(&vec![0.0; targets])?;
-        let count = builder.trees(&x, &presence, Aggregate::Max)?;
+        let presence = forest(&ensemble.presence(), Aggregate::Max)?;
+        let count = builder.trees(&x, &presence, &vec![0.0; targets], Aggregate::Max)?;
         Some(builder.compare(CompareOp::Greater, &count, &Value::scalar(0.0))?)
     } else {
         None

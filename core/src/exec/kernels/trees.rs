@@ -1,7 +1,16 @@
-//! Tree ensembles.
+//! Tree ensembles: small trees by bit vectors, large ones by walking several at once.
+//!
+//! However the leaves are found, their votes are cast in the order of the trees, row by row: a
+//! result depends neither on the form of a tree nor on the rows beside it.
+
+mod bits;
+mod walk;
 
 use super::{Inputs, outside};
-use crate::{error::Result, plan::Aggregate};
+use crate::{
+    error::Result,
+    plan::{Aggregate, TreeBlock, TreeForm},
+};
 
 /// Extents of one call.
 #[derive(Clone, Copy)]
@@ -12,91 +21,128 @@ pub struct Shape {
 }
 
 /// Scores every row; see [`Kernel::Trees`](crate::plan::Kernel::Trees).
-pub fn trees(shape: Shape, aggregate: Aggregate, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
+pub fn trees(
+    shape: Shape,
+    aggregate: Aggregate,
+    blocks: &[TreeBlock],
+    inputs: &Inputs<'_>,
+    out: &mut [f32],
+) -> Result<()> {
     let Shape { rows, features, targets } = shape;
     let x = inputs.elements::<f32>(0)?.get(..rows * features).ok_or_else(outside)?;
+    let x = Rows { x, features, count: rows };
     let out = out.get_mut(..rows * targets).ok_or_else(outside)?;
-    let forest = Forest {
-        roots: inputs.elements(1)?,
-        nodes: inputs.elements::<i32>(2)?.as_chunks().0,
-        thresholds: inputs.elements(3)?,
-        votes_start: inputs.elements(4)?,
-        vote_target: inputs.elements(5)?,
-        vote_weight: inputs.elements(6)?,
+    let trees = inputs.elements::<u32>(1)?.as_chunks().0;
+    let (mut lists, mut slots) = (inputs.elements::<u32>(2)?.as_chunks().0, inputs.elements::<u32>(6)?.as_chunks().0);
+    let mut tests = bits::Tests {
+        thresholds: inputs.elements::<f32>(3)?.as_chunks().0,
+        keeps: inputs.elements::<u32>(4)?.as_chunks().0,
+        words: inputs.elements::<u16>(5)?.as_chunks().0,
     };
-    let base: &[f32] = inputs.elements(7)?;
-    for (x, out) in x.chunks_exact(features).zip(out.chunks_exact_mut(targets)) {
-        match aggregate {
-            Aggregate::Sum | Aggregate::Average => {
-                out.fill(0.0);
-                forest.vote(x, |target, weight| out[target] += weight);
-                if aggregate == Aggregate::Average {
-                    let trees = forest.roots.len().max(1) as f32;
-                    out.iter_mut().for_each(|score| *score /= trees);
-                }
+    let ballot = Ballot { votes: inputs.elements(7)?, aggregate, targets };
+    let base: &[f32] = inputs.elements(8)?;
+
+    // NaN stands for "no vote yet": it loses every comparison.
+    out.fill(if ballot.sums() { 0.0 } else { f32::NAN });
+    let mut rest = trees;
+    for block in blocks {
+        let trees = take(&mut rest, block.trees)?;
+        match block.form {
+            TreeForm::Bits { lists: count } => {
+                bits::run(take(&mut lists, count)?, &mut tests, trees, &x, &ballot, out)?;
             }
-            Aggregate::Min | Aggregate::Max => {
-                // NaN stands for "no vote yet": it loses every comparison.
-                out.fill(f32::NAN);
-                forest.vote(x, |target, weight| {
-                    let better = if aggregate == Aggregate::Min { weight < out[target] } else { weight > out[target] };
-                    if better || out[target].is_nan() {
-                        out[target] = weight;
-                    }
-                });
-                out.iter_mut().filter(|score| score.is_nan()).for_each(|score| *score = 0.0);
+            TreeForm::Slots { slots: count, child_bits } => {
+                let slots = walk::Slots { slots: take(&mut slots, count)?, child_bits };
+                walk::run(&slots, trees, &x, &ballot, out);
             }
         }
-        for (score, base) in out.iter_mut().zip(base) {
-            *score += base;
+    }
+    if aggregate == Aggregate::Average {
+        let trees = trees.len().max(1) as f32;
+        out.iter_mut().for_each(|score| *score /= trees);
+    }
+    for scores in out.chunks_exact_mut(targets) {
+        for (score, base) in scores.iter_mut().zip(base) {
+            *score = base + if score.is_nan() && !ballot.sums() { 0.0 } else { *score };
         }
     }
     Ok(())
 }
 
-/// The weights of an ensemble.
-struct Forest<'a> {
-    roots: &'a [i32],
-    nodes: &'a [[i32; 3]],
-    thresholds: &'a [f32],
-    votes_start: &'a [i32],
-    vote_target: &'a [i32],
-    vote_weight: &'a [f32],
+/// A row of the table of trees: how its leaf is found (see [`TreeForm`]), then where the votes of
+/// its first leaf start, the target of a leaf's first vote, and how many votes a leaf has.
+type Tree = [u32; 5];
+
+/// The matrix of features.
+struct Rows<'a> {
+    x: &'a [f32],
+    features: usize,
+    count: usize,
 }
 
-impl Forest<'_> {
-    /// Walks `x` down every tree, and hands each leaf's votes to `cast`.
+impl<'a> Rows<'a> {
+    /// `R` rows from `first` on; the last one again where there are no more.
+    fn group<const R: usize>(&self, first: usize) -> [&'a [f32]; R] {
+        core::array::from_fn(|n| {
+            let row = (first + n).min(self.count - 1);
+            &self.x[row * self.features..(row + 1) * self.features]
+        })
+    }
+}
+
+/// What becomes of the leaves.
+struct Ballot<'a> {
+    votes: &'a [f32],
+    aggregate: Aggregate,
+    targets: usize,
+}
+
+impl Ballot<'_> {
+    fn sums(&self) -> bool {
+        matches!(self.aggregate, Aggregate::Sum | Aggregate::Average)
+    }
+
+    /// Casts the votes of one tree for consecutive rows, of which each has reached one of `leaves`;
+    /// `scores` begins with the first of them. Leaves past the last row are left out.
     #[inline(always)]
-    fn vote(&self, x: &[f32], mut cast: impl FnMut(usize, f32)) {
-        for &root in self.roots {
-            let leaf = self.leaf(root, x);
-            let votes = self.votes_start[leaf] as usize..self.votes_start[leaf + 1] as usize;
-            for (target, weight) in self.vote_target[votes.clone()].iter().zip(&self.vote_weight[votes]) {
-                cast(*target as usize, *weight);
+    fn cast<const R: usize>(&self, tree: &Tree, leaves: [u32; R], scores: &mut [f32]) {
+        let [_, _, first, target, count] = tree.map(|number| number as usize);
+        let votes = self.votes.get(first..).unwrap_or_default();
+        if count == 1 && self.sums() {
+            let mut at = target;
+            for leaf in leaves {
+                if let (Some(score), Some(vote)) = (scores.get_mut(at), votes.get(leaf as usize)) {
+                    *score += vote;
+                }
+                at += self.targets;
+            }
+        } else {
+            self.cast_many(target, count, votes, &leaves, scores);
+        }
+    }
+
+    #[inline(never)]
+    fn cast_many(&self, target: usize, count: usize, votes: &[f32], leaves: &[u32], scores: &mut [f32]) {
+        for (scores, leaf) in scores.chunks_exact_mut(self.targets).zip(leaves) {
+            let votes = votes.get(*leaf as usize * count..).unwrap_or_default();
+            for (score, vote) in scores[target..].iter_mut().zip(&votes[..count.min(votes.len())]) {
+                let counts = match self.aggregate {
+                    Aggregate::Sum | Aggregate::Average => {
+                        *score += vote;
+                        continue;
+                    }
+                    Aggregate::Min => vote < score,
+                    Aggregate::Max => vote > score,
+                };
+                if counts || score.is_nan() {
+                    *score = *vote;
+                }
             }
         }
     }
+}
 
-    /// The leaf that `x` reaches from `child`.
-    ///
-    /// INVARIANT: `validate` has checked that children have greater numbers, so this ends.
-    #[inline(always)]
-    fn leaf(&self, mut child: i32, x: &[f32]) -> usize {
-        while child >= 0 {
-            let [test, on_true, on_false] = self.nodes[child as usize];
-            let value = x[(test as u32 >> 4) as usize];
-            let threshold = self.thresholds[child as usize];
-            let holds = match test & 7 {
-                0 => value <= threshold,
-                1 => value < threshold,
-                2 => value >= threshold,
-                3 => value > threshold,
-                4 => value == threshold,
-                _ => value != threshold,
-            };
-            let missing = test & 8 != 0 && value.is_nan();
-            child = if holds || missing { on_true } else { on_false };
-        }
-        !child as usize
-    }
+/// Takes the first `count` elements off a table.
+fn take<'a, T>(table: &mut &'a [T], count: u32) -> Result<&'a [T]> {
+    table.split_off(..count as usize).ok_or_else(outside)
 }
