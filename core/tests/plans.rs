@@ -303,3 +303,65 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
     }
     assert_eq!(Executor::new(short, &[]).expect_err("a row has four").kind(), ErrorKind::InvalidPlan);
 }
+
+/// Where 2.5, −0, NaN and 9 are among the keys, in a plan whose step has so many inputs.
+fn lookup(keys: &[f32], inputs: usize) -> Result<Vec<i64>, tradewind_core::Error> {
+    let mut plan = one_step(Kernel::Lookup, 1, DType::I64, 1, 8, Batch::Independent);
+    plan.weights.push(tradewind_core::plan::Weight { dtype: DType::F32, len: keys.len() as u32, offset: 0 });
+    plan.steps[0].inputs.extend(vec![Operand::Weight(tradewind_core::plan::WeightId(0)); inputs - 1]);
+    let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_le_bytes()).collect();
+    let weights = tradewind_core::aligned::AlignedBytes::copy_of(&bytes)?;
+    let mut executor = Executor::new(plan, weights.as_slice())?;
+    let (x, mut y) = ([2.5, -0.0, f32::NAN, 9.0], [0; 4]);
+    executor.run(weights.as_slice(), 4, &[Data::F32(&x)], &mut [DataMut::I64(&mut y)])?;
+    Ok(y.to_vec())
+}
+
+#[test]
+fn a_lookup_finds_zeros_of_both_signs_and_nan() {
+    assert_eq!(lookup(&[0.0, 2.5, f32::NAN], 2), Ok(vec![1, 0, 2, 3]));
+    for keys in [&[2.5, 0.0][..], &[1.0, 1.0], &[f32::NAN, 1.0]] {
+        assert!(lookup(keys, 2).is_err_and(|error| error.kind() == ErrorKind::InvalidPlan), "{keys:?}");
+    }
+    assert!(lookup(&[1.0], 1).is_err() && lookup(&[1.0], 3).is_err());
+}
+
+#[test]
+fn text_becomes_indices_and_what_is_not_known_minus_one() {
+    use tradewind_core::tensor::{Tensor, TensorData};
+    let view = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
+    let copy = Kernel::Copy { shape: vec![Dim::per_row(1)], source: view.clone(), target: view };
+    let mut plan = one_step(copy, 1, DType::I64, 1, 4, Batch::Independent);
+    plan.buffers[0].dtype = DType::I64;
+    plan.buffers[1].offset = 32;
+    plan.arena_bytes = 64;
+    plan.inputs[0].categories = vec!["Bonn".into(), "Köln".into()];
+    let mut executor = Executor::new(plan.clone(), &[]).expect("the plan is sound");
+    let text = TensorData::Text(["Köln", "Ulm", "Bonn"].map(String::from).to_vec());
+    let outputs = executor.infer(&[], &[Tensor::new("x", [3, 1], text).expect("three strings")]).expect("it runs");
+    assert_eq!(outputs[0].data, TensorData::I64(vec![1, -1, 0]));
+    let numbers = Tensor::new("x", [1, 1], TensorData::I64(vec![0])).expect("a number");
+    assert!(executor.infer(&[], &[numbers]).is_err_and(|error| error.message().contains("text")));
+    plan.inputs[0].categories.reverse();
+    assert!(Executor::new(plan, &[]).is_err(), "categories that do not ascend");
+}
+
+#[test]
+fn distances_and_coupled_probabilities_stay_inside_their_buffers() {
+    let rows = Dim::per_row(1);
+    let distances = |points, inner| Kernel::Distances { rows, inner, points, squared: true };
+    let couple = |classes| Kernel::Couple { rows, classes };
+    for (kernel, width, out) in [(couple(0), 4, 4), (couple(3), 4, 6), (couple(2), 4, 3), (couple(u32::MAX), 4, 4)] {
+        assert!(Executor::new(one_step(kernel, width, DType::F32, out, 4, Batch::Independent), &[]).is_err());
+    }
+    for kernel in [distances(0, 4), distances(4, 0), distances(u32::MAX, u32::MAX)] {
+        let mut plan = one_step(kernel, 4, DType::F32, 4, 4, Batch::Independent);
+        plan.steps[0].inputs.push(Operand::Buffer(BufferId(0)));
+        assert!(Executor::new(plan, &[]).is_err());
+    }
+    let mut executor =
+        Executor::new(one_step(couple(2), 4, DType::F32, 4, 4, Batch::Independent), &[]).expect("the plan is sound");
+    let (x, mut y) = ([0.0, 0.8, 0.2, 0.0], [0.0; 4]);
+    executor.run(&[], 1, &[Data::F32(&x)], &mut [DataMut::F32(&mut y)]).expect("it runs");
+    assert!((y[0] - 0.8).abs() < 0.01 && (y[1] - 0.2).abs() < 0.01, "{y:?}");
+}

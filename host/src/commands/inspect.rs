@@ -164,6 +164,9 @@ const fn kernel_name(kernel: &Kernel) -> &'static str {
         Kernel::Gather { .. } => "gather",
         Kernel::GatherElements { .. } => "gather elements",
         Kernel::TopK { .. } => "top-k",
+        Kernel::Lookup => "lookup",
+        Kernel::Distances { .. } => "distances",
+        Kernel::Couple { .. } => "couple",
         Kernel::Trees { .. } => "trees",
         Kernel::Recurrent(_) => "recurrent",
     }
