@@ -46,7 +46,7 @@ GROUPS: list[tuple[str, str, str]] = [
     (
         "sequences, optionals and maps",
         r"(ConcatFrom|SplitTo)?Sequence.*|Optional.*|ZipMap",
-        "is a sequence, a map or optional",
+        r"a sequence, a map|`(ConcatFrom|SplitTo)?Sequence",
     ),
     ("quantised", r".*Quantize.*|QLinear.*|.*Integer", r"quantised"),
     ("4- and 8-bit types", "", SMALL_TYPES),
