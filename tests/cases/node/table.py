@@ -43,7 +43,11 @@ UNKNOWN = (
 # What is refused, by the first group whose rule fits: words for the table, operators, words of the reason.
 GROUPS: list[tuple[str, str, str]] = [
     ("training losses", LOSSES, ""),
-    ("sequences, optionals and maps", r"Sequence.*|(ConcatFrom|SplitTo)Sequence|Optional.*|ZipMap", r"sequence|\bmap\b|optional"),
+    (
+        "sequences, optionals and maps",
+        r"(ConcatFrom|SplitTo)?Sequence.*|Optional.*|ZipMap",
+        r"a sequence, a map|`(ConcatFrom|SplitTo)?Sequence",
+    ),
     ("quantised", r".*Quantize.*|QLinear.*|.*Integer", r"quantised"),
     ("4- and 8-bit types", "", SMALL_TYPES),
     ("bfloat16 and complex numbers", "", r"bfloat|complex"),
