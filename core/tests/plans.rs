@@ -6,8 +6,8 @@ use tradewind_core::{
     aligned::AlignedBytes,
     exec::{Data, DataMut, Matrix},
     plan::{
-        AxisShape, Batch, BinaryOp, Buffer, BufferId, Cell, DType, Dim, GateFunction, Kernel, Operand, Plan, Port,
-        Recurrence, Step, View, Weight, WeightId,
+        AxisShape, Batch, BinaryOp, Buffer, BufferId, Cell, DType, Dim, Encoding, GateFunction, Kernel, Operand, Plan,
+        Port, Recurrence, Step, View, Weight, WeightId,
     },
 };
 
@@ -112,9 +112,7 @@ fn plans_that_reach_outside_their_buffers_are_refused() {
         ("a buffer past the arena", |plan| plan.arena_bytes = plan.buffers[1].offset + 16),
         ("an unaligned buffer", |plan| plan.buffers[1].offset += 4),
         ("a buffer that is not there", |plan| plan.steps[0].output = BufferId(7)),
-        ("a weight that is not there", |plan| {
-            plan.steps[0].inputs[0] = Operand::Weight(tradewind_core::plan::WeightId(0))
-        }),
+        ("a weight that is not there", |plan| plan.steps[0].inputs[0] = Operand::Weight(WeightId(0))),
         ("too few inputs", |plan| plan.steps[0].inputs.truncate(1)),
         ("another type", |plan| plan.buffers[0].dtype = DType::I32),
         ("a view past its buffer", |plan| {
@@ -180,7 +178,7 @@ fn gru(tile: u32) -> (Plan, Vec<u8>) {
         bytes.extend(values.flat_map(f32::to_le_bytes));
         bytes.resize(bytes.len().next_multiple_of(16), 0);
         plan.steps[0].inputs.push(Operand::Weight(WeightId(plan.weights.len() as u16)));
-        plan.weights.push(Weight { dtype: DType::F32, len, offset });
+        plan.weights.push(Weight { dtype: DType::F32, len, offset, encoding: Encoding::Plain });
     }
     (plan, bytes)
 }
@@ -307,10 +305,10 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
 /// Where 2.5, −0, NaN and 9 are among the keys, in a plan whose step has so many inputs.
 fn lookup(keys: &[f32], inputs: usize) -> Result<Vec<i64>, tradewind_core::Error> {
     let mut plan = one_step(Kernel::Lookup, 1, DType::I64, 1, 8, Batch::Independent);
-    plan.weights.push(tradewind_core::plan::Weight { dtype: DType::F32, len: keys.len() as u32, offset: 0 });
-    plan.steps[0].inputs.extend(vec![Operand::Weight(tradewind_core::plan::WeightId(0)); inputs - 1]);
+    plan.weights.push(Weight { dtype: DType::F32, len: keys.len() as u32, offset: 0, encoding: Encoding::Plain });
+    plan.steps[0].inputs.extend(vec![Operand::Weight(WeightId(0)); inputs - 1]);
     let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_le_bytes()).collect();
-    let weights = tradewind_core::aligned::AlignedBytes::copy_of(&bytes)?;
+    let weights = AlignedBytes::copy_of(&bytes)?;
     let mut executor = Executor::new(plan, weights.as_slice())?;
     let (x, mut y) = ([2.5, -0.0, f32::NAN, 9.0], [0; 4]);
     executor.run(weights.as_slice(), 4, &[Data::F32(&x)], &mut [DataMut::I64(&mut y)])?;

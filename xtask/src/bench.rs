@@ -15,11 +15,11 @@ use crate::workspace::Workspace;
 
 /// Measures, and writes `benches/RESULTS.md` with its plots. `--quick` only shows that it works:
 /// its results go to `target/bench`.
-pub fn run(workspace: &Workspace, steps: &mut Steps, argument: Option<&str>) -> Result<()> {
-    let quick = match argument {
-        None => false,
-        Some("--quick") => true,
-        Some(other) => bail!("`cargo xtask bench` takes `--quick`, but was given `{other}`"),
+pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
+    let quick = match args {
+        [] => false,
+        ["--quick"] => true,
+        _ => bail!("`cargo xtask bench` takes `--quick`, but was given `{}`", args.join(" ")),
     };
     dist::build(workspace, steps)?;
     let rten = rten(workspace, steps)?;

@@ -43,7 +43,7 @@ struct Command {
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 8] = [
     Command {
         name: "setup",
         argument: "",

@@ -164,6 +164,8 @@ const fn kernel_name(kernel: &Kernel) -> &'static str {
         Kernel::Gather { .. } => "gather",
         Kernel::GatherElements { .. } => "gather elements",
         Kernel::TopK { .. } => "top-k",
+        Kernel::Scatter { .. } => "scatter",
+        Kernel::Cumulate { .. } => "cumulate",
         Kernel::Lookup => "lookup",
         Kernel::Distances { .. } => "distances",
         Kernel::Couple { .. } => "couple",

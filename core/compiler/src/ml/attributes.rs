@@ -32,10 +32,6 @@ impl<'a> Attributes<'a> {
         self.find(name).map(|attribute| attribute.i)
     }
 
-    pub fn float(&self, name: &str) -> Option<f32> {
-        self.find(name).map(|attribute| attribute.f)
-    }
-
     pub fn string(&self, name: &str, default: &str) -> Reasoned<String> {
         self.find(name).map_or_else(|| Ok(default.to_string()), |attribute| utf8(name, &attribute.s))
     }

@@ -12,7 +12,7 @@ use tradewind_core::plan::{CompareOp, DType};
 
 /// Keys or values of a map.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum List {
+pub(crate) enum List {
     Integers(Vec<i64>),
     Floats(Vec<f32>),
     Strings(Vec<String>),
