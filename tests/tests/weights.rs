@@ -67,7 +67,7 @@ fn every_runtime_gives_the_same_answers_from_fewer_bytes() -> Result<()> {
                 let first = first.get_or_insert_with(|| outputs.clone());
                 let pairs = first.iter().zip(&outputs);
                 for (one, other) in pairs {
-                    tradewind_host::packing::compare(&other.data, &one.data)
+                    tradewind_host::comparison::compare(&other.data, &one.data)
                         .map_err(anyhow::Error::msg)
                         .with_context(|| format!("{} on {}: `{}`", case.name, runtime.name, one.name))?;
                 }
