@@ -6,8 +6,8 @@ use tradewind_core::{
     aligned::AlignedBytes,
     exec::{Data, DataMut},
     plan::{
-        Activation, AxisShape, Batch, Buffer, BufferId, DENSE_PANEL, DType, Dim, Kernel, Operand, Plan, Port, ReduceOp,
-        Step, View, Weight, WeightId,
+        Activation, AxisShape, Batch, Buffer, BufferId, DENSE_PANEL, DType, Dim, Encoding, Kernel, Operand, Plan, Port,
+        ReduceOp, Step, View, Weight, WeightId,
     },
 };
 
@@ -31,7 +31,12 @@ fn run<T: Clone + Default>(
     buffers.push(place(output, len));
     let (mut bytes, mut placed) = (Vec::<u8>::new(), Vec::new());
     for weight in weights {
-        placed.push(Weight { dtype: DType::F32, len: weight.len() as u32, offset: bytes.len() as u32 });
+        placed.push(Weight {
+            dtype: DType::F32,
+            len: weight.len() as u32,
+            offset: bytes.len() as u32,
+            encoding: Encoding::Plain,
+        });
         bytes.extend(weight.iter().flat_map(|value| value.to_le_bytes()));
         bytes.resize(bytes.len().next_multiple_of(16), 0);
     }
