@@ -69,7 +69,7 @@ pub struct Storage {
 }
 
 /// The greatest loss unless another is set: two hundredths of an output's scale, and of its labels.
-/// It is some four times what bytes cost the networks among the test cases.
+/// Bytes cost the networks among the test cases 1.2 % at most, halves 0.1 %.
 pub const MAX_LOSS: f32 = 0.02;
 
 impl Default for Storage {
@@ -185,7 +185,11 @@ impl Source {
         checks.push(beside_reference(&self.onnx, options, &mut runner)?);
         let mut losses = Vec::new();
         let stored = compiled.at(storage.precision);
-        if stored != compiled {
+        if stored == compiled {
+            if storage.precision != Precision::F32 {
+                checks.push("no weight is large enough to be stored in fewer bytes, or may lose any".into());
+            }
+        } else {
             losses = runner.losses(&mut Runner::new(&stored)?, &self.samples)?;
             let worst = losses.iter().max_by(|a, b| a.largest.total_cmp(&b.largest));
             if let Some(loss) = worst.filter(|loss| loss.largest.is_nan() || loss.largest > storage.max_loss) {

@@ -10,7 +10,8 @@ const ALTERATIONS: usize = 40;
 
 #[test]
 fn the_corpora_of_the_fuzzers_are_answered() -> Result<()> {
-    let targets: [(&str, fn(&[u8])); 3] = [
+    type Target = fn(&[u8]);
+    let targets: [(&str, Target); 3] = [
         ("pack", tradewind_targets::pack),
         ("executor", tradewind_targets::executor),
         ("model", tradewind_targets::model),
@@ -36,7 +37,7 @@ fn an_altered_plan_runs_faults_or_is_refused() -> Result<()> {
         tradewind_targets::executor(&pack);
         tradewind_targets::pack(&pack);
         for _ in 0..ALTERATIONS {
-            if let Some(other) = altered(&pack, random.next()) {
+            if let Some(other) = altered(&pack, random.number()) {
                 let start = Instant::now();
                 tradewind_targets::executor(&other);
                 ensure!(start.elapsed().as_secs() < 10, "{}: a plan ran for {:?}", case.name, start.elapsed());
@@ -45,7 +46,7 @@ fn an_altered_plan_runs_faults_or_is_refused() -> Result<()> {
         // A module trusts its shell, and even so.
         for _ in 0..ALTERATIONS {
             let at = random.below(pack.len());
-            let was = std::mem::replace(&mut pack[at], random.next() as u8);
+            let was = std::mem::replace(&mut pack[at], random.number() as u8);
             tradewind_targets::pack(&pack);
             pack[at] = was;
         }

@@ -26,10 +26,10 @@ fn section(packed: &Packed, kind: SectionKind) -> Result<&[u8]> {
 fn an_embedding_model_takes_half_and_a_quarter_of_the_bytes() -> Result<()> {
     let model = "tests/cases/onnx/matrix-factorisation/model.onnx";
     let whole = section(&packed(model, Precision::F32, MAX_LOSS)?, SectionKind::Weights)?.len();
-    for (precision, part) in PRECISIONS.into_iter().zip([0.56, 0.40]) {
+    for (precision, part) in PRECISIONS.into_iter().zip([0.56, 0.38]) {
         let packed = packed(model, precision, MAX_LOSS)?;
         let bytes = section(&packed, SectionKind::Weights)?.len();
-        // Biases stay as they are, and rows of eight have a scale for every sixteen bytes.
+        // Biases stay as they are, and there is a scale for every 32 bytes.
         ensure!((bytes as f32) < part * whole as f32, "{precision:?}: {bytes} of {whole} bytes");
         ensure!(!packed.losses.is_empty() && packed.losses.iter().all(|loss| loss.largest > 0.0));
     }
@@ -47,6 +47,8 @@ fn a_model_that_loses_too_much_is_refused_with_the_output_and_the_loss() -> Resu
 #[test]
 fn every_runtime_gives_the_same_answers_from_fewer_bytes() -> Result<()> {
     let folder = tempfile::tempdir()?;
+    let mut clients: Vec<_> =
+        runtimes()?.into_iter().map(|runtime| (runtime.name, Client::new(runtime.guest))).collect();
     for case in cases()?.iter().filter(|case| case.options == Options::default()) {
         let compiled = compile(&case.onnx, &case.options)?;
         if compiled.at(Precision::Int8) == compiled {
@@ -55,12 +57,11 @@ fn every_runtime_gives_the_same_answers_from_fewer_bytes() -> Result<()> {
         let path = folder.path().join(format!("{}.onnx", case.name));
         fs::write(&path, &case.onnx)?;
         for precision in PRECISIONS {
-            let storage = Storage { precision, max_loss: MAX_LOSS };
+            // Among random vectors, bytes reorder one of sixteen of the best.
+            let storage = Storage { precision, max_loss: 0.1 };
             let packed = Source::read(&path)?.pack(&case.options, storage).with_context(|| case.name.clone())?;
-            println!("{} {precision:?}: {:?} {:?}", case.name, packed.checks.last(), packed.losses);
             let mut first = None;
-            for runtime in runtimes()? {
-                let mut client = Client::new(runtime.guest);
+            for (runtime, client) in &mut clients {
                 let pack = client.load(&packed.bytes).map_err(anyhow::Error::msg)?.name;
                 let request = InferRequest { pack, inputs: case.sets[0].inputs.clone() };
                 let outputs = client.infer(request).map_err(anyhow::Error::msg)?;
@@ -69,7 +70,7 @@ fn every_runtime_gives_the_same_answers_from_fewer_bytes() -> Result<()> {
                 for (one, other) in pairs {
                     tradewind_host::comparison::compare(&other.data, &one.data)
                         .map_err(anyhow::Error::msg)
-                        .with_context(|| format!("{} on {}: `{}`", case.name, runtime.name, one.name))?;
+                        .with_context(|| format!("{} on {runtime}: `{}`", case.name, one.name))?;
                 }
             }
         }

@@ -74,6 +74,7 @@ impl Plan {
     }
 }
 
+/// An axis without elements counts as one: the loops around it run all the same.
 fn volume(shape: &[Dim], rows: usize) -> u64 {
-    shape.iter().fold(1, |volume: u64, dim| volume.saturating_mul(dim.at(rows) as u64))
+    shape.iter().fold(1, |volume: u64, dim| volume.saturating_mul(dim.at(rows).max(1) as u64))
 }

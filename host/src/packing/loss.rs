@@ -49,7 +49,8 @@ fn loss(pairs: &[(&Tensor, &Tensor)]) -> Loss {
                 sum += f64::from(difference);
                 count += 1;
             }
-            let width = expected.shape.last().map_or(1, |width| *width as usize);
+            // One axis is the batch.
+            let width = expected.shape.iter().skip(1).next_back().map_or(1, |width| *width as usize);
             if width > 1 {
                 let firsts = x.chunks(width).zip(y.chunks(width)).map(|(x, y)| first(x) == first(y));
                 (changed, rows) = firsts.fold((changed, rows), |(n, rows), same| (n + usize::from(!same), rows + 1));

@@ -18,7 +18,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Random {
 
     /// A number less than `limit`; 0 where there is none.
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
+        (self.number() % limit.max(1) as u64) as usize
     }
 }
 
@@ -69,7 +69,7 @@ fn alter_weights(weights: &mut Vec<u8>, random: &mut Random) {
                 f32::NAN.to_bits(),
                 f32::INFINITY.to_bits(),
                 f32::MAX.to_bits(),
-                random.next() as u32,
+                random.number() as u32,
                 random.below(64) as u32,
             ];
             let value = edges[random.below(edges.len())].to_le_bytes();

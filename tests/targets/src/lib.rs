@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`pack`] | bytes taken for a pack | it is loaded or refused, and what was loaded answers |
 //! | [`executor`] | a pack's plan and weights | the plan runs, faults or is refused; the same twice |
-//! | [`model`] | bytes taken for an ONNX model | it is compiled or refused |
+//! | `model` | bytes taken for an ONNX model | it is compiled or refused |
 //!
 //! `cargo xtask fuzz` drives them with libFuzzer, under limits of time and memory; the tests replay
 //! the corpora in `tests/fuzz/corpus` and alter the plans of all cases with [`altered`].

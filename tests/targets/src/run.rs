@@ -99,7 +99,7 @@ fn values(dtype: DType, len: usize, random: &mut Random) -> TensorData {
         DType::F32 => TensorData::F32((0..len).map(|_| float()).collect()),
         DType::I64 => TensorData::I64((0..len).map(|_| integer(&INTEGERS, random)).collect()),
         DType::I32 => TensorData::I32((0..len).map(|_| integer(&INTEGERS, random) as i32).collect()),
-        DType::U8 => TensorData::U8((0..len).map(|_| random.next() as u8).collect()),
+        DType::U8 => TensorData::U8((0..len).map(|_| random.number() as u8).collect()),
         DType::Bool => TensorData::Bool((0..len).map(|_| random.below(2) as u8).collect()),
     }
 }

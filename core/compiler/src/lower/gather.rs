@@ -189,7 +189,13 @@ fn from_start(site: &mut Site<'_>, picks: &Value, extent: usize) -> Reasoned<Val
     site.builder.select(&negative, &wrapped, picks)
 }
 
+/// The most columns of a one-hot encoding, whose numbers are a weight: eight bytes each.
+const DEEPEST: usize = 1 << 22;
+
 fn one_hot(site: &mut Site<'_>, op: &OneHot) -> Reasoned<Value> {
+    if op.dim > DEEPEST {
+        return Reason::err(format!("a one-hot encoding of {} columns; at most {DEEPEST} are made", op.dim));
+    }
     let picks = site.input(0)?;
     let picks = site.builder.cast(&picks, DType::I64)?;
     let picks = from_start(site, &picks, op.dim)?.insert_axis(op.axis);
