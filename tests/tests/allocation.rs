@@ -47,17 +47,15 @@ fn a_run_allocates_nothing_once_the_plan_is_loaded() -> Result<()> {
         for set in &case.sets {
             let rows = set.inputs.iter().map(|input| input.rows()).max().unwrap_or(1);
             let plan = executor.plan().clone();
+            // What the executor reads and writes for text are indices.
+            let indexed = |data: &TensorData| match data {
+                TensorData::Text(text) => TensorData::I64(vec![0; text.len()]),
+                data => data.clone(),
+            };
             let ordered = plan.inputs.iter().filter_map(|port| set.inputs.iter().find(|input| input.name == port.name));
-            let inputs: Vec<Data<'_>> = ordered.filter_map(|input| input.data.as_data()).collect();
-            // What the executor writes for text are indices.
-            let mut outputs: Vec<TensorData> = set
-                .outputs
-                .iter()
-                .map(|output| match &output.data {
-                    TensorData::Text(text) => TensorData::I64(vec![0; text.len()]),
-                    data => data.clone(),
-                })
-                .collect();
+            let inputs: Vec<TensorData> = ordered.map(|input| indexed(&input.data)).collect();
+            let inputs: Vec<Data<'_>> = inputs.iter().filter_map(TensorData::as_data).collect();
+            let mut outputs: Vec<TensorData> = set.outputs.iter().map(|output| indexed(&output.data)).collect();
             let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(TensorData::as_data_mut).collect();
             let rows =
                 if plan.inputs.iter().any(|port| port.shape.iter().any(|dim| dim.per_row > 0)) { rows } else { 1 };

@@ -68,6 +68,7 @@ fn groups(plan: &Plan, weight: usize, Weight { dtype, len, .. }: &Weight) -> Opt
         let read = inputs.filter(|(_, input)| matches!(input, Operand::Weight(id) if usize::from(id.0) == weight));
         read.map(|(n, _)| match (&step.kernel, n) {
             (Kernel::Dense { inner, .. }, 1) => Some((inner * DENSE_PANEL as u32, DENSE_PANEL as u32)),
+            (Kernel::Recurrent(layer), 1) => Some((layer.hidden * DENSE_PANEL as u32, DENSE_PANEL as u32)),
             (Kernel::Gather { data, .. }, 0) => match data.inner.at(0) as u32 {
                 // Numbers looked up one by one are biases.
                 0 | 1 => None,
