@@ -134,12 +134,10 @@ fn compare(case: &str, answers: &[(&str, Vec<Vec<f64>>)]) -> Result<()> {
         ensure!(outputs.len() <= expected.len(), "{name} has {} outputs for {case}", outputs.len());
         for (found, expected) in outputs.iter().zip(expected) {
             let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-            let far = |(found, expected): (&f64, &f64)| {
-                let distance = (found - expected).abs();
-                !(distance <= RTOL * expected.abs() + ATOL * largest)
-            };
+            let near =
+                |(found, expected): (&f64, &f64)| (found - expected).abs() <= RTOL * expected.abs() + ATOL * largest;
             ensure!(found.len() == expected.len(), "{name} answers {case} with {} numbers", found.len());
-            if let Some(at) = found.iter().zip(expected).position(far) {
+            if let Some(at) = found.iter().zip(expected).position(|pair| !near(pair)) {
                 bail!("{case}: at {at}, {name} answers {} and {judge} {}", found[at], expected[at]);
             }
         }

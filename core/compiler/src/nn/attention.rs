@@ -148,8 +148,8 @@ impl Layer for Attention {
         let [batch, heads, steps, _] = self.split(query, 0, divided)?;
         let [_, key_heads, mut keys, key_depth] = self.split(key, 1, divided)?;
         let [_, _, _, depth] = self.split(value, 1, divided)?;
-        if let Some(&[_, _, ref past, _]) = inputs.get(PAST[0]).copied().flatten() {
-            keys = keys + past;
+        if let Some([_, _, past, _]) = inputs.get(PAST[0]).copied().flatten() {
+            keys += past;
         }
         let output = if query.len() == 4 {
             tvec![batch.clone(), heads.clone(), steps.clone(), depth.clone()]

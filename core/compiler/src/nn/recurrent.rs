@@ -83,7 +83,7 @@ impl Recurrent {
 impl Layer for Recurrent {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         let (x, r) = (shape(inputs, X)?, shape(inputs, R)?);
-        let (&[ref first, ref second, _], &[_, _, ref hidden]) = (x, r) else {
+        let ([first, second, _], [_, _, hidden]) = (x, r) else {
             return Reason::err("its input or weights do not have three axes");
         };
         let (directions, hidden) = (self.reverse.len().to_dim(), hidden.clone());
