@@ -5,8 +5,8 @@
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
 //! - [`dist`]: what is built
-//! - [`checks`], [`fuzz`], [`operators`]: what is tested
-//! - [`bench`]: what is measured, and against what
+//! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
+//! - [`mod@bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
 mod apt;
