@@ -8,7 +8,7 @@
 //! | [`worker`] | a competitor in its own process, and the protocol |
 //! | `../peers` | the competitors in JavaScript and Python; `../rten`, one as WebAssembly |
 //! | [`native`] | the competitors in Rust |
-//! | [`measure`] | compares answers, lets competitors take turns, statistics |
+//! | [`mod@measure`] | compares answers, lets competitors take turns, statistics |
 //! | [`cold`] | first answers of fresh processes |
 //! | [`report`], [`plot`] | `RESULTS.md` and its plots |
 
