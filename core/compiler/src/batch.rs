@@ -1,14 +1,22 @@
 //! Whether the rows of a batch can be computed apart.
 //!
-//! A buffer that changes with the batch holds, for each row, one stretch of `width` elements. Rows
-//! are independent when every step fills a row's stretch of its output from the same row's
-//! stretches of its inputs, and from what does not change with the batch.
+//! A buffer that changes with the batch holds stretches of as many elements for each row, in turn:
+//! element `e` belongs to row `(e / stretch) % rows`. With the batch on the first axis a row has one
+//! stretch; with a sequence of steps before it, one for each step. Rows are independent when every
+//! step fills a row's stretches of its output from the same row's stretches of its inputs, and from
+//! what does not change with the batch, and does so whatever the number of rows.
 
+use crate::{extent::Extent, value};
+use std::collections::BTreeMap;
 use tradewind_core::plan::{AxisShape, BufferId, Dim, Kernel, Operand, Step, View};
 
-/// Whether every step computes rows apart, given the length of each buffer.
-pub(crate) fn independent(buffers: &[Dim], steps: &[Step]) -> bool {
-    let rows = Rows { buffers };
+/// Whether every step computes rows apart, given the length of each buffer. The buffers of `ports`
+/// lead with the batch: a row has one stretch in them.
+pub(crate) fn independent(buffers: &[Dim], ports: &[BufferId], steps: &[Step]) -> bool {
+    let mut rows = Rows { buffers, stretches: BTreeMap::new() };
+    for port in ports {
+        rows.stretches.insert(*port, rows.width(Operand::Buffer(*port)));
+    }
     // A buffer with a fixed part beside the rows has no stretches.
     buffers.iter().all(|len| len.per_row == 0 || len.fixed == 0) && steps.iter().all(|step| rows.apart(step))
 }
@@ -22,114 +30,239 @@ pub(crate) fn leads(shape: &[Dim]) -> bool {
 
 struct Rows<'a> {
     buffers: &'a [Dim],
+    /// Of the buffers that change with the batch, as far as steps have written more than one value.
+    stretches: BTreeMap<BufferId, u64>,
 }
 
 impl Rows<'_> {
     /// Elements for each row; 0 for what does not change with the batch.
-    fn width(&self, operand: Operand) -> u32 {
+    fn width(&self, operand: Operand) -> u64 {
         match operand {
-            Operand::Buffer(BufferId(id)) => self.buffers.get(id as usize).map_or(0, |len| len.per_row),
+            Operand::Buffer(BufferId(id)) => self.buffers.get(id as usize).map_or(0, |len| len.per_row.into()),
             Operand::Weight(_) => 0,
         }
     }
 
-    fn apart(&self, step: &Step) -> bool {
-        let output = self.width(Operand::Buffer(step.output));
-        let inputs: Vec<u32> = step.inputs.iter().map(|input| self.width(*input)).collect();
-        if output == 0 {
+    /// The stretch of what a step reads; 0 for what does not change with the batch. What holds one
+    /// value alone may be cut in any way.
+    fn stretch(&mut self, operand: Operand) -> u64 {
+        let width = self.width(operand);
+        match operand {
+            Operand::Buffer(id) if width > 0 => *self.stretches.entry(id).or_insert(width),
+            _ => 0,
+        }
+    }
+
+    fn apart(&mut self, step: &Step) -> bool {
+        let inputs: Vec<u64> = step.inputs.iter().map(|input| self.stretch(*input)).collect();
+        let width = self.width(Operand::Buffer(step.output));
+        if width == 0 {
             // What is the same for all rows cannot be made from rows.
-            return inputs.iter().all(|width| *width == 0);
+            return inputs.iter().all(|stretch| *stretch == 0);
         }
-        let walks = |shape: &[Dim], over: &[Dim], views: &[(u32, &View)]| {
-            over.iter().all(|extent| extent.per_row == 0)
-                && leads(shape)
-                && views.iter().all(|(width, view)| stays(shape, over, *width, view))
+        if matches!(step.kernel, Kernel::Fill { .. }) {
+            return true;
+        }
+        let Some(walk) = walk(step, width) else { return false };
+        let known = self.stretches.get(&step.output).copied();
+        // Index `j` of the batch's axis belongs to row `(j / run) % rows`.
+        let run = match inputs.iter().zip(&walk.inputs).find(|(stretch, _)| **stretch > 0) {
+            Some((stretch, access)) => stretch.checked_div(access.stride),
+            None => known.map_or(Some(walk.extent), |stretch| stretch.checked_div(walk.output.stride)),
         };
-        match (&step.kernel, &inputs[..]) {
-            (Kernel::Fill { .. } | Kernel::Cast | Kernel::Unary { .. }, _) => true,
-            (Kernel::Copy { shape, source, target }, &[from]) => walks(shape, &[], &[(from, source), (output, target)]),
-            (Kernel::Binary { shape, left, right, .. } | Kernel::Compare { shape, left, right, .. }, &[l, r]) => {
-                walks(shape, &[], &[(l, left), (r, right)])
+        let Some(run) = run.filter(|run| *run > 0 && walk.extent % run == 0) else { return false };
+        let output = run.saturating_mul(walk.output.stride);
+        self.stretches.insert(step.output, output);
+        known.is_none_or(|stretch| stretch == output)
+            && walk.output.keeps(output, run)
+            && inputs.len() == walk.inputs.len()
+            && inputs.iter().zip(&walk.inputs).all(|(stretch, access)| access.keeps(*stretch, run))
+    }
+}
+
+/// How a step walks its tensors.
+struct Walk {
+    /// Indices for each row of the one axis that grows with the batch.
+    extent: u64,
+    inputs: Vec<Access>,
+    output: Access,
+}
+
+/// What an index of the batch's axis reaches in a tensor.
+struct Access {
+    /// Elements from one index to the next.
+    stride: u64,
+    /// The furthest element that the other axes reach, beside what grows with the batch.
+    reach: u64,
+    /// What the other axes and the offset step by for each row of the batch.
+    jumps: Vec<u64>,
+}
+
+impl Access {
+    /// Index `j` has elements `j × size..(j + 1) × size`.
+    fn block(extents: &[u32]) -> Self {
+        let size = extents.iter().fold(1, |size: u64, extent| size.saturating_mul((*extent).into()));
+        Self { stride: size, reach: size.saturating_sub(1), jumps: Vec::new() }
+    }
+
+    /// The same elements for every index.
+    const fn still() -> Self {
+        Self { stride: 0, reach: 0, jumps: Vec::new() }
+    }
+
+    /// Extents with their strides; `batch` is the axis that grows.
+    fn strided(offset: Dim, extents: &[Dim], strides: &[Dim], batch: usize) -> Option<Self> {
+        let along = strides.get(batch).filter(|stride| stride.per_row == 0)?;
+        let mut access =
+            Self { stride: along.fixed.into(), reach: offset.fixed.into(), jumps: vec![offset.per_row.into()] };
+        for (axis, (extent, stride)) in extents.iter().zip(strides).enumerate().filter(|(axis, _)| *axis != batch) {
+            if extent.per_row > 0 || axis >= strides.len() {
+                return None;
             }
-            (Kernel::Select { shape, condition, on_true, on_false }, &[c, t, f]) => {
-                walks(shape, &[], &[(c, condition), (t, on_true), (f, on_false)])
-            }
-            (Kernel::Contract { shape, over, left, right }, &[l, r]) => walks(shape, over, &[(l, left), (r, right)]),
-            (Kernel::Reduce { shape, over, source, .. }, &[from]) => walks(shape, over, &[(from, source)]),
-            (
-                Kernel::Dense { rows, .. }
-                | Kernel::Trees { rows, .. }
-                | Kernel::Couple { rows, .. }
-                | Kernel::Distances { rows, .. },
-                &[_, ref same @ ..],
-            ) => rows.fixed == 0 && same.iter().all(|width| *width == 0),
-            (Kernel::Lookup, &[_, ref tables @ ..]) => tables.iter().all(|width| *width == 0),
-            (Kernel::Recurrent(layer), &[gates, weights, bias, initial, ref options @ ..]) => {
-                let gate_columns = (layer.gates() * layer.padded()) as u32;
-                let sequence = [layer.rows, Dim::fixed(layer.steps), Dim::fixed(gate_columns)];
-                let states = [layer.rows, Dim::fixed(layer.states() as u32), Dim::fixed(layer.hidden)];
-                let (lengths, peepholes) = options.split_at(usize::from(layer.lengths).min(options.len()));
-                walks(&sequence, &[], &[(gates, &layer.source)])
-                    && walks(&states, &[], &[(initial, &layer.initial)])
-                    && lengths.iter().all(|width| *width == layer.rows.per_row)
-                    && [weights, bias].iter().chain(peepholes).all(|width| *width == 0)
-            }
-            (Kernel::Scatter { shape, axis, index, source, target, .. }, &[i, from]) => {
-                walks(shape, &[], &[(i, index), (from, source)]) && walks(shape, &[*axis], &[(output, target)])
-            }
-            (
-                Kernel::Softmax { shape, .. } | Kernel::TopK { data: shape, .. } | Kernel::Cumulate { data: shape, .. },
-                _,
-            ) => outermost(*shape),
-            (Kernel::GatherElements { data, picks }, _) => outermost(*data) && picks.per_row == 0,
-            (Kernel::Gather { data, picks }, &[table, _]) => {
-                if table == 0 {
-                    data.outer == Dim::fixed(1) && picks.fixed == 0
-                } else {
-                    outermost(*data) && picks.per_row == 0
-                }
-            }
-            _ => false,
+            let reach = u64::from(extent.fixed).saturating_sub(1).saturating_mul(stride.fixed.into());
+            access.reach = access.reach.saturating_add(reach);
+            access.jumps.push(stride.per_row.into());
         }
+        Some(access)
+    }
+
+    /// Whether row `(j / run) % rows` is that of all elements that index `j` reaches, for stretches
+    /// of this length.
+    ///
+    /// With `j = (a × rows + row) × run + t`, and steps of whole stretches for every row, an element
+    /// is `(a' × rows + row) × stretch + t × stride + …`; what is added to the stretch's start must
+    /// stay inside it.
+    fn keeps(&self, stretch: u64, run: u64) -> bool {
+        if stretch == 0 {
+            return self.stride == 0 && self.jumps.iter().all(|jump| *jump == 0);
+        }
+        self.stride.checked_mul(run) == Some(stretch)
+            && self.jumps.iter().all(|jump| jump % stretch == 0)
+            && (run - 1).saturating_mul(self.stride).saturating_add(self.reach) < stretch
     }
 }
 
-/// Whether a view keeps to the stretch of the row that the first axis of `shape` stands at.
-fn stays(shape: &[Dim], over: &[Dim], width: u32, view: &View) -> bool {
-    let (Some(first), Some((stride, others))) = (shape.first(), view.strides.split_first()) else { return false };
-    let fixed = view.offset.per_row == 0 && view.strides.iter().all(|stride| stride.per_row == 0);
-    if width == 0 {
-        return fixed && stride.fixed == 0;
+/// How a step walks, where one axis grows with the batch and nothing else does; `width` are the
+/// elements of its output for each row.
+fn walk(step: &Step, width: u64) -> Option<Walk> {
+    let views = |shape: &[Dim], over: &[Dim], views: &[&View]| {
+        let batch = grows(shape)?;
+        let extents = [shape, over].concat();
+        let access = |view: &&View| Access::strided(view.offset, &extents, &view.strides, batch);
+        let inputs = views.iter().map(access).collect::<Option<Vec<Access>>>()?;
+        let output = Access::strided(Dim::fixed(0), shape, &row_major(shape)?, batch)?;
+        Some(Walk { extent: shape[batch].per_row.into(), inputs, output })
+    };
+    // One block of `input` gives one of `output`, with all other inputs the same for every row.
+    let blocks = |count: Dim, input: &[u32], output: &[u32]| {
+        let mut inputs: Vec<Access> = step.inputs.iter().map(|_| Access::still()).collect();
+        *inputs.first_mut()? = Access::block(input);
+        let extent = (count.fixed == 0).then_some(count.per_row.into())?;
+        Some(Walk { extent, inputs, output: Access::block(output) })
+    };
+    // The same around an axis.
+    let around = |shape: AxisShape, axis: u32| {
+        let fixed = shape.axis.per_row == 0 && shape.inner.per_row == 0;
+        let inner = shape.inner.fixed;
+        blocks(shape.outer, &[shape.axis.fixed, inner], &[axis, inner]).filter(|_| fixed)
+    };
+    match &step.kernel {
+        Kernel::Cast | Kernel::Unary { .. } | Kernel::Lookup => {
+            blocks(Dim { fixed: 0, per_row: u32::try_from(width).ok()? }, &[1], &[1])
+        }
+        Kernel::Copy { shape, source, target } => {
+            let mut walk = views(shape, &[], &[source, target])?;
+            walk.output = walk.inputs.pop()?;
+            Some(walk)
+        }
+        Kernel::Binary { shape, left, right, .. } | Kernel::Compare { shape, left, right, .. } => {
+            views(shape, &[], &[left, right])
+        }
+        Kernel::Select { shape, condition, on_true, on_false } => views(shape, &[], &[condition, on_true, on_false]),
+        Kernel::Contract { shape, over, left, right } => views(shape, over, &[left, right]),
+        // How a sum is rounded depends on whether what it is over lies side by side: that must not
+        // depend on the number of rows.
+        Kernel::Reduce { shape, over, source, .. } => {
+            let mut along = source.strides.iter().skip(shape.len());
+            let fixed = along.clone().all(|stride| stride.per_row == 0);
+            views(shape, over, &[source]).filter(|_| fixed || along.all(|stride| stride.at(1) > 1))
+        }
+        Kernel::Dense { rows, inner, columns, .. } => blocks(*rows, &[*inner], &[*columns]),
+        Kernel::Trees { rows, features, targets, .. } => blocks(*rows, &[*features], &[*targets]),
+        Kernel::Couple { rows, classes } => blocks(*rows, &[*classes, *classes], &[2, *classes]),
+        Kernel::Distances { rows, inner, points, .. } => blocks(*rows, &[*inner], &[*points]),
+        Kernel::Recurrent(layer) => {
+            let gate_columns = (layer.gates() * layer.padded()) as u32;
+            let sequence = [layer.rows, Dim::fixed(layer.steps), Dim::fixed(gate_columns)];
+            let states = [layer.rows, Dim::fixed(layer.states() as u32), Dim::fixed(layer.hidden)];
+            let mut walk = blocks(layer.rows, &[1], &[u32::try_from(layer.stretch()).ok()?])?;
+            *walk.inputs.first_mut()? = views(&sequence, &[], &[&layer.source])?.inputs.pop()?;
+            *walk.inputs.get_mut(3)? = views(&states, &[], &[&layer.initial])?.inputs.pop()?;
+            if layer.lengths {
+                *walk.inputs.get_mut(4)? = Access::block(&[1]);
+            }
+            Some(walk)
+        }
+        Kernel::Scatter { shape, axis, index, source, target, .. } => {
+            let mut walk = views(shape, &[], &[index, source])?;
+            walk.output = views(shape, &[*axis], &[target])?.inputs.pop()?;
+            Some(walk)
+        }
+        Kernel::Softmax { shape, .. } | Kernel::Cumulate { data: shape, .. } => around(*shape, shape.axis.fixed),
+        Kernel::TopK { data, k, .. } => around(*data, *k),
+        Kernel::GatherElements { data, picks } => {
+            let mut walk = around(*data, picks.fixed).filter(|_| picks.per_row == 0)?;
+            *walk.inputs.get_mut(1)? = Access::block(&[picks.fixed, data.inner.fixed]);
+            Some(walk)
+        }
+        // Rows of a table that is the same for the whole batch.
+        Kernel::Gather { data, picks } if picks.per_row > 0 => {
+            let mut walk = blocks(*picks, &[], &[data.inner.fixed])?;
+            walk.inputs.swap(0, 1);
+            let fixed = data.axis.per_row == 0 && data.inner.per_row == 0;
+            (data.outer == Dim::fixed(1) && fixed).then_some(walk)
+        }
+        Kernel::Gather { data, picks } => around(*data, picks.fixed),
+        Kernel::Fill { .. } => None,
     }
-    // Each index of the first axis has `stride` elements of its own, and reaches no others.
-    let reach = shape[1..]
-        .iter()
-        .chain(over)
-        .zip(others)
-        .map(|(extent, stride)| u64::from(extent.fixed).saturating_sub(1) * u64::from(stride.fixed));
-    let last = reach.fold(u64::from(view.offset.fixed), u64::saturating_add);
-    fixed && u64::from(stride.fixed) * u64::from(first.per_row) == u64::from(width) && last < u64::from(stride.fixed)
 }
 
-/// Whether the batch is in the outer axes alone.
-fn outermost(shape: AxisShape) -> bool {
-    shape.outer.fixed == 0 && shape.axis.per_row == 0 && shape.inner.per_row == 0
+/// The axis that grows with the batch, where it is one alone.
+fn grows(shape: &[Dim]) -> Option<usize> {
+    let axis = shape.iter().position(|extent| extent.per_row > 0)?;
+    let alone = shape[axis].fixed == 0 && shape[axis + 1..].iter().all(|extent| extent.per_row == 0);
+    alone.then_some(axis)
+}
+
+/// The strides of a dense tensor.
+fn row_major(shape: &[Dim]) -> Option<Vec<Dim>> {
+    let extents: Vec<Extent> = shape.iter().map(|extent| Extent::from(*extent)).collect();
+    Extent::dims(&value::row_major(&extents).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{builder::Builder, extent::Extent, refusal::Reasoned, value::Value};
-    use tradewind_core::plan::{BinaryOp, DType, ReduceOp};
+    use crate::{
+        builder::Builder,
+        extent::Extent,
+        refusal::Reasoned,
+        value::{Home, Value},
+    };
+    use tradewind_core::plan::{BinaryOp, DType, ReduceOp, UnaryOp};
 
     const N: Extent = Extent { fixed: 0, per_row: 1 };
 
     fn apart(build: impl FnOnce(&mut Builder, Value) -> Reasoned<Value>) -> bool {
         let mut builder = Builder::default();
         let x = builder.tensor(DType::F32, &[N, Extent::fixed(4), Extent::fixed(3)]).expect("small");
-        build(&mut builder, x).expect("it can be lowered");
+        let output = build(&mut builder, x.clone()).expect("it can be lowered");
         let buffers: Vec<Dim> = builder.buffers.iter().map(|(_, len)| len.dim().expect("small")).collect();
-        independent(&buffers, &builder.steps)
+        let ports = [x, output].map(|value| match value.home {
+            Home::Buffer(id, _) => id,
+            Home::Constant(_) => unreachable!("it was computed"),
+        });
+        independent(&buffers, &ports, &builder.steps)
     }
 
     #[test]
@@ -162,6 +295,71 @@ mod tests {
         assert!(!apart(|b, x| {
             let first = x.clone().slice(0, Extent::ZERO, Extent::ONE, 1)?;
             b.binary(BinaryOp::Sub, &x, &first)
+        }));
+    }
+
+    /// `x`, `[N, 4, 3]`, with the steps before the rows, taken through `build`, and back.
+    fn apart_by_steps(build: impl FnOnce(&mut Builder, Value) -> Reasoned<Value>) -> bool {
+        apart(|b, x| {
+            let steps = b.copied(&x.move_axis(1, 0))?;
+            let result = build(b, steps)?;
+            b.copied(&result.move_axis(1, 0))
+        })
+    }
+
+    #[test]
+    fn steps_may_come_before_rows() {
+        const FLAT: Extent = Extent { fixed: 0, per_row: 4 };
+        assert!(apart_by_steps(|b, x| b.unary(UnaryOp::Tanh, &x)));
+        assert!(apart_by_steps(|b, x| b.softmax(&x, 2, false, false)));
+        assert!(apart_by_steps(|b, x| b.binary(BinaryOp::Add, &x, &Builder::f32s(&[0.5; 12], &[4, 1, 3])?)));
+        assert!(apart_by_steps(|b, x| b.reduce(ReduceOp::Mean, &x, &[2])));
+        assert!(apart_by_steps(|b, x| {
+            let flat = b.reshape_all(&x, &[FLAT, Extent::fixed(3)])?;
+            let product = b.dense(&flat, &[1.0; 6], 2, None)?;
+            b.reshape_all(&product, &[Extent::fixed(4), N, Extent::fixed(2)])
+        }));
+        assert!(apart(|b, x| {
+            let steps = b.copied(&x.move_axis(1, 0))?;
+            b.reduce(ReduceOp::Mean, &steps, &[0])
+        }));
+        // Attention of each step to all steps: `[N, 4, 4]` times `[N, 4, 3]`.
+        assert!(apart_by_steps(|b, x| {
+            let rows = x.clone().move_axis(1, 0);
+            let shape = [N, Extent::fixed(4), Extent::fixed(4), Extent::fixed(3)];
+            let (queries, keys) = (rows.clone().insert_axis(2), rows.clone().insert_axis(1));
+            let scores = b.contract(&queries.broadcast(&shape)?, &keys.broadcast(&shape)?, 1)?;
+            let weights = b.softmax(&scores, 2, false, false)?;
+            let shape = [N, Extent::fixed(4), Extent::fixed(3), Extent::fixed(4)];
+            let (weights, values) = (weights.insert_axis(2), rows.move_axis(2, 1).insert_axis(1));
+            let mixed = b.contract(&weights.broadcast(&shape)?, &values.broadcast(&shape)?, 1)?;
+            b.copied(&mixed.move_axis(1, 0))
+        }));
+    }
+
+    #[test]
+    fn steps_before_rows_do_not_hide_that_rows_mix() {
+        assert!(!apart_by_steps(|b, x| b.softmax(&x, 1, false, false)));
+        assert!(!apart_by_steps(|b, x| {
+            let mean = b.reduce(ReduceOp::Mean, &x, &[1])?;
+            b.binary(BinaryOp::Sub, &x, &mean)
+        }));
+        // Taken for `[N, 4, 3]`, the same elements are those of other rows.
+        assert!(!apart_by_steps(|b, x| {
+            let cut = b.reshape_all(&x, &[N, Extent::fixed(4), Extent::fixed(3)])?;
+            let sums = b.softmax(&cut, 1, false, false)?;
+            b.reshape_all(&sums, &[Extent::fixed(4), N, Extent::fixed(3)])
+        }));
+        // How the sum over steps is rounded could depend on whether there is one row.
+        assert!(!apart(|b, x| {
+            let steps = b.copied(&x.move_axis(1, 0))?;
+            let sums = b.reduce(ReduceOp::Sum, &steps, &[2])?;
+            b.reduce(ReduceOp::Sum, &sums, &[0])
+        }));
+        // Steps of one row beside those of another.
+        assert!(!apart(|b, x| {
+            let steps = b.copied(&x.clone().move_axis(1, 0))?;
+            b.concat(&[steps.reshaped(0, 2, &[N, Extent::fixed(4)]).expect("packed"), x], 1)
         }));
     }
 }

@@ -118,9 +118,10 @@ fn port(name: String, value: &Value, numbers: &BTreeMap<BufferId, BufferId>) -> 
 
 fn rows_apart(buffers: &[(DType, Dim)], steps: &[Step], inputs: &[Port], outputs: &[Port]) -> bool {
     let lens: Vec<Dim> = buffers.iter().map(|(_, len)| *len).collect();
+    let ports: Vec<BufferId> = inputs.iter().chain(outputs).map(|port| port.buffer).collect();
     let batchless = |port: &Port| port.shape.iter().all(|dim| dim.per_row == 0);
     !outputs.is_empty()
         && outputs.iter().all(|port| batch::leads(&port.shape))
         && inputs.iter().all(|port| batchless(port) || batch::leads(&port.shape))
-        && batch::independent(&lens, steps)
+        && batch::independent(&lens, &ports, steps)
 }

@@ -95,3 +95,12 @@ fn an_ensemble_of_trees_has_no_reference() -> Tested {
     assert!(unavailable.reason.contains("ai.onnx.ml"), "{unavailable}");
     Ok(())
 }
+
+#[test]
+fn rows_of_sequences_are_computed_apart() -> Tested {
+    // Exported with the steps before the batch, and flattened to a matrix of both.
+    for case in ["sasrec", "bert4rec", "transformer-encoder"] {
+        assert_eq!(compiled(case)?.plan.batch, Batch::Independent, "{case}");
+    }
+    Ok(())
+}
