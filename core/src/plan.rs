@@ -511,8 +511,8 @@ pub const DENSE_PANEL: usize = 8;
 /// Tests of one group of a [`TreeForm::Bits`] list.
 pub const TREE_GROUP: usize = 4;
 
-/// Most words that the trees of one [`TreeForm::Bits`] block may have together: those of eight rows
-/// take half of a core's nearest cache.
+/// Most words that the trees of one [`TreeForm::Bits`] block may have together: those of sixteen
+/// rows fill a core's nearest cache.
 pub const TREE_WORDS: usize = 512;
 
 /// Consecutive trees of [`Kernel::Trees`] that are stored alike.

@@ -4,7 +4,7 @@
 //! lane's result is the same whatever stands in the others, and on every engine.
 
 use bytemuck::cast;
-use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use core::ops::{Add, AddAssign, BitAnd, BitOr, Div, Mul, Neg, Sub};
 
 /// Lanes of a vector.
 pub(super) const LANES: usize = 4;
@@ -85,6 +85,18 @@ impl F32x4 {
         Self(raw::greater(self.0, other.0))
     }
 
+    /// The greater one, NaN where either is.
+    #[inline(always)]
+    pub fn max(self, other: Self) -> Self {
+        Self(raw::max(self.0, other.0))
+    }
+
+    /// Where `self <= other`.
+    #[inline(always)]
+    pub fn not_above(self, other: Self) -> I32x4 {
+        I32x4(raw::not_above(self.0, other.0))
+    }
+
     /// Where `self < other`.
     #[inline(always)]
     pub fn less(self, other: Self) -> I32x4 {
@@ -95,6 +107,12 @@ impl F32x4 {
     #[inline(always)]
     pub fn equal(self, other: Self) -> I32x4 {
         I32x4(raw::equal(self.0, other.0))
+    }
+
+    /// With the sign bit flipped where that of `sign`, a zero, is set.
+    #[inline(always)]
+    pub fn flipped(self, sign: Self) -> Self {
+        Self(raw::flipped(self.0, sign.0))
     }
 
     /// The magnitude of `self` with the sign of `sign`.
@@ -121,6 +139,11 @@ impl I32x4 {
     #[inline(always)]
     pub const fn splat(value: i32) -> Self {
         Self(raw::integers(value))
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [i32; LANES] {
+        cast(self.0)
     }
 
     #[inline(always)]
@@ -158,8 +181,8 @@ impl I32x4 {
 }
 
 macro_rules! operators {
-    ($($trait:ident $method:ident),*) => {$(
-        impl $trait for F32x4 {
+    ($vector:ident: $($trait:ident $method:ident),*) => {$(
+        impl $trait for $vector {
             type Output = Self;
 
             #[inline(always)]
@@ -170,7 +193,8 @@ macro_rules! operators {
     )*};
 }
 
-operators!(Add add, Sub sub, Mul mul, Div div);
+operators!(F32x4: Add add, Sub sub, Mul mul, Div div);
+operators!(I32x4: BitAnd bitand, BitOr bitor);
 
 impl AddAssign for F32x4 {
     #[inline(always)]
@@ -207,10 +231,11 @@ pub(super) fn map(values: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
 mod raw {
     pub use core::arch::wasm32::{
         f32x4_abs as abs, f32x4_add as add, f32x4_ceil as ceil, f32x4_convert_i32x4 as to_f32, f32x4_div as div,
-        f32x4_eq as equal, f32x4_floor as floor, f32x4_lt as less, f32x4_mul as mul, f32x4_nearest as nearest,
-        f32x4_neg as neg, f32x4_pmax as greater, f32x4_pmin as lesser, f32x4_sqrt as sqrt, f32x4_sub as sub,
-        i32x4_add as plus, i32x4_shl as shifted_left, i32x4_shr as shifted_right, i32x4_sub as minus, v128 as Floats,
-        v128 as Ints, v128_bitselect as select,
+        f32x4_eq as equal, f32x4_floor as floor, f32x4_le as not_above, f32x4_lt as less, f32x4_max as max,
+        f32x4_mul as mul, f32x4_nearest as nearest, f32x4_neg as neg, f32x4_pmax as greater, f32x4_pmin as lesser,
+        f32x4_sqrt as sqrt, f32x4_sub as sub, i32x4_add as plus, i32x4_shl as shifted_left, i32x4_shr as shifted_right,
+        i32x4_sub as minus, v128 as Floats, v128 as Ints, v128_and as bitand, v128_bitselect as select,
+        v128_or as bitor, v128_xor as flipped,
     };
 
     #[inline(always)]
@@ -254,11 +279,16 @@ mod raw {
         nearest(a: f32) -> f32 = libm::rintf(a);
         lesser(a: f32, b: f32) -> f32 = if b < a { b } else { a };
         greater(a: f32, b: f32) -> f32 = if a < b { b } else { a };
+        flipped(a: f32, sign: f32) -> f32 = f32::from_bits(a.to_bits() ^ sign.to_bits());
+        max(a: f32, b: f32) -> f32 = if a.is_nan() || a >= b { a } else { b };
+        not_above(a: f32, b: f32) -> i32 = -i32::from(a <= b);
         less(a: f32, b: f32) -> i32 = -i32::from(a < b);
         equal(a: f32, b: f32) -> i32 = -i32::from(a == b);
         to_f32(a: i32) -> f32 = a as f32;
         plus(a: i32, b: i32) -> i32 = a.wrapping_add(b);
         minus(a: i32, b: i32) -> i32 = a.wrapping_sub(b);
+        bitand(a: i32, b: i32) -> i32 = a & b;
+        bitor(a: i32, b: i32) -> i32 = a | b;
         select(set: f32, clear: f32, mask: i32) -> f32 =
             f32::from_bits((set.to_bits() & mask as u32) | (clear.to_bits() & !mask as u32));
     }

@@ -19,7 +19,7 @@ use tradewind_core::plan::{Aggregate, TREE_GROUP, TREE_WORDS, TreeBlock, TreeFor
 const WORD: usize = 32;
 
 /// Leaves of the largest tree that is worth bit vectors: beyond, fewer tests are made on the way to
-/// a leaf than eight rows at once can make up for.
+/// a leaf than sixteen rows at once can make up for.
 const MOST_LEAVES: usize = 2 * WORD;
 
 /// What walking one tree costs, and what starting a list of tests costs, both in tests by bit
@@ -53,6 +53,18 @@ pub(super) fn forest(ensemble: &Ensemble, aggregate: Aggregate) -> Reasoned<Fore
         return Reason::err("an ensemble of more nodes than a plan can number");
     }
     Ok(forest)
+}
+
+/// Whether one slot can surely number any feature and any other slot of a tree.
+pub(super) fn numbered(ensemble: &Ensemble) -> bool {
+    let feature = ensemble.features().max().unwrap_or(0);
+    // Two tests for a comparison for equality, two slots for a test.
+    4 * ensemble.nodes.len() < 1 << child_bits(feature)
+}
+
+/// What a slot has for a child beside features up to `most`.
+fn child_bits(most: u32) -> u32 {
+    31 - (u32::BITS - most.leading_zeros()).min(31)
 }
 
 /// Stretches of equal elements.
@@ -243,7 +255,7 @@ impl Packer<'_> {
     /// Appends blocks of slots.
     fn slots(&mut self, mut trees: &[Tree]) -> Reasoned<()> {
         let feature = self.graph.splits.iter().flatten().map(|split| split.feature).max().unwrap_or(0);
-        let child_bits = 31 - (u32::BITS - feature.leading_zeros());
+        let child_bits = child_bits(feature);
         while !trees.is_empty() {
             // No root is slot 0: a leaf's child is the slot before it.
             let mut slots = vec![[0; 2]];
@@ -258,7 +270,9 @@ impl Packer<'_> {
                 count += 1;
             }
             if count == 0 {
-                return Reason::err("a tree of too many nodes for the number of features; use fewer of either");
+                return Reason::err(
+                    "a tree of too many nodes for the number of features that trees look at; use fewer of either",
+                );
             }
             trees = &trees[count..];
             let form = TreeForm::Slots { slots: slots.len() as u32, child_bits };

@@ -6,15 +6,16 @@
 
 use super::{
     Attributes, Operator, Output,
-    ensemble::{Ensemble, Reach},
-    forest::forest,
+    ensemble::{Ensemble, Node, Reach},
+    forest::{forest, numbered},
     labels::{Label, Labels, Transform, column, flat},
 };
 use crate::{
     builder::Builder,
     refusal::{Reason, Reasoned},
-    value::Value,
+    value::{Constant, Value},
 };
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::plan::{Aggregate, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
 /// Scores of an ensemble, and which of them any tree voted for.
@@ -69,6 +70,9 @@ fn score(
         return Reason::err(format!("a tree looks at feature {wide} of rows that have {features}"));
     }
     let x = builder.cast(input, DType::F32)?;
+    let mut narrow = None;
+    let x = if numbered(ensemble) { x } else { narrowed(builder, &x, narrow.insert(ensemble.clone()))? };
+    let ensemble = narrow.as_ref().unwrap_or(ensemble);
     let mut padded = base.to_vec();
     padded.resize(targets, 0.0);
     let values = builder.trees(&x, &forest(ensemble, aggregate)?, &padded, aggregate)?;
@@ -81,6 +85,20 @@ fn score(
         None
     };
     Ok(Scores { values, voted: Voted { reach, counted } })
+}
+
+/// Rows of the features that `ensemble` looks at, in order, and the ensemble that looks at these.
+fn narrowed(builder: &mut Builder, rows: &Value, ensemble: &mut Ensemble) -> Reasoned<Value> {
+    let used: BTreeSet<u32> = ensemble.features().collect();
+    let numbers: BTreeMap<u32, u32> = used.iter().copied().zip(0..).collect();
+    for node in &mut ensemble.nodes {
+        if let Node::Branch { test, .. } = node {
+            test.feature = numbers[&test.feature];
+        }
+    }
+    let used: Vec<i64> = used.into_iter().map(i64::from).collect();
+    let picks = Value::constant(Constant::i64(&used), &[used.len()])?;
+    builder.gather(rows, 1, &picks)
 }
 
 /// A `TreeEnsembleRegressor`, or a `TreeEnsemble`.
@@ -334,5 +352,60 @@ impl Operator for TreeClassifier {
             _ => self.many(builder, &scores)?,
         };
         Ok(outputs.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Options,
+        extent::Extent,
+        lower::Draft,
+        ml::{
+            ensemble::Vote,
+            threshold::{TreeMode, TreeTest},
+        },
+        plan::finish,
+    };
+    use tradewind_core::{
+        Executor,
+        aligned::AlignedBytes,
+        exec::{Data, DataMut},
+    };
+
+    #[test]
+    fn a_large_tree_over_a_million_features_looks_at_those_of_its_tests() {
+        // The first feature of 1, 871, 1741 … that is at most 0 says which leaf it is.
+        const FEATURES: usize = 1 << 20;
+        const TESTS: usize = 1200;
+        let feature = |n: usize| 1 + 870 * n;
+        let mut ensemble = Ensemble { roots: vec![0], ..Ensemble::default() };
+        for n in 0..=TESTS {
+            let test = TreeTest { feature: feature(n) as u32, missing_true: false, mode: TreeMode::LessOrEqual };
+            let leaf = Node::Leaf(vec![Vote { target: 0, weight: n as f32 }]);
+            if n < TESTS {
+                let branch = Node::Branch { test, threshold: 0.0, on_true: 2 * n + 1, on_false: 2 * n + 2 };
+                ensemble.nodes.push(branch);
+            }
+            ensemble.nodes.push(leaf);
+        }
+        assert!(forest(&ensemble, Aggregate::Sum).is_err(), "a slot cannot number it");
+
+        let mut builder = Builder::default();
+        let rows = Extent { fixed: 0, per_row: 1 };
+        let x = builder.tensor(DType::F32, &[rows, Extent::fixed(FEATURES as i64)]).expect("it can be counted");
+        let y = score(&mut builder, &x, &ensemble, 1, Aggregate::Sum, &[0.5]).expect("it can be scored").values;
+        let draft = Draft { builder, inputs: vec![("x".into(), x)], outputs: vec![("y".into(), y)] };
+        let compiled = finish(draft, &Options::default()).expect("a small plan");
+        let weights = AlignedBytes::copy_of(&compiled.weights).expect("small");
+        let mut executor = Executor::new(compiled.plan, weights.as_slice()).expect("a sound plan");
+        let mut x = vec![1.0; FEATURES];
+        let mut y = [0.0];
+        for (n, expected) in [(TESTS, 1200.5), (1000, 1000.5), (2, 2.5)] {
+            x[feature(n)] = 0.0;
+            executor.run(weights.as_slice(), 1, &[Data::F32(&x)], &mut [DataMut::F32(&mut y)]).expect("it runs");
+            assert_eq!(y, [expected]);
+        }
     }
 }

@@ -8,12 +8,9 @@
 use super::{Ballot, Rows, Tree, take};
 use crate::{
     error::Result,
+    exec::simd::{F32x4, I32x4, LANES},
     plan::{TREE_GROUP, TREE_WORDS},
 };
-use wide::{f32x8, u32x8};
-
-/// Rows that are scored at once.
-const LANES: usize = 8;
 
 /// The tests of the blocks to come, in groups.
 pub struct Tests<'a> {
@@ -44,55 +41,110 @@ pub fn run(
     let groups = lists.iter().fold(0, |sum: u32, [_, groups]| sum.saturating_add(*groups));
     let tests = tests.take(groups)?;
     let words: usize = trees.iter().map(|tree| tree[1] as usize).sum();
-    let mut vectors = [u32x8::MAX; TREE_WORDS];
-    for first in (0..x.count).step_by(LANES) {
-        vectors[..words.min(TREE_WORDS)].fill(u32x8::MAX);
-        clear(lists, &tests, &x.group(first), &mut vectors);
-        cast(trees, &vectors, ballot, &mut out[first * ballot.targets..]);
-    }
+    let block = Block { lists, tests, trees, words: words.min(TREE_WORDS) };
+    let first = block.score::<16, 4>(0, x, ballot, out);
+    let first = block.score::<8, 2>(first, x, ballot, out);
+    block.score::<4, 1>(first, x, ballot, out);
     Ok(())
 }
 
-/// Clears the leaves that each row does not reach.
-///
-/// A function of its own, so that its loop has the registers for itself.
-#[inline(never)]
-fn clear(lists: &[[u32; 2]], tests: &Tests<'_>, rows: &[&[f32]; LANES], vectors: &mut [u32x8; TREE_WORDS]) {
-    let mut start = 0;
-    for [test, groups] in lists {
-        let (feature, sign) = ((test >> 1) as usize, test << 31);
-        let x = rows.map(|row| f32::from_bits(row[feature].to_bits() ^ sign));
-        // NaN fails every test.
-        let most = x.iter().fold(f32::NEG_INFINITY, |most, x| if most.is_nan() || *x <= most { most } else { *x });
-        let x = f32x8::new(x);
-        let range = start..start + *groups as usize;
-        start = range.end;
-        let groups = tests.thresholds[range.clone()].iter().zip(&tests.keeps[range.clone()]).zip(&tests.words[range]);
-        for ((thresholds, keeps), words) in groups {
-            if most <= thresholds[0] {
-                break;
+/// One block.
+struct Block<'a> {
+    lists: &'a [[u32; 2]],
+    tests: Tests<'a>,
+    trees: &'a [Tree],
+    /// Of its bit vectors.
+    words: usize,
+}
+
+/// A word of the bit vectors of `V` times [`LANES`] rows.
+type Word<const V: usize> = [I32x4; V];
+
+impl Block<'_> {
+    /// Scores the rows from `first` on, `R = V * LANES` at a time, while half of them are rows or
+    /// nothing smaller is left; says where it ends.
+    #[inline(never)]
+    fn score<const R: usize, const V: usize>(
+        &self,
+        mut first: usize,
+        x: &Rows<'_>,
+        ballot: &Ballot<'_>,
+        out: &mut [f32],
+    ) -> usize {
+        let mut vectors = [[ALL; V]; TREE_WORDS];
+        while first < x.count && (V == 1 || x.count - first > R / 2) {
+            vectors[..self.words].fill([ALL; V]);
+            self.clear(&x.group::<R>(first), &mut vectors);
+            self.cast::<R, V>(&vectors, ballot, &mut out[first * ballot.targets..]);
+            first += R;
+        }
+        first
+    }
+
+    /// Clears the leaves that each row does not reach.
+    ///
+    /// A function of its own, so that its loop has the registers for itself.
+    #[inline(never)]
+    fn clear<const R: usize, const V: usize>(&self, rows: &[&[f32]; R], vectors: &mut [Word<V>; TREE_WORDS]) {
+        let tests = &self.tests;
+        let mut start = 0;
+        for [test, groups] in self.lists {
+            let feature = (test >> 1) as usize;
+            let sign = F32x4::splat(f32::from_bits(test << 31));
+            let x: [F32x4; V] = core::array::from_fn(|v| {
+                let x = core::array::from_fn::<_, LANES, _>(|lane| rows[v * LANES + lane][feature]);
+                F32x4::load(&x).flipped(sign)
+            });
+            // NaN fails every test.
+            let most = x.iter().copied().reduce(F32x4::max).unwrap_or(F32x4::ZERO);
+            let most = most.fold(|most, x| if most.is_nan() || x <= most { most } else { x });
+            let range = start..start + *groups as usize;
+            start = range.end;
+            let groups =
+                tests.thresholds[range.clone()].iter().zip(&tests.keeps[range.clone()]).zip(&tests.words[range]);
+            for ((thresholds, keeps), words) in groups {
+                if most <= thresholds[0] {
+                    break;
+                }
+                for n in 0..TREE_GROUP {
+                    let (threshold, keep) = (F32x4::splat(thresholds[n]), I32x4::splat(keeps[n].cast_signed()));
+                    for (word, x) in vectors[words[n] as usize % TREE_WORDS].iter_mut().zip(x) {
+                        *word = *word & (x.not_above(threshold) | keep);
+                    }
+                }
             }
-            for n in 0..TREE_GROUP {
-                let holds: u32x8 = bytemuck::cast(x.simd_le(f32x8::splat(thresholds[n])));
-                vectors[words[n] as usize % TREE_WORDS] &= holds | u32x8::splat(keeps[n]);
-            }
+        }
+    }
+
+    /// Casts the votes of the first leaf that is left of each tree.
+    #[inline(never)]
+    fn cast<const R: usize, const V: usize>(
+        &self,
+        vectors: &[Word<V>; TREE_WORDS],
+        ballot: &Ballot<'_>,
+        scores: &mut [f32],
+    ) {
+        let mut at = 0;
+        for tree in self.trees {
+            let low: [u32; R] = bits(&vectors[at % TREE_WORDS]);
+            let leaves = if tree[1] == 1 {
+                low.map(u32::trailing_zeros)
+            } else {
+                let high: [u32; R] = bits(&vectors[(at + 1) % TREE_WORDS]);
+                core::array::from_fn(|n| (u64::from(low[n]) | u64::from(high[n]) << 32).trailing_zeros())
+            };
+            ballot.cast(tree, leaves, scores);
+            at += tree[1] as usize;
         }
     }
 }
 
-/// Casts the votes of the first leaf that is left of each tree.
-#[inline(never)]
-fn cast(trees: &[Tree], vectors: &[u32x8; TREE_WORDS], ballot: &Ballot<'_>, scores: &mut [f32]) {
-    let mut word = 0;
-    for tree in trees {
-        let low = vectors[word % TREE_WORDS].to_array();
-        let leaves = if tree[1] == 1 {
-            low.map(u32::trailing_zeros)
-        } else {
-            let high = vectors[(word + 1) % TREE_WORDS].to_array();
-            core::array::from_fn(|n| (u64::from(low[n]) | u64::from(high[n]) << 32).trailing_zeros())
-        };
-        ballot.cast(tree, leaves, scores);
-        word += tree[1] as usize;
-    }
+/// All leaves.
+const ALL: I32x4 = I32x4::splat(-1);
+
+/// A word of each row.
+#[inline(always)]
+fn bits<const R: usize, const V: usize>(word: &Word<V>) -> [u32; R] {
+    let word = word.map(I32x4::to_array);
+    core::array::from_fn(|n| word[n / LANES][n % LANES].cast_unsigned())
 }
