@@ -270,14 +270,7 @@ fn function(function: GateFunction, values: &mut [f32]) {
         GateFunction::Relu => functions::apply(UnaryOp::Relu, values),
         GateFunction::HardSigmoid { alpha, beta } => {
             for x in values {
-                let y = alpha * *x + beta;
-                *x = if y < 0.0 {
-                    0.0
-                } else if y > 1.0 {
-                    1.0
-                } else {
-                    y
-                };
+                *x = (alpha * *x + beta).clamp(0.0, 1.0);
             }
         }
     }
