@@ -8,7 +8,7 @@ use crate::{
     message::{Description, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
     pack::{PackView, SectionKind, Task},
     plan::{Plan, Port},
-    rank::Ranker,
+    rank::{RankSpec, Ranker},
 };
 use alloc::{format, string::ToString, vec::Vec};
 use core::ops::Range;
@@ -80,7 +80,7 @@ impl Engine {
         headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
         let ranker = match view.read(SectionKind::Task)? {
             Task::Infer => None,
-            Task::Rank(spec) => Some(Ranker::new(spec, view.read(SectionKind::Tables)?, &executor)?),
+            Task::Rank(spec) => Some(ranker(spec, &view, &executor)?),
         };
         let handle = known.unwrap_or(self.packs.len());
         let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
@@ -186,6 +186,11 @@ impl LoadedPack {
 const GROWTH: usize = 24;
 /// Bytes for what does not grow with a request.
 const FIXED: usize = 2 << 20;
+
+#[inline(never)]
+fn ranker(spec: RankSpec, view: &PackView<'_>, executor: &Executor) -> Result<Ranker> {
+    Ranker::new(spec, view.read(SectionKind::Tables)?, executor)
+}
 
 fn reply(result: Result<Reply>) -> Reply {
     result.unwrap_or_else(|error| Reply::Fault(error.into()))

@@ -10,7 +10,6 @@ use tradewind_core::{
 };
 
 /// What the module holds between calls.
-#[derive(Default)]
 struct Module {
     engine: Engine,
     /// Buffers that the shell has been given, by address.
@@ -18,7 +17,8 @@ struct Module {
 }
 
 thread_local! {
-    static MODULE: RefCell<Module> = RefCell::default();
+    static MODULE: RefCell<Module> =
+        const { RefCell::new(Module { engine: Engine::new(), buffers: BTreeMap::new() }) };
 }
 
 /// The version of this interface.

@@ -15,8 +15,9 @@ use crate::{
         Recurrence, ReduceOp, Step, UnaryOp, View,
     },
 };
-use alloc::{collections::BTreeSet, format};
+use alloc::{format, string::ToString, vec};
 use bytemuck::Pod;
+use core::fmt;
 
 /// Bounds on a plan, so that the work and memory of one call are bounded by what `load` has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// Checks a plan against itself, its weights and [`LIMITS`].
+#[inline(never)]
 pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
     let tile = plan.tile as usize;
     limit("steps", plan.steps.len() as u64, LIMITS.steps as u64)?;
@@ -59,50 +61,57 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
     for (n, buffer) in plan.buffers.iter().enumerate() {
         let range = arena::byte_range(plan, buffer);
         let placed = buffer.offset % 16 == 0 && range.end <= plan.arena_bytes as usize;
-        ensure(placed, &format!("buffer {n} lies outside the arena, or unaligned"))?;
+        ensure(placed, format_args!("buffer {n} lies outside the arena, or unaligned"))?;
     }
     for (n, weight) in plan.weights.iter().enumerate() {
-        ensure(weight.encoding == Encoding::Plain, &format!("weight {n} is encoded; expand the plan first"))?;
+        ensure(weight.encoding == Encoding::Plain, format_args!("weight {n} is encoded; expand the plan first"))?;
         let end = u64::from(weight.offset) + u64::from(weight.len) * weight.dtype.bytes() as u64;
         let placed = weight.offset % 16 == 0 && end <= weights.len() as u64;
-        ensure(placed, &format!("weight {n} lies outside the weights section, or unaligned"))?;
+        ensure(placed, format_args!("weight {n} lies outside the weights section, or unaligned"))?;
     }
     for port in plan.inputs.iter().chain(&plan.outputs) {
         let buffer = plan.buffers.get(port.buffer.0 as usize);
         let fits = buffer.is_some_and(|buffer| port_len(port, tile) <= buffer.len.at(tile));
-        ensure(fits, &format!("tensor `{}` does not fit its buffer", port.name))?;
+        ensure(fits, format_args!("tensor `{}` does not fit its buffer", port.name))?;
         let leads = port.shape.split_first().is_some_and(|(first, rest)| {
             first.fixed == 0 && first.per_row > 0 && rest.iter().all(|dim| dim.per_row == 0)
         });
         let batchless_input =
             port.shape.iter().all(|dim| dim.per_row == 0) && plan.inputs.iter().any(|input| core::ptr::eq(input, port));
         let whole = plan.batch == Batch::Joint || leads || batchless_input;
-        ensure(whole, &format!("tensor `{}` does not lead with the batch, but rows run apart", port.name))?;
+        ensure(whole, format_args!("tensor `{}` does not lead with the batch, but rows run apart", port.name))?;
         if !port.categories.is_empty() {
             let sorted = port.categories.is_sorted_by(|a, b| a < b);
             let is_input = plan.inputs.iter().any(|input| core::ptr::eq(input, port));
-            ensure(sorted || !is_input, &format!("categories of input `{}` do not ascend", port.name))?;
-            ensure(dtype(plan, port) == Some(DType::I64), &format!("categories of `{}` need i64", port.name))?;
+            ensure(sorted || !is_input, format_args!("categories of input `{}` do not ascend", port.name))?;
+            ensure(dtype(plan, port) == Some(DType::I64), format_args!("categories of `{}` need i64", port.name))?;
         }
     }
     // What a call reads, it has written, at least in part: see SECURITY.md for plans made by hand.
-    let mut written: BTreeSet<BufferId> = plan.inputs.iter().map(|port| port.buffer).collect();
+    let mut written = vec![false; plan.buffers.len()];
+    let mark = |written: &mut [bool], id: BufferId| {
+        if let Some(written) = written.get_mut(id.0 as usize) {
+            *written = true;
+        }
+    };
+    let is_written = |written: &[bool], id: BufferId| written.get(id.0 as usize) == Some(&true);
+    plan.inputs.iter().for_each(|port| mark(&mut written, port.buffer));
     for (n, step) in plan.steps.iter().enumerate() {
         let read = step.inputs.iter().filter_map(|input| match input {
             Operand::Buffer(id) => Some(id),
             Operand::Weight(_) => None,
         });
-        let known = read.clone().all(|id| written.contains(id));
-        let begun = !matches!(step.kernel, Kernel::Scatter { .. }) || written.contains(&step.output);
-        ensure(known && begun, &format!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
-        written.insert(step.output);
+        let known = read.clone().all(|id| is_written(&written, *id));
+        let begun = !matches!(step.kernel, Kernel::Scatter { .. }) || is_written(&written, step.output);
+        ensure(known && begun, format_args!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
+        mark(&mut written, step.output);
         let checked = Checked { plan, step, tile, weights };
         checked
             .disjoint()
             .and_then(|()| checked.kernel())
             .map_err(|error| error.within(&format!("step {n} (`{}`)", step.node)))?;
     }
-    let known = plan.outputs.iter().all(|port| written.contains(&port.buffer));
+    let known = plan.outputs.iter().all(|port| is_written(&written, port.buffer));
     ensure(known, "an output that nothing has written")?;
     limit("operations for one tile", plan.work(tile), LIMITS.tile_work)
 }
@@ -115,17 +124,19 @@ struct Checked<'a> {
     weights: &'a [u8],
 }
 
+/// None of the helpers is inlined: a check runs once, and costs an engine more to compile than to run.
 impl Checked<'_> {
     /// The output is a buffer, the inputs exist, and none overlaps it.
     fn disjoint(&self) -> Result<()> {
         let output =
-            self.plan.buffers.get(self.step.output.0 as usize).ok_or_else(|| invalid("no such output buffer"))?;
+            self.plan.buffers.get(self.step.output.0 as usize).ok_or_else(|| invalid(&"no such output buffer"))?;
         let written = arena::byte_range(self.plan, output);
         for input in &self.step.inputs {
             match input {
                 Operand::Weight(id) => ensure((id.0 as usize) < self.plan.weights.len(), "no such weight")?,
                 Operand::Buffer(id) => {
-                    let buffer = self.plan.buffers.get(id.0 as usize).ok_or_else(|| invalid("no such input buffer"))?;
+                    let buffer =
+                        self.plan.buffers.get(id.0 as usize).ok_or_else(|| invalid(&"no such input buffer"))?;
                     let read = arena::byte_range(self.plan, buffer);
                     let apart = read.end <= written.start || written.end <= read.start;
                     ensure(apart || read.is_empty() || written.is_empty(), "an input overlaps the output")?;
@@ -135,6 +146,7 @@ impl Checked<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn kernel(&self) -> Result<()> {
         let out = self.output_dtype()?;
         match &self.step.kernel {
@@ -154,7 +166,7 @@ impl Checked<'_> {
                     (op, DType::I64 | DType::I32) => out == dtype && math::integer_has(*op),
                     _ => false,
                 };
-                ensure(fits, &format!("`{op:?}` does not take {dtype:?}"))?;
+                ensure(fits, format_args!("`{op:?}` does not take {dtype:?}"))?;
                 self.same_len()
             }
             Kernel::Copy { shape, source, target } => {
@@ -170,7 +182,7 @@ impl Checked<'_> {
                     BinaryOp::ShiftLeft | BinaryOp::ShiftRight => out == DType::I64,
                     _ => is_number(out),
                 };
-                ensure(typed, &format!("`{op:?}` does not give {out:?}"))?;
+                ensure(typed, format_args!("`{op:?}` does not give {out:?}"))?;
                 ensure(self.dtype(0)? == out && self.dtype(1)? == out, "operands of different types")?;
                 self.view(0, &[shape], left)?;
                 self.view(1, &[shape], right)?;
@@ -221,7 +233,7 @@ impl Checked<'_> {
                 let typed = matches!(dtype, DType::F32 | DType::I64 | DType::I32);
                 ensure(
                     typed && out == if arg { DType::I64 } else { dtype },
-                    &format!("`{op:?}` of {dtype:?} into {out:?}"),
+                    format_args!("`{op:?}` of {dtype:?} into {out:?}"),
                 )?;
                 self.view(0, &[shape, over], source)?;
                 self.fills(&[shape])
@@ -245,7 +257,7 @@ impl Checked<'_> {
                 self.arity(2)?;
                 ensure(matches!(self.dtype(0)?, DType::I64 | DType::I32), "indices are I64 or I32")?;
                 let combines = matches!(op, Some(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max));
-                ensure(op.is_none() || (combines && is_number(out)), &format!("a scatter by `{op:?}` of {out:?}"))?;
+                ensure(op.is_none() || (combines && is_number(out)), format_args!("a scatter by `{op:?}` of {out:?}"))?;
                 ensure(self.dtype(1)? == out, "a scatter between types")?;
                 self.view(0, &[shape], index)?;
                 self.view(1, &[shape], source)?;
@@ -254,7 +266,7 @@ impl Checked<'_> {
             Kernel::Cumulate { op, data, .. } => {
                 self.arity(1)?;
                 let typed = is_number(out) && self.dtype(0)? == out && matches!(op, BinaryOp::Add | BinaryOp::Mul);
-                ensure(typed, &format!("`{op:?}` does not run over {out:?}"))?;
+                ensure(typed, format_args!("`{op:?}` does not run over {out:?}"))?;
                 let len = self.axis_len(*data, data.axis)?;
                 self.holds(0, len)?;
                 ensure(len <= self.output_len(), "the output is too small")
@@ -263,7 +275,7 @@ impl Checked<'_> {
                 self.arity(1)?;
                 ensure(is_number(self.dtype(0)?) && out == DType::I64, "top-k of numbers gives I64")?;
                 let most = data.axis.at(self.tile);
-                ensure(*k as usize <= most, &format!("the {k} first of an axis that has at most {most}"))?;
+                ensure(*k as usize <= most, format_args!("the {k} first of an axis that has at most {most}"))?;
                 self.holds(0, self.axis_len(*data, data.axis)?)?;
                 ensure(self.axis_len(*data, Dim::fixed(*k))? <= self.output_len(), "the output is too small")
             }
@@ -304,6 +316,7 @@ impl Checked<'_> {
         }
     }
 
+    #[inline(never)]
     fn recurrent(&self, layer: &Recurrence) -> Result<()> {
         let options = usize::from(layer.lengths) + usize::from(layer.peepholes);
         self.arity(4 + options)?;
@@ -333,6 +346,7 @@ impl Checked<'_> {
         ensure(product(&[rows, layer.stretch()])? <= self.output_len(), "the output is too small")
     }
 
+    #[inline(never)]
     fn gather(&self, data: AxisShape, picks: Dim) -> Result<()> {
         self.arity(2)?;
         ensure(self.dtype(0)? == self.output_dtype()?, "a gather between types")?;
@@ -349,20 +363,22 @@ impl Checked<'_> {
     /// The elements of a weight.
     fn table<T: Pod>(&self, n: usize) -> Result<&[T]> {
         let Some(Operand::Weight(id)) = self.step.inputs.get(n) else {
-            return Err(invalid("a table that is not a weight"));
+            return Err(invalid(&"a table that is not a weight"));
         };
-        let weight = self.plan.weights.get(id.0 as usize).ok_or_else(|| invalid("no such weight"))?;
+        let weight = self.plan.weights.get(id.0 as usize).ok_or_else(|| invalid(&"no such weight"))?;
         let start = weight.offset as usize;
         let bytes = self.weights.get(start..).and_then(|bytes| bytes.get(..weight.len as usize * weight.dtype.bytes()));
-        bytemuck::try_cast_slice(bytes.ok_or_else(|| invalid("no such weight"))?)
-            .map_err(|_| invalid("a table that is not whole, or not aligned"))
+        bytemuck::try_cast_slice(bytes.ok_or_else(|| invalid(&"no such weight"))?)
+            .map_err(|_| invalid(&"a table that is not whole, or not aligned"))
     }
 
+    #[inline(never)]
     fn arity(&self, inputs: usize) -> Result<()> {
         let found = self.step.inputs.len();
-        ensure(found == inputs, &format!("{found} inputs instead of {inputs}"))
+        ensure(found == inputs, format_args!("{found} inputs instead of {inputs}"))
     }
 
+    #[inline(never)]
     fn dtype(&self, n: usize) -> Result<DType> {
         kernels::input_dtype(self.plan, self.step, n)
     }
@@ -372,40 +388,47 @@ impl Checked<'_> {
     }
 
     /// Elements of the `n`-th input, for a whole tile.
+    #[inline(never)]
     fn len(&self, n: usize) -> Result<usize> {
         let len = match self.step.inputs.get(n) {
             Some(Operand::Weight(id)) => self.plan.weights.get(id.0 as usize).map(|weight| weight.len as usize),
             Some(Operand::Buffer(id)) => self.plan.buffers.get(id.0 as usize).map(|buffer| buffer.len.at(self.tile)),
             None => None,
         };
-        len.ok_or_else(|| invalid("an input is missing"))
+        len.ok_or_else(|| invalid(&"an input is missing"))
     }
 
+    #[inline(never)]
     fn output_len(&self) -> usize {
         self.plan.buffers.get(self.step.output.0 as usize).map_or(0, |buffer| buffer.len.at(self.tile))
     }
 
+    #[inline(never)]
     fn holds(&self, n: usize, len: usize) -> Result<()> {
         let found = self.len(n)?;
-        ensure(len <= found, &format!("input {n} has {found} elements, the kernel reads {len}"))
+        ensure(len <= found, format_args!("input {n} has {found} elements, the kernel reads {len}"))
     }
 
+    #[inline(never)]
     fn same_len(&self) -> Result<()> {
         ensure(self.len(0)? == self.output_len(), "input and output differ in length")
     }
 
     /// The output holds a contiguous tensor of this shape.
+    #[inline(never)]
     fn fills(&self, shape: &[&[Dim]]) -> Result<()> {
         let extents = shape.iter().flat_map(|dims| dims.iter()).map(|dim| dim.at(self.tile));
         let len = extents.fold(1usize, usize::saturating_mul);
         ensure(len <= self.output_len(), "the output is too small")
     }
 
+    #[inline(never)]
     fn view(&self, n: usize, shape: &[&[Dim]], view: &View) -> Result<()> {
         self.inside(self.len(n)?, shape, view)
     }
 
     /// No index of the view over the shape reaches `len`.
+    #[inline(never)]
     fn inside(&self, len: usize, shape: &[&[Dim]], view: &View) -> Result<()> {
         let axes: usize = shape.iter().map(|dims| dims.len()).sum();
         ensure(axes <= MAX_AXES && view.strides.len() == axes, "a view of another number of axes")?;
@@ -417,9 +440,10 @@ impl Checked<'_> {
             last = last.saturating_add(extent.saturating_sub(1).saturating_mul(stride.at(self.tile)));
         }
         ensure(elements < 1 << 31, "a view of more elements than can be counted")?;
-        ensure(elements == 0 || last < len, &format!("a view reaches element {last} of {len}"))
+        ensure(elements == 0 || last < len, format_args!("a view reaches element {last} of {len}"))
     }
 
+    #[inline(never)]
     fn axis_len(&self, shape: AxisShape, axis: Dim) -> Result<usize> {
         product(&[shape.outer.at(self.tile), axis.at(self.tile), shape.inner.at(self.tile)])
     }
@@ -429,19 +453,23 @@ const fn is_number(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::I64 | DType::I32)
 }
 
+#[inline(never)]
 fn product(extents: &[usize]) -> Result<usize> {
     let product = extents.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-    product.ok_or_else(|| invalid("a shape that overflows"))
+    product.ok_or_else(|| invalid(&"a shape that overflows"))
 }
 
 fn limit(what: &str, found: u64, most: u64) -> Result<()> {
-    ensure(found <= most, &format!("{found} {what}; at most {most} are run"))
+    ensure(found <= most, format_args!("{found} {what}; at most {most} are run"))
 }
 
-fn ensure(holds: bool, message: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(invalid(message)) }
+/// The message is written only where it is wanted: a plan has thousands of conditions, which hold.
+#[inline(never)]
+fn ensure(holds: bool, message: impl fmt::Display) -> Result<()> {
+    if holds { Ok(()) } else { Err(invalid(&message)) }
 }
 
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidPlan, message)
+#[cold]
+fn invalid(message: &dyn fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidPlan, message.to_string())
 }

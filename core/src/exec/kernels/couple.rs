@@ -7,6 +7,7 @@ use crate::error::Result;
 const ROUNDS: usize = 100;
 
 /// For each row the probabilities of the classes, and then working memory.
+#[inline(never)]
 pub fn couple(rows: usize, classes: usize, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
     let pairs = inputs.elements::<f32>(0)?;
     for (pairs, out) in pairs.chunks_exact(classes * classes).zip(out.chunks_exact_mut(2 * classes)).take(rows) {

@@ -4,6 +4,7 @@ use super::{DType, Extents, Inputs, by_number, cast_mut, outside};
 use crate::{error::Result, exec::math::Number, plan::BinaryOp};
 
 /// `out[o, a, i] = op over b ≤ a of T0[o, b, i]`; see [`Kernel::Cumulate`](crate::plan::Kernel::Cumulate).
+#[inline(never)]
 pub fn cumulate(
     op: BinaryOp,
     data: Extents,

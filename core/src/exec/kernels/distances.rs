@@ -11,6 +11,7 @@ pub struct Shape {
 }
 
 /// The squared Euclidean or the Manhattan distance of each row of `T0` from each column of `T1`.
+#[inline(never)]
 pub fn distances(shape: Shape, squared: bool, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
     let Shape { rows, inner, points } = shape;
     let (from, columns) = (inputs.elements::<f32>(0)?, inputs.elements::<f32>(1)?);

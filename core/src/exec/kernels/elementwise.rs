@@ -11,6 +11,7 @@ use crate::{
 const BLOCK: usize = 1024;
 
 /// Sets every element.
+#[inline(never)]
 pub fn fill(value: f64, dtype: DType, out: &mut [u8]) -> Result<()> {
     match dtype {
         DType::F32 => cast_mut::<f32>(out)?.fill(value as f32),

@@ -4,6 +4,7 @@ use super::{DType, Inputs, by_number, outside};
 use crate::{error::Result, exec::math::order};
 
 /// The position of each element of `T0` among the keys `T1`, or their number.
+#[inline(never)]
 pub fn lookup(dtype: DType, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
     by_number!(dtype, T => {
         let keys = inputs.elements::<T>(1)?;

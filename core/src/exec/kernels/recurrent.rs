@@ -19,6 +19,7 @@ const TOGETHER: usize = 4;
 const PANELS: usize = 4;
 
 /// See [`Recurrence`].
+#[inline(never)]
 pub fn recurrent(
     layer: &Recurrence,
     rows: usize,

@@ -18,6 +18,7 @@ pub struct Geometry<'a> {
 }
 
 /// `out[target(i, T0[index(i)])] = T1[source(i)]`; see [`Kernel::Scatter`](crate::plan::Kernel::Scatter).
+#[inline(never)]
 pub fn scatter(
     op: Option<BinaryOp>,
     geometry: Geometry<'_>,

@@ -21,6 +21,7 @@ pub struct Shape {
 }
 
 /// Scores every row; see [`Kernel::Trees`](crate::plan::Kernel::Trees).
+#[inline(never)]
 pub fn trees(
     shape: Shape,
     aggregate: Aggregate,

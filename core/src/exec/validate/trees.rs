@@ -14,6 +14,7 @@ use crate::{
 const WORD: u64 = 32;
 
 impl Checked<'_> {
+    #[inline(never)]
     pub(super) fn trees(&self, rows: usize, features: u32, targets: u32, blocks: &[TreeBlock]) -> Result<()> {
         self.arity(9)?;
         let typed = [(0, DType::F32), (1, DType::I32), (2, DType::I32), (3, DType::F32), (4, DType::I32)]
@@ -85,5 +86,5 @@ impl Checked<'_> {
 /// Takes the first `count` elements off a table.
 fn part<'a, T>(table: &mut &'a [T], count: u64) -> Result<&'a [T]> {
     let taken = usize::try_from(count).ok().and_then(|count| table.split_off(..count));
-    taken.ok_or_else(|| invalid("a tree block larger than the tables"))
+    taken.ok_or_else(|| invalid(&"a tree block larger than the tables"))
 }
