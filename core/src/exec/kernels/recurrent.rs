@@ -266,16 +266,17 @@ fn function(function: GateFunction, values: &mut [f32]) {
     match function {
         GateFunction::Sigmoid => functions::apply(UnaryOp::Sigmoid, values),
         GateFunction::Tanh => functions::apply(UnaryOp::Tanh, values),
-        GateFunction::Relu => functions::apply(UnaryOp::Relu, values),
+        // NaN becomes 0, as in onnxruntime, which keeps it in the operators of these names.
+        GateFunction::Relu => values.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
         GateFunction::HardSigmoid { alpha, beta } => {
             for x in values {
                 let y = alpha * *x + beta;
-                *x = if y < 0.0 {
-                    0.0
-                } else if y > 1.0 {
+                *x = if y > 1.0 {
                     1.0
-                } else {
+                } else if y > 0.0 {
                     y
+                } else {
+                    0.0
                 };
             }
         }
