@@ -210,13 +210,9 @@ impl Run<'_> {
         let most = self.layer.clip;
         if most < f32::INFINITY {
             for gate in gates.iter_mut() {
-                *gate = if *gate > most {
-                    most
-                } else if *gate < -most {
-                    -most
-                } else {
-                    *gate
-                };
+                // NaN becomes the most.
+                let limited = if *gate < most { *gate } else { most };
+                *gate = if limited > -most { limited } else { -most };
             }
         }
         function(self.layer.functions[n], gates);
