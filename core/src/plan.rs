@@ -450,7 +450,7 @@ pub struct Recurrence {
     pub cell: Cell,
     /// What is applied to the gates: the `f`, `g` and `h` of ONNX.
     pub functions: [GateFunction; 3],
-    /// Gates are held to ± this before their function.
+    /// Gates are held to ± this before their function, where NaN becomes it; infinite for none of that.
     pub clip: f32,
     /// Sequences.
     pub rows: Dim,

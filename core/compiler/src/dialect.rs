@@ -5,6 +5,7 @@
 mod pad;
 mod reverse_sequence;
 mod running;
+mod vectors;
 
 use crate::refusal::{Reason, Reasoned};
 pub(crate) use running::RunningProduct;
@@ -36,6 +37,9 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Clip", clip);
     operators.insert("CumProd", running::build);
     operators.insert("LogSoftmax", log_softmax);
+    operators.insert("MatMul", vectors::matmul);
+    operators.insert("OneHot", vectors::one_hot);
+    operators.insert("PRelu", vectors::prelu);
     operators.insert("Pad", pad::build);
     operators.insert("ReverseSequence", reverse_sequence::build);
     operators.insert("Softplus", |_, _| Ok((softplus().into_hir(), Vec::new())));

@@ -299,11 +299,8 @@ impl Operators {
         }
         let reason = error.chain().find_map(|cause| cause.downcast_ref::<Reason>());
         let reason = reason.map(|reason| reason.0.clone()).unwrap_or_else(|| {
-            format!(
-                "the ONNX reader cannot work out its types and shapes: {}; check the model with onnx.checker, \
-                 and that it was exported with a free batch",
-                error.root_cause()
-            )
+            let cause = error.root_cause().to_string();
+            format!("the ONNX reader cannot work out its types and shapes: {cause}; {}", advice(&cause))
         });
         match error.chain().find_map(|cause| node_in(&cause.to_string())) {
             Some(name) => {
@@ -312,6 +309,21 @@ impl Operators {
             }
             None => Refusal::whole(reason),
         }
+    }
+}
+
+/// What helps where tract says `cause`.
+fn advice(cause: &str) -> &'static str {
+    let cause = cause.to_lowercase();
+    let speaks_of = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    if speaks_of(&["const", "known scalar", "determined"]) && !speaks_of(&["constraint"]) {
+        "make that input a constant of the model"
+    } else if speaks_of(&["datumtype", "tensorproto.datatype"]) {
+        "export it with f32, integers and booleans"
+    } else if speaks_of(&["not supported", "unsupported", "not implemented", "no implementation"]) {
+        "export the model without it"
+    } else {
+        "check the model with onnx.checker, and that it was exported with a free batch"
     }
 }
 

@@ -13,15 +13,25 @@ use tract_onnx::{
     tensor::proto_from_reader,
 };
 
-/// Inputs that determine the shape of what their operator gives: operator, place among its inputs,
-/// name in the specification.
-const SHAPE_INPUTS: [(&str, usize, &str); 17] = [
+/// Inputs that determine the shape of what their operator gives, or which of its elements it works
+/// on: operator, place among its inputs, name in the specification.
+const SHAPE_INPUTS: [(&str, usize, &str); 28] = [
+    ("BlackmanWindow", 0, "size"),
     ("CenterCropPad", 1, "shape"),
     ("ConstantOfShape", 0, "shape"),
+    ("CumProd", 1, "axis"),
+    ("CumSum", 1, "axis"),
+    ("DFT", 1, "dft_length"),
+    ("DFT", 2, "axis"),
     ("Expand", 1, "shape"),
+    ("HammingWindow", 0, "size"),
+    ("HannWindow", 0, "size"),
     ("OneHot", 1, "depth"),
     ("Pad", 1, "pads"),
     ("Pad", 3, "axes"),
+    ("Range", 0, "start"),
+    ("Range", 1, "limit"),
+    ("Range", 2, "delta"),
     ("Reshape", 1, "shape"),
     ("Resize", 3, "sizes"),
     ("Slice", 1, "starts"),
@@ -32,6 +42,7 @@ const SHAPE_INPUTS: [(&str, usize, &str); 17] = [
     ("Squeeze", 1, "axes"),
     ("Tile", 1, "repeats"),
     ("TopK", 1, "k"),
+    ("Trilu", 1, "k"),
     ("Unsqueeze", 1, "axes"),
 ];
 

@@ -52,6 +52,7 @@
 //! tract is the parser and the shape checker. Where it, the specification and onnxruntime disagree,
 //! onnxruntime is right: its recorded answers are the tests. A panic inside tract is a [`Refusal`].
 
+mod attributes;
 mod batch;
 mod builder;
 mod dialect;

@@ -3,7 +3,6 @@
 //! tract's own are missing, wrong or slow. Each operator here is read by a builder in tract's
 //! register, stays whole through tract's passes as an [`MlOp`], and is lowered by itself.
 
-pub(crate) mod attributes;
 mod clean;
 mod distances;
 mod ensemble;
@@ -11,7 +10,7 @@ mod forest;
 mod labels;
 mod linear;
 mod machines;
-mod maps;
+pub(crate) mod maps;
 mod normalizer;
 mod scaler;
 mod threshold;
@@ -19,12 +18,12 @@ mod trees;
 mod vectorizer;
 
 use crate::{
+    attributes::Attributes,
     builder::Builder,
     idioms::DISTANCES,
     refusal::{Reason, Reasoned, Refusal, node_name},
     value::Value,
 };
-use attributes::Attributes;
 use std::{fmt::Debug, sync::Arc};
 use tract_onnx::{
     model::OnnxOpRegister,

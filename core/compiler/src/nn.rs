@@ -12,8 +12,8 @@ mod recurrent;
 mod window;
 
 use crate::{
+    attributes::Attributes,
     builder::Builder,
-    ml::attributes::Attributes,
     refusal::{Reason, Reasoned, Refusal, node_name},
     value::Value,
 };

@@ -13,10 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::plan::{Batch, Buffer, BufferId, DType, Dim, Operand, Plan, Port, Step};
 
 /// Tiles that plans of independent rows may have, the greatest first.
-const TILES: [u32; 6] = [256, 128, 64, 32, 16, 8];
+const TILES: [u32; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
-/// A tile's working memory should stay in a core's own cache.
+/// A tile's working memory should stay in a core's own cache,
 const ARENA_GOAL: u64 = 256 << 10;
+
+/// and where eight rows do not, which share their weights, they should leave room for other plans.
+const ARENA_MOST: u64 = 8 << 20;
 
 /// Finishes a draft.
 pub(crate) fn finish(draft: Draft, options: &Options) -> Reasoned<Compiled> {
@@ -41,8 +44,8 @@ pub(crate) fn finish(draft: Draft, options: &Options) -> Reasoned<Compiled> {
     let (input_ids, output_ids) = (ids(&inputs), ids(&outputs));
     let lay = |tile| layout(&buffers, &steps, &input_ids, &output_ids, tile);
     let (batch, tile) = if rows_apart(&buffers, &steps, &inputs, &outputs) {
-        let fits = TILES.into_iter().find(|tile| lay(*tile).1 <= ARENA_GOAL);
-        (Batch::Independent, fits.unwrap_or(TILES[TILES.len() - 1]))
+        let fits = |tile: &u32| lay(*tile).1 <= if *tile > 8 { ARENA_GOAL } else { ARENA_MOST };
+        (Batch::Independent, TILES.into_iter().find(fits).unwrap_or(1))
     } else if buffers.iter().any(|(_, len)| len.per_row > 0) {
         (Batch::Joint, options.joint_rows.max(1))
     } else {

@@ -1,7 +1,7 @@
 """Sequence models in the form of torch.onnx.export: recurrent, convolutional and attention layers.
 
 Recurrent cases have no empty set: of no rows, onnxruntime dies. Those of LSTM have no NaN, which
-its gates take for a large negative number.
+its gates take for the largest number.
 """
 
 import numpy as np

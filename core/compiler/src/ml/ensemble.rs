@@ -1,10 +1,10 @@
 //! Tree ensembles as their attributes describe them.
 
-use super::{
+use super::threshold::{Rounding, TreeMode, TreeTest};
+use crate::{
     attributes::{Attributes, Numbers},
-    threshold::{Rounding, TreeMode, TreeTest},
+    refusal::{Reason, Reasoned},
 };
-use crate::refusal::{Reason, Reasoned};
 use std::collections::BTreeMap;
 
 /// A forest whose nodes are numbered from 0, whatever their ids were.

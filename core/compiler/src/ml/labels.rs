@@ -1,7 +1,7 @@
 //! What classifiers share: class labels, and the transforms of scores.
 
-use super::attributes::Attributes;
 use crate::{
+    attributes::Attributes,
     builder::Builder,
     extent::Extent,
     refusal::{Reason, Reasoned},

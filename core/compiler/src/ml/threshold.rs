@@ -1,7 +1,6 @@
 //! Tests of tree nodes: from f64 to f32, and from the modes of ONNX to the one that plans have.
 
-use super::attributes::Attributes;
-use crate::narrow::ROUNDED_ROWS;
+use crate::{attributes::Attributes, narrow::ROUNDED_ROWS};
 
 /// The test of a tree node, but for the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

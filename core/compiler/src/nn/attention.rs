@@ -15,7 +15,8 @@ use tradewind_core::plan::{BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 pub(super) struct Attention {
     /// Heads of queries, and of keys and values, where these are one axis with the depth.
     heads: [Option<usize>; 2],
-    causal: bool,
+    /// How many keys before a query and after it are seen, where not all are.
+    reach: [Option<i64>; 2],
     scale: Option<f32>,
     softcap: Option<f32>,
     /// What the fourth output is, where it is used.
@@ -36,14 +37,14 @@ impl Attention {
         if attributes.0.domain == "com.microsoft" {
             return Reason::err("it is onnxruntime's own, made by its optimiser; export the model as it was before");
         }
-        if ["left_window_size", "right_window_size"].iter().any(|name| attributes.int(name).is_some_and(|n| n >= 0)) {
-            return Reason::err("sliding windows are not supported; give it a mask");
-        }
+        let window = |name| attributes.int(name).filter(|reach| *reach >= 0);
+        let [left, right] = ["left_window_size", "right_window_size"].map(window);
+        let causal = attributes.int("is_causal") == Some(1);
         let heads = ["q_num_heads", "kv_num_heads"]
             .map(|name| attributes.int(name).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0));
         Ok(Self {
             heads,
-            causal: attributes.int("is_causal") == Some(1),
+            reach: [left, if causal { Some(0) } else { right }],
             scale: attributes.float("scale"),
             softcap: attributes.float("softcap").filter(|cap| *cap != 0.0),
             product: (node.used.get(3) == Some(&true)).then(|| attributes.int("qk_matmul_output_mode").unwrap_or(0)),
@@ -82,7 +83,7 @@ impl Attention {
     }
 
     /// What is added to the products, each part broadcast against `[batch, heads, queries, keys]`:
-    /// the mask, the rule of causality, and the lengths of the keys.
+    /// the mask, the reach of a query, and the lengths of the keys.
     fn biases(
         &self,
         builder: &mut Builder,
@@ -91,6 +92,7 @@ impl Attention {
         keys: usize,
     ) -> Reasoned<Vec<Value>> {
         let mut biases = Vec::new();
+        let [left, right] = self.reach.map(|reach| reach.map(|reach| reach.min(i64::from(u32::MAX))));
         let (open, closed) = (Value::scalar(0.0), Value::scalar(CLOSED));
         if let Some(mask) = optional(inputs, MASK) {
             let mut mask = mask.clone();
@@ -122,15 +124,20 @@ impl Attention {
             let keys = positions(0, keys, [1, 1, 1, keys])?;
             let seen = builder.compare(CompareOp::Less, &keys, &lengths)?;
             biases.push(builder.select(&seen, &open, &closed)?);
-            if self.causal {
-                let last = positions(-(queries as i64), queries, [1, 1, queries, 1])?;
-                let last = builder.binary(BinaryOp::Add, &last, &lengths)?;
-                let seen = builder.compare(CompareOp::LessOrEqual, &keys, &last)?;
+            let ends = [(CompareOp::GreaterOrEqual, left.map(|reach| -reach)), (CompareOp::LessOrEqual, right)];
+            for (op, reach) in ends {
+                let Some(reach) = reach else { continue };
+                let end = positions(reach - queries as i64, queries, [1, 1, queries, 1])?;
+                let end = builder.binary(BinaryOp::Add, &end, &lengths)?;
+                let seen = builder.compare(op, &keys, &end)?;
                 biases.push(builder.select(&seen, &open, &closed)?);
             }
-        } else if self.causal {
+        } else if left.or(right).is_some() {
             let past = optional(inputs, PAST[0]).and_then(|past| past.shape[2].constant()).unwrap_or(0);
-            let seen = |cell: usize| cell % keys <= cell / keys + past;
+            let seen = |cell: usize| {
+                let before = (cell / keys + past) as i64 - (cell % keys) as i64;
+                left.is_none_or(|reach| before <= reach) && right.is_none_or(|reach| -before <= reach)
+            };
             let cells: Vec<f32> = (0..queries * keys).map(|cell| if seen(cell) { 0.0 } else { CLOSED }).collect();
             biases.push(Builder::f32s(&cells, &[1, 1, queries, keys])?);
         }

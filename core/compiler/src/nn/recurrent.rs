@@ -57,11 +57,14 @@ impl Recurrent {
             "bidirectional" => vec![false, true],
             other => return Reason::err(format!("there is no direction `{other}`")),
         };
+        // With a bias onnxruntime limits these gates to finite numbers, which shows in what becomes of NaN.
+        let biased = attributes.0.input.get(3).is_some_and(|bias| !bias.is_empty());
+        let limit = if biased && cell != Cell::Plain { f32::MAX } else { f32::INFINITY };
         Ok(Self {
             cell,
             functions: functions(node, cell, reverse.len())?,
             reverse,
-            clip: attributes.float("clip").unwrap_or(f32::INFINITY),
+            clip: attributes.float("clip").unwrap_or(limit),
             batch_first: is_set("layout"),
             keep: node.used.first() == Some(&true),
         })

@@ -211,13 +211,9 @@ impl Run<'_> {
         let most = self.layer.clip;
         if most < f32::INFINITY {
             for gate in gates.iter_mut() {
-                *gate = if *gate > most {
-                    most
-                } else if *gate < -most {
-                    -most
-                } else {
-                    *gate
-                };
+                // NaN becomes the most.
+                let limited = if *gate < most { *gate } else { most };
+                *gate = if limited > -most { limited } else { -most };
             }
         }
         function(self.layer.functions[n], gates);
@@ -267,10 +263,18 @@ fn function(function: GateFunction, values: &mut [f32]) {
     match function {
         GateFunction::Sigmoid => functions::apply(UnaryOp::Sigmoid, values),
         GateFunction::Tanh => functions::apply(UnaryOp::Tanh, values),
-        GateFunction::Relu => functions::apply(UnaryOp::Relu, values),
+        // NaN becomes 0, as in onnxruntime, which keeps it in the operators of these names.
+        GateFunction::Relu => values.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
         GateFunction::HardSigmoid { alpha, beta } => {
             for x in values {
-                *x = (alpha * *x + beta).clamp(0.0, 1.0);
+                let y = alpha * *x + beta;
+                *x = if y > 1.0 {
+                    1.0
+                } else if y > 0.0 {
+                    y
+                } else {
+                    0.0
+                };
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Reading the attributes of an ONNX node.
 
-use super::maps::List;
-use crate::refusal::{Reason, Reasoned};
+use crate::{
+    ml::maps::List,
+    refusal::{Reason, Reasoned},
+};
 use tract_onnx::{
     pb::{AttributeProto, NodeProto, TensorProto},
     prelude::*,
