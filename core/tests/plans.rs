@@ -225,7 +225,6 @@ fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
     }
 }
 
-/// A plan of `[rows, 6]` F32 in, `[rows, 6]` F32 out.
 /// Two trees over two features, one as bit vectors and one to walk: `1 + 2` where the first is at most 0.5,
 /// else `4 + 8`.
 fn forest() -> (Plan, [Vec<u32>; 8]) {
@@ -308,7 +307,8 @@ fn tree_tables_that_reach_outside_each_other_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidPlan, "{what}: {error}");
     }
 
-    let broken: [(&str, fn(&mut TreeBlock, &mut TreeBlock)); 6] = [
+    type BreakBlocks = fn(&mut TreeBlock, &mut TreeBlock);
+    let broken: [(&str, BreakBlocks); 6] = [
         ("more trees than there are", |bits, _| bits.trees = 3),
         ("more lists than there are", |bits, _| bits.form = TreeForm::Bits { lists: 2 }),
         ("fewer lists than there are", |bits, _| bits.form = TreeForm::Bits { lists: 0 }),
@@ -327,6 +327,7 @@ fn tree_tables_that_reach_outside_each_other_are_refused() {
     }
 }
 
+/// A plan of `[rows, 6]` F32 in, `[rows, 6]` F32 out.
 fn cumulate(op: BinaryOp, exclusive: bool, reverse: bool) -> Plan {
     let data = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(3), inner: Dim::fixed(2) };
     one_step(Kernel::Cumulate { op, data, exclusive, reverse }, 6, DType::F32, 6, 4, Batch::Independent)
