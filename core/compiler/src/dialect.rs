@@ -7,11 +7,15 @@ mod reverse_sequence;
 mod running;
 mod vectors;
 
-use crate::refusal::{Reason, Reasoned};
+use crate::{
+    attributes::Attributes,
+    refusal::{Reason, Reasoned},
+};
 pub(crate) use running::RunningProduct;
+use std::fmt::Debug;
 use tract_onnx::{
     model::{OnnxOpRegister, ParsingContext, optional_inputs},
-    pb::{AttributeProto, NodeProto},
+    pb::NodeProto,
     tract_core::{
         internal::*,
         ops::{
@@ -33,7 +37,9 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 /// Puts ours in the place of tract's.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
-    operators.insert("Celu", |_, node| Ok((expand(Celu { alpha: float(node, "alpha").unwrap_or(1.0) }), Vec::new())));
+    operators.insert("Celu", |_, node| {
+        Ok((like(Celu { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
+    });
     operators.insert("Clip", clip);
     operators.insert("CumProd", running::build);
     operators.insert("LogSoftmax", log_softmax);
@@ -43,7 +49,9 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Pad", pad::build);
     operators.insert("ReverseSequence", reverse_sequence::build);
     operators.insert("Softplus", |_, _| Ok((softplus().into_hir(), Vec::new())));
-    operators.insert("Swish", |_, node| Ok((expand(Swish { alpha: float(node, "alpha").unwrap_or(1.0) }), Vec::new())));
+    operators.insert("Swish", |_, node| {
+        Ok((like(Swish { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
+    });
 }
 
 /// Why a node is refused although tract would take it, and what to do.
@@ -76,26 +84,6 @@ element_wise!(
     }
 );
 
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name == name)
-}
-
-fn float(node: &NodeProto, name: &str) -> Option<f32> {
-    attribute(node, name).map(|attribute| attribute.f)
-}
-
-fn int(node: &NodeProto, name: &str) -> Option<i64> {
-    attribute(node, name).map(|attribute| attribute.i)
-}
-
-fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
-    attribute(node, name).map(|attribute| &attribute.ints[..])
-}
-
-fn text<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
-    attribute(node, name).and_then(|attribute| str::from_utf8(&attribute.s).ok())
-}
-
 /// The elements of an input that must be known when packing.
 fn known(model: &TypedModel, input: OutletId, what: &str) -> Reasoned<Arc<Tensor>> {
     let konst = model.outlet_fact(input)?.konst.clone();
@@ -104,6 +92,53 @@ fn known(model: &TypedModel, input: OutletId, what: &str) -> Reasoned<Arc<Tensor
 
 fn integers(tensor: &Tensor) -> TractResult<Vec<i64>> {
     Ok(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec())
+}
+
+/// Which of the axes of a tensor is meant; a negative one counts from the end.
+fn axis_of(axis: i64, rank: usize) -> TractResult<usize> {
+    let counted = if axis < 0 { axis + rank as i64 } else { axis };
+    let known = usize::try_from(counted).ok().filter(|axis| *axis < rank);
+    known.with_context(|| format!("axis {counted} of a tensor of {rank} axes"))
+}
+
+/// An operator of one output, which has the type and shape of the first input.
+trait Alike: Clone + Debug + Send + Sync + 'static {
+    const NAME: &str;
+    /// How many inputs it must have; `None` where some may be left out.
+    const INPUTS: Option<usize> = None;
+
+    /// Puts it together from tract's operators, or ours.
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>>;
+}
+
+#[derive(Debug, Clone)]
+struct Like<O>(O);
+
+fn like(operator: impl Alike) -> Box<dyn InferenceOp> {
+    expand(Like(operator))
+}
+
+impl<O: Alike> Expansion for Like<O> {
+    fn name(&self) -> StaticName {
+        O::NAME.into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        if let Some(count) = O::INPUTS {
+            check_input_arity(inputs, count)?;
+        }
+        solver.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
+        solver.equals(&inputs[0].shape, &outputs[0].shape)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        self.0.wire(name, model, inputs)
+    }
 }
 
 /// A scalar of the type of `like`.
@@ -118,19 +153,8 @@ struct Celu {
     alpha: f32,
 }
 
-impl Expansion for Celu {
-    fn name(&self) -> StaticName {
-        "Celu".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        same(solver, inputs, outputs)
-    }
+impl Alike for Celu {
+    const NAME: &str = "Celu";
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let x = inputs[0];
@@ -153,19 +177,8 @@ struct Swish {
     alpha: f32,
 }
 
-impl Expansion for Swish {
-    fn name(&self) -> StaticName {
-        "Swish".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        same(solver, inputs, outputs)
-    }
+impl Alike for Swish {
+    const NAME: &str = "Swish";
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let alpha = scalar(model, format!("{name}.alpha"), self.alpha, inputs[0])?;
@@ -177,13 +190,14 @@ impl Expansion for Swish {
 
 fn clip(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     if context.onnx_operator_set_version < 11 {
-        let bounds = [float(node, "min").unwrap_or(f32::MIN), float(node, "max").unwrap_or(f32::MAX)];
-        return Ok((expand(Clip { bounds: bounds.map(Bound::Value) }), Vec::new()));
+        let bounds =
+            [Attributes(node).float("min").unwrap_or(f32::MIN), Attributes(node).float("max").unwrap_or(f32::MAX)];
+        return Ok((like(Clip { bounds: bounds.map(Bound::Value) }), Vec::new()));
     }
     let mut inputs = optional_inputs(node).skip(1);
     let mut bound = |absent| inputs.next().flatten().map_or(Bound::Value(absent), Bound::Input);
     let bounds = [bound(f32::MIN), bound(f32::MAX)];
-    Ok((expand(Clip { bounds }), Vec::new()))
+    Ok((like(Clip { bounds }), Vec::new()))
 }
 
 /// `min(max(x, low), high)`; a bound that is absent is the greatest finite number.
@@ -198,19 +212,8 @@ enum Bound {
     Value(f32),
 }
 
-impl Expansion for Clip {
-    fn name(&self) -> StaticName {
-        "Clip".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        same(solver, inputs, outputs)
-    }
+impl Alike for Clip {
+    const NAME: &str = "Clip";
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let datum_type = model.outlet_fact(inputs[0])?.datum_type;
@@ -232,8 +235,8 @@ impl Expansion for Clip {
 fn log_softmax(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     // Before operator set 13 all axes from `axis` on were one.
     let flattens = context.onnx_operator_set_version < 13;
-    let axis = int(node, "axis").unwrap_or(if flattens { 1 } else { -1 });
-    Ok((expand(LogSoftmax { axis, flattens }), Vec::new()))
+    let axis = Attributes(node).int("axis").unwrap_or(if flattens { 1 } else { -1 });
+    Ok((like(LogSoftmax { axis, flattens }), Vec::new()))
 }
 
 /// The logarithm of a softmax; tract takes it of a softmax that may have become zero.
@@ -243,25 +246,12 @@ struct LogSoftmax {
     flattens: bool,
 }
 
-impl Expansion for LogSoftmax {
-    fn name(&self) -> StaticName {
-        "LogSoftmax".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        same(solver, inputs, outputs)
-    }
+impl Alike for LogSoftmax {
+    const NAME: &str = "LogSoftmax";
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let rank = model.outlet_fact(inputs[0])?.rank();
-        let axis = if self.axis < 0 { self.axis + rank as i64 } else { self.axis };
-        let axis = usize::try_from(axis)?;
-        ensure!(axis < rank, "axis {axis} of a tensor of {rank} axes");
+        let axis = axis_of(self.axis, rank)?;
         let axes = if self.flattens { (axis..rank).collect() } else { tvec!(axis) };
         model.wire_node(name, Softmax { axes, quant_output_dt: None, kind: SoftmaxKind::LogSoftmax }, inputs)
     }
@@ -308,10 +298,4 @@ impl Expansion for ArrayFeatureExtractor {
         let axis = model.outlet_fact(data)?.rank() - 1;
         model.wire_node(name, Gather::new(axis), &[data, picks])
     }
-}
-
-/// One output like the first input.
-fn same<'r, 'p: 'r>(solver: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
-    solver.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
-    solver.equals(&inputs[0].shape, &outputs[0].shape)
 }

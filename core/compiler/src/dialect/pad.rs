@@ -1,7 +1,7 @@
 //! `Pad`: tract lacks negative pads, mode `wrap` and a value that is computed.
 
-use super::{Built, float, integers, ints, known, text};
-use crate::refusal::Reason;
+use super::{Built, axis_of, integers, known};
+use crate::{attributes::Attributes, refusal::Reason};
 use tract_onnx::{
     model::{ParsingContext, optional_inputs},
     pb::NodeProto,
@@ -18,7 +18,8 @@ use tract_onnx::{
 };
 
 pub(super) fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    let mode = match text(node, "mode").unwrap_or("constant") {
+    let attributes = Attributes(node);
+    let mode = match &*attributes.string("mode", "constant")? {
         "constant" => Mode::Constant,
         "reflect" => Mode::Reflect,
         "edge" => Mode::Edge,
@@ -26,9 +27,12 @@ pub(super) fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
         other => Reason::err(format!("it has no mode `{other}`; use constant, reflect, edge or wrap"))?,
     };
     if context.onnx_operator_set_version < 11 || node.input.len() < 2 {
-        let pads = ints(node, "pads").or_else(|| ints(node, "paddings")).unwrap_or_default().to_vec();
-        let value = Fill::Value(float(node, "value").unwrap_or(0.0));
-        return Ok((expand(Pad { mode, pads: Pads::Fixed(pads), value, axes: None }), Vec::new()));
+        let pads = match attributes.ints("pads") {
+            [] => attributes.ints("paddings"),
+            pads => pads,
+        };
+        let value = Fill::Value(attributes.float("value").unwrap_or(0.0));
+        return Ok((expand(Pad { mode, pads: Pads::Fixed(pads.to_vec()), value, axes: None }), Vec::new()));
     }
     let mut inputs = optional_inputs(node).skip(2);
     let value = inputs.next().flatten().map_or(Fill::Value(0.0), Fill::Input);
@@ -71,15 +75,13 @@ impl Pad {
     /// What comes before and after each axis of a tensor, from the pads and the axes as read.
     fn per_axis(&self, rank: usize, pads: &[i64], axes: Option<&Tensor>) -> TractResult<Vec<(i64, i64)>> {
         let axes: Vec<i64> = match axes {
-            Some(axes) => axes.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec(),
+            Some(axes) => integers(axes)?,
             None => (0..rank as i64).collect(),
         };
         ensure!(pads.len() == 2 * axes.len(), "{} pads for {} axes", pads.len(), axes.len());
         let mut each = vec![(0, 0); rank];
         for (n, axis) in axes.iter().enumerate() {
-            let axis = if *axis < 0 { axis + rank as i64 } else { *axis };
-            let slot = usize::try_from(axis).ok().and_then(|axis| each.get_mut(axis));
-            *slot.with_context(|| format!("axis {axis} of a tensor of {rank} axes"))? = (pads[n], pads[n + axes.len()]);
+            each[axis_of(*axis, rank)?] = (pads[n], pads[n + axes.len()]);
         }
         Ok(each)
     }

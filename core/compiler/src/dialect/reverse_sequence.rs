@@ -1,7 +1,7 @@
 //! `ReverseSequence`, which tract lacks: the first elements of each sequence in reverse, the others as they are.
 
-use super::{Built, int, same};
-use crate::refusal::Reason;
+use super::{Alike, Built, like};
+use crate::{attributes::Attributes, refusal::Reason};
 use tract_onnx::{
     model::ParsingContext,
     pb::NodeProto,
@@ -16,15 +16,15 @@ use tract_onnx::{
             math::sub,
         },
     },
-    tract_hir::internal::{Expansion, InferenceResult, Solver, TensorProxy, check_input_arity, expand},
 };
 
 pub(super) fn build(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    let (batch, time) = (int(node, "batch_axis").unwrap_or(1), int(node, "time_axis").unwrap_or(0));
+    let (batch, time) =
+        (Attributes(node).int("batch_axis").unwrap_or(1), Attributes(node).int("time_axis").unwrap_or(0));
     if (batch, time) != (1, 0) && (batch, time) != (0, 1) {
         Reason::err(format!("its batch is axis {batch} and its time axis {time}; they are 0 and 1, or 1 and 0"))?;
     }
-    Ok((expand(ReverseSequence { time: time as usize }), Vec::new()))
+    Ok((like(ReverseSequence { time: time as usize }), Vec::new()))
 }
 
 #[derive(Debug, Clone)]
@@ -33,20 +33,9 @@ struct ReverseSequence {
     time: usize,
 }
 
-impl Expansion for ReverseSequence {
-    fn name(&self) -> StaticName {
-        "ReverseSequence".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 2)?;
-        same(solver, inputs, outputs)
-    }
+impl Alike for ReverseSequence {
+    const NAME: &str = "ReverseSequence";
+    const INPUTS: Option<usize> = Some(2);
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let fact = model.outlet_fact(inputs[0])?.clone();

@@ -1,16 +1,12 @@
 //! `CumProd`, which tract lacks: it stays whole through tract's passes, and is lowered by itself.
 
-use super::{Built, int, known, same};
-use tract_onnx::{
-    model::ParsingContext,
-    pb::NodeProto,
-    tract_core::internal::*,
-    tract_hir::internal::{Expansion, InferenceResult, Solver, TensorProxy, check_input_arity, expand},
-};
+use super::{Alike, Built, axis_of, known, like};
+use crate::attributes::Attributes;
+use tract_onnx::{model::ParsingContext, pb::NodeProto, tract_core::internal::*};
 
 pub(super) fn build(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    let set = |name| int(node, name) == Some(1);
-    Ok((expand(CumProd { exclusive: set("exclusive"), reverse: set("reverse") }), Vec::new()))
+    let set = |name| Attributes(node).int(name) == Some(1);
+    Ok((like(CumProd { exclusive: set("exclusive"), reverse: set("reverse") }), Vec::new()))
 }
 
 #[derive(Debug, Clone)]
@@ -19,26 +15,13 @@ struct CumProd {
     reverse: bool,
 }
 
-impl Expansion for CumProd {
-    fn name(&self) -> StaticName {
-        "CumProd".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 2)?;
-        same(solver, inputs, outputs)
-    }
+impl Alike for CumProd {
+    const NAME: &str = "CumProd";
+    const INPUTS: Option<usize> = Some(2);
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let rank = model.outlet_fact(inputs[0])?.rank();
-        let axis = known(model, inputs[1], "axis")?.cast_to_scalar::<i64>()?;
-        let axis = usize::try_from(if axis < 0 { axis + rank as i64 } else { axis })?;
-        ensure!(axis < rank, "axis {axis} of a tensor of {rank} axes");
+        let axis = axis_of(known(model, inputs[1], "axis")?.cast_to_scalar::<i64>()?, rank)?;
         let op = RunningProduct { axis, exclusive: self.exclusive, reverse: self.reverse };
         model.wire_node(name, op, &inputs[..1])
     }

@@ -1,6 +1,7 @@
 //! `MatMul`, `OneHot` and `PRelu`, of which tract refuses some shapes.
 
-use super::{Built, int, known};
+use super::{Alike, Built, known, like};
+use crate::attributes::Attributes;
 use tract_onnx::{
     model::ParsingContext,
     pb::NodeProto,
@@ -65,7 +66,7 @@ impl Expansion for MatMul {
 }
 
 pub(super) fn one_hot(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    Ok((expand(OneHot { axis: int(node, "axis").unwrap_or(-1) }), Vec::new()))
+    Ok((expand(OneHot { axis: Attributes(node).int("axis").unwrap_or(-1) }), Vec::new()))
 }
 
 /// A new axis with `values[1]` at the place that the index names, and else `values[0]`; tract wants
@@ -118,7 +119,7 @@ impl Expansion for OneHot {
 }
 
 pub(super) fn prelu(context: &ParsingContext<'_>, _: &NodeProto) -> Built {
-    Ok((expand(PRelu { by_channel: context.onnx_operator_set_version < 7 }), Vec::new()))
+    Ok((like(PRelu { by_channel: context.onnx_operator_set_version < 7 }), Vec::new()))
 }
 
 /// `x` above 0, and else `slope × x`. Before operator set 7 a list of slopes was one for each channel.
@@ -127,20 +128,9 @@ struct PRelu {
     by_channel: bool,
 }
 
-impl Expansion for PRelu {
-    fn name(&self) -> StaticName {
-        "PRelu".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 2)?;
-        super::same(solver, inputs, outputs)
-    }
+impl Alike for PRelu {
+    const NAME: &str = "PRelu";
+    const INPUTS: Option<usize> = Some(2);
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let (x, mut slope) = (inputs[0], inputs[1]);
