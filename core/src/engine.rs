@@ -3,12 +3,14 @@
 use crate::{
     ABI_VERSION,
     aligned::{AlignedBytes, headroom},
+    apart,
     error::{Error, ErrorKind, Result},
     exec::{Executor, Matrix},
-    message::{Description, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
+    message::{Description, InferRequest, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
     pack::{PackView, SectionKind, Task},
     plan::{Plan, Port},
-    rank::{RankSpec, Ranker},
+    rank::{RankRequest, RankSpec, Ranker, Ranking},
+    tensor::Tensor,
 };
 use alloc::{format, string::ToString, vec::Vec};
 use core::ops::Range;
@@ -115,41 +117,32 @@ impl Engine {
             ));
         }
         headroom(GROWTH * request.len() + FIXED)?;
-        let request: Request = match postcard::take_from_bytes(request) {
-            Ok((request, [])) => request,
-            Ok((_, rest)) => {
-                return Err(Error::new(ErrorKind::Malformed, format!("{} bytes follow the request", rest.len())));
-            }
-            Err(error) => {
-                return Err(Error::new(
-                    ErrorKind::Malformed,
-                    format!(
-                        "the request does not decode ({error}): a list in it is over its limit, or the shell was not \
-                         built for ABI {ABI_VERSION}"
-                    ),
-                ));
-            }
-        };
-        match request {
+        match decode(request)? {
             Request::Describe => Ok(Reply::Description(Description {
                 abi: ABI_VERSION,
                 packs: self.packs.iter().map(|pack| pack.info.clone()).collect(),
             })),
-            Request::Infer(request) => {
-                let (executor, weights, _) = self.pack(&request.pack)?.parts();
-                executor.infer(weights, &request.inputs).map(Reply::Tensors)
-            }
-            Request::Rank(request) => {
-                let (executor, weights, ranker) = self.pack(&request.pack)?.parts();
-                let Some(ranker) = ranker else {
-                    return Err(Error::new(
-                        ErrorKind::UnknownPack,
-                        format!("pack `{}` does not rank; it answers infer requests", request.pack),
-                    ));
-                };
-                ranker.rank(request, executor, weights).map(Reply::Ranking)
-            }
+            Request::Infer(request) => self.infer(&request).map(Reply::Tensors),
+            Request::Rank(request) => self.rank(request).map(Reply::Ranking),
         }
+    }
+
+    #[inline(never)]
+    fn infer(&mut self, request: &InferRequest) -> Result<Vec<Tensor>> {
+        let (executor, weights, _) = self.pack(&request.pack)?.parts();
+        executor.infer(weights, &request.inputs)
+    }
+
+    #[inline(never)]
+    fn rank(&mut self, request: RankRequest) -> Result<Ranking> {
+        let (executor, weights, ranker) = self.pack(&request.pack)?.parts();
+        let Some(ranker) = ranker else {
+            return Err(Error::new(
+                ErrorKind::UnknownPack,
+                format!("pack `{}` does not rank; it answers infer requests", request.pack),
+            ));
+        };
+        ranker.rank(request, executor, weights)
     }
 
     fn try_score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<()> {
@@ -186,6 +179,22 @@ impl LoadedPack {
 const GROWTH: usize = 24;
 /// Bytes for what does not grow with a request.
 const FIXED: usize = 2 << 20;
+
+/// Decodes a request.
+fn decode(request: &[u8]) -> Result<Request> {
+    let mut deserializer = postcard::Deserializer::from_bytes(request);
+    match (apart::variants(&mut deserializer), deserializer.finalize()) {
+        (Ok(request), Ok([])) => Ok(request),
+        (Ok(_), Ok(rest)) => Err(Error::new(ErrorKind::Malformed, format!("{} bytes follow the request", rest.len()))),
+        (Err(error), _) | (_, Err(error)) => Err(Error::new(
+            ErrorKind::Malformed,
+            format!(
+                "the request does not decode ({error}): a list in it is over its limit, or the shell was not built for \
+                 ABI {ABI_VERSION}"
+            ),
+        )),
+    }
+}
 
 #[inline(never)]
 fn ranker(spec: RankSpec, view: &PackView<'_>, executor: &Executor) -> Result<Ranker> {

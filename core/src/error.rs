@@ -1,14 +1,18 @@
 //! The one error type of the core, and the table of fault codes.
 
-use alloc::string::String;
+use alloc::{boxed::Box, format, string::String};
 use core::fmt;
 
 /// What went wrong, and with what.
 ///
 /// The message says what was wrong, with which input, and what to do. Programs match on
 /// [`kind`](Error::kind).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+/// Behind a pointer, so that results are small: most calls of the core return one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
+struct Inner {
     kind: ErrorKind,
     message: String,
 }
@@ -89,30 +93,39 @@ kinds! {
 
 impl Error {
     /// An error of a kind.
+    #[cold]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self(Box::new(Inner { kind, message: message.into() }))
     }
 
     /// What kind of error it is.
-    pub const fn kind(&self) -> ErrorKind {
-        self.kind
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// What was wrong, with what input, and what to do.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The same error with words before its message, for example where it happened.
     #[must_use]
-    pub fn within(self, place: &str) -> Self {
-        Self { message: alloc::format!("{place}: {}", self.message), ..self }
+    #[cold]
+    pub fn within(mut self, place: &str) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error").field("kind", &self.0.kind).field("message", &self.0.message).finish()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 

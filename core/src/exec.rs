@@ -17,7 +17,7 @@ use crate::{
 };
 use alloc::{format, string::ToString};
 use arena::Arena;
-use bytemuck::Pod;
+use core::ops::Range;
 
 pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 
@@ -128,29 +128,19 @@ impl Executor {
         let Self { plan, arena, .. } = self;
         for tile in tiles(plan, rows) {
             for (port, data) in plan.inputs.iter().zip(inputs) {
-                let range = tile.elements(port);
-                match *data {
-                    Data::F32(from) => copy_in(plan, arena, port, from, range),
-                    Data::I64(from) => copy_in(plan, arena, port, from, range),
-                    Data::I32(from) => copy_in(plan, arena, port, from, range),
-                    Data::U8(from) | Data::Bool(from) => copy_in(plan, arena, port, from, range),
-                }?;
+                let from = part(data.bytes(), tile.bytes(port, data.dtype()))?;
+                part_mut(arena.buffer_mut(plan, port.buffer)?, 0..from.len())?.copy_from_slice(from);
             }
             run_steps(plan, arena, weights, tile.rows)?;
             for (port, data) in plan.outputs.iter().zip(outputs.iter_mut()) {
-                let range = tile.elements(port);
-                match data {
-                    DataMut::F32(to) => {
-                        let to = part_mut(to, range)?;
-                        copy_out(plan, arena, port, to)?;
-                        math::canonicalise(to);
-                    }
-                    DataMut::I64(to) => copy_out(plan, arena, port, part_mut(to, range)?)?,
-                    DataMut::I32(to) => copy_out(plan, arena, port, part_mut(to, range)?)?,
-                    DataMut::U8(to) | DataMut::Bool(to) => {
-                        copy_out(plan, arena, port, part_mut(to, range)?)?;
-                    }
-                }
+                let range = tile.bytes(port, data.as_data().dtype());
+                let to = part_mut(data.bytes_mut(), range)?;
+                to.copy_from_slice(part(arena.buffer_mut(plan, port.buffer)?, 0..to.len())?);
+            }
+        }
+        for data in outputs {
+            if let DataMut::F32(values) = data {
+                math::canonicalise(values);
             }
         }
         Ok(())
@@ -266,13 +256,14 @@ struct Tile {
 }
 
 impl Tile {
-    /// Where the tile lies in the whole tensor of a port. Ports of independent rows lead with the
+    /// The bytes of the tile in the whole tensor of a port. Ports of independent rows lead with the
     /// batch (the plan was checked), so a tile is one range; an input without a batch is the same
     /// for every tile.
-    fn elements(&self, port: &Port) -> core::ops::Range<usize> {
+    fn bytes(&self, port: &Port, dtype: DType) -> Range<usize> {
         let batched = port.shape.iter().any(|dim| dim.per_row > 0);
         let start = if self.first > 0 && batched { port_len(port, self.first) } else { 0 };
-        start..start.saturating_add(port_len(port, self.rows))
+        let end = start.saturating_add(port_len(port, self.rows));
+        start.saturating_mul(dtype.bytes())..end.saturating_mul(dtype.bytes())
     }
 }
 
@@ -302,26 +293,6 @@ pub(crate) fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
     plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype)
 }
 
-fn copy_in<T: Pod>(
-    plan: &Plan,
-    arena: &mut Arena,
-    port: &Port,
-    from: &[T],
-    range: core::ops::Range<usize>,
-) -> Result<()> {
-    let from = part(from, range)?;
-    let to = arena.buffer_mut::<T>(plan, port.buffer)?;
-    part_mut(to, 0..from.len())?.copy_from_slice(from);
-    Ok(())
-}
-
-fn copy_out<T: Pod>(plan: &Plan, arena: &mut Arena, port: &Port, to: &mut [T]) -> Result<()> {
-    let from = arena.buffer_mut::<T>(plan, port.buffer)?;
-    let len = to.len();
-    to.copy_from_slice(part(from, 0..len)?);
-    Ok(())
-}
-
 fn check_count(side: &str, found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());
@@ -330,11 +301,11 @@ fn check_count(side: &str, found: usize, expected: usize) -> Result<()> {
 }
 
 /// `slice[range]`, or an error where a panic would be.
-fn part<T>(slice: &[T], range: core::ops::Range<usize>) -> Result<&[T]> {
+fn part<T>(slice: &[T], range: Range<usize>) -> Result<&[T]> {
     slice.get(range).ok_or_else(arena::outside)
 }
 
-fn part_mut<T>(slice: &mut [T], range: core::ops::Range<usize>) -> Result<&mut [T]> {
+fn part_mut<T>(slice: &mut [T], range: Range<usize>) -> Result<&mut [T]> {
     slice.get_mut(range).ok_or_else(arena::outside)
 }
 
@@ -364,6 +335,16 @@ impl Data<'_> {
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The elements as they lie in memory.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::F32(data) => bytemuck::cast_slice(data),
+            Self::I64(data) => bytemuck::cast_slice(data),
+            Self::I32(data) => bytemuck::cast_slice(data),
+            Self::U8(data) | Self::Bool(data) => data,
+        }
+    }
 }
 
 impl DataMut<'_> {
@@ -375,6 +356,16 @@ impl DataMut<'_> {
             Self::I32(data) => Data::I32(data),
             Self::U8(data) => Data::U8(data),
             Self::Bool(data) => Data::Bool(data),
+        }
+    }
+
+    /// The elements as they lie in memory.
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::F32(data) => bytemuck::cast_slice_mut(data),
+            Self::I64(data) => bytemuck::cast_slice_mut(data),
+            Self::I32(data) => bytemuck::cast_slice_mut(data),
+            Self::U8(data) | Self::Bool(data) => data,
         }
     }
 }

@@ -30,6 +30,7 @@
 extern crate alloc;
 
 pub mod aligned;
+mod apart;
 mod bits;
 mod bounded;
 mod engine;

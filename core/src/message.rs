@@ -4,7 +4,7 @@
 //! bytes of one message of each kind against this version's.
 
 use crate::{
-    bounded,
+    apart, bounded,
     error::{Error, ErrorKind},
     exec,
     pack::Digest,
@@ -45,15 +45,15 @@ pub struct InferRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// The request was not carried out; nothing has changed.
-    Fault(Fault),
+    Fault(#[serde(serialize_with = "apart::encode")] Fault),
     /// A pack is loaded.
-    Loaded(PackInfo),
+    Loaded(#[serde(serialize_with = "apart::encode")] PackInfo),
     /// What is loaded.
-    Description(Description),
+    Description(#[serde(serialize_with = "apart::encode")] Description),
     /// A model's outputs, in its own order. NaN is canonical.
-    Tensors(Vec<Tensor>),
+    Tensors(#[serde(serialize_with = "apart::encode")] Vec<Tensor>),
     /// Ranked products.
-    Ranking(Ranking),
+    Ranking(#[serde(serialize_with = "apart::encode")] Ranking),
     /// The scores are written where the call said.
     Scored,
 }

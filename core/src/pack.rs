@@ -35,7 +35,7 @@ use crate::{
     tensor::Tensor,
 };
 use alloc::{format, string::String, vec::Vec};
-use core::ops::Range;
+use core::{fmt, ops::Range};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format version that this build reads and writes.
@@ -173,28 +173,28 @@ impl<'a> PackView<'a> {
         }
         let manifest_range = HEADER_LEN..HEADER_LEN.saturating_add(u32_at(header, 12) as usize);
         if manifest_range.end > len || header[16..32].iter().any(|&byte| byte != 0) {
-            return Err(corrupt("its header contradicts itself"));
+            return Err(corrupt(&"its header contradicts itself"));
         }
         let signature = match bytes.len() - len {
             0 => None,
             SIGNATURE_LEN => Some(Signature { key: array(&bytes[len..]), signature: array(&bytes[len + 32..]) }),
             extra if extra < SIGNATURE_LEN => return Err(truncated(bytes.len(), len + SIGNATURE_LEN)),
-            extra => return Err(corrupt(&format!("{} bytes follow its signature", extra - SIGNATURE_LEN))),
+            extra => return Err(corrupt(&format_args!("{} bytes follow its signature", extra - SIGNATURE_LEN))),
         };
-        let manifest: Manifest = decode(&bytes[manifest_range.clone()], "manifest")?;
+        let manifest: Manifest = decode(&bytes[manifest_range.clone()], &"manifest")?;
         let mut end = manifest_range.end;
         for section in &manifest.sections {
             let start = section.offset as usize;
             if !is_padding(bytes, end..start) {
-                return Err(corrupt("there is something between its sections"));
+                return Err(corrupt(&"there is something between its sections"));
             }
             if !start.is_multiple_of(ALIGNMENT) || start.saturating_add(section.len as usize) > len {
-                return Err(corrupt(&format!("its section {:?} does not lie where it should", section.kind)));
+                return Err(corrupt(&format_args!("its section {:?} does not lie where it should", section.kind)));
             }
             end = start + section.len as usize;
         }
         if !is_padding(bytes, end..len) {
-            return Err(corrupt("there is something after its sections"));
+            return Err(corrupt(&"there is something after its sections"));
         }
         Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, signature })
     }
@@ -222,11 +222,11 @@ impl<'a> PackView<'a> {
             ));
         }
         if sha256(&self.bytes[self.manifest_range.clone()]) != self.root {
-            return Err(corrupt("its manifest does not match its digest"));
+            return Err(corrupt(&"its manifest does not match its digest"));
         }
         for section in &self.manifest.sections {
             if sha256(self.range(section)) != section.digest {
-                return Err(corrupt(&format!("its section {:?} does not match its digest", section.kind)));
+                return Err(corrupt(&format_args!("its section {:?} does not match its digest", section.kind)));
             }
         }
         match (trusted, self.signature) {
@@ -269,8 +269,8 @@ impl<'a> PackView<'a> {
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing or does not decode.
     pub fn read<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<T> {
-        let range = self.section(kind).ok_or_else(|| corrupt(&format!("it has no section {kind:?}")))?;
-        decode(&self.bytes[range], &format!("section {kind:?}"))
+        let range = self.section(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
+        decode(&self.bytes[range], &format_args!("section {kind:?}"))
     }
 
     fn range(&self, section: &Section) -> &'a [u8] {
@@ -284,19 +284,21 @@ fn is_padding(bytes: &[u8], range: Range<usize>) -> bool {
     bytes.get(range).is_some_and(|padding| padding.len() < ALIGNMENT && padding.iter().all(|&byte| byte == 0))
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+fn decode<T: DeserializeOwned>(bytes: &[u8], what: &dyn fmt::Display) -> Result<T> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(corrupt(&format!("its {what} has {} bytes too many", rest.len()))),
-        Err(error) => Err(corrupt(&format!("its {what} does not decode: {error}"))),
+        Ok((_, rest)) => Err(corrupt(&format_args!("its {what} has {} bytes too many", rest.len()))),
+        Err(error) => Err(corrupt(&format_args!("its {what} does not decode: {error}"))),
     }
 }
 
+#[cold]
 fn truncated(found: usize, expected: usize) -> Error {
     Error::new(ErrorKind::PackTruncated, format!("the pack ends after {found} of {expected} bytes; fetch it again"))
 }
 
-fn corrupt(what: &str) -> Error {
+#[cold]
+fn corrupt(what: &dyn fmt::Display) -> Error {
     Error::new(ErrorKind::PackCorrupt, format!("the pack is damaged: {what}; fetch it again"))
 }
 

@@ -23,7 +23,7 @@ mod encoding;
 
 pub use encoding::Encoding;
 
-use crate::bounded;
+use crate::{apart, bounded};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +142,7 @@ pub struct Weight {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// What to compute.
+    #[serde(deserialize_with = "apart::variants")]
     pub kernel: Kernel,
     /// What it reads, in the order that the kernel documents.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]

@@ -1,7 +1,7 @@
 //! The exports.
 #![expect(unsafe_code, reason = "`no_mangle` counts as unsafe: no other symbol of the module has these names")]
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 use tradewind_core::{
     ABI_VERSION, Engine, Error, ErrorKind,
     aligned::AlignedBytes,
@@ -12,13 +12,15 @@ use tradewind_core::{
 /// What the module holds between calls.
 struct Module {
     engine: Engine,
-    /// Buffers that the shell has been given, by address.
-    buffers: BTreeMap<usize, AlignedBytes>,
+    buffers: Buffers,
 }
+
+/// Buffers that the shell has been given, by address, ascending.
+struct Buffers(Vec<(usize, AlignedBytes)>);
 
 thread_local! {
     static MODULE: RefCell<Module> =
-        const { RefCell::new(Module { engine: Engine::new(), buffers: BTreeMap::new() }) };
+        const { RefCell::new(Module { engine: Engine::new(), buffers: Buffers(Vec::new()) }) };
 }
 
 /// The version of this interface.
@@ -31,7 +33,7 @@ pub extern "C" fn abi_version() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn alloc(len: usize) -> usize {
     with(|module| match AlignedBytes::zeroed(len.max(1)) {
-        Ok(buffer) => module.give(buffer),
+        Ok(buffer) => module.buffers.give(buffer),
         Err(_) => 0,
     })
 }
@@ -40,7 +42,7 @@ pub extern "C" fn alloc(len: usize) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn dealloc(ptr: usize, _len: usize) {
     with(|module| {
-        module.buffers.remove(&ptr);
+        module.buffers.take(ptr);
     });
 }
 
@@ -48,10 +50,12 @@ pub extern "C" fn dealloc(ptr: usize, _len: usize) {
 #[unsafe(no_mangle)]
 pub extern "C" fn load(ptr: usize, len: usize) -> usize {
     with(|module| {
-        let reply = match module.buffers.remove(&ptr) {
+        let reply = match module.buffers.take(ptr) {
             Some(buffer) if buffer.len() == len.max(1) => module.engine.load(buffer),
             taken => {
-                module.buffers.extend(taken.map(|buffer| (ptr, buffer)));
+                if let Some(buffer) = taken {
+                    module.buffers.give(buffer);
+                }
                 Reply::Fault(bad_pointer(ptr, len))
             }
         };
@@ -63,7 +67,7 @@ pub extern "C" fn load(ptr: usize, len: usize) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn call(ptr: usize, len: usize) -> usize {
     with(|module| {
-        let request = module.buffers.get(&ptr).and_then(|buffer| buffer.as_slice().get(..len));
+        let request = module.buffers.get(ptr).and_then(|buffer| buffer.as_slice().get(..len));
         let reply = match request {
             Some(request) => module.engine.call(request),
             None => Reply::Fault(bad_pointer(ptr, len)),
@@ -85,11 +89,11 @@ pub extern "C" fn score(
 ) -> usize {
     with(|module| {
         // The output is taken off the list meanwhile, so that both can be borrowed.
-        let reply = match module.buffers.remove(&output) {
+        let reply = match module.buffers.take(output) {
             None => Reply::Fault(bad_pointer(output, output_len)),
             Some(mut scores) => {
                 let reply = module.score(pack, (input, input_len), rows, (&mut scores, output, output_len));
-                module.buffers.insert(output, scores);
+                module.buffers.give(scores);
                 reply
             }
         };
@@ -97,19 +101,37 @@ pub extern "C" fn score(
     })
 }
 
-impl Module {
-    /// Puts a buffer on the list.
-    fn give(&mut self, buffer: AlignedBytes) -> usize {
-        let ptr = buffer.as_slice().as_ptr().expose_provenance();
-        self.buffers.insert(ptr, buffer);
-        ptr
+impl Buffers {
+    /// The place of a buffer on the list, or the one it would take.
+    fn find(&self, ptr: usize) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&ptr, |&(ptr, _)| ptr)
     }
 
+    fn get(&self, ptr: usize) -> Option<&AlignedBytes> {
+        self.find(ptr).ok().map(|at| &self.0[at].1)
+    }
+
+    /// Takes a buffer off the list.
+    fn take(&mut self, ptr: usize) -> Option<AlignedBytes> {
+        self.find(ptr).ok().map(|at| self.0.remove(at).1)
+    }
+
+    /// Puts a buffer on the list; its address is what the shell is told.
+    fn give(&mut self, buffer: AlignedBytes) -> usize {
+        let ptr = buffer.as_slice().as_ptr().expose_provenance();
+        if let Err(at) = self.find(ptr) {
+            self.0.insert(at, (ptr, buffer));
+        }
+        ptr
+    }
+}
+
+impl Module {
     /// A buffer with the reply's length and bytes. 0 when there is no memory even for a fault.
     fn reply(&mut self, reply: &Reply) -> usize {
         let out_of_memory = || Reply::Fault(Fault::from(Error::new(ErrorKind::OutOfMemory, "no memory for the reply")));
         let buffer = framed(&encode(reply)).or_else(|_| framed(&encode(&out_of_memory())));
-        buffer.map_or(0, |buffer| self.give(buffer))
+        buffer.map_or(0, |buffer| self.buffers.give(buffer))
     }
 
     fn score(
@@ -119,7 +141,7 @@ impl Module {
         rows: usize,
         (scores, output, output_len): (&mut AlignedBytes, usize, usize),
     ) -> Reply {
-        let columns = self.buffers.get(&input).and_then(|buffer| buffer.as_slice().get(..input_len));
+        let columns = self.buffers.get(input).and_then(|buffer| buffer.as_slice().get(..input_len));
         let Some(columns) = columns.and_then(|bytes| bytemuck::try_cast_slice(bytes).ok()) else {
             return Reply::Fault(bad_pointer(input, input_len));
         };

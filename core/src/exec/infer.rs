@@ -8,10 +8,12 @@ use crate::{
     tensor::{Tensor, TensorData},
 };
 use alloc::{
+    borrow::Cow,
     format,
     string::{String, ToString},
     vec::Vec,
 };
+use core::fmt;
 
 impl Executor {
     /// Runs the plan over named tensors, in any order; the outputs come in the plan's order. Where
@@ -22,22 +24,20 @@ impl Executor {
     /// or shape; else as [`run`](Self::run).
     pub fn infer(&mut self, weights: &[u8], tensors: &[Tensor]) -> Result<Vec<Tensor>> {
         let plan = self.plan();
-        let mut inputs = Vec::with_capacity(plan.inputs.len());
+        let mut given = Vec::with_capacity(plan.inputs.len());
         let mut rows = None;
         for port in &plan.inputs {
-            let tensor = tensors
-                .iter()
-                .find(|tensor| tensor.name == port.name)
-                .ok_or_else(|| Error::new(ErrorKind::BadTensor, format!("input `{}` is missing", port.name)))?;
+            let Some(tensor) = tensors.iter().find(|tensor| tensor.name == port.name) else {
+                return Err(bad(&format_args!("input `{}` is missing", port.name)));
+            };
             tensor.check()?;
             rows = agree(rows, rows_of(port, tensor)?, port)?;
-            inputs.push(input(port, &tensor.data)?);
+            given.push(numbers(port, &tensor.data)?);
         }
         if let Some(extra) = tensors.iter().find(|tensor| plan.inputs.iter().all(|port| port.name != tensor.name)) {
-            return Err(Error::new(ErrorKind::BadTensor, format!("the model has no input `{}`", extra.name)));
+            return Err(bad(&format_args!("the model has no input `{}`", extra.name)));
         }
         let rows = rows.unwrap_or(1);
-        let inputs: Vec<Data<'_>> = inputs.iter().map(Input::as_data).collect();
         let mut total = 0usize;
         let mut outputs = Vec::with_capacity(plan.outputs.len());
         for port in &plan.outputs {
@@ -47,46 +47,54 @@ impl Executor {
             total = total.saturating_add(len.saturating_mul(dtype.bytes()));
             // All outputs so far, their encoding while it doubles, and the reply's buffer.
             headroom(total.saturating_mul(4))?;
-            outputs.push(TensorData::zeros(dtype, len));
+            let shape = port.shape.iter().map(|dim| dim.at(rows) as u32).collect();
+            outputs.push(Tensor { name: port.name.clone(), shape, data: TensorData::zeros(dtype, len) });
         }
-        let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(TensorData::as_data_mut).collect();
+        let inputs: Vec<Data<'_>> = given.iter().filter_map(|data| data.as_data()).collect();
+        let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(|tensor| tensor.data.as_data_mut()).collect();
         self.run(weights, rows, &inputs, &mut slots)?;
-        let plan = self.plan();
-        plan.outputs.iter().zip(outputs).map(|(port, data)| output(port, data, rows)).collect()
-    }
-}
-
-/// An input as the executor reads it.
-enum Input<'a> {
-    Numbers(Data<'a>),
-    /// The indices of strings.
-    Text(Vec<i64>),
-}
-
-impl Input<'_> {
-    fn as_data(&self) -> Data<'_> {
-        match self {
-            Self::Numbers(data) => *data,
-            Self::Text(indices) => Data::I64(indices),
+        for (port, tensor) in self.plan().outputs.iter().zip(&mut outputs) {
+            if !port.categories.is_empty() {
+                tensor.data = text(port, &tensor.data)?;
+            }
         }
+        Ok(outputs)
     }
 }
 
 /// The elements of a tensor for a port: of text, the indices among the port's categories.
-fn input<'a>(port: &Port, data: &'a TensorData) -> Result<Input<'a>> {
-    let other = |found: &str, wanted: &str| {
-        Error::new(ErrorKind::BadTensor, format!("input `{}` is {found}; the model takes {wanted}", port.name))
-    };
-    match (data, data.as_data()) {
-        (TensorData::Text(_), _) if port.categories.is_empty() => Err(other("text", "numbers")),
-        (TensorData::Text(text), _) => {
-            headroom(text.len().saturating_mul(size_of::<i64>()))?;
-            let index = |string: &String| port.categories.binary_search(string).map_or(-1, |index| index as i64);
-            Ok(Input::Text(text.iter().map(index).collect()))
-        }
-        (_, Some(data)) if port.categories.is_empty() => Ok(Input::Numbers(data)),
-        _ => Err(other("numbers", "text")),
+fn numbers<'a>(port: &Port, data: &'a TensorData) -> Result<Cow<'a, TensorData>> {
+    let other = |found, wanted| bad(&format_args!("input `{}` is {found}; the model takes {wanted}", port.name));
+    match (data, port.categories.is_empty()) {
+        (TensorData::Text(_), true) => Err(other("text", "numbers")),
+        (TensorData::Text(text), false) => indices(port, text).map(Cow::Owned),
+        (_, true) => Ok(Cow::Borrowed(data)),
+        (_, false) => Err(other("numbers", "text")),
     }
+}
+
+#[inline(never)]
+fn indices(port: &Port, text: &[String]) -> Result<TensorData> {
+    headroom(text.len().saturating_mul(size_of::<i64>()))?;
+    let index = |string: &String| port.categories.binary_search(string).map_or(-1, |index| index as i64);
+    Ok(TensorData::I64(text.iter().map(index).collect()))
+}
+
+/// The strings that an output's indices stand for.
+#[inline(never)]
+fn text(port: &Port, data: &TensorData) -> Result<TensorData> {
+    let TensorData::I64(indices) = data else {
+        return Err(Error::new(ErrorKind::InvalidPlan, "categories that are no indices"));
+    };
+    let text = indices.iter().map(|&index| {
+        usize::try_from(index).ok().and_then(|index| port.categories.get(index)).cloned().ok_or_else(|| {
+            Error::new(
+                ErrorKind::IndexOutOfRange,
+                format!("output `{}` is a string that the model does not know", port.name),
+            )
+        })
+    });
+    text.collect::<Result<_>>().map(TensorData::Text)
 }
 
 /// The number of rows that a tensor brings for a port, `None` where the port has none; or why the
@@ -107,42 +115,26 @@ fn rows_of(port: &Port, tensor: &Tensor) -> Result<Option<usize>> {
     if fits {
         return Ok(rows);
     }
-    let wanted: Vec<_> = port
-        .shape
-        .iter()
-        .map(|dim| if dim.per_row == 0 { dim.fixed.to_string() } else { "rows".to_string() })
-        .collect();
-    Err(Error::new(
-        ErrorKind::BadTensor,
-        format!("input `{}` has shape {:?}; the model takes [{}]", port.name, tensor.shape, wanted.join(", ")),
-    ))
+    Err(misfit(port, tensor))
+}
+
+#[cold]
+fn misfit(port: &Port, tensor: &Tensor) -> Error {
+    let extent = |dim: &Dim| if dim.per_row == 0 { dim.fixed.to_string() } else { "rows".to_string() };
+    let wanted: Vec<_> = port.shape.iter().map(extent).collect();
+    bad(&format_args!("input `{}` has shape {:?}; the model takes [{}]", port.name, tensor.shape, wanted.join(", ")))
 }
 
 fn agree(rows: Option<usize>, found: Option<usize>, port: &Port) -> Result<Option<usize>> {
     match (rows, found) {
-        (Some(rows), Some(found)) if rows != found => Err(Error::new(
-            ErrorKind::BadTensor,
-            format!("input `{}` has {found} rows, another input {rows}", port.name),
-        )),
+        (Some(rows), Some(found)) if rows != found => {
+            Err(bad(&format_args!("input `{}` has {found} rows, another input {rows}", port.name)))
+        }
         (rows, found) => Ok(found.or(rows)),
     }
 }
 
-fn output(port: &Port, data: TensorData, rows: usize) -> Result<Tensor> {
-    let data = match data {
-        TensorData::I64(indices) if !port.categories.is_empty() => {
-            let text = indices.iter().map(|&index| {
-                usize::try_from(index).ok().and_then(|index| port.categories.get(index)).cloned().ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::IndexOutOfRange,
-                        format!("output `{}` is a string that the model does not know", port.name),
-                    )
-                })
-            });
-            TensorData::Text(text.collect::<Result<_>>()?)
-        }
-        data => data,
-    };
-    let shape: Vec<u32> = port.shape.iter().map(|dim| dim.at(rows) as u32).collect();
-    Tensor::new(port.name.clone(), shape, data)
+#[cold]
+fn bad(what: &dyn fmt::Display) -> Error {
+    Error::new(ErrorKind::BadTensor, what.to_string())
 }

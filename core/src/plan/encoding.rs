@@ -55,6 +55,11 @@ impl Plan {
         if self.weights.iter().all(|weight| weight.encoding == Encoding::Plain) {
             return Ok(None);
         }
+        self.expand_encoded(section).map(Some)
+    }
+
+    #[inline(never)]
+    fn expand_encoded(&mut self, section: &[u8]) -> Result<AlignedBytes> {
         let mut len = 0u64;
         for (n, weight) in self.weights.iter().enumerate() {
             let known = match weight.encoding {
@@ -97,7 +102,7 @@ impl Plan {
         for (weight, offset) in self.weights.iter_mut().zip(offsets) {
             *weight = Weight { offset, encoding: Encoding::Plain, ..*weight };
         }
-        Ok(Some(expanded))
+        Ok(expanded)
     }
 }
 
