@@ -29,30 +29,25 @@
 
 extern crate alloc;
 
-pub mod aligned;
-mod apart;
 mod bits;
-mod bounded;
 mod engine;
-mod error;
 mod event;
-pub mod exec;
 pub mod guest;
 pub mod message;
 pub mod pack;
-pub mod plan;
 mod profile;
 pub mod rank;
 mod sku;
-pub mod tensor;
 
 pub use bits::SkuBits;
 pub use engine::Engine;
-pub use error::{Error, ErrorKind, Result};
 pub use event::{Channel, Day, Event, EventKind, Line, Millis};
-pub use exec::Executor;
 pub use profile::{ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile};
 pub use sku::{Catalog, Sku, SkuId};
+#[doc(inline)]
+pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, exec, plan, tensor};
+
+use tradewind_executor::{apart, bounded, error};
 
 /// The version of the interface between shells and the module: exports and messages.
 pub const ABI_VERSION: u32 = 1;

@@ -24,7 +24,7 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 /// Runs one [`Plan`].
 ///
 /// ```
-/// use tradewind_core::{exec::{Data, DataMut, Executor}, plan::*};
+/// use tradewind_executor::{exec::{Data, DataMut, Executor}, plan::*};
 ///
 /// // y = −x, over rows of two; the compiler writes such plans.
 /// let buffer = |offset| Buffer { dtype: DType::F32, len: Dim::per_row(2), offset };
@@ -43,7 +43,7 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 /// let mut y = [0.0; 4];
 /// Executor::new(plan, &[])?.run(&[], 2, &[Data::F32(&[1.0, 2.0, 3.0, 4.0])], &mut [DataMut::F32(&mut y)])?;
 /// assert_eq!(y, [-1.0, -2.0, -3.0, -4.0]);
-/// # Ok::<(), tradewind_core::Error>(())
+/// # Ok::<(), tradewind_executor::Error>(())
 /// ```
 ///
 /// It owns the plan and one tile's working memory, taken when it is made; [`run`](Self::run) and
@@ -288,8 +288,8 @@ pub(crate) fn port_len(port: &Port, rows: usize) -> usize {
     port.shape.iter().fold(1, |len, dim| len.saturating_mul(dim.at(rows)))
 }
 
-/// Element type of a port.
-pub(crate) fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
+/// Element type of a port; `None` where the plan has no such buffer.
+pub fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
     plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype)
 }
 

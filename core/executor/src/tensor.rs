@@ -41,11 +41,11 @@ impl Tensor {
     /// [`BadTensor`](ErrorKind::BadTensor).
     ///
     /// ```
-    /// use tradewind_core::tensor::{Tensor, TensorData};
+    /// use tradewind_executor::tensor::{Tensor, TensorData};
     /// let x = Tensor::new("x", [2, 3], TensorData::F32(vec![0.0; 6]))?;
     /// assert_eq!(x.rows(), 2);
     /// assert!(Tensor::new("x", [2, 3], TensorData::F32(vec![0.0; 5])).is_err());
-    /// # Ok::<(), tradewind_core::Error>(())
+    /// # Ok::<(), tradewind_executor::Error>(())
     /// ```
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<u32>>, data: TensorData) -> Result<Self> {
         let tensor = Self { name: name.into(), shape: shape.into(), data };

@@ -22,7 +22,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
-        /// The kinds of error. Each has a code that travels in a [`Fault`](crate::message::Fault);
+        /// The kinds of error. Each has a code that travels in a `Fault`;
         /// codes are only ever added, which is not a breaking change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]

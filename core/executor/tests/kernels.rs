@@ -1,7 +1,7 @@
 //! Kernels against plain loops, over random shapes and strides.
 
 use proptest::prelude::*;
-use tradewind_core::{
+use tradewind_executor::{
     Executor,
     aligned::AlignedBytes,
     exec::{Data, DataMut},

@@ -707,7 +707,7 @@ impl Dim {
     /// The extent for a batch of `rows`. Saturates rather than wraps.
     ///
     /// ```
-    /// use tradewind_core::plan::Dim;
+    /// use tradewind_executor::plan::Dim;
     /// assert_eq!(Dim { fixed: 3, per_row: 2 }.at(10), 23);
     /// ```
     pub const fn at(self, rows: usize) -> usize {

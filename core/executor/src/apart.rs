@@ -12,13 +12,19 @@ use serde::{
 };
 
 /// Decodes an enum, each variant apart; for `#[serde(deserialize_with = …)]`.
-pub(crate) fn variants<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+///
+/// # Errors
+/// The deserializer's.
+pub fn variants<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(Apart(deserializer))
 }
 
 /// Encodes what a variant holds apart from other variants; for `#[serde(serialize_with = …)]`.
+///
+/// # Errors
+/// The serializer's.
 #[inline(never)]
-pub(crate) fn encode<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn encode<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     value.serialize(serializer)
 }
 

@@ -68,7 +68,10 @@ pub const fn align_up(offset: usize) -> usize {
 
 /// Makes sure that memory for a call can be had before the call begins: what it allocates is
 /// bounded by this, so that no allocation on the way can fail, which would be a trap.
-pub(crate) fn headroom(bytes: usize) -> Result<()> {
+///
+/// # Errors
+/// [`OutOfMemory`](ErrorKind::OutOfMemory).
+pub fn headroom(bytes: usize) -> Result<()> {
     let mut probe: Vec<u8> = Vec::new();
     let reserved = probe.try_reserve_exact(bytes);
     // Used, so that the allocation is not optimised away.

@@ -8,14 +8,20 @@ use serde::{
 };
 
 /// Decodes a list of at most `N` elements; for `#[serde(deserialize_with = …)]`.
-pub(crate) fn list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+///
+/// # Errors
+/// The deserializer's.
+pub fn list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     deserializer.deserialize_seq(Bounded::<N, T>(PhantomData))
 }
 
 /// As [`list`], for a list that may be absent.
-pub(crate) fn optional_list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+///
+/// # Errors
+/// The deserializer's.
+pub fn optional_list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
     struct Present<const N: usize, T>(Vec<T>);

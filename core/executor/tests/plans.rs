@@ -1,7 +1,7 @@
 //! Plans made by hand: what runs, and what is refused before it could go wrong.
 
 use proptest::prelude::*;
-use tradewind_core::{
+use tradewind_executor::{
     ErrorKind, Executor,
     aligned::AlignedBytes,
     exec::{Data, DataMut, Matrix},
@@ -251,7 +251,9 @@ fn forest() -> (Plan, [Vec<u32>; 8]) {
     (one_step(kernel, 2, DType::F32, 1, 4, Batch::Independent), tables)
 }
 
-fn with_forest((mut plan, tables): (Plan, [Vec<u32>; 8])) -> Result<(Executor, AlignedBytes), tradewind_core::Error> {
+fn with_forest(
+    (mut plan, tables): (Plan, [Vec<u32>; 8]),
+) -> Result<(Executor, AlignedBytes), tradewind_executor::Error> {
     let mut bytes = Vec::new();
     for (n, table) in tables.iter().enumerate() {
         let dtype = match n {
@@ -405,7 +407,7 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
 }
 
 /// Where 2.5, −0, NaN and 9 are among the keys, in a plan whose step has so many inputs.
-fn lookup(keys: &[f32], inputs: usize) -> Result<Vec<i64>, tradewind_core::Error> {
+fn lookup(keys: &[f32], inputs: usize) -> Result<Vec<i64>, tradewind_executor::Error> {
     let mut plan = one_step(Kernel::Lookup, 1, DType::I64, 1, 8, Batch::Independent);
     plan.weights.push(Weight { dtype: DType::F32, len: keys.len() as u32, offset: 0, encoding: Encoding::Plain });
     plan.steps[0].inputs.extend(vec![Operand::Weight(WeightId(0)); inputs - 1]);
@@ -428,7 +430,7 @@ fn a_lookup_finds_zeros_of_both_signs_and_nan() {
 
 #[test]
 fn text_becomes_indices_and_what_is_not_known_minus_one() {
-    use tradewind_core::tensor::{Tensor, TensorData};
+    use tradewind_executor::tensor::{Tensor, TensorData};
     let view = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
     let copy = Kernel::Copy { shape: vec![Dim::per_row(1)], source: view.clone(), target: view };
     let mut plan = one_step(copy, 1, DType::I64, 1, 4, Batch::Independent);

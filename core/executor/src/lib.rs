@@ -1,0 +1,31 @@
+//! Compiled models and what runs them.
+//!
+//! A [`plan::Plan`] is a flat list of kernel calls over numbered buffers; an [`Executor`] checks it
+//! once and then runs it over rows, without allocating. Nothing in here knows what a model is for.
+//!
+//! This is a crate of its own for the sake of the module's size: kernels are compiled for speed,
+//! all else in `tradewind.wasm` for size. Use it through `tradewind-core`, which has all of it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`plan`] | what a model is compiled to |
+//! | [`exec`] | what runs a plan |
+//! | [`tensor`] | named tensors, as they travel |
+//! | [`aligned`] | bytes that may be read as any element type |
+//! | [`error`] | the one error type, and the table of fault codes |
+//! | [`bounded`], [`apart`] | how lists and enums are decoded |
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod aligned;
+pub mod apart;
+pub mod bounded;
+pub mod error;
+pub mod exec;
+pub mod plan;
+pub mod tensor;
+
+pub use error::{Error, ErrorKind, Result};
+pub use exec::Executor;
