@@ -59,8 +59,9 @@ fn ranked(thresholds: &[f32], x: &[f32; RANKED]) -> [i8; RANKED] {
     while open > 0 {
         let half = open.div_ceil(2);
         for (failed, x) in failed.iter_mut().zip(x) {
-            let fails = !(*x <= thresholds[*failed + half - 1]);
-            *failed += half & usize::from(fails).wrapping_neg();
+            let holds = *x <= thresholds[*failed + half - 1];
+            // No branch: half of them would be guessed wrong.
+            *failed += half & usize::from(holds).wrapping_sub(1);
         }
         open -= half;
     }

@@ -69,27 +69,29 @@ fn few<const ROOM: usize>(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot:
 /// The leaves that `depth` steps from `roots` lead to; each way has a lane of the columns.
 #[inline(never)]
 fn walk(slots: &[[u32; 2]], roots: [u32; WAYS], depth: u32, columns: &[[f32; WAYS]]) -> [u32; WAYS] {
-    const CHILDREN: u32 = (1 << TreeBlock::CHILD_BITS) - 1;
-    let step = |at: &mut [u32; WAYS]| {
-        let mut moved = 0;
-        for (way, at) in at.iter_mut().enumerate() {
-            let [threshold, test] = slots[*at as usize];
-            let holds = columns[(test >> TreeBlock::CHILD_BITS) as usize][way] <= f32::from_bits(threshold);
-            let next = (test & CHILDREN) + 1 - u32::from(holds);
-            moved |= next ^ *at;
-            *at = next;
-        }
-        moved > 0
-    };
     let mut at = roots;
     for _ in 0..depth.min(UNASKED) {
-        step(&mut at);
+        step(slots, columns, &mut at);
     }
-    for _ in 0..depth.saturating_sub(UNASKED).div_ceil(2) {
-        step(&mut at);
-        if !step(&mut at) {
+    for _ in UNASKED..depth {
+        if !step(slots, columns, &mut at) {
             break;
         }
     }
     at.map(|at| slots[at as usize][0] & TreeBlock::LEAF_NUMBER)
+}
+
+/// One step on each way; says whether any has moved.
+#[inline(always)]
+fn step(slots: &[[u32; 2]], columns: &[[f32; WAYS]], at: &mut [u32; WAYS]) -> bool {
+    const CHILDREN: u32 = (1 << TreeBlock::CHILD_BITS) - 1;
+    let mut moved = 0;
+    for (way, at) in at.iter_mut().enumerate() {
+        let [threshold, test] = slots[*at as usize];
+        let holds = columns[(test >> TreeBlock::CHILD_BITS) as usize][way] <= f32::from_bits(threshold);
+        let next = (test & CHILDREN) + 1 - u32::from(holds);
+        moved |= next ^ *at;
+        *at = next;
+    }
+    moved > 0
 }
