@@ -39,7 +39,7 @@ use core::{fmt, ops::Range};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format version that this build reads and writes.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 /// Bytes of the header, which is what is signed.
 pub const HEADER_LEN: usize = 64;

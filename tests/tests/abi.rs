@@ -10,7 +10,7 @@ use tradewind_core::{
     pack::{ModelCard, Task},
     plan::{
         Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, Recurrence,
-        ReduceOp, TreeBlock, TreeForm, UnaryOp, View,
+        ReduceOp, TreeBlock, UnaryOp, View,
     },
     rank::{
         CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
@@ -327,8 +327,8 @@ fn kernels() -> Vec<Kernel> {
     let (rows, picks) = (Dim::per_row(1), Dim::fixed(2));
     let recurrent = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(9600), Dim::fixed(192), Dim::fixed(1)] };
     let blocks = vec![
-        TreeBlock { trees: 2, form: TreeForm::Bits { lists: 3 } },
-        TreeBlock { trees: 1, form: TreeForm::Slots { slots: 300, child_bits: 29 } },
+        TreeBlock { trees: 2, columns: 3, slots: 300, bytes: 4 },
+        TreeBlock { trees: 1, columns: 1, slots: 4, bytes: 0 },
     ];
     vec![
         Kernel::Fill { value: 1.5 },

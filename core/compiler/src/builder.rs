@@ -30,11 +30,10 @@ pub(crate) struct Builder {
 #[derive(Debug, Default)]
 pub(crate) struct Forest {
     pub blocks: Vec<TreeBlock>,
-    pub trees: Vec<[u32; 5]>,
-    pub lists: Vec<[u32; 2]>,
+    pub trees: Vec<[u32; 6]>,
+    pub columns: Vec<[u32; 3]>,
     pub thresholds: Vec<f32>,
-    pub keeps: Vec<u32>,
-    pub words: Vec<u16>,
+    pub tests: Vec<u32>,
     pub slots: Vec<[u32; 2]>,
     pub votes: Vec<f32>,
 }
@@ -454,13 +453,11 @@ impl Builder {
             Value::constant(Constant::i32(&values), &[values.len()])
         };
         let floats = |values: &[f32]| Value::constant(Constant::f32(values), &[values.len()]);
-        let words: Vec<u8> = forest.words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let tables = [
             integers(forest.trees.as_flattened())?,
-            integers(forest.lists.as_flattened())?,
+            integers(forest.columns.as_flattened())?,
             floats(&forest.thresholds)?,
-            integers(&forest.keeps)?,
-            Value::constant(Constant { dtype: DType::U8, bytes: words }, &[forest.words.len() * 2])?,
+            integers(&forest.tests)?,
             integers(forest.slots.as_flattened())?,
             floats(&forest.votes)?,
             floats(base)?,

@@ -399,15 +399,17 @@ pub enum Kernel {
     /// sign flipped. NaN on either side fails. Every mode of ONNX, and either way for missing
     /// values, can be said in this form.
     ///
-    /// The other inputs are weights. Consecutive blocks have consecutive parts of them:
-    /// - `T1` I32 `[trees, 5]`: two numbers that [`TreeForm`] explains; where in `T7` the votes of
-    ///   the first leaf start; the target of a leaf's first vote, of which the others follow; votes
-    ///   of each leaf, in `T7` leaf by leaf;
-    /// - `T2` I32 `[lists, 2]`, `T3` F32 `[groups, TREE_GROUP]`, `T4` I32 and `T5` (U8, as u16) of the
-    ///   same shape as `T3`: the tests of [`TreeForm::Bits`];
-    /// - `T6` I32 `[slots, 2]`: the nodes of [`TreeForm::Slots`];
-    /// - `T7` F32 `[votes]`: weights of votes;
-    /// - `T8` F32 `[targets]`: base values, added last.
+    /// The other inputs are weights. Consecutive blocks have consecutive parts of them; [`TreeBlock`]
+    /// explains how they hang together:
+    /// - `T1` I32 `[trees, 6]`: the root, the greatest number of tests on a way, the bytes of the bit
+    ///   vector; where in `T6` the votes of the first leaf start; the target of a leaf's first vote, of
+    ///   which the others follow; votes of each leaf, in `T6` leaf by leaf;
+    /// - `T2` I32 `[columns, 3]`: `feature << 1 | flipped`, its thresholds and its groups of tests;
+    /// - `T3` F32 `[thresholds]`;
+    /// - `T4` I32 `[groups, TREE_GROUP]`: tests;
+    /// - `T5` I32 `[slots, 2]`: nodes;
+    /// - `T6` F32 `[votes]`: weights of votes;
+    /// - `T7` F32 `[targets]`: base values, added last.
     ///
     /// Votes are aggregated in the order of the trees. To `Min` and `Max` a vote of NaN is none.
     Trees {
@@ -419,7 +421,7 @@ pub enum Kernel {
         targets: u32,
         /// How the votes for a target become its score.
         aggregate: Aggregate,
-        /// The trees, in stretches of the same form.
+        /// The trees, in stretches that share columns.
         #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
         blocks: Vec<TreeBlock>,
     },
@@ -509,51 +511,44 @@ pub enum GateFunction {
 /// Columns of one panel of [`Kernel::Dense`] weights.
 pub const DENSE_PANEL: usize = 8;
 
-/// Tests of one group of a [`TreeForm::Bits`] list.
+/// Tests of one group of [`Kernel::Trees`].
 pub const TREE_GROUP: usize = 4;
 
-/// Most words that the trees of one [`TreeForm::Bits`] block may have together: those of sixteen
-/// rows fill a core's nearest cache.
-pub const TREE_WORDS: usize = 512;
+/// Most columns of one [`TreeBlock`].
+pub const TREE_COLUMNS: usize = 4096;
 
-/// Consecutive trees of [`Kernel::Trees`] that are stored alike.
+/// Most bytes that the bit vectors of one [`TreeBlock`] may have together.
+pub const TREE_BYTES: usize = 4096;
+
+/// Most thresholds that a column of a [`TreeBlock`] with bit vectors may have: a rank among them is a byte.
+pub const TREE_THRESHOLDS: usize = 255;
+
+/// Consecutive trees of [`Kernel::Trees`].
+///
+/// Their tests look at columns, each a feature or a feature with its sign flipped.
+///
+/// All are stored as nodes to walk, a slot each. A slot has the bits of the threshold and
+/// `column << CHILD_BITS | child`: the next slot is `child` where the test holds, and `child + 1`
+/// where it fails. A leaf's threshold is a NaN, [`TreeBlock::LEAF`] with the leaf's number in
+/// [`TreeBlock::LEAF_NUMBER`], and its child the slot before it, so that a row that has arrived stays.
+///
+/// Small trees are stored for many rows too, as tests in any order. A tree has a bit for each leaf, in
+/// up to eight bytes: the leaves for "holds" are before those for "fails". A test that fails clears the
+/// leaves for "holds"; the first that is left in the end is the leaf. The thresholds of a column
+/// ascend, with NaN first; a feature is compared by its rank, the number of them that it fails. A test is
+/// `byte << 16 | limit << 8 | kept`: it fails where the rank is more than the number of its threshold,
+/// which is `limit + 127`, a signed byte; then it clears in that byte of the block's bit vectors what
+/// is not kept. Limits ascend along a column. A test over several bytes is several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeBlock {
     /// How many.
     pub trees: u32,
-    /// How.
-    pub form: TreeForm,
-}
-
-/// How the trees of a block are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TreeForm {
-    /// As tests in any order, for trees of up to 64 leaves. A tree has a bit for each leaf, in one
-    /// or two words of 32: the leaves for "holds" are before those for "fails". A test that fails
-    /// clears the leaves for "holds"; the first that is left in the end is the leaf.
-    ///
-    /// In `T1` a tree starts with 0 and its number of words. In `T2` a list has
-    /// `feature << 1 | flipped` and its number of groups. `T3` holds the thresholds, ascending along
-    /// a list, with NaN first; `T4` the bits that a failing test keeps; `T5` the word that they are
-    /// in, counted over the block, below [`TREE_WORDS`]. A test over two words is two.
-    Bits {
-        /// Lists of the block.
-        lists: u32,
-    },
-    /// As nodes to walk.
-    ///
-    /// In `T1` a tree starts with its root, a slot of the block, and the greatest number of tests
-    /// on a way. In `T6` a slot has the bits of the threshold and
-    /// `flipped << 31 | feature << child_bits | child`: the next slot is `child` where the test
-    /// holds, and `child + 1` where it fails. A leaf's threshold is a NaN, [`TreeForm::LEAF`] with
-    /// the leaf's number in [`TreeForm::LEAF_NUMBER`], and its child the slot before it, so that a
-    /// row that has arrived stays.
-    Slots {
-        /// Slots of the block.
-        slots: u32,
-        /// Bits of a child.
-        child_bits: u32,
-    },
+    /// Columns that they look at; at most [`TREE_COLUMNS`].
+    pub columns: u32,
+    /// Slots of their nodes.
+    pub slots: u32,
+    /// Bytes of their bit vectors, at most [`TREE_BYTES`]; 0 where rows are walked, however many.
+    pub bytes: u32,
 }
 
 /// How the votes of all trees for one target become its score.
@@ -753,7 +748,9 @@ impl DType {
     }
 }
 
-impl TreeForm {
+impl TreeBlock {
+    /// Bits of a slot's child.
+    pub const CHILD_BITS: u32 = 20;
     /// The threshold of leaf 0 in a slot.
     pub const LEAF: u32 = 0xffc0_0000;
     /// The bits of a leaf's number.

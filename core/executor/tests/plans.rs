@@ -7,7 +7,7 @@ use tradewind_executor::{
     exec::{Data, DataMut, Matrix},
     plan::{
         Aggregate, AxisShape, Batch, BinaryOp, Buffer, BufferId, Cell, DType, Dim, Encoding, GateFunction, Kernel,
-        Operand, Plan, Port, Recurrence, Step, TreeBlock, TreeForm, View, Weight, WeightId,
+        Operand, Plan, Port, Recurrence, Step, TreeBlock, View, Weight, WeightId,
     },
 };
 
@@ -225,45 +225,40 @@ fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
     }
 }
 
-/// Two trees over two features, one as bit vectors and one to walk: `1 + 2` where the first is at most 0.5,
-/// else `4 + 8`.
-fn forest() -> (Plan, [Vec<u32>; 8]) {
-    let slots = TreeForm::Slots { slots: 4, child_bits: 29 };
-    let blocks = [TreeForm::Bits { lists: 1 }, slots].map(|form| TreeBlock { trees: 1, form }).to_vec();
+/// Two trees over two features, one with bit vectors and one without: `1 + 2` where the first is at most
+/// 0.5, else `4 + 8`.
+fn forest() -> (Plan, [Vec<u32>; 7]) {
+    let blocks = [1, 0].map(|bytes| TreeBlock { trees: 1, columns: 1, slots: 4, bytes }).to_vec();
     let kernel = Kernel::Trees { rows: Dim::per_row(1), features: 2, targets: 1, aggregate: Aggregate::Sum, blocks };
-    let (half, all) = (0.5f32.to_bits(), f32::INFINITY.to_bits());
-    let leaf = |n: u32, at: u32| [TreeForm::LEAF | n, at - 1];
-    let slots = [[0, 0], [half, 2], leaf(0, 2), leaf(1, 3)];
-    let mut votes = vec![0; 34];
-    for (at, vote) in [(0, 1.0f32), (1, 4.0), (32, 2.0), (33, 8.0)] {
+    let leaf = |n: u32, at: u32| [TreeBlock::LEAF | n, at - 1];
+    let slots = [[0, 0], [0.5f32.to_bits(), 2], leaf(0, 2), leaf(1, 3)];
+    let mut votes = vec![0; 10];
+    for (at, vote) in [(0, 1.0f32), (1, 4.0), (8, 2.0), (9, 8.0)] {
         votes[at] = vote.to_bits();
     }
+    // The number of the threshold is 0: the limit is -127.
+    let test = |kept: u32| 0x81 << 8 | kept;
     let tables = [
-        vec![0, 1, 0, 0, 1, 1, 1, 32, 0, 1],
-        vec![0, 1],
-        vec![half, all, all, all],
-        vec![!1, u32::MAX, u32::MAX, u32::MAX],
-        vec![0, 0],
-        slots.as_flattened().to_vec(),
+        vec![1, 1, 1, 0, 0, 1, 1, 1, 0, 8, 0, 1],
+        vec![0, 1, 1, 0, 0, 0],
+        vec![0.5f32.to_bits()],
+        vec![test(0xfe), test(0xff), test(0xff), test(0xff)],
+        [slots, slots].as_flattened().as_flattened().to_vec(),
         votes,
         vec![0],
     ];
-    (one_step(kernel, 2, DType::F32, 1, 4, Batch::Independent), tables)
+    (one_step(kernel, 2, DType::F32, 1, 40, Batch::Independent), tables)
 }
 
 fn with_forest(
-    (mut plan, tables): (Plan, [Vec<u32>; 8]),
+    (mut plan, tables): (Plan, [Vec<u32>; 7]),
 ) -> Result<(Executor, AlignedBytes), tradewind_executor::Error> {
     let mut bytes = Vec::new();
     for (n, table) in tables.iter().enumerate() {
-        let dtype = match n {
-            2 | 6 | 7 => DType::F32,
-            4 => DType::U8,
-            _ => DType::I32,
-        };
-        let len = (table.len() * if dtype == DType::U8 { 4 } else { 1 }) as u32;
+        let dtype = if matches!(n, 2 | 5 | 6) { DType::F32 } else { DType::I32 };
         plan.steps[0].inputs.push(Operand::Weight(WeightId(n as u16)));
-        plan.weights.push(Weight { dtype, len, offset: bytes.len() as u32, encoding: Encoding::Plain });
+        let (len, offset) = (table.len() as u32, bytes.len() as u32);
+        plan.weights.push(Weight { dtype, len, offset, encoding: Encoding::Plain });
         bytes.extend(table.iter().flat_map(|number| number.to_le_bytes()));
         bytes.resize(bytes.len().next_multiple_of(16), 0);
     }
@@ -272,35 +267,46 @@ fn with_forest(
 }
 
 #[test]
-fn tree_tables_that_reach_outside_each_other_are_refused() {
+fn trees_score_few_rows_and_many_alike() {
     let (mut executor, weights) = with_forest(forest()).expect("sound tables");
-    let (x, mut y) = ([0.5, 9.0, 0.6, 9.0, f32::NAN, 9.0], [0.0; 3]);
-    executor.score(weights.as_slice(), 3, Matrix::Rows(&x), &mut y).expect("it runs");
-    assert_eq!(y, [3.0, 12.0, 12.0]);
+    let sides = [(0.5, 3.0), (0.6, 12.0), (f32::NAN, 12.0), (f32::NEG_INFINITY, 3.0), (-0.0, 3.0)];
+    for rows in 0..40 {
+        let x: Vec<f32> = (0..rows).flat_map(|row| [sides[row % sides.len()].0, 9.0]).collect();
+        let expected: Vec<f32> = (0..rows).map(|row| sides[row % sides.len()].1).collect();
+        let mut y = vec![0.0; rows];
+        executor.score(weights.as_slice(), rows, Matrix::Rows(&x), &mut y).expect("it runs");
+        assert_eq!(y, expected);
+    }
+}
 
-    type Break = fn(&mut [Vec<u32>; 8]);
-    let broken: [(&str, Break); 21] = [
-        ("a tree that is not whole", |tables| tables[0].truncate(9)),
-        ("a tree of no block", |tables| tables[0].extend([1, 1, 32, 0, 1])),
-        ("a tree of no words", |tables| tables[0][1] = 0),
-        ("a tree of three words", |tables| tables[0][1] = 3),
-        ("a tree of more leaves than votes", |tables| tables[0][2] = 3),
-        ("votes from where nothing is", |tables| tables[0][2] = u32::MAX),
-        ("a vote for a second target", |tables| tables[0][3] = 1),
-        ("votes for more targets than can be counted", |tables| tables[0][4] = u32::MAX),
-        ("no votes", |tables| tables[0][9] = 0),
-        ("a root that is no slot", |tables| tables[0][5] = 4),
-        ("a way without end", |tables| tables[0][6] = u32::MAX),
-        ("a list that is not there", |tables| tables[1].clear()),
-        ("a list of a third feature", |tables| tables[1][0] = 4),
-        ("a list of more tests than there are", |tables| tables[1][1] = 2),
-        ("a list of fewer tests than there are", |tables| tables[1][1] = 0),
-        ("thresholds that are too few", |tables| tables[2].truncate(3)),
-        ("bits that are too few", |tables| tables[3].truncate(3)),
-        ("a word of another block", |tables| tables[4][1] = 1 << 16),
-        ("a child that is no slot", |tables| tables[5][3] = 3),
-        ("a slot with a third feature", |tables| tables[5][3] |= 2 << 29),
-        ("base values for two targets", |tables| tables[7].push(0)),
+#[test]
+fn tree_tables_that_reach_outside_each_other_are_refused() {
+    type Break = fn(&mut [Vec<u32>; 7]);
+    let broken: [(&str, Break); 24] = [
+        ("a tree that is not whole", |tables| tables[0].truncate(11)),
+        ("a tree of no block", |tables| tables[0].extend([1, 1, 0, 8, 0, 1])),
+        ("a root that is no slot", |tables| tables[0][0] = 4),
+        ("a way without end", |tables| tables[0][1] = u32::MAX),
+        ("a tree of no bytes", |tables| tables[0][2] = 0),
+        ("a tree of nine bytes", |tables| tables[0][2] = 9),
+        ("a tree of bytes without end", |tables| tables[0][2] = u32::MAX),
+        ("a tree of bytes that its block has not", |tables| tables[0][8] = 1),
+        ("a tree of more leaves than votes", |tables| tables[0][3] = 3),
+        ("votes from where nothing is", |tables| tables[0][3] = u32::MAX),
+        ("a vote for a second target", |tables| tables[0][4] = 1),
+        ("votes for more targets than can be counted", |tables| tables[0][5] = u32::MAX),
+        ("no votes", |tables| tables[0][11] = 0),
+        ("a column that is not there", |tables| tables[1].truncate(3)),
+        ("a column of a third feature", |tables| tables[1][0] = 4),
+        ("a column of more thresholds than there are", |tables| tables[1][1] = 2),
+        ("a column of fewer thresholds than there are", |tables| tables[1][1] = 0),
+        ("a column of more tests than there are", |tables| tables[1][2] = 2),
+        ("a column of fewer tests than there are", |tables| tables[1][2] = 0),
+        ("tests that are too few", |tables| tables[3].truncate(3)),
+        ("a test in the byte of another block", |tables| tables[3][1] |= 1 << 16),
+        ("a child that is no slot", |tables| tables[4][3] = 3),
+        ("a slot with a second column", |tables| tables[4][3] |= 1 << TreeBlock::CHILD_BITS),
+        ("base values for two targets", |tables| tables[6].push(0)),
     ];
     for (what, breaks) in broken {
         let (plan, mut tables) = forest();
@@ -308,21 +314,26 @@ fn tree_tables_that_reach_outside_each_other_are_refused() {
         let error = with_forest((plan, tables)).map(|_| ()).expect_err(what);
         assert_eq!(error.kind(), ErrorKind::InvalidPlan, "{what}: {error}");
     }
+    let (plan, mut tables) = forest();
+    tables[1][1] = 256;
+    tables[2].resize(256, 0);
+    assert!(with_forest((plan, tables)).is_err(), "more thresholds than a byte counts");
 
-    type BreakBlocks = fn(&mut TreeBlock, &mut TreeBlock);
-    let broken: [(&str, BreakBlocks); 6] = [
-        ("more trees than there are", |bits, _| bits.trees = 3),
-        ("more lists than there are", |bits, _| bits.form = TreeForm::Bits { lists: 2 }),
-        ("fewer lists than there are", |bits, _| bits.form = TreeForm::Bits { lists: 0 }),
-        ("more slots than there are", |_, walk| walk.form = TreeForm::Slots { slots: 5, child_bits: 29 }),
-        ("fewer slots than there are", |_, walk| walk.form = TreeForm::Slots { slots: 3, child_bits: 29 }),
-        ("children of too many bits", |_, walk| walk.form = TreeForm::Slots { slots: 4, child_bits: 32 }),
+    type BreakBlock = fn(&mut TreeBlock);
+    let broken: [(&str, BreakBlock); 8] = [
+        ("more trees than there are", |block| block.trees = 3),
+        ("more columns than there are", |block| block.columns = 3),
+        ("fewer columns than there are", |block| block.columns = 0),
+        ("more slots than there are", |block| block.slots = 9),
+        ("fewer slots than there are", |block| block.slots = 3),
+        ("more bytes than those of the trees", |block| block.bytes = 2),
+        ("bytes without end", |block| block.bytes = u32::MAX),
+        ("no bytes where a tree has some", |block| block.bytes = 0),
     ];
     for (what, breaks) in broken {
         let (mut plan, tables) = forest();
         if let Kernel::Trees { blocks, .. } = &mut plan.steps[0].kernel {
-            let [bits, walk] = &mut blocks[..] else { unreachable!("two blocks") };
-            breaks(bits, walk);
+            breaks(&mut blocks[0]);
         }
         let error = with_forest((plan, tables)).map(|_| ()).expect_err(what);
         assert_eq!(error.kind(), ErrorKind::InvalidPlan, "{what}: {error}");

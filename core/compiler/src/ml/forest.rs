@@ -1,5 +1,5 @@
-//! The tables of the plan's kernel for a tree ensemble: which trees become bit vectors and which are
-//! walked, and how either is laid out.
+//! The tables of the plan's kernel for a tree ensemble: which trees are bit vectors too, which share
+//! columns, and how they are laid out.
 
 use super::{
     ensemble::{Ensemble, Node},
@@ -10,22 +10,23 @@ use crate::{
     refusal::{Reason, Reasoned},
 };
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
-use tradewind_core::plan::{Aggregate, TREE_GROUP, TREE_WORDS, TreeBlock, TreeForm};
+use tradewind_core::plan::{Aggregate, TREE_BYTES, TREE_COLUMNS, TREE_GROUP, TREE_THRESHOLDS, TreeBlock};
 
-/// Leaves of one word of a bit vector.
-const WORD: usize = 32;
+/// Leaves of one byte of a bit vector.
+const BYTE: usize = 8;
 
 /// Leaves of the largest tree that is worth bit vectors: beyond, fewer tests are made on the way to
-/// a leaf than sixteen rows at once can make up for.
-const MOST_LEAVES: usize = 2 * WORD;
+/// a leaf than many rows at once can make up for.
+const MOST_LEAVES: usize = 8 * BYTE;
 
-/// What walking one tree costs, and what starting a list of tests costs, both in tests by bit
-/// vectors; measured in V8.
-const WALK_COST: usize = 80;
-const LIST_COST: usize = 8;
+/// What a step of a walk costs, and what ranking a column costs, both for thirty-two rows and in tests by
+/// bit vectors; measured in V8.
+const STEP_COST: usize = 28;
+const COLUMN_COST: usize = 130;
 
 /// The tables of `ensemble`. Leaves' votes are made up to the same targets for all leaves of a tree,
 /// with what `aggregate` takes no notice of.
@@ -40,31 +41,37 @@ pub(super) fn forest(ensemble: &Ensemble, aggregate: Aggregate) -> Reasoned<Fore
     let mut forest = Forest::default();
     let mut packer = Packer { ensemble, graph: &graph, aggregate, forest: &mut forest };
     for run in runs(&by_bits) {
-        if by_bits[run.start] { packer.bits(&trees[run]) } else { packer.slots(&trees[run])? }
+        let by_bits = by_bits[run.start];
+        let mut block = Block::default();
+        for tree in &trees[run] {
+            let wider = block.with(&graph, tree, by_bits);
+            block = if wider.fits() {
+                wider
+            } else {
+                packer.append(std::mem::take(&mut block));
+                block.with(&graph, tree, by_bits)
+            };
+            if !block.fits() {
+                return Reason::err(format!(
+                    "a tree that looks at more than {TREE_COLUMNS} features or has more than {} nodes",
+                    1 << TreeBlock::CHILD_BITS
+                ));
+            }
+        }
+        packer.append(block);
     }
     // What a bit vector can name, whether it is a leaf or not, is in the table.
-    let windows =
-        forest.trees.iter().map(|[_, words, first, _, count]| (*first + *words * WORD as u32 * *count) as usize);
-    let bits = by_bits.iter().zip(windows).filter(|(by_bits, _)| **by_bits);
-    let end = bits.map(|(_, end)| end).max().unwrap_or(0);
+    let windows = forest
+        .trees
+        .iter()
+        .map(|[_, _, bytes, first, _, count]| *first as usize + *bytes as usize * BYTE * *count as usize);
+    let end = windows.max().unwrap_or(0);
     forest.votes.resize(forest.votes.len().max(end), 0.0);
-    let most = [forest.votes.len(), forest.slots.len() * 2, forest.thresholds.len() * 2];
+    let most = [forest.votes.len(), forest.slots.len() * 2, forest.tests.len()];
     if most.iter().any(|len| i32::try_from(*len).is_err()) {
         return Reason::err("an ensemble of more nodes than a plan can number");
     }
     Ok(forest)
-}
-
-/// Whether one slot can surely number any feature and any other slot of a tree.
-pub(super) fn numbered(ensemble: &Ensemble) -> bool {
-    let feature = ensemble.features().max().unwrap_or(0);
-    // Two tests for a comparison for equality, two slots for a test.
-    4 * ensemble.nodes.len() < 1 << child_bits(feature)
-}
-
-/// What a slot has for a child beside features up to `most`.
-fn child_bits(most: u32) -> u32 {
-    31 - (u32::BITS - most.leading_zeros()).min(31)
 }
 
 /// Stretches of equal elements.
@@ -80,16 +87,18 @@ fn runs(flags: &[bool]) -> Vec<Range<usize>> {
 
 /// Whether bit vectors are faster than walks.
 fn worthwhile(trees: &[Tree]) -> bool {
-    let mut lists: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut columns: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    let mut cost = 0;
     for test in trees.iter().filter_map(|tree| tree.small.as_ref()).flat_map(|small| &small.tests) {
-        *lists.entry(list(&test.split)).or_default() += 1;
+        columns.entry(column(&test.split)).or_default().insert(test.split.threshold.to_bits());
+        cost += test.bytes().len();
     }
-    let tests: usize = lists.values().map(|len| len.next_multiple_of(TREE_GROUP) + LIST_COST).sum();
-    tests <= WALK_COST * trees.len()
+    cost += columns.values().map(|thresholds| thresholds.len().div_ceil(TREE_THRESHOLDS) * COLUMN_COST).sum::<usize>();
+    cost <= STEP_COST * trees.iter().map(|tree| tree.depth as usize).sum::<usize>()
 }
 
-/// The list of a test.
-fn list(split: &Split) -> u32 {
+/// The column of a test.
+fn column(split: &Split) -> u32 {
     split.feature << 1 | u32::from(split.flipped)
 }
 
@@ -103,6 +112,8 @@ struct Tree {
     root: usize,
     /// Its nodes, every parent before its children.
     order: Vec<usize>,
+    /// The greatest number of tests on a way.
+    depth: u32,
     /// As tests in any order, where it has few leaves.
     small: Option<Small>,
 }
@@ -119,6 +130,13 @@ struct Small {
 struct Test {
     split: Split,
     clears: Range<usize>,
+}
+
+impl Test {
+    /// The bytes of the tree's bit vector that it clears leaves in.
+    fn bytes(&self) -> Range<usize> {
+        self.clears.start / BYTE..self.clears.end.div_ceil(BYTE)
+    }
 }
 
 impl Graph {
@@ -140,7 +158,16 @@ impl Graph {
         let order = self.ordered(root)?;
         let mut small = Small::default();
         let is_small = self.expand(root, &mut small).is_some();
-        Ok(Tree { root, order, small: is_small.then_some(small) })
+        let mut depths: BTreeMap<usize, u32> = BTreeMap::new();
+        for (n, split) in order.iter().filter_map(|n| Some((*n, self.splits[*n]?))) {
+            let depth = depths.get(&n).copied().unwrap_or(0) + 1;
+            for child in [split.holds, split.fails] {
+                let known = depths.entry(child).or_default();
+                *known = depth.max(*known);
+            }
+        }
+        let depth = depths.values().max().copied().unwrap_or(0);
+        Ok(Tree { root, order, depth, small: is_small.then_some(small) })
     }
 
     /// Adds the tests and leaves under `n`; nodes with several parents are as good as several nodes.
@@ -202,6 +229,45 @@ impl Graph {
     }
 }
 
+/// Trees that share columns.
+#[derive(Clone, Default)]
+struct Block<'a> {
+    trees: Vec<&'a Tree>,
+    /// With the bits of the thresholds, as far as they are ranked.
+    columns: BTreeMap<u32, BTreeSet<u32>>,
+    slots: usize,
+    /// Of bit vectors.
+    bytes: usize,
+}
+
+impl<'a> Block<'a> {
+    /// The block with one more tree.
+    fn with(&self, graph: &Graph, tree: &'a Tree, by_bits: bool) -> Self {
+        let mut wider = self.clone();
+        wider.trees.push(tree);
+        // No root is slot 0: a leaf's child is the slot before it.
+        wider.slots = self.slots.max(1) + 1;
+        for split in tree.order.iter().filter_map(|n| graph.splits[*n]) {
+            let thresholds = wider.columns.entry(column(&split)).or_default();
+            if by_bits {
+                thresholds.insert(split.threshold.to_bits());
+            }
+            wider.slots += 2;
+        }
+        if let Some(small) = tree.small.as_ref().filter(|_| by_bits) {
+            wider.bytes += small.leaves.len().div_ceil(BYTE);
+        }
+        wider
+    }
+
+    fn fits(&self) -> bool {
+        self.columns.len() <= TREE_COLUMNS
+            && self.columns.values().all(|thresholds| thresholds.len() <= TREE_THRESHOLDS)
+            && self.slots <= 1 << TreeBlock::CHILD_BITS
+            && self.bytes <= TREE_BYTES
+    }
+}
+
 /// Appends trees to the tables.
 struct Packer<'a> {
     ensemble: &'a Ensemble,
@@ -211,117 +277,89 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    /// Appends blocks of bit vectors.
-    fn bits(&mut self, mut trees: &[Tree]) {
-        while !trees.is_empty() {
-            let (mut words, mut count) = (0, 0);
-            let mut lists: BTreeMap<u32, Vec<(f32, u32, u16)>> = BTreeMap::new();
-            for tree in trees {
-                let Some(small) = &tree.small else { break };
-                let taken = small.leaves.len().div_ceil(WORD);
-                if words + taken > TREE_WORDS {
-                    break;
-                }
-                for Test { split, clears } in &small.tests {
-                    for word in clears.start / WORD..clears.end.div_ceil(WORD) {
-                        let within = |leaf: usize| leaf.clamp(word * WORD, (word + 1) * WORD) - word * WORD;
-                        let cleared = ones(within(clears.end)) & !ones(within(clears.start));
-                        let test = (split.threshold, !cleared, (words + word) as u16);
-                        lists.entry(list(split)).or_default().push(test);
-                    }
-                }
-                self.tree([0, taken as u32], &small.leaves);
-                words += taken;
-                count += 1;
-            }
-            trees = &trees[count..];
-            self.forest
-                .blocks
-                .push(TreeBlock { trees: count as u32, form: TreeForm::Bits { lists: lists.len() as u32 } });
-            for (list, mut tests) in lists {
-                tests.sort_by(|(a, ..), (b, ..)| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
-                // What fails and clears nothing fills the last group.
-                tests.resize(tests.len().next_multiple_of(TREE_GROUP), (f32::INFINITY, u32::MAX, 0));
-                self.forest.lists.push([list, (tests.len() / TREE_GROUP) as u32]);
-                for (threshold, keep, word) in tests {
-                    self.forest.thresholds.push(threshold);
-                    self.forest.keeps.push(keep);
-                    self.forest.words.push(word);
+    fn append(&mut self, block: Block<'_>) {
+        let numbers: BTreeMap<u32, u32> = block.columns.keys().copied().zip(0..).collect();
+        let mut tests: BTreeMap<u32, Vec<(f32, u32, u8)>> = BTreeMap::new();
+        let (mut slots, mut bytes) = (vec![[0; 2]], 0);
+        for tree in &block.trees {
+            let small = tree.small.as_ref().filter(|_| block.bytes > 0);
+            let mut leaves = small.map_or_else(Vec::new, |small| small.leaves.clone());
+            let own = leaves.len().div_ceil(BYTE);
+            for test in small.iter().flat_map(|small| &small.tests) {
+                let clears = &test.clears;
+                for byte in test.bytes() {
+                    let within = |leaf: usize| leaf.clamp(byte * BYTE, (byte + 1) * BYTE) - byte * BYTE;
+                    let cleared = ones(within(clears.end)) & !ones(within(clears.start));
+                    let test_in_byte = (test.split.threshold, (bytes + byte) as u32, !cleared);
+                    tests.entry(column(&test.split)).or_default().push(test_in_byte);
                 }
             }
+            bytes += own;
+            let root = slots.len();
+            self.walked(tree, &numbers, &mut leaves, &mut slots);
+            self.tree([root as u32, tree.depth, own as u32], &leaves);
         }
+        for (column, thresholds) in &block.columns {
+            let mut thresholds: Vec<f32> = thresholds.iter().map(|bits| f32::from_bits(*bits)).collect();
+            thresholds.sort_by(ascending);
+            let mut tests = tests.remove(column).unwrap_or_default();
+            tests.sort_by(|(a, ..), (b, ..)| ascending(a, b));
+            let number = |threshold: &f32| thresholds.partition_point(|other| ascending(other, threshold).is_lt());
+            let limit = |threshold: &f32| (number(threshold) as u8).wrapping_sub(127);
+            let mut tests: Vec<u32> = tests
+                .iter()
+                .map(|(threshold, byte, kept)| byte << 16 | u32::from(limit(threshold)) << 8 | u32::from(*kept))
+                .collect();
+            // What fails and clears nothing fills the last group.
+            let filler = tests.last().map_or(0, |test| test | 0xff);
+            tests.resize(tests.len().next_multiple_of(TREE_GROUP), filler);
+            self.forest.columns.push([*column, thresholds.len() as u32, (tests.len() / TREE_GROUP) as u32]);
+            self.forest.thresholds.extend(thresholds);
+            self.forest.tests.extend(tests);
+        }
+        self.forest.blocks.push(TreeBlock {
+            trees: block.trees.len() as u32,
+            columns: numbers.len() as u32,
+            slots: slots.len() as u32,
+            bytes: bytes as u32,
+        });
+        self.forest.slots.extend(slots);
     }
 
-    /// Appends blocks of slots.
-    fn slots(&mut self, mut trees: &[Tree]) -> Reasoned<()> {
-        let feature = self.graph.splits.iter().flatten().map(|split| split.feature).max().unwrap_or(0);
-        let child_bits = child_bits(feature);
-        while !trees.is_empty() {
-            // No root is slot 0: a leaf's child is the slot before it.
-            let mut slots = vec![[0; 2]];
-            let mut count = 0;
-            for tree in trees {
-                let splits = tree.order.iter().filter(|n| self.graph.splits[**n].is_some()).count();
-                let end = slots.len() + 1 + 2 * splits;
-                if end > 1 << child_bits || splits >= TreeForm::LEAF_NUMBER as usize {
-                    break;
-                }
-                self.walked(tree, child_bits, &mut slots);
-                count += 1;
-            }
-            if count == 0 {
-                return Reason::err(
-                    "a tree of too many nodes for the number of features that trees look at; use fewer of either",
-                );
-            }
-            trees = &trees[count..];
-            let form = TreeForm::Slots { slots: slots.len() as u32, child_bits };
-            self.forest.blocks.push(TreeBlock { trees: count as u32, form });
-            self.forest.slots.extend(slots);
-        }
-        Ok(())
-    }
-
-    fn walked(&mut self, tree: &Tree, child_bits: u32, slots: &mut Vec<[u32; 2]>) {
+    /// Appends a tree's slots, and to `leaves` those that are not there.
+    fn walked(&self, tree: &Tree, columns: &BTreeMap<u32, u32>, leaves: &mut Vec<usize>, slots: &mut Vec<[u32; 2]>) {
         let root = slots.len();
-        let (mut leaves, mut numbers) = (Vec::new(), BTreeMap::new());
         // The number of a leaf, or the first of the two slots of a node's children.
+        let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
+        for (number, leaf) in leaves.iter().enumerate() {
+            numbers.entry(*leaf).or_insert(number);
+        }
         let mut end = root + 1;
         for &n in &tree.order {
-            match self.graph.splits[n] {
-                None => {
-                    numbers.insert(n, leaves.len());
-                    leaves.push(n);
-                }
-                Some(_) => {
-                    numbers.insert(n, end);
-                    end += 2;
-                }
+            if self.graph.splits[n].is_some() {
+                numbers.insert(n, end);
+                end += 2;
+            } else if !numbers.contains_key(&n) {
+                numbers.insert(n, leaves.len());
+                leaves.push(n);
             }
         }
         let slot = |n: usize, at: usize| match self.graph.splits[n] {
-            None => [TreeForm::LEAF | numbers[&n] as u32, at as u32 - 1],
+            None => [TreeBlock::LEAF | numbers[&n] as u32, at as u32 - 1],
             Some(split) => {
-                let test = u32::from(split.flipped) << 31 | split.feature << child_bits | numbers[&n] as u32;
+                let test = columns[&column(&split)] << TreeBlock::CHILD_BITS | numbers[&n] as u32;
                 [split.threshold.to_bits(), test]
             }
         };
         slots.push(slot(tree.root, root));
-        let mut depths: BTreeMap<usize, u32> = BTreeMap::new();
-        for (n, split) in tree.order.iter().filter_map(|n| Some((*n, self.graph.splits[*n]?))) {
+        for split in tree.order.iter().filter_map(|n| self.graph.splits[*n]) {
             let at = slots.len();
             slots.extend([slot(split.holds, at), slot(split.fails, at + 1)]);
-            let depth = depths.get(&n).copied().unwrap_or(0) + 1;
-            for child in [split.holds, split.fails] {
-                let known = depths.entry(child).or_default();
-                *known = depth.max(*known);
-            }
         }
-        self.tree([root as u32, depths.values().max().copied().unwrap_or(0)], &leaves);
     }
 
     /// Appends a tree's record and its leaves' votes.
-    fn tree(&mut self, [first, second]: [u32; 2], leaves: &[usize]) {
+    fn tree(&mut self, [root, depth, bytes]: [u32; 3], leaves: &[usize]) {
         let leaves: Vec<_> = leaves
             .iter()
             .map(|n| match &self.ensemble.nodes[*n] {
@@ -332,7 +370,7 @@ impl Packer<'_> {
         let targets: BTreeSet<usize> = leaves.iter().flat_map(|votes| votes.iter().map(|vote| vote.target)).collect();
         let target = targets.first().copied().unwrap_or(0);
         let count = targets.last().map_or(1, |last| last + 1 - target);
-        self.forest.trees.push([first, second, self.forest.votes.len() as u32, target as u32, count as u32]);
+        self.forest.trees.push([root, depth, bytes, self.forest.votes.len() as u32, target as u32, count as u32]);
         let sums = matches!(self.aggregate, Aggregate::Sum | Aggregate::Average);
         for votes in leaves {
             let start = self.forest.votes.len();
@@ -350,9 +388,14 @@ impl Packer<'_> {
     }
 }
 
-/// A word whose lowest `count` bits are set.
-fn ones(count: usize) -> u32 {
-    u32::MAX.checked_shr((WORD - count) as u32).unwrap_or(0)
+/// A byte whose lowest `count` bits are set.
+fn ones(count: usize) -> u8 {
+    u8::MAX.checked_shr((BYTE - count) as u32).unwrap_or(0)
+}
+
+/// The order of thresholds: NaN first, which every row fails.
+fn ascending(a: &f32, b: &f32) -> Ordering {
+    b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b))
 }
 
 #[cfg(test)]
@@ -514,16 +557,28 @@ mod tests {
     }
 
     #[test]
-    fn an_ensemble_of_more_words_than_a_block_is_several() {
+    fn an_ensemble_of_more_bytes_than_a_block_is_several() {
         let (mut choices, mut ensemble) = (Choices(7), Ensemble::default());
-        (0..400).for_each(|n| choices.grow(&mut ensemble, [31, 64][n % 2], 5, 1, true));
+        (0..800).for_each(|n| choices.grow(&mut ensemble, [31, 64][n % 2], 5, 1, true));
         let blocks = forest(&ensemble, Aggregate::Sum).expect("trees").blocks;
-        assert!(
-            blocks.iter().all(|block| matches!(block.form, TreeForm::Bits { .. })) && blocks.len() == 2,
-            "{blocks:?}"
-        );
+        assert!(blocks.iter().all(|block| block.bytes > 0) && blocks.len() == 2, "{blocks:?}");
         let x: Vec<f32> = (0..300 * 5).map(|_| choices.value()).collect();
         assert_walked(&ensemble, 5, &[0.5], Aggregate::Sum, &x);
+    }
+
+    #[test]
+    fn a_column_of_more_thresholds_than_a_byte_counts_is_several() {
+        let (mut choices, mut ensemble) = (Choices(7), Ensemble::default());
+        (0..40).for_each(|_| choices.grow(&mut ensemble, 31, 1, 1, true));
+        for (n, node) in ensemble.nodes.iter_mut().enumerate() {
+            if let Node::Branch { threshold, .. } = node {
+                *threshold = n as f32;
+            }
+        }
+        let blocks = forest(&ensemble, Aggregate::Sum).expect("trees").blocks;
+        assert!(blocks.iter().all(|block| block.bytes > 0) && blocks.len() > 1, "{blocks:?}");
+        let x: Vec<f32> = (0..300).map(|n| n as f32 * 10.0).collect();
+        assert_walked(&ensemble, 1, &[0.5], Aggregate::Sum, &x);
     }
 
     #[test]
@@ -531,7 +586,19 @@ mod tests {
         let (mut choices, mut ensemble) = (Choices(7), Ensemble::default());
         (0..3).for_each(|_| choices.grow(&mut ensemble, 30, 100_000, 1, true));
         let blocks = forest(&ensemble, Aggregate::Sum).expect("trees").blocks;
-        assert!(matches!(blocks[..], [TreeBlock { trees: 3, form: TreeForm::Slots { .. } }]), "{blocks:?}");
+        assert!(matches!(blocks[..], [TreeBlock { trees: 3, bytes: 0, .. }]), "{blocks:?}");
+    }
+
+    #[test]
+    fn trees_that_together_look_at_more_columns_than_a_block_has_are_several() {
+        let (mut choices, mut ensemble) = (Choices(7), Ensemble::default());
+        (0..3).for_each(|_| choices.grow(&mut ensemble, 3000, 10_000, 1, true));
+        let blocks = forest(&ensemble, Aggregate::Sum).expect("trees").blocks;
+        assert_eq!(blocks.len(), 3, "{blocks:?}");
+        let x: Vec<f32> = (0..20 * 10_000).map(|_| choices.value()).collect();
+        assert_walked(&ensemble, 10_000, &[0.5], Aggregate::Sum, &x);
+        choices.grow(&mut ensemble, 8000, 100_000, 1, true);
+        assert!(forest(&ensemble, Aggregate::Sum).is_err());
     }
 
     #[test]

@@ -6,16 +6,15 @@
 
 use super::{
     Attributes, Operator, Output,
-    ensemble::{Ensemble, Node, Reach},
-    forest::{forest, numbered},
+    ensemble::{Ensemble, Reach},
+    forest::forest,
     labels::{Label, Labels, Transform, column, flat},
 };
 use crate::{
     builder::Builder,
     refusal::{Reason, Reasoned},
-    value::{Constant, Value},
+    value::Value,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::plan::{Aggregate, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
 /// Scores of an ensemble, and which of them any tree voted for.
@@ -70,9 +69,6 @@ fn score(
         return Reason::err(format!("a tree looks at feature {wide} of rows that have {features}"));
     }
     let x = builder.cast(input, DType::F32)?;
-    let mut narrow = None;
-    let x = if numbered(ensemble) { x } else { narrowed(builder, &x, narrow.insert(ensemble.clone()))? };
-    let ensemble = narrow.as_ref().unwrap_or(ensemble);
     let mut padded = base.to_vec();
     padded.resize(targets, 0.0);
     let values = builder.trees(&x, &forest(ensemble, aggregate)?, &padded, aggregate)?;
@@ -85,20 +81,6 @@ fn score(
         None
     };
     Ok(Scores { values, voted: Voted { reach, counted } })
-}
-
-/// Rows of the features that `ensemble` looks at, in order, and the ensemble that looks at these.
-fn narrowed(builder: &mut Builder, rows: &Value, ensemble: &mut Ensemble) -> Reasoned<Value> {
-    let used: BTreeSet<u32> = ensemble.features().collect();
-    let numbers: BTreeMap<u32, u32> = used.iter().copied().zip(0..).collect();
-    for node in &mut ensemble.nodes {
-        if let Node::Branch { test, .. } = node {
-            test.feature = numbers[&test.feature];
-        }
-    }
-    let used: Vec<i64> = used.into_iter().map(i64::from).collect();
-    let picks = Value::constant(Constant::i64(&used), &[used.len()])?;
-    builder.gather(rows, 1, &picks)
 }
 
 /// A `TreeEnsembleRegressor`, or a `TreeEnsemble`.

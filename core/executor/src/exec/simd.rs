@@ -1,4 +1,4 @@
-//! Four lanes of `f32`: simd128 in the module, arrays elsewhere.
+//! Four lanes of `f32`, or sixteen of bytes: simd128 in the module, arrays elsewhere.
 //!
 //! Every operation is one of IEEE 754's and rounds once; nothing is fused and nothing relaxed. So a
 //! lane's result is the same whatever stands in the others, and on every engine.
@@ -9,6 +9,9 @@ use core::ops::{Add, AddAssign, BitAnd, BitOr, Div, Mul, Neg, Sub};
 /// Lanes of a vector.
 pub(super) const LANES: usize = 4;
 
+/// Lanes of a vector of bytes.
+pub(super) const BYTES: usize = 16;
+
 /// Four `f32`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct F32x4(raw::Floats);
@@ -16,6 +19,10 @@ pub(super) struct F32x4(raw::Floats);
 /// Four `i32`, or the answers of four comparisons: all bits set where one holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct I32x4(raw::Ints);
+
+/// Sixteen `i8`, or the answers of as many comparisons.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct I8x16(raw::Bytes);
 
 impl F32x4 {
     pub const ZERO: Self = Self::splat(0.0);
@@ -85,18 +92,6 @@ impl F32x4 {
         Self(raw::greater(self.0, other.0))
     }
 
-    /// The greater one, NaN where either is.
-    #[inline(always)]
-    pub fn max(self, other: Self) -> Self {
-        Self(raw::max(self.0, other.0))
-    }
-
-    /// Where `self <= other`.
-    #[inline(always)]
-    pub fn not_above(self, other: Self) -> I32x4 {
-        I32x4(raw::not_above(self.0, other.0))
-    }
-
     /// Where `self < other`.
     #[inline(always)]
     pub fn less(self, other: Self) -> I32x4 {
@@ -107,12 +102,6 @@ impl F32x4 {
     #[inline(always)]
     pub fn equal(self, other: Self) -> I32x4 {
         I32x4(raw::equal(self.0, other.0))
-    }
-
-    /// With the sign bit flipped where that of `sign`, a zero, is set.
-    #[inline(always)]
-    pub fn flipped(self, sign: Self) -> Self {
-        Self(raw::flipped(self.0, sign.0))
     }
 
     /// The magnitude of `self` with the sign of `sign`.
@@ -139,11 +128,6 @@ impl I32x4 {
     #[inline(always)]
     pub const fn splat(value: i32) -> Self {
         Self(raw::integers(value))
-    }
-
-    #[inline(always)]
-    pub fn to_array(self) -> [i32; LANES] {
-        cast(self.0)
     }
 
     #[inline(always)]
@@ -180,21 +164,79 @@ impl I32x4 {
     }
 }
 
+impl I8x16 {
+    #[inline(always)]
+    pub const fn splat(value: i8) -> Self {
+        Self(raw::bytes(value))
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[i8; BYTES]) -> Self {
+        Self(cast(*values))
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [i8; BYTES] {
+        cast(self.0)
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(raw::plus_bytes(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(raw::minus_bytes(self.0, other.0))
+    }
+
+    /// Where `self < other`.
+    #[inline(always)]
+    pub fn less(self, other: Self) -> Self {
+        Self(raw::less_bytes(self.0, other.0))
+    }
+
+    /// Where `self == other`.
+    #[inline(always)]
+    pub fn equal(self, other: Self) -> Self {
+        Self(raw::equal_bytes(self.0, other.0))
+    }
+
+    /// The bits that `other` has not.
+    #[inline(always)]
+    pub fn without(self, other: Self) -> Self {
+        Self(raw::without(self.0, other.0))
+    }
+
+    /// How many bits of each lane are set.
+    #[inline(always)]
+    pub fn ones(self) -> Self {
+        Self(raw::ones(self.0))
+    }
+
+    /// The bits of `set` where those of `self` are set, else those of `clear`.
+    #[inline(always)]
+    pub fn select(self, set: Self, clear: Self) -> Self {
+        Self(raw::select_bytes(set.0, clear.0, self.0))
+    }
+}
+
 macro_rules! operators {
-    ($vector:ident: $($trait:ident $method:ident),*) => {$(
+    ($vector:ident: $($trait:ident $method:ident $function:ident),*) => {$(
         impl $trait for $vector {
             type Output = Self;
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                Self(raw::$method(self.0, other.0))
+                Self(raw::$function(self.0, other.0))
             }
         }
     )*};
 }
 
-operators!(F32x4: Add add, Sub sub, Mul mul, Div div);
-operators!(I32x4: BitAnd bitand, BitOr bitor);
+operators!(F32x4: Add add add, Sub sub sub, Mul mul mul, Div div div);
+operators!(I32x4: BitAnd bitand bitand, BitOr bitor bitor);
+operators!(I8x16: BitAnd bitand and_bytes, BitOr bitor or_bytes);
 
 impl AddAssign for F32x4 {
     #[inline(always)]
@@ -231,16 +273,23 @@ pub(super) fn map(values: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
 mod raw {
     pub use core::arch::wasm32::{
         f32x4_abs as abs, f32x4_add as add, f32x4_ceil as ceil, f32x4_convert_i32x4 as to_f32, f32x4_div as div,
-        f32x4_eq as equal, f32x4_floor as floor, f32x4_le as not_above, f32x4_lt as less, f32x4_max as max,
-        f32x4_mul as mul, f32x4_nearest as nearest, f32x4_neg as neg, f32x4_pmax as greater, f32x4_pmin as lesser,
-        f32x4_sqrt as sqrt, f32x4_sub as sub, i32x4_add as plus, i32x4_shl as shifted_left, i32x4_shr as shifted_right,
-        i32x4_sub as minus, v128 as Floats, v128 as Ints, v128_and as bitand, v128_bitselect as select,
-        v128_or as bitor, v128_xor as flipped,
+        f32x4_eq as equal, f32x4_floor as floor, f32x4_lt as less, f32x4_mul as mul, f32x4_nearest as nearest,
+        f32x4_neg as neg, f32x4_pmax as greater, f32x4_pmin as lesser, f32x4_sqrt as sqrt, f32x4_sub as sub,
+        i8x16_add as plus_bytes, i8x16_eq as equal_bytes, i8x16_lt as less_bytes, i8x16_popcnt as ones,
+        i8x16_sub as minus_bytes, i32x4_add as plus, i32x4_shl as shifted_left, i32x4_shr as shifted_right,
+        i32x4_sub as minus, v128 as Bytes, v128 as Floats, v128 as Ints, v128_and as and_bytes, v128_and as bitand,
+        v128_andnot as without, v128_bitselect as select_bytes, v128_bitselect as select, v128_or as or_bytes,
+        v128_or as bitor,
     };
 
     #[inline(always)]
     pub const fn constant(value: f32) -> Floats {
         core::arch::wasm32::f32x4(value, value, value, value)
+    }
+
+    #[inline(always)]
+    pub const fn bytes(v: i8) -> Bytes {
+        core::arch::wasm32::i8x16(v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v)
     }
 
     #[inline(always)]
@@ -253,11 +302,12 @@ mod raw {
 mod raw {
     pub type Floats = [f32; 4];
     pub type Ints = [i32; 4];
+    pub type Bytes = [i8; 16];
 
     macro_rules! lanes {
         ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;)*) => {$(
             #[inline(always)]
-            pub fn $name($($arg: [$type; 4]),*) -> [$result; 4] {
+            pub fn $name<const N: usize>($($arg: [$type; N]),*) -> [$result; N] {
                 core::array::from_fn(|lane| {
                     $(let $arg = $arg[lane];)*
                     $body
@@ -279,9 +329,6 @@ mod raw {
         nearest(a: f32) -> f32 = libm::rintf(a);
         lesser(a: f32, b: f32) -> f32 = if b < a { b } else { a };
         greater(a: f32, b: f32) -> f32 = if a < b { b } else { a };
-        flipped(a: f32, sign: f32) -> f32 = f32::from_bits(a.to_bits() ^ sign.to_bits());
-        max(a: f32, b: f32) -> f32 = if a.is_nan() || a >= b { a } else { b };
-        not_above(a: f32, b: f32) -> i32 = -i32::from(a <= b);
         less(a: f32, b: f32) -> i32 = -i32::from(a < b);
         equal(a: f32, b: f32) -> i32 = -i32::from(a == b);
         to_f32(a: i32) -> f32 = a as f32;
@@ -291,6 +338,24 @@ mod raw {
         bitor(a: i32, b: i32) -> i32 = a | b;
         select(set: f32, clear: f32, mask: i32) -> f32 =
             f32::from_bits((set.to_bits() & mask as u32) | (clear.to_bits() & !mask as u32));
+    }
+
+    // Of bytes.
+    lanes! {
+        plus_bytes(a: i8, b: i8) -> i8 = a.wrapping_add(b);
+        minus_bytes(a: i8, b: i8) -> i8 = a.wrapping_sub(b);
+        less_bytes(a: i8, b: i8) -> i8 = -i8::from(a < b);
+        equal_bytes(a: i8, b: i8) -> i8 = -i8::from(a == b);
+        and_bytes(a: i8, b: i8) -> i8 = a & b;
+        or_bytes(a: i8, b: i8) -> i8 = a | b;
+        without(a: i8, b: i8) -> i8 = a & !b;
+        ones(a: i8) -> i8 = a.count_ones() as i8;
+        select_bytes(set: i8, clear: i8, mask: i8) -> i8 = (set & mask) | (clear & !mask);
+    }
+
+    #[inline(always)]
+    pub const fn bytes(value: i8) -> Bytes {
+        [value; 16]
     }
 
     #[inline(always)]

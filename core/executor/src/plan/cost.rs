@@ -1,6 +1,6 @@
 //! How much a plan computes.
 
-use super::{Dim, Kernel, Operand, Plan, Step, TreeForm};
+use super::{Dim, Kernel, Operand, Plan, Step};
 
 impl Plan {
     /// Elementary operations (one multiplication and addition, one comparison, one element moved)
@@ -48,14 +48,11 @@ impl Plan {
                 volume(&[data.outer, data.axis, data.inner], rows).saturating_mul(u64::from(depth))
             }
             Kernel::Trees { rows: extent, blocks, .. } => {
-                let walked = blocks.iter().fold(0, |sum: u32, block| match block.form {
-                    TreeForm::Bits { .. } => sum.saturating_add(block.trees),
-                    TreeForm::Slots { slots, .. } => {
-                        let depth = (slots / block.trees.max(1)).checked_ilog2().map_or(1, |log| log + 1);
-                        sum.saturating_add(block.trees.saturating_mul(depth))
-                    }
+                let walked = blocks.iter().fold(0, |sum: u32, block| {
+                    let depth = (block.slots / block.trees.max(1)).checked_ilog2().map_or(1, |log| log + 1);
+                    sum.saturating_add(block.trees.saturating_mul(depth))
                 });
-                volume(&[*extent, Dim::fixed(walked.saturating_add(self.weight_len(step, 3)))], rows)
+                volume(&[*extent, Dim::fixed(walked.saturating_add(self.weight_len(step, 4)))], rows)
             }
             Kernel::Recurrent(layer) => {
                 // A gate's function counts as sixteen operations.

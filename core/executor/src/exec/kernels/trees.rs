@@ -1,7 +1,7 @@
-//! Tree ensembles: small trees by bit vectors, large ones by walking several at once.
+//! Tree ensembles: small trees by bit vectors where there are many rows, all others by walking.
 //!
 //! However the leaves are found, their votes are cast in the order of the trees, row by row: a
-//! result depends neither on the form of a tree nor on the rows beside it.
+//! result depends neither on the way to a leaf nor on the rows beside it.
 
 mod bits;
 mod walk;
@@ -9,7 +9,7 @@ mod walk;
 use super::{Inputs, outside};
 use crate::{
     error::Result,
-    plan::{Aggregate, TreeBlock, TreeForm},
+    plan::{Aggregate, TREE_GROUP, TreeBlock},
 };
 
 /// Extents of one call.
@@ -33,34 +33,28 @@ pub fn trees(
     let x = inputs.elements::<f32>(0)?.get(..rows * features).ok_or_else(outside)?;
     let x = Rows { x, features, count: rows };
     let out = out.get_mut(..rows * targets).ok_or_else(outside)?;
-    let trees = inputs.elements::<u32>(1)?.as_chunks().0;
-    let (mut lists, mut slots) = (inputs.elements::<u32>(2)?.as_chunks().0, inputs.elements::<u32>(6)?.as_chunks().0);
-    let mut tests = bits::Tests {
-        thresholds: inputs.elements::<f32>(3)?.as_chunks().0,
-        keeps: inputs.elements::<u32>(4)?.as_chunks().0,
-        words: inputs.elements::<u16>(5)?.as_chunks().0,
+    let mut tables = Block {
+        trees: inputs.elements::<u32>(1)?.as_chunks().0,
+        columns: inputs.elements::<u32>(2)?.as_chunks().0,
+        thresholds: inputs.elements::<f32>(3)?,
+        tests: inputs.elements::<u32>(4)?.as_chunks().0,
+        slots: inputs.elements::<u32>(5)?.as_chunks().0,
+        bytes: 0,
     };
-    let ballot = Ballot { votes: inputs.elements(7)?, aggregate, targets };
-    let base: &[f32] = inputs.elements(8)?;
+    let count = tables.trees.len();
+    let ballot = Ballot { votes: inputs.elements(6)?, aggregate, targets };
+    let base: &[f32] = inputs.elements(7)?;
 
     // NaN stands for "no vote yet": it loses every comparison.
     out.fill(if ballot.sums() { 0.0 } else { f32::NAN });
-    let mut rest = trees;
     for block in blocks {
-        let trees = take(&mut rest, block.trees)?;
-        match block.form {
-            TreeForm::Bits { lists: count } => {
-                bits::run(take(&mut lists, count)?, &mut tests, trees, &x, &ballot, out)?;
-            }
-            TreeForm::Slots { slots: count, child_bits } => {
-                let slots = walk::Slots { slots: take(&mut slots, count)?, child_bits };
-                walk::run(&slots, trees, &x, &ballot, out);
-            }
-        }
+        let block = tables.take(block)?;
+        let first = bits::run(&block, &x, &ballot, out);
+        walk::run(&block, first, &x, &ballot, out);
     }
     if aggregate == Aggregate::Average {
-        let trees = trees.len().max(1) as f32;
-        out.iter_mut().for_each(|score| *score /= trees);
+        let count = count.max(1) as f32;
+        out.iter_mut().for_each(|score| *score /= count);
     }
     for scores in out.chunks_exact_mut(targets) {
         for (score, base) in scores.iter_mut().zip(base) {
@@ -70,9 +64,36 @@ pub fn trees(
     Ok(())
 }
 
-/// A row of the table of trees: how its leaf is found (see [`TreeForm`]), then where the votes of
-/// its first leaf start, the target of a leaf's first vote, and how many votes a leaf has.
-type Tree = [u32; 5];
+/// A row of the table of trees: its root, the greatest number of tests on a way, the bytes of its bit
+/// vector, where the votes of its first leaf start, the target of a leaf's first vote, and how many votes
+/// a leaf has.
+type Tree = [u32; 6];
+
+/// One block; see [`TreeBlock`]. Or all that are still to come.
+struct Block<'a> {
+    trees: &'a [Tree],
+    columns: &'a [[u32; 3]],
+    thresholds: &'a [f32],
+    tests: &'a [[u32; TREE_GROUP]],
+    slots: &'a [[u32; 2]],
+    bytes: usize,
+}
+
+impl Block<'_> {
+    /// Takes the first block off.
+    fn take(&mut self, block: &TreeBlock) -> Result<Self> {
+        let columns = take(&mut self.columns, block.columns)?;
+        let sum = |n: usize| columns.iter().fold(0, |sum: u32, column| sum.saturating_add(column[n]));
+        Ok(Self {
+            trees: take(&mut self.trees, block.trees)?,
+            columns,
+            thresholds: take(&mut self.thresholds, sum(1))?,
+            tests: take(&mut self.tests, sum(2))?,
+            slots: take(&mut self.slots, block.slots)?,
+            bytes: block.bytes as usize,
+        })
+    }
+}
 
 /// The matrix of features.
 struct Rows<'a> {
@@ -81,12 +102,14 @@ struct Rows<'a> {
     count: usize,
 }
 
-impl<'a> Rows<'a> {
-    /// `R` rows from `first` on; the last one again where there are no more.
-    fn group<const R: usize>(&self, first: usize) -> [&'a [f32]; R] {
+impl Rows<'_> {
+    /// A column of `R` rows from `first` on; of the last one again where there are no more.
+    #[inline(always)]
+    fn lanes<const R: usize>(&self, first: usize, [test, ..]: &[u32; 3]) -> [f32; R] {
+        let column = (test >> 1) as usize;
         core::array::from_fn(|n| {
-            let row = (first + n).min(self.count - 1);
-            &self.x[row * self.features..(row + 1) * self.features]
+            let x = self.x[(first + n).min(self.count - 1) * self.features + column];
+            f32::from_bits(x.to_bits() ^ test << 31)
         })
     }
 }
@@ -107,7 +130,7 @@ impl Ballot<'_> {
     /// `scores` begins with the first of them. Leaves past the last row are left out.
     #[inline(always)]
     fn cast<const R: usize>(&self, tree: &Tree, leaves: [u32; R], scores: &mut [f32]) {
-        let [_, _, first, target, count] = tree.map(|number| number as usize);
+        let [_, _, _, first, target, count] = tree.map(|number| number as usize);
         let votes = self.votes.get(first..).unwrap_or_default();
         if count == 1 && self.sums() {
             let mut at = target;

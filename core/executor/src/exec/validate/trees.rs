@@ -7,70 +7,61 @@
 use super::{Checked, LIMITS, ensure, invalid, limit, product};
 use crate::{
     error::Result,
-    plan::{DType, TREE_GROUP, TREE_WORDS, TreeBlock, TreeForm},
+    plan::{DType, TREE_BYTES, TREE_COLUMNS, TREE_GROUP, TREE_THRESHOLDS, TreeBlock},
 };
-
-/// Leaves of one word of a bit vector.
-const WORD: u64 = 32;
 
 impl Checked<'_> {
     #[inline(never)]
     pub(super) fn trees(&self, rows: usize, features: u32, targets: u32, blocks: &[TreeBlock]) -> Result<()> {
-        self.arity(9)?;
-        let typed = [(0, DType::F32), (1, DType::I32), (2, DType::I32), (3, DType::F32), (4, DType::I32)]
+        self.arity(8)?;
+        let typed = [(0, DType::F32), (1, DType::I32), (2, DType::I32), (3, DType::F32)]
             .iter()
-            .chain(&[(5, DType::U8), (6, DType::I32), (7, DType::F32), (8, DType::F32)])
+            .chain(&[(4, DType::I32), (5, DType::I32), (6, DType::F32), (7, DType::F32)])
             .all(|&(n, dtype)| self.dtype(n) == Ok(dtype));
         ensure(typed && self.output_dtype()? == DType::F32, "a tree table of the wrong type")?;
         ensure(features > 0 && targets > 0, "trees without features or targets")?;
         self.holds(0, product(&[rows, features as usize])?)?;
         ensure(product(&[rows, targets as usize])? <= self.output_len(), "the output is too small")?;
+        ensure(self.len(7)? == targets as usize, "base values for other targets")?;
 
-        let votes = self.len(7)? as u64;
-        let (mut trees, mut lists) = (self.records::<5>(1)?, self.records::<2>(2)?);
-        let (mut words, mut slots) = (self.table::<u16>(5)?, self.records::<2>(6)?);
-        let alike = self.len(3)? == words.len() && self.len(4)? == words.len() && words.len() % TREE_GROUP == 0;
-        ensure(alike && self.len(8)? == targets as usize, "tree tables of different lengths")?;
-        let mut walked = 0;
+        let votes = self.len(6)? as u64;
+        let (mut trees, mut columns) = (self.records::<6>(1)?, self.records::<3>(2)?);
+        let (mut tests, mut slots) = (self.records::<TREE_GROUP>(4)?, self.records::<2>(5)?);
+        let (mut thresholds, mut walked) = (self.len(3)? as u64, 0);
         for block in blocks {
             let trees = part(&mut trees, u64::from(block.trees))?;
-            for [_, _, _, target, count] in trees {
+            let columns = part(&mut columns, u64::from(block.columns))?;
+            let slots = part(&mut slots, u64::from(block.slots))?;
+            let tests = part(&mut tests, columns.iter().map(|[.., groups]| u64::from(*groups)).sum())?;
+            ensure(columns.len() <= TREE_COLUMNS, "a tree block of too many columns")?;
+            for [test, count, _] in columns {
+                ensure(test >> 1 < features, "a tree looks at an unknown feature")?;
+                let known = *count as usize <= TREE_THRESHOLDS && u64::from(*count) <= thresholds;
+                ensure(known, "a column of more thresholds than there are")?;
+                thresholds -= u64::from(*count);
+            }
+            let known = slots.iter().all(|[_, test]| {
+                let (column, child) = (test >> TreeBlock::CHILD_BITS, test & ((1 << TreeBlock::CHILD_BITS) - 1));
+                (column as usize) < columns.len() && (child as usize) < slots.len().saturating_sub(1)
+            });
+            ensure(known, "a tree node with an unknown column or child")?;
+            let mut bytes = 0;
+            for [root, depth, own, first, target, count] in trees {
+                ensure(*root < block.slots, "a root that is no node")?;
+                walked += u64::from(*depth);
                 let within = u64::from(*target) + u64::from(*count) <= u64::from(targets);
                 ensure(within && *count > 0, "a vote for no target")?;
+                let of_block = if block.bytes > 0 { (1..=8).contains(own) } else { *own == 0 };
+                ensure(of_block, "a bit vector of too many bytes, or none where others are")?;
+                let last = u64::from(*first) + u64::from(*own) * 8 * u64::from(*count);
+                ensure(last <= votes, "a tree of more leaves than votes")?;
+                bytes += own;
             }
-            match block.form {
-                TreeForm::Bits { lists: count } => {
-                    let lists = part(&mut lists, u64::from(count))?;
-                    let known = lists.iter().all(|[test, _]| test >> 1 < features);
-                    ensure(known, "a tree looks at an unknown feature")?;
-                    let groups: u64 = lists.iter().map(|[_, groups]| u64::from(*groups)).sum();
-                    let words = part(&mut words, groups.saturating_mul(TREE_GROUP as u64))?;
-                    let mut all = 0;
-                    for [_, words, first, _, count] in trees {
-                        let last = u64::from(*first) + u64::from(*words) * WORD * u64::from(*count);
-                        ensure((1..=2).contains(words) && last <= votes, "a tree of more leaves than votes")?;
-                        all += *words as usize;
-                    }
-                    let placed = all <= TREE_WORDS && words.iter().all(|word| usize::from(*word) < all);
-                    ensure(placed, "a tree test outside its block")?;
-                }
-                TreeForm::Slots { slots: count, child_bits } => {
-                    let slots = part(&mut slots, u64::from(count))?;
-                    ensure(child_bits < 32, "children of too many bits")?;
-                    let children = (1u32 << child_bits) - 1;
-                    let known = slots.iter().all(|[_, test]| {
-                        let feature = (test & 0x7fff_ffff) >> child_bits;
-                        feature < features && ((test & children) as usize) < slots.len().saturating_sub(1)
-                    });
-                    ensure(known, "a tree node with an unknown feature or child")?;
-                    for [root, depth, ..] in trees {
-                        ensure(*root < count, "a root that is no node")?;
-                        walked += u64::from(*depth);
-                    }
-                }
-            }
+            let placed = bytes == block.bytes && bytes as usize <= TREE_BYTES;
+            let placed = placed && tests.as_flattened().iter().all(|test| test >> 16 < bytes);
+            ensure(placed, "a tree test outside its block")?;
         }
-        let whole = trees.is_empty() && lists.is_empty() && words.is_empty() && slots.is_empty();
+        let whole = trees.is_empty() && columns.is_empty() && tests.is_empty() && slots.is_empty() && thresholds == 0;
         ensure(whole, "tree tables with more than the blocks")?;
         limit("nodes on a row's way", walked, LIMITS.tree_walk)
     }

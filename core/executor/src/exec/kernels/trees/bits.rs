@@ -1,150 +1,118 @@
-//! Small trees by bit vectors ("QuickScorer", Lucchese et al., SIGIR 2015; "V-QuickScorer", 2016).
+//! Small trees by bit vectors ("QuickScorer", Lucchese et al., SIGIR 2015), whose bytes lie side by
+//! side for the rows ("RapidScorer", Ye et al., KDD 2018).
 //!
 //! Each tree has a bit for every leaf, from the side of the tests that hold. A test that fails
 //! clears the leaves that it rules out; when all have been made, the first leaf that is left is the
-//! one that the row reaches. So tests can be made in any order: feature by feature, along ascending
-//! thresholds, until no row of the group fails any more.
+//! one that the row reaches. So tests can be made in any order: column by column, along ascending
+//! thresholds, until no row of the group fails any more. A row is compared with all thresholds of a
+//! column first, by bisection; then a test is a comparison of bytes, sixteen at once.
 
-use super::{Ballot, Rows, Tree, take};
+use super::{Ballot, Block, Rows, Tree};
 use crate::{
-    error::Result,
-    exec::simd::{F32x4, I32x4, LANES},
-    plan::{TREE_GROUP, TREE_WORDS},
+    exec::simd::{BYTES, I8x16},
+    plan::{TREE_BYTES, TREE_GROUP},
 };
 
-/// The tests of the blocks to come, in groups.
-pub struct Tests<'a> {
-    pub thresholds: &'a [[f32; TREE_GROUP]],
-    pub keeps: &'a [[u32; TREE_GROUP]],
-    pub words: &'a [[u16; TREE_GROUP]],
+/// Rows of a group.
+const ROWS: usize = 32;
+
+/// Rows that are ranked at once.
+const RANKED: usize = 8;
+
+/// A byte of the bit vectors of a group's rows, or their ranks.
+type Lanes = [I8x16; ROWS / BYTES];
+
+/// Scores the rows from the first on with one block, while half a group is left; says where it ends.
+pub fn run(block: &Block<'_>, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) -> usize {
+    if block.bytes == 0 || x.count <= ROWS / 2 { 0 } else { groups(block, x, ballot, out) }
 }
 
-impl<'a> Tests<'a> {
-    fn take(&mut self, groups: u32) -> Result<Self> {
-        Ok(Self {
-            thresholds: take(&mut self.thresholds, groups)?,
-            keeps: take(&mut self.keeps, groups)?,
-            words: take(&mut self.words, groups)?,
-        })
-    }
-}
-
-/// Scores all rows with one block, whose tests it takes.
-pub fn run(
-    lists: &[[u32; 2]],
-    tests: &mut Tests<'_>,
-    trees: &[Tree],
-    x: &Rows<'_>,
-    ballot: &Ballot<'_>,
-    out: &mut [f32],
-) -> Result<()> {
-    let groups = lists.iter().fold(0, |sum: u32, [_, groups]| sum.saturating_add(*groups));
-    let tests = tests.take(groups)?;
-    let words: usize = trees.iter().map(|tree| tree[1] as usize).sum();
-    let block = Block { lists, tests, trees, words: words.min(TREE_WORDS) };
-    let first = block.score::<16, 4>(0, x, ballot, out);
-    let first = block.score::<8, 2>(first, x, ballot, out);
-    block.score::<4, 1>(first, x, ballot, out);
-    Ok(())
-}
-
-/// One block.
-struct Block<'a> {
-    lists: &'a [[u32; 2]],
-    tests: Tests<'a>,
-    trees: &'a [Tree],
-    /// Of its bit vectors.
-    words: usize,
-}
-
-/// A word of the bit vectors of `V` times [`LANES`] rows.
-type Word<const V: usize> = [I32x4; V];
-
-impl Block<'_> {
-    /// Scores the rows from `first` on, `R = V * LANES` at a time, while half of them are rows or
-    /// nothing smaller is left; says where it ends.
-    #[inline(never)]
-    fn score<const R: usize, const V: usize>(
-        &self,
-        mut first: usize,
-        x: &Rows<'_>,
-        ballot: &Ballot<'_>,
-        out: &mut [f32],
-    ) -> usize {
-        let mut vectors = [[ALL; V]; TREE_WORDS];
-        while first < x.count && (V == 1 || x.count - first > R / 2) {
-            vectors[..self.words].fill([ALL; V]);
-            self.clear(&x.group::<R>(first), &mut vectors);
-            self.cast::<R, V>(&vectors, ballot, &mut out[first * ballot.targets..]);
-            first += R;
+#[inline(never)]
+fn groups(block: &Block<'_>, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) -> usize {
+    let mut first = 0;
+    let mut vectors = [[I8x16::splat(-1); ROWS / BYTES]; TREE_BYTES];
+    while x.count.saturating_sub(first) > ROWS / 2 {
+        if first > 0 {
+            vectors[..block.bytes.min(TREE_BYTES)].fill([I8x16::splat(-1); ROWS / BYTES]);
         }
-        first
+        let (mut thresholds, mut tests) = (block.thresholds, block.tests);
+        for column in block.columns {
+            let [_, count, groups] = column.map(|number| number as usize);
+            let own = thresholds.split_off(..count).unwrap_or_default();
+            let mut ranks = [0; ROWS];
+            for (n, ranks) in ranks.as_chunks_mut::<RANKED>().0.iter_mut().enumerate() {
+                *ranks = ranked(own, &x.lanes(first + n * RANKED, column));
+            }
+            clear(tests.split_off(..groups).unwrap_or_default(), &ranks, &mut vectors);
+        }
+        cast(block.trees, &vectors, ballot, &mut out[first * ballot.targets..]);
+        first += ROWS;
     }
+    first.min(x.count)
+}
 
-    /// Clears the leaves that each row does not reach.
-    ///
-    /// A function of its own, so that its loop has the registers for itself.
-    #[inline(never)]
-    fn clear<const R: usize, const V: usize>(&self, rows: &[&[f32]; R], vectors: &mut [Word<V>; TREE_WORDS]) {
-        let tests = &self.tests;
-        let mut start = 0;
-        for [test, groups] in self.lists {
-            let feature = (test >> 1) as usize;
-            let sign = F32x4::splat(f32::from_bits(test << 31));
-            let x: [F32x4; V] = core::array::from_fn(|v| {
-                let x = core::array::from_fn::<_, LANES, _>(|lane| rows[v * LANES + lane][feature]);
-                F32x4::load(&x).flipped(sign)
-            });
-            // NaN fails every test.
-            let most = x.iter().copied().reduce(F32x4::max).unwrap_or(F32x4::ZERO);
-            let most = most.fold(|most, x| if most.is_nan() || x <= most { most } else { x });
-            let range = start..start + *groups as usize;
-            start = range.end;
-            let groups =
-                tests.thresholds[range.clone()].iter().zip(&tests.keeps[range.clone()]).zip(&tests.words[range]);
-            for ((thresholds, keeps), words) in groups {
-                if most <= thresholds[0] {
-                    break;
-                }
-                for n in 0..TREE_GROUP {
-                    let (threshold, keep) = (F32x4::splat(thresholds[n]), I32x4::splat(keeps[n].cast_signed()));
-                    for (word, x) in vectors[words[n] as usize % TREE_WORDS].iter_mut().zip(x) {
-                        *word = *word & (x.not_above(threshold) | keep);
-                    }
-                }
+/// How many of the ascending thresholds each of `x` fails, less 128.
+#[inline(never)]
+fn ranked(thresholds: &[f32], x: &[f32; RANKED]) -> [i8; RANKED] {
+    let mut failed = [0; RANKED];
+    let mut open = thresholds.len();
+    while open > 0 {
+        let half = open.div_ceil(2);
+        for (failed, x) in failed.iter_mut().zip(x) {
+            let holds = *x <= thresholds[*failed + half - 1];
+            // No branch: half of them would be guessed wrong.
+            *failed += half & usize::from(holds).wrapping_sub(1);
+        }
+        open -= half;
+    }
+    failed.map(|failed| (failed as u8 ^ 0x80).cast_signed())
+}
+
+/// Clears the leaves that rows of these ranks do not reach.
+///
+/// A function of its own, so that its loop has the registers for itself.
+#[inline(never)]
+fn clear(tests: &[[u32; TREE_GROUP]], ranks: &[i8; ROWS], vectors: &mut [Lanes; TREE_BYTES]) {
+    let most = ranks.iter().copied().max().unwrap_or(0);
+    let (ranks, _) = ranks.as_chunks();
+    let ranks: Lanes = core::array::from_fn(|n| I8x16::load(&ranks[n]));
+    for tests in tests {
+        if most < limit(tests[0]) {
+            break;
+        }
+        for test in tests {
+            let (limit, kept) = (I8x16::splat(limit(*test)), I8x16::splat(*test as i8));
+            for (lanes, ranks) in vectors[(test >> 16) as usize % TREE_BYTES].iter_mut().zip(ranks) {
+                *lanes = *lanes & (ranks.less(limit) | kept);
             }
         }
     }
-
-    /// Casts the votes of the first leaf that is left of each tree.
-    #[inline(never)]
-    fn cast<const R: usize, const V: usize>(
-        &self,
-        vectors: &[Word<V>; TREE_WORDS],
-        ballot: &Ballot<'_>,
-        scores: &mut [f32],
-    ) {
-        let mut at = 0;
-        for tree in self.trees {
-            let low: [u32; R] = bits(&vectors[at % TREE_WORDS]);
-            let leaves = if tree[1] == 1 {
-                low.map(u32::trailing_zeros)
-            } else {
-                let high: [u32; R] = bits(&vectors[(at + 1) % TREE_WORDS]);
-                core::array::from_fn(|n| (u64::from(low[n]) | u64::from(high[n]) << 32).trailing_zeros())
-            };
-            ballot.cast(tree, leaves, scores);
-            at += tree[1] as usize;
-        }
-    }
 }
 
-/// All leaves.
-const ALL: I32x4 = I32x4::splat(-1);
+const fn limit(test: u32) -> i8 {
+    (test >> 8) as i8
+}
 
-/// A word of each row.
-#[inline(always)]
-fn bits<const R: usize, const V: usize>(word: &Word<V>) -> [u32; R] {
-    let word = word.map(I32x4::to_array);
-    core::array::from_fn(|n| word[n / LANES][n % LANES].cast_unsigned())
+/// Casts the votes of the first leaf that is left of each tree.
+#[inline(never)]
+fn cast(trees: &[Tree], vectors: &[Lanes; TREE_BYTES], ballot: &Ballot<'_>, out: &mut [f32]) {
+    let mut at = 0;
+    for tree in trees {
+        let bytes = tree[2] as usize;
+        for (half, out) in out.chunks_mut(BYTES * ballot.targets).take(ROWS / BYTES).enumerate() {
+            // The first byte that is not clear, and the leaves before it.
+            let (mut byte, mut before) = (I8x16::splat(0), I8x16::splat(0));
+            for n in (0..bytes).rev() {
+                let own = vectors[(at + n) % TREE_BYTES][half];
+                let is_clear = own.equal(I8x16::splat(0));
+                byte = is_clear.select(byte, own);
+                before = is_clear.select(before, I8x16::splat(8 * n as i8));
+            }
+            // The zeros below its lowest bit are the ones of `(byte − 1) & !byte`.
+            let below = byte.minus(I8x16::splat(1)).without(byte).ones();
+            let leaves = before.plus(below).to_array();
+            ballot.cast(tree, leaves.map(|leaf| u32::from(leaf.cast_unsigned())), out);
+        }
+        at += bytes;
+    }
 }

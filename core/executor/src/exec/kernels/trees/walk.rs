@@ -1,70 +1,97 @@
-//! Large trees by walking them, eight ways at once: the steps of one way wait for memory and for
-//! each other, those of eight ways fill the time.
+//! Trees by walking them, eight ways at once: the steps of one way wait for memory and for each
+//! other, those of eight ways fill the time.
 
-use super::{Ballot, Rows, Tree};
-use crate::plan::TreeForm;
+use super::{Ballot, Block, Rows};
+use crate::plan::{TREE_COLUMNS, TreeBlock};
 
 /// Ways that are walked at once.
 const WAYS: usize = 8;
 
-/// The slots of one block; see [`TreeForm::Slots`].
-pub struct Slots<'a> {
-    pub slots: &'a [[u32; 2]],
-    pub child_bits: u32,
-}
+/// Steps after which ways may have arrived that are worth asking for.
+const UNASKED: u32 = 8;
 
-/// Scores all rows with one block.
-pub fn run(block: &Slots<'_>, trees: &[Tree], x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
-    if x.count < WAYS {
-        // Many trees for one row.
-        for (row, scores) in out.chunks_exact_mut(ballot.targets).enumerate() {
-            let starts = [row * x.features; WAYS];
-            for trees in trees.chunks(WAYS) {
-                let roots = core::array::from_fn(|n| trees[n.min(trees.len() - 1)][0]);
-                let depth = trees.iter().map(|tree| tree[1]).max().unwrap_or(0);
-                for (tree, leaf) in trees.iter().zip(block.walk(roots, depth, x.x, &starts)) {
-                    ballot.cast(tree, [leaf], scores);
-                }
-            }
-        }
+/// Columns of a block that are few.
+const FEW: usize = 256;
+
+/// Scores the rows from `first` on with one block.
+pub fn run(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
+    if x.count - first >= WAYS {
+        many(block, first, x, ballot, out);
+    } else if block.columns.len() <= FEW {
+        few::<FEW>(block, first, x, ballot, out);
     } else {
-        // One tree for many rows, so that it stays in the nearest cache.
-        for tree in trees {
-            for first in (0..x.count).step_by(WAYS) {
-                let starts = core::array::from_fn(|n| (first + n).min(x.count - 1) * x.features);
-                let leaves = block.walk([tree[0]; WAYS], tree[1], x.x, &starts);
-                ballot.cast(tree, leaves, &mut out[first * ballot.targets..]);
+        few::<TREE_COLUMNS>(block, first, x, ballot, out);
+    }
+}
+
+/// One tree for eight rows.
+#[inline(never)]
+fn many(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
+    let mut room = [[0.0; WAYS]; TREE_COLUMNS];
+    let columns = block.columns.len().max(1);
+    let tile = (room.len() / columns).max(1) * WAYS;
+    for first in (first..x.count).step_by(tile) {
+        let starts = (first..x.count.min(first + tile)).step_by(WAYS);
+        for (lanes, start) in room.chunks_exact_mut(columns).zip(starts.clone()) {
+            for (lanes, column) in lanes.iter_mut().zip(block.columns) {
+                *lanes = x.lanes(start, column);
+            }
+        }
+        for tree in block.trees {
+            for (lanes, start) in room.chunks_exact(columns).zip(starts.clone()) {
+                let leaves = walk(block.slots, [tree[0]; WAYS], tree[1], lanes);
+                ballot.cast(tree, leaves, &mut out[start * ballot.targets..]);
             }
         }
     }
 }
 
-impl Slots<'_> {
-    /// The leaves that `depth` steps from `roots` lead to, by the rows of `x` that begin at `starts`.
-    #[inline(never)]
-    fn walk(&self, roots: [u32; WAYS], depth: u32, x: &[f32], starts: &[usize; WAYS]) -> [u32; WAYS] {
-        let children = (1 << self.child_bits) - 1;
-        let mut at = roots;
-        for _ in 0..depth.div_ceil(2) {
-            let mut moved = 0;
-            for _ in 0..2 {
-                moved = 0;
-                for (at, start) in at.iter_mut().zip(starts) {
-                    let [threshold, test] = self.slots[*at as usize];
-                    let x = x[start + ((test & !SIGN) as usize >> self.child_bits)];
-                    let holds = f32::from_bits(x.to_bits() ^ (test & SIGN)) <= f32::from_bits(threshold);
-                    let next = (test & children) + u32::from(!holds);
-                    moved |= next ^ *at;
-                    *at = next;
-                }
-            }
-            if moved == 0 {
-                break;
+/// Eight trees for one row; `ROOM` is at least the number of columns.
+#[inline(never)]
+fn few<const ROOM: usize>(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
+    let mut room = [[0.0; WAYS]; ROOM];
+    for row in first..x.count {
+        for (lanes, column) in room.iter_mut().zip(block.columns) {
+            let [x] = x.lanes(row, column);
+            *lanes = [x; WAYS];
+        }
+        let scores = &mut out[row * ballot.targets..(row + 1) * ballot.targets];
+        for trees in block.trees.chunks(WAYS) {
+            let roots = core::array::from_fn(|n| trees[n.min(trees.len() - 1)][0]);
+            let depth = trees.iter().map(|tree| tree[1]).max().unwrap_or(0);
+            for (tree, leaf) in trees.iter().zip(walk(block.slots, roots, depth, &room)) {
+                ballot.cast(tree, [leaf], scores);
             }
         }
-        at.map(|at| self.slots[at as usize][0] & TreeForm::LEAF_NUMBER)
     }
 }
 
-/// The bit of a test that flips the sign of the feature.
-const SIGN: u32 = 1 << 31;
+/// The leaves that `depth` steps from `roots` lead to; each way has a lane of the columns.
+#[inline(never)]
+fn walk(slots: &[[u32; 2]], roots: [u32; WAYS], depth: u32, columns: &[[f32; WAYS]]) -> [u32; WAYS] {
+    let mut at = roots;
+    for _ in 0..depth.min(UNASKED) {
+        step(slots, columns, &mut at);
+    }
+    for _ in UNASKED..depth {
+        if !step(slots, columns, &mut at) {
+            break;
+        }
+    }
+    at.map(|at| slots[at as usize][0] & TreeBlock::LEAF_NUMBER)
+}
+
+/// One step on each way; says whether any has moved.
+#[inline(always)]
+fn step(slots: &[[u32; 2]], columns: &[[f32; WAYS]], at: &mut [u32; WAYS]) -> bool {
+    const CHILDREN: u32 = (1 << TreeBlock::CHILD_BITS) - 1;
+    let mut moved = 0;
+    for (way, at) in at.iter_mut().enumerate() {
+        let [threshold, test] = slots[*at as usize];
+        let holds = columns[(test >> TreeBlock::CHILD_BITS) as usize][way] <= f32::from_bits(threshold);
+        let next = (test & CHILDREN) + 1 - u32::from(holds);
+        moved |= next ^ *at;
+        *at = next;
+    }
+    moved > 0
+}
