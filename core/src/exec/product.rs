@@ -11,7 +11,7 @@ type Sums = [F32x4; DENSE_PANEL / LANES];
 
 /// `sums[r][p] + Σ_k x[r][k] × panels[p][k]`, `k` upwards, one multiplication and one addition each.
 ///
-/// All of `x` and `panels` have one length. Tiles of 4 × 1, 2 × 2 and 1 × 4 fill eight registers
+/// All of `x` and `panels` have one length. Tiles of 2 × 2, 4 × 1 and 1 × 4 fill eight registers
 /// and leave room for their operands.
 #[inline(always)]
 pub(super) fn tile<const R: usize, const P: usize>(
@@ -22,17 +22,34 @@ pub(super) fn tile<const R: usize, const P: usize>(
     // Slices of one known length are indexed without checks.
     let count = panels[0].len();
     let (x, panels) = (x.map(|x| &x[..count]), panels.map(|panel| &panel[..count]));
-    // Not unrolled here: that would keep all operands of several steps alive, which spills. V8
-    // unrolls by itself.
-    for k in 0..count {
-        let (x, panels) = (x.map(|x| F32x4::splat(x[k])), panels.map(|panel| &panel[k]));
-        for (p, panel) in panels.iter().enumerate() {
-            let [low, high] = halves(panel);
-            for (sums, x) in sums.iter_mut().zip(x) {
-                sums[p][0] += x * low;
-                sums[p][1] += x * high;
+    let term = |sums: &mut [[Sums; P]; R], k: usize| {
+        let panels = panels.map(|panel| halves(&panel[k]));
+        for (sums, x) in sums.iter_mut().zip(x) {
+            let x = F32x4::splat(x[k]);
+            for (sums, panel) in sums.iter_mut().zip(panels) {
+                sums[0] += x * panel[0];
+                sums[1] += x * panel[1];
             }
         }
+    };
+    // Four terms to a turn, each with an exit of its own. Hosts that can interrupt a loop keep sums
+    // in memory from turn to turn; and without the exits V8 mixes terms and has too few registers.
+    let mut k = 0;
+    while k < count {
+        term(&mut sums, k);
+        if k + 1 >= count {
+            break;
+        }
+        term(&mut sums, k + 1);
+        if k + 2 >= count {
+            break;
+        }
+        term(&mut sums, k + 2);
+        if k + 3 >= count {
+            break;
+        }
+        term(&mut sums, k + 3);
+        k += 4;
     }
     sums
 }

@@ -43,8 +43,7 @@ pub fn dense(shape: Shape, activation: Activation, inputs: &Inputs<'_>, out: &mu
         let out = &mut out[row * columns..(row + height) * columns];
         match height {
             1 => layer.rows::<1, 4>(x, out),
-            2 => layer.rows::<2, 2>(x, out),
-            _ => layer.rows::<4, 1>(x, out),
+            _ => layer.rows::<2, 2>(x, out),
         }
         row += height;
     }
