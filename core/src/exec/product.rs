@@ -9,10 +9,13 @@ pub(super) type Panel = [f32; DENSE_PANEL];
 /// Sums for one row and one panel.
 type Sums = [F32x4; DENSE_PANEL / LANES];
 
+/// Terms that a turn of the loop adds.
+const TERMS: usize = 4;
+
 /// `sums[r][p] + Σ_k x[r][k] × panels[p][k]`, `k` upwards, one multiplication and one addition each.
 ///
-/// All of `x` and `panels` have one length. Tiles of 2 × 2, 4 × 1 and 1 × 4 fill eight registers
-/// and leave room for their operands.
+/// All of `x` and `panels` have one length. Tiles of 2 × 2 and 4 × 1 fill eight registers and leave
+/// room for their operands.
 #[inline(always)]
 pub(super) fn tile<const R: usize, const P: usize>(
     mut sums: [[Sums; P]; R],
@@ -22,36 +25,40 @@ pub(super) fn tile<const R: usize, const P: usize>(
     // Slices of one known length are indexed without checks.
     let count = panels[0].len();
     let (x, panels) = (x.map(|x| &x[..count]), panels.map(|panel| &panel[..count]));
-    let term = |sums: &mut [[Sums; P]; R], k: usize| {
-        let panels = panels.map(|panel| halves(&panel[k]));
-        for (sums, x) in sums.iter_mut().zip(x) {
-            let x = F32x4::splat(x[k]);
-            for (sums, panel) in sums.iter_mut().zip(panels) {
-                sums[0] += x * panel[0];
-                sums[1] += x * panel[1];
+    let turns = count / TERMS;
+    let (x4, panels4) = (
+        x.map(|x| &x.as_chunks::<TERMS>().0[..turns]),
+        panels.map(|panel| &panel.as_chunks::<TERMS>().0[..turns]),
+    );
+    // Several terms to a turn, because hosts that can interrupt loops keep the sums in memory from
+    // turn to turn. `left` never ends a turn early, but that it could keeps V8 from mixing terms,
+    // for which it has too few registers.
+    let mut left = count;
+    'turns: for turn in 0..turns {
+        for n in 0..TERMS {
+            if left == n {
+                break 'turns;
             }
+            add(&mut sums, x4.map(|x| x[turn][n]), panels4.map(|panel| &panel[turn][n]));
         }
-    };
-    // Four terms to a turn, each with an exit of its own. Hosts that can interrupt a loop keep sums
-    // in memory from turn to turn; and without the exits V8 mixes terms and has too few registers.
-    let mut k = 0;
-    while k < count {
-        term(&mut sums, k);
-        if k + 1 >= count {
-            break;
-        }
-        term(&mut sums, k + 1);
-        if k + 2 >= count {
-            break;
-        }
-        term(&mut sums, k + 2);
-        if k + 3 >= count {
-            break;
-        }
-        term(&mut sums, k + 3);
-        k += 4;
+        left -= TERMS;
+    }
+    for k in turns * TERMS..count {
+        add(&mut sums, x.map(|x| x[k]), panels.map(|panel| &panel[k]));
     }
     sums
+}
+
+/// Adds one term to each sum.
+#[inline(always)]
+fn add<const R: usize, const P: usize>(sums: &mut [[Sums; P]; R], x: [f32; R], panels: [&Panel; P]) {
+    let panels = panels.map(halves);
+    for (sums, x) in sums.iter_mut().zip(x.map(F32x4::splat)) {
+        for (sums, [low, high]) in sums.iter_mut().zip(panels) {
+            sums[0] += x * low;
+            sums[1] += x * high;
+        }
+    }
 }
 
 /// The sums to begin with, from up to eight values.

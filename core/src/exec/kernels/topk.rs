@@ -8,6 +8,9 @@ use crate::{
 use alloc::format;
 use core::cmp::Ordering;
 
+/// Elements that are looked at together.
+const TOGETHER: usize = 16;
+
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
 #[inline(never)]
 pub fn topk(data: Extents, k: usize, largest: bool, dtype: DType, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
@@ -51,19 +54,37 @@ impl<T: Number> Line<'_, T> {
             self.sift(heap, root, k);
         }
         let mut last = self.value(heap[0]);
-        for position in k..count {
-            let value = self.from[position * self.stride];
-            let dismissed = if self.largest { value <= last } else { value >= last };
-            if !dismissed && self.order(value, last) == Ordering::Less {
-                heap[0] = position as i64;
-                self.sift(heap, 0, k);
-                last = self.value(heap[0]);
+        let mut position = k;
+        while position < count {
+            // Several at a time are dismissed without a branch for each.
+            if self.stride == 1
+                && let Some(next) = self.from[position..count].first_chunk::<TOGETHER>()
+                && next.iter().fold(true, |all, value| all & self.dismissed(*value, last))
+            {
+                position += TOGETHER;
+                continue;
             }
+            let end = count.min(position + TOGETHER);
+            for position in position..end {
+                let value = self.from[position * self.stride];
+                if !self.dismissed(value, last) && self.order(value, last) == Ordering::Less {
+                    heap[0] = position as i64;
+                    self.sift(heap, 0, k);
+                    last = self.value(heap[0]);
+                }
+            }
+            position = end;
         }
         for end in (1..k).rev() {
             heap.swap(0, end * self.stride);
             self.sift(heap, 0, end);
         }
+    }
+
+    /// Whether an element surely does not go before the last one so far.
+    #[inline(always)]
+    fn dismissed(&self, value: T, last: T) -> bool {
+        if self.largest { value <= last } else { value >= last }
     }
 
     /// Moves the root of a subtree of the heap down to where nothing below goes after it.
