@@ -71,8 +71,8 @@ fn load<const PACKED: bool>(from: &[f32], stride: usize, position: usize, count:
         return F32x4::load(whole);
     }
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    for (lane, value) in lanes.iter_mut().zip(from.iter().step_by(stride).take(count).skip(position)) {
-        *lane = *value;
+    for (n, lane) in lanes.iter_mut().take(count - position).enumerate() {
+        *lane = from[(position + n) * stride];
     }
     F32x4::load(&lanes)
 }
@@ -85,7 +85,7 @@ fn store<const PACKED: bool>(values: F32x4, out: &mut [f32], stride: usize, posi
     }
     let mut lanes = [0.0; LANES];
     values.store(&mut lanes);
-    for (value, lane) in out.iter_mut().step_by(stride).take(count).skip(position).zip(lanes) {
-        *value = lane;
+    for (n, lane) in lanes.into_iter().take(count - position).enumerate() {
+        out[(position + n) * stride] = lane;
     }
 }

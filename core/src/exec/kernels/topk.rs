@@ -89,24 +89,28 @@ impl<T: Number> Line<'_, T> {
 
     /// Moves the root of a subtree of the heap down to where nothing below goes after it.
     fn sift(&self, heap: &mut [i64], mut root: usize, len: usize) {
+        let moved = heap[root * self.stride];
         loop {
-            let mut last = root;
-            for child in [2 * root + 1, 2 * root + 2] {
-                if child < len && self.precedes(heap[last * self.stride], heap[child * self.stride]) {
-                    last = child;
-                }
+            let mut child = 2 * root + 1;
+            if child + 1 < len && self.precedes(heap[child * self.stride], heap[(child + 1) * self.stride]) {
+                child += 1;
             }
-            if last == root {
+            if child >= len || !self.precedes(moved, heap[child * self.stride]) {
+                heap[root * self.stride] = moved;
                 return;
             }
-            heap.swap(root * self.stride, last * self.stride);
-            root = last;
+            heap[root * self.stride] = heap[child * self.stride];
+            root = child;
         }
     }
 
     /// Whether position `a` goes before position `b`.
     fn precedes(&self, a: i64, b: i64) -> bool {
-        self.order(self.value(a), self.value(b)).then(a.cmp(&b)) == Ordering::Less
+        let (left, right) = (self.value(a), self.value(b));
+        if left < right || left > right {
+            return (left > right) == self.largest;
+        }
+        self.order(left, right).then(a.cmp(&b)) == Ordering::Less
     }
 
     /// Which of two values goes first.
