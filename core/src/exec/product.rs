@@ -81,13 +81,16 @@ pub(super) fn store(sums: Sums, activation: Activation, to: &mut [f32]) {
         Activation::None => sums,
         Activation::Relu => sums.map(|sum| sum.at_least(F32x4::ZERO)),
     };
-    let mut all = [0.0; DENSE_PANEL];
-    for (to, sum) in all.as_chunks_mut().0.iter_mut().zip(sums) {
-        sum.store(to);
-    }
+    let write = |to: &mut Panel| {
+        for (to, sum) in to.as_chunks_mut().0.iter_mut().zip(sums) {
+            sum.store(to);
+        }
+    };
     match to.first_chunk_mut() {
-        Some(whole) => *whole = all,
+        Some(whole) => write(whole),
         None => {
+            let mut all = [0.0; DENSE_PANEL];
+            write(&mut all);
             for (to, value) in to.iter_mut().zip(all) {
                 *to = value;
             }
