@@ -26,10 +26,8 @@ pub(super) fn tile<const R: usize, const P: usize>(
     let count = panels[0].len();
     let (x, panels) = (x.map(|x| &x[..count]), panels.map(|panel| &panel[..count]));
     let turns = count / TERMS;
-    let (x4, panels4) = (
-        x.map(|x| &x.as_chunks::<TERMS>().0[..turns]),
-        panels.map(|panel| &panel.as_chunks::<TERMS>().0[..turns]),
-    );
+    let (x4, panels4) =
+        (x.map(|x| &x.as_chunks::<TERMS>().0[..turns]), panels.map(|panel| &panel.as_chunks::<TERMS>().0[..turns]));
     // Several terms to a turn, because hosts that can interrupt loops keep the sums in memory from
     // turn to turn. `left` never ends a turn early, but that it could keeps V8 from mixing terms,
     // for which it has too few registers.
