@@ -16,8 +16,10 @@ use crate::workspace::Workspace;
 
 /// What `wasm-opt` does: nothing that a current browser, workerd or wasmtime lacks, and no relaxed
 /// SIMD. Names and producers go, since they differ between machines.
-const WASM_OPT: [&str; 12] = [
+const WASM_OPT: [&str; 13] = [
     "-O3",
+    // The first KiB is the end of the stack, so an address and a constant may be added by the load.
+    "--low-memory-unused",
     // Kernels stay apart, though each has one caller: engines compile small functions sooner and better.
     "--one-caller-inline-max-function-size=200",
     "--enable-bulk-memory",

@@ -9,10 +9,13 @@ pub(super) type Panel = [f32; DENSE_PANEL];
 /// Sums for one row and one panel.
 type Sums = [F32x4; DENSE_PANEL / LANES];
 
+/// Terms that a turn of the loop adds.
+const TERMS: usize = 4;
+
 /// `sums[r][p] + Σ_k x[r][k] × panels[p][k]`, `k` upwards, one multiplication and one addition each.
 ///
-/// All of `x` and `panels` have one length. Tiles of 4 × 1, 2 × 2 and 1 × 4 fill eight registers
-/// and leave room for their operands.
+/// All of `x` and `panels` have one length. Tiles of 2 × 2 and 4 × 1 fill eight registers and leave
+/// room for their operands.
 #[inline(always)]
 pub(super) fn tile<const R: usize, const P: usize>(
     mut sums: [[Sums; P]; R],
@@ -22,19 +25,38 @@ pub(super) fn tile<const R: usize, const P: usize>(
     // Slices of one known length are indexed without checks.
     let count = panels[0].len();
     let (x, panels) = (x.map(|x| &x[..count]), panels.map(|panel| &panel[..count]));
-    // Not unrolled here: that would keep all operands of several steps alive, which spills. V8
-    // unrolls by itself.
-    for k in 0..count {
-        let (x, panels) = (x.map(|x| F32x4::splat(x[k])), panels.map(|panel| &panel[k]));
-        for (p, panel) in panels.iter().enumerate() {
-            let [low, high] = halves(panel);
-            for (sums, x) in sums.iter_mut().zip(x) {
-                sums[p][0] += x * low;
-                sums[p][1] += x * high;
+    let turns = count / TERMS;
+    let (x4, panels4) =
+        (x.map(|x| &x.as_chunks::<TERMS>().0[..turns]), panels.map(|panel| &panel.as_chunks::<TERMS>().0[..turns]));
+    // Several terms to a turn, because hosts that can interrupt loops keep the sums in memory from
+    // turn to turn. `left` never ends a turn early, but that it could keeps V8 from mixing terms,
+    // for which it has too few registers.
+    let mut left = count;
+    'turns: for turn in 0..turns {
+        for n in 0..TERMS {
+            if left == n {
+                break 'turns;
             }
+            add(&mut sums, x4.map(|x| x[turn][n]), panels4.map(|panel| &panel[turn][n]));
         }
+        left -= TERMS;
+    }
+    for k in turns * TERMS..count {
+        add(&mut sums, x.map(|x| x[k]), panels.map(|panel| &panel[k]));
     }
     sums
+}
+
+/// Adds one term to each sum.
+#[inline(always)]
+fn add<const R: usize, const P: usize>(sums: &mut [[Sums; P]; R], x: [f32; R], panels: [&Panel; P]) {
+    let panels = panels.map(halves);
+    for (sums, x) in sums.iter_mut().zip(x.map(F32x4::splat)) {
+        for (sums, [low, high]) in sums.iter_mut().zip(panels) {
+            sums[0] += x * low;
+            sums[1] += x * high;
+        }
+    }
 }
 
 /// The sums to begin with, from up to eight values.
@@ -57,13 +79,16 @@ pub(super) fn store(sums: Sums, activation: Activation, to: &mut [f32]) {
         Activation::None => sums,
         Activation::Relu => sums.map(|sum| sum.at_least(F32x4::ZERO)),
     };
-    let mut all = [0.0; DENSE_PANEL];
-    for (to, sum) in all.as_chunks_mut().0.iter_mut().zip(sums) {
-        sum.store(to);
-    }
+    let write = |to: &mut Panel| {
+        for (to, sum) in to.as_chunks_mut().0.iter_mut().zip(sums) {
+            sum.store(to);
+        }
+    };
     match to.first_chunk_mut() {
-        Some(whole) => *whole = all,
+        Some(whole) => write(whole),
         None => {
+            let mut all = [0.0; DENSE_PANEL];
+            write(&mut all);
             for (to, value) in to.iter_mut().zip(all) {
                 *to = value;
             }

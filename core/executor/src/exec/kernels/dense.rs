@@ -42,9 +42,8 @@ pub fn dense(shape: Shape, activation: Activation, inputs: &Inputs<'_>, out: &mu
         let x = &x[row * inner..(row + height) * inner];
         let out = &mut out[row * columns..(row + height) * columns];
         match height {
-            1 => layer.rows::<1, 4>(x, out),
-            2 => layer.rows::<2, 2>(x, out),
-            _ => layer.rows::<4, 1>(x, out),
+            1 => layer.rows::<1>(x, out),
+            _ => layer.rows::<2>(x, out),
         }
         row += height;
     }
@@ -60,19 +59,17 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// A multiple of `R` rows, in tiles of `P` panels as far as there are so many.
+    /// A multiple of `R` rows, in tiles of two panels as far as there are so many.
     // A function of its own for each height: engines optimise small functions best.
     #[inline(never)]
-    fn rows<const R: usize, const P: usize>(&self, x: &[f32], out: &mut [f32]) {
+    fn rows<const R: usize>(&self, x: &[f32], out: &mut [f32]) {
         let mut panel = 0;
-        while panel + P <= self.bias.len() {
-            self.tiles::<R, P>(panel, x, out);
-            panel += P;
+        while panel + 2 <= self.bias.len() {
+            self.tiles::<R, 2>(panel, x, out);
+            panel += 2;
         }
-        if P > 1 {
-            for panel in panel..self.bias.len() {
-                self.tiles::<R, 1>(panel, x, out);
-            }
+        if panel < self.bias.len() {
+            self.tiles::<R, 1>(panel, x, out);
         }
     }
 

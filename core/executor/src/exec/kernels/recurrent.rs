@@ -14,10 +14,6 @@ use alloc::format;
 /// Rows that go through a step together, so that the weights are read once for all of them.
 const TOGETHER: usize = 4;
 
-/// Panels of one row's product that are added up at once, so that the additions do not wait for
-/// each other.
-const PANELS: usize = 4;
-
 /// See [`Recurrence`].
 #[inline(never)]
 pub fn recurrent(
@@ -228,9 +224,9 @@ impl Run<'_> {
         let mut panel = 0;
         while panel < bias.len() {
             let rest = (&weights[panel * inner..], &bias[panel..]);
-            if R == 1 && rest.1.len() >= PANELS {
-                panels::<R, PANELS>(inner, rest.0, rest.1, panel, &mut rows);
-                panel += PANELS;
+            if R == 1 && rest.1.len() >= 2 {
+                panels::<R, 2>(inner, rest.0, rest.1, panel, &mut rows);
+                panel += 2;
             } else {
                 panels::<R, 1>(inner, rest.0, rest.1, panel, &mut rows);
                 panel += 1;

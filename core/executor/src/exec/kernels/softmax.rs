@@ -12,6 +12,9 @@ use crate::{
 /// Magnitudes up to this count as zero for `SOFTMAX_ZERO`.
 const ZERO: F32x4 = F32x4::splat(1e-7);
 
+/// The exponential of less than this is 0.
+const GONE: F32x4 = F32x4::splat(-104.0);
+
 /// Softmax of `T0` along the axis.
 #[inline(never)]
 pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
@@ -48,7 +51,9 @@ fn line<const PACKED: bool>(from: &[f32], out: &mut [f32], stride: usize, count:
     for position in (0..count).step_by(LANES) {
         let x = load::<PACKED>(from, stride, position, count);
         let shifted = x - greatest;
-        let mut power = exp(shifted);
+        // Masked elements give 0 as it is, but getting there by underflow is slow.
+        let gone = shifted.less(GONE);
+        let mut power = gone.select(F32x4::ZERO, exp(gone.select(F32x4::ZERO, shifted)));
         if zero_stays {
             // NaN is no zero.
             power = ZERO.less(x.abs()).select(power, x.equal(x).select(F32x4::ZERO, x));
@@ -71,8 +76,8 @@ fn load<const PACKED: bool>(from: &[f32], stride: usize, position: usize, count:
         return F32x4::load(whole);
     }
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    for (lane, value) in lanes.iter_mut().zip(from.iter().step_by(stride).take(count).skip(position)) {
-        *lane = *value;
+    for (n, lane) in lanes.iter_mut().take(count - position).enumerate() {
+        *lane = from[(position + n) * stride];
     }
     F32x4::load(&lanes)
 }
@@ -85,7 +90,7 @@ fn store<const PACKED: bool>(values: F32x4, out: &mut [f32], stride: usize, posi
     }
     let mut lanes = [0.0; LANES];
     values.store(&mut lanes);
-    for (value, lane) in out.iter_mut().step_by(stride).take(count).skip(position).zip(lanes) {
-        *value = lane;
+    for (n, lane) in lanes.into_iter().take(count - position).enumerate() {
+        out[(position + n) * stride] = lane;
     }
 }

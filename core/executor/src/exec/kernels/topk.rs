@@ -8,6 +8,9 @@ use crate::{
 use alloc::format;
 use core::cmp::Ordering;
 
+/// Elements that are looked at together.
+const TOGETHER: usize = 16;
+
 /// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
 #[inline(never)]
 pub fn topk(data: Extents, k: usize, largest: bool, dtype: DType, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
@@ -51,14 +54,26 @@ impl<T: Number> Line<'_, T> {
             self.sift(heap, root, k);
         }
         let mut last = self.value(heap[0]);
-        for position in k..count {
-            let value = self.from[position * self.stride];
-            let dismissed = if self.largest { value <= last } else { value >= last };
-            if !dismissed && self.order(value, last) == Ordering::Less {
-                heap[0] = position as i64;
-                self.sift(heap, 0, k);
-                last = self.value(heap[0]);
+        let mut position = k;
+        while position < count {
+            // Several at a time are dismissed without a branch for each.
+            if self.stride == 1
+                && let Some(next) = self.from[position..count].first_chunk::<TOGETHER>()
+                && next.iter().fold(true, |all, value| all & self.dismissed(*value, last))
+            {
+                position += TOGETHER;
+                continue;
             }
+            let end = count.min(position + TOGETHER);
+            for position in position..end {
+                let value = self.from[position * self.stride];
+                if !self.dismissed(value, last) && self.order(value, last) == Ordering::Less {
+                    heap[0] = position as i64;
+                    self.sift(heap, 0, k);
+                    last = self.value(heap[0]);
+                }
+            }
+            position = end;
         }
         for end in (1..k).rev() {
             heap.swap(0, end * self.stride);
@@ -66,26 +81,36 @@ impl<T: Number> Line<'_, T> {
         }
     }
 
+    /// Whether an element surely does not go before the last one so far.
+    #[inline(always)]
+    fn dismissed(&self, value: T, last: T) -> bool {
+        if self.largest { value <= last } else { value >= last }
+    }
+
     /// Moves the root of a subtree of the heap down to where nothing below goes after it.
     fn sift(&self, heap: &mut [i64], mut root: usize, len: usize) {
+        let moved = heap[root * self.stride];
         loop {
-            let mut last = root;
-            for child in [2 * root + 1, 2 * root + 2] {
-                if child < len && self.precedes(heap[last * self.stride], heap[child * self.stride]) {
-                    last = child;
-                }
+            let mut child = 2 * root + 1;
+            if child + 1 < len && self.precedes(heap[child * self.stride], heap[(child + 1) * self.stride]) {
+                child += 1;
             }
-            if last == root {
+            if child >= len || !self.precedes(moved, heap[child * self.stride]) {
+                heap[root * self.stride] = moved;
                 return;
             }
-            heap.swap(root * self.stride, last * self.stride);
-            root = last;
+            heap[root * self.stride] = heap[child * self.stride];
+            root = child;
         }
     }
 
     /// Whether position `a` goes before position `b`.
     fn precedes(&self, a: i64, b: i64) -> bool {
-        self.order(self.value(a), self.value(b)).then(a.cmp(&b)) == Ordering::Less
+        let (left, right) = (self.value(a), self.value(b));
+        if left < right || left > right {
+            return (left > right) == self.largest;
+        }
+        self.order(left, right).then(a.cmp(&b)) == Ordering::Less
     }
 
     /// Which of two values goes first.
