@@ -92,6 +92,39 @@ fn case(folder: &Path, name: &str, listed: &[Set]) -> Result<Case> {
     Ok(Case { name: name.to_owned(), onnx: read(&folder.join("model.onnx"))?, options, sets })
 }
 
+/// The random graphs of `tests/cases/random.bin`; some may be refused.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn random() -> Result<Vec<Case>> {
+    let bytes = read(&root().join("tests/cases/random.bin"))?;
+    let mut rest = &bytes[..];
+    let mut cases = Vec::new();
+    while !rest.is_empty() {
+        let [inputs, outputs, sets] = [number(&mut rest)?, number(&mut rest)?, number(&mut rest)?];
+        let onnx = text(&mut rest)?.to_vec();
+        let mut tensors = |count| (0..count).map(|_| Ok(read_tensor(text(&mut rest)?)?)).collect::<Result<Vec<_>>>();
+        let sets = (0..sets).map(|_| Ok(DataSet { inputs: tensors(inputs)?, outputs: tensors(outputs)? }));
+        let sets = sets.collect::<Result<_>>()?;
+        cases.push(Case { name: format!("random-{}", cases.len()), onnx, options: Options::default(), sets });
+    }
+    Ok(cases)
+}
+
+fn number(rest: &mut &[u8]) -> Result<u32> {
+    let (number, after) = rest.split_first_chunk().context("`random.bin` ends early")?;
+    *rest = after;
+    Ok(u32::from_le_bytes(*number))
+}
+
+/// Bytes that follow their number.
+fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
+    let len = number(rest)? as usize;
+    let (text, after) = rest.split_at_checked(len).context("`random.bin` ends early")?;
+    *rest = after;
+    Ok(text)
+}
+
 fn tensors(set: &Path, side: &str) -> Result<Vec<Tensor>> {
     let files = (0..).map(|n| set.join(format!("{side}_{n}.pb"))).take_while(|path| path.exists());
     files.map(|path| read_tensor(&read(&path)?).with_context(|| path.display().to_string())).collect()

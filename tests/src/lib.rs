@@ -6,7 +6,7 @@
 mod corpus;
 mod node;
 
-pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, refused};
+pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, random, refused};
 pub use node::NodeGuest;
 
 use anyhow::{Context, Result};

@@ -11,7 +11,7 @@ use tradewind_core::{
     tensor::{Tensor, TensorData},
 };
 use tradewind_host::comparison::compare_outputs;
-use tradewind_tests::{Case, Comparison, PACK, Subject, cases, pack_of, refused, runtimes};
+use tradewind_tests::{Case, Comparison, PACK, Subject, cases, pack_of, random, refused, runtimes};
 
 #[test]
 fn every_case_gives_the_recorded_outputs_on_every_runtime() -> Result<()> {
@@ -55,6 +55,27 @@ fn check(case: &Case, runtimes: &mut [Subject]) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn random_graphs_give_the_recorded_outputs_or_are_refused() -> Result<()> {
+    let mut runtimes = runtimes()?;
+    let (mut refused, mut wrong) = (Vec::new(), Vec::new());
+    let cases = random()?;
+    for case in &cases {
+        match compile(&case.onnx, &case.options) {
+            Err(refusal) => refused.push(format!("{}: {refusal}", case.name)),
+            Ok(_) => {
+                if let Err(error) = check(case, &mut runtimes[..1]) {
+                    wrong.push(format!("{}: {error:#}", case.name));
+                }
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    let allowed = cases.len() / 50;
+    ensure!(refused.len() <= allowed, "{} are refused, {allowed} may be:\n{}", refused.len(), refused.join("\n"));
     Ok(())
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Each is wired anew from tract's own operators, so that the plan and the reference agree.
 
+mod cast;
+mod division;
+mod every;
 mod pad;
 mod reverse_sequence;
 mod running;
@@ -11,6 +14,7 @@ use crate::{
     attributes::Attributes,
     refusal::{Reason, Reasoned},
 };
+pub(crate) use every::{Every, pin};
 pub(crate) use running::RunningProduct;
 use std::fmt::Debug;
 use tract_onnx::{
@@ -20,7 +24,7 @@ use tract_onnx::{
         internal::*,
         ops::{
             array::Gather,
-            cast::cast,
+            cast::cast as cast_to,
             change_axes::wire_with_rank_broadcast,
             math::{add, div, exp, max, min, mul, sub},
             nn::{Softmax, SoftmaxKind, sigmoid},
@@ -37,13 +41,17 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 /// Puts ours in the place of tract's.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
+    operators.insert("Cast", cast::build);
     operators.insert("Celu", |_, node| {
         Ok((like(Celu { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
     });
     operators.insert("Clip", clip);
     operators.insert("CumProd", running::build);
+    operators.insert("Div", division::div_of);
+    operators.insert("FusedMatMul", vectors::fused_matmul);
     operators.insert("LogSoftmax", log_softmax);
     operators.insert("MatMul", vectors::matmul);
+    operators.insert("Mod", division::mod_of);
     operators.insert("OneHot", vectors::one_hot);
     operators.insert("PRelu", vectors::prelu);
     operators.insert("Pad", pad::build);
@@ -221,7 +229,9 @@ impl Alike for Clip {
         for (n, bound) in self.bounds.iter().enumerate() {
             let part = format!("{name}.{}", if n == 0 { "low" } else { "high" });
             let bound = match *bound {
-                Bound::Input(input) => model.wire_node(format!("{part}.cast"), cast(datum_type), &[inputs[input]])?[0],
+                Bound::Input(input) => {
+                    model.wire_node(format!("{part}.cast"), cast_to(datum_type), &[inputs[input]])?[0]
+                }
                 Bound::Value(value) if datum_type.is_float() => scalar(model, format!("{part}.bound"), value, wire[0])?,
                 Bound::Value(_) => continue,
             };
@@ -294,7 +304,7 @@ impl Expansion for ArrayFeatureExtractor {
         let from = model.outlet_fact(picks)?.shape.to_tvec();
         let flat: TDim = from.iter().product();
         let picks = model.wire_node(format!("{name}.list"), AxisOp::Reshape(0, from, tvec!(flat)), &[picks])?[0];
-        let picks = model.wire_node(format!("{name}.cast"), cast(i64::datum_type()), &[picks])?[0];
+        let picks = model.wire_node(format!("{name}.cast"), cast_to(i64::datum_type()), &[picks])?[0];
         let axis = model.outlet_fact(data)?.rank() - 1;
         model.wire_node(name, Gather::new(axis), &[data, picks])
     }

@@ -89,7 +89,15 @@ impl Graph {
             parsed.model.analyse(false)?;
             check_extremes(&parsed.model, &operators)?;
             let batch = parsed.model.symbols.sym(BATCH);
-            parsed.model.into_typed()?.into_decluttered().map(|model| (model, batch))
+            let mut typed = parsed.model.into_typed()?;
+            dialect::pin(&mut typed)?;
+            let declared = output_shapes(&typed)?;
+            let model = typed.into_decluttered()?;
+            if output_shapes(&model)? != declared {
+                let reason = "the ONNX reader loses the shape of an output; please report the model";
+                return Err(TractError::new(Refusal::whole(reason)));
+            }
+            Ok((model, batch))
         });
         match typed {
             Ok(Ok((model, batch))) => Ok(Self { model, batch, inputs, outputs, text, notes, operators }),
@@ -228,6 +236,10 @@ fn merge_imports(proto: &mut ModelProto) -> Result<(), Refusal> {
         None if ml_only => Ok(()),
         None => Err(Refusal::whole("it has no opset_import, so its operators have no version; export it again")),
     }
+}
+
+fn output_shapes(model: &TypedModel) -> TractResult<Vec<ShapeFact>> {
+    model.output_outlets()?.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.shape.clone())).collect()
 }
 
 /// Refuses the largest and the smallest of no elements: an infinity, of which tract makes the

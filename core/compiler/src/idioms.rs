@@ -30,10 +30,30 @@ pub(crate) fn rewrite(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
             graph.node.extend(pair);
         } else if node.op_type == "ReduceLogSumExp" {
             graph.node.extend(shifted_log_sum_exp(&node));
+        } else if node.op_type == "FusedGemm" {
+            graph.node.extend(layer_and_activation(node));
         } else {
             graph.node.push(node);
         }
     }
+}
+
+/// onnxruntime's own `Gemm` with an activation.
+fn layer_and_activation(mut node: NodeProto) -> [NodeProto; 2] {
+    let mut activation = NodeProto { name: format!("{}.activation", node.name), ..NodeProto::default() };
+    let (own, others) = node.attribute.into_iter().partition(|attribute| attribute.name.starts_with("activation"));
+    node.attribute = others;
+    for attribute in own {
+        match attribute.name.strip_prefix("activation_") {
+            Some(name) => activation.attribute.push(AttributeProto { name: name.into(), ..attribute }),
+            None => activation.op_type = String::from_utf8_lossy(&attribute.s).into_owned(),
+        }
+    }
+    activation.output = std::mem::take(&mut node.output);
+    node.output = activation.output.iter().map(|output| format!("{output}.product")).collect();
+    activation.input.clone_from(&node.output);
+    (node.op_type, node.domain) = ("Gemm".into(), String::new());
+    [node, activation]
 }
 
 /// `ln Σ exp(x)` as `m + ln Σ exp(x − m)` with the greatest `m`, as onnxruntime has it; tract's

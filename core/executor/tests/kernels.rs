@@ -213,6 +213,19 @@ proptest! {
     }
 
     #[test]
+    fn all_of_a_part_is_reduced_to_a_scalar(before in 0usize..20, count in 1usize..30, apart in 1usize..3, seed: u64) {
+        let x = numbers(before + count * apart, seed);
+        let from = |offset: usize| View { offset: Dim::fixed(offset as u32), ..view(&[apart]) };
+        let reduce = Kernel::Reduce { op: ReduceOp::Max, shape: vec![], over: fixed(&[count]), source: from(before) };
+        let part = x[before..].iter().step_by(apart).take(count);
+        prop_assert_eq!(floats(reduce, &[&x], &[], 1), [part.clone().copied().fold(f32::MIN, f32::max)]);
+        let contract =
+            Kernel::Contract { shape: vec![], over: fixed(&[count]), left: from(before), right: from(before) };
+        let found = floats(contract, &[&x, &x], &[], 1);
+        prop_assert_eq!(found, [part.fold(0.0, |sum, x| sum + x * x)]);
+    }
+
+    #[test]
     fn the_first_k_are_those_of_a_stable_sort(
         axis in 1usize..40, inner in 1usize..4, part in 0.0f64..=1.0, largest: bool, seed: u64,
     ) {

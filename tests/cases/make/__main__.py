@@ -11,6 +11,7 @@ from . import (
     linear,
     maps,
     operators,
+    random_graphs,
     recommenders,
     refused,
     sequences,
@@ -38,6 +39,7 @@ def main() -> None:
     if not only:
         write_index(written)
         refused.write(ROOT / "refused")
+        random_graphs.write()
     total = sum(case.bytes for case in written)
     print(f"{len(written)} cases, {total / 1e6:.2f} MB, {time.monotonic() - start:.0f} s")
 

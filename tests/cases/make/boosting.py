@@ -25,6 +25,10 @@ DIFFERS = {"lightgbm-regression-zero-as-missing"}
 """The exporter's fault: LightGBM routes zeros as missing, the exported trees compare them."""
 
 
+LARGE = {"lightgbm-regression", "xgboost-binary"}
+"""These have a thousand rows in one set."""
+
+
 def rows(rng: Generator, n: int, missing: bool = False, zeros: bool = False, category: bool = False) -> Array:
     """Ordinary rows, with holes, many zeros, or a category from 0 to 7 in the last column."""
     x = rng.normal(0, 1, (n, FEATURES))
@@ -76,7 +80,8 @@ def finish(
     feed: Draw = lambda r, n: {"input": draw(r, n)}
     nasty = {"input": nasty_rows(rng, found, FEATURES)}
     checked = () if found.graph.name in DIFFERS else ("ordinary", "one", "many")
-    return Case(found, batches(rng, feed, nasty), answers(found, predict), checked, 2e-5)
+    many = 1000 if found.graph.name in LARGE else 200
+    return Case(found, batches(rng, feed, nasty, many=many), answers(found, predict), checked, 2e-5)
 
 
 def light(
@@ -105,8 +110,16 @@ def extreme(rng: Generator, name: str, kind: str, make: Callable[[], xgboost.XGB
     x = rows(rng, 400, **shape)
     model = make()
     model.set_params(n_estimators=6, max_depth=3, learning_rate=0.3, n_jobs=1, random_state=1, tree_method="exact")
-    extra = {"group": [20] * 20} if kind == "grade" else {}
-    model.fit(x, target(rng, x, kind), **extra)
+    if shape.get("category"):
+        kinds = ["q"] * (FEATURES - 1) + ["c"]
+        model.set_params(tree_method="hist", enable_categorical=True, feature_types=kinds)
+    y = target(rng, x, kind)
+    extra: dict[str, object] = {"group": [20] * 20} if kind == "grade" else {}
+    if model.early_stopping_rounds:
+        held = rows(rng, 200, **shape)
+        model.set_params(n_estimators=60)
+        extra = {"eval_set": [(held, target(rng, held, kind))], "verbose": False}
+    model.fit(x, y, **extra)
     exported = model
     if isinstance(model, xgboost.XGBRanker):  # the exporter knows no ranker, but the trees are a regressor's
         exported = xgboost.XGBRegressor()
@@ -193,4 +206,10 @@ def register() -> None:
     xgb("binary-base-score", "binary", lambda: decide(objective="binary:logistic", base_score=0.2))
     xgb("binary-missing", "binary", lambda: decide(objective="binary:logistic"), shape={"missing": True})
     xgb("multi-softprob", "three", lambda: decide(objective="multi:softprob"))
+    xgb("early-stopped", "amount", lambda: regress(objective="reg:squarederror", early_stopping_rounds=2))
+    xgb("early-stopped-binary", "binary", lambda: decide(objective="binary:logistic", early_stopping_rounds=2))
+    xgb("early-stopped-multi", "three", lambda: decide(objective="multi:softprob", early_stopping_rounds=2))
+    for name, most in (("one-hot", 100), ("sets", 1)):
+        make = partial(regress, objective="reg:squarederror", max_cat_to_onehot=most)
+        xgb(f"categorical-{name}", "amount", make, shape={"category": True})
     xgb("rank-pairwise", "grade", lambda: xgboost.XGBRanker(objective="rank:pairwise"))

@@ -102,7 +102,7 @@ def difference(got: Array, want: Array, name: str) -> float:
     a, b = got.astype(np.float64), want.astype(np.float64)
     with np.errstate(invalid="ignore"):
         off = np.abs(a - b) / np.maximum(1.0, np.abs(b))
-    off[(np.isnan(a) & np.isnan(b)) | (a == b)] = 0.0
+    off = np.where((np.isnan(a) & np.isnan(b)) | (a == b), 0.0, off)
     return float(np.max(np.where(np.isnan(off), np.inf, off)))
 
 

@@ -1,14 +1,14 @@
 """The rest of scikit-learn: machines, neighbours, mixtures, ensembles of ensembles, and what comes before a model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 from onnx import ModelProto
 from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn import calibration, cluster, impute, mixture, multiclass, multioutput, pipeline, svm
 from sklearn import decomposition as parts
 from sklearn import discriminant_analysis as discriminant
@@ -39,11 +39,12 @@ class Entry:
     data: str = "normal"
     """`normal`, `counts`, `positive`, `holes` or `shelves` (whole numbers from 0 to 3)."""
     nasty: str = "trees"
-    """`trees` (everything, thresholds too), `finite`, `missing` (NaN alone) or `none`."""
+    """`trees` (everything, thresholds too), `finite`, `missing` (NaN alone), `shelves` or `none`."""
     rows: int = 120
     agrees: float | None = 1e-4
     """Relative tolerance beside scikit-learn, in f64; `None` where the exporter leaves it."""
     zipmap: bool = False
+    many: int = 40
 
 
 def draw(rng: Generator, n: int, data: str) -> Array:
@@ -109,7 +110,7 @@ def fitted(rng: Generator, name: str, entry: Entry) -> Case:
     model = entry.make()
     model.fit(x.astype(np.float64), y)
     found = export(model, name, entry.zipmap)
-    sets = batches(rng, lambda r, n: {"X": draw(r, n, entry.data)}, nasty(rng, found, entry.nasty), many=40)
+    sets = batches(rng, lambda r, n: {"X": draw(r, n, entry.data)}, nasty(rng, found, entry.nasty), many=entry.many)
     expect = None if entry.agrees is None else answers(model, found)
     return Case(found, sets, expect, tolerance=entry.agrees or 0.0)
 
@@ -125,6 +126,9 @@ def nasty(rng: Generator, found: ModelProto, kind: str) -> Feed | None:
         case "missing":
             mixed = rng.choice(np.append(finite, np.nan).astype(np.float32), (12, FEATURES))
             return {"X": np.concatenate([np.full((1, FEATURES), np.nan, np.float32), mixed])}
+        case "shelves":
+            edges = np.array([-0.0, 1e-40, 0.9999999, 2.9999998, 3.0], np.float32)
+            return {"X": np.concatenate([np.repeat(edges[:, None], FEATURES, axis=1), rng.choice(edges, (9, FEATURES))])}
     return None
 
 
@@ -158,6 +162,7 @@ def kernels() -> dict[str, Entry]:
     found["svc-probability"] = Entry(lambda: svm.SVC(probability=True, random_state=1), "three", agrees=None)
     found["svc-probability-binary"] = Entry(lambda: svm.SVC(probability=True, random_state=1), "binary", agrees=None)
     found["svc-probability-names"] = Entry(lambda: svm.SVC(probability=True, random_state=1), "names", agrees=None)
+    found["svc-rbf"] = replace(found["svc-rbf"], many=1000)
     found["nu-svc"] = Entry(lambda: svm.NuSVC(nu=0.2), "three", nasty="finite", agrees=None)
     found["nu-svr"] = Entry(lambda: svm.NuSVR(), "amount")
     found["one-class-svm"] = Entry(lambda: svm.OneClassSVM(nu=0.1), nasty="finite", agrees=None)
@@ -222,24 +227,22 @@ ENTRIES: dict[str, Entry] = kernels() | {
     "isolation-forest": Entry(
         lambda: many.IsolationForest(n_estimators=5, max_samples=30, random_state=1), agrees=None
     ),
-    "local-outlier-factor": Entry(
-        lambda: near.LocalOutlierFactor(n_neighbors=5, novelty=True), nasty="none", agrees=None
-    ),
-    "gaussian-nb": Entry(lambda: bayes.GaussianNB(), "three", nasty="finite"),
-    "multinomial-nb": Entry(lambda: bayes.MultinomialNB(), "three", data="counts", nasty="none"),
+    "local-outlier-factor": Entry(lambda: near.LocalOutlierFactor(n_neighbors=5, novelty=True), agrees=None),
+    "gaussian-nb": Entry(lambda: bayes.GaussianNB(), "three"),
+    "multinomial-nb": Entry(lambda: bayes.MultinomialNB(), "three", data="counts"),
     "bernoulli-nb": Entry(lambda: bayes.BernoulliNB(), "three"),
-    "complement-nb": Entry(lambda: bayes.ComplementNB(), "three", data="counts", nasty="none"),
-    "categorical-nb": Entry(lambda: bayes.CategoricalNB(min_categories=4), "three", data="shelves", nasty="none"),
-    "k-neighbors-classifier": Entry(lambda: near.KNeighborsClassifier(3), "three", nasty="none"),
+    "complement-nb": Entry(lambda: bayes.ComplementNB(), "three", data="counts"),
+    "categorical-nb": Entry(lambda: bayes.CategoricalNB(min_categories=4), "three", data="shelves", nasty="shelves"),
+    "k-neighbors-classifier": Entry(lambda: near.KNeighborsClassifier(3), "three"),
     "k-neighbors-classifier-distance": Entry(
-        lambda: near.KNeighborsClassifier(3, weights="distance"), "three", nasty="none", agrees=None
+        lambda: near.KNeighborsClassifier(3, weights="distance"), "three", agrees=None
     ),
-    "k-neighbors-regressor": Entry(lambda: near.KNeighborsRegressor(3), "amount", nasty="none"),
+    "k-neighbors-regressor": Entry(lambda: near.KNeighborsRegressor(3), "amount", many=1000),
     "k-neighbors-regressor-distance": Entry(
-        lambda: near.KNeighborsRegressor(3, weights="distance"), "amount", nasty="none", agrees=None
+        lambda: near.KNeighborsRegressor(3, weights="distance"), "amount", agrees=None
     ),
     "k-neighbors-regressor-manhattan": Entry(
-        lambda: near.KNeighborsRegressor(3, metric="manhattan"), "amount", nasty="none"
+        lambda: near.KNeighborsRegressor(3, metric="manhattan"), "amount"
     ),
     "k-means": Entry(lambda: cluster.KMeans(3, n_init=2, random_state=1), nasty="finite"),
     "mini-batch-k-means": Entry(lambda: cluster.MiniBatchKMeans(3, n_init=2, random_state=1), nasty="finite"),
@@ -257,7 +260,7 @@ ENTRIES: dict[str, Entry] = kernels() | {
         lambda: discriminant.LinearDiscriminantAnalysis(), "binary", nasty="finite", agrees=None
     ),
     "quadratic-discriminant": Entry(
-        lambda: discriminant.QuadraticDiscriminantAnalysis(), "three", nasty="none", agrees=None
+        lambda: discriminant.QuadraticDiscriminantAnalysis(), "three", agrees=None
     ),
     "gaussian-process": Entry(
         lambda: process.GaussianProcessRegressor(process.kernels.RBF(), alpha=0.1, random_state=1),
@@ -279,6 +282,14 @@ ENTRIES: dict[str, Entry] = kernels() | {
     ),
     "k-bins-ordinal": Entry(
         lambda: before.KBinsDiscretizer(4, encode="ordinal", quantile_method="averaged_inverted_cdf"), nasty="finite"
+    ),
+    "ordinal-encoder": Entry(lambda: before.OrdinalEncoder(categories=[[0.0, 1.0, 2.0, 3.0]] * FEATURES), data="shelves", nasty="none"),
+    "ordinal-encoder-unknown": Entry(
+        lambda: before.OrdinalEncoder(
+            categories=[[0.0, 2.0, 3.0]] * FEATURES, handle_unknown="use_encoded_value", unknown_value=-1
+        ),
+        data="shelves",
+        nasty="none",
     ),
     "binarizer": Entry(lambda: before.Binarizer(threshold=0.3), nasty="finite"),
     "imputer-mean": Entry(lambda: impute.SimpleImputer(), data="holes"),
@@ -308,8 +319,18 @@ ENTRIES: dict[str, Entry] = kernels() | {
 }
 
 
+def label_encoder(rng: Generator) -> Case:
+    """The positions of names, without any features."""
+    model = before.LabelEncoder().fit(NAMES)
+    found = to_onnx(model, initial_types=[("X", StringTensorType([None]))], target_opset=OPSET, name="label-encoder")
+    sets = [(kind, {"X": rng.choice(NAMES, n).astype(object)}) for kind, n in (("ordinary", 7), ("one", 1), ("many", 40))]
+    output = found.graph.output[0].name
+    return Case(found, sets, lambda feed: {output: model.transform(feed["X"].astype(str))})
+
+
 def register() -> None:
     """Adds every estimator under its name."""
+    REGISTRY.add("sklearn", "sklearn-label-encoder", label_encoder)
     for name, entry in ENTRIES.items():
         name = f"sklearn-{name}"
         REGISTRY.add("sklearn", name, partial(fitted, name=name, entry=entry))

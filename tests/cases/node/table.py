@@ -20,7 +20,7 @@ What becomes of the ONNX project's own test cases, as the package `onnx` 1.23.2 
 whose inputs and outputs are tensors, and the {recorded} recorded models of its folders `simple`, `pytorch-operator` and
 `pytorch-converted`. Each is compiled and run in `tradewind.wasm` by `tradewind verify --bind`.
 
-**{ok} ok** ({bound} of them with integer inputs that determine a shape bound as constants), **{refused} refused** when
+**{ok} ok** ({bound} of them with inputs that determine a shape bound as constants), **{refused} refused** when
 packing, **{wrong} wrong**.
 
 `cargo xtask operators` writes this page; `cargo xtask test` makes the cases, runs them and fails where they give

@@ -1,7 +1,7 @@
 //! `MatMul`, `OneHot` and `PRelu`, of which tract refuses some shapes.
 
 use super::{Alike, Built, known, like};
-use crate::attributes::Attributes;
+use crate::{attributes::Attributes, refusal::Reason};
 use tract_onnx::{
     model::ParsingContext,
     pb::NodeProto,
@@ -22,12 +22,26 @@ use tract_onnx::{
 };
 
 pub(super) fn matmul(_: &ParsingContext<'_>, _: &NodeProto) -> Built {
-    Ok((expand(MatMul(MatMulInference::default())), Vec::new()))
+    Ok((expand(MatMul { product: MatMulInference::default(), alpha: 1.0 }), Vec::new()))
+}
+
+/// onnxruntime's own `alpha × A × B`, either of them transposed.
+pub(super) fn fused_matmul(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    let set = |name| Attributes(node).int(name) == Some(1);
+    ensure!(
+        !set("transBatchA") && !set("transBatchB"),
+        Reason("its batches are transposed; save the model without".into())
+    );
+    let product = MatMulInference { a_trans: set("transA"), b_trans: set("transB"), ..MatMulInference::default() };
+    Ok((expand(MatMul { product, alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
 }
 
 /// A product of matrices; a vector is a matrix of one row or one column, which tract's loses.
 #[derive(Debug, Clone)]
-struct MatMul(MatMulInference);
+struct MatMul {
+    product: MatMulInference,
+    alpha: f32,
+}
 
 impl Expansion for MatMul {
     fn name(&self) -> StaticName {
@@ -40,7 +54,7 @@ impl Expansion for MatMul {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        self.0.rules(solver, inputs, outputs)
+        self.product.rules(solver, inputs, outputs)
     }
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
@@ -54,7 +68,11 @@ impl Expansion for MatMul {
         if column {
             right = model.wire_node(format!("{name}.column"), AxisOp::Add(1), &[right])?[0];
         }
-        let mut product = self.0.wire(name, model, &[left, right])?;
+        if self.alpha != 1.0 {
+            let alpha = super::scalar(model, format!("{name}.alpha"), self.alpha, left)?;
+            left = wire_with_rank_broadcast(format!("{name}.scaled"), model, mul(), &[left, alpha])?[0];
+        }
+        let mut product = self.product.wire(name, model, &[left, right])?;
         let last = model.outlet_fact(product[0])?.rank() - 1;
         for (part, axis, added) in [("columns", last, column), ("rows", last - 1, row)] {
             if added {

@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::{
+    dialect::Every,
     extent::Extent,
     refusal::{Reason, Reasoned},
     value::{Constant, Value},
@@ -19,7 +20,7 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
     } else if let Some(op) = site.node.op_as::<Slice>() {
         let (start, end) = (site.extent(&op.start)?, site.extent(&op.end)?);
         site.input(0)?.slice(op.axis, start, end.minus(start)?, 1)?
-    } else if let Some(op) = site.node.op_as::<Downsample>() {
+    } else if let Some(Every(op)) = site.node.op_as() {
         downsample(site, op)?
     } else if site.node.op_is::<MultiBroadcastTo>() {
         site.input(0)?.broadcast(&site.output_shape(0)?)?

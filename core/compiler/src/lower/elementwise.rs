@@ -66,6 +66,12 @@ fn function(site: &mut Site<'_>, op: &ElementWiseOp) -> Reasoned<Value> {
     }
     let builder = &mut *site.builder;
     match name.as_str() {
+        // tract's form of x × x.
+        "Square" if x.dtype != DType::F32 => {
+            let x = site.number(0)?;
+            let square = site.builder.binary(BinaryOp::Mul, &x, &x)?;
+            site.wrapped(&square, datum_type)
+        }
         "GeluExact" => {
             // x/2 × (1 + erf(x / √2))
             let scaled = builder.binary(BinaryOp::Mul, &x, &Value::scalar(std::f32::consts::FRAC_1_SQRT_2))?;
@@ -210,8 +216,9 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
         "Add" => BinaryOp::Add,
         "Sub" | "SubF" => BinaryOp::Sub,
         "Mul" => BinaryOp::Mul,
-        "Div" => BinaryOp::Div,
-        "Rem" => BinaryOp::Rem,
+        "Div" | "Divide" => BinaryOp::Div,
+        "Rem" | "Remainder" => BinaryOp::Rem,
+        "Modulo" => BinaryOp::Mod,
         "Min" => BinaryOp::Min,
         "Max" => BinaryOp::Max,
         "Pow" => BinaryOp::Pow,
@@ -235,8 +242,10 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
         let others = site.builder.binary(BinaryOp::Xor, &came_in, &ones)?;
         result = site.builder.binary(BinaryOp::And, &result, &others)?;
     }
-    let narrow =
-        matches!(op, BinaryOp::Min | BinaryOp::Max | BinaryOp::Rem | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+    let narrow = matches!(
+        op,
+        BinaryOp::Min | BinaryOp::Max | BinaryOp::Rem | BinaryOp::Mod | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
+    );
     match result.dtype {
         // What cannot leave the type needs no wrapping.
         DType::I64 if narrow => Ok(result),

@@ -42,7 +42,8 @@ pub(super) fn apply(op: UnaryOp, values: &mut [f32]) {
         UnaryOp::Cosh => each(values, libm::coshf),
         UnaryOp::Tanh => map(values, tanh),
         UnaryOp::Asinh => each(values, libm::asinhf),
-        UnaryOp::Acosh => each(values, libm::acoshf),
+        // libm's is a number for some arguments below −1.
+        UnaryOp::Acosh => each(values, |x| if x < 1.0 { f32::NAN } else { libm::acoshf(x) }),
         UnaryOp::Atanh => each(values, libm::atanhf),
         UnaryOp::Sigmoid => map(values, sigmoid),
         UnaryOp::Erf => map(values, erf),

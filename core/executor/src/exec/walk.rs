@@ -15,14 +15,16 @@ pub(super) struct Walk<const V: usize> {
 }
 
 impl<const V: usize> Walk<V> {
-    /// The walk over `shape` for a batch of `rows`.
-    ///
-    /// `skip` is the first of the views' axes that belongs to `shape`.
-    pub fn new(shape: &[Dim], views: [&View; V], skip: usize, rows: usize) -> Result<Self> {
+    /// The walk over `shape`, the first of the views' axes, for a batch of `rows`.
+    pub fn new(shape: &[Dim], views: [&View; V], rows: usize) -> Result<Self> {
+        let mut walk = Self::inner(shape, views, 0, rows)?;
+        walk.offsets = views.map(|view| view.offset.at(rows));
+        Ok(walk)
+    }
+
+    /// The walk within a step of another over the first `skip` axes, which begins where that one is.
+    pub fn inner(shape: &[Dim], views: [&View; V], skip: usize, rows: usize) -> Result<Self> {
         let mut walk = Self { extents: [1; MAX_AXES], strides: [[0; V]; MAX_AXES], axes: 0, offsets: [0; V] };
-        for (slot, view) in walk.offsets.iter_mut().zip(views) {
-            *slot = if skip == 0 { view.offset.at(rows) } else { 0 };
-        }
         for (axis, extent) in shape.iter().enumerate() {
             let mut strides = [0; V];
             for (stride, view) in strides.iter_mut().zip(views) {

@@ -22,8 +22,8 @@ const ROWS: usize = 4;
 pub fn contract<T: Number>(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, out: &mut [T]) -> Result<()> {
     let (left, right) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?);
     let views = [pair.left, pair.right];
-    let outer = Walk::new(pair.shape, views, 0, pair.rows)?;
-    let inner = Walk::new(over, views, pair.shape.len(), pair.rows)?;
+    let outer = Walk::new(pair.shape, views, pair.rows)?;
+    let inner = Walk::inner(over, views, pair.shape.len(), pair.rows)?;
     let (len, steps) = outer.run();
     let (terms, strides) = inner.run();
     for (run, [l, r]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0, 0])) {
@@ -45,8 +45,8 @@ pub fn contract<T: Number>(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, ou
 #[inline(never)]
 pub fn floats(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
     let views = [pair.left, pair.right];
-    let outer = Walk::new(pair.shape, views, 0, pair.rows)?;
-    let inner = Walk::new(over, views, pair.shape.len(), pair.rows)?;
+    let outer = Walk::new(pair.shape, views, pair.rows)?;
+    let inner = Walk::inner(over, views, pair.shape.len(), pair.rows)?;
     let (columns, along) = outer.run();
     // The tensor that stands still along the output's last axis gives the rows.
     let Some(still) = along.iter().position(|stride| *stride == 0) else {

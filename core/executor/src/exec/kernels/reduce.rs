@@ -51,14 +51,14 @@ pub fn reduce(op: ReduceOp, geometry: Geometry<'_>, dtype: DType, inputs: &Input
 /// Reduces F32 over contiguous elements four at a time, where `op` is a sum; whether it did.
 #[inline(never)]
 fn along_lanes(op: ReduceOp, geometry: Geometry<'_>, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<bool> {
-    let inner = Walk::new(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+    let inner = Walk::inner(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
     let (count, [stride]) = inner.run();
     let is_sum = matches!(op, ReduceOp::Sum | ReduceOp::Mean | ReduceOp::SumOfSquares | ReduceOp::SumOfMagnitudes);
     if !is_sum || inner.axes() != 1 || stride != 1 || count == 0 {
         return Ok(false);
     }
     let (from, out) = (inputs.elements::<f32>(0)?, cast_mut::<f32>(out)?);
-    let outer = Walk::new(geometry.shape, [geometry.source], 0, geometry.rows)?;
+    let outer = Walk::new(geometry.shape, [geometry.source], geometry.rows)?;
     let (len, [along]) = outer.run();
     for (run, [at]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0])) {
         for (i, to) in run.iter_mut().enumerate() {
@@ -131,8 +131,8 @@ fn fold<T: Number, U: bytemuck::Pod, S: Copy>(
     finish: impl Fn(S, usize) -> U,
 ) -> Result<()> {
     let from = inputs.elements::<T>(0)?;
-    let outer = Walk::new(geometry.shape, [geometry.source], 0, geometry.rows)?;
-    let inner = Walk::new(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+    let outer = Walk::new(geometry.shape, [geometry.source], geometry.rows)?;
+    let inner = Walk::inner(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
     let (len, [along]) = outer.run();
     let (terms, [stride]) = inner.run();
     let count = inner.len();

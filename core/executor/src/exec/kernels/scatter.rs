@@ -47,7 +47,7 @@ fn put<T: Pod>(
     let from = inputs.elements::<T>(1)?;
     let extent = axis.at(rows);
     let stride = views[2].strides.last().ok_or_else(outside)?.at(rows);
-    let walk = Walk::new(shape, views, 0, rows)?;
+    let walk = Walk::new(shape, views, rows)?;
     let (len, steps) = walk.run();
     for [pick, source, target] in walk.runs([0; 3]) {
         for i in 0..len {

@@ -22,7 +22,7 @@ pub struct Pair<'a> {
 
 impl Pair<'_> {
     fn walk(&self) -> Result<Walk<2>> {
-        Walk::new(self.shape, [self.left, self.right], 0, self.rows)
+        Walk::new(self.shape, [self.left, self.right], self.rows)
     }
 }
 
@@ -93,7 +93,7 @@ pub fn select(
     out: &mut [u8],
 ) -> Result<()> {
     let condition = inputs.elements::<u8>(0)?;
-    let walk = Walk::new(shape, views, 0, rows)?;
+    let walk = Walk::new(shape, views, rows)?;
     let (len, steps) = walk.run();
     by_width!(dtype, T => {
         let (on_true, on_false, to) = (inputs.elements::<T>(1)?, inputs.elements::<T>(2)?, cast_mut::<T>(out)?);

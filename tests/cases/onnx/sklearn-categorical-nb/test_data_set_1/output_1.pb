@@ -1,1 +1,1 @@
-BprobabilitiesJ©æ>Ü\?ì¥B>
+BprobabilitiesJ9Z#=ËA>uWE?

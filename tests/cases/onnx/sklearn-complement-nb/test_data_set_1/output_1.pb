@@ -1,1 +1,1 @@
-BprobabilitiesJλ¦>θεΫ>x0{>
+BprobabilitiesJ:'> >•0?

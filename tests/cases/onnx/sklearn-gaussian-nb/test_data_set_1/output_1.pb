@@ -1,1 +1,1 @@
-BprobabilitiesJb~â=Dµ¾>“U?
+BprobabilitiesJL¾<×"ö=³ _?

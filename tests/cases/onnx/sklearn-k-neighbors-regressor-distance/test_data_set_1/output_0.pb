@@ -1,1 +1,1 @@
-BvariableJuhŸ?
+BvariableJ¢?

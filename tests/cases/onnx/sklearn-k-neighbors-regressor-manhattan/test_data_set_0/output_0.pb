@@ -1,1 +1,1 @@
-BvariableJÐj¿O3¿T5Ú>UªX?öpž?÷Ï7?q¿
+BvariableJq¿Cû£¾Œº­¾çk=¿ ŒU¿å&’¼eÖ´¿

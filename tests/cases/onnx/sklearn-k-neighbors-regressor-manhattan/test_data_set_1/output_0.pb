@@ -1,1 +1,1 @@
-BvariableJCû£¾
+BvariableJIƒÎ¼

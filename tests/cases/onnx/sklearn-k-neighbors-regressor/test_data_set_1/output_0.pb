@@ -1,1 +1,1 @@
-BvariableJ%OŒ?
+BvariableJUº–¾

@@ -1,1 +1,1 @@
-BscoresJT‹è>
+BscoresJô.ì>

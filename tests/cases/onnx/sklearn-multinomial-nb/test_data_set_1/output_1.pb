@@ -1,1 +1,1 @@
-BprobabilitiesJƒŠý=¼k	?ìÅ­>
+BprobabilitiesJjU+>xH>˜/?

@@ -1,1 +1,1 @@
-BprobabilitiesJ½j`>É‰ã>Ú@¬>
+BprobabilitiesJÅ/½<¾w>“N<?

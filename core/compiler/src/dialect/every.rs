@@ -1,0 +1,59 @@
+//! Every n-th element along an axis. tract moves its own operator before others that it must stay behind, such as a
+//! softmax along the same axis.
+
+use tract_onnx::{
+    prelude::{TypedFact, TypedModel},
+    tract_core::{
+        internal::*,
+        ops::{array::StridedSlice, downsample::Downsample},
+    },
+};
+
+/// tract's operator, where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Every(pub Downsample);
+
+impl Op for Every {
+    fn name(&self) -> StaticName {
+        "Every".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Every {
+    op_out_of_plan!();
+
+    fn eval(&self, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.0.eval(context, inputs)
+    }
+}
+
+impl TypedOp for Every {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        self.0.output_facts(inputs)
+    }
+
+    as_op!();
+}
+
+/// Keeps every such operator of a model where it is; tract makes them of slices with steps.
+pub(crate) fn pin(model: &mut TypedModel) -> TractResult<()> {
+    for id in 0..model.nodes.len() {
+        let node = model.node(id);
+        let Some(slice) = node.op_as::<StridedSlice>() else { continue };
+        let bounds = node.inputs.iter().skip(1).map(|bound| model.outlet_fact(*bound));
+        let known = bounds.map(|fact| Ok(fact?.konst.is_some())).collect::<TractResult<Vec<_>>>()?;
+        if known.into_iter().all(|known| known)
+            && let Some(patch) = slice.declutter(model, node)?
+        {
+            patch.apply(model)?;
+        }
+    }
+    for node in &mut model.nodes {
+        if let Some(op) = node.op_as::<Downsample>() {
+            node.op = Box::new(Every(op.clone()));
+        }
+    }
+    Ok(())
+}

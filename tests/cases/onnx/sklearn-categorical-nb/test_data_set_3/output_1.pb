@@ -1,0 +1,1 @@
+BprobabilitiesJ¨ÚT\>cO?ŸmV>ÚT\>cO?ŸmV>ÚT\>cO?ŸmV>?>HÛ<ØM?B?8>ò†d>åt>Øp?˜W)>X\>kÞ¦=!MD?ÚT\>cO?ŸmV>6å+?.>÷ëD>ÚT\>cO?ŸmV>Ù²k?²%¬<Õ¿n=ÍEP=ÔEÐ<xyl?4	?÷ñ·>¤¶Ó=Wëµ>ðÚ¯>Ê9š>

@@ -1,0 +1,1 @@
+(2dormant2dormant2loyal2dormant2dormant2dormant2loyal2new2loyal2new2loyal2loyal2dormant2dormant2new2loyal2loyal2new2loyal2new2new2new2dormant2loyal2dormant2dormant2dormant2loyal2dormant2dormant2loyal2dormant2dormant2new2loyal2dormant2loyal2new2dormant2dormantBX

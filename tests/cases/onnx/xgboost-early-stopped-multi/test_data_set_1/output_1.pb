@@ -1,0 +1,1 @@
+BprobabilitiesJòÒÚ>®Ÿ?’m?=
