@@ -107,8 +107,11 @@ impl<T: Number> Line<'_, T> {
     /// Whether position `a` goes before position `b`.
     fn precedes(&self, a: i64, b: i64) -> bool {
         let (left, right) = (self.value(a), self.value(b));
-        if left < right || left > right {
-            return (left > right) == self.largest;
+        if left > right {
+            return self.largest;
+        }
+        if left < right {
+            return !self.largest;
         }
         self.order(left, right).then(a.cmp(&b)) == Ordering::Less
     }
