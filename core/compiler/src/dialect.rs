@@ -10,8 +10,8 @@ mod vectors;
 use crate::{
     attributes::Attributes,
     refusal::{Reason, Reasoned},
+    whole::{Built, build},
 };
-pub(crate) use running::RunningProduct;
 use std::fmt::Debug;
 use tract_onnx::{
     model::{OnnxOpRegister, ParsingContext, optional_inputs},
@@ -32,8 +32,6 @@ use tract_onnx::{
     },
 };
 
-type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
-
 /// Puts ours in the place of tract's.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
@@ -41,7 +39,7 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
         Ok((like(Celu { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
     });
     operators.insert("Clip", clip);
-    operators.insert("CumProd", running::build);
+    operators.insert("CumProd", |_, node| build(node, running::RunningProduct::read));
     operators.insert("LogSoftmax", log_softmax);
     operators.insert("MatMul", vectors::matmul);
     operators.insert("OneHot", vectors::one_hot);
