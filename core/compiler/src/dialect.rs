@@ -12,9 +12,10 @@ use crate::{
     refusal::{Reason, Reasoned},
     whole::{Built, build},
 };
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::LazyLock};
 use tract_onnx::{
     model::{OnnxOpRegister, ParsingContext, optional_inputs},
+    onnx,
     pb::NodeProto,
     tract_core::{
         internal::*,
@@ -40,6 +41,9 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     });
     operators.insert("Clip", clip);
     operators.insert("CumProd", |_, node| build(node, running::RunningProduct::read));
+    for operator in ["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"] {
+        operators.insert(operator, normalization);
+    }
     operators.insert("LogSoftmax", log_softmax);
     operators.insert("MatMul", vectors::matmul);
     operators.insert("OneHot", vectors::one_hot);
@@ -136,6 +140,50 @@ impl<O: Alike> Expansion for Like<O> {
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         self.0.wire(name, model, inputs)
+    }
+}
+
+/// An operator of tract's that trusts its axis, and without end counts to one that is before the first.
+#[derive(Debug, Clone)]
+struct Within {
+    axis: i64,
+    operator: Box<dyn Expansion>,
+}
+
+fn normalization(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    static TRACT: LazyLock<OnnxOpRegister> = LazyLock::new(|| onnx().op_register);
+    let build = TRACT.0.get(&node.op_type).context("tract has no such operator")?;
+    let (operator, inputs) = build(context, node)?;
+    let operator: &dyn Op = operator.as_ref();
+    let operator = operator.downcast_ref::<Box<dyn Expansion>>().context("tract's operator is no expansion")?.clone();
+    Ok((expand(Within { axis: Attributes(node).int("axis").unwrap_or(-1), operator }), inputs))
+}
+
+impl Expansion for Within {
+    fn name(&self) -> StaticName {
+        self.operator.name()
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        self.operator.nboutputs()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        let Some(first) = inputs.first() else { bail!("an operator without input") };
+        solver.given(&first.rank, move |solver, rank| {
+            axis_of(self.axis, rank as usize)?;
+            self.operator.rules(solver, inputs, outputs)
+        })
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        axis_of(self.axis, model.outlet_fact(inputs[0])?.rank())?;
+        self.operator.wire(name, model, inputs)
     }
 }
 
