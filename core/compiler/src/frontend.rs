@@ -470,7 +470,9 @@ mod tests {
                 };
                 let outcome = read(vec![node(operator, &[first, "shape"], "y")], vec![shape]);
                 assert_eq!(outcome.is_ok(), fits, "{operator} {extent}: {outcome:?}");
-                assert!(fits || outcome.is_err_and(|refusal| refusal.reason().contains("counts elements")));
+                // tract refuses a negative one by itself where it is cut to a negative one.
+                let counted = outcome.is_err_and(|refusal| refusal.reason().contains("counts elements"));
+                assert!(counted || extent <= 1, "{operator} {extent}");
             }
         }
     }
