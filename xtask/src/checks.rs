@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::dist;
+use crate::fuzz;
 use crate::operators;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -31,6 +32,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         Ok(doc.advice("each warning above counts as an error").run()?)
     })?;
     check_dependencies(workspace, steps)?;
+    steps.run("check the fuzzers' lock file", || fuzz::check(workspace))?;
 
     dist::build(workspace, steps)?;
     operators::check(workspace, steps)?;

@@ -72,6 +72,15 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     })
 }
 
+/// Whether the fuzzers' lock file is that of the workspace as it is: they are not part of it, so no
+/// other build says.
+pub fn check(workspace: &Workspace) -> Result<()> {
+    let metadata = Run::cargo().args(["metadata", "--locked", "--format-version", "1"]);
+    let metadata = metadata.dir(&workspace.path("tests/fuzz"));
+    metadata.advice("cargo update --workspace in tests/fuzz, and commit its Cargo.lock").output().map(drop)?;
+    Ok(())
+}
+
 /// For a target of its own, so that build scripts are not instrumented.
 fn compile(workspace: &Workspace, folder: &Path, target: &str) -> Result<PathBuf> {
     let host = Run::new("rustc").args(["--print", "host-tuple"]).output()?;

@@ -13,12 +13,13 @@ mod vectors;
 use crate::{
     attributes::Attributes,
     refusal::{Reason, Reasoned},
+    whole::{Built, build},
 };
 pub(crate) use every::{Every, pin};
-pub(crate) use running::RunningProduct;
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::LazyLock};
 use tract_onnx::{
     model::{OnnxOpRegister, ParsingContext, optional_inputs},
+    onnx,
     pb::NodeProto,
     tract_core::{
         internal::*,
@@ -36,8 +37,6 @@ use tract_onnx::{
     },
 };
 
-type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
-
 /// Puts ours in the place of tract's.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
@@ -46,9 +45,12 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
         Ok((like(Celu { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
     });
     operators.insert("Clip", clip);
-    operators.insert("CumProd", running::build);
+    operators.insert("CumProd", |_, node| build(node, running::RunningProduct::read));
     operators.insert("Div", division::div_of);
     operators.insert("FusedMatMul", vectors::fused_matmul);
+    for operator in ["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"] {
+        operators.insert(operator, normalization);
+    }
     operators.insert("LogSoftmax", log_softmax);
     operators.insert("MatMul", vectors::matmul);
     operators.insert("Mod", division::mod_of);
@@ -146,6 +148,50 @@ impl<O: Alike> Expansion for Like<O> {
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         self.0.wire(name, model, inputs)
+    }
+}
+
+/// An operator of tract's that trusts its axis, and without end counts to one that is before the first.
+#[derive(Debug, Clone)]
+struct Within {
+    axis: i64,
+    operator: Box<dyn Expansion>,
+}
+
+fn normalization(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    static TRACT: LazyLock<OnnxOpRegister> = LazyLock::new(|| onnx().op_register);
+    let build = TRACT.0.get(&node.op_type).context("tract has no such operator")?;
+    let (operator, inputs) = build(context, node)?;
+    let operator: &dyn Op = operator.as_ref();
+    let operator = operator.downcast_ref::<Box<dyn Expansion>>().context("tract's operator is no expansion")?.clone();
+    Ok((expand(Within { axis: Attributes(node).int("axis").unwrap_or(-1), operator }), inputs))
+}
+
+impl Expansion for Within {
+    fn name(&self) -> StaticName {
+        self.operator.name()
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        self.operator.nboutputs()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        let Some(first) = inputs.first() else { bail!("an operator without input") };
+        solver.given(&first.rank, move |solver, rank| {
+            axis_of(self.axis, rank as usize)?;
+            self.operator.rules(solver, inputs, outputs)
+        })
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        axis_of(self.axis, model.outlet_fact(inputs[0])?.rank())?;
+        self.operator.wire(name, model, inputs)
     }
 }
 

@@ -19,6 +19,7 @@ use tract_onnx::{
     prelude::*,
     tract_hir::infer::{Factoid, InferenceModelExt},
 };
+use tradewind_core::exec::PLAN_LIMITS;
 
 /// The symbol that stands for the number of rows, in tract's shapes and in refusals.
 pub(crate) const BATCH: &str = "N";
@@ -28,6 +29,13 @@ const NEWEST_OPERATORS: i64 = 28;
 
 /// Domains whose operators have the meaning that tract gives them.
 const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
+
+/// Nodes of a model: tract's passes take the square of them, a few seconds for so many.
+const MOST_NODES: usize = 1 << 14;
+
+/// Operators with integers of which tract makes extents.
+const COUNTING: [&str; 10] =
+    ["ConstantOfShape", "Expand", "Pad", "Range", "Reshape", "Resize", "Slice", "Split", "Tile", "TopK"];
 
 /// A model as tract understands it.
 #[derive(Debug)]
@@ -59,6 +67,13 @@ impl Graph {
             .graph
             .as_mut()
             .ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model; export it again"))?;
+        let nodes = count(graph);
+        if nodes > MOST_NODES {
+            return Err(Refusal::whole(format!(
+                "it has {nodes} nodes; at most {MOST_NODES} are read, and a plan has at most {} steps",
+                PLAN_LIMITS.steps
+            )));
+        }
         let (mut operators, mut notes) = (Operators::default(), BTreeSet::new());
         idioms::rewrite(graph, &mut notes);
         check_operators(&framework, graph, &mut operators)?;
@@ -88,6 +103,7 @@ impl Graph {
             }
             parsed.model.analyse(false)?;
             check_extremes(&parsed.model, &operators)?;
+            check_extents(&parsed.model, &operators)?;
             let batch = parsed.model.symbols.sym(BATCH);
             let mut typed = parsed.model.into_typed()?;
             dialect::pin(&mut typed)?;
@@ -263,6 +279,42 @@ fn check_extremes(model: &InferenceModel, operators: &Operators) -> TractResult<
     Ok(())
 }
 
+/// Refuses integers that count elements and do not fit 32 bits, to which tract cuts them: extents,
+/// and what is computed with extents.
+fn check_extents(model: &InferenceModel, operators: &Operators) -> TractResult<()> {
+    for node in model.nodes() {
+        let (name, operator) = operators.origin(&node.name);
+        let of_extents = |outlet: &OutletId| -> TractResult<bool> {
+            Ok(model.outlet_fact(*outlet)?.datum_type.concretize() == Some(TDim::datum_type()))
+        };
+        let mut counts = COUNTING.contains(&operator.as_str());
+        for input in &node.inputs {
+            counts |= of_extents(input)?;
+        }
+        for (n, input) in node.inputs.iter().enumerate().filter(|_| counts) {
+            // Where a slice ends tract reads in 64 bits.
+            let ends = operator == "Slice" && n == 2;
+            let Some(known) = model.outlet_fact(*input)?.value.concretize().filter(|_| !ends) else { continue };
+            if !known.datum_type().is_integer() {
+                continue;
+            }
+            let known = known.cast_to::<i64>()?;
+            let numbers = known.try_as_plain_ram()?.as_slice::<i64>()?;
+            if let Some(number) = numbers.iter().find(|number| i32::try_from(**number).is_err()) {
+                let reason = format!("it counts elements with {number}; at most {} can be counted", i32::MAX);
+                return Err(TractError::new(Refusal::at(name, operator, reason)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nodes of a graph, those of its branches and loops included.
+fn count(graph: &GraphProto) -> usize {
+    let inner = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.g.as_ref());
+    graph.node.len() + inner.map(count).sum::<usize>()
+}
+
 /// Refuses constants that lie elsewhere, or are shorter than their shape.
 fn check_tensor(tensor: &TensorProto) -> Result<(), Refusal> {
     let name = &tensor.name;
@@ -350,6 +402,7 @@ fn node_in(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tract_onnx::pb::{AttributeProto, NodeProto, OperatorSetIdProto, TypeProto, attribute_proto::AttributeType};
 
     fn dim(value: Option<dimension::Value>) -> Dimension {
         Dimension { value, ..Dimension::default() }
@@ -383,6 +436,87 @@ mod tests {
         let fifty = dim(Some(dimension::Value::DimValue(50)));
         assert_eq!(bound(dims(), &options), Ok(vec![named(BATCH), fifty]));
         assert!(bound(vec![named("batch"), dim(None)], &Options::default()).is_err());
+    }
+
+    /// Reads a model of one input `x`, `[rows, 1]`, and nodes that end in `y`.
+    fn read(node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> Result<(), Refusal> {
+        let port = |name: &str, dims: Option<Vec<Dimension>>| ValueInfoProto {
+            name: name.into(),
+            r#type: Some(TypeProto {
+                value: Some(type_proto::Value::TensorType(type_proto::Tensor {
+                    elem_type: DataType::Float as i32,
+                    shape: dims.map(|dim| TensorShapeProto { dim }),
+                })),
+                ..TypeProto::default()
+            }),
+            ..ValueInfoProto::default()
+        };
+        let dims = vec![named("rows"), dim(Some(dimension::Value::DimValue(1)))];
+        let (input, output) = (vec![port("x", Some(dims))], vec![port("y", None)]);
+        let graph = GraphProto { node, initializer, input, output, ..GraphProto::default() };
+        let operators = OperatorSetIdProto { domain: String::new(), version: 17 };
+        let model =
+            ModelProto { ir_version: 8, opset_import: vec![operators], graph: Some(graph), ..ModelProto::default() };
+        Graph::read(&prost::Message::encode_to_vec(&model), &Options::default()).map(drop)
+    }
+
+    fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+        NodeProto {
+            op_type: operator.into(),
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.into()],
+            ..NodeProto::default()
+        }
+    }
+
+    #[test]
+    fn extents_that_tract_would_cut_to_32_bits_are_refused() {
+        for (operator, first) in [("Expand", "x"), ("Tile", "x"), ("Reshape", "x")] {
+            for (extent, fits) in [(1, true), ((1 << 32) + 1, false), (-(1 << 32) - 1, false)] {
+                let shape = TensorProto {
+                    name: "shape".into(),
+                    dims: vec![2],
+                    data_type: DataType::Int64 as i32,
+                    int64_data: vec![if operator == "Reshape" { -1 } else { 1 }, extent],
+                    ..TensorProto::default()
+                };
+                let outcome = read(vec![node(operator, &[first, "shape"], "y")], vec![shape]);
+                assert_eq!(outcome.is_ok(), fits, "{operator} {extent}: {outcome:?}");
+                // tract refuses a negative one by itself where it is cut to a negative one.
+                let counted = outcome.is_err_and(|refusal| refusal.reason().contains("counts elements"));
+                assert!(counted || extent <= 1, "{operator} {extent}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_nodes_than_are_read_in_a_moment_are_refused() {
+        let mut nodes: Vec<_> = (0..MOST_NODES).map(|_| node("Sin", &["x"], "t")).collect();
+        nodes.push(node("Sin", &["x"], "y"));
+        assert!(read(nodes, Vec::new()).is_err_and(|refusal| refusal.reason().contains("16385 nodes")));
+    }
+
+    #[test]
+    fn a_normalisation_whose_axis_is_before_the_first_is_refused() {
+        for (axis, fits) in [(-1, true), (1, true), (-3, false), (i64::MIN, false), (2, false)] {
+            let scale = TensorProto {
+                name: "scale".into(),
+                dims: vec![1],
+                data_type: DataType::Float as i32,
+                float_data: vec![1.0],
+                ..TensorProto::default()
+            };
+            let mut norm = node("LayerNormalization", &["x", "scale"], "y");
+            norm.output.extend(["mean".to_string(), "deviation".into()]);
+            norm.attribute.push(AttributeProto {
+                name: "axis".into(),
+                r#type: AttributeType::Int as i32,
+                i: axis,
+                ..AttributeProto::default()
+            });
+            let outcome = read(vec![norm], vec![scale]);
+            assert_eq!(outcome.is_ok(), fits, "{axis}: {outcome:?}");
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ mod text;
 mod value;
 mod walk;
 mod weights;
+mod whole;
 
 use std::collections::BTreeMap;
 use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};

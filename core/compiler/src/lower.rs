@@ -10,9 +10,9 @@ use crate::{
     builder::Builder,
     extent::Extent,
     frontend::Graph,
-    ml, nn,
     refusal::{Reason, Reasoned, Refusal},
     value::{Constant, Home, Value, categories},
+    whole,
 };
 use std::{collections::HashMap, sync::Arc};
 use tract_onnx::{
@@ -52,14 +52,14 @@ struct Walk<'a> {
 }
 
 /// What lowering a node can use: the node, its inputs, and the plan in the making.
-struct Site<'a> {
-    node: &'a TypedNode,
+pub(crate) struct Site<'a> {
+    pub node: &'a TypedNode,
     model: &'a TypedModel,
     batch: &'a Symbol,
-    inputs: Vec<Value>,
+    pub inputs: Vec<Value>,
     /// What is lowered already.
     values: &'a HashMap<OutletId, Value>,
-    builder: &'a mut Builder,
+    pub builder: &'a mut Builder,
 }
 
 impl Walk<'_> {
@@ -163,10 +163,7 @@ impl Site<'_> {
             let tensor = konst.val().clone();
             return Ok(vec![self.constant(&tensor)?]);
         }
-        if let Some(outputs) = ml::lowered(self.node, self.builder, &self.inputs) {
-            return outputs;
-        }
-        if let Some(outputs) = nn::lowered(self.node, self.builder, &self.inputs) {
+        if let Some(outputs) = whole::lowered(&mut self) {
             return outputs;
         }
         let families = [elementwise::lower, axes::lower, einsum::lower, gather::lower, reduce::lower];
@@ -211,7 +208,7 @@ impl Site<'_> {
     }
 
     /// What was computed in a wider type, wrapped around as `datum_type` does.
-    fn wrapped(&mut self, value: &Value, datum_type: DatumType) -> Reasoned<Value> {
+    pub fn wrapped(&mut self, value: &Value, datum_type: DatumType) -> Reasoned<Value> {
         let bits = match datum_type {
             DatumType::U8 if value.dtype != DType::U8 => return self.builder.cast(value, DType::U8),
             DatumType::I8 => 8,

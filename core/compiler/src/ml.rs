@@ -1,7 +1,6 @@
 //! The ai.onnx.ml operators, taken straight from their ONNX nodes.
 //!
-//! tract's own are missing, wrong or slow. Each operator here is read by a builder in tract's
-//! register, stays whole through tract's passes as an [`MlOp`], and is lowered by itself.
+//! tract's own are missing, wrong or slow. Each operator here stays whole through tract's passes.
 
 mod clean;
 mod distances;
@@ -21,19 +20,15 @@ use crate::{
     attributes::Attributes,
     builder::Builder,
     idioms::DISTANCES,
-    refusal::{Reason, Reasoned, Refusal, node_name},
+    refusal::{Reason, Reasoned},
     value::Value,
+    whole::{self, Built, Shapes, shape},
 };
-use std::{fmt::Debug, sync::Arc};
-use tract_onnx::{
-    model::OnnxOpRegister,
-    pb::NodeProto,
-    tract_core::internal::*,
-    tract_hir::internal::{Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, expand},
-};
+use std::fmt::Debug;
+use tract_onnx::{model::OnnxOpRegister, pb::NodeProto, tract_core::internal::*};
 
 /// An operator of ai.onnx.ml.
-trait Operator: Debug + Send + Sync {
+trait Operator: Debug + Send + Sync + 'static {
     /// What it gives for a matrix `[rows, features]`.
     fn outputs(&self) -> Vec<Output>;
 
@@ -107,140 +102,39 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("TreeEnsembleRegressor", |_, node| build(node, trees::TreeRegressor::read_v3));
 }
 
-/// The operator of a node, where it is one of ours.
-pub(crate) fn lowered(node: &TypedNode, builder: &mut Builder, inputs: &[Value]) -> Option<Reasoned<Vec<Value>>> {
-    let op = node.op_as::<MlOp>()?;
-    Some(op.operator.lower_all(builder, inputs).map(|outputs| op.wired.iter().map(|&n| outputs[n].clone()).collect()))
+fn build<O: Operator>(node: &NodeProto, read: fn(&Attributes<'_>) -> Reasoned<O>) -> Built {
+    whole::build(node, |node| read(&node.attributes))
 }
 
-/// Whether a graph holds an operator that only we can run.
-pub(crate) fn any(model: &TypedModel) -> bool {
-    model.nodes().iter().any(|node| node.op_is::<MlOp>())
-}
-
-fn build<O: Operator + 'static>(
-    node: &NodeProto,
-    read: fn(&Attributes<'_>) -> Reasoned<O>,
-) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let operator = read(&Attributes(node))
-        .map_err(|reason| TractError::new(Refusal::at(node_name(node), &node.op_type, reason.0)))?;
-    let count = operator.outputs().len();
-    let wired = (0..count).filter(|&n| node.output.get(n).is_some_and(|name| !name.is_empty())).collect();
-    Ok((expand(MlOp { operator: Arc::new(operator), wired }), Vec::new()))
-}
-
-/// One of our operators inside tract's graph.
-#[derive(Debug, Clone)]
-struct MlOp {
-    operator: Arc<dyn Operator>,
-    /// The outputs that the graph uses.
-    wired: Vec<usize>,
-}
-
-impl MlOp {
-    fn outputs(&self) -> impl Iterator<Item = Output> {
-        let outputs = self.operator.outputs();
-        self.wired.iter().filter_map(move |&n| outputs.get(n).copied())
-    }
-}
-
-impl PartialEq for MlOp {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.operator, &other.operator) && self.wired == other.wired
-    }
-}
-
-impl Eq for MlOp {}
-
-impl Expansion for MlOp {
-    fn name(&self) -> StaticName {
-        "MlOp".into()
+impl<O: Operator> whole::Operator for O {
+    fn datum_type(&self, n: usize, first: DatumType) -> DatumType {
+        self.outputs().get(n).and_then(|output| output.datum_type()).unwrap_or_else(|| mapped(first))
     }
 
-    fn runs_out_of_plan(&self) -> bool {
-        false
-    }
-
-    fn nboutputs(&self) -> TractResult<usize> {
-        Ok(self.wired.len())
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        let Some(input) = inputs.first() else { bail!("an operator without input") };
-        for (output, kind) in outputs.iter().zip(self.outputs()) {
-            match kind.datum_type() {
-                Some(datum_type) => solver.equals(&output.datum_type, datum_type)?,
-                None => solver
-                    .given(&input.datum_type, move |solver, from| solver.equals(&output.datum_type, mapped(from)))?,
-            }
-            match kind {
-                Output::Expanded(last) => solver.given(&input.shape, move |solver, mut shape| {
-                    shape.push(last.to_dim());
-                    solver.equals(&output.shape, shape)
-                })?,
+    fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
+        let input = shape(inputs, 0)?;
+        let rows = || match input {
+            [rows, _] => Ok(rows.clone()),
+            _ => Reason::err(format!("it needs a matrix [rows, features], not a tensor of {} axes", input.len())),
+        };
+        let shapes = self.outputs().into_iter().map(|output| {
+            Ok(match output {
+                Output::Labels(_) => tvec!(rows()?),
+                Output::Scores(columns) => tvec!(rows()?, columns.to_dim()),
                 Output::Table => {
-                    let Some(points) = inputs.get(1) else { bail!("an operator without a second input") };
-                    solver.equals(&output.rank, 2)?;
-                    solver.equals(&output.shape[0], &input.shape[0])?;
-                    solver.equals(&output.shape[1], &points.shape[0])?;
+                    let points = shape(inputs, 1)?.first().cloned();
+                    tvec!(rows()?, points.ok_or_else(|| Reason("points without an axis".into()))?)
                 }
-                Output::Same | Output::Like(_) | Output::Mapped => solver.equals(&output.shape, &input.shape)?,
-                Output::Labels(_) => {
-                    solver.equals(&output.rank, 1)?;
-                    solver.equals(&output.shape[0], &input.shape[0])?;
-                }
-                Output::Scores(columns) => {
-                    solver.equals(&output.rank, 2)?;
-                    solver.equals(&output.shape[0], &input.shape[0])?;
-                    solver.equals(&output.shape[1], columns.to_dim())?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.clone(), inputs)
-    }
-}
-
-impl Op for MlOp {
-    fn name(&self) -> StaticName {
-        "MlOp".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for MlOp {
-    // Only a plan runs it: nothing of it is folded while packing.
-    not_out_of_plan!();
-}
-
-impl TypedOp for MlOp {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let Some(input) = inputs.first() else { bail!("an operator without input") };
-        let any = self.outputs().all(|output| !matches!(output, Output::Labels(_) | Output::Scores(_) | Output::Table));
-        ensure!(any || input.rank() == 2, "it needs a matrix [rows, features], not a tensor of {} axes", input.rank());
-        let rows = input.shape.iter().next().cloned().unwrap_or_else(|| 0.to_dim());
-        let points = inputs.get(1).and_then(|points| points.shape.iter().next().cloned());
-        let facts = self.outputs().map(|output| {
-            let shape: TVec<TDim> = match output {
-                Output::Labels(_) => tvec!(rows.clone()),
-                Output::Scores(columns) => tvec!(rows.clone(), columns.to_dim()),
-                Output::Table => tvec!(rows.clone(), points.clone().unwrap_or_else(|| 0.to_dim())),
-                Output::Same | Output::Like(_) | Output::Mapped => input.shape.to_tvec(),
-                Output::Expanded(last) => input.shape.iter().cloned().chain([last.to_dim()]).collect(),
-            };
-            output.datum_type().unwrap_or_else(|| mapped(input.datum_type)).fact(shape)
+                Output::Same | Output::Like(_) | Output::Mapped => input.into(),
+                Output::Expanded(last) => input.iter().cloned().chain([last.to_dim()]).collect(),
+            })
         });
-        Ok(facts.collect())
+        shapes.collect()
     }
 
-    as_op!();
+    fn lower(&self, builder: &mut Builder, inputs: &[Option<Value>]) -> Reasoned<Vec<Option<Value>>> {
+        let inputs: Option<Vec<Value>> = inputs.iter().cloned().collect();
+        let inputs = inputs.ok_or_else(|| Reason("an input is missing".into()))?;
+        Ok(self.lower_all(builder, &inputs)?.into_iter().map(Some).collect())
+    }
 }

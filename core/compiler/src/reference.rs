@@ -1,6 +1,6 @@
 //! tract itself, to hold a plan against before it is packed.
 
-use crate::{Options, Refusal, frontend::Graph, ml, nn, quiet};
+use crate::{Options, Refusal, frontend::Graph, quiet, whole};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tradewind_core::exec::Data;
@@ -55,11 +55,8 @@ impl Reference {
         if !text.is_empty() {
             return Err(unavailable("the model takes text, which the reference runtime is not given"));
         }
-        if ml::any(&model) {
-            return Err(unavailable("the model has ai.onnx.ml operators, which the reference runtime lacks"));
-        }
-        if nn::any(&model) {
-            return Err(unavailable("the model has layers that the reference runtime lacks"));
+        if whole::any(&model) {
+            return Err(unavailable("the model has operators that the reference runtime lacks"));
         }
         attempt(|| {
             let inputs = model.input_outlets()?.iter().map(|outlet| model.outlet_fact(*outlet).cloned());

@@ -52,8 +52,7 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 pub struct Executor {
     plan: Plan,
     arena: Arena,
-    /// Elementary operations of one tile.
-    tile_work: u64,
+    facts: validate::Facts,
 }
 
 /// A tensor to read: elements in row-major order.
@@ -97,10 +96,9 @@ impl Executor {
     /// buffers, or the limit of [`PLAN_LIMITS`] that is passed;
     /// [`OutOfMemory`](ErrorKind::OutOfMemory) when there is no room for the arena.
     pub fn new(plan: Plan, weights: &[u8]) -> Result<Self> {
-        validate::check(&plan, weights)?;
+        let facts = validate::check(&plan, weights)?;
         let arena = Arena(AlignedBytes::zeroed(plan.arena_bytes as usize)?);
-        let tile_work = plan.work(plan.tile as usize);
-        Ok(Self { plan, arena, tile_work })
+        Ok(Self { plan, arena, facts })
     }
 
     /// The plan.
@@ -125,13 +123,13 @@ impl Executor {
         for (port, data) in self.plan.outputs.iter().zip(outputs.iter()) {
             self.check_port("output", port, rows, data.as_data().dtype(), data.as_data().len())?;
         }
-        let Self { plan, arena, .. } = self;
+        let Self { plan, arena, facts, .. } = self;
         for tile in tiles(plan, rows) {
             for (port, data) in plan.inputs.iter().zip(inputs) {
                 let from = part(data.bytes(), tile.bytes(port, data.dtype()))?;
                 part_mut(arena.buffer_mut(plan, port.buffer)?, 0..from.len())?.copy_from_slice(from);
             }
-            run_steps(plan, arena, weights, tile.rows)?;
+            run_steps(plan, facts, arena, weights, tile.rows)?;
             for (port, data) in plan.outputs.iter().zip(outputs.iter_mut()) {
                 let range = tile.bytes(port, data.as_data().dtype());
                 let to = part_mut(data.bytes_mut(), range)?;
@@ -169,7 +167,7 @@ impl Executor {
         let width = input.shape.get(1).map_or(0, |dim| dim.at(0));
         let scored = scores.len() / rows;
         let (input, output) = (input.buffer, output.buffer);
-        let Self { plan, arena, .. } = self;
+        let Self { plan, arena, facts, .. } = self;
         for tile in tiles(plan, rows) {
             let matrix = arena.buffer_mut::<f32>(plan, input)?;
             match features {
@@ -186,7 +184,7 @@ impl Executor {
                     }
                 }
             }
-            run_steps(plan, arena, weights, tile.rows)?;
+            run_steps(plan, facts, arena, weights, tile.rows)?;
             let to = part_mut(scores, tile.first * scored..(tile.first + tile.rows) * scored)?;
             to.copy_from_slice(part(arena.buffer_mut::<f32>(plan, output)?, 0..to.len())?);
             math::canonicalise(to);
@@ -209,12 +207,17 @@ impl Executor {
 
     fn check_rows(&self, rows: usize) -> Result<()> {
         let tile = self.plan.tile as usize;
-        let work = self.tile_work.saturating_mul(rows.div_ceil(tile) as u64);
+        let work = self.facts.tile_work.saturating_mul(rows.div_ceil(tile) as u64);
         if work > PLAN_LIMITS.call_work {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("{rows} rows take {work} operations; at most {} are done in one call", PLAN_LIMITS.call_work),
             ));
+        }
+        let least = self.facts.least_rows;
+        if rows < least && self.plan.batch == Batch::Joint {
+            let message = format!("a batch of {rows} rows, of which the model reads {least}; send as many or more");
+            return Err(Error::new(ErrorKind::BadTensor, message));
         }
         match self.plan.batch {
             Batch::Independent if rows <= PLAN_LIMITS.rows => Ok(()),
@@ -276,8 +279,11 @@ fn tiles(plan: &Plan, rows: usize) -> impl Iterator<Item = Tile> + use<> {
     (0..count).map(move |index| Tile { first: index * size, rows: (rows - index * size).min(size) })
 }
 
-fn run_steps(plan: &Plan, arena: &mut Arena, weights: &[u8], rows: usize) -> Result<()> {
-    for step in &plan.steps {
+fn run_steps(plan: &Plan, facts: &validate::Facts, arena: &mut Arena, weights: &[u8], rows: usize) -> Result<()> {
+    for (step, clears) in plan.steps.iter().zip(&facts.clears) {
+        if *clears {
+            arena.clear(plan, step.output, rows)?;
+        }
         kernels::run(plan, step, arena, weights, rows).map_err(|error| error.within(&step.node))?;
     }
     Ok(())

@@ -194,7 +194,7 @@ pub enum Kernel {
         value: f64,
     },
     /// `output[target(i)] = T0[source(i)]` for every `i` in `shape`; elements outside the target
-    /// keep what an earlier step wrote. Any type; both sides have the same one.
+    /// keep what an earlier step wrote, or are zero. Any type; both sides have the same one.
     Copy {
         /// Extents walked.
         #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
@@ -326,7 +326,7 @@ pub enum Kernel {
     },
     /// `output[target(i, T0[index(i)])] = T1[source(i)]` for every `i` in `shape`, in row-major
     /// order; with `op` that is `op` of what is there and `T1[source(i)]`. Other elements keep what
-    /// an earlier step wrote. `T0` I64 or I32, and an index as for [`Kernel::Gather`]. Any type;
+    /// an earlier step wrote, or are zero. `T0` I64 or I32, and an index as for [`Kernel::Gather`]. Any type;
     /// with `op` (Add, Mul, Min or Max) F32, I64 or I32.
     Scatter {
         /// How an element is put together with what is there; `None` replaces it.
@@ -707,6 +707,14 @@ impl Dim {
     /// ```
     pub const fn at(self, rows: usize) -> usize {
         (self.per_row as usize).saturating_mul(rows).saturating_add(self.fixed as usize)
+    }
+
+    /// The product, where it is such an extent again and both its numbers can be counted.
+    pub(crate) fn times(self, other: Self) -> Option<Self> {
+        let part = |a: u32, b: u32| a.checked_mul(b);
+        let mixed = part(self.fixed, other.per_row)?.checked_add(part(self.per_row, other.fixed)?)?;
+        let quadratic = self.per_row > 0 && other.per_row > 0;
+        (!quadratic).then_some(Self { fixed: part(self.fixed, other.fixed)?, per_row: mixed })
     }
 }
 

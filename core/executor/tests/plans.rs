@@ -407,14 +407,58 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
         let outside = executor.run(&[], 1, &[updates, Data::I64(&[4, 0])], &mut [DataMut::F32(&mut y)]);
         assert_eq!(outside.expect_err("the axis has four").kind(), ErrorKind::IndexOutOfRange);
     }
-    let mut unwritten = scatter(None);
-    unwritten.steps.remove(0);
-    assert_eq!(Executor::new(unwritten, &[]).expect_err("nothing is there").kind(), ErrorKind::InvalidPlan);
     let mut short = scatter(None);
     if let Kernel::Scatter { axis, .. } = &mut short.steps[1].kernel {
         *axis = Dim::fixed(5);
     }
     assert_eq!(Executor::new(short, &[]).expect_err("a row has four").kind(), ErrorKind::InvalidPlan);
+}
+
+#[test]
+fn what_a_call_has_not_written_is_zero_whatever_came_before() {
+    // Half of each row is copied; a scatter meets one element of four.
+    let half = |strides: [u32; 2]| View { offset: Dim::fixed(0), strides: strides.map(Dim::fixed).to_vec() };
+    let copy = Kernel::Copy { shape: vec![Dim::per_row(1), Dim::fixed(2)], source: half([2, 1]), target: half([4, 1]) };
+    let copied = one_step(copy, 2, DType::F32, 4, 4, Batch::Independent);
+    let mut scattered = scatter(None);
+    scattered.steps.remove(0);
+    for (plan, expected) in [(copied, [1.0, 2.0, 0.0, 0.0]), (scattered, [0.0, 2.0, 0.0, 0.0])] {
+        let mut executor = Executor::new(plan.clone(), &[]).expect("the plan is sound");
+        let run = |executor: &mut Executor, x: &[f32], at: &[i64], y: &mut [f32]| {
+            let inputs = [Data::F32(x), Data::I64(at)];
+            executor.run(&[], x.len() / 2, &inputs[..plan.inputs.len()], &mut [DataMut::F32(y)]).expect("it runs");
+        };
+        run(&mut executor, &[9.0; 8], &[0, 1, 2, 3, 0, 1, 2, 3], &mut [0.0; 16]);
+        let mut y = [f32::NAN; 4];
+        run(&mut executor, &[1.0, 2.0], &[1, 1], &mut y);
+        assert_eq!(y, expected);
+    }
+}
+
+#[test]
+fn rows_past_a_small_batch_are_not_read() {
+    // The third row of a batch, which only a batch of three has.
+    let third = View { offset: Dim::fixed(4), strides: vec![Dim::fixed(1)] };
+    let target = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
+    let copy = |source| Kernel::Copy { shape: vec![Dim::fixed(2)], source, target: target.clone() };
+    let plan = |source, batch| {
+        let mut plan = one_step(copy(source), 2, DType::F32, 2, 8, batch);
+        plan.buffers[1].len = Dim::fixed(2);
+        plan.outputs[0].shape = vec![Dim::fixed(2)];
+        plan
+    };
+    let mut executor = Executor::new(plan(third, Batch::Joint), &[]).expect("the plan is sound");
+    let mut run = |x: &[f32]| {
+        let mut y = [f32::NAN; 2];
+        executor.run(&[], x.len() / 2, &[Data::F32(x)], &mut [DataMut::F32(&mut y)]).map(|()| y)
+    };
+    assert_eq!(run(&[9.0; 16]), Ok([9.0, 9.0]));
+    assert_eq!(run(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), Ok([5.0, 6.0]));
+    for rows in [0, 1, 2] {
+        let refused = run(&[1.0, 2.0, 3.0, 4.0][..2 * rows]).expect_err("there is no third row");
+        assert_eq!(refused.kind(), ErrorKind::BadTensor);
+        assert!(refused.message().contains("3; send as many or more"), "{refused}");
+    }
 }
 
 /// Where 2.5, −0, NaN and 9 are among the keys, in a plan whose step has so many inputs.
@@ -437,6 +481,22 @@ fn a_lookup_finds_zeros_of_both_signs_and_nan() {
         assert!(lookup(keys, 2).is_err_and(|error| error.kind() == ErrorKind::InvalidPlan), "{keys:?}");
     }
     assert!(lookup(&[1.0], 1).is_err() && lookup(&[1.0], 3).is_err());
+}
+
+#[test]
+fn a_table_is_not_looked_through_for_thousands_of_steps() {
+    let keys: Vec<u8> = (0..1 << 20).flat_map(|key: i32| (key as f32).to_le_bytes()).collect();
+    let weights = AlignedBytes::copy_of(&keys).expect("there is memory");
+    let mut plan = one_step(Kernel::Lookup, 1, DType::I64, 1, 8, Batch::Independent);
+    plan.weights.push(Weight { dtype: DType::F32, len: 1 << 20, offset: 0, encoding: Encoding::Plain });
+    plan.steps[0].inputs.push(Operand::Weight(WeightId(0)));
+    let with_steps = |count| {
+        let mut plan = plan.clone();
+        plan.steps = vec![plan.steps[0].clone(); count];
+        Executor::new(plan, weights.as_slice()).map(drop)
+    };
+    assert_eq!(with_steps(64), Ok(()));
+    assert!(with_steps(65).is_err_and(|error| error.message().contains("bytes of tables")));
 }
 
 #[test]

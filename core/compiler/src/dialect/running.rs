@@ -1,57 +1,45 @@
-//! `CumProd`, which tract lacks: it stays whole through tract's passes, and is lowered by itself.
+//! `CumProd`, which tract lacks.
 
-use super::{Alike, Built, axis_of, known, like};
-use crate::attributes::Attributes;
-use tract_onnx::{model::ParsingContext, pb::NodeProto, tract_core::internal::*};
+use super::axis_of;
+use crate::{
+    builder::Builder,
+    refusal::{Reason, Reasoned},
+    value::Value,
+    whole::{Node, Operator, Shapes, input, shape},
+};
+use tract_onnx::prelude::{TDim, TVec};
+use tradewind_core::plan::{BinaryOp, DType};
 
-pub(super) fn build(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    let set = |name| Attributes(node).int(name) == Some(1);
-    Ok((like(CumProd { exclusive: set("exclusive"), reverse: set("reverse") }), Vec::new()))
-}
-
-#[derive(Debug, Clone)]
-struct CumProd {
+/// The running product along an axis, which is the second input.
+#[derive(Debug)]
+pub(super) struct RunningProduct {
     exclusive: bool,
     reverse: bool,
 }
 
-impl Alike for CumProd {
-    const NAME: &str = "CumProd";
-    const INPUTS: Option<usize> = Some(2);
-
-    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let rank = model.outlet_fact(inputs[0])?.rank();
-        let axis = axis_of(known(model, inputs[1], "axis")?.cast_to_scalar::<i64>()?, rank)?;
-        let op = RunningProduct { axis, exclusive: self.exclusive, reverse: self.reverse };
-        model.wire_node(name, op, &inputs[..1])
+impl RunningProduct {
+    pub fn read(node: &Node<'_>) -> Reasoned<Self> {
+        let set = |name| node.attributes.int(name) == Some(1);
+        Ok(Self { exclusive: set("exclusive"), reverse: set("reverse") })
     }
 }
 
-/// The running product along an axis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RunningProduct {
-    pub axis: usize,
-    pub exclusive: bool,
-    pub reverse: bool,
-}
-
-impl Op for RunningProduct {
-    fn name(&self) -> StaticName {
-        "RunningProduct".into()
+impl Operator for RunningProduct {
+    fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
+        Ok(vec![shape(inputs, 0)?.into()])
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for RunningProduct {
-    // Only a plan runs it: nothing of it is folded while packing.
-    not_out_of_plan!();
-}
-
-impl TypedOp for RunningProduct {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(inputs[0].datum_type.fact(inputs[0].shape.clone())))
+    fn lower(&self, builder: &mut Builder, inputs: &[Option<Value>]) -> Reasoned<Vec<Option<Value>>> {
+        let (x, axis) = (input(inputs, 0)?, input(inputs, 1)?);
+        let axis = match axis.known().and_then(|known| known.as_integers()).as_deref() {
+            Some(&[axis]) => axis_of(axis, x.rank())?,
+            _ => return Reason::err("its input `axis` is not known when packing; make it a constant"),
+        };
+        let x = if x.dtype == DType::U8 { builder.cast(x, DType::I32)? } else { x.clone() };
+        Ok(vec![Some(builder.cumulate(BinaryOp::Mul, &x, axis, self.exclusive, self.reverse)?)])
     }
 
-    as_op!();
+    fn wraps(&self) -> bool {
+        true
+    }
 }

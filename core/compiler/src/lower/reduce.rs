@@ -3,7 +3,6 @@
 use super::Site;
 use crate::{
     builder::Builder,
-    dialect::RunningProduct,
     extent::Extent,
     refusal::{Reason, Reasoned},
     value::{Value, broadcast_shape},
@@ -35,9 +34,9 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         let normal = rms_norm(site.builder, &x, op.axis, &op.eps)?;
         site.builder.binary(BinaryOp::Mul, &normal, &scale)?
     } else if let Some(op) = site.node.op_as::<CumSum>() {
-        running(site, BinaryOp::Add, op.axis, op.exclusive, op.reverse)?
-    } else if let Some(op) = site.node.op_as::<RunningProduct>() {
-        running(site, BinaryOp::Mul, op.axis, op.exclusive, op.reverse)?
+        let (x, datum_type) = (site.number(0)?, site.input_type(0)?);
+        let sum = site.builder.cumulate(BinaryOp::Add, &x, op.axis, op.exclusive, op.reverse)?;
+        site.wrapped(&sum, datum_type)?
     } else {
         return Ok(None);
     };
@@ -131,11 +130,4 @@ fn softmax(site: &mut Site<'_>, op: &Softmax) -> Reasoned<Value> {
     let flat = site.builder.reshape(&x, *first, count, &[merged])?;
     let result = site.builder.softmax(&flat, *first, op.kind == SoftmaxKind::LogSoftmax, false)?;
     site.builder.reshape(&result, *first, 1, &x.shape[*first..=*last])
-}
-
-/// A running sum or product.
-fn running(site: &mut Site<'_>, op: BinaryOp, axis: usize, exclusive: bool, reverse: bool) -> Reasoned<Value> {
-    let (x, datum_type) = (site.number(0)?, site.input_type(0)?);
-    let result = site.builder.cumulate(op, &x, axis, exclusive, reverse)?;
-    site.wrapped(&result, datum_type)
 }

@@ -1,6 +1,6 @@
 //! Scaled dot-product attention, ONNX's `Attention`.
 
-use super::{Layer, Node, Shapes, input, known, optional, shape};
+use super::{Node, Operator, Shapes, input, known, optional, shape};
 use crate::{
     builder::Builder,
     extent::Extent,
@@ -145,7 +145,7 @@ impl Attention {
     }
 }
 
-impl Layer for Attention {
+impl Operator for Attention {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         let divided = |whole: &TDim, count: usize| {
             let whole = known(whole, "the depth")?;

@@ -4,7 +4,7 @@
 //! turned round.
 
 use super::{
-    Layer, Node, Shapes, input, known, optional, shape,
+    Node, Operator, Shapes, input, known, optional, shape,
     window::{Automatic, Slide, Window, padded, spatial, windows},
 };
 use crate::{
@@ -116,7 +116,7 @@ impl Convolution {
     }
 }
 
-impl Layer for Convolution {
+impl Operator for Convolution {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         let (x, w) = (shape(inputs, 0)?, shape(inputs, 1)?);
         let slides = self.slides(&spatial(x, 2)?, &spatial(w, 2)?)?;

@@ -1,7 +1,7 @@
 //! Normalisations that tract lacks in part: of a batch by known moments, and among channels.
 
 use super::{
-    Layer, Node, Shapes, input, shape,
+    Node, Operator, Shapes, input, shape,
     window::{Slide, padded, windows},
 };
 use crate::{
@@ -40,7 +40,7 @@ impl BatchNorm {
     }
 }
 
-impl Layer for BatchNorm {
+impl Operator for BatchNorm {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         Ok(vec![shape(inputs, 0)?.into()])
     }
@@ -87,7 +87,7 @@ impl LocalResponse {
     }
 }
 
-impl Layer for LocalResponse {
+impl Operator for LocalResponse {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         Ok(vec![shape(inputs, 0)?.into()])
     }

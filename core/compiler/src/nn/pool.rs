@@ -1,7 +1,7 @@
 //! Pools: a reduction over each window.
 
 use super::{
-    Layer, Node, Shapes, input, shape,
+    Node, Operator, Shapes, input, shape,
     window::{Slide, Window, padded, spatial, windows},
 };
 use crate::{
@@ -54,7 +54,7 @@ impl Pool {
     }
 }
 
-impl Layer for Pool {
+impl Operator for Pool {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         let x = shape(inputs, 0)?;
         let slides = self.slides(&spatial(x, 2)?)?;

@@ -4,7 +4,7 @@
 //! for the whole sequence; the rest is one kernel for each direction. Both want gates and states of
 //! whole panels, so matrices and biases get rows of zeros where `hidden` is no multiple of eight.
 
-use super::{Layer, Node, Shapes, input, known, optional, shape};
+use super::{Node, Operator, Shapes, input, known, optional, shape};
 use crate::{
     builder::{Builder, panels},
     extent::Extent,
@@ -83,7 +83,7 @@ impl Recurrent {
     }
 }
 
-impl Layer for Recurrent {
+impl Operator for Recurrent {
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>> {
         let (x, r) = (shape(inputs, X)?, shape(inputs, R)?);
         let ([first, second, _], [_, _, hidden]) = (x, r) else {

@@ -29,6 +29,15 @@ impl Arena {
         bytemuck::try_cast_slice_mut(self.0.as_mut_slice().get_mut(range).ok_or_else(outside)?).map_err(|_| outside())
     }
 
+    /// Sets what `rows` rows use of a buffer to zeros.
+    pub fn clear(&mut self, plan: &Plan, id: BufferId, rows: usize) -> Result<()> {
+        let Buffer { dtype, len, offset } = *buffer(plan, id)?;
+        let start = offset as usize;
+        let bytes = start..start.saturating_add(len.at(rows).saturating_mul(dtype.bytes()));
+        self.0.as_mut_slice().get_mut(bytes).ok_or_else(outside)?.fill(0);
+        Ok(())
+    }
+
     /// The output of a step, to write, and what the step may read meanwhile.
     pub fn split<'a>(
         &'a mut self,

@@ -1,5 +1,10 @@
 //! What must hold of a plan before it is run: every index that a kernel can produce, for any batch
-//! up to the tile, lies inside its buffers. After this the executor cannot fault except on data.
+//! up to the tile, lies inside what the batch uses of its buffers, and what is read was written in the
+//! same call. After this the executor cannot fault except on data.
+//!
+//! Not every batch is tried. How far a kernel reaches is a convex function of the rows (a sum of
+//! products of growing [`Dim`]s), and a buffer's length is linear: what holds for two numbers of rows
+//! holds between them, and lengths that agree for three agree for all between.
 
 mod trees;
 
@@ -15,7 +20,7 @@ use crate::{
         Recurrence, ReduceOp, Step, UnaryOp, View,
     },
 };
-use alloc::{format, string::ToString, vec};
+use alloc::{format, string::ToString, vec, vec::Vec};
 use bytemuck::Pod;
 use core::fmt;
 
@@ -37,6 +42,8 @@ pub struct Limits {
     pub call_work: u64,
     /// Nodes that one row may visit in one tree ensemble.
     pub tree_walk: u64,
+    /// Bytes of tables that are looked through when a plan is checked, for each step that has them.
+    pub table_bytes: u64,
 }
 
 /// The limits that every build enforces.
@@ -48,11 +55,24 @@ pub const LIMITS: Limits = Limits {
     tile_work: 1 << 34,
     call_work: 1 << 40,
     tree_walk: 1 << 24,
+    table_bytes: 256 << 20,
 };
+
+/// What the executor has to know of a plan that was checked.
+#[derive(Debug)]
+pub struct Facts {
+    /// The fewest rows for which no kernel leaves what the batch uses of its buffers.
+    pub least_rows: usize,
+    /// Steps that are the first to write their output and may leave out some of it: it is cleared
+    /// before, so that nothing of another call can be read.
+    pub clears: Vec<bool>,
+    /// Elementary operations of one tile, clearing included.
+    pub tile_work: u64,
+}
 
 /// Checks a plan against itself, its weights and [`LIMITS`].
 #[inline(never)]
-pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
+pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
     let tile = plan.tile as usize;
     limit("steps", plan.steps.len() as u64, LIMITS.steps as u64)?;
     limit("bytes of working memory", u64::from(plan.arena_bytes), LIMITS.arena_bytes as u64)?;
@@ -71,8 +91,9 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
     }
     for port in plan.inputs.iter().chain(&plan.outputs) {
         let buffer = plan.buffers.get(port.buffer.0 as usize);
-        let fits = buffer.is_some_and(|buffer| port_len(port, tile) <= buffer.len.at(tile));
-        ensure(fits, format_args!("tensor `{}` does not fit its buffer", port.name))?;
+        let fills =
+            buffer.is_some_and(|buffer| probes(0, tile).all(|rows| port_len(port, rows) == buffer.len.at(rows)));
+        ensure(fills, format_args!("tensor `{}` does not fill its buffer", port.name))?;
         let leads = port.shape.split_first().is_some_and(|(first, rest)| {
             first.fixed == 0 && first.per_row > 0 && rest.iter().all(|dim| dim.per_row == 0)
         });
@@ -87,40 +108,103 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<()> {
             ensure(dtype(plan, port) == Some(DType::I64), format_args!("categories of `{}` need i64", port.name))?;
         }
     }
-    // What a call reads, it has written, at least in part: see SECURITY.md for plans made by hand.
-    let mut written = vec![false; plan.buffers.len()];
-    let mark = |written: &mut [bool], id: BufferId| {
-        if let Some(written) = written.get_mut(id.0 as usize) {
-            *written = true;
-        }
-    };
-    let is_written = |written: &[bool], id: BufferId| written.get(id.0 as usize) == Some(&true);
-    plan.inputs.iter().for_each(|port| mark(&mut written, port.buffer));
+    limit("bytes of tables in all steps", table_bytes(plan), LIMITS.table_bytes)?;
+    let step_fails = |n: usize, step: &Step, error: Error| error.within(&format!("step {n} (`{}`)", step.node));
     for (n, step) in plan.steps.iter().enumerate() {
-        let read = step.inputs.iter().filter_map(|input| match input {
-            Operand::Buffer(id) => Some(id),
-            Operand::Weight(_) => None,
-        });
-        let known = read.clone().all(|id| is_written(&written, *id));
-        let begun = !matches!(step.kernel, Kernel::Scatter { .. }) || is_written(&written, step.output);
-        ensure(known && begun, format_args!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
-        mark(&mut written, step.output);
-        let checked = Checked { plan, step, tile, weights };
-        checked
-            .disjoint()
-            .and_then(|()| checked.kernel())
-            .map_err(|error| error.within(&format!("step {n} (`{}`)", step.node)))?;
+        let checked = Checked { plan, step, rows: tile, thorough: true, weights };
+        checked.disjoint().and_then(|()| checked.kernel()).map_err(|error| step_fails(n, step, error))?;
     }
-    let known = plan.outputs.iter().all(|port| is_written(&written, port.buffer));
+    let least_rows = least_rows(plan, weights);
+    let apart = plan.batch == Batch::Joint || least_rows <= 1;
+    ensure(apart, format_args!("rows run apart, but a step reads {least_rows} of them"))?;
+
+    let mut written = vec![false; plan.buffers.len()];
+    plan.inputs.iter().for_each(|port| mark(&mut written, port.buffer));
+    let mut clears = Vec::with_capacity(plan.steps.len());
+    let mut tile_work = plan.work(tile);
+    for (n, step) in plan.steps.iter().enumerate() {
+        let known = step.inputs.iter().all(|input| match input {
+            Operand::Buffer(id) => is_marked(&written, *id),
+            Operand::Weight(_) => true,
+        });
+        ensure(known, format_args!("step {n} (`{}`) reads a buffer that nothing has written", step.node))?;
+        let mut whole = true;
+        for rows in probes(least_rows, tile) {
+            whole &= Checked { plan, step, rows, thorough: false, weights }
+                .kernel()
+                .map_err(|error| step_fails(n, step, error))?;
+        }
+        let clear = !whole && !is_marked(&written, step.output);
+        if clear {
+            let len = plan.buffers.get(step.output.0 as usize).map_or(0, |buffer| buffer.len.at(tile));
+            tile_work = tile_work.saturating_add(len as u64);
+        }
+        clears.push(clear);
+        mark(&mut written, step.output);
+    }
+    let known = plan.outputs.iter().all(|port| is_marked(&written, port.buffer));
     ensure(known, "an output that nothing has written")?;
-    limit("operations for one tile", plan.work(tile), LIMITS.tile_work)
+    limit("operations for one tile", tile_work, LIMITS.tile_work)?;
+    Ok(Facts { least_rows, clears, tile_work })
+}
+
+/// Bytes that [`Checked::kernel`] looks through: steps may share a table, and each looks for itself.
+fn table_bytes(plan: &Plan) -> u64 {
+    let steps = plan.steps.iter().filter(|step| matches!(step.kernel, Kernel::Trees { .. } | Kernel::Lookup));
+    let tables = steps.flat_map(|step| &step.inputs).filter_map(|input| match input {
+        Operand::Weight(id) => plan.weights.get(id.0 as usize),
+        Operand::Buffer(_) => None,
+    });
+    tables.map(|weight| u64::from(weight.len) * weight.dtype.bytes() as u64).fold(0, u64::saturating_add)
+}
+
+/// Numbers of rows, from the fewest to the tile, that stand for all between: see the
+/// [module documentation](self).
+fn probes(least: usize, tile: usize) -> impl Iterator<Item = usize> {
+    (least..tile).take(3).chain([tile])
+}
+
+/// The fewest rows for which every step stays inside what they use of its buffers. A plan may need
+/// some: the first three of a batch are not there in a batch of two.
+#[inline(never)]
+fn least_rows(plan: &Plan, weights: &[u8]) -> usize {
+    let tile = plan.tile as usize;
+    let fits = |rows: usize| {
+        plan.steps.iter().all(|step| Checked { plan, step, rows, thorough: false, weights }.kernel().is_ok())
+    };
+    if fits(1) {
+        return usize::from(!fits(0));
+    }
+    let (mut fails, mut holds) = (1, tile);
+    while holds - fails > 1 {
+        let rows = fails + (holds - fails) / 2;
+        if fits(rows) {
+            holds = rows;
+        } else {
+            fails = rows;
+        }
+    }
+    holds
+}
+
+fn mark(written: &mut [bool], id: BufferId) {
+    if let Some(written) = written.get_mut(id.0 as usize) {
+        *written = true;
+    }
+}
+
+fn is_marked(written: &[bool], id: BufferId) -> bool {
+    written.get(id.0 as usize) == Some(&true)
 }
 
 /// One step under check.
 struct Checked<'a> {
     plan: &'a Plan,
     step: &'a Step,
-    tile: usize,
+    rows: usize,
+    /// Whether to look at what does not depend on the rows of a smaller batch: tables, and how many
+    /// elements there can be to choose from.
+    thorough: bool,
     weights: &'a [u8],
 }
 
@@ -146,11 +230,16 @@ impl Checked<'_> {
         Ok(())
     }
 
+    /// Whether the kernel stays inside its buffers, and then whether it writes every element that the
+    /// rows use of its output.
     #[inline(never)]
-    fn kernel(&self) -> Result<()> {
+    fn kernel(&self) -> Result<bool> {
         let out = self.output_dtype()?;
         match &self.step.kernel {
-            Kernel::Fill { .. } => self.arity(0),
+            Kernel::Fill { .. } => {
+                self.arity(0)?;
+                Ok(true)
+            }
             Kernel::Cast => {
                 self.arity(1)?;
                 self.same_len()
@@ -173,7 +262,8 @@ impl Checked<'_> {
                 self.arity(1)?;
                 ensure(self.dtype(0)? == out, "a copy between types")?;
                 self.view(0, &[shape], source)?;
-                self.inside(self.output_len(), &[shape], target)
+                self.inside(self.output_len(), &[shape], target)?;
+                Ok(self.covers(shape, target))
             }
             Kernel::Binary { op, shape, left, right } => {
                 self.arity(2)?;
@@ -207,7 +297,7 @@ impl Checked<'_> {
             Kernel::Dense { rows, inner, columns, .. } => {
                 self.arity(3)?;
                 ensure((0..3).all(|n| self.dtype(n) == Ok(DType::F32)) && out == DType::F32, "dense layers are F32")?;
-                let (rows, inner, columns) = (rows.at(self.tile), *inner as usize, *columns as usize);
+                let (rows, inner, columns) = (rows.at(self.rows), *inner as usize, *columns as usize);
                 let padded = columns.next_multiple_of(DENSE_PANEL);
                 ensure(inner > 0 && columns > 0, "an empty matrix")?;
                 self.holds(0, product(&[rows, inner])?)?;
@@ -215,7 +305,7 @@ impl Checked<'_> {
                     self.len(1)? == product(&[inner, padded])? && self.len(2)? == padded,
                     "weights are not whole panels",
                 )?;
-                ensure(product(&[rows, columns])? <= self.output_len(), "the output is too small")
+                self.gives(product(&[rows, columns])?)
             }
             Kernel::Contract { shape, over, left, right } => {
                 self.arity(2)?;
@@ -243,15 +333,15 @@ impl Checked<'_> {
                 ensure(self.dtype(0)? == DType::F32 && out == DType::F32, "softmax is F32")?;
                 let len = self.axis_len(*shape, shape.axis)?;
                 self.holds(0, len)?;
-                ensure(len <= self.output_len(), "the output is too small")
+                self.gives(len)
             }
             Kernel::Gather { data, picks } => {
-                self.gather(*data, *picks)?;
-                self.holds(1, picks.at(self.tile))
+                self.holds(1, picks.at(self.rows))?;
+                self.gather(*data, *picks)
             }
             Kernel::GatherElements { data, picks } => {
-                self.gather(*data, *picks)?;
-                self.holds(1, self.axis_len(*data, *picks)?)
+                self.holds(1, self.axis_len(*data, *picks)?)?;
+                self.gather(*data, *picks)
             }
             Kernel::Scatter { op, shape, axis, index, source, target } => {
                 self.arity(2)?;
@@ -261,7 +351,8 @@ impl Checked<'_> {
                 ensure(self.dtype(1)? == out, "a scatter between types")?;
                 self.view(0, &[shape], index)?;
                 self.view(1, &[shape], source)?;
-                self.inside(self.output_len(), &[shape, &[*axis]], target)
+                self.inside(self.output_len(), &[shape, &[*axis]], target)?;
+                Ok(false)
             }
             Kernel::Cumulate { op, data, .. } => {
                 self.arity(1)?;
@@ -269,21 +360,26 @@ impl Checked<'_> {
                 ensure(typed, format_args!("`{op:?}` does not run over {out:?}"))?;
                 let len = self.axis_len(*data, data.axis)?;
                 self.holds(0, len)?;
-                ensure(len <= self.output_len(), "the output is too small")
+                self.gives(len)
             }
             Kernel::TopK { data, k, .. } => {
                 self.arity(1)?;
                 ensure(is_number(self.dtype(0)?) && out == DType::I64, "top-k of numbers gives I64")?;
-                let most = data.axis.at(self.tile);
-                ensure(*k as usize <= most, format_args!("the {k} first of an axis that has at most {most}"))?;
+                // A smaller batch may have too few: a fault.
+                let most = data.axis.at(self.rows);
+                ensure(
+                    *k as usize <= most || !self.thorough,
+                    format_args!("the {k} first of an axis that has at most {most}"),
+                )?;
                 self.holds(0, self.axis_len(*data, data.axis)?)?;
-                ensure(self.axis_len(*data, Dim::fixed(*k))? <= self.output_len(), "the output is too small")
+                self.gives(self.axis_len(*data, Dim::fixed(*k))?)
             }
             Kernel::Lookup => {
                 self.arity(2)?;
                 let dtype = self.dtype(0)?;
                 ensure(self.dtype(1)? == dtype && out == DType::I64, "a lookup between types")?;
                 let ascend = match dtype {
+                    _ if !self.thorough => true,
                     DType::F32 => self.ascends::<f32>(1)?,
                     DType::I64 => self.ascends::<i64>(1)?,
                     DType::I32 => self.ascends::<i32>(1)?,
@@ -296,33 +392,33 @@ impl Checked<'_> {
                 self.arity(2)?;
                 ensure((0..2).all(|n| self.dtype(n) == Ok(DType::F32)) && out == DType::F32, "distances are F32")?;
                 ensure(*inner > 0 && *points > 0, "an empty matrix")?;
-                let (rows, inner, points) = (rows.at(self.tile), *inner as usize, *points as usize);
+                let (rows, inner, points) = (rows.at(self.rows), *inner as usize, *points as usize);
                 self.holds(0, product(&[rows, inner])?)?;
                 self.holds(1, product(&[inner, points])?)?;
-                ensure(product(&[rows, points])? <= self.output_len(), "the output is too small")
+                self.gives(product(&[rows, points])?)
             }
             Kernel::Couple { rows, classes } => {
                 self.arity(1)?;
                 ensure(self.dtype(0)? == DType::F32 && out == DType::F32, "probabilities are F32")?;
                 ensure(*classes > 0, "no classes")?;
-                let (rows, classes) = (rows.at(self.tile), *classes as usize);
+                let (rows, classes) = (rows.at(self.rows), *classes as usize);
                 self.holds(0, product(&[rows, classes, classes])?)?;
-                ensure(product(&[rows, classes, 2])? <= self.output_len(), "the output is too small")
+                self.gives(product(&[rows, classes, 2])?)
             }
             Kernel::Trees { rows, features, targets, blocks, .. } => {
-                self.trees(rows.at(self.tile), *features, *targets, blocks)
+                self.trees(rows.at(self.rows), *features, *targets, blocks)
             }
             Kernel::Recurrent(layer) => self.recurrent(layer),
         }
     }
 
     #[inline(never)]
-    fn recurrent(&self, layer: &Recurrence) -> Result<()> {
+    fn recurrent(&self, layer: &Recurrence) -> Result<bool> {
         let options = usize::from(layer.lengths) + usize::from(layer.peepholes);
         self.arity(4 + options)?;
         let floats = (0..4).all(|n| self.dtype(n) == Ok(DType::F32)) && self.output_dtype()? == DType::F32;
         ensure(floats, "recurrent layers are F32")?;
-        let (rows, hidden) = (layer.rows.at(self.tile), layer.hidden as usize);
+        let (rows, hidden) = (layer.rows.at(self.rows), layer.hidden as usize);
         ensure(hidden > 0 && hidden <= 1 << 16 && layer.steps <= 1 << 20, "a recurrent layer of that size")?;
         let (padded, gates) = (layer.padded(), layer.gates());
         let [sequence, states] = [
@@ -343,16 +439,16 @@ impl Checked<'_> {
             ensure(layer.cell == Cell::Lstm && self.dtype(n)? == DType::F32, "peepholes are F32 of an LSTM")?;
             self.holds(n, 3 * padded)?;
         }
-        ensure(product(&[rows, layer.stretch()])? <= self.output_len(), "the output is too small")
+        self.gives(product(&[rows, layer.stretch()])?)
     }
 
     #[inline(never)]
-    fn gather(&self, data: AxisShape, picks: Dim) -> Result<()> {
+    fn gather(&self, data: AxisShape, picks: Dim) -> Result<bool> {
         self.arity(2)?;
         ensure(self.dtype(0)? == self.output_dtype()?, "a gather between types")?;
         ensure(matches!(self.dtype(1)?, DType::I64 | DType::I32), "indices are I64 or I32")?;
         self.holds(0, self.axis_len(data, data.axis)?)?;
-        ensure(self.axis_len(data, picks)? <= self.output_len(), "the output is too small")
+        self.gives(self.axis_len(data, picks)?)
     }
 
     /// Whether each value of a weight is greater than the one before.
@@ -387,12 +483,12 @@ impl Checked<'_> {
         kernels::output_dtype(self.plan, self.step)
     }
 
-    /// Elements of the `n`-th input, for a whole tile.
+    /// Elements of the `n`-th input.
     #[inline(never)]
     fn len(&self, n: usize) -> Result<usize> {
         let len = match self.step.inputs.get(n) {
             Some(Operand::Weight(id)) => self.plan.weights.get(id.0 as usize).map(|weight| weight.len as usize),
-            Some(Operand::Buffer(id)) => self.plan.buffers.get(id.0 as usize).map(|buffer| buffer.len.at(self.tile)),
+            Some(Operand::Buffer(id)) => self.plan.buffers.get(id.0 as usize).map(|buffer| buffer.len.at(self.rows)),
             None => None,
         };
         len.ok_or_else(|| invalid(&"an input is missing"))
@@ -400,7 +496,7 @@ impl Checked<'_> {
 
     #[inline(never)]
     fn output_len(&self) -> usize {
-        self.plan.buffers.get(self.step.output.0 as usize).map_or(0, |buffer| buffer.len.at(self.tile))
+        self.plan.buffers.get(self.step.output.0 as usize).map_or(0, |buffer| buffer.len.at(self.rows))
     }
 
     #[inline(never)]
@@ -410,16 +506,39 @@ impl Checked<'_> {
     }
 
     #[inline(never)]
-    fn same_len(&self) -> Result<()> {
-        ensure(self.len(0)? == self.output_len(), "input and output differ in length")
+    fn same_len(&self) -> Result<bool> {
+        ensure(self.len(0)? == self.output_len(), "input and output differ in length")?;
+        Ok(true)
     }
 
     /// The output holds a contiguous tensor of this shape.
     #[inline(never)]
-    fn fills(&self, shape: &[&[Dim]]) -> Result<()> {
-        let extents = shape.iter().flat_map(|dims| dims.iter()).map(|dim| dim.at(self.tile));
-        let len = extents.fold(1usize, usize::saturating_mul);
-        ensure(len <= self.output_len(), "the output is too small")
+    fn fills(&self, shape: &[&[Dim]]) -> Result<bool> {
+        let extents = shape.iter().flat_map(|dims| dims.iter()).map(|dim| dim.at(self.rows));
+        self.gives(extents.fold(1usize, usize::saturating_mul))
+    }
+
+    /// The output holds so many elements; whether those are all.
+    #[inline(never)]
+    fn gives(&self, len: usize) -> Result<bool> {
+        ensure(len <= self.output_len(), "the output is too small")?;
+        Ok(len == self.output_len())
+    }
+
+    /// Whether the view meets every element of the output, as a transpose does: strides that grow
+    /// from 1 by the extents, in whatever order.
+    #[inline(never)]
+    fn covers(&self, shape: &[Dim], view: &View) -> bool {
+        let Some(output) = self.plan.buffers.get(self.step.output.0 as usize) else { return false };
+        let mut axes: Vec<_> =
+            shape.iter().zip(&view.strides).filter(|(extent, _)| **extent != Dim::fixed(1)).collect();
+        let mut dense = Dim::fixed(1);
+        while let Some(next) = axes.iter().position(|(_, stride)| **stride == dense) {
+            let (extent, _) = axes.swap_remove(next);
+            let Some(longer) = dense.times(*extent) else { return false };
+            dense = longer;
+        }
+        axes.is_empty() && dense == output.len && view.offset == Dim::fixed(0)
     }
 
     #[inline(never)]
@@ -432,12 +551,12 @@ impl Checked<'_> {
     fn inside(&self, len: usize, shape: &[&[Dim]], view: &View) -> Result<()> {
         let axes: usize = shape.iter().map(|dims| dims.len()).sum();
         ensure(axes <= MAX_AXES && view.strides.len() == axes, "a view of another number of axes")?;
-        let mut last = view.offset.at(self.tile);
+        let mut last = view.offset.at(self.rows);
         let mut elements = 1usize;
         for (extent, stride) in shape.iter().flat_map(|dims| dims.iter()).zip(&view.strides) {
-            let extent = extent.at(self.tile);
+            let extent = extent.at(self.rows);
             elements = elements.saturating_mul(extent);
-            last = last.saturating_add(extent.saturating_sub(1).saturating_mul(stride.at(self.tile)));
+            last = last.saturating_add(extent.saturating_sub(1).saturating_mul(stride.at(self.rows)));
         }
         ensure(elements < 1 << 31, "a view of more elements than can be counted")?;
         ensure(elements == 0 || last < len, format_args!("a view reaches element {last} of {len}"))
@@ -445,7 +564,7 @@ impl Checked<'_> {
 
     #[inline(never)]
     fn axis_len(&self, shape: AxisShape, axis: Dim) -> Result<usize> {
-        product(&[shape.outer.at(self.tile), axis.at(self.tile), shape.inner.at(self.tile)])
+        product(&[shape.outer.at(self.rows), axis.at(self.rows), shape.inner.at(self.rows)])
     }
 }
 

@@ -40,8 +40,8 @@ pub fn recurrent(
     let (count, stretch) = (layer.rows.at(rows), layer.stretch());
     let out = out.get_mut(..count * stretch).ok_or_else(outside)?;
     for (row, out) in out.chunks_exact_mut(stretch).enumerate() {
+        out[..(layer.states() + layer.gates()) * run.width].fill(0.0);
         for (state, units) in out.chunks_exact_mut(run.width).take(layer.states()).enumerate() {
-            units.fill(0.0);
             for (unit, to) in units[..layer.hidden as usize].iter_mut().enumerate() {
                 *to = run.initial[first + row * by_row + state * by_state + unit * by_unit];
             }

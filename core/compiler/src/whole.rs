@@ -1,0 +1,200 @@
+//! Operators that stay whole through tract's passes, and are lowered by themselves.
+//!
+//! What tract lacks, unrolls, or reads otherwise than onnxruntime is read by a builder in tract's
+//! register ([`build`]), is one node in tract's graph ([`Whole`]), and becomes kernel calls without
+//! tract ([`lowered`]).
+
+use crate::{
+    attributes::Attributes,
+    builder::Builder,
+    lower::Site,
+    refusal::{Reason, Reasoned, Refusal, node_name},
+    value::Value,
+};
+use std::{fmt::Debug, sync::Arc};
+use tract_onnx::{
+    model::optional_inputs,
+    pb::NodeProto,
+    tract_core::internal::*,
+    tract_hir::internal::{Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, expand},
+};
+
+/// Shapes of the inputs, by their place in the ONNX operator.
+pub(crate) type Shapes<'a> = &'a [Option<&'a [TDim]>];
+
+/// What a builder in tract's register gives back.
+pub(crate) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// An operator that stays whole.
+pub(crate) trait Operator: Debug + Send + Sync + 'static {
+    /// The element type of the `n`-th output, where that of the first input is `first`.
+    fn datum_type(&self, n: usize, first: DatumType) -> DatumType {
+        let _ = n;
+        first
+    }
+
+    /// The shapes of all outputs that the operator has.
+    fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>>;
+
+    /// Appends it to a plan; all outputs, where those that nobody reads may be `None`.
+    fn lower(&self, builder: &mut Builder, inputs: &[Option<Value>]) -> Reasoned<Vec<Option<Value>>>;
+
+    /// Whether results may leave a narrow integer type, in which they then wrap around.
+    fn wraps(&self) -> bool {
+        false
+    }
+}
+
+/// A node while its operator is read.
+pub(crate) struct Node<'a> {
+    pub attributes: Attributes<'a>,
+    /// Whether the graph uses each output.
+    pub used: Vec<bool>,
+}
+
+/// Reads a node for tract's register.
+pub(crate) fn build<O: Operator>(node: &NodeProto, read: impl FnOnce(&Node<'_>) -> Reasoned<O>) -> Built {
+    let used: Vec<bool> = node.output.iter().map(|name| !name.is_empty()).collect();
+    let outputs = (0..used.len()).filter(|&n| used[n]).collect();
+    let origin = [node_name(node).to_string(), node.op_type.clone()];
+    let operator = read(&Node { attributes: Attributes(node), used })
+        .map_err(|reason| TractError::new(Refusal::at(&origin[0], &origin[1], reason.0)))?;
+    let inputs = optional_inputs(node).take(node.input.len()).collect();
+    Ok((expand(Whole { operator: Arc::new(operator), origin, inputs, outputs }), Vec::new()))
+}
+
+/// What a node becomes, where its operator stayed whole.
+pub(crate) fn lowered(site: &mut Site<'_>) -> Option<Reasoned<Vec<Value>>> {
+    let op = site.node.op_as::<Whole>()?;
+    let placed: Vec<_> = op.inputs.iter().map(|slot| slot.and_then(|n| site.inputs.get(n).cloned())).collect();
+    let outputs = op.operator.lower(site.builder, &placed).and_then(|mut outputs| {
+        let mut take = |n: usize| outputs.get_mut(n).and_then(Option::take);
+        let used = op.outputs.iter().zip(&site.node.outputs).map(|(&n, outlet)| {
+            let output = take(n).ok_or_else(|| Reason("an output is missing".into()))?;
+            if op.operator.wraps() { site.wrapped(&output, outlet.fact.datum_type) } else { Ok(output) }
+        });
+        used.collect()
+    });
+    Some(outputs)
+}
+
+/// Whether a graph holds an operator that only a plan can run.
+pub(crate) fn any(model: &TypedModel) -> bool {
+    model.nodes().iter().any(|node| node.op_is::<Whole>())
+}
+
+/// One of our operators inside tract's graph.
+#[derive(Debug, Clone)]
+struct Whole {
+    operator: Arc<dyn Operator>,
+    /// The ONNX node and its operator.
+    origin: [String; 2],
+    /// Which wire comes to each place.
+    inputs: Vec<Option<usize>>,
+    /// The outputs that the graph uses.
+    outputs: Vec<usize>,
+}
+
+impl Whole {
+    /// Shapes of the outputs in use.
+    fn shapes(&self, wires: &[&[TDim]]) -> TractResult<Vec<TVec<TDim>>> {
+        let placed: Vec<_> = self.inputs.iter().map(|slot| slot.and_then(|n| wires.get(n).copied())).collect();
+        let shapes = self.operator.shapes(&placed).and_then(|shapes| {
+            let used = self.outputs.iter().map(|&n| shapes.get(n).cloned());
+            used.collect::<Option<_>>().ok_or_else(|| Reason("it has more outputs than its operator".into()))
+        });
+        shapes.map_err(|reason| TractError::new(Refusal::at(&self.origin[0], &self.origin[1], reason.0)))
+    }
+}
+
+impl PartialEq for Whole {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.operator, &other.operator) && self.outputs == other.outputs
+    }
+}
+
+impl Eq for Whole {}
+
+impl Expansion for Whole {
+    fn name(&self) -> StaticName {
+        "Whole".into()
+    }
+
+    fn runs_out_of_plan(&self) -> bool {
+        false
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        Ok(self.outputs.len())
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        let Some(first) = inputs.first() else { bail!("an operator without input") };
+        for (output, &n) in outputs.iter().zip(&self.outputs) {
+            solver.given(&first.datum_type, move |solver, first| {
+                solver.equals(&output.datum_type, self.operator.datum_type(n, first))
+            })?;
+        }
+        solver.given_all(inputs.iter().map(|input| &input.shape), move |solver, shapes| {
+            let wires: Vec<&[TDim]> = shapes.iter().map(|shape| &shape[..]).collect();
+            for (output, shape) in outputs.iter().zip(self.shapes(&wires)?) {
+                solver.equals(&output.shape, shape)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        model.wire_node(prefix, self.clone(), inputs)
+    }
+}
+
+impl Op for Whole {
+    fn name(&self) -> StaticName {
+        "Whole".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Whole {
+    // Only a plan runs it: nothing of it is folded while packing.
+    not_out_of_plan!();
+}
+
+impl TypedOp for Whole {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let shapes: Vec<TVec<TDim>> = inputs.iter().map(|input| input.shape.to_tvec()).collect();
+        let wires: Vec<&[TDim]> = shapes.iter().map(|shape| &shape[..]).collect();
+        let Some(first) = inputs.first() else { bail!("an operator without input") };
+        let facts = self.outputs.iter().zip(self.shapes(&wires)?);
+        Ok(facts.map(|(&n, shape)| self.operator.datum_type(n, first.datum_type).fact(shape)).collect())
+    }
+
+    as_op!();
+}
+
+/// An extent that does not change with the batch.
+pub(crate) fn known(dim: &TDim, what: &str) -> Reasoned<usize> {
+    dim.to_usize().map_err(|_| Reason(format!("{what} is `{dim}`, which is not known when packing; export it fixed")))
+}
+
+/// The shape of a required input.
+pub(crate) fn shape<'a>(inputs: Shapes<'a>, n: usize) -> Reasoned<&'a [TDim]> {
+    inputs.get(n).copied().flatten().ok_or_else(|| Reason(format!("input {n} is missing")))
+}
+
+/// A required input.
+pub(crate) fn input(inputs: &[Option<Value>], n: usize) -> Reasoned<&Value> {
+    optional(inputs, n).ok_or_else(|| Reason(format!("input {n} is missing")))
+}
+
+/// An input that may be left out.
+pub(crate) fn optional(inputs: &[Option<Value>], n: usize) -> Option<&Value> {
+    inputs.get(n).and_then(Option::as_ref)
+}
