@@ -345,7 +345,7 @@ mod tests {
         extent::Extent,
         lower::Draft,
         ml::{
-            ensemble::Vote,
+            ensemble::{Node, Vote},
             threshold::{TreeMode, TreeTest},
         },
         plan::finish,
