@@ -45,7 +45,7 @@ impl Checked<'_> {
             }
             let known = slots.iter().all(|[_, test]| {
                 let (column, child) = (test >> TreeBlock::CHILD_BITS, test & ((1 << TreeBlock::CHILD_BITS) - 1));
-                (column as usize) < columns.len() && (child as usize) < slots.len().saturating_sub(1)
+                (column as usize) < columns.len().max(1) && (child as usize) < slots.len().saturating_sub(1)
             });
             ensure(known, "a tree node with an unknown column or child")?;
             let mut bytes = 0;
