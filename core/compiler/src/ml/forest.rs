@@ -339,9 +339,11 @@ impl Packer<'_> {
             if self.graph.splits[n].is_some() {
                 numbers.insert(n, end);
                 end += 2;
-            } else if !numbers.contains_key(&n) {
-                numbers.insert(n, leaves.len());
-                leaves.push(n);
+            } else {
+                numbers.entry(n).or_insert_with(|| {
+                    leaves.push(n);
+                    leaves.len() - 1
+                });
             }
         }
         let slot = |n: usize, at: usize| match self.graph.splits[n] {
