@@ -52,6 +52,11 @@ impl SkuBits {
         self.0.get(id.0 as usize).is_some_and(|bit| *bit)
     }
 
+    /// The products of the set, in order.
+    pub fn iter(&self) -> impl Iterator<Item = SkuId> {
+        self.0.iter_ones().map(|id| SkuId(id as u32))
+    }
+
     /// Adds a product of the catalogue.
     pub fn insert(&mut self, id: SkuId) {
         self.put(id, true);

@@ -34,6 +34,7 @@ mod engine;
 mod event;
 pub mod guest;
 pub mod message;
+mod order;
 pub mod pack;
 mod profile;
 pub mod rank;

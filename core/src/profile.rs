@@ -4,9 +4,10 @@ use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
     event::{Day, Event, EventKind, Line, Millis},
+    order,
     sku::Sku,
 };
-use alloc::{collections::BTreeSet, format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A shopper's history, bounded and decaying: what the features of a ranking need, and no more.
@@ -118,10 +119,13 @@ impl Profile {
         self.last = if self.orders == 0 { day } else { self.last.max(day) };
         self.orders = self.orders.saturating_add(1);
         let order = self.orders;
-        let skus: BTreeSet<&Sku> = lines.iter().map(|line| &line.sku).collect();
-        self.lines = self.lines.saturating_add(skus.len() as u32);
-        for sku in skus {
-            self.entry(sku).bought(order, day);
+        let mut last = None;
+        for n in order::ascending(lines.len(), &|a, b| lines[a].sku.cmp(&lines[b].sku)) {
+            let sku = &lines[n].sku;
+            if last.replace(sku) != Some(sku) {
+                self.lines = self.lines.saturating_add(1);
+                self.entry(sku).bought(order, day);
+            }
         }
     }
 
@@ -153,15 +157,15 @@ impl Profile {
         if self.items.len() <= Self::MAX_ITEMS {
             return;
         }
-        let weigh = |(at, item): (usize, &Interest)| (item.weight(self.orders, now), at);
-        let mut weights: Vec<(f32, usize)> = self.items.iter().enumerate().map(weigh).collect();
-        weights.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let kept: BTreeSet<usize> = weights.into_iter().take(Self::MAX_ITEMS).map(|(_, at)| at).collect();
-        let mut at = 0;
-        self.items.retain(|_| {
-            at += 1;
-            kept.contains(&(at - 1))
-        });
+        let weights: Vec<f32> = self.items.iter().map(|item| item.weight(self.orders, now)).collect();
+        let mut kept = vec![false; weights.len()];
+        for at in
+            order::ascending(weights.len(), &|a, b| weights[b].total_cmp(&weights[a])).into_iter().take(Self::MAX_ITEMS)
+        {
+            kept[at] = true;
+        }
+        let mut kept = kept.into_iter();
+        self.items.retain(|_| kept.next() == Some(true));
     }
 
     /// Checks a profile that was received.

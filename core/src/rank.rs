@@ -30,6 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Event, Millis, at_most},
     exec::{Executor, Matrix},
+    order,
     profile::Profile,
     sku::Sku,
 };
@@ -197,9 +198,9 @@ impl Ranker {
     /// Answers a request.
     pub fn rank(&self, request: RankRequest, executor: &mut Executor, weights: &[u8]) -> Result<Ranking> {
         request.check(self.tables.catalog.len())?;
-        let RankRequest { at, mut profile, mut events, candidates, constraints, limit, .. } = request;
-        events.sort_by_key(|event| event.at);
-        events.iter().for_each(|event| profile.apply(event));
+        let RankRequest { at, mut profile, events, candidates, constraints, limit, .. } = request;
+        let in_time = order::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
+        in_time.into_iter().for_each(|n| profile.apply(&events[n]));
 
         let moment = Moment::new(&self.tables, &profile, at);
         let blocked = select::blocked(&constraints, &self.tables.catalog, &profile);
@@ -212,7 +213,7 @@ impl Ranker {
         let scored =
             allowed.into_iter().zip(scores).map(|(candidate, score)| Scored { candidate, score }).collect::<Vec<_>>();
         let considered = scored.len() as u32;
-        let items = select::top(scored, usize::from(limit), constraints.max_per_category, &self.tables.catalog)
+        let items = select::top(&scored, usize::from(limit), constraints.max_per_category, &self.tables.catalog)
             .into_iter()
             .filter_map(|Scored { candidate, score }| {
                 let sku = self.tables.catalog.sku(candidate.id)?.clone();

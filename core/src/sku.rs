@@ -3,6 +3,7 @@
 use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
+    order,
 };
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
@@ -121,14 +122,12 @@ impl Catalog {
             return bad(String::from("a product without a category"));
         }
         self.skus.iter().try_for_each(Sku::check)?;
-        self.by_sku = (0..self.skus.len() as u32).map(SkuId).collect();
-        let Self { skus, by_sku, .. } = self;
-        by_sku.sort_by(|a, b| skus[a.0 as usize].cmp(&skus[b.0 as usize]));
-        for pair in by_sku.windows(2) {
-            if skus[pair[0].0 as usize] == skus[pair[1].0 as usize] {
-                return bad(format!("SKU `{}` comes twice in the catalogue", skus[pair[0].0 as usize]));
-            }
+        let skus = &self.skus;
+        let by_sku = order::ascending(skus.len(), &|a, b| skus[a].cmp(&skus[b]));
+        if let Some(pair) = by_sku.windows(2).find(|pair| skus[pair[0]] == skus[pair[1]]) {
+            return bad(format!("SKU `{}` comes twice in the catalogue", skus[pair[0]]));
         }
+        self.by_sku = by_sku.into_iter().map(|id| SkuId(id as u32)).collect();
         Ok(())
     }
 

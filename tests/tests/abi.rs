@@ -327,8 +327,8 @@ fn kernels() -> Vec<Kernel> {
     let (rows, picks) = (Dim::per_row(1), Dim::fixed(2));
     let recurrent = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(9600), Dim::fixed(192), Dim::fixed(1)] };
     let blocks = vec![
-        TreeBlock { trees: 2, columns: 3, slots: 300, bytes: 4 },
-        TreeBlock { trees: 1, columns: 1, slots: 4, bytes: 0 },
+        TreeBlock { trees: 2, columns: 3, slots: 300, steps: 9, bytes: 4 },
+        TreeBlock { trees: 1, columns: 1, slots: 4, steps: 1, bytes: 0 },
     ];
     vec![
         Kernel::Fill { value: 1.5 },

@@ -547,6 +547,8 @@ pub struct TreeBlock {
     pub columns: u32,
     /// Slots of their nodes.
     pub slots: u32,
+    /// Steps of a row that is walked through all of them: the sum of their depths.
+    pub steps: u32,
     /// Bytes of their bit vectors, at most [`TREE_BYTES`]; 0 where rows are walked, however many.
     pub bytes: u32,
 }

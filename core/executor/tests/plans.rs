@@ -228,7 +228,7 @@ fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
 /// Two trees over two features, one with bit vectors and one without: `1 + 2` where the first is at most
 /// 0.5, else `4 + 8`.
 fn forest() -> (Plan, [Vec<u32>; 7]) {
-    let blocks = [1, 0].map(|bytes| TreeBlock { trees: 1, columns: 1, slots: 4, bytes }).to_vec();
+    let blocks = [1, 0].map(|bytes| TreeBlock { trees: 1, columns: 1, slots: 4, steps: 1, bytes }).to_vec();
     let kernel = Kernel::Trees { rows: Dim::per_row(1), features: 2, targets: 1, aggregate: Aggregate::Sum, blocks };
     let leaf = |n: u32, at: u32| [TreeBlock::LEAF | n, at - 1];
     let slots = [[0, 0], [0.5f32.to_bits(), 2], leaf(0, 2), leaf(1, 3)];

@@ -4,13 +4,10 @@ use super::moment::Moment;
 use crate::{
     bits::SkuBits,
     error::{Error, ErrorKind, Result},
+    order,
     sku::{Sku, SkuId},
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    format,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// How candidates are found.
@@ -64,22 +61,22 @@ impl Moment<'_> {
     /// that, then what is popular. Places are not spent on products that are `blocked`.
     pub fn candidates(&self, spec: &CandidateSpec, blocked: &SkuBits) -> Vec<Candidate> {
         let affinities = self.affinities();
-        let mut ids: BTreeSet<SkuId> = self.interests().keys().copied().collect();
-        let mut around: Vec<(SkuId, f32)> = affinities
+        let around: Vec<(SkuId, f32)> = affinities
             .iter()
             .filter(|(id, _)| !self.interests().contains_key(id) && !blocked.contains(**id))
             .map(|(id, affinity)| (*id, affinity.sum))
             .collect();
-        around.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
-        ids.extend(around.into_iter().take(usize::from(spec.neighbours)).map(|(id, _)| id));
+        // They are in order of id, and so are equals.
+        let nearest = order::ascending(around.len(), &|a, b| around[b].1.total_cmp(&around[a].1));
+        let nearest = nearest.into_iter().take(usize::from(spec.neighbours)).map(|n| around[n].0);
         let popular = self.tables.by_popularity().iter().filter(|id| !blocked.contains(**id));
-        ids.extend(popular.take(usize::from(spec.popular)).copied());
-        collect(ids, &affinities)
+        let popular = popular.take(usize::from(spec.popular));
+        self.collect(self.interests().keys().chain(popular).copied().chain(nearest), &affinities)
     }
 
     /// The candidates that a request names, in order of id.
     pub(super) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
-        collect(skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).collect(), &self.affinities())
+        self.collect(skus.iter().filter_map(|sku| self.tables.catalog.id(sku)), &self.affinities())
     }
 
     /// How well each product goes with what the shopper bought or looked at.
@@ -93,6 +90,13 @@ impl Moment<'_> {
         }
         affinities
     }
+
+    /// Each product once, in order of id.
+    fn collect(&self, ids: impl Iterator<Item = SkuId>, affinities: &BTreeMap<SkuId, Affinity>) -> Vec<Candidate> {
+        let mut set = SkuBits::none(self.tables.catalog.len());
+        ids.for_each(|id| set.insert(id));
+        set.iter().map(|id| Candidate { id, affinity: affinities.get(&id).copied().unwrap_or_default() }).collect()
+    }
 }
 
 impl Affinity {
@@ -103,8 +107,4 @@ impl Affinity {
             self.through = Some(through);
         }
     }
-}
-
-fn collect(ids: BTreeSet<SkuId>, affinities: &BTreeMap<SkuId, Affinity>) -> Vec<Candidate> {
-    ids.into_iter().map(|id| Candidate { id, affinity: affinities.get(&id).copied().unwrap_or_default() }).collect()
 }

@@ -23,7 +23,12 @@ pub struct Moment<'a> {
 impl<'a> Moment<'a> {
     /// The moment of a decision.
     pub fn new(tables: &'a RankTables, profile: &'a Profile, at: Millis) -> Self {
-        let interests = profile.items().iter().filter_map(|item| Some((tables.catalog.id(&item.sku)?, item))).collect();
+        let mut interests = BTreeMap::new();
+        for item in profile.items() {
+            if let Some(id) = tables.catalog.id(&item.sku) {
+                interests.insert(id, item);
+            }
+        }
         Self { tables, profile, at, interests }
     }
 

@@ -1,7 +1,7 @@
 //! Hard constraints, and the best that pass them.
 
 use super::{Constraints, candidates::Candidate};
-use crate::{bits::SkuBits, profile::Profile, sku::Catalog};
+use crate::{bits::SkuBits, order, profile::Profile, sku::Catalog};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// A candidate and the model's score.
@@ -28,16 +28,17 @@ pub fn blocked(constraints: &Constraints, catalog: &Catalog, profile: &Profile) 
 }
 
 /// The `limit` best, at most `per_category` of a category; equal scores in order of id.
-pub fn top(mut scored: Vec<Scored>, limit: usize, per_category: Option<u16>, catalog: &Catalog) -> Vec<Scored> {
-    scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.candidate.id.cmp(&b.candidate.id)));
-    if let Some(most) = per_category {
-        let mut taken = BTreeMap::new();
-        scored.retain(|scored| {
-            let count = taken.entry(catalog.category_number(scored.candidate.id)).or_insert(0u16);
-            *count = count.saturating_add(1);
-            *count <= most
-        });
-    }
-    scored.truncate(limit);
-    scored
+pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: &Catalog) -> Vec<Scored> {
+    let best = order::ascending(scored.len(), &|a, b| {
+        let (a, b) = (&scored[a], &scored[b]);
+        b.score.total_cmp(&a.score).then(a.candidate.id.cmp(&b.candidate.id))
+    });
+    let mut taken = BTreeMap::new();
+    let mut allowed = |scored: &Scored| {
+        let Some(most) = per_category else { return true };
+        let count = taken.entry(catalog.category_number(scored.candidate.id)).or_insert(0u16);
+        *count = count.saturating_add(1);
+        *count <= most
+    };
+    best.into_iter().map(|n| &scored[n]).filter(|scored| allowed(scored)).take(limit).cloned().collect()
 }

@@ -3,6 +3,7 @@
 use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
+    order,
     sku::{Catalog, SkuId},
 };
 use alloc::{format, vec::Vec};
@@ -101,12 +102,9 @@ impl RankTables {
                 return corrupt(format!("the statistics of product {id} are no shares and days"));
             }
         }
-        self.by_popularity = (0..len as u32).map(SkuId).collect();
-        let Self { stats, by_popularity, .. } = self;
-        by_popularity.sort_by(|a, b| {
-            let popularity = |id: &SkuId| stats[id.0 as usize].recent_popularity;
-            popularity(b).total_cmp(&popularity(a)).then(a.cmp(b))
-        });
+        let popularity = |id: usize| self.stats[id].recent_popularity;
+        let by_popularity = order::ascending(len, &|a, b| popularity(b).total_cmp(&popularity(a)));
+        self.by_popularity = by_popularity.into_iter().map(|id| SkuId(id as u32)).collect();
         Ok(())
     }
 

@@ -321,6 +321,7 @@ impl Packer<'_> {
             trees: block.trees.len() as u32,
             columns: numbers.len() as u32,
             slots: slots.len() as u32,
+            steps: block.trees.iter().map(|tree| tree.depth).sum(),
             bytes: bytes as u32,
         });
         self.forest.slots.extend(slots);

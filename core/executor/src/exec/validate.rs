@@ -40,8 +40,6 @@ pub struct Limits {
     pub tile_work: u64,
     /// Elementary operations for one call.
     pub call_work: u64,
-    /// Nodes that one row may visit in one tree ensemble.
-    pub tree_walk: u64,
     /// Bytes of tables that are looked through when a plan is checked, for each step that has them.
     pub table_bytes: u64,
 }
@@ -54,7 +52,6 @@ pub const LIMITS: Limits = Limits {
     rows: 1 << 24,
     tile_work: 1 << 34,
     call_work: 1 << 40,
-    tree_walk: 1 << 24,
     table_bytes: 256 << 20,
 };
 

@@ -4,8 +4,7 @@ use super::{Dim, Kernel, Operand, Plan, Step};
 
 impl Plan {
     /// Elementary operations (one multiplication and addition, one comparison, one element moved)
-    /// for a batch of `rows`: an estimate that does not depend on the machine. A tree that
-    /// is walked counts as balanced.
+    /// for a batch of `rows`: an estimate that does not depend on the machine.
     pub fn work(&self, rows: usize) -> u64 {
         self.steps.iter().map(|step| self.step_work(step, rows)).fold(0, u64::saturating_add)
     }
@@ -48,10 +47,7 @@ impl Plan {
                 volume(&[data.outer, data.axis, data.inner], rows).saturating_mul(u64::from(depth))
             }
             Kernel::Trees { rows: extent, blocks, .. } => {
-                let walked = blocks.iter().fold(0, |sum: u32, block| {
-                    let depth = (block.slots / block.trees.max(1)).checked_ilog2().map_or(1, |log| log + 1);
-                    sum.saturating_add(block.trees.saturating_mul(depth))
-                });
+                let walked = blocks.iter().fold(0, |sum: u32, block| sum.saturating_add(block.steps));
                 volume(&[*extent, Dim::fixed(walked.saturating_add(self.weight_len(step, 4)))], rows)
             }
             Kernel::Recurrent(layer) => {

@@ -4,7 +4,7 @@
 //! the tables, as they are read when a page waits. A table of other trees than were meant gives other
 //! scores, no fault.
 
-use super::{Checked, LIMITS, ensure, invalid, limit, product};
+use super::{Checked, ensure, invalid, product};
 use crate::{
     error::Result,
     plan::{DType, TREE_BYTES, TREE_COLUMNS, TREE_GROUP, TREE_THRESHOLDS, TreeBlock},
@@ -30,7 +30,7 @@ impl Checked<'_> {
         let votes = self.len(6)? as u64;
         let (mut trees, mut columns) = (self.records::<6>(1)?, self.records::<3>(2)?);
         let (mut tests, mut slots) = (self.records::<TREE_GROUP>(4)?, self.records::<2>(5)?);
-        let (mut thresholds, mut walked) = (self.len(3)? as u64, 0);
+        let mut thresholds = self.len(3)? as u64;
         for block in blocks {
             let trees = part(&mut trees, u64::from(block.trees))?;
             let columns = part(&mut columns, u64::from(block.columns))?;
@@ -48,10 +48,10 @@ impl Checked<'_> {
                 (column as usize) < columns.len().max(1) && (child as usize) < slots.len().saturating_sub(1)
             });
             ensure(known, "a tree node with an unknown column or child")?;
-            let mut bytes = 0;
+            let (mut bytes, mut steps) = (0, 0);
             for [root, depth, own, first, target, count] in trees {
                 ensure(*root < block.slots, "a root that is no node")?;
-                walked += u64::from(*depth);
+                steps += u64::from(*depth);
                 let within = u64::from(*target) + u64::from(*count) <= u64::from(targets);
                 ensure(within && *count > 0, "a vote for no target")?;
                 let of_block = if block.bytes > 0 { (1..=8).contains(own) } else { *own == 0 };
@@ -60,13 +60,13 @@ impl Checked<'_> {
                 ensure(last <= votes, "a tree of more leaves than votes")?;
                 bytes += own;
             }
+            ensure(steps == u64::from(block.steps), "trees of another depth than the plan says")?;
             let placed = bytes == block.bytes && bytes as usize <= TREE_BYTES;
             let placed = placed && tests.as_flattened().iter().all(|test| test >> 16 < bytes);
             ensure(placed, "a tree test outside its block")?;
         }
         let used = trees.is_empty() && columns.is_empty() && tests.is_empty() && slots.is_empty() && thresholds == 0;
         ensure(used, "tree tables with more than the blocks")?;
-        limit("nodes on a row's way", walked, LIMITS.tree_walk)?;
         Ok(whole)
     }
 
