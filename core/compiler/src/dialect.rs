@@ -5,6 +5,7 @@
 mod cast;
 mod division;
 mod every;
+mod exact;
 mod pad;
 mod reverse_sequence;
 mod running;
@@ -15,7 +16,8 @@ use crate::{
     refusal::{Reason, Reasoned},
     whole::{Built, build},
 };
-pub(crate) use every::{Every, pin};
+use division::divide;
+pub(crate) use every::Every;
 use std::{fmt::Debug, sync::LazyLock};
 use tract_onnx::{
     model::{OnnxOpRegister, ParsingContext, optional_inputs},
@@ -27,13 +29,16 @@ use tract_onnx::{
             array::Gather,
             cast::cast as cast_to,
             change_axes::wire_with_rank_broadcast,
-            math::{add, div, exp, max, min, mul, sub},
+            math::{Add, add, div, exp, max, min, mul, sub, tanh},
             nn::{Softmax, SoftmaxKind, sigmoid},
         },
     },
-    tract_hir::internal::{
-        ElementWiseIntoHir as _, Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, check_input_arity,
-        expand,
+    tract_hir::{
+        internal::{
+            ElementWiseIntoHir as _, Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, check_input_arity,
+            expand,
+        },
+        ops::binary::Nary,
     },
 };
 
@@ -53,6 +58,8 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     }
     operators.insert("LogSoftmax", log_softmax);
     operators.insert("MatMul", vectors::matmul);
+    operators.insert("Mean", |_, _| Ok((expand(Mean(Nary(Box::new(Add), false))), Vec::new())));
+    operators.insert("Mish", |_, _| Ok((like(Mish), Vec::new())));
     operators.insert("Mod", division::mod_of);
     operators.insert("OneHot", vectors::one_hot);
     operators.insert("PRelu", vectors::prelu);
@@ -62,6 +69,12 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Swish", |_, node| {
         Ok((like(Swish { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
     });
+}
+
+/// Keeps tract from rewriting what must stay as it is.
+pub(crate) fn pin(model: &mut TypedModel) -> TractResult<()> {
+    every::pin(model)?;
+    exact::pin(model)
 }
 
 /// Why a node is refused although tract would take it, and what to do.
@@ -239,6 +252,49 @@ impl Alike for Swish {
         let scaled = wire_with_rank_broadcast(format!("{name}.scaled"), model, mul(), &[inputs[0], alpha])?;
         let gate = model.wire_node(format!("{name}.gate"), sigmoid(), &scaled)?[0];
         model.wire_node(name, mul(), &[inputs[0], gate])
+    }
+}
+
+/// `x × tanh(softplus(x))`; tract's softplus loses what is small.
+#[derive(Debug, Clone)]
+struct Mish;
+
+impl Alike for Mish {
+    const NAME: &str = "Mish";
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let positive = model.wire_node(format!("{name}.softplus"), softplus(), inputs)?;
+        let gate = model.wire_node(format!("{name}.gate"), tanh(), &positive)?[0];
+        model.wire_node(name, mul(), &[inputs[0], gate])
+    }
+}
+
+/// The mean of tensors that broadcast; tract divides as if all had the axes of the first.
+#[derive(Debug, Clone)]
+struct Mean(Nary);
+
+impl Expansion for Mean {
+    fn name(&self) -> StaticName {
+        "Mean".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        tract_onnx::tract_hir::internal::InferenceRulesOp::rules(&self.0, solver, inputs, outputs)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let Some((first, others)) = inputs.split_first() else { bail!("an operator without input") };
+        let mut sum = *first;
+        for (n, input) in others.iter().enumerate() {
+            sum = wire_with_rank_broadcast(format!("{name}.{n}"), model, add(), &[sum, *input])?[0];
+        }
+        let count = scalar(model, format!("{name}.count"), inputs.len() as f32, sum)?;
+        wire_with_rank_broadcast(name, model, divide(), &[sum, count])
     }
 }
 

@@ -129,6 +129,54 @@ def bits(rng: Generator) -> Case:
     return Case(g.model(18), batches(rng, draw, {"x": edges.astype(np.int64), "y": edges[::-1].astype(np.int64)}))
 
 
+@case("exact-arithmetic")
+def exact_arithmetic(rng: Generator) -> Case:
+    """What is no identity where numbers are negative, infinite or zeros with a sign."""
+    g = Graph("exact")
+    x = g.input("x", ["N", 4])
+
+    def known(number: float) -> str:
+        return g.weight(f"w{len(g.weights)}", number)
+
+    root = g.op("Sqrt", x)
+    nodes: dict[str, tuple[str, list[str]]] = {
+        "square_of_root": ("Mul", [root, root]),
+        "power_of_root": ("Pow", [g.op("Sqrt", x), known(2.0)]),
+        "inverted_root": ("Reciprocal", [g.op("Sqrt", x)]),
+        "root_of_square": ("Sqrt", [g.op("Mul", x, x)]),
+        "times_zero": ("Mul", [x, known(0.0)]),
+        "zeros_times": ("Mul", [g.weight("zeros", np.zeros(4)), x]),
+        "times_huge_twice": ("Mul", [g.op("Mul", x, known(1e30)), known(1e30)]),
+        "times_tiny_and_huge": ("Mul", [g.op("Mul", x, known(1e-30)), known(-1e30)]),
+        "sum_of_huge": ("ReduceSum", [g.op("Mul", x, known(1e30)), g.ints("last", 1)]),
+        "plus_zero": ("Reciprocal", [g.op("Add", x, known(0.0))]),
+        "less_itself": ("Sub", [x, x]),
+        "by_itself": ("Div", [x, x]),
+        "by_one": ("Div", [x, known(1.0)]),
+        "times_one": ("Mul", [x, known(1.0)]),
+        "inverted_twice": ("Reciprocal", [g.op("Reciprocal", x)]),
+        "negative_twice": ("Neg", [g.op("Neg", x)]),
+        "least_of_itself": ("Min", [x, x]),
+        "greatest_of_itself": ("Max", [x, x]),
+        "log_of_exp": ("Log", [g.op("Exp", x)]),
+        "exp_of_log": ("Exp", [g.op("Log", x)]),
+        "equals_itself": ("Equal", [x, x]),
+        "mish": ("Mish", [g.op("Sub", x, known(12.0))]),
+        "mean": ("Mean", [g.weight("row", [1.0, 2.0, 3.0, 4.0]), x, known(0.5)]),
+        **{f"power_{power}": ("Pow", [x, known(power)]) for power in (0.0, 0.5, -0.5, 1.0, -1.0, 2.0, 3.0)},
+        "power_of_one": ("Pow", [known(1.0), x]),
+    }
+    for name, (operator, inputs) in nodes.items():
+        g.op(operator, *inputs, out=name)
+        dims = ["N", 1] if operator == "ReduceSum" else ["N", 4]
+        g.output(name, dims, "bool" if operator == "Equal" else "f32")
+    special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-30, -1e30, 3e38, -3e38, 80.0]
+    feed = {"x": np.reshape(np.array(special, np.float32), (3, 4))}
+    return Case(
+        g.model(18), batches(rng, lambda rng, rows: {"x": rng.normal(size=(rows, 4)).astype(np.float32)}, feed, many=20)
+    )
+
+
 @case("reverse-sequence")
 def reverse_sequence(rng: Generator) -> Case:
     """The first elements of each sequence in reverse."""

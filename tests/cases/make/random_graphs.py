@@ -55,6 +55,8 @@ SUMS = {f"Reduce{name}" for name in REDUCTIONS if name not in ("Max", "Min")} | 
     *("MatMul", "Gemm", "Einsum", "Softmax", "LogSoftmax", "LayerNormalization", "CumSum", "Conv"),
     "AveragePool",
 }
+# Exact ones that lose the sign of a zero: onnxruntime chooses by adding to zeros.
+UNSIGNED = {"Where"}
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,9 @@ def function(n: Growth) -> object:
 def integer_function(n: Growth) -> object:
     """A function of one integer or boolean."""
     x = n.any("i64", "i32", "bool")
-    return x and n.node("Not" if x.kind == "bool" else n.one(["Abs", "Neg", "Sign"]), [x], [(x.kind, x.dims)])
+    # onnxruntime's sign of an i64 is that of its lower half.
+    names = ["Abs", "Neg", "Sign"] if x and x.kind == "i32" else ["Abs", "Neg"]
+    return x and n.node("Not" if x.kind == "bool" else n.one(names), [x], [(x.kind, x.dims)])
 
 
 def test(n: Growth) -> object:
@@ -636,19 +640,23 @@ def shaken(model: ModelProto, n: Growth, rng: Generator, huge: float) -> ModelPr
             helper.make_node("Where", [f"{new}/inf", name, f"{new}/other"], [f"{new}/bounded"]),
         ]
 
+    def unsigned(name: str, new: str) -> NodeProto:
+        """Zeros without their sign."""
+        return helper.make_node("Add", [name, "zero"], [new])
+
     def off(name: str, new: str, dims: Dims) -> list[NodeProto]:
         """Noise, and zeros without their sign."""
         shape = [ROWS if dim == BATCH else int(dim) for dim in dims]
         noise = (1 + rng.uniform(-4e-7, 4e-7, shape)).astype(np.float32)
         shaken.graph.initializer.append(numpy_helper.from_array(noise, f"{new}/noise"))
         return [
-            helper.make_node("Add", [name, "zero"], [f"{new}/unsigned"]),
+            unsigned(name, f"{new}/unsigned"),
             helper.make_node("Mul", [f"{new}/unsigned", f"{new}/noise"], [new]),
         ]
 
     for node in model.graph.node:
         kind, dims = n.dims[node.output[0]]
-        if kind != "f32" or node.op_type not in ROUNDED | SUMS:
+        if kind != "f32" or node.op_type not in ROUNDED | SUMS | UNSIGNED:
             shaken.graph.node.append(node)
             continue
         changed = NodeProto()
@@ -659,7 +667,9 @@ def shaken(model: ModelProto, n: Growth, rng: Generator, huge: float) -> ModelPr
                 shaken.graph.node.extend(bounded(name, changed.input[at]))
                 shaken.graph.node.extend(off(f"{changed.input[at]}/bounded", changed.input[at], n.dims[name][1]))
         changed.output[0] = f"{node.name}/out"
-        shaken.graph.node.extend([changed, *off(changed.output[0], node.output[0], dims)])
+        exact = node.op_type in UNSIGNED
+        out, new = changed.output[0], node.output[0]
+        shaken.graph.node.extend([changed, *([unsigned(out, new)] if exact else off(out, new, dims))])
     return shaken
 
 
@@ -685,7 +695,9 @@ def recorded(rng: Generator) -> Case | None:
     feeds = [{value.name: drawn(rng, value, kind) for value in n.inputs} for kind in kinds]
     with np.errstate(all="ignore"):
         answers = asked(model.SerializeToString(deterministic=True), names, feeds)
-        others = [asked(shaken(model, n, rng, huge).SerializeToString(), names, feeds) for huge in (np.nan, 1.0)]
+        # Several times: onnxruntime's own functions are off by a bit, and of two that tie either may turn out greater.
+        huge = [np.nan, 1.0] * 3
+        others = [asked(shaken(model, n, rng, instead).SerializeToString(), names, feeds) for instead in huge]
         sets = []
         for at, (kind, feed, answer) in enumerate(zip(kinds, feeds, answers, strict=True)):
             off = [

@@ -38,7 +38,7 @@ impl TypedOp for Every {
 }
 
 /// Keeps every such operator of a model where it is; tract makes them of slices with steps.
-pub(crate) fn pin(model: &mut TypedModel) -> TractResult<()> {
+pub(super) fn pin(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes.len() {
         let node = model.node(id);
         let Some(slice) = node.op_as::<StridedSlice>() else { continue };

@@ -118,7 +118,7 @@ fn unary(name: &str) -> Option<UnaryOp> {
         "Neg" => UnaryOp::Neg,
         "Sign" => UnaryOp::Sign,
         "Not" => UnaryOp::Not,
-        "Sqrt" => UnaryOp::Sqrt,
+        "Sqrt" | "Root" => UnaryOp::Sqrt,
         "Rsqrt" => UnaryOp::Rsqrt,
         "Recip" => UnaryOp::Recip,
         "Square" => UnaryOp::Square,
@@ -153,7 +153,6 @@ fn power(site: &mut Site<'_>, x: &Value, exponent: f32) -> Reasoned<Value> {
     match exponent {
         1.0 => Ok(x.clone()),
         -1.0 => builder.unary(UnaryOp::Recip, x),
-        -0.5 => builder.unary(UnaryOp::Rsqrt, x),
         3.0 | 4.0 => {
             let square = builder.unary(UnaryOp::Square, x)?;
             if exponent == 4.0 {
@@ -213,15 +212,15 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
     }
     let logic = left.dtype == DType::Bool;
     let op = match name {
-        "Add" => BinaryOp::Add,
+        "Add" | "Plus" => BinaryOp::Add,
         "Sub" | "SubF" => BinaryOp::Sub,
-        "Mul" => BinaryOp::Mul,
+        "Mul" | "Times" => BinaryOp::Mul,
         "Div" | "Divide" => BinaryOp::Div,
         "Rem" | "Remainder" => BinaryOp::Rem,
         "Modulo" => BinaryOp::Mod,
         "Min" => BinaryOp::Min,
         "Max" => BinaryOp::Max,
-        "Pow" => BinaryOp::Pow,
+        "Pow" | "Raise" => BinaryOp::Pow,
         "And" if logic => BinaryOp::And,
         "Or" if logic => BinaryOp::Or,
         "Xor" if logic => BinaryOp::Xor,

@@ -1,0 +1,71 @@
+//! Arithmetic that tract would simplify as if every number were positive and finite and a zero had no sign: `√x²` to
+//! `x`, `x × 0` to 0, `x + 0` to `x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`, which may overflow alone.
+
+use tract_onnx::{
+    prelude::{TypedModel, TypedNode},
+    tract_core::{
+        bin_to_super_type, element_wise,
+        internal::*,
+        ops::{
+            binary::TypedBinOp,
+            element_wise::{ElementWiseMiniOp, ElementWiseOp},
+            math::{Add, Mul, Pow, Recip, Sqrt},
+        },
+    },
+};
+
+element_wise!(root, Root, [f32] => |_, xs| {
+    xs.iter_mut().for_each(|x| *x = x.sqrt());
+    Ok(())
+});
+
+bin_to_super_type!(plus, Plus, [f32] => |c, a, b| *c = a + b);
+bin_to_super_type!(times, Times, [f32] => |c, a, b| *c = a * b);
+bin_to_super_type!(raise, Raise, is_commutative: false, [f32] => |c, a, b| *c = a.powf(*b));
+
+/// Magnitudes of which the product of two is neither infinite nor subnormal: 2⁻⁶⁰ and 2⁶⁰.
+const MODERATE: std::ops::RangeInclusive<f32> = 8.673_617e-19..=1.152_921_5e18;
+
+/// Puts ours in the place of tract's operators where a simplification would show.
+pub(super) fn pin(model: &mut TypedModel) -> TractResult<()> {
+    for id in 0..model.nodes.len() {
+        if let Some(op) = exact(model, model.node(id))? {
+            model.nodes[id].op = op;
+        }
+    }
+    Ok(())
+}
+
+fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn TypedOp>>> {
+    if node.outputs.first().is_none_or(|output| output.fact.datum_type != f32::datum_type()) {
+        return Ok(None);
+    }
+    if is::<Sqrt>(node) {
+        // A reciprocal root is one function, and part of normalizations that tract finds.
+        let readers = &node.outputs[0].successors;
+        let inverted = !readers.is_empty() && readers.iter().all(|reader| is::<Recip>(model.node(reader.node)));
+        return Ok((!inverted).then(|| root().into()));
+    }
+    let (Some(TypedBinOp(op, _)), [left, right]) = (node.op_as(), &node.inputs[..]) else { return Ok(None) };
+    let known = |input: &OutletId| {
+        let uniform = &model.outlet_fact(*input)?.uniform;
+        uniform.as_ref().map(|uniform| uniform.cast_to_scalar::<f32>()).transpose()
+    };
+    let (left, right) = (known(left)?, known(right)?);
+    let either = |holds: fn(f32) -> bool| left.is_some_and(holds) || right.is_some_and(holds);
+    let exact = if op.is::<Mul>() && either(|factor| !MODERATE.contains(&factor.abs())) {
+        times()
+    } else if op.is::<Add>() && either(|term| term.to_bits() == 0) {
+        plus()
+    } else if op.is::<Pow>() && right == Some(0.5) {
+        raise()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(exact.into()))
+}
+
+/// Whether a node is this function.
+fn is<F: ElementWiseMiniOp>(node: &TypedNode) -> bool {
+    node.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<F>())
+}

@@ -1,0 +1,2 @@
+Binverted_twiceJÁ€Ä>Ë”Œ?	Zø
+ß?

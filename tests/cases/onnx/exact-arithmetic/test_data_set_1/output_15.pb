@@ -1,0 +1,2 @@
+Bnegative_twiceJÁ€Ä>Á”Œ?Zø
+ß?

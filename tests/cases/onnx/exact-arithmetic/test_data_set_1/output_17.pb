@@ -1,0 +1,2 @@
+Bgreatest_of_itselfJÁ€Ä>Á”Œ?Zø
+ß?

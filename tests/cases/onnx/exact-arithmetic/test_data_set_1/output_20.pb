@@ -1,0 +1,1 @@
+	Bequals_itselfJ

@@ -1,0 +1,2 @@
+Btimes_tiny_and_hugeJçÛ€¾çÓÎ¿	Z?
+§¿

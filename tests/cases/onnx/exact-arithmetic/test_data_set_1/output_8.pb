@@ -1,0 +1,1 @@
+Bsum_of_hugeJ”Pêq

@@ -1,0 +1,1 @@
+B	plus_zeroJ!K~@mn?9=–¿L+D?
