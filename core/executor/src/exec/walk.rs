@@ -91,7 +91,10 @@ impl<const V: usize> Walk<V> {
         for (at, offset) in at.iter_mut().zip(self.offsets) {
             *at = at.saturating_add(offset);
         }
-        Runs { walk: self, index: [0; MAX_AXES], next: (self.len() > 0).then_some(at) }
+        let outer = self.axes.saturating_sub(2);
+        let (count, step) = if self.axes < 2 { (1, [0; V]) } else { self.axis(outer) };
+        let lines = if self.len() == 0 { 0 } else { self.extents[..outer].iter().product() };
+        Runs { walk: self, index: [0; MAX_AXES], start: at, lines, at, left: 0, count, step }
     }
 }
 
@@ -110,38 +113,61 @@ impl Walk<2> {
     }
 }
 
-/// The runs of a [`Walk`].
+/// The runs of a [`Walk`]: lines of runs that are a step apart.
 pub(super) struct Runs<'a, const V: usize> {
     walk: &'a Walk<V>,
     index: [usize; MAX_AXES],
-    next: Option<[usize; V]>,
+    /// Where the next line starts.
+    start: [usize; V],
+    /// Lines to come.
+    lines: usize,
+    at: [usize; V],
+    /// Runs to come in this line.
+    left: usize,
+    /// Runs of a line, and the step from one to the next.
+    count: usize,
+    step: [usize; V],
+}
+
+impl<const V: usize> Runs<'_, V> {
+    /// Begins the next line. One copy for all kernels, as the module is to be small.
+    #[inline(never)]
+    fn turn(&mut self) -> bool {
+        let Some(lines) = self.lines.checked_sub(1) else { return false };
+        (self.lines, self.left, self.at) = (lines, self.count, self.start);
+        // Step the odometer: the last of the axes turns fastest.
+        let Walk { extents, strides, axes, .. } = self.walk;
+        for axis in (0..axes.saturating_sub(2)).rev() {
+            self.index[axis] += 1;
+            if self.index[axis] < extents[axis] {
+                for (start, stride) in self.start.iter_mut().zip(strides[axis]) {
+                    *start += stride;
+                }
+                break;
+            }
+            for (start, stride) in self.start.iter_mut().zip(strides[axis]) {
+                *start -= stride * (extents[axis] - 1);
+            }
+            self.index[axis] = 0;
+        }
+        true
+    }
 }
 
 impl<const V: usize> Iterator for Runs<'_, V> {
     type Item = [usize; V];
 
-    // One copy for all kernels: a run is long, and the module is to be small.
-    #[inline(never)]
+    #[inline(always)]
     fn next(&mut self) -> Option<[usize; V]> {
-        let current = self.next?;
-        let Walk { extents, strides, axes, .. } = self.walk;
-        let mut at = current;
-        // Step the odometer: the last of the outer axes turns fastest.
-        for axis in (0..axes.saturating_sub(1)).rev() {
-            self.index[axis] += 1;
-            if self.index[axis] < extents[axis] {
-                for (at, stride) in at.iter_mut().zip(strides[axis]) {
-                    *at += stride;
-                }
-                self.next = Some(at);
-                return Some(current);
-            }
-            for (at, stride) in at.iter_mut().zip(strides[axis]) {
-                *at -= stride * (extents[axis] - 1);
-            }
-            self.index[axis] = 0;
+        if self.left == 0 && !self.turn() {
+            return None;
         }
-        self.next = None;
+        self.left -= 1;
+        let current = self.at;
+        for (at, step) in self.at.iter_mut().zip(self.step) {
+            // After the last run of a line this is nowhere.
+            *at = at.wrapping_add(step);
+        }
         Some(current)
     }
 }
