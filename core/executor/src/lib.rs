@@ -1,10 +1,8 @@
 //! Compiled models and what runs them.
 //!
 //! A [`plan::Plan`] is a flat list of kernel calls over numbered buffers; an [`Executor`] checks it
-//! once and then runs it over rows, without allocating. Nothing in here knows what a model is for.
-//!
-//! This is a crate of its own for the sake of the module's size: kernels are compiled for speed,
-//! all else in `tradewind.wasm` for size. Use it through `tradewind-core`, which has all of it.
+//! once and then runs it over rows, without allocating. Nothing in here knows what a model is for:
+//! that is `tradewind-core`, which has all of this under its own name.
 //!
 //! | module | what it holds |
 //! |---|---|
