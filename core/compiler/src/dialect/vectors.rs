@@ -1,6 +1,6 @@
 //! `MatMul`, `OneHot` and `PRelu`, of which tract refuses some shapes.
 
-use super::{Alike, Built, known, like};
+use super::{Alike, Built, axis_of, integers, known, like};
 use crate::{attributes::Attributes, refusal::Reason};
 use tract_onnx::{
     model::ParsingContext,
@@ -95,10 +95,16 @@ struct OneHot {
 }
 
 impl OneHot {
+    /// The place of the new axis beside the `rank` axes of the indices.
     fn axis(&self, rank: usize) -> TractResult<usize> {
-        let axis = if self.axis < 0 { self.axis + rank as i64 + 1 } else { self.axis };
-        usize::try_from(axis).ok().filter(|axis| *axis <= rank).with_context(|| format!("axis {axis} beside {rank}"))
+        axis_of(self.axis, rank + 1)
     }
+}
+
+/// The extent of the new axis.
+fn depth(known: &Tensor) -> TractResult<usize> {
+    let depth = integers(known)?.first().copied().context("no depth")?;
+    usize::try_from(depth).with_context(|| format!("a depth of {depth}"))
 }
 
 impl Expansion for OneHot {
@@ -115,23 +121,21 @@ impl Expansion for OneHot {
         check_input_arity(inputs, 3)?;
         solver.equals(&inputs[2].datum_type, &outputs[0].datum_type)?;
         solver.given_2(&inputs[0].shape, &inputs[1].value, move |solver, mut shape, depth| {
-            let depth = depth.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?[0];
-            shape.insert(self.axis(shape.len())?, depth.to_dim());
+            shape.insert(self.axis(shape.len())?, self::depth(&depth)?.to_dim());
             solver.equals(&outputs[0].shape, shape)
         })
     }
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let axis = self.axis(model.outlet_fact(inputs[0])?.rank())?;
-        let depth = known(model, inputs[1], "depth")?.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?[0];
-        let dim = usize::try_from(depth)?;
+        let dim = depth(&*known(model, inputs[1], "depth")?)?;
         let hot = Hot { axis, dim, off: rctensor0(false), on: rctensor0(true) };
         let hot = model.wire_node(format!("{name}.hot"), hot, &inputs[..1])?[0];
         let value = |model: &mut TypedModel, at: usize| {
-            Ok(model.wire_node(format!("{name}.value-{at}"), Slice::new(0, at, at + 1), &inputs[2..])?[0])
+            model.wire_node(format!("{name}.value-{at}"), Slice::new(0, at, at + 1), &inputs[2..])
         };
-        let (off, on): (TractResult<OutletId>, TractResult<OutletId>) = (value(model, 0), value(model, 1));
-        let parts = wire_rank_broadcast(name, model, &[hot, on?, off?])?;
+        let (off, on) = (value(model, 0)?[0], value(model, 1)?[0]);
+        let parts = wire_rank_broadcast(name, model, &[hot, on, off])?;
         model.wire_node(name, Iff, &parts)
     }
 }
