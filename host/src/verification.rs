@@ -36,7 +36,7 @@ pub struct Case {
 /// How cases are run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Inputs that determine a shape become constants, where the model is refused without.
+    /// Integer inputs that determine a shape become constants, where the model is refused without.
     pub bind: bool,
     /// The folder into which outputs are written, as `CASE/test_data_set_N/output_K.pb`.
     pub out: Option<PathBuf>,

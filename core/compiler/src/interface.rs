@@ -68,7 +68,7 @@ pub struct Interface {
     pub inputs: Vec<Declared>,
     /// What the model gives, in order.
     pub outputs: Vec<Declared>,
-    /// Inputs that determine a shape, with what they are to their operator: `axes`, `k`.
+    /// Integer inputs that determine a shape, with what they are to their operator: `axes`, `k`.
     /// A plan's shapes are known when it is compiled, so such inputs need [`bind_input`].
     pub shape_inputs: BTreeMap<String, String>,
     /// Whether the model has a classifier of ai.onnx.ml, which gives labels and scores.
@@ -148,7 +148,7 @@ fn shape_inputs(graph: &GraphProto, inputs: &[Declared]) -> BTreeMap<String, Str
             continue;
         }
         if let Some(input) = inputs.iter().find(|input| input.name == name) {
-            if input.element.is_some_and(ElementType::is_number) {
+            if input.element.is_some_and(ElementType::is_integer) {
                 found.insert(name.to_owned(), role.to_owned());
             }
             continue;
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_numbers_that_determine_a_shape_are_named() {
+    fn only_integers_that_determine_a_shape_are_named() {
         let graph = GraphProto {
             node: vec![
                 node("Concat", &["rows", "columns"], "joined"),
@@ -207,7 +207,7 @@ mod tests {
         };
         let onnx = ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec();
         let found = Interface::read(&onnx).expect("a model").shape_inputs;
-        let expected = [("axes", "axes"), ("columns", "shape"), ("depth", "depth"), ("rows", "shape")];
+        let expected = [("axes", "axes"), ("columns", "shape"), ("rows", "shape")];
         assert_eq!(found, expected.map(|(name, role)| (name.to_owned(), role.to_owned())).into());
     }
 

@@ -155,11 +155,6 @@ impl ElementType {
         matches!(self.known(), Some(Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64))
     }
 
-    /// Whether its elements are numbers that a plan can hold.
-    pub(crate) fn is_number(self) -> bool {
-        self.is_integer() || matches!(self.known(), Some(DataType::Float | DataType::Double | DataType::Float16))
-    }
-
     fn known(self) -> Option<DataType> {
         DataType::try_from(self.0).ok()
     }

@@ -23,7 +23,8 @@ pub struct Verify {
     /// Folders with model.onnx and test_data_set_N, or folders of such folders.
     #[arg(required_unless_present = "worker", value_name = "CASE_DIR")]
     cases: Vec<PathBuf>,
-    /// Make inputs that determine a shape constants of the case, where it is refused without.
+    /// Make integer inputs that determine a shape constants of the case, where it is refused
+    /// without.
     #[arg(long)]
     bind: bool,
     /// Print one JSON document instead of a line for each case.
