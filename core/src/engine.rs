@@ -1,4 +1,4 @@
-//! The engine: loaded packs, and one function from request to reply.
+//! The engine: loaded packs, a snapshot, and one function from request to reply.
 
 use crate::{
     ABI_VERSION,
@@ -9,19 +9,22 @@ use crate::{
     message::{Description, InferRequest, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
     pack::{PackView, SectionKind, Task},
     plan::{Plan, Port},
+    quote::{self, Quote, QuoteRequest},
     rank::{RankRequest, RankSpec, Ranker, Ranking},
+    snapshot::{Snapshot, SnapshotInfo},
     tensor::Tensor,
 };
 use alloc::{format, string::ToString, vec::Vec};
 use core::ops::Range;
 
-/// Loaded packs.
+/// Loaded packs, and a snapshot.
 ///
-/// A reply is a function of the packs and the request alone: no clock, no randomness, nothing kept
-/// from one request to the next.
+/// A reply is a function of these and the request alone: no clock, no randomness, nothing kept from
+/// one request to the next.
 #[derive(Debug, Default)]
 pub struct Engine {
     packs: Vec<LoadedPack>,
+    snapshot: Option<Snapshot>,
 }
 
 /// A pack that is ready to answer.
@@ -41,15 +44,20 @@ impl Engine {
 
     /// An engine with nothing loaded.
     pub const fn new() -> Self {
-        Self { packs: Vec::new() }
+        Self { packs: Vec::new(), snapshot: None }
     }
 
     /// Loads a pack; its weights are used where they lie, unless they are encoded: those are expanded
-    /// once. A pack of the same name is replaced.
+    /// once. A pack of the same name is replaced. Or loads a snapshot, in place of the one that is loaded.
     ///
     /// The shell has verified it: see [`PackView::verify`].
     pub fn load(&mut self, bytes: AlignedBytes) -> Reply {
-        reply(self.try_load(bytes).map(Reply::Loaded))
+        let is_snapshot = PackView::parse(bytes.as_slice()).map(|view| view.section(SectionKind::Storefront).is_some());
+        reply(match is_snapshot {
+            Ok(true) => self.load_snapshot(&bytes).map(Reply::Snapshot),
+            Ok(false) => self.load_pack(bytes).map(Reply::Loaded),
+            Err(error) => Err(error),
+        })
     }
 
     /// Answers a postcard [`Request`].
@@ -62,7 +70,19 @@ impl Engine {
         reply(self.try_score(handle, rows, columns, scores).map(|()| Reply::Scored))
     }
 
-    fn try_load(&mut self, bytes: AlignedBytes) -> Result<PackInfo> {
+    #[inline(never)]
+    fn load_snapshot(&mut self, bytes: &AlignedBytes) -> Result<SnapshotInfo> {
+        headroom(GROWTH / 3 * bytes.len() + FIXED)?;
+        let snapshot = Snapshot::read(&PackView::parse(bytes.as_slice())?)?;
+        let info = snapshot.info();
+        for ranker in self.packs.iter_mut().filter_map(|pack| pack.ranker.as_mut()) {
+            ranker.take_promises(&snapshot);
+        }
+        self.snapshot = Some(snapshot);
+        Ok(info)
+    }
+
+    fn load_pack(&mut self, bytes: AlignedBytes) -> Result<PackInfo> {
         let view = PackView::parse(bytes.as_slice())?;
         // What is decoded grows, and tables grow less: they hold few lists, and long ones.
         let len = |kind| view.section(kind).map_or(0, |range| range.len());
@@ -82,7 +102,7 @@ impl Engine {
         headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
         let ranker = match view.read(SectionKind::Task)? {
             Task::Infer => None,
-            Task::Rank(spec) => Some(ranker(spec, &view, &executor)?),
+            Task::Rank(spec) => Some(ranker(spec, &view, &executor, self.snapshot.as_ref())?),
         };
         let handle = known.unwrap_or(self.packs.len());
         let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
@@ -121,28 +141,39 @@ impl Engine {
             Request::Describe => Ok(Reply::Description(Description {
                 abi: ABI_VERSION,
                 packs: self.packs.iter().map(|pack| pack.info.clone()).collect(),
+                snapshot: self.snapshot.as_ref().map(Snapshot::info),
             })),
             Request::Infer(request) => self.infer(&request).map(Reply::Tensors),
             Request::Rank(request) => self.rank(request).map(Reply::Ranking),
+            Request::Quote(request) => self.quote(&request).map(Reply::Quote),
         }
     }
 
     #[inline(never)]
     fn infer(&mut self, request: &InferRequest) -> Result<Vec<Tensor>> {
-        let (executor, weights, _) = self.pack(&request.pack)?.parts();
+        let (executor, weights, _) = find(&mut self.packs, &request.pack)?.parts();
         executor.infer(weights, &request.inputs)
     }
 
     #[inline(never)]
     fn rank(&mut self, request: RankRequest) -> Result<Ranking> {
-        let (executor, weights, ranker) = self.pack(&request.pack)?.parts();
+        let pack = find(&mut self.packs, &request.pack)?;
+        let (executor, weights, ranker) = pack.parts();
         let Some(ranker) = ranker else {
             return Err(Error::new(
                 ErrorKind::UnknownPack,
                 format!("pack `{}` does not rank; it answers infer requests", request.pack),
             ));
         };
-        ranker.rank(request, executor, weights)
+        ranker.rank(request, self.snapshot.as_ref(), executor, weights)
+    }
+
+    #[inline(never)]
+    fn quote(&mut self, request: &QuoteRequest) -> Result<Quote> {
+        let Some(snapshot) = &self.snapshot else {
+            return Err(Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded; prices are computed from one"));
+        };
+        quote::quote(snapshot, request, &mut |_, _| Err(Error::new(ErrorKind::UnknownPack, "no price model")))
     }
 
     fn try_score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<()> {
@@ -153,15 +184,16 @@ impl Engine {
         let (executor, weights, _) = pack.parts();
         executor.score(weights, rows, Matrix::Columns(columns), scores)
     }
+}
 
-    fn pack(&mut self, name: &str) -> Result<&mut LoadedPack> {
-        match self.packs.iter().position(|pack| pack.info.name == name) {
-            Some(at) => Ok(&mut self.packs[at]),
-            None => {
-                let names: Vec<_> = self.packs.iter().map(|pack| pack.info.name.as_str()).collect();
-                let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
-                Err(Error::new(ErrorKind::UnknownPack, format!("no pack `{name}` is loaded; loaded: {names}")))
-            }
+/// The pack of a name.
+fn find<'a>(packs: &'a mut [LoadedPack], name: &str) -> Result<&'a mut LoadedPack> {
+    match packs.iter().position(|pack| pack.info.name == name) {
+        Some(at) => Ok(&mut packs[at]),
+        None => {
+            let names: Vec<_> = packs.iter().map(|pack| pack.info.name.as_str()).collect();
+            let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            Err(Error::new(ErrorKind::UnknownPack, format!("no pack `{name}` is loaded; loaded: {names}")))
         }
     }
 }
@@ -197,8 +229,12 @@ fn decode(request: &[u8]) -> Result<Request> {
 }
 
 #[inline(never)]
-fn ranker(spec: RankSpec, view: &PackView<'_>, executor: &Executor) -> Result<Ranker> {
-    Ranker::new(spec, view.read(SectionKind::Tables)?, executor)
+fn ranker(spec: RankSpec, view: &PackView<'_>, executor: &Executor, snapshot: Option<&Snapshot>) -> Result<Ranker> {
+    let mut ranker = Ranker::new(spec, view.read(SectionKind::Tables)?, executor)?;
+    if let Some(snapshot) = snapshot {
+        ranker.take_promises(snapshot);
+    }
+    Ok(ranker)
 }
 
 fn reply(result: Result<Reply>) -> Reply {

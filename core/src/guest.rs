@@ -4,18 +4,22 @@ use crate::{
     aligned::AlignedBytes,
     engine::Engine,
     message::{Description, Fault, InferRequest, PackInfo, Reply, Request},
+    pack::Digest,
+    quote::{Quote, QuoteRequest},
     rank::{RankRequest, Ranking},
+    snapshot::SnapshotInfo,
     tensor::Tensor,
 };
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// Something that answers requests: the core itself, or a module under wasmtime or V8.
 pub trait Guest {
     /// Why a request did not reach the core, or its reply did not come back.
     type Error;
 
-    /// Hands over a pack and returns the bytes of the [`Reply`].
+    /// Hands over a pack or a snapshot and returns the bytes of the [`Reply`].
     ///
     /// # Errors
     /// When the guest could not be reached; what the core found is a [`Reply::Fault`].
@@ -64,6 +68,37 @@ impl<G: Guest + ?Sized> Guest for Box<G> {
 #[derive(Debug)]
 pub struct Client<G> {
     guest: G,
+    /// The roots of what is loaded, packs by name.
+    packs: Vec<(String, Digest)>,
+    snapshot: Option<Digest>,
+    last: Option<Exchange>,
+}
+
+/// A request and its reply, as they went over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The bytes of the [`Request`].
+    pub request: Vec<u8>,
+    /// The bytes of the [`Reply`].
+    pub reply: Vec<u8>,
+}
+
+/// What a decision was made from, and what it was, by digests: enough to tell whether making it again
+/// gives the same.
+///
+/// It proves consistency, not authority: anyone can make one over a request of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// SHA-256 of the module.
+    pub module: Digest,
+    /// The roots of the packs that were loaded, ascending.
+    pub packs: Vec<Digest>,
+    /// The root of the snapshot that was loaded.
+    pub snapshot: Option<Digest>,
+    /// SHA-256 of the request's bytes.
+    pub request: Digest,
+    /// SHA-256 of the reply's bytes.
+    pub reply: Digest,
 }
 
 /// Why a call failed.
@@ -80,7 +115,7 @@ pub enum ClientError<E> {
 impl<G: Guest> Client<G> {
     /// A client of `guest`.
     pub const fn new(guest: G) -> Self {
-        Self { guest }
+        Self { guest, packs: Vec::new(), snapshot: None, last: None }
     }
 
     /// The guest.
@@ -95,7 +130,26 @@ impl<G: Guest> Client<G> {
     pub fn load(&mut self, pack: &[u8]) -> Result<PackInfo, ClientError<G::Error>> {
         let reply = self.guest.load(pack).map_err(ClientError::Guest)?;
         match decode(&reply)? {
-            Reply::Loaded(info) => Ok(info),
+            Reply::Loaded(info) => {
+                self.packs.retain(|(name, _)| *name != info.name);
+                self.packs.push((info.name.clone(), info.root));
+                Ok(info)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Loads a snapshot that the shell has verified, in place of the one that is loaded.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn load_snapshot(&mut self, snapshot: &[u8]) -> Result<SnapshotInfo, ClientError<G::Error>> {
+        let reply = self.guest.load(snapshot).map_err(ClientError::Guest)?;
+        match decode(&reply)? {
+            Reply::Snapshot(info) => {
+                self.snapshot = Some(info.root);
+                Ok(info)
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -133,6 +187,17 @@ impl<G: Guest> Client<G> {
         }
     }
 
+    /// Prices a product.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn quote(&mut self, request: QuoteRequest) -> Result<Quote, ClientError<G::Error>> {
+        match self.call(&Request::Quote(request))? {
+            Reply::Quote(quote) => Ok(quote),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Scores column-major `columns` with the pack of a handle; row-major scores are written to
     /// `scores`.
     ///
@@ -155,8 +220,33 @@ impl<G: Guest> Client<G> {
     fn call(&mut self, request: &Request) -> Result<Reply, ClientError<G::Error>> {
         let request = postcard::to_allocvec(request)
             .map_err(|error| ClientError::Protocol(format!("the request does not encode: {error}")))?;
+        self.exchange(request)
+    }
+
+    /// Hands over the bytes of a request, as when a decision is made again.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn exchange(&mut self, request: Vec<u8>) -> Result<Reply, ClientError<G::Error>> {
+        self.last = None;
         let reply = self.guest.call(&request).map_err(ClientError::Guest)?;
-        decode(&reply)
+        let decoded = decode(&reply);
+        self.last = Some(Exchange { request, reply });
+        decoded
+    }
+
+    /// The last request that was answered, faults included, and its reply; `None` the second time.
+    pub const fn take_exchange(&mut self) -> Option<Exchange> {
+        self.last.take()
+    }
+
+    /// The receipt of an exchange with what is loaded, given the digest of the module; the shell brings
+    /// SHA-256.
+    pub fn receipt(&self, exchange: &Exchange, module: Digest, sha256: impl Fn(&[u8]) -> Digest) -> Receipt {
+        let mut packs: Vec<Digest> = self.packs.iter().map(|(_, root)| *root).collect();
+        packs.sort_unstable();
+        let (request, reply) = (sha256(&exchange.request), sha256(&exchange.reply));
+        Receipt { module, packs, snapshot: self.snapshot, request, reply }
     }
 }
 
@@ -177,6 +267,8 @@ fn unexpected<E>(reply: &Reply) -> ClientError<E> {
         Reply::Tensors(_) => "tensors",
         Reply::Ranking(_) => "a ranking",
         Reply::Scored => "scores",
+        Reply::Snapshot(_) => "a loaded snapshot",
+        Reply::Quote(_) => "a price",
     };
     ClientError::Protocol(format!("the guest answered another question, with {kind}"))
 }

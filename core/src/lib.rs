@@ -21,7 +21,9 @@
 //! | [`pack`] | the signed file that carries a model and all it needs |
 //! | [`plan`] | what a model is compiled to |
 //! | [`exec`] | what runs a plan, without allocating |
+//! | [`snapshot`] | what a merchant has, where, and at what price, at one moment |
 //! | [`rank`] | the decision which products to show |
+//! | [`quote`] | the decision at what price |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -39,8 +41,10 @@ mod money;
 mod order;
 pub mod pack;
 mod profile;
+pub mod quote;
 pub mod rank;
 mod sku;
+pub mod snapshot;
 
 pub use bits::SkuBits;
 pub use engine::Engine;

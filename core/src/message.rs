@@ -9,7 +9,9 @@ use crate::{
     exec,
     pack::Digest,
     plan::{DType, Plan, Port},
+    quote::{Quote, QuoteRequest},
     rank::{RankRequest, Ranking},
+    snapshot::SnapshotInfo,
     tensor::Tensor,
 };
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
@@ -28,6 +30,8 @@ pub enum Request {
     Infer(InferRequest),
     /// Ranks products for a shopper. Answered by [`Reply::Ranking`].
     Rank(RankRequest),
+    /// Prices a product. Answered by [`Reply::Quote`].
+    Quote(QuoteRequest),
 }
 
 /// Tensors for a model.
@@ -56,6 +60,10 @@ pub enum Reply {
     Ranking(#[serde(serialize_with = "apart::encode")] Ranking),
     /// The scores are written where the call said.
     Scored,
+    /// A snapshot is loaded.
+    Snapshot(#[serde(serialize_with = "apart::encode")] SnapshotInfo),
+    /// A price.
+    Quote(#[serde(serialize_with = "apart::encode")] Quote),
 }
 
 /// What the module has loaded.
@@ -65,6 +73,8 @@ pub struct Description {
     pub abi: u32,
     /// The packs, in the order they were loaded.
     pub packs: Vec<PackInfo>,
+    /// The snapshot, if one is loaded.
+    pub snapshot: Option<SnapshotInfo>,
 }
 
 /// A loaded pack.

@@ -17,6 +17,9 @@
 //! manifest, the manifest covers the sections: one signature vouches for every byte, and a shell
 //! can check one section without the others.
 //!
+//! A file may be [cut](cut) behind one of its sections, if its maker signs that too: its header then
+//! says a smaller length and the same root. [Snapshots](crate::snapshot) are published so.
+//!
 //! [`PackView::parse`] checks structure; it computes no digest, because the module trusts the shell
 //! that loads it. Shells call [`PackView::verify`] first.
 
@@ -24,7 +27,7 @@ mod card;
 mod write;
 
 pub use card::{DataSource, Metric, ModelCard};
-pub use write::{PackWriter, sign};
+pub use write::{PackWriter, cut, sign};
 
 use crate::{
     ABI_VERSION,
@@ -95,6 +98,14 @@ pub enum SectionKind {
     Card,
     /// [`Sample`]s, postcard.
     Samples,
+    /// [`Storefront`](crate::snapshot::Storefront), postcard. A file that has it is a snapshot.
+    Storefront,
+    /// [`Pricing`](crate::snapshot::Pricing), postcard.
+    Pricing,
+    /// [`Fulfilment`](crate::snapshot::Fulfilment), postcard.
+    Fulfilment,
+    /// [`Forecast`](crate::snapshot::Forecast), postcard.
+    Forecast,
 }
 
 /// What the model in a pack is for.
@@ -122,6 +133,8 @@ pub struct PackView<'a> {
     root: Digest,
     manifest_range: Range<usize>,
     manifest: Manifest,
+    /// Bytes without the signature.
+    len: usize,
     signature: Option<Signature>,
 }
 
@@ -183,8 +196,16 @@ impl<'a> PackView<'a> {
         };
         let manifest: Manifest = decode(&bytes[manifest_range.clone()], &"manifest")?;
         let mut end = manifest_range.end;
+        let mut cut = false;
         for section in &manifest.sections {
             let start = section.offset as usize;
+            cut |= start >= len && section.len > 0;
+            if cut {
+                if start < len {
+                    return Err(corrupt(&"it is cut within its sections"));
+                }
+                continue;
+            }
             if !is_padding(bytes, end..start) {
                 return Err(corrupt(&"there is something between its sections"));
             }
@@ -196,7 +217,7 @@ impl<'a> PackView<'a> {
         if !is_padding(bytes, end..len) {
             return Err(corrupt(&"there is something after its sections"));
         }
-        Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, signature })
+        Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, len, signature })
     }
 
     /// Checks every digest, and that the pack is signed by one of `trusted`.
@@ -225,7 +246,9 @@ impl<'a> PackView<'a> {
             return Err(corrupt(&"its manifest does not match its digest"));
         }
         for section in &self.manifest.sections {
-            if sha256(self.range(section)) != section.digest {
+            if let Some(range) = self.range(section)
+                && sha256(&self.bytes[range]) != section.digest
+            {
                 return Err(corrupt(&format_args!("its section {:?} does not match its digest", section.kind)));
             }
         }
@@ -257,11 +280,9 @@ impl<'a> PackView<'a> {
         self.signature
     }
 
-    /// Where a section lies in the pack.
+    /// Where a section lies in the pack; `None` where it has none, or was cut off before it.
     pub fn section(&self, kind: SectionKind) -> Option<Range<usize>> {
-        let section = self.manifest.sections.iter().find(|section| section.kind == kind)?;
-        let start = section.offset as usize;
-        Some(start..start + section.len as usize)
+        self.range(self.manifest.sections.iter().find(|section| section.kind == kind)?)
     }
 
     /// Decodes a section.
@@ -273,9 +294,18 @@ impl<'a> PackView<'a> {
         decode(&self.bytes[range], &format_args!("section {kind:?}"))
     }
 
-    fn range(&self, section: &Section) -> &'a [u8] {
+    /// Decodes a section that a file may have.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when it does not decode.
+    pub fn read_optional<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<Option<T>> {
+        self.section(kind).map(|_| self.read(kind)).transpose()
+    }
+
+    fn range(&self, section: &Section) -> Option<Range<usize>> {
         let start = section.offset as usize;
-        &self.bytes[start..start + section.len as usize]
+        let end = start.saturating_add(section.len as usize);
+        (end <= self.len).then_some(start..end)
     }
 }
 

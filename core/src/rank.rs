@@ -32,7 +32,8 @@ use crate::{
     exec::{Executor, Matrix},
     order,
     profile::Profile,
-    sku::Sku,
+    sku::{Sku, SkuId},
+    snapshot::{Code, Snapshot},
 };
 use alloc::{format, string::String, vec, vec::Vec};
 use select::Scored;
@@ -96,6 +97,8 @@ pub struct Constraints {
     pub available: Option<SkuBits>,
     /// At most so many products of one category.
     pub max_per_category: Option<u16>,
+    /// Only what the loaded snapshot promises to deliver to this region.
+    pub deliverable_to: Option<Code>,
 }
 
 /// The answer.
@@ -169,6 +172,8 @@ pub(crate) struct Ranker {
     tables: RankTables,
     /// Columns of the model's output.
     width: usize,
+    /// What can be delivered to each region of the loaded snapshot.
+    deliverable: Vec<SkuBits>,
 }
 
 impl Ranker {
@@ -192,18 +197,55 @@ impl Ranker {
             return Err(Error::new(ErrorKind::PackCorrupt, "the model gives no score for a row"));
         }
         spec.candidates.check()?;
-        Ok(Self { spec, tables, width })
+        Ok(Self { spec, tables, width, deliverable: Vec::new() })
+    }
+
+    /// Takes from a snapshot what can be delivered to each of its regions.
+    pub fn take_promises(&mut self, snapshot: &Snapshot) {
+        let storefront = &snapshot.storefront;
+        let catalog = &self.tables.catalog;
+        let known: Vec<_> = catalog.skus().iter().map(|sku| storefront.catalog.id(sku)).collect();
+        self.deliverable.clear();
+        for region in &storefront.regions {
+            let mut products = SkuBits::none(catalog.len());
+            for (id, known) in known.iter().enumerate() {
+                if known.is_some_and(|known| region.promise(known).is_some()) {
+                    products.insert(SkuId(id as u32));
+                }
+            }
+            self.deliverable.push(products);
+        }
+    }
+
+    /// The products that can be delivered where the request asks for; `None` where it does not ask.
+    fn deliverable(&self, request: &RankRequest, snapshot: Option<&Snapshot>) -> Result<Option<&SkuBits>> {
+        let Some(code) = &request.constraints.deliverable_to else { return Ok(None) };
+        let Some(snapshot) = snapshot else {
+            return Err(Error::new(
+                ErrorKind::NoSnapshot,
+                format!("what can be delivered to `{code}`, only a snapshot tells; load one"),
+            ));
+        };
+        snapshot.holds(request.at)?;
+        Ok(self.deliverable.get(snapshot.region(code)?))
     }
 
     /// Answers a request.
-    pub fn rank(&self, request: RankRequest, executor: &mut Executor, weights: &[u8]) -> Result<Ranking> {
+    pub fn rank(
+        &self,
+        request: RankRequest,
+        snapshot: Option<&Snapshot>,
+        executor: &mut Executor,
+        weights: &[u8],
+    ) -> Result<Ranking> {
         request.check(self.tables.catalog.len())?;
+        let deliverable = self.deliverable(&request, snapshot)?;
         let RankRequest { at, mut profile, events, candidates, constraints, limit, .. } = request;
         let in_time = order::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
         in_time.into_iter().for_each(|n| profile.apply(&events[n]));
 
         let moment = Moment::new(&self.tables, &profile, at);
-        let blocked = select::blocked(&constraints, &self.tables.catalog, &profile);
+        let blocked = select::blocked(&constraints, deliverable, &self.tables.catalog, &profile);
         let mut allowed = match &candidates {
             Some(skus) => moment.given(skus),
             None => moment.candidates(&self.spec.candidates, &blocked),

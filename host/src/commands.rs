@@ -4,24 +4,30 @@ mod demo;
 mod features;
 mod inspect;
 mod keygen;
+mod lines;
 #[cfg(feature = "compiler")]
 mod pack;
 mod rank;
+mod replay;
 #[cfg(feature = "compiler")]
 mod run;
+mod snapshot;
 mod tables;
 #[cfg(feature = "compiler")]
 mod verify;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tradewind_core::guest::Client;
-use tradewind_host::{Runtime, Trust, WasmGuest};
+use tradewind_core::{
+    guest::Client,
+    pack::{self, PackView, SectionKind, Task},
+};
+use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
 
 /// Packs ONNX models and runs them in `tradewind.wasm`.
 #[derive(clap::Parser)]
@@ -40,8 +46,12 @@ pub enum Command {
     Verify(verify::Verify),
     /// Show what a pack holds.
     Inspect(inspect::Inspect),
+    /// Build a snapshot of prices, stock and places.
+    Snapshot(snapshot::Snapshot),
     /// Rank products: JSON or JSON Lines requests in, replies out.
     Rank(rank::Rank),
+    /// Make recorded decisions again, and say what differs.
+    Replay(replay::Replay),
     /// Learn from an event log what is known of each product.
     Tables(tables::Tables),
     /// Write the feature matrix that a ranking model is trained on.
@@ -62,7 +72,9 @@ impl Command {
             #[cfg(feature = "compiler")]
             Self::Verify(command) => command.run(out),
             Self::Inspect(command) => command.run(out),
+            Self::Snapshot(command) => command.run(out),
             Self::Rank(command) => command.run(out),
+            Self::Replay(command) => command.run(out),
             Self::Tables(command) => command.run(out),
             Self::Features(command) => command.run(out),
             Self::Demo(command) => command.run(out),
@@ -112,22 +124,48 @@ impl ModuleArgs {
     }
 }
 
-/// A module with a pack in it.
+/// With which key a file is signed.
+#[derive(clap::Args)]
+struct SignArgs {
+    /// The secret key to sign with.
+    #[arg(long, value_name = "FILE", required_unless_present = "unsigned")]
+    key: Option<PathBuf>,
+    /// Leave it unsigned.
+    #[arg(long, conflicts_with = "key")]
+    unsigned: bool,
+}
+
+impl SignArgs {
+    /// Signs a pack or a snapshot, if that was asked for.
+    fn sign(&self, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
+        if let Some(key) = &self.key {
+            let signature = KeyPair::read(key)?.sign(&bytes[..pack::HEADER_LEN]);
+            pack::sign(bytes, &signature);
+        }
+        Ok(())
+    }
+}
+
+/// A module with packs in it, and perhaps a snapshot.
 #[derive(clap::Args)]
 struct LoadArgs {
-    /// The pack.
+    /// A pack; may be given several times.
+    #[arg(long = "pack", value_name = "FILE", required = true)]
+    packs: Vec<PathBuf>,
+    /// A snapshot of prices, stock and places.
     #[arg(long, value_name = "FILE")]
-    pack: PathBuf,
+    snapshot: Option<PathBuf>,
     #[command(flatten)]
     module: ModuleArgs,
     #[command(flatten)]
     trust: TrustArgs,
 }
 
-/// What [`LoadArgs`] name, ready.
+/// What [`LoadArgs`] name, verified and ready.
 struct Loaded {
     client: Client<WasmGuest>,
-    pack: Vec<u8>,
+    packs: Vec<Vec<u8>>,
+    snapshot: Option<Vec<u8>>,
     module: Vec<u8>,
     runtime: Runtime,
 }
@@ -135,20 +173,63 @@ struct Loaded {
 impl LoadArgs {
     fn load(&self) -> anyhow::Result<Loaded> {
         let (module, runtime) = self.module.load()?;
-        let pack = read(&self.pack)?;
-        self.trust.trust()?.verify(&pack).with_context(|| format!("`{}`", self.pack.display()))?;
-        let client = client_of(&runtime, &pack).with_context(|| format!("`{}`", self.pack.display()))?;
-        Ok(Loaded { client, pack, module, runtime })
+        let trust = self.trust.trust()?;
+        let verified = |path: &PathBuf| {
+            let bytes = read(path)?;
+            trust.verify(&bytes).with_context(|| format!("`{}`", path.display()))?;
+            anyhow::Ok(bytes)
+        };
+        let packs = self.packs.iter().map(verified).collect::<Result<_, _>>()?;
+        let snapshot = self.snapshot.as_ref().map(verified).transpose()?;
+        let mut loaded = Loaded { client: Client::new(runtime.guest()?), packs, snapshot, module, runtime };
+        loaded.fill()?;
+        Ok(loaded)
     }
 }
 
-/// A new guest that has loaded a verified pack.
-fn client_of(runtime: &Runtime, pack: &[u8]) -> anyhow::Result<Client<WasmGuest>> {
-    let mut client = Client::new(runtime.guest()?);
-    client.load(pack)?;
-    Ok(client)
+impl Loaded {
+    /// Loads packs and snapshot into the guest.
+    fn fill(&mut self) -> anyhow::Result<()> {
+        for pack in &self.packs {
+            self.client.load(pack)?;
+        }
+        if let Some(snapshot) = &self.snapshot {
+            self.client.load_snapshot(snapshot)?;
+        }
+        Ok(())
+    }
+
+    /// Makes another guest if a trap has ended the last.
+    fn revive(&mut self) -> anyhow::Result<()> {
+        if self.client.guest_mut().is_dead() {
+            self.client = Client::new(self.runtime.guest()?);
+            self.fill()?;
+        }
+        Ok(())
+    }
+
+    /// The one pack whose task is wanted.
+    fn pack(&self, wanted: fn(&Task) -> bool, does: &str) -> anyhow::Result<PackView<'_>> {
+        let mut found = None;
+        for pack in &self.packs {
+            let view = PackView::parse(pack)?;
+            if wanted(&view.read(SectionKind::Task)?) {
+                ensure!(found.is_none(), "two packs that {does}; give one of them");
+                found = Some(view);
+            }
+        }
+        found.with_context(|| format!("no pack {does}; give one with `--pack`"))
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Writes a file, and the folder that it is in.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
 }

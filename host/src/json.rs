@@ -1,4 +1,4 @@
-//! Rank requests and replies as people write and read them: JSON, with types of their own, so that
+//! Requests and replies as people write and read them: JSON, with types of their own, so that
 //! the messages of the module can be positional and these can be forgiving to read and strict to
 //! parse.
 //!
@@ -17,7 +17,10 @@
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     Catalog, Channel, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
+    pack::Digest,
+    quote::{self, Objective, Quote},
     rank::{self, Constraints, Ranking},
+    snapshot::Code,
 };
 
 /// A request for ranked products.
@@ -52,6 +55,39 @@ pub struct RankRequest {
     /// At most so many products of one category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_category: Option<u16>,
+    /// Only what the snapshot promises to deliver to this region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// A request for a price.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuoteRequest {
+    /// Comes back in the reply; the decision does not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The moment of the decision, in milliseconds since 1970.
+    pub at: i64,
+    /// The product.
+    pub sku: String,
+    /// Where it is offered.
+    pub region: String,
+    /// What the price is for: weights of `margin`, `revenue` and `sell_through`.
+    pub objective: Objective,
+}
+
+/// A price.
+#[derive(Debug, Clone, Serialize)]
+pub struct QuoteReply {
+    /// The request's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The currency of all amounts, which are in its minor units.
+    pub currency: String,
+    /// The price, and what there is to say of it.
+    #[serde(flatten)]
+    pub quote: Quote,
 }
 
 /// Something a shopper did: exactly one of the fields after `channel` is there.
@@ -191,8 +227,25 @@ impl RankRequest {
                 hidden: set(&self.hidden)?,
                 available: set(&self.unavailable)?.map(|unavailable| unavailable.complement()),
                 max_per_category: self.max_per_category,
+                deliverable_to: self.region.map(Code::new).transpose()?,
             },
             limit: self.limit,
+        })
+    }
+}
+
+impl QuoteRequest {
+    /// The message for a module that has loaded the snapshot of a root.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
+    pub fn message(self, snapshot: Digest) -> Result<quote::QuoteRequest, Error> {
+        Ok(quote::QuoteRequest {
+            snapshot,
+            at: Millis(self.at),
+            product: Sku::new(self.sku)?,
+            region: Code::new(self.region)?,
+            objective: self.objective,
         })
     }
 }

@@ -16,6 +16,8 @@
 //!
 //! - [`Runtime`] compiles the module once; each [`WasmGuest`] is an instance of it.
 //! - [`Trust`] holds the keys whose packs are loaded; [`KeyPair`] signs packs.
+//! - [`snapshot`] builds snapshots from tables, which [`rows`] reads.
+//! - [`receipts`] records decisions, and makes them again.
 //! - [`json`] holds the types that people read and write.
 //! - `packing` compiles ONNX models into packs (feature `compiler`, on by default).
 //! - `verification` runs recorded cases, and `comparison` judges what they give (feature `compiler`).
@@ -26,7 +28,10 @@ pub mod comparison;
 pub mod json;
 #[cfg(feature = "compiler")]
 pub mod packing;
+pub mod receipts;
+pub mod rows;
 mod runtime;
+pub mod snapshot;
 pub mod training;
 mod trust;
 #[cfg(feature = "compiler")]

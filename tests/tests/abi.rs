@@ -403,6 +403,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
             hidden: Some(bits.clone()),
             available: Some(bits.complement()),
             max_per_category: Some(3),
+            deliverable_to: Some(Code::new("US-SEA")?),
         },
         ..RankRequest::new("recommend", Millis(2_000_000), 10)
     };
@@ -439,7 +440,11 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("reply.loaded", postcard::to_allocvec(&Reply::Loaded(info.clone()))?),
         (
             "reply.description",
-            postcard::to_allocvec(&Reply::Description(Description { abi: ABI_VERSION, packs: vec![info] }))?,
+            postcard::to_allocvec(&Reply::Description(Description {
+                abi: ABI_VERSION,
+                packs: vec![info],
+                snapshot: Some(snapshot.clone()),
+            }))?,
         ),
         ("reply.tensors", postcard::to_allocvec(&Reply::Tensors(tensors))?),
         (

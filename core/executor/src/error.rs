@@ -65,6 +65,10 @@ kinds! {
     BadRequest = 6,
     /// A pack that is not loaded.
     UnknownPack = 7,
+    /// No snapshot is loaded, or not the section of it that the answer needs.
+    NoSnapshot = 8,
+    /// A snapshot that does not hold at the moment of the decision.
+    SnapshotExpired = 9,
     /// Bytes that are not a pack.
     NotAPack = 20,
     /// A pack that ends too soon.

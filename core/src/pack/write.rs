@@ -1,6 +1,6 @@
 //! Writing packs.
 
-use super::{Digest, FORMAT, HEADER_LEN, MAGIC, MAX_PACK_LEN, Manifest, Section, SectionKind, Signature};
+use super::{Digest, FORMAT, HEADER_LEN, MAGIC, MAX_PACK_LEN, Manifest, PackView, Section, SectionKind, Signature};
 use crate::{
     ABI_VERSION,
     aligned::align_up,
@@ -104,6 +104,21 @@ impl PackWriter {
         pack.resize(len, 0);
         Ok(pack)
     }
+}
+
+/// An unsigned pack cut off behind its section of a kind: the same root, and only the sections up to it.
+///
+/// # Errors
+/// [`PackCorrupt`](ErrorKind::PackCorrupt) when it has no such section, and those of
+/// [`PackView::parse`].
+pub fn cut(pack: &[u8], last: SectionKind) -> Result<Vec<u8>> {
+    let section = PackView::parse(pack)?.section(last);
+    let Some(end) = section.map(|section| align_up(section.end)).filter(|&end| end <= pack.len()) else {
+        return Err(Error::new(ErrorKind::PackCorrupt, format!("it has no section {last:?} to be cut behind")));
+    };
+    let mut part = pack[..end].to_vec();
+    part[8..12].copy_from_slice(&(end as u32).to_le_bytes());
+    Ok(part)
 }
 
 /// Appends a signature of the pack's first [`HEADER_LEN`] bytes to an unsigned pack.

@@ -12,11 +12,16 @@ pub struct Scored {
 }
 
 /// The products that may not be in the reply.
-pub fn blocked(constraints: &Constraints, catalog: &Catalog, profile: &Profile) -> SkuBits {
-    let mut blocked = match &constraints.available {
-        Some(available) => available.complement(),
-        None => SkuBits::none(catalog.len()),
-    };
+pub fn blocked(
+    constraints: &Constraints,
+    deliverable: Option<&SkuBits>,
+    catalog: &Catalog,
+    profile: &Profile,
+) -> SkuBits {
+    let mut blocked = SkuBits::none(catalog.len());
+    for wanted in constraints.available.iter().chain(deliverable) {
+        blocked.unite(&wanted.complement());
+    }
     if let Some(hidden) = &constraints.hidden {
         blocked.unite(hidden);
     }

@@ -1,4 +1,4 @@
-use super::{LoadArgs, Loaded};
+use super::LoadArgs;
 use anyhow::{Context, ensure};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use std::{
 use tradewind_core::{
     Event, Millis, Sku,
     guest::Client,
-    pack::{PackView, SectionKind},
+    pack::{SectionKind, Task},
     rank::{RankRequest, RankTables, Ranking},
 };
 use tradewind_host::{
@@ -36,17 +36,13 @@ pub struct Demo {
 
 impl Demo {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let Loaded { mut client, pack, module, .. } = self.load.load()?;
-        let view = PackView::parse(&pack)?;
-        let name = view.manifest().name.clone();
-        writeln!(out, "module  {:>7} bytes  sha256 {}…", module.len(), &hex(&sha256(&module))[..16])?;
-        writeln!(
-            out,
-            "pack    {:>7} bytes  root   {}…  ({name} {})",
-            pack.len(),
-            &hex(&view.root())[..16],
-            view.manifest().version
-        )?;
+        let mut loaded = self.load.load()?;
+        let view = loaded.pack(|task| matches!(task, Task::Rank(_)), "ranks")?;
+        let (manifest, root) = (view.manifest().clone(), view.root());
+        let tables = view.read::<RankTables>(SectionKind::Tables)?.prepared()?;
+        let (module, name) = (&loaded.module, &manifest.name);
+        writeln!(out, "module  {:>7} bytes  sha256 {}…", module.len(), &hex(&sha256(module))[..16])?;
+        writeln!(out, "pack    {name} {}  root   {}…", manifest.version, &hex(&root)[..16])?;
 
         let (catalog, titles) = read_products(&self.data.join("catalog.csv"))?;
         let titles: BTreeMap<Sku, String> = catalog.catalog.skus().iter().cloned().zip(titles).collect();
@@ -56,9 +52,9 @@ impl Demo {
 
         // Households spread over the whole list, chosen by their place in it alone.
         for target in (0..SHOWN).filter_map(|n| targets.get((2 * n + 1) * targets.len() / (2 * SHOWN))) {
-            show(out, &mut client, &name, &log, target, &titles)?;
+            show(out, &mut loaded.client, name, &log, target, &titles)?;
         }
-        measure(out, &mut client, &name, &log, &targets, &view.read::<RankTables>(SectionKind::Tables)?.prepared()?)?;
+        measure(out, &mut loaded.client, name, &log, &targets, &tables)?;
         Ok(ExitCode::SUCCESS)
     }
 }

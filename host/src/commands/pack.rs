@@ -1,11 +1,8 @@
+use super::{SignArgs, write};
 use anyhow::Context;
-use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_compiler::{Options, Precision};
-use tradewind_core::pack;
-use tradewind_host::{
-    KeyPair,
-    packing::{MAX_LOSS, Source, Storage},
-};
+use tradewind_host::packing::{MAX_LOSS, Source, Storage};
 
 #[derive(clap::Args)]
 pub struct Pack {
@@ -14,12 +11,8 @@ pub struct Pack {
     /// The pack to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The secret key to sign with.
-    #[arg(long, value_name = "FILE", required_unless_present = "unsigned")]
-    key: Option<PathBuf>,
-    /// Leave the pack unsigned.
-    #[arg(long, conflicts_with = "key")]
-    unsigned: bool,
+    #[command(flatten)]
+    sign: SignArgs,
     /// The most rows of a model whose rows look at each other.
     #[arg(long, value_name = "ROWS", default_value_t = Options::default().joint_rows)]
     joint_rows: u32,
@@ -54,14 +47,8 @@ impl Pack {
             .and_then(|source| source.pack(&options, Storage { precision, max_loss: self.max_loss }))
             .with_context(|| format!("`{}` was not packed", self.source.display()))?;
         let mut bytes = packed.bytes;
-        if let Some(key) = self.key {
-            let signature = KeyPair::read(key)?.sign(&bytes[..pack::HEADER_LEN]);
-            pack::sign(&mut bytes, &signature);
-        }
-        if let Some(folder) = self.out.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-        }
-        fs::write(&self.out, &bytes).with_context(|| format!("cannot write `{}`", self.out.display()))?;
+        self.sign.sign(&mut bytes)?;
+        write(&self.out, &bytes)?;
         for line in packed.notes.iter().chain(&packed.checks) {
             writeln!(out, "  {line}")?;
         }

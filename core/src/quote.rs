@@ -1,0 +1,149 @@
+//! Pricing: at what price a product is offered, within what must hold.
+//!
+//! ```text
+//! snapshot + (product, moment, region) → guards → ladder → features → plan → objective → quote
+//! ```
+//!
+//! - the guards ([`PriceGuard`]) leave a window of prices, and retail endings a [`Ladder`] in it;
+//! - the model says how many units a week would be sold at each;
+//! - the [`Objective`] and the stock choose, and the current price stays unless another is better;
+//! - whatever the model says, and also when it fails, the guards hold.
+//!
+//! Nothing in here knows a shopper: [`QuoteRequest`] has no field that could carry one.
+
+mod guard;
+mod search;
+mod verify;
+
+pub use guard::{Bound, Floor, Past, PriceGuard, Rounding, Window};
+pub use search::{Choice, CoverPolicy, Ladder, Objective, PriceReason, Terms};
+pub use verify::{Claim, Refusal};
+
+use crate::{
+    bounded,
+    error::{Error, ErrorKind, Result},
+    event::Millis,
+    money::Money,
+    pack::Digest,
+    sku::Sku,
+    snapshot::{Code, PriceInputs, Snapshot, start_of_day},
+};
+use alloc::{format, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// At what price?
+///
+/// What is not in here or in the snapshot cannot be in the price. There is no text but the names of a
+/// product and a region, which the snapshot must have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteRequest {
+    /// The root of the snapshot that the price is computed from.
+    pub snapshot: Digest,
+    /// The moment of the decision.
+    pub at: Millis,
+    /// The product.
+    pub product: Sku,
+    /// Where it is offered.
+    pub region: Code,
+    /// What the price is for.
+    pub objective: Objective,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The product.
+    pub product: Sku,
+    /// The price.
+    pub price: Money,
+    /// The list price.
+    pub list: Money,
+    /// The lowest price that the guards allow.
+    pub floor: Money,
+    /// The highest price that the guards allow, where they say.
+    pub ceiling: Option<Money>,
+    /// The lowest price of the last 30 days.
+    pub lowest_30_days: Money,
+    /// Units that are expected to be sold in a week at this price; `None` where the model failed.
+    pub units: Option<f32>,
+    /// What these units are expected to earn above their cost; `None` where cost or units are not known.
+    pub margin: Option<Money>,
+    /// The relative change of units for a relative change of the price.
+    pub elasticity: Option<f32>,
+    /// Why.
+    #[serde(deserialize_with = "bounded::list::<16, _, _>")]
+    pub reasons: Vec<PriceReason>,
+    /// Until when the price holds: the end of the region's day, or of the snapshot.
+    pub valid_until: Millis,
+}
+
+/// Units a week that would be sold of a product at each of some prices.
+pub(crate) type Response<'a> = dyn FnMut(&PriceInputs, &[Money]) -> Result<Vec<f32>> + 'a;
+
+/// Answers a request, given how demand responds to prices.
+pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut Response<'_>) -> Result<Quote> {
+    let QuoteRequest { at, product, .. } = request;
+    if request.snapshot != snapshot.root {
+        return Err(Error::new(
+            ErrorKind::NoSnapshot,
+            "the request is for another snapshot than the one that is loaded; load it, or ask again",
+        ));
+    }
+    snapshot.holds(*at)?;
+    request.objective.check()?;
+    product.check()?;
+    let storefront = &snapshot.storefront;
+    let region = snapshot.region(&request.region)?;
+    let Some((id, listed)) =
+        storefront.catalog.id(product).and_then(|id| Some((id, storefront.prices.get(id.0 as usize)?)))
+    else {
+        return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no product `{product}`")));
+    };
+    let Some(pricing) = snapshot.pricing.as_ref().or(storefront.published.as_ref()) else {
+        return Err(Error::new(
+            ErrorKind::NoSnapshot,
+            "the snapshot publishes nothing that a price is computed from; load the whole of it",
+        ));
+    };
+    let Some(inputs) = pricing.of(id) else {
+        return Err(Error::new(
+            ErrorKind::BadRequest,
+            format!("the snapshot has nothing that a price of `{product}` is computed from"),
+        ));
+    };
+    let guard = &inputs.guard;
+    let offset = storefront.regions.get(region).map_or(0, |region| region.utc_offset);
+    let terms = Terms {
+        guard,
+        locked: guard.locked_until.is_some_and(|until| *at < until),
+        rounding: &pricing.rounding,
+        past: listed.past(*at, offset),
+        objective: request.objective,
+        stock: snapshot.available(id, region),
+        cover: pricing.cover,
+    };
+    let ladder = terms.ladder();
+    // A model that fails is no reason to have no price.
+    let units = respond(inputs, &ladder.prices).ok();
+    let Choice { price, units, elasticity, reasons } = terms.choose(&ladder, units.as_deref());
+    let margin = match guard.floor {
+        Floor::Price(_) => None,
+        Floor::Margin { cost, .. } => {
+            units.and_then(|units| Money::nearest(f64::from(units) * (price.0 - cost.0) as f64))
+        }
+    };
+    let midnight = Millis(start_of_day(*at, offset).0 + Millis::DAY);
+    Ok(Quote {
+        product: product.clone(),
+        price,
+        list: listed.list,
+        floor: guard.floor.price(),
+        ceiling: guard.ceiling,
+        lowest_30_days: listed.lowest(*at),
+        units,
+        margin,
+        elasticity,
+        reasons,
+        valid_until: midnight.min(storefront.expires),
+    })
+}

@@ -1,0 +1,212 @@
+//! Snapshots: what a merchant has, where, and at what price, at one moment.
+//!
+//! One snapshot feeds ranking, pricing, allocation and exceptions, so that all of them speak of the
+//! same stock and demand. It is a file like a [pack](crate::pack), digested and signed in the same
+//! way, with sections of its own:
+//!
+//! | section | holds | who may have it |
+//! |---|---|---|
+//! | [`Storefront`] | products, prices that were shown, regions and what is promised there | everyone |
+//! | [`Pricing`] | guards with costs, sales of the last weeks, promotions of the next | edge and warehouse |
+//! | [`Fulfilment`] | nodes, lanes, stock | edge and warehouse |
+//! | [`Forecast`] | demand of the next weeks | edge and warehouse |
+//!
+//! The public file is the same one cut off behind its first section, and has the same root.
+
+mod fulfilment;
+mod pricing;
+mod storefront;
+
+pub use fulfilment::{Demand, Forecast, Fulfilment, FulfilmentNode, Lane, NodeStock, Stock};
+pub use pricing::{PriceInputs, Pricing};
+pub(crate) use storefront::start_of_day;
+pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};
+
+use crate::{
+    bounded,
+    error::{Error, ErrorKind, Result},
+    event::Millis,
+    pack::{Digest, PackView, SectionKind},
+};
+use alloc::{format, string::String};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The name of a region or a node: 1 to 16 capital letters, digits and hyphens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Code(String);
+
+/// A loaded snapshot, with the sections that were in its file.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The digest that names it; the same for the whole file and for its public part.
+    pub root: Digest,
+    /// The merchant's name for it.
+    pub name: String,
+    /// Its version, as the merchant counts.
+    pub version: String,
+    /// Products, prices, regions, promises.
+    pub storefront: Storefront,
+    /// Guards, costs, sales: where they are loaded, before those that the storefront publishes.
+    pub pricing: Option<Pricing>,
+    /// Nodes, lanes, stock.
+    pub fulfilment: Option<Fulfilment>,
+    /// Demand.
+    pub forecast: Option<Forecast>,
+}
+
+/// What a snapshot says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotInfo {
+    /// The digest that names it.
+    pub root: Digest,
+    /// The merchant's name for it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// From when it holds.
+    pub issued: Millis,
+    /// Until when it holds.
+    pub expires: Millis,
+    /// Products.
+    pub products: u32,
+    /// Regions.
+    pub regions: u32,
+    /// The sections that are loaded.
+    #[serde(deserialize_with = "bounded::list::<16, _, _>")]
+    pub sections: alloc::vec::Vec<SectionKind>,
+}
+
+impl Code {
+    /// The longest code, in bytes.
+    pub const MAX_LEN: usize = 16;
+
+    /// A code.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) when it is empty, too long, or has other characters.
+    ///
+    /// ```
+    /// use tradewind_core::snapshot::Code;
+    /// assert_eq!(Code::new("US-SEA")?.as_str(), "US-SEA");
+    /// assert!(Code::new("Ms. Jane Doe").is_err(), "a code names a place and cannot carry a person");
+    /// # Ok::<(), tradewind_core::Error>(())
+    /// ```
+    pub fn new(code: impl Into<String>) -> Result<Self> {
+        let code = Self(code.into());
+        code.check()?;
+        Ok(code)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Checks what was received.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fits = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'-';
+        if (1..=Self::MAX_LEN).contains(&self.0.len()) && self.0.as_bytes().iter().all(fits) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::BadRequest,
+            "a region or node needs a code of 1 to 16 capital letters, digits and hyphens",
+        ))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Snapshot {
+    /// Reads a snapshot's sections, those that its file has, and checks that they fit each other.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt), or [`BadRequest`](ErrorKind::BadRequest) naming what
+    /// contradicts what.
+    pub fn read(view: &PackView<'_>) -> Result<Self> {
+        let mut storefront: Storefront = view.read(SectionKind::Storefront)?;
+        storefront.prepare()?;
+        let pricing: Option<Pricing> = view.read_optional(SectionKind::Pricing)?;
+        let fulfilment: Option<Fulfilment> = view.read_optional(SectionKind::Fulfilment)?;
+        let forecast: Option<Forecast> = view.read_optional(SectionKind::Forecast)?;
+        let products = storefront.catalog.len();
+        pricing.as_ref().map_or(Ok(()), |pricing| pricing.check(products))?;
+        fulfilment.as_ref().map_or(Ok(()), |fulfilment| fulfilment.check(products, storefront.regions.len()))?;
+        forecast.as_ref().map_or(Ok(()), |forecast| forecast.check(products))?;
+        let manifest = view.manifest();
+        let (name, version) = (manifest.name.clone(), manifest.version.clone());
+        Ok(Self { root: view.root(), name, version, storefront, pricing, fulfilment, forecast })
+    }
+
+    /// What it says of itself.
+    pub fn info(&self) -> SnapshotInfo {
+        let present = [
+            (SectionKind::Storefront, true),
+            (SectionKind::Pricing, self.pricing.is_some()),
+            (SectionKind::Fulfilment, self.fulfilment.is_some()),
+            (SectionKind::Forecast, self.forecast.is_some()),
+        ];
+        SnapshotInfo {
+            root: self.root,
+            name: self.name.clone(),
+            version: self.version.clone(),
+            issued: self.storefront.issued,
+            expires: self.storefront.expires,
+            products: self.storefront.catalog.len() as u32,
+            regions: self.storefront.regions.len() as u32,
+            sections: present.into_iter().filter(|(_, present)| *present).map(|(kind, _)| kind).collect(),
+        }
+    }
+
+    /// Checks that the snapshot holds at a moment.
+    ///
+    /// # Errors
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired).
+    pub fn holds(&self, at: Millis) -> Result<()> {
+        at.check()?;
+        let Storefront { issued, expires, .. } = self.storefront;
+        if (issued..expires).contains(&at) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::SnapshotExpired,
+            format!(
+                "the snapshot holds from {} until {}, not at {}; load the one that does",
+                issued.0, expires.0, at.0
+            ),
+        ))
+    }
+
+    /// The place of a region in the storefront's list.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) for a region that the snapshot does not have.
+    pub fn region(&self, code: &Code) -> Result<usize> {
+        code.check()?;
+        self.storefront
+            .regions
+            .iter()
+            .position(|region| region.code == *code)
+            .ok_or_else(|| Error::new(ErrorKind::BadRequest, format!("the snapshot has no region `{code}`")))
+    }
+
+    /// Units of a product that can be promised from the nodes that ship to a region; `None` where stock is
+    /// not loaded.
+    pub fn available(&self, id: crate::SkuId, region: usize) -> Option<u64> {
+        let fulfilment = self.fulfilment.as_ref()?;
+        let serving = fulfilment.lanes.iter().filter(|lane| usize::from(lane.region) == region);
+        let nodes = serving.filter_map(|lane| fulfilment.nodes.get(usize::from(lane.node)));
+        Some(nodes.filter(|node| !node.closed).map(|node| u64::from(node.stock.available(id))).sum())
+    }
+}
+
+/// An error about the contents of a snapshot.
+#[cold]
+fn bad(message: String) -> Error {
+    Error::new(ErrorKind::BadRequest, message)
+}

@@ -1,0 +1,200 @@
+//! Where things are, how they get to shoppers, and what will be asked for.
+
+use super::{Code, bad};
+use crate::{
+    bounded,
+    error::Result,
+    money::Money,
+    sku::{Catalog, SkuId},
+};
+use alloc::{format, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// Nodes, lanes and stock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fulfilment {
+    /// Where orders are packed.
+    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
+    pub nodes: Vec<FulfilmentNode>,
+    /// The ways from nodes to regions, ascending by node and region.
+    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_LANES }, _, _>")]
+    pub lanes: Vec<Lane>,
+}
+
+/// A warehouse or a shop that sends parcels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FulfilmentNode {
+    /// Its name.
+    pub code: Code,
+    /// Minutes by which its clocks are ahead of UTC.
+    pub utc_offset: i16,
+    /// Shipments that it can pack in a day.
+    pub shipments_per_day: u32,
+    /// Minutes after its midnight until which orders leave on the same day.
+    pub cut_off: u16,
+    /// What a shipment costs to pack.
+    pub handling: Money,
+    /// What each unit adds to that.
+    pub unit_handling: Money,
+    /// Whether nothing leaves it.
+    pub closed: bool,
+    /// What it has.
+    pub stock: NodeStock,
+}
+
+/// The stock of a node, by product, ascending; what is not listed is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStock(#[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")] pub Vec<Stock>);
+
+/// The stock of a product at a node, in units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stock {
+    /// The product.
+    pub product: SkuId,
+    /// What is there.
+    pub on_hand: u32,
+    /// What is promised to orders already.
+    pub reserved: u32,
+    /// What is kept back.
+    pub safety: u32,
+}
+
+/// The way from a node to a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The node's place in the list.
+    pub node: u16,
+    /// The region's place in the storefront's list.
+    pub region: u16,
+    /// Kilometres.
+    pub distance: u16,
+    /// What a shipment costs.
+    pub cost: Money,
+    /// What each unit adds to that.
+    pub unit_cost: Money,
+    /// Days from dispatch to delivery, at least.
+    pub min_days: u8,
+    /// Days from dispatch to delivery, at most.
+    pub max_days: u8,
+}
+
+/// The demand for each product, in the order of the catalogue, over the coming weeks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// For each product, each week from the one that begins with the snapshot.
+    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
+    pub products: Vec<[Demand; Forecast::WEEKS]>,
+}
+
+/// Units that are asked for in a week, everywhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Demand {
+    /// One week in ten has less.
+    pub p10: f32,
+    /// Every other week has less.
+    pub p50: f32,
+    /// Nine weeks in ten have less.
+    pub p90: f32,
+}
+
+impl Fulfilment {
+    /// The most nodes.
+    pub const MAX_NODES: usize = 4_096;
+    /// The most lanes.
+    pub const MAX_LANES: usize = 1 << 20;
+
+    /// The place of a node.
+    pub fn node(&self, code: &Code) -> Option<usize> {
+        self.nodes.iter().position(|node| node.code == *code)
+    }
+
+    /// The lane from a node to a region.
+    pub fn lane(&self, node: usize, region: usize) -> Option<&Lane> {
+        let wanted = (node, region);
+        let key = |lane: &Lane| (usize::from(lane.node), usize::from(lane.region));
+        self.lanes.get(self.lanes.binary_search_by_key(&wanted, key).ok()?)
+    }
+
+    pub(super) fn check(&self, products: usize, regions: usize) -> Result<()> {
+        for (place, node) in self.nodes.iter().enumerate() {
+            node.check(products).map_err(|error| error.within(node.code.as_str()))?;
+            if self.nodes[..place].iter().any(|other| other.code == node.code) {
+                return Err(bad(format!("node `{}` comes twice", node.code)));
+            }
+        }
+        let key = |lane: &Lane| (lane.node, lane.region);
+        if self.lanes.windows(2).any(|pair| key(&pair[0]) >= key(&pair[1])) {
+            return Err(bad("lanes that are not in the order of their nodes and regions".into()));
+        }
+        for lane in &self.lanes {
+            lane.check(self.nodes.len(), regions)?;
+        }
+        Ok(())
+    }
+}
+
+impl FulfilmentNode {
+    fn check(&self, products: usize) -> Result<()> {
+        self.code.check()?;
+        self.handling.check("handling")?;
+        self.unit_handling.check("unit_handling")?;
+        if !(-1_440..=1_440).contains(&self.utc_offset) || self.cut_off > 1_440 {
+            return Err(bad("`utc_offset` or `cut_off` is more than a day".into()));
+        }
+        let stock = &self.stock.0;
+        let ascending = stock.windows(2).all(|pair| pair[0].product < pair[1].product);
+        if !ascending || stock.last().is_some_and(|last| last.product.0 as usize >= products) {
+            return Err(bad(format!("its stock is not, in order, of the {products} products of the catalogue")));
+        }
+        Ok(())
+    }
+}
+
+impl NodeStock {
+    /// Units of a product that can be promised.
+    pub fn available(&self, product: SkuId) -> u32 {
+        let found = self.0.binary_search_by_key(&product, |stock| stock.product).ok();
+        found.and_then(|place| self.0.get(place)).map_or(0, Stock::available)
+    }
+}
+
+impl Stock {
+    /// Units that can be promised: what is there without what is promised and kept back.
+    pub fn available(&self) -> u32 {
+        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.safety)
+    }
+}
+
+impl Lane {
+    fn check(&self, nodes: usize, regions: usize) -> Result<()> {
+        if usize::from(self.node) >= nodes || usize::from(self.region) >= regions {
+            return Err(bad(format!(
+                "a lane from node {} to region {}, of {nodes} and {regions}",
+                self.node, self.region
+            )));
+        }
+        if self.min_days > self.max_days {
+            return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
+        }
+        self.cost.check("cost of a lane")?;
+        self.unit_cost.check("unit_cost of a lane")
+    }
+}
+
+impl Forecast {
+    /// Weeks that are forecast.
+    pub const WEEKS: usize = 4;
+
+    pub(super) fn check(&self, products: usize) -> Result<()> {
+        if self.products.len() != products {
+            return Err(bad(format!("demand for {} products of {products}", self.products.len())));
+        }
+        let sound = |demand: &Demand| {
+            0.0 <= demand.p10 && demand.p10 <= demand.p50 && demand.p50 <= demand.p90 && demand.p90 <= 1e9
+        };
+        if self.products.iter().flatten().any(|demand| !sound(demand)) {
+            return Err(bad("demand whose P10, P50 and P90 are not numbers in ascending order".into()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! What everyone may know: products, prices, regions, promises.
+
+use super::{Code, Pricing, bad};
+use crate::{
+    bits::SkuBits,
+    bounded,
+    error::Result,
+    event::Millis,
+    money::{Currency, Money},
+    quote::Past,
+    sku::{Catalog, SkuId},
+};
+use alloc::{format, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// The public section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Storefront {
+    /// The currency of all amounts.
+    pub currency: Currency,
+    /// From when the snapshot holds.
+    pub issued: Millis,
+    /// Until when it holds; nothing is promised or priced from then on.
+    pub expires: Millis,
+    /// The products, with their categories.
+    pub catalog: Catalog,
+    /// The prices of each product, in the order of the catalogue.
+    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
+    pub prices: Vec<ListedPrice>,
+    /// Where the merchant delivers.
+    #[serde(deserialize_with = "bounded::list::<{ Storefront::MAX_REGIONS }, _, _>")]
+    pub regions: Vec<Region>,
+    /// What may be priced outside edge and warehouse: floors as such and no costs.
+    pub published: Option<Pricing>,
+}
+
+/// The prices of a product that were shown, and those that are set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPrice {
+    /// The list price.
+    pub list: Money,
+    /// Each price from the moment it holds, ascending. The first holds before its moment too.
+    #[serde(deserialize_with = "bounded::list::<400, _, _>")]
+    pub points: Vec<PricePoint>,
+}
+
+/// A price from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricePoint {
+    /// From when.
+    pub since: Millis,
+    /// The price.
+    pub price: Money,
+}
+
+/// A region that is delivered to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// Its name.
+    pub code: Code,
+    /// Minutes by which its clocks are ahead of UTC.
+    pub utc_offset: i16,
+    /// What can be promised there, the soonest first; a product is in the first that holds.
+    #[serde(deserialize_with = "bounded::list::<64, _, _>")]
+    pub promises: Vec<Promise>,
+}
+
+/// Products that can be delivered within a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    /// Days from the order until delivery, at least.
+    pub min_days: u8,
+    /// Days from the order until delivery, at most.
+    pub max_days: u8,
+    /// The products, by their place in the catalogue.
+    pub products: SkuBits,
+}
+
+impl Storefront {
+    /// The most regions.
+    pub const MAX_REGIONS: usize = 4_096;
+
+    /// Rebuilds what is derived, and checks what was received.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        self.catalog.index()?;
+        self.currency.check()?;
+        self.issued.check()?;
+        self.expires.check()?;
+        let products = self.catalog.len();
+        if self.prices.len() != products {
+            return Err(bad(format!("{} prices for {products} products", self.prices.len())));
+        }
+        for (price, sku) in self.prices.iter().zip(self.catalog.skus()) {
+            price.check().map_err(|error| error.within(sku.as_str()))?;
+        }
+        for (place, region) in self.regions.iter().enumerate() {
+            region.check(products).map_err(|error| error.within(region.code.as_str()))?;
+            if self.regions[..place].iter().any(|other| other.code == region.code) {
+                return Err(bad(format!("region `{}` comes twice", region.code)));
+            }
+        }
+        self.published.as_ref().map_or(Ok(()), |published| published.check(products))
+    }
+}
+
+impl ListedPrice {
+    /// Milliseconds over which the lowest price is told: 30 days.
+    pub const LOOK_BACK: i64 = 30 * Millis::DAY;
+
+    /// The price at a moment.
+    pub fn at(&self, at: Millis) -> Money {
+        let point = self.points.iter().rev().find(|point| point.since <= at).or(self.points.first());
+        point.map_or(self.list, |point| point.price)
+    }
+
+    /// The prices that a step is measured from, by days that begin `offset` minutes before those of UTC.
+    pub fn past(&self, at: Millis, offset: i16) -> Past {
+        let today = start_of_day(at, offset);
+        Past {
+            current: self.at(at),
+            yesterday: self.at(Millis(today.0 - 1)),
+            week_ago: self.at(Millis(at.0 - 7 * Millis::DAY)),
+        }
+    }
+
+    /// The lowest price of the 30 days before a moment.
+    pub fn lowest(&self, at: Millis) -> Money {
+        let from = Millis(at.0 - Self::LOOK_BACK);
+        let since = self.points.iter().filter(|point| (from..at).contains(&point.since)).map(|point| point.price);
+        since.fold(self.at(from), Money::min)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.list.check("list")?;
+        let mut amounts = core::iter::once(self.list).chain(self.points.iter().map(|point| point.price));
+        if amounts.any(|amount| !(1..=Money::MAX.0).contains(&amount.0)) {
+            return Err(bad(String::from("a price is not above 0")));
+        }
+        if self.points.iter().any(|point| point.since.check().is_err())
+            || self.points.windows(2).any(|pair| pair[0].since >= pair[1].since)
+        {
+            return Err(bad(String::from("its prices are not in the order of their moments")));
+        }
+        Ok(())
+    }
+}
+
+impl Region {
+    /// The soonest promise for a product; `None` when it cannot be delivered here.
+    pub fn promise(&self, id: SkuId) -> Option<&Promise> {
+        self.promises.iter().find(|promise| promise.products.contains(id))
+    }
+
+    fn check(&self, products: usize) -> Result<()> {
+        self.code.check()?;
+        if !(-1_440..=1_440).contains(&self.utc_offset) {
+            return Err(bad(format!("`utc_offset` is {} minutes; a day has 1,440", self.utc_offset)));
+        }
+        for promise in &self.promises {
+            promise.products.check(products, "promises")?;
+            if promise.min_days > promise.max_days {
+                return Err(bad(format!("at least {} days and at most {}", promise.min_days, promise.max_days)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The moment at which the day began that is `offset` minutes ahead of UTC's.
+pub(crate) const fn start_of_day(at: Millis, offset: i16) -> Millis {
+    let offset = offset as i64 * 60_000;
+    Millis((at.0 + offset).div_euclid(Millis::DAY) * Millis::DAY - offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn prices_are_told_by_moment() {
+        let day = |days: i64| Millis(17_000 * Millis::DAY + days * Millis::DAY);
+        let point = |days, price| PricePoint { since: day(days), price: Money(price) };
+        let listed = ListedPrice { list: Money(999), points: vec![point(0, 900), point(20, 700), point(25, 850)] };
+        assert_eq!([-5, 0, 19, 20, 60].map(|days| listed.at(day(days)).0), [900, 900, 900, 700, 850]);
+        // Of 30 days: the price before the span's first change counts too.
+        assert_eq!([19, 20, 21, 50, 56].map(|days| listed.lowest(day(days)).0), [900, 900, 700, 700, 850]);
+        let past = listed.past(Millis(day(25).0 + 1), 0);
+        assert_eq!((past.current.0, past.yesterday.0, past.week_ago.0), (850, 700, 900));
+        // In a place whose day began an hour before the change, yesterday ended at the price before.
+        assert_eq!(listed.past(Millis(day(25).0 + 1), 60).yesterday, Money(700));
+    }
+}

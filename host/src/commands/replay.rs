@@ -1,0 +1,40 @@
+use super::LoadArgs;
+use anyhow::Context;
+use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+use tradewind_host::{receipts::Record, sha256};
+
+#[derive(clap::Args)]
+pub struct Replay {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Decisions as `--receipts` wrote them, one a line.
+    records: PathBuf,
+}
+
+impl Replay {
+    /// Makes each decision again, and says whether it is identical, or what differs.
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let text =
+            fs::read_to_string(&self.records).with_context(|| format!("cannot read `{}`", self.records.display()))?;
+        let mut loaded = self.load.load()?;
+        let module = sha256(&loaded.module);
+        let (mut identical, mut different) = (0, 0);
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let place = || format!("`{}`, line {}", self.records.display(), n + 1);
+            let record: Record = serde_json::from_str(line).with_context(place)?;
+            let differences = record.replay(&mut loaded.client, module).with_context(place)?;
+            loaded.revive()?;
+            if differences.is_empty() {
+                identical += 1;
+                continue;
+            }
+            different += 1;
+            writeln!(out, "line {}", n + 1)?;
+            for difference in differences {
+                writeln!(out, "  {difference}")?;
+            }
+        }
+        writeln!(out, "{identical} identical, {different} different")?;
+        Ok(if different > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}

@@ -1,0 +1,189 @@
+//! Receipts with what they are of: decisions that can be made again.
+//!
+//! A record is one line of JSON: the receipt's digests, and the bytes of request and reply, all in
+//! hexadecimal.
+
+use crate::{hex, sha256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use tradewind_core::{
+    guest::{Client, ClientError, Guest, Receipt},
+    message::{Reply, Request},
+    pack::Digest,
+};
+
+/// A decision, as it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// SHA-256 of the module.
+    pub module: Hex,
+    /// The roots of the packs.
+    pub packs: Vec<Hex>,
+    /// The root of the snapshot.
+    pub snapshot: Option<Hex>,
+    /// SHA-256 of the request.
+    pub request_digest: Hex,
+    /// SHA-256 of the reply.
+    pub reply_digest: Hex,
+    /// The request.
+    pub request: Hex,
+    /// The reply.
+    pub reply: Hex,
+}
+
+/// Bytes, written in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hex(pub Vec<u8>);
+
+/// What is not as a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// The record contradicts itself: its `part` does not have the digest that it says.
+    Record(&'static str),
+    /// Something else is loaded.
+    Loaded {
+        /// What.
+        part: &'static str,
+        /// Its digest in the record.
+        recorded: String,
+        /// Its digest now.
+        found: String,
+    },
+    /// A field of the reply.
+    Reply {
+        /// Where it is in the reply.
+        field: String,
+        /// What it was.
+        recorded: String,
+        /// What it is now.
+        found: String,
+    },
+}
+
+impl Record {
+    /// The record of a client's last request; `None` where there was none since the last record.
+    pub fn take<G: Guest>(client: &mut Client<G>, module: Digest) -> Option<Self> {
+        let exchange = client.take_exchange()?;
+        let Receipt { module, packs, snapshot, request, reply } = client.receipt(&exchange, module, sha256);
+        let of = |digest: Digest| Hex(digest.to_vec());
+        Some(Self {
+            module: of(module),
+            packs: packs.into_iter().map(of).collect(),
+            snapshot: snapshot.map(of),
+            request_digest: of(request),
+            reply_digest: of(reply),
+            request: Hex(exchange.request),
+            reply: Hex(exchange.reply),
+        })
+    }
+
+    /// Makes the decision again, and says what differs: nothing, where the list is empty.
+    ///
+    /// # Errors
+    /// When the guest cannot be reached. A fault in place of a reply is a difference.
+    pub fn replay<G: Guest>(
+        &self,
+        client: &mut Client<G>,
+        module: Digest,
+    ) -> Result<Vec<Difference>, ClientError<G::Error>> {
+        let mut differences = Vec::new();
+        let parts = [("request", &self.request, &self.request_digest), ("reply", &self.reply, &self.reply_digest)];
+        for (part, bytes, digest) in parts {
+            if sha256(&bytes.0)[..] != digest.0 {
+                differences.push(Difference::Record(part));
+            }
+        }
+        match client.exchange(self.request.0.clone()) {
+            Ok(_) | Err(ClientError::Fault(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let Some(now) = Self::take(client, module) else { return Ok(differences) };
+        let shown = |parts: &[Hex]| parts.iter().map(Hex::to_string).collect::<Vec<_>>().join(" ");
+        let snapshot = |record: &Self| record.snapshot.as_ref().map_or("none".into(), Hex::to_string);
+        let loaded = [
+            ("module", self.module.to_string(), now.module.to_string()),
+            ("packs", shown(&self.packs), shown(&now.packs)),
+            ("snapshot", snapshot(self), snapshot(&now)),
+        ];
+        for (part, recorded, found) in loaded {
+            if recorded != found {
+                differences.push(Difference::Loaded { part, recorded, found });
+            }
+        }
+        if self.reply != now.reply {
+            compare(String::new(), &readable(&self.reply), &readable(&now.reply), &mut differences);
+        }
+        Ok(differences)
+    }
+
+    /// The request, to read.
+    ///
+    /// # Errors
+    /// When it is none of this version.
+    pub fn question(&self) -> Result<Request, postcard::Error> {
+        postcard::from_bytes(&self.request.0)
+    }
+}
+
+/// A reply, to compare field by field; its bytes, where it is none.
+fn readable(reply: &Hex) -> serde_json::Value {
+    let decoded = postcard::from_bytes::<Reply>(&reply.0).ok().and_then(|reply| serde_json::to_value(reply).ok());
+    decoded.unwrap_or_else(|| serde_json::Value::String(reply.to_string()))
+}
+
+fn compare(field: String, recorded: &serde_json::Value, found: &serde_json::Value, differences: &mut Vec<Difference>) {
+    use serde_json::Value::{Array, Object};
+    match (recorded, found) {
+        _ if recorded == found => {}
+        (Object(a), Object(b)) if a.keys().eq(b.keys()) => {
+            for ((name, a), b) in a.iter().zip(b.values()) {
+                compare(format!("{field}.{name}"), a, b, differences);
+            }
+        }
+        (Array(a), Array(b)) if a.len() == b.len() => {
+            for (n, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(format!("{field}[{n}]"), a, b, differences);
+            }
+        }
+        _ => {
+            let (recorded, found) = (recorded.to_string(), found.to_string());
+            differences.push(Difference::Reply { field: field.trim_start_matches('.').to_owned(), recorded, found });
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(part) => write!(f, "the record's {part} does not have the digest that it says"),
+            Self::Loaded { part, recorded, found } => write!(f, "{part}: {recorded} was loaded, now {found}"),
+            Self::Reply { field, recorded, found } => write!(f, "{field} was {recorded}, now {found}"),
+        }
+    }
+}
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+        match digits {
+            Some(digits) if digits.len() % 2 == 0 => {
+                Ok(Self(digits.chunks_exact(2).map(|pair| 16 * pair[0] + pair[1]).collect()))
+            }
+            _ => Err(D::Error::custom("bytes are written as pairs of hexadecimal digits")),
+        }
+    }
+}

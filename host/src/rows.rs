@@ -1,0 +1,162 @@
+//! Tables as people keep them: CSV, JSON, JSON Lines and Parquet, read into the same rows.
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde::de::DeserializeOwned;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+/// Why a table could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// None of the files that a table could be in, or several of them.
+    #[error("`{path}` has {found} the table `{name}`: it needs one of {}", FORMATS.map(|end| format!("{name}.{end}")).join(", "))]
+    Missing {
+        /// The folder.
+        path: String,
+        /// The table.
+        name: &'static str,
+        /// How often it is there.
+        found: &'static str,
+    },
+    /// A file that could not be read.
+    #[error("`{path}`: {message}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A row that is not as it should be.
+    #[error("`{path}`, row {row}: {message}")]
+    Row {
+        /// The file.
+        path: String,
+        /// The row, counted from 1 (in CSV, from the one after the header).
+        row: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The formats of a table, by the ends of their files' names.
+const FORMATS: [&str; 4] = ["csv", "json", "jsonl", "parquet"];
+
+/// A table of rows, and where it was read from.
+#[derive(Debug, Clone)]
+pub struct Table<T> {
+    /// The file.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: Vec<T>,
+}
+
+impl<T: DeserializeOwned> Table<T> {
+    /// Reads the table `name` of a folder, in whichever format it is there.
+    ///
+    /// # Errors
+    /// [`TableError`] names the file and row.
+    pub fn read(folder: &Path, name: &'static str) -> Result<Self, TableError> {
+        Self::read_optional(folder, name)?.ok_or_else(|| missing(folder, name, "no file for"))
+    }
+
+    /// As [`read`](Self::read), of a table that may not be there.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_optional(folder: &Path, name: &'static str) -> Result<Option<Self>, TableError> {
+        let paths = FORMATS.map(|end| folder.join(name).with_extension(end));
+        let mut found = paths.into_iter().filter(|path| path.exists());
+        match (found.next(), found.next()) {
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(missing(folder, name, "several files for")),
+            (Some(path), None) => Self::read_file(path).map(Some),
+        }
+    }
+
+    /// Reads a file, whose name tells its format.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_file(path: PathBuf) -> Result<Self, TableError> {
+        let rows = match path.extension().and_then(|end| end.to_str()) {
+            Some("csv") => csv_rows(&path),
+            Some("json") => json_rows(&path),
+            Some("jsonl") => json_lines(&path),
+            Some("parquet") => parquet_rows(&path),
+            _ => Err(file(&path, format!("a table ends with one of {}", FORMATS.join(", ")))),
+        }?;
+        Ok(Self { path, rows })
+    }
+}
+
+impl<T> Table<T> {
+    /// Does something with each row; what goes wrong is said with file and row.
+    ///
+    /// # Errors
+    /// [`TableError::Row`].
+    pub fn each<E: std::fmt::Display>(&self, mut each: impl FnMut(&T) -> Result<(), E>) -> Result<(), TableError> {
+        for (n, row) in self.rows.iter().enumerate() {
+            each(row).map_err(|error| row_error(&self.path, n + 1, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn csv_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
+    let mut reader = csv::Reader::from_path(path).map_err(|error| file(path, error))?;
+    let rows = reader.deserialize().enumerate();
+    rows.map(|(n, row)| row.map_err(|error| row_error(path, n + 1, error))).collect()
+}
+
+fn json_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
+    let text = fs::read(path).map_err(|error| file(path, error))?;
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&text).map_err(|error| file(path, error))?;
+    values(path, rows.into_iter().map(Ok))
+}
+
+fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
+    let text = fs::read_to_string(path).map_err(|error| file(path, error))?;
+    values(path, text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line)))
+}
+
+fn parquet_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
+    let opened = File::open(path).map_err(|error| file(path, error))?;
+    let reader = SerializedFileReader::new(opened).map_err(|error| file(path, error))?;
+    let rows = reader.get_row_iter(None).map_err(|error| file(path, error))?;
+    values(path, rows.map(|row| row.map(|row| without_nulls(row.to_json_value()))))
+}
+
+/// A column that is empty in a row is not there.
+fn without_nulls(mut row: serde_json::Value) -> serde_json::Value {
+    if let Some(row) = row.as_object_mut() {
+        row.retain(|_, value| !value.is_null());
+    }
+    row
+}
+
+fn values<T: DeserializeOwned, E: std::fmt::Display>(
+    path: &Path,
+    rows: impl Iterator<Item = Result<serde_json::Value, E>>,
+) -> Result<Vec<T>, TableError> {
+    rows.enumerate()
+        .map(|(n, row)| {
+            let row = row.map_err(|error| row_error(path, n + 1, error))?;
+            serde_json::from_value(row).map_err(|error| row_error(path, n + 1, error))
+        })
+        .collect()
+}
+
+fn missing(folder: &Path, name: &'static str, found: &'static str) -> TableError {
+    TableError::Missing { path: folder.display().to_string(), name, found }
+}
+
+fn file(path: &Path, error: impl std::fmt::Display) -> TableError {
+    TableError::File { path: path.display().to_string(), message: error.to_string() }
+}
+
+fn row_error(path: &Path, row: usize, error: impl std::fmt::Display) -> TableError {
+    TableError::Row { path: path.display().to_string(), row, message: error.to_string() }
+}
