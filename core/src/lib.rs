@@ -22,6 +22,7 @@
 //! | [`plan`] | what a model is compiled to |
 //! | [`exec`] | what runs a plan, without allocating |
 //! | [`rank`] | the decision which products to show |
+//! | [`demand`] | how many units are sold in a coming week, and at which price |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -31,6 +32,8 @@
 extern crate alloc;
 
 mod bits;
+mod columns;
+pub mod demand;
 mod engine;
 mod event;
 pub mod guest;
