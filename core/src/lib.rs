@@ -23,6 +23,7 @@
 //! | [`exec`] | what runs a plan, without allocating |
 //! | [`snapshot`] | what a merchant has, where, and at what price, at one moment |
 //! | [`rank`] | the decision which products to show |
+//! | [`demand`] | how many units are sold in a coming week, and at which price |
 //! | [`quote`] | the decision at what price |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
@@ -33,6 +34,8 @@
 extern crate alloc;
 
 mod bits;
+mod columns;
+pub mod demand;
 mod engine;
 mod event;
 pub mod guest;

@@ -33,6 +33,7 @@ use crate::{
     ABI_VERSION,
     aligned::ALIGNMENT,
     bounded,
+    demand::{DemandSpec, PriceSpec},
     error::{Error, ErrorKind, Result},
     rank::RankSpec,
     tensor::Tensor,
@@ -115,6 +116,10 @@ pub enum Task {
     Infer,
     /// Ranking products for a shopper.
     Rank(RankSpec),
+    /// How many units are sold in a coming week.
+    Demand(DemandSpec),
+    /// How many units are sold at a price.
+    Price(PriceSpec),
 }
 
 /// Recorded inputs and the outputs that the model's own runtime gave for them.

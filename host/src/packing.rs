@@ -18,6 +18,7 @@ use tradewind_compiler::{Compiled, Options, Precision, Reference, Refusal, Value
 use tradewind_core::{
     ErrorKind, Executor,
     aligned::AlignedBytes,
+    demand::PriceSpec,
     exec::Data,
     pack::{ModelCard, PackWriter, Sample, SectionKind, Task},
     plan::{Batch, Dim, Plan},
@@ -27,12 +28,14 @@ use tradewind_core::{
 
 /// What is packed.
 ///
-/// A folder holds `pack.json` (`{"name": …, "version": …, "task": "infer" or "rank"}`),
+/// A folder holds `pack.json` (`{"name": …, "version": …, "task": "infer", "rank", "demand" or "price"}`),
 /// `model.onnx`, and where there are some:
 ///
 /// - `card.json`, a [`ModelCard`];
 /// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs;
-/// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`.
+/// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`;
+/// - for the tasks `demand` and `price`, `spec.json` (a [`DemandSpec`](tradewind_core::demand::DemandSpec)
+///   or [`PriceSpec`]).
 ///
 /// A file is a model by itself, with the task `infer`.
 #[derive(Debug)]
@@ -131,6 +134,8 @@ struct PackJson {
 enum TaskName {
     Infer,
     Rank,
+    Demand,
+    Price,
 }
 
 impl Source {
@@ -147,6 +152,12 @@ impl Source {
         let PackJson { name, version, task } = read_json(&path.join("pack.json"))?;
         let (task, tables) = match task {
             TaskName::Infer => (Task::Infer, None),
+            TaskName::Demand => (Task::Demand(read_json(&path.join("spec.json"))?), None),
+            TaskName::Price => {
+                let spec: PriceSpec = read_json(&path.join("spec.json"))?;
+                spec.check()?;
+                (Task::Price(spec), None)
+            }
             TaskName::Rank => {
                 let spec: RankSpec = read_json(&path.join("spec.json"))?;
                 (Task::Rank(spec), Some(read_products(&path.join("products.csv"))?.0))

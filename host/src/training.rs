@@ -3,14 +3,19 @@
 //!
 //! - [`EventLog`] reads purchases;
 //! - [`product_tables`] learns what is known of each product from those before a date;
-//! - [`write_features`] writes one row for each candidate of each decision to learn from.
+//! - [`write_features`] writes one row for each candidate of each decision to learn from;
+//! - [`Sales`] reads what was sold by the week, and [`write_week_features`] writes one row for each
+//!   week to be forecast.
 
 mod features;
 mod log;
+mod matrix;
+mod sales;
 mod tables;
 
 pub use features::{Target, write_features};
 pub use log::{EventLog, Order};
+pub use sales::{Sales, WeekTarget, write_week_features};
 pub use tables::{product_tables, read_products, write_products};
 
 use std::path::Path;

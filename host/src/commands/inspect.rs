@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 use tradewind_core::{
+    demand::{DemandSpec, Feature, PriceSpec},
     pack::{ModelCard, PackView, SectionKind, Task},
     plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
@@ -43,6 +44,8 @@ impl Inspect {
         show_plan(out, &view.read(SectionKind::Plan)?)?;
         match view.read(SectionKind::Task)? {
             Task::Infer => writeln!(out, "\ntask  infer: tensors in, tensors out")?,
+            Task::Demand(DemandSpec { features }) => show_week(out, "demand", &features)?,
+            Task::Price(PriceSpec { features }) => show_week(out, "price", &features)?,
             Task::Rank(spec) => {
                 writeln!(out, "\ntask  rank")?;
                 let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
@@ -59,6 +62,13 @@ impl Inspect {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What a model is shown of a week.
+fn show_week(out: &mut dyn Write, task: &str, features: &[Feature]) -> io::Result<()> {
+    writeln!(out, "\ntask  {task}")?;
+    let names: Vec<_> = features.iter().map(|feature| feature.name()).collect();
+    writeln!(out, "  features    {}", names.join(", "))
 }
 
 fn section<T: serde::de::DeserializeOwned>(view: &PackView<'_>, kind: SectionKind) -> anyhow::Result<Option<T>> {

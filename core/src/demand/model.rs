@@ -1,0 +1,151 @@
+//! Models that are loaded, and what they answer.
+
+use super::{DemandSpec, Offer, Outlook, PriceSpec, Week};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    exec::{Data, DataMut, Executor, Matrix, dtype},
+    money::Money,
+    plan::{DType, Dim, Port},
+    sku::Sku,
+};
+use alloc::{format, vec, vec::Vec};
+
+/// Units that one week in ten, one in two, and nine in ten stay below: ascending, and not below zero.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantiles {
+    /// One in ten.
+    pub p10: f32,
+    /// One in two.
+    pub p50: f32,
+    /// Nine in ten.
+    pub p90: f32,
+}
+
+/// A demand pack that is loaded.
+#[derive(Debug)]
+pub struct DemandModel {
+    spec: DemandSpec,
+}
+
+/// A price pack that is loaded.
+#[derive(Debug)]
+pub struct PriceModel {
+    spec: PriceSpec,
+    /// Whether the model's first input is the SKU.
+    sku_first: bool,
+}
+
+impl DemandModel {
+    /// Checks that spec and plan fit each other.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
+    pub fn new(spec: DemandSpec, executor: &Executor) -> Result<Self> {
+        let width = |port: &Port| port.shape.get(1).map_or(0, |dim| dim.at(0));
+        match executor.score_ports() {
+            Some((input, output)) if width(input) == spec.features.len() && width(output) == 3 => Ok(Self { spec }),
+            _ => Err(Error::new(
+                ErrorKind::PackCorrupt,
+                format!(
+                    "the model does not take f32 [rows, {}] and give f32 [rows, 3]; it and the spec were not made for \
+                     each other",
+                    spec.features.len()
+                ),
+            )),
+        }
+    }
+
+    /// The quantiles of the units of each outlook.
+    ///
+    /// # Errors
+    /// [`NotFinite`](ErrorKind::NotFinite) when the model gives none; else as [`Executor::score`].
+    pub fn quantiles(
+        &self,
+        outlooks: &[Outlook<'_>],
+        executor: &mut Executor,
+        weights: &[u8],
+    ) -> Result<Vec<Quantiles>> {
+        let mut matrix = Vec::with_capacity(outlooks.len() * self.spec.features.len());
+        outlooks.iter().for_each(|outlook| outlook.row(&self.spec.features, &mut matrix));
+        let mut units = vec![0.0; 3 * outlooks.len()];
+        executor.score(weights, outlooks.len(), Matrix::Rows(&matrix), &mut units)?;
+        let quantiles = units.as_chunks().0.iter().enumerate().map(|(n, &[p10, p50, p90])| {
+            if 0.0 <= p10 && p10 <= p50 && p50 <= p90 && p90 < f32::INFINITY {
+                return Ok(Quantiles { p10, p50, p90 });
+            }
+            Err(no_units(n))
+        });
+        quantiles.collect()
+    }
+}
+
+impl PriceModel {
+    /// Checks that spec and plan fit each other.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not, and as [`PriceSpec::check`].
+    pub fn new(spec: PriceSpec, executor: &Executor) -> Result<Self> {
+        spec.check()?;
+        let plan = executor.plan();
+        let column = |port: &Port, width: usize, wanted: DType| {
+            port.shape == [Dim::per_row(1), Dim::fixed(width as u32)] && dtype(plan, port) == Some(wanted)
+        };
+        let is_sku = |port: &Port| port.name == "sku" && !port.categories.is_empty() && column(port, 1, DType::I64);
+        let is_features = |port: &Port| port.name == "features" && column(port, spec.features.len(), DType::F32);
+        let gives = matches!(plan.outputs.as_slice(), [port] if column(port, 1, DType::F32));
+        match plan.inputs.as_slice() {
+            [sku, features] if gives && is_sku(sku) && is_features(features) => Ok(Self { spec, sku_first: true }),
+            [features, sku] if gives && is_sku(sku) && is_features(features) => Ok(Self { spec, sku_first: false }),
+            _ => Err(Error::new(
+                ErrorKind::PackCorrupt,
+                format!(
+                    "the model does not take `sku` (text, [rows, 1]) and `features` (f32, [rows, {}]), or does not \
+                     give one column of f32; it and the spec were not made for each other",
+                    spec.features.len()
+                ),
+            )),
+        }
+    }
+
+    /// The units of a product that are expected in the week after its history, at each of some prices in
+    /// place of the offer's.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) for an offer or a price that cannot be,
+    /// [`NotFinite`](ErrorKind::NotFinite) when the model gives no units; else as [`Executor::run`].
+    pub fn units(
+        &self,
+        sku: &Sku,
+        history: &[Week],
+        offer: Offer,
+        prices: &[Money],
+        executor: &mut Executor,
+        weights: &[u8],
+    ) -> Result<Vec<f32>> {
+        let mut matrix = Vec::with_capacity(prices.len() * self.spec.features.len());
+        for &price in prices {
+            Outlook::new(history, Offer { price, ..offer }, 1)?.row(&self.spec.features, &mut matrix);
+        }
+        let port = executor.plan().inputs.get(usize::from(!self.sku_first));
+        let known =
+            port.and_then(|port| port.categories.binary_search_by(|known| known.as_str().cmp(sku.as_str())).ok());
+        // What stands for a product that the model does not know.
+        let index = vec![known.map_or(-1, |index| index as i64); prices.len()];
+        let (text, features) = (Data::I64(&index), Data::F32(&matrix));
+        let inputs = if self.sku_first { [text, features] } else { [features, text] };
+        let mut units = vec![0.0; prices.len()];
+        executor.run(weights, prices.len(), &inputs, &mut [DataMut::F32(&mut units)])?;
+        match units.iter().position(|units| !(0.0..f32::INFINITY).contains(units)) {
+            None => Ok(units),
+            Some(at) => Err(no_units(at)),
+        }
+    }
+}
+
+#[cold]
+fn no_units(row: usize) -> Error {
+    Error::new(
+        ErrorKind::NotFinite,
+        format!("the model gave no units for row {row}; check the pack with `tradewind inspect`"),
+    )
+}

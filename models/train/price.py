@@ -1,0 +1,314 @@
+r"""Train and judge the price model: how many units of a product a week sells at a price.
+
+    python price.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
+        --out models/price
+
+DATA is the folder that complete_journey.py wrote.
+
+A hierarchical Poisson regression, fitted by penalised maximum likelihood:
+
+    log units = level(x) + level of the product − slope × log(price / list)
+    slope     = softplus(slope(x) + slope of the product)
+
+x are the features of the week that do not follow the price, `level` and `slope` are linear. The
+slope is never negative, so units never rise with the price. What is the product's own is shrunk
+towards nothing, which is also what a product that the model does not know has. Features come from
+`tradewind features`, the code that serves them; the test split is answered inside the module. The
+penalties are chosen on the validation split, then the model is fitted once more with validation
+added. The run fails when the gate is missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from scipy.optimize import minimize
+
+import weekly
+from recommend import Tradewind, write_json
+
+# Columns of units, and what is added before their logarithm is taken.
+UNITS = {
+    "base": 0.3,
+    "base_4": 0.1,
+    "last_units": 0.1,
+    "mean_units_4": 0.1,
+    "mean_units_13": 0.1,
+    "plain_units": 0.1,
+    "most_units": 0.1,
+}
+# Shares whose first steps matter most; the columns after the units.
+ROOTS = ("display", "mailer")
+PRICE = "price_to_list"
+
+# Penalties of what is a product's own: of its level and of its slope.
+PENALTIES = ((10.0, 5.0), (30.0, 10.0), (30.0, 30.0), (100.0, 30.0))
+# Penalties of what all products share: of levels and of slopes.
+SHARED = np.array([1.0, 10.0])
+ITERATIONS = 1_000
+# Digits of the coefficients, so that the last bits of a machine's sums do not matter.
+DIGITS = 4
+# Below this share of the list price a week counts as one with a reduced price.
+REDUCED = 0.95
+GATE_WMAPE = 0.40
+GATE_REDUCED = 0.375
+
+
+@dataclass(frozen=True)
+class Model:
+    """The coefficients; the first column is the level's, the second the slope's."""
+
+    skus: np.ndarray
+    # What stands for a missing feature.
+    missing: np.ndarray
+    # [inputs, 2] and [2].
+    shared: np.ndarray
+    bias: np.ndarray
+    # [products, 2].
+    own: np.ndarray
+
+    def slopes(self, rows: weekly.Matrix) -> np.ndarray:
+        """Return the slope of each row, never negative: the price elasticity with its sign off."""
+        return np.logaddexp(0, self._parts(rows)[:, 1])
+
+    def units(self, rows: weekly.Matrix) -> np.ndarray:
+        """Return the units that are expected."""
+        level, raw = self._parts(rows).T
+        return np.exp(level - np.logaddexp(0, raw) * np.log(rows.column(PRICE)))
+
+    def _parts(self, rows: weekly.Matrix) -> np.ndarray:
+        place = np.searchsorted(self.skus, rows.sku).clip(max=len(self.skus) - 1)
+        known = self.skus[place] == rows.sku
+        shared = inputs(rows, self.missing) @ self.shared + self.bias
+        return shared + np.where(known[:, None], self.own[place], 0)
+
+
+def inputs(rows: weekly.Matrix, missing: np.ndarray) -> np.ndarray:
+    """Return what level and slope are linear in: logarithms of units, shares, and their roots."""
+    features = np.where(np.isnan(rows.features), missing, rows.features).astype(np.float64)
+    units = np.log(features[:, : len(UNITS)] + list(UNITS.values()))
+    shares = features[:, len(UNITS) : -1]
+    return np.column_stack((units, shares, np.sqrt(shares[:, : len(ROOTS)])))
+
+
+def fit(rows: weekly.Matrix, penalties: tuple[float, float]) -> Model:
+    """Fit the coefficients; inputs are standardised, so that one penalty fits all."""
+    skus, place = np.unique(rows.sku, return_inverse=True)
+    missing = np.nanmean(rows.features, axis=0, dtype=np.float64).astype(np.float32)
+    raw = inputs(rows, missing)
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    given = (raw - mean) / deviation
+    price = np.log(rows.column(PRICE).astype(np.float64))
+    units, count = rows.units.astype(np.float64), given.shape[1]
+    weight = np.concatenate((np.tile(SHARED, (count, 1)), [[0, 0]], np.tile(penalties, (len(skus), 1))))
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        values = flat.reshape(-1, 2)
+        level, slope = (given @ values[:count] + values[count] + values[count + 1 :][place]).T
+        logarithm = np.clip(level - np.logaddexp(0, slope) * price, -20, 20)
+        expected = np.exp(logarithm)
+        by_level = expected - units
+        by_slope = -by_level * price / (1 + np.exp(-slope))
+        total = (expected - units * logarithm).sum() + (weight * values**2).sum() / 2
+        both = np.column_stack((by_level, by_slope))
+        own = np.column_stack([np.bincount(place, side, len(skus)) for side in both.T])
+        gradient = np.concatenate((given.T @ both, [both.sum(axis=0)], own)) + weight * values
+        return total / len(units), gradient.ravel() / len(units)
+
+    start = np.zeros((count + 1 + len(skus), 2))
+    start[0, 0], start[count] = 1, (np.log(units.mean()), 1)
+    found = minimize(
+        loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+    )
+    values = found.x.reshape(-1, 2)
+    shared = values[:count] / deviation[:, None]
+    bias = values[count] - mean @ shared
+    own = values[count + 1 :]
+    return Model(skus, missing, *(np.round(part, DIGITS) for part in (shared, bias, own)))
+
+
+def choose_penalties(train: weekly.Matrix, judge: weekly.Matrix) -> tuple[float, float]:
+    """Return the penalties with the least wMAPE on validation."""
+    reached = {}
+    for penalties in PENALTIES:
+        model = fit(train, penalties)
+        units, reduced = model.units(judge), judge.column(PRICE) < REDUCED
+        reached[penalties] = weekly.wmape(judge.units, units)
+        low = weekly.wmape(judge.units[reduced], units[reduced])
+        print(f"penalties {penalties}: wMAPE {reached[penalties]:.4f}, reduced {low:.4f}")
+    return min(reached, key=lambda penalties: reached[penalties])
+
+
+def export(model: Model, columns: list[str]) -> onnx.ModelProto:
+    """Return a graph from `sku` and `features` [rows, columns] to `units` [rows, 1]."""
+    make = onnx.helper.make_node
+    units, shares = len(UNITS), len(columns) - 1
+    table = np.concatenate((np.zeros((1, 2)), model.own)).astype(np.float32)
+    nodes = [
+        make(
+            "Imputer",
+            ["features"],
+            ["filled"],
+            domain="ai.onnx.ml",
+            imputed_value_floats=model.missing.tolist(),
+            replaced_value_float=float("nan"),
+        ),
+        make("Slice", ["filled", "at_0", "at_units", "axis"], ["units_columns"]),
+        make("Add", ["units_columns", "offsets"], ["raised"]),
+        make("Log", ["raised"], ["logarithms"]),
+        make("Slice", ["filled", "at_units", "at_shares", "axis"], ["shares"]),
+        make("Slice", ["filled", "at_units", "at_roots", "axis"], ["rooted"]),
+        make("Sqrt", ["rooted"], ["roots"]),
+        make("Concat", ["logarithms", "shares", "roots"], ["inputs"], axis=1),
+        make("Gemm", ["inputs", "shared", "bias"], ["pooled"]),
+        make(
+            "LabelEncoder",
+            ["sku"],
+            ["product"],
+            domain="ai.onnx.ml",
+            keys_strings=[str(sku) for sku in model.skus],
+            values_int64s=list(range(1, len(model.skus) + 1)),
+            default_int64=0,
+        ),
+        make("Reshape", ["product", "flat"], ["row"]),
+        make("Gather", ["own", "row"], ["products"], axis=0),
+        make("Add", ["pooled", "products"], ["parts"]),
+        make("Slice", ["parts", "at_0", "at_1", "axis"], ["level"]),
+        make("Slice", ["parts", "at_1", "at_2", "axis"], ["raw_slope"]),
+        make("Softplus", ["raw_slope"], ["slope"]),
+        make("Slice", ["filled", "at_shares", "at_price", "axis"], ["price"]),
+        make("Log", ["price"], ["log_price"]),
+        make("Mul", ["slope", "log_price"], ["response"]),
+        make("Sub", ["level", "response"], ["log_units"]),
+        make("Exp", ["log_units"], ["units"]),
+    ]
+    places = {"0": 0, "1": 1, "2": 2, "units": units, "shares": shares, "price": shares + 1}
+    places["roots"] = units + len(ROOTS)
+    numbers = weekly.constants(
+        **{f"at_{name}": np.array([place]) for name, place in places.items()},
+        axis=np.array([1]),
+        flat=np.array([-1]),
+        offsets=np.array([list(UNITS.values())], dtype=np.float32),
+        shared=model.shared.astype(np.float32),
+        bias=model.bias.astype(np.float32),
+        own=table,
+    )
+    value = onnx.helper.make_tensor_value_info
+    given = [
+        value("sku", onnx.TensorProto.STRING, ["rows", 1]),
+        value("features", onnx.TensorProto.FLOAT, ["rows", len(columns)]),
+    ]
+    gives = value("units", onnx.TensorProto.FLOAT, ["rows", 1])
+    return weekly.finish(onnx.helper.make_graph(nodes, "price", given, [gives], numbers))
+
+
+def answered(rows: weekly.Matrix) -> dict[str, np.ndarray]:
+    """Return what the model is given for some rows."""
+    return {"sku": rows.sku.astype(np.str_).astype(object)[:, None], "features": rows.features}
+
+
+def reference_inputs(rows: weekly.Matrix) -> dict[str, np.ndarray]:
+    """Return rows that no product has: columns drawn apart, missing values, unknown products."""
+    generator = np.random.default_rng(weekly.SEED)
+    count = 3 * weekly.REFERENCE_ROWS
+    drawn = np.column_stack([generator.choice(column, count) for column in rows.features.T])
+    short = generator.random(drawn.shape) < 0.1
+    short[:, rows.columns.index(PRICE)] = False
+    drawn[short] = np.nan
+    skus = generator.choice(rows.sku, count).astype(np.str_).astype(object)
+    skus[::5] = "unknown"
+    return {"sku": skus[:, None], "features": drawn}
+
+
+def judge(
+    others: dict[str, np.ndarray], test: weekly.Matrix, units: np.ndarray, model: Model
+) -> tuple[list[dict[str, object]], list[str]]:
+    """Return the card's metrics, and what the gate finds missing; print the table."""
+    reduced = test.column(PRICE) < REDUCED
+    metrics, missed = [], []
+    split = f"test, {len(np.unique(test.sku)):,} products, weeks 45 to 52"
+    parts = {
+        "all": (np.ones(len(reduced), dtype=bool), f"{split}, all weeks", GATE_WMAPE),
+        "reduced": (reduced, f"{split}, weeks at a reduced price", GATE_REDUCED),
+    }
+    for part, (rows, name, gate) in parts.items():
+        kept = test.where(rows)
+        ours = np.abs(kept.units - units[rows])
+        for baseline, forecast in others.items():
+            theirs = np.abs(kept.units - forecast[rows])
+            metrics.append(weekly.metric("wMAPE", kept, name, baseline, ours, theirs))
+            print(metrics[-1])
+        if (reached := weekly.wmape(kept.units, units[rows])) > gate:
+            missed.append(f"wMAPE of {part} weeks is {reached:.4f}, above {gate}")
+    slopes = -model.slopes(test)
+    share = 1 - ((test.units - units) ** 2).sum() / ((test.units - test.units.mean()) ** 2).sum()
+    print(f"R² {share:.3f}; units expected for each sold {units.sum() / test.units.sum():.3f}")
+    print(f"elasticities: quantiles {np.quantile(slopes, (0, 0.05, 0.5, 0.95, 1)).round(2)}")
+    if slopes.max() > 0:
+        missed.append(f"an elasticity of {slopes.max():.3f}")
+    return metrics, missed
+
+
+def describe(model: Model, graph: onnx.ModelProto, penalties: tuple[float, float]) -> dict[str, object]:
+    """Return the model card, without its metrics."""
+    return {
+        "summary": "Expects units of a product in the next week at a price; never more at a higher one.",
+        "model": (
+            f"Hierarchical Poisson regression of {len(model.skus):,} products, penalties of their "
+            f"own levels and slopes {penalties}; ONNX of {graph.ByteSize():,} bytes; trained on "
+            "weeks 6 to 40, the penalties chosen on weeks 41 to 44, fitted again on both, judged "
+            "on weeks 45 to 52."
+        ),
+        "licence": "MIT OR Apache-2.0",
+        "data": weekly.DATA,
+        "metrics": [],
+        "intended_use": (
+            "Comparing prices of a product within those that it has been sold at, by a search "
+            "that keeps the current price unless another is better."
+        ),
+        "limits": [
+            "Observational, not causal: prices were not set at random, and a reduced price comes "
+            "with displays, mailers and stock that the panel shows in part. The current price is "
+            "the answer where nothing is to be changed; test a change before it is relied on.",
+            "Trained on one grocer's household panel of 2017, whose units are a part of a shop's; "
+            "retrain on your own before use.",
+            "Prices are those that were seen: the median over the week's sales, and the one before "
+            "where nothing was sold.",
+            "One elasticity for all depths of a reduction, and none for other products' prices.",
+            "A product that the model does not know is answered with what products share.",
+        ],
+    }
+
+
+def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
+    """Train, export and judge; return what the gate finds missing."""
+    found = weekly.matrices(tradewind, "price", data, models / "spec.json", work)
+    rows = {split: matrix.where(matrix.horizon == 1) for split, matrix in found.items()}
+    test = rows["test"]
+    if test.columns[: len(UNITS) + len(ROOTS)] != [*UNITS, *ROOTS] or test.columns[-1] != PRICE:
+        raise SystemExit(f"the columns are not in the order that the model needs: {test.columns}")
+    penalties = choose_penalties(rows["train"], rows["validation"])
+    model = fit(weekly.joined(rows["train"], rows["validation"]), penalties)
+    graph = export(model, test.columns)
+    weekly.write_model(graph, reference_inputs(rows["validation"]), models)
+
+    exported = weekly.answers(graph, answered(rows["validation"]))["units"][:, 0]
+    if not np.allclose(exported, model.units(rows["validation"]), rtol=1e-3):
+        raise SystemExit("the exported model answers otherwise than the fitted one")
+    units = weekly.module_answers(tradewind, models, answered(test), work)["units"][:, 0]
+    others = weekly.baselines(tradewind, data, work, "test", test)
+    metrics, missed = judge(others, test, units.astype(np.float64), model)
+    write_json(models / "card.json", describe(model, graph, penalties) | {"metrics": metrics})
+    return missed
+
+
+def main() -> None:
+    """Run from the command line."""
+    weekly.main("train the price model and judge it", train)
+
+
+if __name__ == "__main__":
+    main()
