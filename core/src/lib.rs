@@ -24,6 +24,7 @@
 //! | [`rank`] | the decision which products to show |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
+//! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -34,6 +35,7 @@ mod engine;
 mod event;
 pub mod guest;
 pub mod message;
+mod money;
 mod order;
 pub mod pack;
 mod profile;
@@ -43,6 +45,7 @@ mod sku;
 pub use bits::SkuBits;
 pub use engine::Engine;
 pub use event::{Channel, Day, Event, EventKind, Line, Millis};
+pub use money::{BasisPoints, Currency, Money};
 pub use profile::{ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile};
 pub use sku::{Catalog, Sku, SkuId};
 #[doc(inline)]

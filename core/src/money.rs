@@ -1,0 +1,122 @@
+//! Money and rates, in whole numbers.
+
+use crate::error::{Error, ErrorKind, Result};
+use alloc::format;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// An amount in minor units of the snapshot's currency, for example cents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Money(pub i64);
+
+/// A rate in hundredths of a percent: 10,000 are one whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BasisPoints(pub i32);
+
+/// Three capital letters of ISO 4217, for example `USD`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Currency([u8; 3]);
+
+impl Money {
+    /// The largest amount that a message or snapshot may hold: 10¹³ minor units, a hundred billion.
+    ///
+    /// A million such amounts can be added without passing an `i64`.
+    pub const MAX: Self = Self(10_000_000_000_000);
+
+    /// The amount that is nearest to `units`, given in minor units: halves go away from zero, what lies
+    /// beyond [`MAX`](Self::MAX) becomes it. `None` for what is no number.
+    ///
+    /// The one place where a model's number becomes money.
+    pub fn nearest(units: f64) -> Option<Self> {
+        if units.is_nan() {
+            return None;
+        }
+        let bound = Self::MAX.0 as f64;
+        let whole = units.clamp(-bound, bound) as i64;
+        let rest = units.clamp(-bound, bound) - whole as f64;
+        Some(Self(whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)))
+    }
+
+    /// This share of the amount, rounded down (towards negative infinity).
+    #[must_use]
+    pub const fn share(self, rate: BasisPoints) -> Self {
+        Self((self.0 as i128 * rate.0 as i128).div_euclid(BasisPoints::WHOLE.0 as i128) as i64)
+    }
+
+    /// Checks an amount that was received.
+    pub(crate) fn check(self, what: &str) -> Result<()> {
+        if (-Self::MAX.0..=Self::MAX.0).contains(&self.0) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::BadRequest,
+            format!("`{what}` is {} minor units; at most {} are taken", self.0, Self::MAX.0),
+        ))
+    }
+}
+
+impl BasisPoints {
+    /// 100 %.
+    pub const WHOLE: Self = Self(10_000);
+
+    /// Checks a rate that was received: 0 to 100 times the whole.
+    pub(crate) fn check(self, what: &str) -> Result<()> {
+        if (0..=100 * Self::WHOLE.0).contains(&self.0) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::BadRequest, format!("`{what}` is {} basis points; 0 to 1,000,000 are taken", self.0)))
+    }
+}
+
+impl Currency {
+    /// A currency.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) unless `code` is three capital letters.
+    pub fn new(code: &str) -> Result<Self> {
+        match code.as_bytes() {
+            &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
+            _ => Err(Error::new(
+                ErrorKind::BadRequest,
+                format!("`{code}` is no currency; three capital letters of ISO 4217 are, for example `USD`"),
+            )),
+        }
+    }
+
+    /// The three letters.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or("???")
+    }
+
+    /// Checks what was received.
+    pub(crate) fn check(self) -> Result<()> {
+        Self::new(self.as_str()).map(drop)
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_go_away_from_zero_and_nonsense_is_none() {
+        let cases = [(0.4, 0), (0.5, 1), (-0.5, -1), (1.499, 1), (199.5, 200), (1e300, Money::MAX.0)];
+        cases.into_iter().for_each(|(units, money)| assert_eq!(Money::nearest(units), Some(Money(money)), "{units}"));
+        assert_eq!(Money::nearest(f64::NAN), None);
+    }
+
+    #[test]
+    fn a_share_never_exceeds_what_it_is_of() {
+        assert_eq!(Money(999).share(BasisPoints(3_333)), Money(332));
+        assert_eq!(Money(-1).share(BasisPoints(1)), Money(-1));
+        assert_eq!(Money::MAX.share(BasisPoints(1_000_000)), Money(Money::MAX.0 * 100));
+    }
+}
