@@ -40,7 +40,7 @@ OFFSETS = {
 # Places in the smaller part of a state of two zones.
 EXCEPTIONS = {"ELP": MOUNTAIN, "PNS": CENTRAL, "TYS": EASTERN, "CHA": EASTERN, "TRI": EASTERN}
 
-# Cents for a parcel and for each unit in it.
+# Cents to carry: a parcel, and each unit in it.
 PARCEL_BASE, PARCEL_PER_KM = 480, 0.15
 UNIT_BASE, UNIT_PER_KM = 45, 0.02
 # Lanes differ from the rule by up to this part.
@@ -50,9 +50,10 @@ TRANSIT_KM = (400, 1000, 1900, 2900)
 # Above this distance the latest day is two days after the earliest, and else one.
 WIDE_KM = 1900
 CUT_OFFS = (14 * 60, 15 * 60, 16 * 60, 17 * 60, 18 * 60)
-# Cents to pick and pack a line.
-HANDLING = (60, 120)
-# Order lines a day over all nodes.
+# Cents to pick and pack: a parcel, and each unit in it.
+HANDLING = (90, 180)
+UNIT_HANDLING = (12, 25)
+# Parcels a day over all nodes.
 CAPACITY = 24_000
 
 
@@ -68,7 +69,7 @@ class Place:
     arrivals: int
 
     @property
-    def offset(self) -> int:
+    def utc_offset(self) -> int:
         """Minutes from UTC in winter."""
         known = {state: zone for zone, states in OFFSETS.items() for state in states.split()}
         return EXCEPTIONS.get(self.code, known[self.state])
@@ -108,7 +109,8 @@ def distances(origins: list[Place], destinations: list[Place]) -> np.ndarray:
     (lat1, lon1), (lat2, lon2) = radians(origins), radians(destinations)
     haversine = (
         np.sin((lat2[None, :] - lat1[:, None]) / 2) ** 2
-        + np.cos(lat1)[:, None] * np.cos(lat2)[None, :]
+        + np.cos(lat1)[:, None]
+        * np.cos(lat2)[None, :]
         * np.sin((lon2[None, :] - lon1[:, None]) / 2) ** 2
     )
     return 2 * EARTH_KM * np.arcsin(np.sqrt(haversine))
@@ -117,7 +119,7 @@ def distances(origins: list[Place], destinations: list[Place]) -> np.ndarray:
 def locate(sites: list[Place], regions: list[Place], count: int) -> list[Place]:
     """Return the sites that bring nodes near to the regions: a greedy p-median.
 
-    Each is the one that then leaves the least sum of arrivals × distance to the nearest node.
+    Each is the one that then leaves the least sum of arrivals times distance to the nearest node.
     """
     kilometres = distances(sites, regions)
     weights = np.array([region.arrivals for region in regions], dtype=np.float64)
@@ -136,28 +138,28 @@ def write(places: list[Place], out: Path) -> None:
     generator = np.random.default_rng(SEED)
     regions = places[:REGIONS]
     nodes = locate(places[:SITES], regions, NODES)
-    kilometres = np.maximum(distances(nodes, regions), LOCAL_KM)
+    kilometres = np.rint(np.maximum(distances(nodes, regions), LOCAL_KM)).astype(int)
     out.mkdir(parents=True, exist_ok=True)
 
     arrivals = np.array([region.arrivals for region in regions])
     served = np.bincount(kilometres.argmin(axis=0), weights=arrivals, minlength=NODES)
     # Half of the work is spread evenly, so that no node is tiny.
-    capacity = CAPACITY * (0.5 / NODES + 0.5 * served / served.sum())
-    handling = generator.integers(*HANDLING, size=NODES, endpoint=True)
+    shares = 0.5 / NODES + 0.5 * served / served.sum()
+    capacity = (10 * np.rint(CAPACITY * shares / 10)).astype(int)
     cut_offs = generator.choice(CUT_OFFS, size=NODES)
+    handling = generator.integers(*HANDLING, size=NODES, endpoint=True)
+    unit_handling = generator.integers(*UNIT_HANDLING, size=NODES, endpoint=True)
 
     def where(place: Place) -> tuple[str, str, str, str, str, int]:
         at = f"{place.latitude:.4f}", f"{place.longitude:.4f}"
-        return place.code, place.name, place.state, *at, place.offset
+        return place.code, place.name, place.state, *at, place.utc_offset
 
-    columns = ("code", "name", "state", "latitude", "longitude", "offset")
+    columns = ("code", "name", "state", "latitude", "longitude", "utc_offset")
+    rules = np.column_stack([capacity, cut_offs, handling, unit_handling]).tolist()
     write_table(
         out / "nodes.csv",
-        (*columns, "capacity", "handling"),
-        (
-            (*where(node), int(round(lines, -1)), cents)
-            for node, lines, cents in zip(nodes, capacity.tolist(), handling.tolist(), strict=True)
-        ),
+        (*columns, "shipments_per_day", "cut_off", "handling", "unit_handling"),
+        ((*where(node), *rule) for node, rule in zip(nodes, rules, strict=True)),
     )
     write_table(
         out / "regions.csv",
@@ -169,30 +171,24 @@ def write(places: list[Place], out: Path) -> None:
     )
 
     spread = generator.uniform(1 - COST_SPREAD, 1 + COST_SPREAD, size=kilometres.shape)
-    parcel = np.rint((PARCEL_BASE + PARCEL_PER_KM * kilometres) * spread).astype(int)
-    unit = np.rint((UNIT_BASE + UNIT_PER_KM * kilometres) * spread).astype(int)
+    cost = np.rint((PARCEL_BASE + PARCEL_PER_KM * kilometres) * spread).astype(int)
+    unit_cost = np.rint((UNIT_BASE + UNIT_PER_KM * kilometres) * spread).astype(int)
     earliest = 1 + np.searchsorted(TRANSIT_KM, kilometres)
     latest = earliest + 1 + (kilometres > WIDE_KM)
+    lanes = np.stack([kilometres, cost, unit_cost, earliest, latest], axis=-1).tolist()
     write_table(
         out / "lanes.csv",
-        ("node", "region", "distance", "parcel", "unit", "min_days", "max_days", "cut_off"),
+        ("node", "region", "distance", "cost", "unit_cost", "min_days", "max_days"),
         (
-            (
-                node.code,
-                region.code,
-                f"{kilometres[n, r]:.1f}",
-                parcel[n, r],
-                unit[n, r],
-                earliest[n, r],
-                latest[n, r],
-                cut_offs[n],
-            )
+            (node.code, region.code, *lanes[n][r])
             for n, node in enumerate(nodes)
             for r, region in enumerate(regions)
         ),
     )
     mean = float((kilometres.min(axis=0) * arrivals).sum() / arrivals.sum())
-    print(f"{NODES} nodes, {REGIONS} regions, {kilometres.size} lanes; {mean:.0f} km to the nearest")
+    print(
+        f"{NODES} nodes, {REGIONS} regions, {kilometres.size} lanes; {mean:.0f} km to the nearest"
+    )
 
 
 def main() -> None:
