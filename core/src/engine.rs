@@ -81,7 +81,7 @@ impl Engine {
         let executor = Executor::new(plan, expanded.as_ref().map_or(stored, AlignedBytes::as_slice))?;
         headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
         let ranker = match view.read(SectionKind::Task)? {
-            Task::Infer => None,
+            Task::Infer | Task::Late(_) => None,
             Task::Rank(spec) => Some(ranker(spec, &view, &executor)?),
         };
         let handle = known.unwrap_or(self.packs.len());

@@ -22,6 +22,7 @@
 //! | [`plan`] | what a model is compiled to |
 //! | [`exec`] | what runs a plan, without allocating |
 //! | [`rank`] | the decision which products to show |
+//! | [`late`] | how likely a leg is to arrive late |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -34,6 +35,7 @@ mod bits;
 mod engine;
 mod event;
 pub mod guest;
+pub mod late;
 pub mod message;
 mod money;
 mod order;

@@ -31,6 +31,7 @@ use crate::{
     aligned::ALIGNMENT,
     bounded,
     error::{Error, ErrorKind, Result},
+    late::LateSpec,
     rank::RankSpec,
     tensor::Tensor,
 };
@@ -104,6 +105,8 @@ pub enum Task {
     Infer,
     /// Ranking products for a shopper.
     Rank(RankSpec),
+    /// How likely a leg is to arrive late.
+    Late(LateSpec),
 }
 
 /// Recorded inputs and the outputs that the model's own runtime gave for them.
