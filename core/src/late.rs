@@ -45,6 +45,17 @@ pub enum Feature {
     Distance,
 }
 
+impl Feature {
+    /// The name in specs and column lists.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Weekday => "weekday",
+            Self::Distance => "distance",
+        }
+    }
+}
+
 /// The way of a shipment from one place to another, as it is known when it is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Leg<'a> {
@@ -277,7 +288,8 @@ mod tests {
         assert_eq!(model.probabilities(&legs, &mut executor, &[]).unwrap(), [0.5, 0.25]);
         assert!(model.probabilities(&[], &mut executor, &[]).unwrap().is_empty());
 
-        let kind = |leg, executor: &mut Executor| model.probabilities(&[leg], executor, &[]).map_err(|error| error.kind());
+        let kind =
+            |leg, executor: &mut Executor| model.probabilities(&[leg], executor, &[]).map_err(|error| error.kind());
         let bad = Err(ErrorKind::BadRequest);
         assert_eq!(kind(leg("A", Millis(-1)), &mut executor), bad);
         assert_eq!(kind(Leg { utc_offset: i16::MIN, ..leg("A", MIDNIGHT) }, &mut executor), bad);

@@ -44,7 +44,8 @@ pub enum Command {
     Rank(rank::Rank),
     /// Learn from an event log what is known of each product.
     Tables(tables::Tables),
-    /// Write the feature matrix that a ranking model is trained on.
+    /// Write the feature matrix that a model is trained on.
+    #[command(subcommand)]
     Features(features::Features),
     /// Rank for real households, and compare with what they bought next.
     Demo(demo::Demo),

@@ -27,12 +27,13 @@ use tradewind_core::{
 
 /// What is packed.
 ///
-/// A folder holds `pack.json` (`{"name": …, "version": …, "task": "infer" or "rank"}`),
+/// A folder holds `pack.json` (`{"name": …, "version": …, "task": "infer", "rank" or "late"}`),
 /// `model.onnx`, and where there are some:
 ///
 /// - `card.json`, a [`ModelCard`];
 /// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs;
-/// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`.
+/// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`;
+/// - for the task `late`, `spec.json` (a [`LateSpec`](tradewind_core::late::LateSpec)).
 ///
 /// A file is a model by itself, with the task `infer`.
 #[derive(Debug)]
@@ -131,6 +132,7 @@ struct PackJson {
 enum TaskName {
     Infer,
     Rank,
+    Late,
 }
 
 impl Source {
@@ -147,6 +149,7 @@ impl Source {
         let PackJson { name, version, task } = read_json(&path.join("pack.json"))?;
         let (task, tables) = match task {
             TaskName::Infer => (Task::Infer, None),
+            TaskName::Late => (Task::Late(read_json(&path.join("spec.json"))?), None),
             TaskName::Rank => {
                 let spec: RankSpec = read_json(&path.join("spec.json"))?;
                 (Task::Rank(spec), Some(read_products(&path.join("products.csv"))?.0))

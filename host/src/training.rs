@@ -3,13 +3,17 @@
 //!
 //! - [`EventLog`] reads purchases;
 //! - [`product_tables`] learns what is known of each product from those before a date;
-//! - [`write_features`] writes one row for each candidate of each decision to learn from.
+//! - [`write_features`] writes one row for each candidate of each decision to learn from;
+//! - [`write_late_features`] writes one row for each leg.
 
 mod features;
+mod late;
 mod log;
+mod matrix;
 mod tables;
 
 pub use features::{Target, write_features};
+pub use late::write_late_features;
 pub use log::{EventLog, Order};
 pub use tables::{product_tables, read_products, write_products};
 

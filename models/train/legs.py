@@ -7,7 +7,7 @@ The files come from npm's `vega-datasets` 3.2.1, which `cargo xtask train late` 
 Flights stand in for the legs of parcels: real places, real clocks, real lateness, but not parcels.
 Two tables are written.
 
-- `legs.csv` (`from,to,departs,offset,distance,delay`): one row per flight, in the order of the
+- `legs.csv` (`from,to,departs,utc_offset,distance,delay`): one row per flight, in the order of the
   file, which is by departure. `departs` is in Unix milliseconds, `distance` in kilometres,
   `delay` in minutes after the scheduled arrival, negative before it.
 - `places.csv` (`code,name,city,state,latitude,longitude,arrivals`): the airports, by code, with the
@@ -15,7 +15,7 @@ Two tables are written.
 
 `departs` is when the flight left, not when it should have: its minutes are spread evenly over the
 hour, which those of a timetable are not. Who knows it knows a part of the delay. It is local time,
-and so has the `offset` 0 from itself.
+and so has the `utc_offset` 0 from itself.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from complete_journey import write_table
 
 VERSION = "3.2.1"
 FLIGHTS_SHA256 = "dbeb920c90f59b6ccaff823dcc3d08f25a97fa1ce128d93f40be4e931f5900b0"
@@ -44,14 +45,6 @@ def pinned(path: Path, expected: str) -> Path:
     return path
 
 
-def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table as comma-separated values with newline endings."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def prepare(flights: Path, airports: Path, out: Path) -> None:
     """Write `legs.csv` and `places.csv` into a folder."""
     table = pq.read_table(pinned(flights, FLIGHTS_SHA256))
@@ -63,7 +56,7 @@ def prepare(flights: Path, airports: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_table(
         out / "legs.csv",
-        ("from", "to", "departs", "offset", "distance", "delay"),
+        ("from", "to", "departs", "utc_offset", "distance", "delay"),
         zip(
             table["origin"].to_pylist(),
             destinations,

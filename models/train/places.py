@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from legs import write_table
+from complete_journey import write_table
 
 SEED = 20_171_204
 REGIONS = 40

@@ -26,6 +26,7 @@ mod tools;
 mod workspace;
 
 use std::env;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -94,9 +95,18 @@ const COMMANDS: [Command; 8] = [
     },
 ];
 
-/// The models that can be trained, each by the script of its name in `models/train`, and the
-/// folder of the test cases that the script records.
-const MODELS: [(&str, &str); 1] = [("recommend", "tests/cases/rank")];
+/// A model that can be trained, by the script of its name in `models/train`.
+struct Model {
+    name: &'static str,
+    data: fn(&Workspace, &mut Steps) -> Result<PathBuf>,
+    /// What its script is given beside the arguments of all.
+    arguments: &'static [&'static str],
+}
+
+const MODELS: [Model; 2] = [
+    Model { name: "recommend", data: python::complete_journey, arguments: &["--cases", "tests/cases/rank"] },
+    Model { name: "late", data: python::legs, arguments: &[] },
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -155,6 +165,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_deny(&workspace.cache, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
+    python::legs(workspace, steps)?;
     Python::obtain(workspace, steps, python::NODE_CASES)?;
     println!("Everything is in place: {} for wasm32,", toolchain.version()?);
     println!("tools and data in {}", workspace.cache.dir().display());
@@ -182,25 +193,26 @@ fn operators(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
 fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let models = match args {
-        [] => MODELS.to_vec(),
+        [] => &MODELS[..],
         [_, _, ..] => bail!("one model at a time: `{}`", args.join(" ")),
-        [model] => match MODELS.iter().find(|(name, _)| name == model) {
-            Some(found) => vec![*found],
-            None => bail!("there is no model `{model}` to train: {}", MODELS.map(|(name, _)| name).join(", ")),
+        [name] => match MODELS.iter().position(|model| model.name == *name) {
+            Some(place) => &MODELS[place..=place],
+            None => bail!("there is no model `{name}` to train: {}", MODELS.map(|model| model.name).join(", ")),
         },
     };
     let python = Python::obtain(workspace, steps, python::TRAINING)?;
-    let data = python::complete_journey(workspace, steps)?;
     // Without the packs: what they are made of is about to change, or not there yet.
     dist::build_programs(workspace, steps)?;
-    for (model, cases) in models {
-        steps.run(&format!("train the model {model}"), || {
+    for Model { name, data, arguments } in models {
+        let data = data(workspace, steps)?;
+        steps.run(&format!("train the model {name}"), || {
             python
-                .script(workspace, &format!("models/train/{model}.py"))
+                .script(workspace, &format!("models/train/{name}.py"))
                 .args(["--tradewind", "dist/tradewind", "--module", "dist/tradewind.wasm"])
                 .arg("--data")
                 .arg(&data)
-                .args(["--out", &format!("models/{model}"), "--cases", cases])
+                .args(["--out", &format!("models/{name}")])
+                .args(*arguments)
                 .run()?;
             Ok(())
         })?;

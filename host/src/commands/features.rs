@@ -1,41 +1,23 @@
-use super::read;
-use anyhow::{Context, ensure};
-use std::{io::Write, path::PathBuf, process::ExitCode};
-use tradewind_core::rank::RankSpec;
-use tradewind_host::training::{EventLog, Target, read_products, write_features};
+//! The matrices that models are trained on, by decision.
 
-#[derive(clap::Args)]
-pub struct Features {
-    /// Purchases: CSV with the columns profile,at,order,sku,quantity.
-    #[arg(long, value_name = "FILE")]
-    events: PathBuf,
-    /// The products file that `tradewind tables` wrote.
-    #[arg(long, value_name = "FILE")]
-    tables: PathBuf,
-    /// Features and candidates: JSON.
-    #[arg(long, value_name = "FILE")]
-    spec: PathBuf,
-    /// Decisions: CSV with the columns split,profile,at,order.
-    #[arg(long, value_name = "FILE")]
-    targets: PathBuf,
-    /// Which of them.
-    #[arg(long, value_name = "NAME")]
-    split: String,
-    /// The folder to write features.npy, rows.csv and columns.json into.
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
+mod late;
+mod rank;
+
+use std::{io::Write, process::ExitCode};
+
+#[derive(clap::Subcommand)]
+pub enum Features {
+    /// For a ranking model: a row for each candidate of each decision.
+    Rank(rank::RankFeatures),
+    /// For a lateness model: a row for each leg.
+    Late(late::LateFeatures),
 }
 
 impl Features {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let spec: RankSpec =
-            serde_json::from_slice(&read(&self.spec)?).with_context(|| format!("`{}`", self.spec.display()))?;
-        let (tables, _) = read_products(&self.tables)?;
-        let log = EventLog::read(&self.events)?;
-        let targets = Target::read(&self.targets, &self.split)?;
-        ensure!(!targets.is_empty(), "`{}` has no targets of split `{}`", self.targets.display(), self.split);
-        let rows = write_features(&self.out, &spec, &tables, &log, &targets)?;
-        writeln!(out, "{rows} rows for {} decisions in {}", targets.len(), self.out.display())?;
-        Ok(ExitCode::SUCCESS)
+        match self {
+            Self::Rank(command) => command.run(out),
+            Self::Late(command) => command.run(out),
+        }
     }
 }

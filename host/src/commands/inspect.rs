@@ -43,6 +43,11 @@ impl Inspect {
         show_plan(out, &view.read(SectionKind::Plan)?)?;
         match view.read(SectionKind::Task)? {
             Task::Infer => writeln!(out, "\ntask  infer: tensors in, tensors out")?,
+            Task::Late(spec) => {
+                writeln!(out, "\ntask  late")?;
+                let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
+                writeln!(out, "  features    {}", names.join(", "))?;
+            }
             Task::Rank(spec) => {
                 writeln!(out, "\ntask  rank")?;
                 let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();

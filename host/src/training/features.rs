@@ -1,14 +1,8 @@
 //! Feature matrices.
 
-use super::{EventLog, TrainingError, csv_error, file_error, read_rows};
-use npyz::WriterBuilder;
+use super::{EventLog, TrainingError, csv_error, file_error, matrix::write_matrix, read_rows};
 use serde::Deserialize;
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::BufWriter,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 use tradewind_core::{
     Millis, Profile, Sku, SkuBits,
     rank::{Moment, RankSpec, RankTables},
@@ -88,19 +82,7 @@ pub fn write_features(
     }
     rows.flush().map_err(file_error(&rows_path))?;
 
-    let matrix_path = folder.join("features.npy");
-    let file = BufWriter::new(File::create(&matrix_path).map_err(file_error(&matrix_path))?);
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&[count as u64, spec.features.len() as u64])
-        .writer(file)
-        .begin_nd()
-        .map_err(file_error(&matrix_path))?;
-    writer.extend(matrix).map_err(file_error(&matrix_path))?;
-    writer.finish().map_err(file_error(&matrix_path))?;
-
-    let columns: Vec<_> = spec.features.iter().map(|feature| format!("\"{}\"", feature.name())).collect();
-    let columns_path = folder.join("columns.json");
-    fs::write(&columns_path, format!("[{}]\n", columns.join(", "))).map_err(file_error(&columns_path))?;
+    let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
+    write_matrix(folder, &names, &matrix)?;
     Ok(count)
 }
