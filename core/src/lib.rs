@@ -23,6 +23,7 @@
 //! | [`exec`] | what runs a plan, without allocating |
 //! | [`rank`] | the decision which products to show |
 //! | [`late`] | how likely a leg is to arrive late |
+//! | [`exceptions`] | the decision which shipments need attention, and what can be done |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -34,6 +35,7 @@ extern crate alloc;
 mod bits;
 mod engine;
 mod event;
+pub mod exceptions;
 pub mod guest;
 pub mod late;
 pub mod message;
