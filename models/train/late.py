@@ -17,7 +17,7 @@ import csv
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 import onnx
 import onnxmltools
 import onnxruntime
+import pyarrow.csv as pacsv
 from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 
@@ -143,22 +144,14 @@ def read_legs(data: Path, tradewind: Path, spec: Path, work: Path) -> tuple[list
 
     with (data / "places.csv").open(encoding="utf-8", newline="") as file:
         codes = sorted(row["code"] for row in csv.DictReader(file))
-    number = {code: n for n, code in enumerate(codes)}
-    with (data / "legs.csv").open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        at = {name: n for n, name in enumerate(next(rows))}
-        start, end, departs, delay = (at[name] for name in ("from", "to", "departs", "delay"))
-
-        def numbers() -> Iterator[tuple[int, int, int, int]]:
-            for row in rows:
-                yield number[row[start]], number[row[end]], int(row[departs]), int(row[delay])
-
-        table = np.fromiter(numbers(), dtype=np.dtype((np.int64, 4)))
+    table = pacsv.read_csv(data / "legs.csv")
+    start, end = (np.searchsorted(codes, table[side].to_numpy()) for side in ("from", "to"))
     if features.dtype != np.float32 or features.shape != (len(table), len(columns)):
         raise SystemExit(f"`{work}` holds {features.dtype} {features.shape}, not f32 by leg")
     hour = features[:, columns.index("hour")].astype(np.int64)
-    day = table[:, 2] // 86_400_000
-    return codes, Legs(table[:, 0], table[:, 1], features, hour, day, table[:, 3] > LATE_MINUTES)
+    day = table["departs"].to_numpy() // 86_400_000
+    late = table["delay"].to_numpy() > LATE_MINUTES
+    return codes, Legs(start, end, features, hour, day, late)
 
 
 def split(all_legs: Legs) -> tuple[Legs, Legs, Legs]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,13 @@ def prepare(flights: Path, airports: Path, out: Path) -> None:
         known = {row["iata"]: row for row in csv.DictReader(file)}
     departs = table["date"].cast(pa.timestamp("ms")).cast(pa.int64()).to_numpy()
     distance = np.round(table["distance"].to_numpy() * KILOMETRES_PER_MILE, 1)
-    destinations = table["destination"].to_pylist()
+    origins, destinations = table["origin"].to_pylist(), table["destination"].to_pylist()
     out.mkdir(parents=True, exist_ok=True)
     write_table(
         out / "legs.csv",
         ("from", "to", "departs", "utc_offset", "distance", "delay"),
         zip(
-            table["origin"].to_pylist(),
+            origins,
             destinations,
             departs.tolist(),
             [0] * len(departs),
@@ -68,16 +69,16 @@ def prepare(flights: Path, airports: Path, out: Path) -> None:
         ),
     )
     columns = ("name", "city", "state", "latitude", "longitude")
-    codes, arrivals = np.unique(np.array(destinations), return_counts=True)
+    arrivals = Counter(destinations)
     write_table(
         out / "places.csv",
         ("code", *columns, "arrivals"),
         (
-            (code, *(known[code][column] for column in columns), count)
-            for code, count in zip(codes.tolist(), arrivals.tolist(), strict=True)
+            (code, *(known[code][column] for column in columns), arrivals[code])
+            for code in sorted({*origins, *destinations})
         ),
     )
-    print(f"{len(departs):,} legs between {len(codes)} places")
+    print(f"{len(departs):,} legs to {len(arrivals)} places")
 
 
 def main() -> None:
