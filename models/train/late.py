@@ -42,7 +42,8 @@ LATE_MINUTES = 15
 VALIDATION = datetime(2001, 4, 28, tzinfo=UTC)
 TEST = datetime(2001, 5, 26, tzinfo=UTC)
 # Late legs and others that a rate starts from, at the rate of all.
-SMOOTHING = (10, 30, 100)
+SMOOTHING = (3, 10, 30)
+BASELINE_SMOOTHING = (3, 10, 30, 100, 300)
 TREES = (40, 60, 80, 100)
 HOURS = 24
 # The opset of the export, and that of the operators for machine learning.
@@ -168,24 +169,47 @@ def fit(seen: Legs, rates: Rates, trees: int) -> lgb.Booster:
     return lgb.train(PARAMETERS, data, num_boost_round=trees)
 
 
-def choose(training: Legs, validation: Legs, places: int) -> tuple[int, int]:
-    """Return the smoothing and number of trees with the best Brier score on validation."""
-    days = Days.of(validation.day)
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen on validation."""
+
+    smoothing: int
+    trees: int
+    baseline_smoothing: int
+
+
+def choose(training: Legs, validation: Legs, places: int) -> Choice:
+    """Return what has the best Brier score on validation, for the model and for the baseline."""
+    days, once = Days.of(validation.day), np.ones(len(np.unique(validation.day)))
+
+    def error(score: np.ndarray) -> float:
+        return probabilities.brier(days, validation.late, score)(once)
+
     reached: dict[tuple[int, int], float] = {}
     for smoothing in SMOOTHING:
         rates = Rates.learn(training, places, smoothing)
         model, matrix = fit(training, rates, max(TREES)), rates.matrix(validation)
         for trees in TREES:
             score = np.asarray(model.predict(matrix, num_iteration=trees))
-            once = np.ones(len(days.rows))
-            reached[smoothing, trees] = probabilities.brier(days, validation.late, score)(once)
+            reached[smoothing, trees] = error(score)
             area = probabilities.auc(days, validation.late, score)(once)
             print(
                 f"validation: smoothing {smoothing}, {trees} trees: "
                 f"AUC {area:.4f}, Brier {reached[smoothing, trees]:.5f}",
                 flush=True,
             )
-    return min(reached, key=lambda choice: reached[choice])
+    baselines = {
+        smoothing: error(origin_hour(Rates.learn(training, places, smoothing), validation))
+        for smoothing in BASELINE_SMOOTHING
+    }
+    print(f"validation: Brier of origin and hour by smoothing: {baselines}", flush=True)
+    smoothing, trees = min(reached, key=lambda choice: reached[choice])
+    return Choice(smoothing, trees, min(baselines, key=lambda choice: baselines[choice]))
+
+
+def origin_hour(rates: Rates, of: Legs) -> np.ndarray:
+    """Return the baseline: how often legs from the same place in the same hour were late."""
+    return rates.start_hour[of.start * HOURS + of.hour].astype(np.float64)
 
 
 def export(model: lgb.Booster, rates: Rates, codes: Sequence[str], width: int) -> onnx.ModelProto:
@@ -197,7 +221,7 @@ def export(model: lgb.Booster, rates: Rates, codes: Sequence[str], width: int) -
     trees = onnxmltools.convert_lightgbm(
         as_regressor(model),
         initial_types=[("row", FloatTensorType([None, width + 4]))],
-        target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
+        target_opset=OPSET,
         zipmap=False,
     )
     (ensemble,) = (node for node in trees.graph.node if node.op_type == "TreeEnsembleRegressor")
@@ -381,11 +405,10 @@ def reliability_svg(bins: Sequence[probabilities.Bin]) -> str:
 
 
 def describe(
-    sizes: tuple[int, int, int], chosen: tuple[int, int], content: bytes, error: float
+    sizes: tuple[int, int, int], chosen: Choice, content: bytes, error: float
 ) -> dict[str, object]:
     """Return the model card, without its metrics."""
     training, validation, test = sizes
-    smoothing, trees = chosen
     return {
         "summary": (
             f"The probability that a leg arrives more than {LATE_MINUTES} minutes late, from where "
@@ -393,12 +416,12 @@ def describe(
             "for parcels."
         ),
         "model": (
-            f"LightGBM {lgb.__version__}, {trees} trees of at most {PARAMETERS['num_leaves']} "
-            f"leaves over features and late rates of places by hour (smoothing {smoothing}), ONNX "
-            f"of {len(content):,} bytes; chosen with {training:,} legs before 28 April 2001 on "
-            f"{validation:,} before 26 May, fitted on both, judged on {test:,} until the end of "
-            f"June. Expected calibration error on test {error:.4f} over {BINS} bins: "
-            "reliability.svg."
+            f"LightGBM {lgb.__version__}, {chosen.trees} trees of at most "
+            f"{PARAMETERS['num_leaves']} leaves over features and late rates of places by hour "
+            f"(smoothing {chosen.smoothing}), ONNX of {len(content):,} bytes; chosen with "
+            f"{training:,} legs before 28 April 2001 on {validation:,} before 26 May, fitted on "
+            f"both, judged on {test:,} until the end of June. Expected calibration error on test "
+            f"{error:.4f} over {BINS} bins: reliability.svg."
         ),
         "licence": "MIT OR Apache-2.0",
         "data": [
@@ -437,12 +460,12 @@ def train(data: Path, tradewind: Path, models: Path, work: Path) -> list[str]:
     """Train, export and judge; return what the gate finds missing."""
     codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
     training, validation, test = split(all_legs)
-    smoothing, trees = choose(training, validation, len(codes))
-    print(f"chosen: smoothing {smoothing}, {trees} trees")
+    chosen = choose(training, validation, len(codes))
+    print(f"chosen: {chosen}")
 
     seen = all_legs.where(all_legs.day < test.day.min())
-    rates = Rates.learn(seen, len(codes), smoothing)
-    model = fit(seen, rates, trees)
+    rates = Rates.learn(seen, len(codes), chosen.smoothing)
+    model = fit(seen, rates, chosen.trees)
     made = export(model, rates, codes, all_legs.features.shape[1])
     content = made.SerializeToString(deterministic=True)
     (models / "model.onnx").write_bytes(content)
@@ -453,13 +476,13 @@ def train(data: Path, tradewind: Path, models: Path, work: Path) -> list[str]:
         raise SystemExit(f"the exported model is off by {np.abs(score - trained).max()}")
     write_samples(graph, validation, models)
 
-    baseline = Rates.learn(seen, len(codes), smoothing).start_hour
-    found = judge(test, score, baseline[test.start * HOURS + test.hour].astype(np.float64))
+    baseline = origin_hour(Rates.learn(seen, len(codes), chosen.baseline_smoothing), test)
+    found = judge(test, score, baseline)
     bins = probabilities.reliability(Days.of(test.day), test.late, score, BINS, SEED)
     error = probabilities.calibration_error(bins)
     (models / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
     sizes = (len(training), len(validation), len(test))
-    card = describe(sizes, (smoothing, trees), content, error)
+    card = describe(sizes, chosen, content, error)
     card["metrics"] = [
         {
             "name": name,
