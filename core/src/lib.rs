@@ -25,6 +25,8 @@
 //! | [`rank`] | the decision which products to show |
 //! | [`demand`] | how many units are sold in a coming week, and at which price |
 //! | [`quote`] | the decision at what price |
+//! | [`late`] | how likely a leg is to arrive late |
+//! | [`exceptions`] | the decision which shipments need attention, and what can be done |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -38,7 +40,9 @@ mod columns;
 pub mod demand;
 mod engine;
 mod event;
+pub mod exceptions;
 pub mod guest;
+pub mod late;
 pub mod message;
 mod money;
 mod order;

@@ -35,6 +35,7 @@ use crate::{
     bounded,
     demand::{DemandSpec, PriceSpec},
     error::{Error, ErrorKind, Result},
+    late::LateSpec,
     rank::RankSpec,
     tensor::Tensor,
 };
@@ -120,6 +121,8 @@ pub enum Task {
     Demand(DemandSpec),
     /// How many units are sold at a price.
     Price(PriceSpec),
+    /// How likely a leg is to arrive late.
+    Late(LateSpec),
 }
 
 /// Recorded inputs and the outputs that the model's own runtime gave for them.

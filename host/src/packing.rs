@@ -28,14 +28,16 @@ use tradewind_core::{
 
 /// What is packed.
 ///
-/// A folder holds `pack.json` (`{"name": …, "version": …, "task": "infer", "rank", "demand" or "price"}`),
+/// A folder holds `pack.json` (`{"name": …, "version": …, "task": …}`, where the task is `infer`, `rank`,
+/// `demand`, `price` or `late`),
 /// `model.onnx`, and where there are some:
 ///
 /// - `card.json`, a [`ModelCard`];
 /// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs;
 /// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`;
 /// - for the tasks `demand` and `price`, `spec.json` (a [`DemandSpec`](tradewind_core::demand::DemandSpec)
-///   or [`PriceSpec`]).
+///   or [`PriceSpec`]);
+/// - for the task `late`, `spec.json` (a [`LateSpec`](tradewind_core::late::LateSpec)).
 ///
 /// A file is a model by itself, with the task `infer`.
 #[derive(Debug)]
@@ -136,6 +138,7 @@ enum TaskName {
     Rank,
     Demand,
     Price,
+    Late,
 }
 
 impl Source {
@@ -158,6 +161,7 @@ impl Source {
                 spec.check()?;
                 (Task::Price(spec), None)
             }
+            TaskName::Late => (Task::Late(read_json(&path.join("spec.json"))?), None),
             TaskName::Rank => {
                 let spec: RankSpec = read_json(&path.join("spec.json"))?;
                 (Task::Rank(spec), Some(read_products(&path.join("products.csv"))?.0))

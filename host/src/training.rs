@@ -6,14 +6,17 @@
 //! - [`write_features`] writes one row for each candidate of each decision to learn from;
 //! - [`Sales`] reads what was sold by the week, and [`write_week_features`] writes one row for each
 //!   week to be forecast.
+//! - [`write_late_features`] writes one row for each leg.
 
 mod features;
+mod late;
 mod log;
 mod matrix;
 mod sales;
 mod tables;
 
 pub use features::{Target, write_features};
+pub use late::write_late_features;
 pub use log::{EventLog, Order};
 pub use sales::{Sales, WeekTarget, write_week_features};
 pub use tables::{product_tables, read_products, write_products};

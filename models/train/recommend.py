@@ -240,12 +240,8 @@ def choose_trees(matrices: Mapping[str, Matrix], log: Log) -> tuple[int, dict[in
     return max(reached, key=lambda trees: reached[trees]), reached
 
 
-def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
-    """Return a graph from `features` [rows, columns] to `score` [rows, 1], the log odds.
-
-    The classifier is written as a regressor over the same trees: the odds order candidates as
-    the probability does, and there is no label to compute and throw away.
-    """
+def as_regressor(model: lgb.Booster) -> lgb.Booster:
+    """Return the trees of a binary classifier as a regressor of the log odds, to be exported."""
     text = model.model_to_string()
     for binary, plain in (
         ("objective=binary sigmoid:1", "objective=regression"),
@@ -255,8 +251,17 @@ def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
     text = re.sub(r"^threshold=(.*)$", _round_down, text, flags=re.MULTILINE)
     # The trees' lengths in bytes have changed; without them they are read one after another.
     text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
+    return lgb.Booster(model_str=text)
+
+
+def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
+    """Return a graph from `features` [rows, columns] to `score` [rows, 1], the log odds.
+
+    The classifier is written as a regressor over the same trees: the odds order candidates as
+    the probability does, and there is no label to compute and throw away.
+    """
     graph = onnxmltools.convert_lightgbm(
-        lgb.Booster(model_str=text),
+        as_regressor(model),
         name="recommend",
         initial_types=[("features", FloatTensorType([None, columns]))],
         target_opset=OPSET,

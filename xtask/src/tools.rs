@@ -31,6 +31,15 @@ pub const PEERS: NpmPackages = NpmPackages {
     lock: include_str!("../../benches/peers/package-lock.json"),
 };
 
+/// Where legs and places come from; nothing of it is run.
+pub const VEGA_DATASETS: NpmPackages = NpmPackages {
+    name: "vega-datasets",
+    what: "the data of vega-datasets",
+    version: "3.2.1",
+    package: include_str!("../../models/train/vega-datasets/package.json"),
+    lock: include_str!("../../models/train/vega-datasets/package-lock.json"),
+};
+
 /// A package of npm's with what it needs, pinned by a lock file.
 #[derive(Debug)]
 pub struct NpmPackages {
@@ -138,7 +147,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS] {
+        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS, VEGA_DATASETS] {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));
         }

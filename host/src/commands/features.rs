@@ -1,5 +1,6 @@
 //! The matrices that models are trained on, by decision.
 
+mod late;
 mod rank;
 mod weeks;
 
@@ -14,6 +15,8 @@ pub enum Features {
     Demand(weeks::WeekFeatures),
     /// For a price model: a row for each week at its price.
     Price(weeks::WeekFeatures),
+    /// For a lateness model: a row for each leg.
+    Late(late::LateFeatures),
 }
 
 impl Features {
@@ -22,6 +25,7 @@ impl Features {
             Self::Rank(command) => command.run(out),
             Self::Demand(command) => command.run(out, |spec| Ok(serde_json::from_slice::<DemandSpec>(spec)?.features)),
             Self::Price(command) => command.run(out, |spec| Ok(serde_json::from_slice::<PriceSpec>(spec)?.features)),
+            Self::Late(command) => command.run(out),
         }
     }
 }

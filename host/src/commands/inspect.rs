@@ -46,6 +46,11 @@ impl Inspect {
             Task::Infer => writeln!(out, "\ntask  infer: tensors in, tensors out")?,
             Task::Demand(DemandSpec { features }) => show_week(out, "demand", &features)?,
             Task::Price(PriceSpec { features }) => show_week(out, "price", &features)?,
+            Task::Late(spec) => {
+                writeln!(out, "\ntask  late")?;
+                let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
+                writeln!(out, "  features    {}", names.join(", "))?;
+            }
             Task::Rank(spec) => {
                 writeln!(out, "\ntask  rank")?;
                 let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();

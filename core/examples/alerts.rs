@@ -1,0 +1,188 @@
+//! Judges exceptions on generated scans: of the shipments that are looked at, how many are in trouble?
+//!
+//! ```text
+//! cargo run --release -p tradewind-core --example alerts
+//! ```
+//!
+//! Scans of shipments are not to be had, so these are **generated**, from a fixed seed: sixty lanes of
+//! one to three hubs; stays that are log-normal (σ = .5) around a median of the lane and state, from one
+//! to sixteen hours; one shipment in twenty-five whose stay in some state becomes thirty to ninety hours
+//! longer. Durations are learnt from 400 delivered shipments a lane. On each of fifty days, 3,000
+//! shipments are under way, and a part of them is looked at. The rules know nothing of how they were
+//! generated but what is learnt; but the world is as simple as they are, so the figures say that the
+//! rules work, and not how well they would with a carrier.
+
+use std::collections::BTreeSet;
+use tradewind_core::{
+    Millis, Money, Sku,
+    exceptions::{
+        ExceptionKind, ExceptionRequest, Id, LaneTimes, Policy, Scan, Shipment, ShipmentLine, State, exceptions, learn,
+    },
+};
+
+const LANES: usize = 60;
+const LEARNT_FROM: usize = 400;
+const DAYS: usize = 50;
+const OPEN: usize = 3_000;
+const TROUBLE: f64 = 0.04;
+const BUDGETS: [f64; 3] = [0.01, 0.02, 0.05];
+const METHODS: [&str; 4] = ["exceptions", "time in state", "age", "random"];
+const RESAMPLES: usize = 2_000;
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Evenly from 0 to 1, without 1.
+    fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.share() * count as f64) as usize
+    }
+
+    /// Of the standard normal distribution (Box and Muller).
+    fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.share()).cos()
+    }
+}
+
+/// A lane: the states that its shipments pass, with the median minutes in each.
+struct Way {
+    times: LaneTimes,
+    stays: Vec<(State, f64)>,
+}
+
+fn id(text: String) -> Id {
+    Id::new(text).expect("a name is short")
+}
+
+fn way(n: usize, random: &mut Random) -> Way {
+    let mut states = vec![State::Created, State::Packed, State::PickedUp];
+    for _ in 0..1 + random.below(3) {
+        states.extend([State::Arrived, State::Departed]);
+    }
+    states.push(State::OutForDelivery);
+    let stays = states.into_iter().map(|state| (state, 60.0 * (random.share() * 16f64.ln()).exp())).collect();
+    let (node, region) = (id(format!("node {n}")), id(format!("region {n}")));
+    Way { times: LaneTimes { node, region, min_days: 1, max_days: 5, states: vec![] }, stays }
+}
+
+/// A shipment to its end, and the scan that trouble came after, if it did.
+fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> (Shipment, Option<usize>) {
+    let trouble = (random.share() < TROUBLE).then(|| random.below(way.stays.len()));
+    let place = id("somewhere".into());
+    let (mut at, mut scans) = (created, Vec::new());
+    for (n, &(state, median)) in way.stays.iter().enumerate() {
+        scans.push(Scan { state, at, place: place.clone() });
+        let extra = if trouble == Some(n) { 60.0 * (30.0 + 60.0 * random.share()) } else { 0.0 };
+        at.0 += ((median * (0.5 * random.normal()).exp() + extra) * 60_000.0) as i64;
+    }
+    scans.push(Scan { state: State::Delivered, at, place });
+    let sku = Sku::new("a").expect("a name is short");
+    let shipment = Shipment {
+        id: id(format!("{name:06}")),
+        order: id(format!("order {name}")),
+        node: way.times.node.clone(),
+        region: way.times.region.clone(),
+        lines: vec![ShipmentLine { sku, quantity: 1, value: Money(5_000), stock: None }],
+        created,
+        promised: Millis(created.0 + 30 * Millis::DAY),
+        leg: None,
+        scans,
+        alternatives: vec![],
+    };
+    (shipment, trouble)
+}
+
+/// For each budget, the share of the shipments that each method looks at which are in trouble.
+fn day(ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> [[f64; METHODS.len()]; BUDGETS.len()] {
+    let at = Millis(1_512_345_600_000);
+    let (mut shipments, mut troubled) = (Vec::new(), BTreeSet::new());
+    while shipments.len() < OPEN {
+        let created = Millis(at.0 - (random.share() * 8.0 * Millis::DAY as f64) as i64);
+        let (mut shipment, trouble) = journey(shipments.len(), &ways[random.below(ways.len())], created, random);
+        shipment.scans.retain(|scan| scan.at <= at);
+        let state = shipment.scans.last().map(|scan| scan.state);
+        if state == Some(State::Delivered) {
+            continue;
+        }
+        if trouble.is_some_and(|n| n + 1 == shipment.scans.len()) {
+            troubled.insert(shipment.id.clone());
+        }
+        shipments.push(shipment);
+    }
+    let by = |key: &dyn Fn(&Shipment) -> i64| {
+        let mut order: Vec<&Shipment> = shipments.iter().collect();
+        order.sort_by_key(|shipment| key(shipment));
+        order.into_iter().map(|shipment| shipment.id.clone()).collect::<Vec<_>>()
+    };
+    let by_stay = by(&|shipment| shipment.scans.last().map_or(0, |scan| scan.at.0));
+    let by_age = by(&|shipment| shipment.created.0);
+    let mut by_chance = by(&|_| 0);
+    (1..by_chance.len()).rev().for_each(|n| by_chance.swap(n, random.below(n + 1)));
+
+    let request = ExceptionRequest {
+        at,
+        shipments,
+        lanes: lanes.to_vec(),
+        places: vec![],
+        policy: Policy { threshold: tradewind_core::BasisPoints(1), ..Policy::default() },
+        limit: u32::MAX,
+    };
+    let scores = exceptions(&request).expect("the request is sound");
+    let rules = scores.iter().filter(|score| !matches!(score.kind, ExceptionKind::Late | ExceptionKind::DataFault));
+    let ours: Vec<_> = rules.map(|score| score.shipment.clone()).collect();
+    BUDGETS.map(|budget| {
+        let count = (budget * OPEN as f64).round() as usize;
+        [&ours, &by_stay, &by_age, &by_chance].map(|order| {
+            let hits = order.iter().take(count).filter(|id| troubled.contains(id)).count();
+            hits as f64 / count as f64
+        })
+    })
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn main() {
+    let mut random = Random(20_171_204);
+    let ways: Vec<Way> = (0..LANES).map(|n| way(n, &mut random)).collect();
+    let mut lanes: Vec<LaneTimes> = ways.iter().map(|way| way.times.clone()).collect();
+    let mut past = Vec::new();
+    for way in &ways {
+        past.extend((0..LEARNT_FROM).map(|n| journey(n, way, Millis(1_500_000_000_000), &mut random).0));
+    }
+    learn(&mut lanes, &past);
+    let days: Vec<_> = (0..DAYS).map(|_| day(&ways, &lanes, &mut random)).collect();
+
+    println!("generated: {DAYS} days of {OPEN} shipments; precision, and differences with 95 % over days");
+    for (b, budget) in BUDGETS.iter().enumerate() {
+        println!("\nlooking at {:.0} % of the shipments", 100.0 * budget);
+        for (m, method) in METHODS.iter().enumerate() {
+            let precision = mean(&days.iter().map(|day| day[b][m]).collect::<Vec<_>>());
+            let gains: Vec<f64> = days.iter().map(|day| day[b][0] - day[b][m]).collect();
+            let mut means: Vec<f64> = (0..RESAMPLES)
+                .map(|_| mean(&(0..DAYS).map(|_| gains[random.below(DAYS)]).collect::<Vec<_>>()))
+                .collect();
+            means.sort_by(f64::total_cmp);
+            let (low, high) = (means[RESAMPLES / 40], means[RESAMPLES - RESAMPLES / 40 - 1]);
+            print!("  {method:<14} {precision:.3}");
+            println!(
+                "{}",
+                if m == 0 { String::new() } else { format!("   {:+.3} [{low:+.3}, {high:+.3}]", mean(&gains)) }
+            );
+        }
+    }
+}

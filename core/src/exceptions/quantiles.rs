@@ -1,0 +1,71 @@
+//! Distributions of which three quantiles are known.
+
+use super::bad;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+
+/// What one in ten, every other and nine in ten stay below: of minutes, or of units.
+///
+/// The distribution between and beyond them, with *S(x)* the probability of more than *x*:
+///
+/// ```text
+/// x < P50   S(x) = .5 + .4 (P50 − x) / (P50 − P10), 1 at most, and 1 for x < 0
+/// x ≤ P90   S(x) = .5 − .4 (x − P50) / (P90 − P50)
+/// x > P90   S(x) = .1 (d / (d + x − P90))⁴, with d = P90 − P50
+/// ```
+///
+/// That is a quantile function that is linear from piece to piece, and a tail that goes on with the
+/// slope of the last piece and never ends: nothing is certain because it was not seen. Where two
+/// quantiles are equal, so is all between them and beyond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantiles {
+    /// One in ten is below.
+    pub p10: f32,
+    /// Every other is below.
+    pub p50: f32,
+    /// Nine in ten are below.
+    pub p90: f32,
+}
+
+impl Quantiles {
+    /// The largest value, in whatever they are quantiles of.
+    pub const MAX: f32 = 1e9;
+
+    /// The probability of more than `x`.
+    ///
+    /// ```
+    /// use tradewind_core::exceptions::Quantiles;
+    /// let minutes = Quantiles { p10: 60.0, p50: 100.0, p90: 180.0 };
+    /// assert_eq!(minutes.exceed(100.0), 0.5);
+    /// assert!((minutes.exceed(140.0) - 0.3).abs() < 1e-6);
+    /// assert!((minutes.exceed(260.0) - 0.1 / 16.0).abs() < 1e-6);
+    /// ```
+    pub fn exceed(&self, x: f32) -> f32 {
+        let Self { p10, p50, p90 } = *self;
+        if x < 0.0 {
+            return 1.0;
+        }
+        if x < p50 {
+            // Where P10 is P50, nothing is below; the quotient is infinite then, and the minimum 1.
+            return (0.5 + 0.4 * ((p50 - x) / (p50 - p10))).min(1.0);
+        }
+        let width = p90 - p50;
+        if width <= 0.0 {
+            return 0.0;
+        }
+        if x <= p90 {
+            return 0.5 - 0.4 * ((x - p50) / width);
+        }
+        let tail = width / (width + (x - p90));
+        0.1 * (tail * tail) * (tail * tail)
+    }
+
+    /// Quantiles that ascend from 0.
+    pub(super) fn check(&self) -> Result<()> {
+        if 0.0 <= self.p10 && self.p10 <= self.p50 && self.p50 <= self.p90 && self.p90 <= Self::MAX {
+            return Ok(());
+        }
+        Err(bad("P10, P50 and P90 that do not ascend from 0".into()))
+    }
+}
