@@ -22,6 +22,7 @@
 //! | [`plan`] | what a model is compiled to |
 //! | [`exec`] | what runs a plan, without allocating |
 //! | [`rank`] | the decision which products to show |
+//! | [`allocate`] | the decision from where orders ship |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -30,6 +31,7 @@
 
 extern crate alloc;
 
+pub mod allocate;
 mod bits;
 mod engine;
 mod event;
