@@ -27,6 +27,7 @@
 //! | [`quote`] | the decision at what price |
 //! | [`late`] | how likely a leg is to arrive late |
 //! | [`exceptions`] | the decision which shipments need attention, and what can be done |
+//! | [`allocate`] | the decision from where orders ship |
 //! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
 //! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
 //! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
@@ -35,6 +36,7 @@
 
 extern crate alloc;
 
+pub mod allocate;
 mod bits;
 mod columns;
 pub mod demand;

@@ -1,0 +1,60 @@
+//! Allocation: from which node each line of each order ships.
+//!
+//! ```text
+//! orders × nodes × stock × lanes → plan: shipments, shortfalls with reasons, costs by cause, and a bound
+//! ```
+//!
+//! A plan never takes more than is available, never exceeds a node's capacity, and keeps what each order asks for
+//! (complete or not at all, so many splits, pinned, excluded). Among such plans it looks for the least cost: freight,
+//! handling, days after the promise, risk of lateness, splits, pressure on stock, changes to the previous plan, and
+//! shortfall. The `bound` says how much a better plan could save at most.
+//!
+//! **Priorities.** What orders of a lower priority ask for never adds to the shortfall of a higher one, in money over
+//! all its orders. It may move them to another node, where that costs less in all.
+//!
+//! ```
+//! use tradewind_core::{Money, allocate::{Lane, Node, Order, OrderLine, Problem, Stock, allocate}};
+//!
+//! let problem = Problem {
+//!     orders: vec![Order { lines: vec![OrderLine { sku: 7, quantity: 2 }], missing: Money(5_000), ..Order::default() }],
+//!     nodes: vec![Node::default(); 2],
+//!     stock: vec![
+//!         Stock { node: 0, sku: 7, available: 1, ..Stock::default() },
+//!         Stock { node: 1, sku: 7, available: 9, ..Stock::default() },
+//!     ],
+//!     lanes: vec![
+//!         Lane { node: 0, shipment: Money(400), ..Lane::default() },
+//!         Lane { node: 1, shipment: Money(650), ..Lane::default() },
+//!     ],
+//!     ..Problem::default()
+//! };
+//! let plan = allocate(&problem)?;
+//! assert_eq!(plan.orders[0].shipments[0].node, 1, "one shipment is cheaper than two");
+//! assert_eq!((plan.total, plan.bound), (Money(650), Money(650)), "and nothing is cheaper");
+//! # Ok::<(), tradewind_core::Error>(())
+//! ```
+
+mod bound;
+mod explain;
+mod network;
+mod place;
+mod plan;
+mod problem;
+mod solve;
+
+pub use plan::{Allocation, Breakdown, OrderPlan, Reason, Shipment, Shortfall};
+pub use problem::{Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Stock};
+
+use crate::error::Result;
+
+/// Decides from where each order ships.
+///
+/// # Errors
+/// [`BadRequest`](crate::ErrorKind::BadRequest) for a problem that contradicts itself or whose amounts cannot be added
+/// up, [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits of [`Problem`],
+/// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
+pub fn allocate(problem: &Problem) -> Result<Allocation> {
+    let network = network::Network::new(problem)?;
+    let (plans, bound) = solve::solve(&network);
+    Ok(explain::explain(&network, &plans, bound))
+}

@@ -1,0 +1,286 @@
+//! The problem, sorted so that an order finds its nodes and stock side by side.
+
+use super::{
+    plan::Breakdown,
+    problem::{Capacity, Lane, Node, Order, Problem, bad},
+};
+use crate::{aligned::headroom, error::Result, money::Money, order};
+use alloc::{format, vec, vec::Vec};
+use core::ops::Range;
+
+/// A problem that has been checked and sorted.
+pub(super) struct Network<'a> {
+    pub problem: &'a Problem,
+    /// By region, then node.
+    pub lanes: Vec<&'a Lane>,
+    /// By product, then node.
+    pub stock: Vec<Place>,
+    /// By order, then line of it.
+    pub lines: Vec<LineView>,
+    /// Where each order's lines begin; one more at the end.
+    first_line: Vec<usize>,
+    /// Each order's lanes.
+    lanes_of: Vec<Range<usize>>,
+    /// Which orders want a product, by product.
+    wanted: Vec<(u32, u32)>,
+    /// The most a unit can be worth, in parts of minor units.
+    pub dearest: i64,
+}
+
+/// Stock of a product at a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub node: u32,
+    pub sku: u32,
+    /// Units, at most as many as all orders want.
+    pub available: u32,
+    pub pressure: i64,
+}
+
+/// A line of an order.
+#[derive(Debug, Clone)]
+pub(super) struct LineView {
+    pub quantity: u32,
+    /// Where its product lies: a range of [`Network::stock`].
+    pub stock: Range<usize>,
+    /// Node and units of the previous plan, by node.
+    pub held: Vec<(u32, u32)>,
+}
+
+impl LineView {
+    /// Units that the previous plan had at a node.
+    pub fn held(&self, node: u32) -> u32 {
+        self.held.binary_search_by_key(&node, |&(node, _)| node).map_or(0, |at| self.held[at].1)
+    }
+}
+
+/// Units of a line, taken from a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Take {
+    /// The line of the order.
+    pub line: u32,
+    /// An index into [`Network::stock`].
+    pub stock: u32,
+    pub node: u32,
+    pub units: u32,
+}
+
+impl<'a> Network<'a> {
+    /// Checks and sorts.
+    pub fn new(problem: &'a Problem) -> Result<Self> {
+        let dearest = problem.check()?;
+        let lines = problem.orders.iter().map(|order| order.lines.len()).sum::<usize>();
+        // What is sorted here, with the places that sorting takes; then what solving keeps for each of them.
+        let (stock, lanes, orders) = (problem.stock.len(), problem.lanes.len(), problem.orders.len());
+        headroom(160 * (stock + orders) + 48 * lanes + 320 * (lines + problem.previous.len()) + 65_536)?;
+
+        let mut network = Self {
+            problem,
+            lanes: Vec::with_capacity(lanes),
+            stock: Vec::with_capacity(stock),
+            lines: Vec::with_capacity(lines),
+            first_line: Vec::with_capacity(orders + 1),
+            lanes_of: Vec::with_capacity(orders),
+            wanted: Vec::with_capacity(lines),
+            dearest,
+        };
+        let nodes = problem.nodes.len();
+        let known = |node: u32, what: &str| {
+            let none = || bad(format!("`{what}` names node {node}; there are {nodes}, from 0"));
+            if (node as usize) < nodes { Ok(()) } else { Err(none()) }
+        };
+        for order in &problem.orders {
+            order.pinned.map_or(Ok(()), |node| known(node, "pinned"))?;
+        }
+        problem.lanes.iter().try_for_each(|lane| known(lane.node, "lane"))?;
+        problem.stock.iter().try_for_each(|stock| known(stock.node, "stock"))?;
+
+        let by = |lane: &Lane| (lane.region, lane.node);
+        let sorted = order::ascending(lanes, &|a, b| by(&problem.lanes[a]).cmp(&by(&problem.lanes[b])));
+        network.lanes.extend(sorted.into_iter().map(|at| &problem.lanes[at]));
+        if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
+            return Err(bad(format!(
+                "the lane from node {} to region {} is there twice",
+                pair[0].node, pair[0].region
+            )));
+        }
+        network.collect_wanted()?;
+        network.collect_stock()?;
+        network.collect_orders();
+        network.collect_held()?;
+        Ok(network)
+    }
+
+    fn collect_wanted(&mut self) -> Result<()> {
+        let mut wanted = Vec::with_capacity(self.lines.capacity());
+        for (n, order) in self.problem.orders.iter().enumerate() {
+            wanted.extend(order.lines.iter().map(|line| (line.sku, n as u32)));
+        }
+        let sorted = order::ascending(wanted.len(), &|a, b| wanted[a].cmp(&wanted[b]));
+        self.wanted.extend(sorted.into_iter().map(|at| wanted[at]));
+        match self.wanted.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(bad(format!("order {} names product {} twice; add the lines up", pair[0].1, pair[0].0))),
+            None => Ok(()),
+        }
+    }
+
+    fn collect_stock(&mut self) -> Result<()> {
+        let given = &self.problem.stock;
+        let by = |at: usize| (given[at].sku, given[at].node);
+        let sorted = order::ascending(given.len(), &|a, b| by(a).cmp(&by(b)));
+        if let Some(pair) = sorted.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
+            let (sku, node) = by(pair[0]);
+            return Err(bad(format!("`stock` has product {sku} at node {node} twice")));
+        }
+        self.stock.extend(sorted.into_iter().map(|at| {
+            let stock = &given[at];
+            Place { node: stock.node, sku: stock.sku, available: stock.available, pressure: stock.pressure.0 }
+        }));
+        Ok(())
+    }
+
+    /// Lines with their stock, and lanes, for each order.
+    fn collect_orders(&mut self) {
+        let mut demand = vec![0_u64; self.stock.len()];
+        for order in &self.problem.orders {
+            self.first_line.push(self.lines.len());
+            let from = self.lanes.partition_point(|lane| lane.region < order.region);
+            let len = self.lanes[from..].partition_point(|lane| lane.region == order.region);
+            self.lanes_of.push(from..from + len);
+            for line in &order.lines {
+                let from = self.stock.partition_point(|place| place.sku < line.sku);
+                let len = self.stock[from..].partition_point(|place| place.sku == line.sku);
+                // The first place of a product counts for all.
+                if let Some(demand) = demand.get_mut(from).filter(|_| len > 0) {
+                    *demand += u64::from(line.quantity);
+                }
+                self.lines.push(LineView { quantity: line.quantity, stock: from..from + len, held: Vec::new() });
+            }
+        }
+        self.first_line.push(self.lines.len());
+        let mut all = 0;
+        for at in 0..self.stock.len() {
+            if at == 0 || self.stock[at].sku != self.stock[at - 1].sku {
+                all = demand[at].min(u64::from(u32::MAX)) as u32;
+            }
+            self.stock[at].available = self.stock[at].available.min(all);
+        }
+    }
+
+    fn collect_held(&mut self) -> Result<()> {
+        let held = &self.problem.previous;
+        let by = |at: usize| (held[at].order, held[at].line, held[at].node);
+        let sorted = order::ascending(held.len(), &|a, b| by(a).cmp(&by(b)));
+        if let Some(pair) = sorted.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
+            let (order, line, node) = by(pair[0]);
+            return Err(bad(format!("`previous` has line {line} of order {order} at node {node} twice")));
+        }
+        for held in sorted.into_iter().map(|at| &held[at]) {
+            let lines = self.problem.orders.get(held.order as usize).map_or(0, |order| order.lines.len());
+            if held.line as usize >= lines {
+                return Err(bad(format!(
+                    "`previous` names line {} of order {}, which is not there",
+                    held.line, held.order
+                )));
+            }
+            let at = self.first_line[held.order as usize] + held.line as usize;
+            self.lines[at].held.push((held.node, held.quantity));
+        }
+        Ok(())
+    }
+
+    pub fn order(&self, o: usize) -> &'a Order {
+        &self.problem.orders[o]
+    }
+
+    pub fn node(&self, node: u32) -> &'a Node {
+        &self.problem.nodes[node as usize]
+    }
+
+    /// The lines of an order.
+    pub fn lines(&self, o: usize) -> &[LineView] {
+        &self.lines[self.first_line[o]..self.first_line[o + 1]]
+    }
+
+    /// The lanes to an order, by node.
+    pub fn lanes(&self, o: usize) -> &[&'a Lane] {
+        &self.lanes[self.lanes_of[o].clone()]
+    }
+
+    /// The lane from a node to an order.
+    pub fn lane(&self, o: usize, node: u32) -> Option<&'a Lane> {
+        let lanes = self.lanes(o);
+        lanes.binary_search_by_key(&node, |lane| lane.node).ok().map(|at| lanes[at])
+    }
+
+    /// The orders that want a product, with it.
+    pub fn wanting(&self, sku: u32) -> &[(u32, u32)] {
+        let from = self.wanted.partition_point(|&(found, _)| found < sku);
+        let len = self.wanted[from..].partition_point(|&(found, _)| found == sku);
+        &self.wanted[from..from + len]
+    }
+
+    /// Whether a node may ship to an order, if there is a lane.
+    pub fn allowed(&self, o: usize, node: u32) -> bool {
+        let order = self.order(o);
+        !self.node(node).closed && order.pinned.is_none_or(|pinned| pinned == node) && !order.excluded.contains(&node)
+    }
+
+    /// What a shipment costs: freight, handling, days after the promise, and risk.
+    pub fn shipment(&self, o: usize, lane: &Lane) -> Breakdown {
+        let (order, node) = (self.order(o), self.node(lane.node));
+        let days = i64::from(node.dispatch.0) + i64::from(lane.transit) - i64::from(order.promised.0);
+        // INVARIANT: `Problem::check` has shown that these sums stay far within an i64; a risk is at most `late`.
+        let (whole, rest) = (order.late.0 / 1_000_000, order.late.0 % 1_000_000);
+        let risk = whole * i64::from(lane.late) + (rest * i64::from(lane.late) + 500_000) / 1_000_000;
+        Breakdown {
+            shipping: lane.shipment,
+            handling: node.shipment,
+            transit: Money(days.max(0) * self.problem.costs.day_late.0),
+            risk: Money(risk),
+            ..Breakdown::default()
+        }
+    }
+
+    /// What an order's plan costs, its takes sorted by node.
+    pub fn cost(&self, o: usize, takes: &[Take]) -> Breakdown {
+        let mut cost = Breakdown::default();
+        let costs = &self.problem.costs;
+        for (n, take) in takes.iter().enumerate() {
+            let Some(lane) = self.lane(o, take.node) else { continue };
+            if n == 0 || takes[n - 1].node != take.node {
+                let shipment = self.shipment(o, lane);
+                cost.shipping.0 += shipment.shipping.0;
+                cost.handling.0 += shipment.handling.0;
+                cost.transit.0 += shipment.transit.0;
+                cost.risk.0 += shipment.risk.0;
+                cost.splits.0 += if n == 0 { 0 } else { costs.split.0 };
+            }
+            let units = i64::from(take.units);
+            cost.shipping.0 += units * lane.unit.0;
+            cost.handling.0 += units * self.node(take.node).unit.0;
+            cost.pressure.0 += units * self.stock[take.stock as usize].pressure;
+        }
+        let mut missing = 0;
+        for view in self.lines(o) {
+            missing += i64::from(view.quantity);
+            cost.changes.0 += view.held.iter().map(|&(_, units)| i64::from(units) * costs.change.0).sum::<i64>();
+        }
+        for take in takes {
+            missing -= i64::from(take.units);
+            let kept = self.lines(o)[take.line as usize].held(take.node).min(take.units);
+            cost.changes.0 -= i64::from(kept) * costs.change.0;
+        }
+        cost.shortfall.0 = missing * self.order(o).missing.0;
+        cost
+    }
+
+    /// Units and shipments that a node can do; what is not limited is the greatest number.
+    pub fn capacity(&self, node: usize) -> (u32, u32) {
+        match self.problem.nodes[node].capacity {
+            Capacity::Unlimited => (u32::MAX, u32::MAX),
+            Capacity::Shipments(most) => (u32::MAX, most),
+            Capacity::Units(most) => (most, u32::MAX),
+        }
+    }
+}
