@@ -40,10 +40,16 @@ mod network;
 mod place;
 mod plan;
 mod problem;
+mod request;
 mod solve;
 
 pub use plan::{Allocation, Breakdown, OrderPlan, Reason, Shipment, Shortfall};
 pub use problem::{Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Stock};
+pub use request::{
+    AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, OrderShipment, OrderShortfall, Planned, ShopOrder,
+    StockChange,
+};
+pub(crate) use request::{answer, departure};
 
 use crate::error::Result;
 

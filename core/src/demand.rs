@@ -10,10 +10,13 @@
 //! that writes the training data. All are ratios, shares and units, so they do not depend on the currency.
 
 mod features;
+mod forecast;
 mod model;
 
 pub use features::{Feature, Outlook};
-pub use model::{DemandModel, PriceModel, Quantiles};
+pub(crate) use forecast::forecast;
+pub use forecast::{ForecastRequest, Weeks};
+pub use model::{DemandModel, PriceModel};
 
 use crate::{
     bounded,

@@ -3,9 +3,13 @@
 use crate::{
     ABI_VERSION,
     aligned::{AlignedBytes, headroom},
+    allocate::{self, AllocateRequest, Allocated},
     apart,
+    demand::{self, DemandModel, ForecastRequest, PriceModel, Weeks},
     error::{Error, ErrorKind, Result},
+    exceptions::{self, ExceptionRequest, ExceptionScore},
     exec::{Executor, Matrix},
+    late::{LateModel, Leg},
     message::{Description, InferRequest, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
     pack::{PackView, SectionKind, Task},
     plan::{Plan, Port},
@@ -35,7 +39,17 @@ pub(crate) struct LoadedPack {
     bytes: AlignedBytes,
     weights: Range<usize>,
     executor: Executor,
-    ranker: Option<Ranker>,
+    decision: Decision,
+}
+
+/// What a pack is asked for, beside tensors.
+#[derive(Debug)]
+enum Decision {
+    None,
+    Rank(Ranker),
+    Demand(DemandModel),
+    Price(PriceModel),
+    Late(LateModel),
 }
 
 impl Engine {
@@ -75,8 +89,10 @@ impl Engine {
         headroom(GROWTH / 3 * bytes.len() + FIXED)?;
         let snapshot = Snapshot::read(&PackView::parse(bytes.as_slice())?)?;
         let info = snapshot.info();
-        for ranker in self.packs.iter_mut().filter_map(|pack| pack.ranker.as_mut()) {
-            ranker.take_promises(&snapshot);
+        for pack in &mut self.packs {
+            if let Decision::Rank(ranker) = &mut pack.decision {
+                ranker.take_promises(&snapshot);
+            }
         }
         self.snapshot = Some(snapshot);
         Ok(info)
@@ -100,9 +116,12 @@ impl Engine {
         headroom(stored.len() / 2 + FIXED)?;
         let executor = Executor::new(plan, expanded.as_ref().map_or(stored, AlignedBytes::as_slice))?;
         headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
-        let ranker = match view.read(SectionKind::Task)? {
-            Task::Infer => None,
-            Task::Rank(spec) => Some(ranker(spec, &view, &executor, self.snapshot.as_ref())?),
+        let decision = match view.read(SectionKind::Task)? {
+            Task::Infer => Decision::None,
+            Task::Rank(spec) => Decision::Rank(ranker(spec, &view, &executor, self.snapshot.as_ref())?),
+            Task::Demand(spec) => Decision::Demand(DemandModel::new(spec, &executor)?),
+            Task::Price(spec) => Decision::Price(PriceModel::new(spec, &executor)?),
+            Task::Late(spec) => Decision::Late(LateModel::new(spec, &executor)?),
         };
         let handle = known.unwrap_or(self.packs.len());
         let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
@@ -121,7 +140,7 @@ impl Engine {
                 (expanded, all)
             }
         };
-        let pack = LoadedPack { info: info.clone(), weights, executor, ranker, bytes };
+        let pack = LoadedPack { info: info.clone(), weights, executor, decision, bytes };
         match self.packs.get_mut(handle) {
             Some(slot) => *slot = pack,
             None => self.packs.push(pack),
@@ -146,6 +165,9 @@ impl Engine {
             Request::Infer(request) => self.infer(&request).map(Reply::Tensors),
             Request::Rank(request) => self.rank(request).map(Reply::Ranking),
             Request::Quote(request) => self.quote(&request).map(Reply::Quote),
+            Request::Forecast(request) => self.forecast(&request).map(Reply::Forecast),
+            Request::Allocate(request) => self.allocate(&request).map(Reply::Allocated),
+            Request::Exceptions(request) => self.exceptions(request).map(Reply::Exceptions),
         }
     }
 
@@ -157,9 +179,8 @@ impl Engine {
 
     #[inline(never)]
     fn rank(&mut self, request: RankRequest) -> Result<Ranking> {
-        let pack = find(&mut self.packs, &request.pack)?;
-        let (executor, weights, ranker) = pack.parts();
-        let Some(ranker) = ranker else {
+        let (executor, weights, decision) = find(&mut self.packs, &request.pack)?.parts();
+        let Decision::Rank(ranker) = decision else {
             return Err(Error::new(
                 ErrorKind::UnknownPack,
                 format!("pack `{}` does not rank; it answers infer requests", request.pack),
@@ -170,10 +191,49 @@ impl Engine {
 
     #[inline(never)]
     fn quote(&mut self, request: &QuoteRequest) -> Result<Quote> {
-        let Some(snapshot) = &self.snapshot else {
-            return Err(Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded; prices are computed from one"));
+        let snapshot = loaded(self.snapshot.as_ref())?;
+        let pack = self.packs.iter_mut().find(|pack| matches!(pack.decision, Decision::Price(_)));
+        let Some((executor, weights, Decision::Price(model))) = pack.map(LoadedPack::parts) else {
+            return Err(Error::new(ErrorKind::UnknownPack, "no pack that prices is loaded"));
         };
-        quote::quote(snapshot, request, &mut |_, _| Err(Error::new(ErrorKind::UnknownPack, "no price model")))
+        quote::quote(snapshot, request, &mut |inputs, offer, prices| {
+            model.units(&request.product, &inputs.history, offer, prices, executor, weights)
+        })
+    }
+
+    #[inline(never)]
+    fn forecast(&mut self, request: &ForecastRequest) -> Result<Vec<Weeks>> {
+        let snapshot = loaded(self.snapshot.as_ref())?;
+        let pack = self.packs.iter_mut().find(|pack| matches!(pack.decision, Decision::Demand(_)));
+        let Some((executor, weights, Decision::Demand(model))) = pack.map(LoadedPack::parts) else {
+            return Err(Error::new(ErrorKind::UnknownPack, "no pack that forecasts demand is loaded"));
+        };
+        demand::forecast(snapshot, request, model, executor, weights)
+    }
+
+    #[inline(never)]
+    fn allocate(&mut self, request: &AllocateRequest) -> Result<Allocated> {
+        let snapshot = loaded(self.snapshot.as_ref())?;
+        allocate::answer(snapshot, request, &mut |legs| match risk(&mut self.packs, legs) {
+            Some(risks) => risks,
+            None => Err(Error::new(
+                ErrorKind::UnknownPack,
+                "no pack tells how likely a shipment is late; load one, or set what lateness costs to 0",
+            )),
+        })
+    }
+
+    #[inline(never)]
+    fn exceptions(&mut self, mut request: ExceptionRequest) -> Result<Vec<ExceptionScore>> {
+        if let Some(root) = request.snapshot {
+            let snapshot = loaded(self.snapshot.as_ref())?;
+            snapshot.is(root)?;
+            let knows = risk(&mut self.packs, &[]).is_some();
+            let packs = &mut self.packs;
+            let mut late = |legs: &[Leg<'_>]| risk(packs, legs).unwrap_or_else(|| Ok(Vec::new()));
+            exceptions::complete(&mut request, snapshot, if knows { Some(&mut late) } else { None })?;
+        }
+        exceptions::exceptions(&request)
     }
 
     fn try_score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<()> {
@@ -183,6 +243,20 @@ impl Engine {
         })?;
         let (executor, weights, _) = pack.parts();
         executor.score(weights, rows, Matrix::Columns(columns), scores)
+    }
+}
+
+/// The snapshot, if one is loaded.
+fn loaded(snapshot: Option<&Snapshot>) -> Result<&Snapshot> {
+    snapshot.ok_or_else(|| Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded, and this is decided over one"))
+}
+
+/// How likely legs are late, by the pack that tells it; `None` where none is loaded.
+fn risk(packs: &mut [LoadedPack], legs: &[Leg<'_>]) -> Option<Result<Vec<f32>>> {
+    let pack = packs.iter_mut().find(|pack| matches!(pack.decision, Decision::Late(_)))?;
+    match pack.parts() {
+        (executor, weights, Decision::Late(model)) => Some(model.probabilities(legs, executor, weights)),
+        _ => None,
     }
 }
 
@@ -199,10 +273,10 @@ fn find<'a>(packs: &'a mut [LoadedPack], name: &str) -> Result<&'a mut LoadedPac
 }
 
 impl LoadedPack {
-    /// What answers requests: the executor, its weights where they lie, and the ranker if it ranks.
-    fn parts(&mut self) -> (&mut Executor, &[u8], Option<&Ranker>) {
+    /// What answers requests: the executor, its weights where they lie, and what the pack decides.
+    fn parts(&mut self) -> (&mut Executor, &[u8], &Decision) {
         let weights = self.bytes.as_slice().get(self.weights.clone()).unwrap_or_default();
-        (&mut self.executor, weights, self.ranker.as_ref())
+        (&mut self.executor, weights, &self.decision)
     }
 }
 

@@ -121,7 +121,7 @@ impl Event {
 }
 
 impl Line {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.quantity == 0 {
             return Err(Error::new(ErrorKind::BadRequest, format!("0 units of `{}`; leave the line out", self.sku)));
         }

@@ -21,13 +21,13 @@
 
 mod actions;
 mod durations;
-mod quantiles;
+mod known;
 mod rules;
 mod shipment;
 
 pub use actions::{Action, Step};
 pub use durations::{LaneTimes, StateTimes, learn};
-pub use quantiles::Quantiles;
+pub(crate) use known::complete;
 pub use rules::{DataFault, Evidence};
 pub use shipment::{Alternative, Id, Scan, Shipment, ShipmentLine, State, Stock, Way};
 
@@ -37,6 +37,8 @@ use crate::{
     event::{Millis, at_most},
     money::{BasisPoints, Money},
     order,
+    pack::Digest,
+    quantiles::Quantiles,
 };
 use alloc::vec::Vec;
 use durations::Lanes;
@@ -70,6 +72,9 @@ pub enum ExceptionKind {
 /// Which shipments, and what is known about where they go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExceptionRequest {
+    /// The root of the snapshot from which what the request does not say is added: lanes, lateness, stock and
+    /// demand, and other ways to send; `None` where nothing is.
+    pub snapshot: Option<Digest>,
     /// The moment of the decision.
     pub at: Millis,
     /// The shipments, in any order.

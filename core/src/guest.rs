@@ -2,7 +2,10 @@
 
 use crate::{
     aligned::AlignedBytes,
+    allocate::{AllocateRequest, Allocated},
+    demand::{ForecastRequest, Weeks},
     engine::Engine,
+    exceptions::{ExceptionRequest, ExceptionScore},
     message::{Description, Fault, InferRequest, PackInfo, Reply, Request},
     pack::Digest,
     quote::{Quote, QuoteRequest},
@@ -198,6 +201,39 @@ impl<G: Guest> Client<G> {
         }
     }
 
+    /// Forecasts the demand for products, week by week.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn forecast(&mut self, request: ForecastRequest) -> Result<Vec<Weeks>, ClientError<G::Error>> {
+        match self.call(&Request::Forecast(request))? {
+            Reply::Forecast(forecast) => Ok(forecast),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Decides from where orders ship.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn allocate(&mut self, request: AllocateRequest) -> Result<Allocated, ClientError<G::Error>> {
+        match self.call(&Request::Allocate(request))? {
+            Reply::Allocated(allocated) => Ok(allocated),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Finds what is about to go wrong with shipments.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn exceptions(&mut self, request: ExceptionRequest) -> Result<Vec<ExceptionScore>, ClientError<G::Error>> {
+        match self.call(&Request::Exceptions(request))? {
+            Reply::Exceptions(exceptions) => Ok(exceptions),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Scores column-major `columns` with the pack of a handle; row-major scores are written to
     /// `scores`.
     ///
@@ -269,6 +305,9 @@ fn unexpected<E>(reply: &Reply) -> ClientError<E> {
         Reply::Scored => "scores",
         Reply::Snapshot(_) => "a loaded snapshot",
         Reply::Quote(_) => "a price",
+        Reply::Forecast(_) => "a forecast",
+        Reply::Allocated(_) => "an allocation",
+        Reply::Exceptions(_) => "exceptions",
     };
     ClientError::Protocol(format!("the guest answered another question, with {kind}"))
 }

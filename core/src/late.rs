@@ -127,6 +127,9 @@ impl LateSpec {
     }
 }
 
+/// How likely each of some legs is late.
+pub(crate) type LateRisk<'a> = dyn FnMut(&[Leg<'_>]) -> Result<Vec<f32>> + 'a;
+
 /// A lateness pack that is loaded: its spec, and which input of its model is which.
 #[derive(Debug)]
 pub struct LateModel {

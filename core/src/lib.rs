@@ -50,6 +50,7 @@ mod money;
 mod order;
 pub mod pack;
 mod profile;
+mod quantiles;
 pub mod quote;
 pub mod rank;
 mod sku;
@@ -60,6 +61,7 @@ pub use engine::Engine;
 pub use event::{Channel, Day, Event, EventKind, Line, Millis};
 pub use money::{BasisPoints, Currency, Money};
 pub use profile::{ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile};
+pub use quantiles::Quantiles;
 pub use sku::{Catalog, Sku, SkuId};
 #[doc(inline)]
 pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, exec, plan, tensor};

@@ -4,8 +4,11 @@
 //! bytes of one message of each kind against this version's.
 
 use crate::{
+    allocate::{AllocateRequest, Allocated},
     apart, bounded,
+    demand::{ForecastRequest, Weeks},
     error::{Error, ErrorKind},
+    exceptions::{ExceptionRequest, ExceptionScore},
     exec,
     pack::Digest,
     plan::{DType, Plan, Port},
@@ -32,6 +35,12 @@ pub enum Request {
     Rank(RankRequest),
     /// Prices a product. Answered by [`Reply::Quote`].
     Quote(QuoteRequest),
+    /// Forecasts demand. Answered by [`Reply::Forecast`].
+    Forecast(ForecastRequest),
+    /// Decides from where orders ship. Answered by [`Reply::Allocated`].
+    Allocate(AllocateRequest),
+    /// Finds what is about to go wrong. Answered by [`Reply::Exceptions`].
+    Exceptions(ExceptionRequest),
 }
 
 /// Tensors for a model.
@@ -64,6 +73,12 @@ pub enum Reply {
     Snapshot(#[serde(serialize_with = "apart::encode")] SnapshotInfo),
     /// A price.
     Quote(#[serde(serialize_with = "apart::encode")] Quote),
+    /// The demand for each product, week by week.
+    Forecast(#[serde(serialize_with = "apart::encode")] Vec<Weeks>),
+    /// From where orders ship.
+    Allocated(#[serde(serialize_with = "apart::encode")] Allocated),
+    /// What is about to go wrong, the worst first.
+    Exceptions(#[serde(serialize_with = "apart::encode")] Vec<ExceptionScore>),
 }
 
 /// What the module has loaded.

@@ -21,6 +21,7 @@ pub use verify::{Claim, Refusal};
 
 use crate::{
     bounded,
+    demand::Offer,
     error::{Error, ErrorKind, Result},
     event::Millis,
     money::Money,
@@ -77,18 +78,13 @@ pub struct Quote {
     pub valid_until: Millis,
 }
 
-/// Units a week that would be sold of a product at each of some prices.
-pub(crate) type Response<'a> = dyn FnMut(&PriceInputs, &[Money]) -> Result<Vec<f32>> + 'a;
+/// Units a week that would be sold of a product, offered so, at each of some prices.
+pub(crate) type Response<'a> = dyn FnMut(&PriceInputs, Offer, &[Money]) -> Result<Vec<f32>> + 'a;
 
 /// Answers a request, given how demand responds to prices.
 pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut Response<'_>) -> Result<Quote> {
     let QuoteRequest { at, product, .. } = request;
-    if request.snapshot != snapshot.root {
-        return Err(Error::new(
-            ErrorKind::NoSnapshot,
-            "the request is for another snapshot than the one that is loaded; load it, or ask again",
-        ));
-    }
+    snapshot.is(request.snapshot)?;
     snapshot.holds(*at)?;
     request.objective.check()?;
     product.check()?;
@@ -124,7 +120,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     };
     let ladder = terms.ladder();
     // A model that fails is no reason to have no price.
-    let units = respond(inputs, &ladder.prices).ok();
+    let units = respond(inputs, inputs.offer(storefront.issued, *at, listed), &ladder.prices).ok();
     let Choice { price, units, elasticity, reasons } = terms.choose(&ladder, units.as_deref());
     let margin = match guard.floor {
         Floor::Price(_) => None,

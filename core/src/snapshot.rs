@@ -17,7 +17,7 @@ mod fulfilment;
 mod pricing;
 mod storefront;
 
-pub use fulfilment::{Demand, Forecast, Fulfilment, FulfilmentNode, Lane, NodeStock, Stock};
+pub use fulfilment::{Forecast, Fulfilment, FulfilmentNode, Lane, NodeStock, Stock};
 pub use pricing::{PriceInputs, Pricing};
 pub(crate) use storefront::start_of_day;
 pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};
@@ -28,7 +28,7 @@ use crate::{
     event::Millis,
     pack::{Digest, PackView, SectionKind},
 };
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct SnapshotInfo {
     pub regions: u32,
     /// The sections that are loaded.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
-    pub sections: alloc::vec::Vec<SectionKind>,
+    pub sections: Vec<SectionKind>,
 }
 
 impl Code {
@@ -163,6 +163,20 @@ impl Snapshot {
         }
     }
 
+    /// Checks that this is the snapshot of a root.
+    ///
+    /// # Errors
+    /// [`NoSnapshot`](ErrorKind::NoSnapshot).
+    pub fn is(&self, root: Digest) -> Result<()> {
+        if root == self.root {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NoSnapshot,
+            "the request is for another snapshot than the one that is loaded; load it, or ask again",
+        ))
+    }
+
     /// Checks that the snapshot holds at a moment.
     ///
     /// # Errors
@@ -202,6 +216,30 @@ impl Snapshot {
         let serving = fulfilment.lanes.iter().filter(|lane| usize::from(lane.region) == region);
         let nodes = serving.filter_map(|lane| fulfilment.nodes.get(usize::from(lane.node)));
         Some(nodes.filter(|node| !node.closed).map(|node| u64::from(node.stock.available(id))).sum())
+    }
+
+    /// The part of all demand that each node would serve if every region were served by its cheapest lane from
+    /// an open node, and all regions asked for as much. Empty where nodes are not loaded.
+    pub fn node_shares(&self) -> Vec<f32> {
+        let Some(fulfilment) = &self.fulfilment else { return Vec::new() };
+        let regions = self.storefront.regions.len();
+        let mut cheapest: Vec<Option<&Lane>> = vec![None; regions];
+        for lane in &fulfilment.lanes {
+            let open = fulfilment.nodes.get(usize::from(lane.node)).is_some_and(|node| !node.closed);
+            if let Some(best) = cheapest.get_mut(usize::from(lane.region))
+                && open
+                && best.is_none_or(|best| lane.cost < best.cost)
+            {
+                *best = Some(lane);
+            }
+        }
+        let mut shares = vec![0.0; fulfilment.nodes.len()];
+        for lane in cheapest.into_iter().flatten() {
+            if let Some(share) = shares.get_mut(usize::from(lane.node)) {
+                *share += 1.0 / regions as f32;
+            }
+        }
+        shares
     }
 }
 

@@ -28,12 +28,12 @@ use std::{
     path::Path,
 };
 use tradewind_core::{
-    BasisPoints, Catalog, Currency, Error, ErrorKind, Millis, Money, Sku, SkuBits, SkuId,
+    BasisPoints, Catalog, Currency, Error, ErrorKind, Millis, Money, Quantiles, Sku, SkuBits, SkuId,
     pack::{self, PackView, PackWriter, SectionKind},
     quote::{CoverPolicy, Floor, PriceGuard, Rounding},
     snapshot::{
-        Code, Demand, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, PriceInputs, PricePoint,
-        Pricing, Promise, Region, Snapshot, Stock, Storefront,
+        Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, PriceInputs, PricePoint, Pricing,
+        Promise, Region, Snapshot, Stock, Storefront,
     },
 };
 
@@ -376,7 +376,7 @@ fn promises(fulfilment: &Fulfilment, region: usize, products: usize) -> Vec<Prom
 
 fn forecast(folder: &Path, catalog: &Catalog) -> Result<Option<Forecast>, SnapshotError> {
     let Some(table) = Table::<DemandRow>::read_optional(folder, "demand")? else { return Ok(None) };
-    let mut products = vec![[Demand::default(); Forecast::WEEKS]; catalog.len()];
+    let mut products = vec![[Quantiles::default(); Forecast::WEEKS]; catalog.len()];
     let mut seen = BTreeSet::new();
     table.each(|row| {
         let id = id_of(catalog, &row.sku)?;
@@ -385,7 +385,7 @@ fn forecast(folder: &Path, catalog: &Catalog) -> Result<Option<Forecast>, Snapsh
         if !seen.insert((id, row.week)) {
             return Err(bad(&format!("week {} of `{}` comes twice", row.week, row.sku)));
         }
-        *week = Demand { p10: row.p10, p50: row.p50, p90: row.p90 };
+        *week = Quantiles { p10: row.p10, p50: row.p50, p90: row.p90 };
         Ok(())
     })?;
     Ok(Some(Forecast { products }))

@@ -3,6 +3,7 @@
 use crate::event::Day;
 use crate::money::Money;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// From where each order ships, and what that costs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +52,8 @@ pub struct Shortfall {
 }
 
 /// Why units are not shipped: the first of these that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No node has the product.
     NoStock,
@@ -72,7 +74,7 @@ pub enum Reason {
 }
 
 /// What an order costs, by cause.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breakdown {
     /// Freight.
     pub shipping: Money,

@@ -6,20 +6,10 @@ use crate::{
     exec::{Data, DataMut, Executor, Matrix, dtype},
     money::Money,
     plan::{DType, Dim, Port},
+    quantiles::Quantiles,
     sku::Sku,
 };
 use alloc::{format, vec, vec::Vec};
-
-/// Units that one week in ten, one in two, and nine in ten stay below: ascending, and not below zero.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quantiles {
-    /// One in ten.
-    pub p10: f32,
-    /// One in two.
-    pub p50: f32,
-    /// Nine in ten.
-    pub p90: f32,
-}
 
 /// A demand pack that is loaded.
 #[derive(Debug)]
@@ -70,10 +60,9 @@ impl DemandModel {
         let mut units = vec![0.0; 3 * outlooks.len()];
         executor.score(weights, outlooks.len(), Matrix::Rows(&matrix), &mut units)?;
         let quantiles = units.as_chunks().0.iter().enumerate().map(|(n, &[p10, p50, p90])| {
-            if 0.0 <= p10 && p10 <= p50 && p50 <= p90 && p90 < f32::INFINITY {
-                return Ok(Quantiles { p10, p50, p90 });
-            }
-            Err(no_units(n))
+            let quantiles = Quantiles { p10, p50, p90 };
+            quantiles.check().map_err(|_| no_units(n))?;
+            Ok(quantiles)
         });
         quantiles.collect()
     }

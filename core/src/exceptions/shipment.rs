@@ -140,7 +140,7 @@ impl Id {
         &self.0
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match self.0.len() {
             1..=Self::MAX_LEN => Ok(()),
             len => Err(bad(format!("a name of {len} bytes; it needs 1 to {}", Self::MAX_LEN))),

@@ -54,7 +54,15 @@ fn lane() -> LaneTimes {
 
 fn request(shipments: Vec<Shipment>) -> ExceptionRequest {
     let places = vec![id("SEA"), id("ORD")];
-    ExceptionRequest { at: NOW, shipments, lanes: vec![lane()], places, policy: Policy::default(), limit: 100 }
+    ExceptionRequest {
+        snapshot: None,
+        at: NOW,
+        shipments,
+        lanes: vec![lane()],
+        places,
+        policy: Policy::default(),
+        limit: 100,
+    }
 }
 
 fn found(shipment: Shipment) -> Vec<ExceptionScore> {

@@ -5,6 +5,7 @@ use crate::{
     bounded,
     error::Result,
     money::Money,
+    quantiles::Quantiles,
     sku::{Catalog, SkuId},
 };
 use alloc::{format, vec::Vec};
@@ -81,20 +82,9 @@ pub struct Lane {
 /// The demand for each product, in the order of the catalogue, over the coming weeks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// For each product, each week from the one that begins with the snapshot.
+    /// For each product, the units of each week from the one that begins with the snapshot, everywhere.
     #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
-    pub products: Vec<[Demand; Forecast::WEEKS]>,
-}
-
-/// Units that are asked for in a week, everywhere.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Demand {
-    /// One week in ten has less.
-    pub p10: f32,
-    /// Every other week has less.
-    pub p50: f32,
-    /// Nine weeks in ten have less.
-    pub p90: f32,
+    pub products: Vec<[Quantiles; Forecast::WEEKS]>,
 }
 
 impl Fulfilment {
@@ -185,16 +175,15 @@ impl Forecast {
     /// Weeks that are forecast.
     pub const WEEKS: usize = 4;
 
+    /// The demand for a product, week by week.
+    pub fn of(&self, product: SkuId) -> Option<&[Quantiles; Self::WEEKS]> {
+        self.products.get(product.0 as usize)
+    }
+
     pub(super) fn check(&self, products: usize) -> Result<()> {
         if self.products.len() != products {
             return Err(bad(format!("demand for {} products of {products}", self.products.len())));
         }
-        let sound = |demand: &Demand| {
-            0.0 <= demand.p10 && demand.p10 <= demand.p50 && demand.p50 <= demand.p90 && demand.p90 <= 1e9
-        };
-        if self.products.iter().flatten().any(|demand| !sound(demand)) {
-            return Err(bad("demand whose P10, P50 and P90 are not numbers in ascending order".into()));
-        }
-        Ok(())
+        self.products.iter().flatten().try_for_each(Quantiles::check)
     }
 }

@@ -1,9 +1,11 @@
 //! What a price is computed from, beyond what everyone may know.
 
-use super::bad;
+use super::{ListedPrice, bad};
 use crate::{
     bounded,
+    demand::{Offer, Week},
     error::Result,
+    event::Millis,
     quote::{CoverPolicy, PriceGuard, Rounding},
     sku::{Catalog, SkuId},
 };
@@ -29,6 +31,22 @@ pub struct PriceInputs {
     pub product: SkuId,
     /// What no price may break.
     pub guard: PriceGuard,
+    /// The weeks before the snapshot's, without a gap, the last one last.
+    #[serde(deserialize_with = "bounded::list::<{ Week::HISTORY }, _, _>")]
+    pub history: Vec<Week>,
+    /// How it is to be offered in the snapshot's first week and those after it; the last of these goes on.
+    #[serde(deserialize_with = "bounded::list::<53, _, _>")]
+    pub offers: Vec<Offer>,
+}
+
+impl PriceInputs {
+    /// How the product is to be offered at a moment of a snapshot, but for its price, which is one of `listed`.
+    pub(crate) fn offer(&self, issued: Millis, at: Millis, listed: &ListedPrice) -> Offer {
+        let week = ((at.0 - issued.0) / (7 * Millis::DAY)).max(0) as usize;
+        let planned = self.offers.get(week).or(self.offers.last());
+        let (display, mailer) = planned.map_or_else(Default::default, |offer| (offer.display, offer.mailer));
+        Offer { price: listed.at(at), list: listed.list, display, mailer }
+    }
 }
 
 impl Pricing {
@@ -45,6 +63,9 @@ impl Pricing {
         if !ascending || self.products.last().is_some_and(|last| last.product.0 as usize >= products) {
             return Err(bad(format!("priced products that are not, in order, among the {products} of the catalogue")));
         }
-        self.products.iter().try_for_each(|inputs| inputs.guard.check())
+        self.products.iter().try_for_each(|inputs| {
+            inputs.guard.check()?;
+            inputs.history.iter().map(|week| &week.offer).chain(&inputs.offers).try_for_each(Offer::check)
+        })
     }
 }

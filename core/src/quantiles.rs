@@ -1,7 +1,6 @@
 //! Distributions of which three quantiles are known.
 
-use super::bad;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// What one in ten, every other and nine in ten stay below: of minutes, or of units.
@@ -35,7 +34,7 @@ impl Quantiles {
     /// The probability of more than `x`.
     ///
     /// ```
-    /// use tradewind_core::exceptions::Quantiles;
+    /// use tradewind_core::Quantiles;
     /// let minutes = Quantiles { p10: 60.0, p50: 100.0, p90: 180.0 };
     /// assert_eq!(minutes.exceed(100.0), 0.5);
     /// assert!((minutes.exceed(140.0) - 0.3).abs() < 1e-6);
@@ -62,10 +61,16 @@ impl Quantiles {
     }
 
     /// Quantiles that ascend from 0.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if 0.0 <= self.p10 && self.p10 <= self.p50 && self.p50 <= self.p90 && self.p90 <= Self::MAX {
             return Ok(());
         }
-        Err(bad("P10, P50 and P90 that do not ascend from 0".into()))
+        Err(Error::new(ErrorKind::BadRequest, "P10, P50 and P90 that do not ascend from 0"))
+    }
+
+    /// Of a part of what these are of.
+    #[must_use]
+    pub fn scaled(&self, by: f32) -> Self {
+        Self { p10: self.p10 * by, p50: self.p50 * by, p90: self.p90 * by }
     }
 }

@@ -1,0 +1,409 @@
+//! Orders as shells send them, and allocations as they get them: by name, over a snapshot.
+
+use super::{Allocation, Breakdown, Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Reason, Stock};
+use crate::{
+    bounded,
+    error::{Error, ErrorKind, Result},
+    event::{Day, Line, Millis},
+    exceptions::Id,
+    late::{LateRisk, Leg},
+    money::{BasisPoints, Money},
+    order,
+    pack::Digest,
+    quote::Floor,
+    sku::{Sku, SkuId},
+    snapshot::{Code, Forecast, Fulfilment, FulfilmentNode, Snapshot, start_of_day},
+};
+use alloc::{format, vec, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// From where do these orders ship?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocateRequest {
+    /// The root of the snapshot that stock and lanes are of.
+    pub snapshot: Digest,
+    /// The moment of the decision.
+    pub at: Millis,
+    /// The orders.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDERS }, _, _>")]
+    pub orders: Vec<ShopOrder>,
+    /// What is the same for all of them.
+    pub policy: AllocationPolicy,
+    /// Stock that is not as the snapshot says; each entry stands for what it says.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_LINES }, _, _>")]
+    pub stock: Vec<StockChange>,
+    /// Nodes that ship nothing, beside those that are closed in the snapshot.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
+    pub closed: Vec<Code>,
+    /// The plan that stood before, where it is made anew: what of it can stay, stays, unless moving it saves
+    /// more than [`AllocationPolicy::change`]. Its units are not taken from the stock that is given here.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_LINES }, _, _>")]
+    pub previous: Vec<Planned>,
+}
+
+/// An order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopOrder {
+    /// Its name.
+    pub id: Id,
+    /// Where it goes.
+    pub region: Code,
+    /// What it wants; a product is named once.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDER_LINES }, _, _>")]
+    pub lines: Vec<Line>,
+    /// The day by which it was promised to arrive.
+    pub promised: Day,
+    /// 0 is served first; at most [`Problem::MAX_PRIORITY`].
+    pub priority: u8,
+    /// Ship all of it, or nothing.
+    pub complete: bool,
+    /// At most so many shipments beyond the first.
+    pub max_splits: u16,
+    /// From this node only.
+    pub pinned: Option<Code>,
+    /// Not from these nodes.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
+    pub excluded: Vec<Code>,
+}
+
+/// What things cost, beyond what the snapshot says of lanes and nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllocationPolicy {
+    /// A shipment's arrival after the promised day, for each day.
+    pub day_late: Money,
+    /// A shipment that is late, beside the days that are known now: times how probable it is.
+    pub late: Money,
+    /// Each shipment of an order beyond its first.
+    pub split: Money,
+    /// A unit that is not shipped.
+    pub missing: Money,
+    /// A unit that a node lacks for an order to come: times how probable it is. Excess stock is worth to be
+    /// rid of what [`CoverPolicy`](crate::quote::CoverPolicy) says.
+    pub stock_out: Money,
+    /// A unit of the previous plan that no longer ships from its node.
+    pub change: Money,
+}
+
+/// What a node has now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockChange {
+    /// The node.
+    pub node: Code,
+    /// The product.
+    pub sku: Sku,
+    /// Units available to promise.
+    pub available: u32,
+}
+
+/// Units of the previous plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The order.
+    pub order: Id,
+    /// The node.
+    pub node: Code,
+    /// The product.
+    pub sku: Sku,
+    /// Units.
+    pub quantity: u32,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocated {
+    /// One for each order, in the request's order.
+    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDERS }, _, _>")]
+    pub orders: Vec<AllocatedOrder>,
+    /// What all of it costs.
+    pub total: Money,
+    /// No plan whatever costs less than this: a better one saves at most the difference.
+    pub bound: Money,
+}
+
+/// What becomes of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatedOrder {
+    /// Its name.
+    pub id: Id,
+    /// Its shipments, by node.
+    pub shipments: Vec<OrderShipment>,
+    /// What is not shipped.
+    pub shortfalls: Vec<OrderShortfall>,
+    /// What it costs, by cause.
+    pub cost: Breakdown,
+}
+
+/// What leaves one node for one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderShipment {
+    /// The node.
+    pub node: Code,
+    /// The day it leaves, by the node's calendar.
+    pub dispatch: Day,
+    /// The day it arrives, if it is not late.
+    pub arrival: Day,
+    /// How probable it is that it is late.
+    pub late: BasisPoints,
+    /// What is in it.
+    pub lines: Vec<Line>,
+}
+
+/// Units that are not shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderShortfall {
+    /// The product.
+    pub sku: Sku,
+    /// Units.
+    pub quantity: u32,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Answers a request, given how likely a leg is late.
+pub(crate) fn answer(snapshot: &Snapshot, request: &AllocateRequest, late: &mut LateRisk<'_>) -> Result<Allocated> {
+    let desk = Desk::new(snapshot, request)?;
+    let problem = desk.problem(late)?;
+    Ok(desk.named(&problem, super::allocate(&problem)?))
+}
+
+/// A request and what it is about.
+struct Desk<'a> {
+    snapshot: &'a Snapshot,
+    fulfilment: &'a Fulfilment,
+    request: &'a AllocateRequest,
+    /// The products of all orders, ascending; lines name them by their place here.
+    products: Vec<&'a Sku>,
+    /// The regions of all orders, ascending.
+    regions: Vec<usize>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(snapshot: &'a Snapshot, request: &'a AllocateRequest) -> Result<Self> {
+        snapshot.is(request.snapshot)?;
+        snapshot.holds(request.at)?;
+        let Some(fulfilment) = &snapshot.fulfilment else {
+            return Err(Error::new(
+                ErrorKind::NoSnapshot,
+                "only the public part of the snapshot is loaded; load the whole of it to allocate",
+            ));
+        };
+        let mut products: Vec<&Sku> = Vec::new();
+        let mut regions = Vec::new();
+        for order in &request.orders {
+            order.id.check()?;
+            let place = |error: Error| error.within(order.id.as_str());
+            regions.push(snapshot.region(&order.region).map_err(place)?);
+            for line in &order.lines {
+                line.check().map_err(place)?;
+                products.push(&line.sku);
+            }
+        }
+        products.sort_unstable();
+        products.dedup();
+        regions.sort_unstable();
+        regions.dedup();
+        Ok(Self { snapshot, fulfilment, request, products, regions })
+    }
+
+    fn problem(&self, late: &mut LateRisk<'_>) -> Result<Problem> {
+        let policy = &self.request.policy;
+        let closed = self.request.closed.iter().map(|code| self.node(code)).collect::<Result<Vec<u32>>>()?;
+        let nodes = self.fulfilment.nodes.iter().enumerate().map(|(place, node)| Node {
+            capacity: Capacity::Shipments(node.shipments_per_day),
+            dispatch: dispatch(node, self.request.at),
+            shipment: node.handling,
+            unit: node.unit_handling,
+            closed: node.closed || closed.contains(&(place as u32)),
+        });
+        let orders = self.request.orders.iter().map(|order| self.order(order)).collect::<Result<_>>()?;
+        Ok(Problem {
+            orders,
+            nodes: nodes.collect(),
+            stock: self.stock()?,
+            lanes: self.lanes(late)?,
+            costs: Costs { day_late: policy.day_late, split: policy.split, change: policy.change },
+            previous: self.previous()?,
+        })
+    }
+
+    fn order(&self, order: &ShopOrder) -> Result<Order> {
+        let place = |error: Error| error.within(order.id.as_str());
+        let policy = &self.request.policy;
+        let lines = order.lines.iter().map(|line| OrderLine { sku: self.product(&line.sku), quantity: line.quantity });
+        Ok(Order {
+            region: self.snapshot.region(&order.region).map_err(place)? as u32,
+            lines: lines.collect(),
+            promised: order.promised,
+            late: policy.late,
+            missing: policy.missing,
+            priority: order.priority,
+            complete: order.complete,
+            max_splits: order.max_splits,
+            pinned: order.pinned.as_ref().map(|code| self.node(code)).transpose().map_err(place)?,
+            excluded: order.excluded.iter().map(|code| self.node(code)).collect::<Result<_>>().map_err(place)?,
+        })
+    }
+
+    /// What nodes have of the products that are ordered, in the order of nodes and products.
+    fn stock(&self) -> Result<Vec<Stock>> {
+        let width = self.products.len();
+        let ids: Vec<Option<SkuId>> =
+            self.products.iter().map(|sku| self.snapshot.storefront.catalog.id(sku)).collect();
+        let mut available = vec![0; self.fulfilment.nodes.len() * width];
+        for (row, node) in available.chunks_exact_mut(width.max(1)).zip(&self.fulfilment.nodes) {
+            for (units, id) in row.iter_mut().zip(&ids) {
+                *units = id.map_or(0, |id| node.stock.available(id));
+            }
+        }
+        for change in &self.request.stock {
+            let node = self.node(&change.node)? as usize;
+            if let Ok(place) = self.products.binary_search(&&change.sku)
+                && let Some(units) = available.get_mut(node * width + place)
+            {
+                *units = change.available;
+            }
+        }
+        let shares = self.snapshot.node_shares();
+        let mut stock = Vec::new();
+        for (n, &available) in available.iter().enumerate().filter(|(_, available)| **available > 0) {
+            let (node, sku) = (n / width, n % width);
+            let share = shares.get(node).copied().unwrap_or_default();
+            let pressure = ids[sku].map_or(Money(0), |id| self.pressure(id, available, share));
+            stock.push(Stock { node: node as u32, sku: sku as u32, available, pressure });
+        }
+        Ok(stock)
+    }
+
+    /// What it costs to take a unit of a product at a node that serves a share of its demand: what a unit that
+    /// is lacking costs, times the probability that the coming week asks for all there is; or, negative,
+    /// what a unit of excess loses.
+    fn pressure(&self, id: SkuId, available: u32, share: f32) -> Money {
+        let Some(weeks) = self.snapshot.forecast.as_ref().and_then(|forecast: &Forecast| forecast.of(id)) else {
+            return Money(0);
+        };
+        let demand = weeks[0].scaled(share);
+        let pricing = self.snapshot.pricing.as_ref();
+        let excess = pricing.and_then(|pricing| Some((pricing.cover, pricing.of(id)?.guard.floor)));
+        match excess {
+            Some((cover, Floor::Margin { cost, .. }))
+                if available as f32 > demand.p50 * f32::from(cover.long_weeks) =>
+            {
+                Money(-cost.share(cover.excess_loss).0)
+            }
+            _ => {
+                let probability = demand.exceed(available as f32);
+                Money::nearest(f64::from(probability) * self.request.policy.stock_out.0 as f64).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The lanes to the regions of the orders, with how likely each is late.
+    fn lanes(&self, late: &mut LateRisk<'_>) -> Result<Vec<Lane>> {
+        let used: Vec<_> = self
+            .fulfilment
+            .lanes
+            .iter()
+            .filter(|lane| self.regions.binary_search(&usize::from(lane.region)).is_ok())
+            .collect();
+        let risks = if self.request.policy.late == Money(0) {
+            vec![0.0; used.len()]
+        } else {
+            let legs = used.iter().filter_map(|lane| {
+                let node = self.fulfilment.nodes.get(usize::from(lane.node))?;
+                let region = self.snapshot.storefront.regions.get(usize::from(lane.region))?;
+                Some(Leg {
+                    from: node.code.as_str(),
+                    to: region.code.as_str(),
+                    departs: departure(node, self.request.at),
+                    utc_offset: node.utc_offset,
+                    distance: f32::from(lane.distance),
+                })
+            });
+            late(&legs.collect::<Vec<_>>())?
+        };
+        let lanes = used.into_iter().zip(risks).map(|(lane, risk)| Lane {
+            node: u32::from(lane.node),
+            region: u32::from(lane.region),
+            shipment: lane.cost,
+            unit: lane.unit_cost,
+            transit: u16::from(lane.max_days),
+            late: (risk * 1e6) as u32,
+        });
+        Ok(lanes.collect())
+    }
+
+    fn previous(&self) -> Result<Vec<Held>> {
+        let orders = &self.request.orders;
+        let by_id = order::ascending(orders.len(), &|a, b| orders[a].id.cmp(&orders[b].id));
+        let mut held = Vec::new();
+        for planned in &self.request.previous {
+            // What is no longer asked for has nowhere to stay.
+            let found = by_id.binary_search_by(|&n| orders[n].id.cmp(&planned.order)).ok().map(|place| by_id[place]);
+            let line = found.and_then(|n| Some((n, orders[n].lines.iter().position(|line| line.sku == planned.sku)?)));
+            if let Some((order, line)) = line {
+                let node = self.node(&planned.node)?;
+                held.push(Held { order: order as u32, line: line as u32, node, quantity: planned.quantity });
+            }
+        }
+        Ok(held)
+    }
+
+    fn node(&self, code: &Code) -> Result<u32> {
+        code.check()?;
+        let place = self.fulfilment.node(code);
+        place
+            .map(|place| place as u32)
+            .ok_or_else(|| Error::new(ErrorKind::BadRequest, format!("the snapshot has no node `{code}`")))
+    }
+
+    /// The place of a product among those of the orders.
+    fn product(&self, sku: &Sku) -> u32 {
+        self.products.binary_search(&sku).unwrap_or_default() as u32
+    }
+
+    /// A plan, by names.
+    fn named(&self, problem: &Problem, plan: Allocation) -> Allocated {
+        let orders = self.request.orders.iter().zip(plan.orders).zip(&problem.orders).map(|((order, plan), posed)| {
+            let line = |line: u32, quantity| {
+                let sku = order.lines.get(line as usize)?.sku.clone();
+                Some(Line { sku, quantity })
+            };
+            let shipments = plan.shipments.into_iter().filter_map(|shipment| {
+                let node = self.fulfilment.nodes.get(shipment.node as usize)?;
+                let key = |lane: &Lane| (lane.node, lane.region);
+                let lane = problem.lanes.binary_search_by_key(&(shipment.node, posed.region), key).ok();
+                let risk = lane.and_then(|lane| problem.lanes.get(lane)).map_or(0, |lane| lane.late);
+                Some(OrderShipment {
+                    node: node.code.clone(),
+                    dispatch: shipment.dispatch,
+                    arrival: shipment.arrival,
+                    late: BasisPoints((risk / 100) as i32),
+                    lines: shipment.lines.into_iter().filter_map(|(place, quantity)| line(place, quantity)).collect(),
+                })
+            });
+            let shortfalls = plan.shortfalls.into_iter().filter_map(|short| {
+                let Line { sku, quantity } = line(short.line, short.quantity)?;
+                Some(OrderShortfall { sku, quantity, reason: short.reason })
+            });
+            AllocatedOrder {
+                id: order.id.clone(),
+                shipments: shipments.collect(),
+                shortfalls: shortfalls.collect(),
+                cost: plan.cost,
+            }
+        });
+        Allocated { orders: orders.collect(), total: plan.total, bound: plan.bound }
+    }
+}
+
+/// The day by the calendar of a node on which what is decided now leaves it.
+fn dispatch(node: &FulfilmentNode, at: Millis) -> Day {
+    Millis(departure(node, at).0 + i64::from(node.utc_offset) * 60_000).day()
+}
+
+/// The moment at which what is decided now leaves a node: its next cut-off.
+pub(crate) fn departure(node: &FulfilmentNode, at: Millis) -> Millis {
+    let today = Millis(start_of_day(at, node.utc_offset).0 + i64::from(node.cut_off) * 60_000);
+    if at <= today { today } else { Millis(today.0 + Millis::DAY) }
+}

@@ -1,0 +1,128 @@
+//! What a snapshot and the lateness model know of shipments.
+
+use super::{Alternative, ExceptionRequest, Id, LaneTimes, Shipment, State, Stock, Way};
+use crate::{
+    allocate::departure,
+    error::Result,
+    event::Millis,
+    late::{LateRisk, Leg},
+    money::Money,
+    snapshot::{Fulfilment, FulfilmentNode, Lane, Snapshot},
+};
+use alloc::{string::ToString, vec::Vec};
+
+/// Adds to a request what it does not say itself: lanes, how likely legs are late, the stock that
+/// shipments wait for and what is asked of it, and other nodes that could send them.
+pub(crate) fn complete(
+    request: &mut ExceptionRequest,
+    snapshot: &Snapshot,
+    late: Option<&mut LateRisk<'_>>,
+) -> Result<()> {
+    snapshot.holds(request.at)?;
+    let Some(fulfilment) = &snapshot.fulfilment else { return Ok(()) };
+    let known = Known { snapshot, fulfilment, shares: snapshot.node_shares(), at: request.at };
+    if request.lanes.is_empty() {
+        request.lanes = fulfilment.lanes.iter().filter_map(|lane| known.times(lane)).collect();
+    }
+    for shipment in &mut request.shipments {
+        known.add(shipment)?;
+    }
+    let Some(late) = late else { return Ok(()) };
+    let asked = |shipment: &&mut Shipment| shipment.leg.is_none() && known.way(shipment).is_some();
+    let mut shipments: Vec<&mut Shipment> = request.shipments.iter_mut().filter(asked).collect();
+    let legs: Vec<Leg<'_>> = shipments.iter().filter_map(|shipment| known.leg(shipment)).collect();
+    let risks = late(&legs)?;
+    shipments.iter_mut().zip(risks).for_each(|(shipment, risk)| shipment.leg = Some(risk));
+    Ok(())
+}
+
+struct Known<'a> {
+    snapshot: &'a Snapshot,
+    fulfilment: &'a Fulfilment,
+    shares: Vec<f32>,
+    at: Millis,
+}
+
+impl<'a> Known<'a> {
+    fn times(&self, lane: &Lane) -> Option<LaneTimes> {
+        let node = self.fulfilment.nodes.get(usize::from(lane.node))?;
+        let region = self.snapshot.storefront.regions.get(usize::from(lane.region))?;
+        Some(LaneTimes {
+            node: Id::new(node.code.to_string()).ok()?,
+            region: Id::new(region.code.to_string()).ok()?,
+            min_days: lane.min_days,
+            max_days: lane.max_days,
+            states: Vec::new(),
+        })
+    }
+
+    /// The places of a shipment's node and region, and the lane between them; `None` where there is none.
+    fn way(&self, shipment: &Shipment) -> Option<(usize, usize, &'a Lane)> {
+        let node = self.fulfilment.nodes.iter().position(|node| node.code.as_str() == shipment.node.as_str())?;
+        let regions = &self.snapshot.storefront.regions;
+        let region = regions.iter().position(|region| region.code.as_str() == shipment.region.as_str())?;
+        Some((node, region, self.fulfilment.lane(node, region)?))
+    }
+
+    fn leg(&self, shipment: &Shipment) -> Option<Leg<'a>> {
+        let (node, region, lane) = self.way(shipment)?;
+        let node = self.fulfilment.nodes.get(node)?;
+        let left = shipment.scans.iter().find(|scan| scan.state == State::PickedUp).map(|scan| scan.at);
+        Some(Leg {
+            from: node.code.as_str(),
+            to: self.snapshot.storefront.regions.get(region)?.code.as_str(),
+            departs: left.unwrap_or_else(|| departure(node, self.at)),
+            utc_offset: node.utc_offset,
+            distance: f32::from(lane.distance),
+        })
+    }
+
+    /// What a shipment that is not packed waits for, and who else could send it.
+    fn add(&self, shipment: &mut Shipment) -> Result<()> {
+        shipment.check()?;
+        let Some((place, region, lane)) = self.way(shipment) else { return Ok(()) };
+        let Some(node) = self.fulfilment.nodes.get(place) else { return Ok(()) };
+        if shipment.scans.iter().any(|scan| scan.state >= State::Packed) {
+            return Ok(());
+        }
+        let days = (departure(node, self.at).0 - self.at.0) as f32 / Millis::DAY as f32;
+        let share = self.shares.get(place).copied().unwrap_or_default() * days / 7.0;
+        let catalog = &self.snapshot.storefront.catalog;
+        for line in shipment.lines.iter_mut().filter(|line| line.stock.is_none()) {
+            let id = catalog.id(&line.sku);
+            let demand = id.and_then(|id| self.snapshot.forecast.as_ref()?.of(id)).map(|weeks| weeks[0].scaled(share));
+            if let (Some(id), Some(demand)) = (id, demand) {
+                // What the shipment needs is reserved for it, and so no longer available to others.
+                let available = node.stock.available(id).saturating_add(line.quantity);
+                line.stock = Some(Stock { available, demand });
+            }
+        }
+        if shipment.alternatives.is_empty() {
+            let now = freight(node, lane, shipment);
+            let others = self.fulfilment.nodes.iter().enumerate().filter(|(other, _)| *other != place);
+            let ways = others.filter(|(_, node)| !node.closed).filter_map(|(other, node)| {
+                let lane = self.fulfilment.lane(other, region)?;
+                let has_all = shipment
+                    .lines
+                    .iter()
+                    .all(|line| catalog.id(&line.sku).is_some_and(|id| node.stock.available(id) >= line.quantity));
+                let days = Millis::DAY * i64::from(lane.max_days);
+                has_all.then_some(())?;
+                Some(Alternative {
+                    way: Way::Node(Id::new(node.code.to_string()).ok()?),
+                    cost: Money(freight(node, lane, shipment) - now),
+                    arrives: Millis(departure(node, self.at).0 + days),
+                })
+            });
+            shipment.alternatives = ways.take(Shipment::MAX_ALTERNATIVES).collect();
+        }
+        Ok(())
+    }
+}
+
+/// What it costs to send a shipment from a node by a lane, in minor units.
+fn freight(node: &FulfilmentNode, lane: &Lane, shipment: &Shipment) -> i64 {
+    let units: i64 = shipment.lines.iter().map(|line| i64::from(line.quantity)).sum();
+    let unit = node.unit_handling.0.saturating_add(lane.unit_cost.0);
+    node.handling.0.saturating_add(lane.cost.0).saturating_add(unit.saturating_mul(units))
+}
