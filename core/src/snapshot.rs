@@ -18,7 +18,7 @@ mod pricing;
 mod storefront;
 
 pub use fulfilment::{Forecast, Fulfilment, FulfilmentNode, Lane, NodeStock, Stock};
-pub use pricing::{PriceInputs, Pricing};
+pub use pricing::{PriceInputs, Pricing, Promotion};
 pub(crate) use storefront::start_of_day;
 pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};
 

@@ -1,12 +1,15 @@
 //! The subcommands, one a file.
 
+mod allocate;
 mod demo;
+mod exceptions;
 mod features;
 mod inspect;
 mod keygen;
 mod lines;
 #[cfg(feature = "compiler")]
 mod pack;
+mod quote;
 mod rank;
 mod replay;
 #[cfg(feature = "compiler")]
@@ -25,7 +28,8 @@ use std::{
 };
 use tradewind_core::{
     guest::Client,
-    pack::{self, PackView, SectionKind, Task},
+    pack::{self, Digest, PackView, SectionKind, Task},
+    snapshot::Storefront,
 };
 use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
 
@@ -50,6 +54,12 @@ pub enum Command {
     Snapshot(snapshot::Snapshot),
     /// Rank products: JSON or JSON Lines requests in, replies out.
     Rank(rank::Rank),
+    /// Price products: JSON or JSON Lines requests in, quotes out.
+    Quote(quote::Quote),
+    /// Decide from where orders ship: JSON Lines of orders in, and out.
+    Allocate(allocate::Allocate),
+    /// Find what is about to go wrong: JSON Lines of shipments in, exceptions out.
+    Exceptions(exceptions::Exceptions),
     /// Make recorded decisions again, and say what differs.
     Replay(replay::Replay),
     /// Learn from an event log what is known of each product.
@@ -75,6 +85,9 @@ impl Command {
             Self::Inspect(command) => command.run(out),
             Self::Snapshot(command) => command.run(out),
             Self::Rank(command) => command.run(out),
+            Self::Quote(command) => command.run(out),
+            Self::Allocate(command) => command.run(out),
+            Self::Exceptions(command) => command.run(out),
             Self::Replay(command) => command.run(out),
             Self::Tables(command) => command.run(out),
             Self::Features(command) => command.run(out),
@@ -151,7 +164,7 @@ impl SignArgs {
 #[derive(clap::Args)]
 struct LoadArgs {
     /// A pack; may be given several times.
-    #[arg(long = "pack", value_name = "FILE", required = true)]
+    #[arg(long = "pack", value_name = "FILE")]
     packs: Vec<PathBuf>,
     /// A snapshot of prices, stock and places.
     #[arg(long, value_name = "FILE")]
@@ -207,6 +220,14 @@ impl Loaded {
             self.fill()?;
         }
         Ok(())
+    }
+
+    /// The root and the public section of the snapshot.
+    fn storefront(&self) -> anyhow::Result<(Digest, Storefront)> {
+        let snapshot =
+            self.snapshot.as_deref().context("this is decided over a snapshot; give one with `--snapshot`")?;
+        let view = PackView::parse(snapshot)?;
+        Ok((view.root(), view.read(SectionKind::Storefront)?))
     }
 
     /// The one pack whose task is wanted.

@@ -1,6 +1,6 @@
 //! Requests and replies as people write and read them: JSON, with types of their own, so that
 //! the messages of the module can be positional and these can be forgiving to read and strict to
-//! parse.
+//! parse. Moments are RFC 3339 or milliseconds since 1970, days are dates.
 //!
 //! ```
 //! use tradewind_host::json::RankRequest;
@@ -14,307 +14,89 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use serde::{Deserialize, Serialize};
-use tradewind_core::{
-    Catalog, Channel, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
-    pack::Digest,
-    quote::{self, Objective, Quote},
-    rank::{self, Constraints, Ranking},
-    snapshot::Code,
+mod allocate;
+mod exceptions;
+mod quote;
+mod rank;
+
+pub use allocate::{AllocatedOrder, Order, Policy as AllocationPolicy, Shipment as AllocatedShipment};
+pub use exceptions::{Alternative, Scan, Shipment, ShipmentLine};
+pub use quote::{QuoteReply, QuoteRequest};
+pub use rank::{
+    ChannelName, Product, Products, Purchase, Quantity, RankReply, RankRequest, RankedItem, Search, StorefrontEvent,
 };
 
-/// A request for ranked products.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RankRequest {
-    /// Comes back in the reply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The moment of the decision, in milliseconds since 1970.
-    pub at: i64,
-    /// How many products are wanted.
-    pub limit: u16,
-    /// The shopper, as a reply returned it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Profile>,
-    /// What the shopper did since.
-    #[serde(default)]
-    pub events: Vec<StorefrontEvent>,
-    /// Rank these only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidates: Option<Vec<String>>,
-    /// Not these.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<String>,
-    /// Products that the shop hides from everyone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hidden: Vec<String>,
-    /// Products that cannot be had.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unavailable: Vec<String>,
-    /// At most so many products of one category.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_per_category: Option<u16>,
-    /// Only what the snapshot promises to deliver to this region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use tradewind_core::{Day, Millis};
+
+/// A moment: read from RFC 3339 or milliseconds since 1970, written in RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Millis);
+
+/// A day: a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date(pub Day);
+
+const EPOCH: jiff::civil::Date = jiff::civil::Date::constant(1970, 1, 1);
+
+impl std::str::FromStr for Moment {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(Millis(text.parse::<jiff::Timestamp>()?.as_millisecond())))
+    }
 }
 
-/// A request for a price.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuoteRequest {
-    /// Comes back in the reply; the decision does not see it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The moment of the decision, in milliseconds since 1970.
-    pub at: i64,
-    /// The product.
-    pub sku: String,
-    /// Where it is offered.
-    pub region: String,
-    /// What the price is for: weights of `margin`, `revenue` and `sell_through`.
-    pub objective: Objective,
-}
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Moment;
 
-/// A price.
-#[derive(Debug, Clone, Serialize)]
-pub struct QuoteReply {
-    /// The request's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The currency of all amounts, which are in its minor units.
-    pub currency: String,
-    /// The price, and what there is to say of it.
-    #[serde(flatten)]
-    pub quote: Quote,
-}
-
-/// Something a shopper did: exactly one of the fields after `channel` is there.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each is the event of its name")]
-pub struct StorefrontEvent {
-    /// When, in milliseconds since 1970.
-    pub at: i64,
-    /// Where; `web` when absent.
-    #[serde(default)]
-    pub channel: ChannelName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub view: Option<Product>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub search: Option<Search>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub add_to_cart: Option<Quantity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purchase: Option<Purchase>,
-    #[serde(default, rename = "return", skip_serializing_if = "Option::is_none")]
-    pub returned: Option<Quantity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub impression: Option<Products>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub click: Option<Product>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dismiss: Option<Product>,
-}
-
-/// Where something happened.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each is the channel of its name")]
-pub enum ChannelName {
-    #[default]
-    Web,
-    App,
-    Marketplace,
-    Store,
-    Agent,
-}
-
-/// A product.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Product {
-    /// Its SKU.
-    pub sku: String,
-}
-
-/// Products.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Products {
-    /// Their SKUs.
-    pub skus: Vec<String>,
-}
-
-/// A search.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Search {
-    /// The words.
-    pub query: String,
-}
-
-/// Units of a product.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Quantity {
-    /// Its SKU.
-    pub sku: String,
-    /// Units.
-    pub quantity: u32,
-}
-
-/// An order.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Purchase {
-    /// Its lines.
-    pub lines: Vec<Quantity>,
-}
-
-/// Ranked products.
-#[derive(Debug, Clone, Serialize)]
-pub struct RankReply {
-    /// The request's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The products, best first.
-    pub items: Vec<RankedItem>,
-    /// How many candidates were scored.
-    pub considered: u32,
-    /// The shopper, with the request's events taken in; where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Profile>,
-}
-
-/// A ranked product.
-#[derive(Debug, Clone, Serialize)]
-pub struct RankedItem {
-    /// Its SKU.
-    pub sku: String,
-    /// The model's score: comparable within one reply only.
-    pub score: f32,
-    /// Why it is here, in plain terms.
-    pub reasons: Vec<String>,
-}
-
-impl RankRequest {
-    /// The message for the module. Products that `catalog` does not have cannot be hidden or
-    /// unavailable, and are passed over.
-    ///
-    /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
-    pub fn message(self, pack: &str, catalog: &Catalog) -> Result<rank::RankRequest, Error> {
-        let set = |skus: &[String]| -> Result<Option<SkuBits>, Error> {
-            if skus.is_empty() {
-                return Ok(None);
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a moment in RFC 3339, or milliseconds since 1970")
             }
-            let mut bits = SkuBits::none(catalog.len());
-            for sku in skus_of(skus)? {
-                catalog.id(&sku).into_iter().for_each(|id| bits.insert(id));
+
+            fn visit_i64<E: serde::de::Error>(self, millis: i64) -> Result<Moment, E> {
+                Ok(Moment(Millis(millis)))
             }
-            Ok(Some(bits))
-        };
-        Ok(rank::RankRequest {
-            pack: pack.to_owned(),
-            at: Millis(self.at),
-            profile: self.profile.unwrap_or_default(),
-            events: self.events.into_iter().map(StorefrontEvent::message).collect::<Result<_, _>>()?,
-            candidates: self.candidates.as_deref().map(skus_of).transpose()?,
-            constraints: Constraints {
-                exclude: skus_of(&self.exclude)?,
-                hidden: set(&self.hidden)?,
-                available: set(&self.unavailable)?.map(|unavailable| unavailable.complement()),
-                max_per_category: self.max_per_category,
-                deliverable_to: self.region.map(Code::new).transpose()?,
-            },
-            limit: self.limit,
-        })
+
+            fn visit_u64<E: serde::de::Error>(self, millis: u64) -> Result<Moment, E> {
+                i64::try_from(millis).map(|millis| Moment(Millis(millis))).map_err(E::custom)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Moment, E> {
+                text.parse().map_err(|error| E::custom(format_args!("`{text}` is no moment: {error}")))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
-impl QuoteRequest {
-    /// The message for a module that has loaded the snapshot of a root.
-    ///
-    /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
-    pub fn message(self, snapshot: Digest) -> Result<quote::QuoteRequest, Error> {
-        Ok(quote::QuoteRequest {
-            snapshot,
-            at: Millis(self.at),
-            product: Sku::new(self.sku)?,
-            region: Code::new(self.region)?,
-            objective: self.objective,
-        })
-    }
-}
-
-impl StorefrontEvent {
-    fn message(self) -> Result<Event, Error> {
-        let at = self.at;
-        let kinds = [
-            self.view.map(|product| Ok(EventKind::View(Sku::new(product.sku)?))),
-            self.search.map(|search| Ok(EventKind::Search(search.query))),
-            self.add_to_cart.map(|line| Ok(EventKind::AddToCart(line.message()?))),
-            self.purchase.map(|purchase| {
-                Ok(EventKind::Purchase(purchase.lines.into_iter().map(Quantity::message).collect::<Result<_, _>>()?))
-            }),
-            self.returned.map(|line| Ok(EventKind::Return(line.message()?))),
-            self.impression.map(|products| Ok(EventKind::Impression(skus_of(&products.skus)?))),
-            self.click.map(|product| Ok(EventKind::Click(Sku::new(product.sku)?))),
-            self.dismiss.map(|product| Ok(EventKind::Dismiss(Sku::new(product.sku)?))),
-        ];
-        let mut kinds = kinds.into_iter().flatten();
-        match (kinds.next(), kinds.next()) {
-            (Some(kind), None) => Ok(Event { at: Millis(at), channel: self.channel.into(), kind: kind? }),
-            (found, _) => Err(Error::new(
-                ErrorKind::BadRequest,
-                format!(
-                    "the event at {at} says {} things that happened; it needs one of view, search, add_to_cart, \
-                     purchase, return, impression, click, dismiss",
-                    if found.is_some() { "several" } else { "no" },
-                ),
-            )),
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match jiff::Timestamp::from_millisecond(self.0.0) {
+            Ok(moment) => serializer.collect_str(&moment),
+            Err(_) => serializer.serialize_i64(self.0.0),
         }
     }
 }
 
-impl Quantity {
-    fn message(self) -> Result<Line, Error> {
-        Ok(Line { sku: Sku::new(self.sku)?, quantity: self.quantity })
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let date: jiff::civil::Date =
+            text.parse().map_err(|error| D::Error::custom(format_args!("`{text}` is no date: {error}")))?;
+        let days = EPOCH.until((jiff::Unit::Day, date)).map_err(D::Error::custom)?.get_days();
+        Ok(Self(Day(days)))
     }
 }
 
-impl From<ChannelName> for Channel {
-    fn from(name: ChannelName) -> Self {
-        match name {
-            ChannelName::Web => Self::Web,
-            ChannelName::App => Self::App,
-            ChannelName::Marketplace => Self::Marketplace,
-            ChannelName::Store => Self::Store,
-            ChannelName::Agent => Self::Agent,
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match EPOCH.checked_add(jiff::Span::new().try_days(self.0.0).unwrap_or_default()) {
+            Ok(date) => serializer.collect_str(&date),
+            Err(_) => serializer.serialize_i32(self.0.0),
         }
     }
-}
-
-impl RankReply {
-    /// The reply to the request of an `id`, with the profile or without.
-    pub fn new(id: Option<String>, ranking: Ranking, with_profile: bool) -> Self {
-        let items = ranking.items.into_iter().map(|item| RankedItem {
-            sku: item.sku.to_string(),
-            score: item.score,
-            reasons: item.reasons.iter().map(ToString::to_string).collect(),
-        });
-        Self {
-            id,
-            items: items.collect(),
-            considered: ranking.considered,
-            profile: with_profile.then_some(ranking.profile),
-        }
-    }
-}
-
-fn skus_of(skus: &[String]) -> Result<Vec<Sku>, Error> {
-    skus.iter().map(|sku| Sku::new(sku.as_str())).collect()
 }

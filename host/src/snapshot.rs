@@ -2,7 +2,7 @@
 //!
 //! A folder holds `snapshot.json` and tables, each as CSV, JSON, JSON Lines or Parquet. Amounts are
 //! whole minor units (cents), rates basis points (hundredths of a percent), moments RFC 3339
-//! (`2017-12-04T00:00:00Z`), products, nodes and regions text. A column that is not listed is an error,
+//! (`2017-12-04T00:00:00Z`), days dates (`2017-12-04`), products, nodes and regions text. A column that is not listed is an error,
 //! so that one that is misspelt is not passed over.
 //!
 //! | table | columns |
@@ -13,22 +13,26 @@
 //! | `nodes` | `code`, `utc_offset`, `shipments_per_day`, `cut_off` (minutes after midnight), `handling` (a shipment), `unit_handling`; may have `closed` |
 //! | `lanes` | `node`, `region`, `distance` (km), `cost` (a shipment), `unit_cost`, `min_days`, `max_days` (from dispatch) |
 //! | `stock` | `node`, `sku`, `on_hand`, `reserved`, `safety`: units |
-//! | `demand` | `sku`, `week` (1 to 4), `p10`, `p50`, `p90`: units; may be absent |
+//! | `sales` | `sku`, `week` (the date it begins), `units`, `price` (what was paid on average), `list`, `display`, `mailer` (shares of shops, rates): up to 13 weeks, without a gap, up to the moment of the snapshot; may be absent |
+//! | `plan` | `sku`, `week`, `display`, `mailer`: the weeks from the snapshot on, without a gap; may be absent |
+//! | `demand` | `sku`, `week`, `p10`, `p50`, `p90`: units of the four weeks from the snapshot on; may be absent |
 //!
 //! Places may also have `name`, `state`, `latitude`, `longitude` and `weight`, which are not read.
 
 use crate::{
+    json::{Date, Moment},
     rows::{Table, TableError},
     sha256,
 };
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
 };
 use tradewind_core::{
-    BasisPoints, Catalog, Currency, Error, ErrorKind, Millis, Money, Quantiles, Sku, SkuBits, SkuId,
+    BasisPoints, Catalog, Currency, Day, Error, ErrorKind, Millis, Money, Quantiles, Sku, SkuBits, SkuId,
+    demand::{Offer, Week},
     pack::{self, PackView, PackWriter, SectionKind},
     quote::{CoverPolicy, Floor, PriceGuard, Rounding},
     snapshot::{
@@ -79,19 +83,6 @@ struct Settings {
     expires: Moment,
     rounding: Rounding,
     cover: CoverPolicy,
-}
-
-/// A moment, written in RFC 3339.
-#[derive(Debug, Clone, Copy)]
-struct Moment(Millis);
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let moment: jiff::Timestamp =
-            text.parse().map_err(|error| D::Error::custom(format_args!("`{text}` is no moment: {error}")))?;
-        Ok(Self(Millis(moment.as_millisecond())))
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,63 +173,202 @@ struct StockRow {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SalesRow {
+    sku: String,
+    week: Date,
+    units: u32,
+    price: i64,
+    list: i64,
+    display: i32,
+    mailer: i32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanRow {
+    sku: String,
+    week: Date,
+    display: i32,
+    mailer: i32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct DemandRow {
     sku: String,
-    week: usize,
+    week: Date,
     p10: f32,
     p50: f32,
     p90: f32,
 }
 
-/// Reads the tables of a folder and builds a snapshot of them.
-///
-/// # Errors
-/// [`SnapshotError`] says which file and row, and what is wrong there.
-pub fn build(folder: &Path) -> Result<Built, SnapshotError> {
-    let settings = Settings::read(&folder.join("snapshot.json"))?;
-    let products: Table<ProductRow> = Table::read(folder, "products")?;
-    let catalog = catalog(&products)?;
-    let mut pricing = Pricing { rounding: settings.rounding, cover: settings.cover, products: Vec::new() };
-    let mut published = pricing.clone();
-    let mut id = 0;
-    products.each(|row| {
-        let guard = row.guard()?;
-        if let Some(guard) = guard {
-            if row.publish == Some(true) {
-                let guard = PriceGuard { floor: Floor::Price(guard.floor.price()), ..guard.clone() };
-                published.products.push(PriceInputs { product: SkuId(id), guard });
+/// What a snapshot is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The merchant's name for it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Products, prices, regions, promises.
+    pub storefront: Storefront,
+    /// Guards, costs, sales.
+    pub pricing: Pricing,
+    /// Nodes, lanes, stock.
+    pub fulfilment: Fulfilment,
+    /// Demand.
+    pub forecast: Option<Forecast>,
+}
+
+impl Parts {
+    /// Reads the tables of a folder.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] says which file and row, and what is wrong there.
+    pub fn read(folder: &Path) -> Result<Self, SnapshotError> {
+        let settings = Settings::read(&folder.join("snapshot.json"))?;
+        let products: Table<ProductRow> = Table::read(folder, "products")?;
+        let catalog = catalog(&products)?;
+        let weeks = Weeks { first: settings.issued.0.day(), catalog: &catalog };
+        let mut history = history(folder, &weeks)?;
+        let mut promotions = promotions(folder, &weeks)?;
+        let mut pricing = Pricing { rounding: settings.rounding, cover: settings.cover, products: Vec::new() };
+        let mut published = pricing.clone();
+        let mut id = 0;
+        products.each(|row| {
+            let place = id as usize;
+            if let Some(guard) = row.guard()? {
+                let (history, promotions) =
+                    (std::mem::take(&mut history[place]), std::mem::take(&mut promotions[place]));
+                let inputs = PriceInputs { product: SkuId(id), guard, history, promotions };
+                if row.publish == Some(true) {
+                    let guard = PriceGuard { floor: Floor::Price(inputs.guard.floor.price()), ..inputs.guard.clone() };
+                    published.products.push(PriceInputs { guard, ..inputs.clone() });
+                }
+                pricing.products.push(inputs);
             }
-            pricing.products.push(PriceInputs { product: SkuId(id), guard });
+            id += 1;
+            Ok::<_, Error>(())
+        })?;
+        let mut regions = regions(folder)?;
+        let fulfilment = fulfilment(folder, &catalog, &regions)?;
+        for (place, region) in regions.iter_mut().enumerate() {
+            region.promises = promises(&fulfilment, place, catalog.len());
         }
-        id += 1;
-        Ok::<_, Error>(())
-    })?;
-    let mut regions = regions(folder)?;
-    let fulfilment = fulfilment(folder, &catalog, &regions)?;
-    for (place, region) in regions.iter_mut().enumerate() {
-        region.promises = promises(&fulfilment, place, catalog.len());
+        let forecast = forecast(folder, &weeks)?;
+        let storefront = Storefront {
+            currency: Currency::new(&settings.currency)?,
+            issued: settings.issued.0,
+            expires: settings.expires.0,
+            prices: prices(folder, &catalog, &products)?,
+            regions,
+            published: (!published.products.is_empty()).then_some(published),
+            catalog,
+        };
+        Ok(Self { name: settings.name, version: settings.version, storefront, pricing, fulfilment, forecast })
     }
-    let forecast = forecast(folder, &catalog)?;
-    let storefront = Storefront {
-        currency: Currency::new(&settings.currency)?,
-        issued: settings.issued.0,
-        expires: settings.expires.0,
-        prices: prices(folder, &catalog, &products)?,
-        regions,
-        published: (!published.products.is_empty()).then_some(published),
-        catalog,
+
+    /// Builds the snapshot, and reads it back as the module will: whatever that refuses is refused here.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Core`].
+    pub fn build(&self) -> Result<Built, SnapshotError> {
+        let mut writer = PackWriter::new(self.name.as_str(), self.version.as_str())
+            .postcard(SectionKind::Storefront, &self.storefront)?
+            .postcard(SectionKind::Pricing, &self.pricing)?
+            .postcard(SectionKind::Fulfilment, &self.fulfilment)?;
+        if let Some(forecast) = &self.forecast {
+            writer = writer.postcard(SectionKind::Forecast, forecast)?;
+        }
+        let whole = writer.finish(sha256)?;
+        let snapshot = Snapshot::read(&PackView::parse(&whole)?)?;
+        Ok(Built { public: pack::cut(&whole, SectionKind::Storefront)?, whole, snapshot })
+    }
+
+    /// The products whose demand can be forecast from their sales.
+    pub fn forecastable(&self) -> Vec<Sku> {
+        let priced = self.pricing.products.iter().filter(|inputs| !inputs.history.is_empty());
+        priced.filter_map(|inputs| self.storefront.catalog.sku(inputs.product).cloned()).collect()
+    }
+
+    /// Takes the demand for these products from a forecast, week by week; others have none.
+    pub fn take_forecast(&mut self, products: &[Sku], weeks: &[tradewind_core::demand::Weeks]) {
+        let mut demand = vec![[Quantiles::default(); Forecast::WEEKS]; self.storefront.catalog.len()];
+        for (sku, weeks) in products.iter().zip(weeks) {
+            if let Some(id) = self.storefront.catalog.id(sku) {
+                demand[id.0 as usize] = *weeks;
+            }
+        }
+        self.forecast = Some(Forecast { products: demand });
+    }
+}
+
+/// Weeks before and after the moment of a snapshot.
+struct Weeks<'a> {
+    /// The day on which the first one after it begins.
+    first: Day,
+    catalog: &'a Catalog,
+}
+
+impl Weeks<'_> {
+    /// The product, and how many weeks after the snapshot's moment a week begins; negative before it.
+    fn place(&self, sku: &str, week: Date) -> Result<(SkuId, i32), Error> {
+        let days = week.0.since(self.first);
+        if days % 7 != 0 {
+            return Err(bad("a week that does not begin whole weeks before or after the snapshot"));
+        }
+        Ok((id_of(self.catalog, sku)?, days / 7))
+    }
+}
+
+fn history(folder: &Path, weeks: &Weeks<'_>) -> Result<Vec<Vec<Week>>, SnapshotError> {
+    let mut history: Vec<BTreeMap<i32, Week>> = vec![BTreeMap::new(); weeks.catalog.len()];
+    let Some(table) = Table::<SalesRow>::read_optional(folder, "sales")? else {
+        return Ok(vec![Vec::new(); weeks.catalog.len()]);
     };
-    let mut writer = PackWriter::new(settings.name, settings.version)
-        .postcard(SectionKind::Storefront, &storefront)?
-        .postcard(SectionKind::Pricing, &pricing)?
-        .postcard(SectionKind::Fulfilment, &fulfilment)?;
-    if let Some(forecast) = forecast {
-        writer = writer.postcard(SectionKind::Forecast, &forecast)?;
-    }
-    let whole = writer.finish(sha256)?;
-    // Read back as the module will: whatever it refuses is refused here.
-    let snapshot = Snapshot::read(&PackView::parse(&whole)?)?;
-    Ok(Built { public: pack::cut(&whole, SectionKind::Storefront)?, whole, snapshot })
+    table.each(|row| {
+        let (id, week) = weeks.place(&row.sku, row.week)?;
+        if !(-(Week::HISTORY as i32)..0).contains(&week) {
+            return Err(bad(&format!("sales are of the {} weeks before the snapshot", Week::HISTORY)));
+        }
+        let offer = Offer {
+            price: Money(row.price),
+            list: Money(row.list),
+            display: BasisPoints(row.display),
+            mailer: BasisPoints(row.mailer),
+        };
+        offer.check()?;
+        match history[id.0 as usize].insert(week, Week { units: row.units, offer }) {
+            None => Ok(()),
+            Some(_) => Err(bad("the sales of this week come twice")),
+        }
+    })?;
+    let complete = history.into_iter().enumerate().map(|(place, weeks_of)| {
+        // The weeks end with the last one before the snapshot, so their number tells which is the first.
+        let first = -(weeks_of.len() as i32);
+        match weeks_of.keys().next() {
+            Some(&found) if found != first => {
+                let sku = &weeks.catalog.skus()[place];
+                Err(SnapshotError::Core(bad(&format!("the sales of `{sku}` have a gap before the snapshot"))))
+            }
+            _ => Ok(weeks_of.into_values().collect()),
+        }
+    });
+    complete.collect()
+}
+
+fn promotions(folder: &Path, weeks: &Weeks<'_>) -> Result<Vec<Vec<Promotion>>, SnapshotError> {
+    let mut promotions: Vec<Vec<Promotion>> = vec![Vec::new(); weeks.catalog.len()];
+    let Some(table) = Table::<PlanRow>::read_optional(folder, "plan")? else { return Ok(promotions) };
+    table.each(|row| {
+        let (id, week) = weeks.place(&row.sku, row.week)?;
+        let planned = &mut promotions[id.0 as usize];
+        if usize::try_from(week) != Ok(planned.len()) {
+            return Err(bad("a plan begins with the week of the snapshot and has no gap"));
+        }
+        planned.push(Promotion { display: BasisPoints(row.display), mailer: BasisPoints(row.mailer) });
+        Ok(())
+    })?;
+    Ok(promotions)
 }
 
 impl Settings {
@@ -374,16 +504,17 @@ fn promises(fulfilment: &Fulfilment, region: usize, products: usize) -> Vec<Prom
     promises
 }
 
-fn forecast(folder: &Path, catalog: &Catalog) -> Result<Option<Forecast>, SnapshotError> {
+fn forecast(folder: &Path, weeks: &Weeks<'_>) -> Result<Option<Forecast>, SnapshotError> {
     let Some(table) = Table::<DemandRow>::read_optional(folder, "demand")? else { return Ok(None) };
-    let mut products = vec![[Quantiles::default(); Forecast::WEEKS]; catalog.len()];
+    let mut products = vec![[Quantiles::default(); Forecast::WEEKS]; weeks.catalog.len()];
     let mut seen = BTreeSet::new();
     table.each(|row| {
-        let id = id_of(catalog, &row.sku)?;
-        let week = row.week.checked_sub(1).and_then(|week| products[id.0 as usize].get_mut(week));
-        let week = week.ok_or_else(|| bad(&format!("week {}; weeks 1 to {} are kept", row.week, Forecast::WEEKS)))?;
-        if !seen.insert((id, row.week)) {
-            return Err(bad(&format!("week {} of `{}` comes twice", row.week, row.sku)));
+        let (id, place) = weeks.place(&row.sku, row.week)?;
+        let week = usize::try_from(place).ok().and_then(|place| products[id.0 as usize].get_mut(place));
+        let week =
+            week.ok_or_else(|| bad(&format!("demand is of the {} weeks after the snapshot", Forecast::WEEKS)))?;
+        if !seen.insert((id, place)) {
+            return Err(bad("the demand of this week comes twice"));
         }
         *week = Quantiles { p10: row.p10, p50: row.p50, p90: row.p90 };
         Ok(())

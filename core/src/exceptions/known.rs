@@ -97,7 +97,7 @@ impl<'a> Known<'a> {
                 line.stock = Some(Stock { available, demand });
             }
         }
-        if shipment.alternatives.is_empty() {
+        if !shipment.alternatives.iter().any(|other| matches!(other.way, Way::Node(_))) {
             let now = freight(node, lane, shipment);
             let others = self.fulfilment.nodes.iter().enumerate().filter(|(other, _)| *other != place);
             let ways = others.filter(|(_, node)| !node.closed).filter_map(|(other, node)| {
@@ -114,7 +114,9 @@ impl<'a> Known<'a> {
                     arrives: Millis(departure(node, self.at).0 + days),
                 })
             });
-            shipment.alternatives = ways.take(Shipment::MAX_ALTERNATIVES).collect();
+            let room = Shipment::MAX_ALTERNATIVES.saturating_sub(shipment.alternatives.len());
+            let ways: Vec<_> = ways.take(room).collect();
+            shipment.alternatives.extend(ways);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::{
     demand::{Offer, Week},
     error::Result,
     event::Millis,
+    money::BasisPoints,
     quote::{CoverPolicy, PriceGuard, Rounding},
     sku::{Catalog, SkuId},
 };
@@ -34,17 +35,25 @@ pub struct PriceInputs {
     /// The weeks before the snapshot's, without a gap, the last one last.
     #[serde(deserialize_with = "bounded::list::<{ Week::HISTORY }, _, _>")]
     pub history: Vec<Week>,
-    /// How it is to be offered in the snapshot's first week and those after it; the last of these goes on.
+    /// How it is promoted in the snapshot's first week and those after it, and not beyond them.
     #[serde(deserialize_with = "bounded::list::<53, _, _>")]
-    pub offers: Vec<Offer>,
+    pub promotions: Vec<Promotion>,
+}
+
+/// How a product is promoted in a week.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// The share of the shops that display it apart from its shelf, or of the pages that feature it.
+    pub display: BasisPoints,
+    /// The share of the shops whose mailer has it.
+    pub mailer: BasisPoints,
 }
 
 impl PriceInputs {
-    /// How the product is to be offered at a moment of a snapshot, but for its price, which is one of `listed`.
+    /// How the product is offered at a moment of the snapshot that was issued so, at its listed price.
     pub(crate) fn offer(&self, issued: Millis, at: Millis, listed: &ListedPrice) -> Offer {
         let week = ((at.0 - issued.0) / (7 * Millis::DAY)).max(0) as usize;
-        let planned = self.offers.get(week).or(self.offers.last());
-        let (display, mailer) = planned.map_or_else(Default::default, |offer| (offer.display, offer.mailer));
+        let Promotion { display, mailer } = self.promotions.get(week).copied().unwrap_or_default();
         Offer { price: listed.at(at), list: listed.list, display, mailer }
     }
 }
@@ -65,7 +74,12 @@ impl Pricing {
         }
         self.products.iter().try_for_each(|inputs| {
             inputs.guard.check()?;
-            inputs.history.iter().map(|week| &week.offer).chain(&inputs.offers).try_for_each(Offer::check)
+            inputs.history.iter().try_for_each(|week| week.offer.check())?;
+            let mut shares = inputs.promotions.iter().flat_map(|week| [week.display, week.mailer]);
+            match shares.find(|share| !(0..=BasisPoints::WHOLE.0).contains(&share.0)) {
+                None => Ok(()),
+                Some(share) => Err(bad(format!("a promotion in {} basis points of all shops", share.0))),
+            }
         })
     }
 }

@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use tradewind_core::guest::Client;
+use tradewind_core::{guest::Client, pack::Digest};
 use tradewind_host::{WasmGuest, receipts::Record, sha256};
 
 /// A request that could not be answered.
@@ -39,41 +39,103 @@ const PROGRESS: Duration = Duration::from_secs(2);
 /// Writes a line for each request of a file or of standard input: its reply, or what was wrong with it.
 pub fn answer(
     loaded: &mut Loaded,
-    requests: &RequestArgs,
+    args: &RequestArgs,
     out: &mut dyn Write,
     decide: &mut Decide<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let mut receipts = requests.receipts.as_deref().map(create).transpose()?;
-    let requests = read_requests(requests.requests.as_deref())?;
-    let module = sha256(&loaded.module);
+    let mut receipts = Receipts::new(args, loaded)?;
+    let requests = read_requests(args.requests.as_deref())?;
     let mut out = BufWriter::new(out);
     let mut failed = 0;
     let mut told = Instant::now();
     for (done, (number, request)) in requests.iter().enumerate() {
         let reply = decide(&mut loaded.client, request);
-        if let (Some(file), Some(record)) = (&mut receipts, Record::take(&mut loaded.client, module)) {
-            serde_json::to_writer(&mut *file, &record)?;
-            writeln!(file)?;
-        }
+        receipts.keep(&mut loaded.client)?;
         loaded.revive()?;
-        let reply = reply.or_else(|error| {
-            failed += 1;
-            eprintln!("tradewind: request {number}: {error:#}");
-            serde_json::to_string(&Failure { request: *number, error: format!("{error:#}") })
-        })?;
-        writeln!(out, "{reply}")?;
+        match reply {
+            Ok(reply) => writeln!(out, "{reply}")?,
+            Err(error) => {
+                failed += 1;
+                fail(&mut out, *number, &error)?;
+            }
+        }
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
             eprintln!("tradewind: {} of {} requests", done + 1, requests.len());
         }
     }
     out.flush()?;
-    receipts.map_or(Ok(()), |mut file| file.flush())?;
-    if failed > 0 {
-        eprintln!("tradewind: {failed} of {} requests could not be answered", requests.len());
-        return Ok(ExitCode::FAILURE);
+    receipts.finish()?;
+    Ok(status(failed, requests.len()))
+}
+
+/// Decides over all lines of a file or of standard input at once. A line that is not as it should be is
+/// reported, and the others are decided over.
+pub fn answer_all<T>(
+    loaded: &mut Loaded,
+    args: &RequestArgs,
+    out: &mut dyn Write,
+    parse: impl Fn(&str) -> anyhow::Result<T>,
+    decide: impl FnOnce(&mut Client<WasmGuest>, Vec<T>, &mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut receipts = Receipts::new(args, loaded)?;
+    let lines = read_requests(args.requests.as_deref())?;
+    let mut out = BufWriter::new(out);
+    let mut parsed = Vec::with_capacity(lines.len());
+    let mut failed = 0;
+    for (number, line) in &lines {
+        match parse(line) {
+            Ok(line) => parsed.push(line),
+            Err(error) => {
+                failed += 1;
+                fail(&mut out, *number, &error)?;
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    decide(&mut loaded.client, parsed, &mut out)?;
+    receipts.keep(&mut loaded.client)?;
+    out.flush()?;
+    receipts.finish()?;
+    Ok(status(failed, lines.len()))
+}
+
+fn fail(out: &mut dyn Write, number: usize, error: &anyhow::Error) -> anyhow::Result<()> {
+    eprintln!("tradewind: request {number}: {error:#}");
+    serde_json::to_writer(&mut *out, &Failure { request: number, error: format!("{error:#}") })?;
+    Ok(writeln!(out)?)
+}
+
+fn status(failed: usize, all: usize) -> ExitCode {
+    if failed == 0 {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("tradewind: {failed} of {all} requests could not be answered");
+    ExitCode::FAILURE
+}
+
+/// The file that decisions are kept in, if that was asked for.
+struct Receipts {
+    file: Option<BufWriter<File>>,
+    module: Digest,
+}
+
+impl Receipts {
+    fn new(args: &RequestArgs, loaded: &Loaded) -> anyhow::Result<Self> {
+        Ok(Self { file: args.receipts.as_deref().map(create).transpose()?, module: sha256(&loaded.module) })
+    }
+
+    /// Keeps the client's last decision.
+    fn keep(&mut self, client: &mut Client<WasmGuest>) -> anyhow::Result<()> {
+        if let (Some(file), Some(record)) = (&mut self.file, Record::take(client, self.module)) {
+            serde_json::to_writer(&mut *file, &record)?;
+            writeln!(file)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        Ok(self.file.map_or(Ok(()), |mut file| file.flush())?)
+    }
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {

@@ -1,7 +1,10 @@
-use super::{LoadArgs, lines::{self, RequestArgs}};
-use anyhow::{Context, ensure};
+use super::{
+    LoadArgs,
+    lines::{self, RequestArgs},
+};
+use anyhow::Context;
 use std::{io::Write, process::ExitCode};
-use tradewind_core::pack::{PackView, SectionKind, Task};
+use tradewind_core::pack::Task;
 use tradewind_host::json::{QuoteReply, QuoteRequest};
 
 #[derive(clap::Args)]
@@ -17,14 +20,13 @@ impl Quote {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let mut loaded = self.load.load()?;
         loaded.pack(|task| matches!(task, Task::Price(_)), "prices")?;
-        let snapshot = loaded.snapshot.as_deref().context("a price is computed from a snapshot; give one with `--snapshot`")?;
-        let view = PackView::parse(snapshot)?;
-        let (root, currency) = (view.root(), view.read::<Storefront>(SectionKind::Storefront)?.currency);
+        let (snapshot, storefront) = loaded.storefront()?;
+        let currency = storefront.currency.to_string();
         lines::answer(&mut loaded, &self.requests, out, &mut |client, request| {
             let request: QuoteRequest = serde_json::from_str(request).context("this is no quote request")?;
             let id = request.id.clone();
-            let quote = client.quote(request.message(root)?)?;
-            Ok(serde_json::to_string(&QuoteReply { id, currency, quote })?)
+            let quote = client.quote(request.message(snapshot)?)?;
+            Ok(serde_json::to_string(&QuoteReply { id, currency: currency.clone(), quote })?)
         })
     }
 }

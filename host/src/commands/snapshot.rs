@@ -1,7 +1,15 @@
-use super::{SignArgs, write};
+use super::{ModuleArgs, SignArgs, read, write};
 use anyhow::Context;
-use std::{io::Write, path::PathBuf, process::ExitCode};
-use tradewind_host::{hex, snapshot};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tradewind_core::{demand::ForecastRequest, guest::Client};
+use tradewind_host::{
+    Trust, hex,
+    snapshot::{Built, Parts},
+};
 
 #[derive(clap::Args)]
 pub struct Snapshot {
@@ -25,6 +33,14 @@ struct Build {
     /// The public part to write, for everyone: no costs, guards, stock or lanes.
     #[arg(long, value_name = "FILE")]
     public: Option<PathBuf>,
+    /// The pack that forecasts demand from the sales, where the folder has no table of demand.
+    #[arg(long, value_name = "PACK", requires = "trusted")]
+    demand: Option<PathBuf>,
+    /// The public key that the pack is signed with.
+    #[arg(long, value_name = "FILE", id = "trusted")]
+    trust: Vec<PathBuf>,
+    #[command(flatten)]
+    module: ModuleArgs,
     #[command(flatten)]
     sign: SignArgs,
 }
@@ -38,8 +54,12 @@ impl Snapshot {
 
 impl Build {
     fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let snapshot::Built { mut whole, mut public, snapshot } =
-            snapshot::build(&self.folder).with_context(|| format!("`{}` was not built", self.folder.display()))?;
+        let place = || format!("`{}` was not built", self.folder.display());
+        let mut parts = Parts::read(&self.folder).with_context(place)?;
+        if let Some(pack) = &self.demand {
+            self.forecast(&mut parts, pack)?;
+        }
+        let Built { mut whole, mut public, snapshot } = parts.build().with_context(place)?;
         self.sign.sign(&mut whole)?;
         write(&self.out, &whole)?;
         let info = snapshot.info();
@@ -52,5 +72,20 @@ impl Build {
             writeln!(out, "{}: {} bytes, public", path.display(), public.len())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Forecasts demand with a pack, in the module, from the snapshot as it is without.
+    fn forecast(&self, parts: &mut Parts, pack: &Path) -> anyhow::Result<()> {
+        let (_, runtime) = self.module.load()?;
+        let bytes = read(pack)?;
+        Trust::read(&self.trust)?.verify(&bytes).with_context(|| format!("`{}`", pack.display()))?;
+        let built = parts.build()?;
+        let mut client = Client::new(runtime.guest()?);
+        client.load(&bytes)?;
+        client.load_snapshot(&built.whole)?;
+        let products = parts.forecastable();
+        let request = ForecastRequest { snapshot: built.snapshot.root, products: products.clone() };
+        parts.take_forecast(&products, &client.forecast(request)?);
+        Ok(())
     }
 }

@@ -1,0 +1,97 @@
+use super::{
+    LoadArgs,
+    lines::{self, RequestArgs},
+    read,
+};
+use anyhow::Context;
+use std::{io::Write, path::PathBuf, process::ExitCode};
+use tradewind_core::{
+    Sku,
+    allocate::{AllocateRequest, StockChange},
+    snapshot::Code,
+};
+use tradewind_host::{
+    json::{AllocatedOrder, AllocationPolicy, Moment, Order},
+    rows::Table,
+};
+
+#[derive(clap::Args)]
+pub struct Allocate {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// The moment of the decision, in RFC 3339.
+    #[arg(long, value_name = "MOMENT")]
+    at: Moment,
+    /// What things cost: JSON with day_late, late, split, missing, stock_out and change, in minor units.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Stock that has changed since the snapshot: a table with node, sku and available.
+    #[arg(long, value_name = "FILE")]
+    stock: Option<PathBuf>,
+    /// A node that ships nothing; may be given several times.
+    #[arg(long, value_name = "NODE")]
+    closed: Vec<String>,
+    /// What this command wrote before: as much of it as can stays as it is.
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    #[command(flatten)]
+    orders: RequestArgs,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StockRow {
+    node: String,
+    sku: String,
+    available: u32,
+}
+
+impl Allocate {
+    /// Decides over all orders at once, and writes a line for each: from where it ships, or what was wrong with
+    /// it.
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let mut loaded = self.load.load()?;
+        let (snapshot, _) = loaded.storefront()?;
+        let policy: AllocationPolicy =
+            serde_json::from_slice(&read(&self.policy)?).with_context(|| format!("`{}`", self.policy.display()))?;
+        let mut stock = Vec::new();
+        if let Some(path) = self.stock {
+            Table::<StockRow>::read_file(path)?.each(|row| {
+                let (node, sku) = (Code::new(row.node.as_str())?, Sku::new(row.sku.as_str())?);
+                stock.push(StockChange { node, sku, available: row.available });
+                Ok::<_, tradewind_core::Error>(())
+            })?;
+        }
+        let mut previous = Vec::new();
+        if let Some(path) = &self.previous {
+            let text = read(path)?;
+            for order in serde_json::Deserializer::from_slice(&text).into_iter::<AllocatedOrder>() {
+                previous.extend(order.with_context(|| format!("`{}`", path.display()))?.planned()?);
+            }
+        }
+        let closed = self.closed.into_iter().map(Code::new).collect::<Result<Vec<_>, _>>()?;
+        lines::answer_all(
+            &mut loaded,
+            &self.orders,
+            out,
+            |order| Ok(serde_json::from_str::<Order>(order).context("this is no order")?.message()?),
+            |client, orders, out| {
+                let count = orders.len();
+                let policy = policy.into();
+                let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, stock, closed, previous };
+                let allocated = client.allocate(request)?;
+                let mut short = 0;
+                for order in allocated.orders {
+                    short += usize::from(!order.shortfalls.is_empty());
+                    serde_json::to_writer(&mut *out, &AllocatedOrder::from(order))?;
+                    writeln!(out)?;
+                }
+                let (total, bound) = (allocated.total.0, allocated.bound.0);
+                eprintln!(
+                    "tradewind: {count} orders, {short} of them short, cost {total}; no plan costs less than {bound}"
+                );
+                Ok(())
+            },
+        )
+    }
+}

@@ -1,0 +1,63 @@
+use super::{
+    LoadArgs,
+    lines::{self, RequestArgs},
+    read,
+};
+use anyhow::Context;
+use std::{io::Write, path::PathBuf, process::ExitCode};
+use tradewind_core::exceptions::{ExceptionRequest, Policy};
+use tradewind_host::json::{Moment, Shipment};
+
+#[derive(clap::Args)]
+pub struct Exceptions {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// The moment of the decision, in RFC 3339.
+    #[arg(long, value_name = "MOMENT")]
+    at: Moment,
+    /// What is listed and what it costs, as JSON; a guess in cents when absent.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The most exceptions to list.
+    #[arg(long, default_value_t = 1_000)]
+    limit: u32,
+    #[command(flatten)]
+    shipments: RequestArgs,
+}
+
+impl Exceptions {
+    /// Looks at all shipments at once, and writes a line for each exception, the worst first, and for each line
+    /// that is no shipment.
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let mut loaded = self.load.load()?;
+        let (snapshot, _) = loaded.storefront()?;
+        let policy: Policy = match &self.policy {
+            None => Policy::default(),
+            Some(path) => serde_json::from_slice(&read(path)?).with_context(|| format!("`{}`", path.display()))?,
+        };
+        lines::answer_all(
+            &mut loaded,
+            &self.shipments,
+            out,
+            |shipment| Ok(serde_json::from_str::<Shipment>(shipment).context("this is no shipment")?.message()?),
+            |client, shipments, out| {
+                let count = shipments.len();
+                let found = client.exceptions(ExceptionRequest {
+                    snapshot: Some(snapshot),
+                    at: self.at.0,
+                    shipments,
+                    lanes: Vec::new(),
+                    places: Vec::new(),
+                    policy,
+                    limit: self.limit,
+                })?;
+                eprintln!("tradewind: {count} shipments, {} exceptions", found.len());
+                for exception in found {
+                    serde_json::to_writer(&mut *out, &exception)?;
+                    writeln!(out)?;
+                }
+                Ok(())
+            },
+        )
+    }
+}
