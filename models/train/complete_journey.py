@@ -156,9 +156,7 @@ def usable_lines(transactions: pa.Table, products: pa.Table) -> pa.Table:
             pc.less_equal(transactions["quantity"], MAX_QUANTITY),
         ),
     )
-    known = pc.is_in(
-        transactions["product_id"], value_set=products["product_id"].combine_chunks()
-    )
+    known = pc.is_in(transactions["product_id"], value_set=products["product_id"].combine_chunks())
     return transactions.filter(pc.and_(keep, known))
 
 

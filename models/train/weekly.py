@@ -74,9 +74,7 @@ def matrices(
     for split in complete_journey.SALES_WEEKS:
         out = work / f"{spec.stem}-{split}"
         inputs = ("--sales", data / "sales.csv", "--targets", data / "weeks.csv")
-        tradewind.run(
-            "features", task, *inputs, "--spec", spec, "--split", split, "--out", out
-        )
+        tradewind.run("features", task, *inputs, "--spec", spec, "--split", split, "--out", out)
         columns = json.loads((out / "columns.json").read_text(encoding="utf-8"))
         features = np.load(out / "features.npy")
         rows = np.loadtxt(out / "rows.csv", delimiter=",", skiprows=1, dtype=np.int64)
@@ -233,10 +231,8 @@ def module_answers(
     """Return the outputs of the model packed and run inside the module."""
     given, answered = work / "inputs.npz", work / "outputs.npz"
     np.savez(given, **{name: plain(values) for name, values in inputs.items()})
-    tradewind.run(
-        "run", models / "model.onnx", "--input", given, "--out", answered,
-        "--module", tradewind.module,
-    )
+    files = ("--input", given, "--out", answered)
+    tradewind.run("run", models / "model.onnx", *files, "--module", tradewind.module)
     with np.load(answered) as outputs:
         return {name: outputs[name] for name in outputs.files}
 
@@ -246,9 +242,7 @@ def plain(values: np.ndarray) -> np.ndarray:
     return values.astype(np.str_) if values.dtype == object else values
 
 
-def main(
-    about: str, train: Callable[[Path, Tradewind, Path, Path], list[str]]
-) -> None:
+def main(about: str, train: Callable[[Path, Tradewind, Path, Path], list[str]]) -> None:
     """Run a training from the command line."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")

@@ -35,6 +35,10 @@ columns! {
         SimilarUnits = "similar_units",
         /// How much such weeks there are: the sum of what they count.
         Similarity = "similarity",
+        /// Units at the list price under displays and mailers like those to come, so too: units of the last 13
+        /// weeks by list / price, where a display or mailer 15 points away counts half, and half a week of
+        /// what is usual.
+        SimilarBase = "similar_base",
         /// The price as a share of the list price.
         PriceToList = "price_to_list",
         /// The price as a multiple of that of the last four weeks on average.
@@ -147,6 +151,7 @@ impl<'a> Outlook<'a> {
             Feature::PlainUnits => relative(self.plain_units()),
             Feature::SimilarUnits => relative(self.similar().0),
             Feature::Similarity => self.similar().1,
+            Feature::SimilarBase => relative(self.similar_base(base)),
             Feature::PriceToList => price_to_list(offer),
             Feature::PriceToMean4 => price_to_mean(4),
             Feature::PriceToMean13 => price_to_mean(Week::HISTORY),
@@ -199,22 +204,49 @@ impl<'a> Outlook<'a> {
     /// Units of the weeks with an offer like the one to come, and how much such weeks there are.
     fn similar(&self) -> (f32, f32) {
         let (mut units, mut count, mut decay) = (0.0, 0.0, 1.0);
-        for Week { units: sold, offer } in self.last(Week::HISTORY) {
-            let apart = (price(offer) / price(&self.offer) - 1.0).abs() / 0.1
-                + (share(offer.display) - share(self.offer.display)).abs() / 0.15
-                + (share(offer.mailer) - share(self.offer.mailer)).abs() / 0.15;
-            let weight = decay / (1.0 + apart * apart);
-            units += weight * *sold as f32;
+        for week in self.last(Week::HISTORY) {
+            let apart = (price(&week.offer) / price(&self.offer) - 1.0).abs() / 0.1;
+            let weight = decay * nearness(apart + self.promotion_apart(&week.offer));
+            units += weight * week.units as f32;
             count += weight;
             decay *= DECAY;
         }
         (units / count, count)
     }
+
+    /// Units at the list price under a promotion like the one to come.
+    fn similar_base(&self, base: f32) -> f32 {
+        let (mut units, mut lifts, mut decay) = (0.5 * base * promotion_lift(&self.offer), 0.5, 1.0);
+        for week in self.last(Week::HISTORY) {
+            let weight = decay * nearness(self.promotion_apart(&week.offer));
+            units += weight * week.units as f32;
+            lifts += weight / price_to_list(&week.offer);
+            decay *= DECAY;
+        }
+        units / lifts
+    }
+
+    /// How far display and mailer are from those to come, in steps of 15 points.
+    fn promotion_apart(&self, offer: &Offer) -> f32 {
+        ((share(offer.display) - share(self.offer.display)).abs()
+            + (share(offer.mailer) - share(self.offer.mailer)).abs())
+            / 0.15
+    }
+}
+
+/// Half at one step, a fifth at two.
+fn nearness(apart: f32) -> f32 {
+    1.0 / (1.0 + apart * apart)
 }
 
 /// How many times the units of a week without promotion an offer usually sells.
 fn lift(offer: &Offer) -> f32 {
-    (1.0 + 1.5 * share(offer.display)) * (1.0 + 0.5 * share(offer.mailer)) / price_to_list(offer)
+    promotion_lift(offer) / price_to_list(offer)
+}
+
+/// The part of it that display and mailer have.
+fn promotion_lift(offer: &Offer) -> f32 {
+    (1.0 + 1.5 * share(offer.display)) * (1.0 + 0.5 * share(offer.mailer))
 }
 
 /// At least 5 % below the list price, in more than 15 % of displays, or in more than 10 % of mailers.
@@ -232,4 +264,88 @@ fn price(offer: &Offer) -> f32 {
 
 fn share(share: BasisPoints) -> f32 {
     share.0 as f32 / BasisPoints::WHOLE.0 as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Money;
+    use alloc::vec;
+
+    const PLAIN: Offer = offer(200, 0);
+
+    const fn offer(price: i64, display: i32) -> Offer {
+        Offer { price: Money(price), list: Money(200), display: BasisPoints(display), mailer: BasisPoints(0) }
+    }
+
+    const fn week(units: u32, offer: Offer) -> Week {
+        Week { units, offer }
+    }
+
+    fn row(history: &[Week], offer: Offer, features: &[Feature]) -> Vec<f32> {
+        let mut row = Vec::new();
+        Outlook::new(history, offer, 1).unwrap().row(features, &mut row);
+        row
+    }
+
+    #[test]
+    fn a_promotion_that_sold_what_it_usually_does_leaves_the_base() {
+        // Half the price and all displays: five times the units.
+        let history = [week(40, PLAIN), week(200, offer(100, 10_000))];
+        let features = [Feature::Base, Feature::Expected, Feature::PlainUnits, Feature::PriceToMean13];
+        assert_eq!(row(&history, PLAIN, &features), [40.0, 40.0, 40.0 / 41.0, 200.0 / 150.0]);
+        assert_eq!(row(&history, offer(100, 10_000), &features), [40.0, 200.0, 40.0 / 41.0, 100.0 / 150.0]);
+        let means = [Feature::MeanUnits13, Feature::LeastUnits, Feature::MostUnits, Feature::LastUnits];
+        assert_eq!(row(&history, PLAIN, &means), [120.0 / 41.0, 40.0 / 41.0, 200.0 / 41.0, 200.0 / 41.0]);
+    }
+
+    #[test]
+    fn weeks_with_an_offer_like_the_one_to_come_count_most() {
+        let history = [week(10, PLAIN), week(30, offer(100, 10_000))];
+        let similar = |offer| row(&history, offer, &[Feature::Base, Feature::SimilarUnits]);
+        for (offer, units) in [(PLAIN, 10.0), (offer(100, 10_000), 30.0)] {
+            let row = similar(offer);
+            assert!((row[1] * (row[0] + 1.0) - units).abs() < 0.5, "{row:?} for {units}");
+        }
+    }
+
+    #[test]
+    fn what_looks_back_is_missing_without_history() {
+        let back = Feature::ALL.iter().filter(|feature| {
+            let known = [Feature::Lift, Feature::PriceToList, Feature::Display, Feature::Mailer, Feature::Horizon];
+            !known.contains(feature) && **feature != Feature::Similarity
+        });
+        for &feature in back {
+            assert!(row(&[], PLAIN, &[feature])[0].is_nan(), "{}", feature.name());
+        }
+    }
+
+    #[test]
+    fn only_what_says_so_follows_the_price() {
+        let history = vec![week(3, PLAIN), week(9, offer(150, 2_000)), week(4, PLAIN)];
+        let at = |price| row(&history, offer(price, 3_000), Feature::ALL);
+        for ((&feature, one), other) in Feature::ALL.iter().zip(at(120)).zip(at(180)) {
+            assert_eq!(one != other, feature.follows_price(), "{}: {one} and {other}", feature.name());
+        }
+    }
+
+    #[test]
+    fn weeks_of_long_ago_are_forgotten() {
+        let mut history = vec![week(1_000, offer(1, 10_000))];
+        history.extend([week(5, PLAIN); Week::HISTORY]);
+        let all = row(&history, PLAIN, Feature::ALL);
+        assert_eq!(all, row(&history[1..], PLAIN, Feature::ALL));
+    }
+
+    #[test]
+    fn offers_and_horizons_that_cannot_be_are_refused() {
+        let free = Offer { price: Money(0), ..PLAIN };
+        let beyond = Offer { mailer: BasisPoints(10_001), ..PLAIN };
+        for offer in [free, beyond] {
+            assert!(Outlook::new(&[], offer, 1).is_err());
+            assert!(Outlook::new(&[week(1, offer)], PLAIN, 1).is_err());
+        }
+        assert!(Outlook::new(&[], PLAIN, 0).is_err());
+        assert!(Outlook::new(&[], PLAIN, Outlook::MAX_HORIZON + 1).is_err());
+    }
 }

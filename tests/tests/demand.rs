@@ -1,0 +1,141 @@
+//! Demand and price: whatever a product's past, quantiles ascend and units never rise with the price.
+
+use anyhow::{Context, Result, ensure};
+use proptest::prelude::*;
+use std::fs;
+use tradewind_core::{
+    BasisPoints, Executor, Money, Sku,
+    aligned::AlignedBytes,
+    demand::{DemandModel, DemandSpec, Offer, Outlook, PriceModel, Week},
+    pack::{PackView, SectionKind, Task},
+    plan::Plan,
+};
+use tradewind_tests::dist;
+
+/// A loaded pack: its task, and what runs its model.
+fn load(name: &str) -> Result<(Task, Executor, AlignedBytes)> {
+    let bytes = fs::read(dist(&format!("packs/{name}.pack"))?).context("cannot read the pack")?;
+    let view = PackView::parse(&bytes)?;
+    let mut plan: Plan = view.read(SectionKind::Plan)?;
+    let stored = AlignedBytes::copy_of(&bytes[view.section(SectionKind::Weights).unwrap_or(0..0)])?;
+    let weights = plan.expand(stored.as_slice())?.unwrap_or(stored);
+    Ok((view.read(SectionKind::Task)?, Executor::new(plan, weights.as_slice())?, weights))
+}
+
+fn demand() -> Result<(DemandModel, Executor, AlignedBytes)> {
+    let (task, executor, weights) = load("demand")?;
+    let Task::Demand(spec) = task else { anyhow::bail!("the pack `demand` has another task") };
+    Ok((DemandModel::new(spec, &executor)?, executor, weights))
+}
+
+fn price() -> Result<(PriceModel, Executor, AlignedBytes)> {
+    let (task, executor, weights) = load("price")?;
+    let Task::Price(spec) = task else { anyhow::bail!("the pack `price` has another task") };
+    Ok((PriceModel::new(spec, &executor)?, executor, weights))
+}
+
+fn offers() -> impl Strategy<Value = Offer> {
+    (1..100_000_i64, 1..100_000_i64, 0..=10_000, 0..=10_000).prop_map(|(price, list, display, mailer)| Offer {
+        price: Money(price),
+        list: Money(list),
+        display: BasisPoints(display),
+        mailer: BasisPoints(mailer),
+    })
+}
+
+fn histories() -> impl Strategy<Value = Vec<Week>> {
+    let units = prop_oneof![0..10_u32, 0..1_000_u32, Just(1_000_000)];
+    prop::collection::vec((units, offers()).prop_map(|(units, offer)| Week { units, offer }), 1..20)
+}
+
+#[test]
+fn a_product_that_the_model_does_not_know_is_answered() -> Result<()> {
+    let (model, mut executor, weights) = price()?;
+    let offer = Offer { price: Money(399), list: Money(399), display: BasisPoints(0), mailer: BasisPoints(0) };
+    let history = [Week { units: 10, offer }; 13];
+    let prices = [Money(299), Money(349), Money(399)];
+    let unknown = model.units(&Sku::new("unknown")?, &history, offer, &prices, &mut executor, weights.as_slice())?;
+    let known = model.units(&Sku::new("1029743")?, &history, offer, &prices, &mut executor, weights.as_slice())?;
+    assert_ne!(unknown, known, "a product has a slope of its own");
+    assert!((5.0..15.0).contains(&unknown[2]), "ten a week at the price that it always had: {unknown:?}");
+    Ok(())
+}
+
+#[test]
+fn the_matrix_to_learn_from_is_what_is_served() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: &str| -> Result<String> {
+        let path = folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
+    let sales = "sku,week,units,price,list,display,mailer\n\
+                 tea,7,8,200,200,0,0\ntea,8,12,150,200,5000,0\ntea,9,1,200,200,0,0\ntea,10,9,180,200,0,2500\n";
+    let features = "\"base\", \"expected\", \"similar_units\", \"price_to_mean_4\", \"horizon\"";
+    let out = folder.path().join("out").display().to_string();
+    let arguments = [
+        ("--sales", file("sales.csv", sales)?),
+        ("--targets", file("weeks.csv", "split,sku,week,horizon\na,tea,10,2\nb,tea,9,1\n")?),
+        ("--spec", file("spec.json", &format!("{{\"features\": [{features}]}}"))?),
+        ("--split", "a".into()),
+        ("--out", out.clone()),
+    ];
+    let run = |command: &str| -> Result<std::process::Output> {
+        let mut program = std::process::Command::new(dist("tradewind")?);
+        program.args(["features", command]);
+        arguments.iter().for_each(|(name, value)| drop(program.args([name, value.as_str()])));
+        Ok(program.output()?)
+    };
+    let done = run("demand")?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+
+    let offer = |price, display, mailer| Offer {
+        price: Money(price),
+        list: Money(200),
+        display: BasisPoints(display),
+        mailer: BasisPoints(mailer),
+    };
+    let history = [Week { units: 8, offer: offer(200, 0, 0) }, Week { units: 12, offer: offer(150, 5_000, 0) }];
+    let spec: DemandSpec = serde_json::from_str(&format!("{{\"features\": [{features}]}}"))?;
+    let mut row = Vec::new();
+    Outlook::new(&history, offer(180, 0, 2_500), 2)?.row(&spec.features, &mut row);
+    let matrix = fs::read(format!("{out}/features.npy"))?;
+    let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+    ensure!(matrix.ends_with(&bytes), "{row:?}");
+    ensure!(fs::read_to_string(format!("{out}/rows.csv"))? == "sku,week,horizon,units\ntea,10,2,9\n");
+
+    // A week is missing.
+    file("sales.csv", "sku,week,units,price,list,display,mailer\ntea,7,8,200,200,0,0\ntea,9,1,200,200,0,0\n")?;
+    let refused = run("demand")?;
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && message.contains("row 2") && message.contains("week 9"), "{message}");
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn units_never_rise_with_the_price(
+        history in histories(),
+        offer in offers(),
+        mut prices in prop::collection::vec((1..100_000_i64).prop_map(Money), 2..20),
+        known in any::<bool>(),
+    ) {
+        let (model, mut executor, weights) = price().unwrap();
+        prices.sort();
+        let sku = Sku::new(if known { "1029743" } else { "unknown" }).unwrap();
+        // A model may answer nothing to what no product is like, but then it says so.
+        if let Ok(units) = model.units(&sku, &history, offer, &prices, &mut executor, weights.as_slice()) {
+            for pair in units.windows(2) {
+                // The last bits of `exp` and `log` are not those of exact numbers.
+                prop_assert!(pair[1] <= pair[0] * (1.0 + 1e-5), "{prices:?}: {units:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_ascend_from_zero(history in histories(), offer in offers(), horizon in 1..=4_u8) {
+        let (model, mut executor, weights) = demand().unwrap();
+        let outlook = Outlook::new(&history, offer, horizon).unwrap();
+        prop_assert!(model.quantiles(&[outlook; 3], &mut executor, weights.as_slice()).is_ok());
+    }
+}
