@@ -1,4 +1,4 @@
-//! What a build leaves in `dist/`: the module, the host, a development key and the packs.
+//! What a build leaves in `dist/`: the module, the host, a development key, the packs and the reference snapshot.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -43,7 +43,8 @@ const HOST_BUILD: [&str; 7] =
 /// Builds everything.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     build_programs(workspace, steps)?;
-    pack_models(workspace, steps)
+    pack_models(workspace, steps)?;
+    build_snapshot(workspace, steps)
 }
 
 /// Builds the module and the host, and makes the key that packs are signed with.
@@ -84,6 +85,30 @@ pub fn pack_models(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Builds and signs the reference snapshot, with the demand that its pack forecasts.
+fn build_snapshot(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    let (whole, public) = (workspace.dist("reference.snapshot"), workspace.dist("reference.public.snapshot"));
+    let stamp = workspace.dist("stamps/reference.snapshot");
+    let inputs = Fingerprint::of("reference")
+        .and(&workspace.dist("tradewind.wasm"))?
+        .and(&workspace.dist("packs/demand.pack"))?
+        .and(&workspace.dist("stamps/demand.pack"))?
+        .and(&workspace.path("models/snapshot"))?;
+    if whole.exists() && public.exists() && inputs.is_recorded_in(&stamp) {
+        return Ok(());
+    }
+    steps.run("build the reference snapshot", || {
+        host(workspace)
+            .args(["snapshot", "build", "models/snapshot", "--key", "dist/keys/dev.key"])
+            .args(["--module", "dist/tradewind.wasm"])
+            .args(["--demand", "dist/packs/demand.pack", "--trust", "dist/keys/dev.pub"])
+            .args(["--out", "dist/reference.snapshot", "--public", "dist/reference.public.snapshot"])
+            .advice("a table in `models/snapshot` is refused for the reason above")
+            .run()?;
+        inputs.record(&stamp)
+    })
 }
 
 /// The built host, run at the root.
