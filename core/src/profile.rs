@@ -157,12 +157,10 @@ impl Profile {
         if self.items.len() <= Self::MAX_ITEMS {
             return;
         }
-        let weights: Vec<f32> = self.items.iter().map(|item| item.weight(self.orders, now)).collect();
-        let mut kept = vec![false; weights.len()];
-        for at in
-            order::ascending(weights.len(), &|a, b| weights[b].total_cmp(&weights[a])).into_iter().take(Self::MAX_ITEMS)
-        {
-            kept[at] = true;
+        let mut kept = vec![false; self.items.len()];
+        let weights = self.items.iter().map(|item| item.weight(self.orders, now));
+        for at in order::greatest(weights.zip(0..)).take(Self::MAX_ITEMS) {
+            kept[at as usize] = true;
         }
         let mut kept = kept.into_iter();
         self.items.retain(|_| kept.next() == Some(true));

@@ -213,6 +213,40 @@ proptest! {
     }
 
     #[test]
+    fn a_middle_axis_is_reduced_as_by_a_loop(
+        outer in 1usize..3, count in 1usize..6, len in 1usize..40, nan in 0usize..200, seed: u64,
+    ) {
+        // Few values, so that many are equal, and zeros of both signs.
+        let mut x: Vec<f32> = numbers(outer * count * len, seed).iter().map(|x| (x * 4.0).round() / 4.0).collect();
+        if let Some(x) = x.get_mut(nan) {
+            *x = f32::NAN;
+        }
+        let most = |better: fn(f32, f32) -> bool| move |best, x: f32| if better(x, best) || x.is_nan() { x } else { best };
+        type Combine = Box<dyn Fn(f32, f32) -> f32>;
+        let all: [(ReduceOp, f32, Combine); 8] = [
+            (ReduceOp::Sum, 0.0, Box::new(|sum, x| sum + x)),
+            (ReduceOp::Mean, 0.0, Box::new(|sum, x| sum + x)),
+            (ReduceOp::SumOfSquares, 0.0, Box::new(|sum, x| sum + x * x)),
+            (ReduceOp::SumOfMagnitudes, 0.0, Box::new(|sum, x| sum + x.abs())),
+            (ReduceOp::Product, 1.0, Box::new(|product, x| product * x)),
+            (ReduceOp::Max, f32::NEG_INFINITY, Box::new(most(|x, best| x > best))),
+            (ReduceOp::Min, f32::INFINITY, Box::new(most(|x, best| x < best))),
+            (ReduceOp::MaxMagnitude, 0.0, Box::new(move |best, x| most(|x, best| x > best)(best, x.abs()))),
+        ];
+        for (op, start, combine) in all {
+            let source = view(&[count * len, 1, len]);
+            let kernel = Kernel::Reduce { op, shape: fixed(&[outer, len]), over: fixed(&[count]), source };
+            let wanted: Vec<f32> = (0..outer * len).map(|n| {
+                let first = n / len * count * len + n % len;
+                let all = (0..count).fold(start, |state, j| combine(state, x[first + j * len]));
+                let result = if op == ReduceOp::Mean { all / count as f32 } else { all };
+                if result.is_nan() { f32::NAN } else { result }
+            }).collect();
+            prop_assert_eq!(bits(&floats(kernel, &[&x], &[], outer * len)), bits(&wanted), "{:?}", op);
+        }
+    }
+
+    #[test]
     fn all_of_a_part_is_reduced_to_a_scalar(before in 0usize..20, count in 1usize..30, apart in 1usize..3, seed: u64) {
         let x = numbers(before + count * apart, seed);
         let from = |offset: usize| View { offset: Dim::fixed(offset as u32), ..view(&[apart]) };

@@ -7,7 +7,7 @@ use crate::{
     order,
     sku::{Sku, SkuId},
 };
-use alloc::{collections::BTreeMap, format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// How candidates are found.
@@ -61,41 +61,64 @@ impl Moment<'_> {
     /// that, then what is popular. Places are not spent on products that are `blocked`.
     pub fn candidates(&self, spec: &CandidateSpec, blocked: &SkuBits) -> Vec<Candidate> {
         let affinities = self.affinities();
-        let around: Vec<(SkuId, f32)> = affinities
-            .iter()
-            .filter(|(id, _)| !self.interests().contains_key(id) && !blocked.contains(**id))
-            .map(|(id, affinity)| (*id, affinity.sum))
-            .collect();
-        // They are in order of id, and so are equals.
-        let nearest = order::ascending(around.len(), &|a, b| around[b].1.total_cmp(&around[a].1));
-        let nearest = nearest.into_iter().take(usize::from(spec.neighbours)).map(|n| around[n].0);
+        let mut ids = SkuBits::none(self.tables.catalog.len());
+        self.interests().keys().for_each(|id| ids.insert(*id));
+        let around: Vec<&(SkuId, Affinity)> =
+            affinities.found.iter().filter(|(id, _)| !ids.contains(*id) && !blocked.contains(*id)).collect();
+        let nearest = order::greatest(around.iter().map(|(id, affinity)| (affinity.sum, id.0)));
+        nearest.take(usize::from(spec.neighbours)).for_each(|id| ids.insert(SkuId(id)));
         let popular = self.tables.by_popularity().iter().filter(|id| !blocked.contains(**id));
-        let popular = popular.take(usize::from(spec.popular));
-        self.collect(self.interests().keys().chain(popular).copied().chain(nearest), &affinities)
+        popular.take(usize::from(spec.popular)).for_each(|id| ids.insert(*id));
+        affinities.candidates(&ids)
     }
 
     /// The candidates that a request names, in order of id.
     pub(super) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
-        self.collect(skus.iter().filter_map(|sku| self.tables.catalog.id(sku)), &self.affinities())
+        let mut ids = SkuBits::none(self.tables.catalog.len());
+        skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).for_each(|id| ids.insert(id));
+        self.affinities().candidates(&ids)
     }
 
     /// How well each product goes with what the shopper bought or looked at.
-    fn affinities(&self) -> BTreeMap<SkuId, Affinity> {
-        let mut affinities: BTreeMap<SkuId, Affinity> = BTreeMap::new();
+    fn affinities(&self) -> Affinities {
+        let mut affinities = Affinities { places: vec![0; self.tables.catalog.len()], found: Vec::new() };
         for (&id, interest) in self.interests() {
             let weight = interest.by_day_at(self.at.day()) + interest.attention_at(self.at);
             for neighbour in self.tables.neighbours(id) {
-                affinities.entry(neighbour.id).or_default().add(id, weight * neighbour.weight());
+                affinities.add(neighbour.id, id, weight * neighbour.weight());
             }
         }
         affinities
     }
+}
 
-    /// Each product once, in order of id.
-    fn collect(&self, ids: impl Iterator<Item = SkuId>, affinities: &BTreeMap<SkuId, Affinity>) -> Vec<Candidate> {
-        let mut set = SkuBits::none(self.tables.catalog.len());
-        ids.for_each(|id| set.insert(id));
-        set.iter().map(|id| Candidate { id, affinity: affinities.get(&id).copied().unwrap_or_default() }).collect()
+/// The products that go with anything.
+struct Affinities {
+    /// For each product of the catalogue, where it is found, counted from one; or zero.
+    places: Vec<u32>,
+    found: Vec<(SkuId, Affinity)>,
+}
+
+impl Affinities {
+    fn add(&mut self, id: SkuId, through: SkuId, weight: f32) {
+        let Some(place) = self.places.get_mut(id.0 as usize) else { return };
+        if *place == 0 {
+            self.found.push((id, Affinity::default()));
+            *place = self.found.len() as u32;
+        }
+        if let Some((_, affinity)) = self.found.get_mut(*place as usize - 1) {
+            affinity.add(through, weight);
+        }
+    }
+
+    fn of(&self, id: SkuId) -> Affinity {
+        let place = self.places.get(id.0 as usize).and_then(|place| place.checked_sub(1));
+        place.and_then(|place| self.found.get(place as usize)).map_or_else(Affinity::default, |(_, affinity)| *affinity)
+    }
+
+    /// Products as candidates, in order of id.
+    fn candidates(&self, ids: &SkuBits) -> Vec<Candidate> {
+        ids.iter().map(|id| Candidate { id, affinity: self.of(id) }).collect()
     }
 }
 

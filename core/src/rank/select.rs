@@ -32,12 +32,9 @@ pub fn blocked(
     blocked
 }
 
-/// The `limit` best, at most `per_category` of a category; equal scores in order of id.
+/// The `limit` best, at most `per_category` of a category; of equal scores, the first comes first.
 pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: &Catalog) -> Vec<Scored> {
-    let best = order::ascending(scored.len(), &|a, b| {
-        let (a, b) = (&scored[a], &scored[b]);
-        b.score.total_cmp(&a.score).then(a.candidate.id.cmp(&b.candidate.id))
-    });
+    let best = order::greatest(scored.iter().map(|scored| scored.score).zip(0..));
     let mut taken = BTreeMap::new();
     let mut allowed = |scored: &Scored| {
         let Some(most) = per_category else { return true };
@@ -45,5 +42,5 @@ pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: 
         *count = count.saturating_add(1);
         *count <= most
     };
-    best.into_iter().map(|n| &scored[n]).filter(|scored| allowed(scored)).take(limit).cloned().collect()
+    best.filter_map(|n| scored.get(n as usize)).filter(|scored| allowed(scored)).take(limit).cloned().collect()
 }

@@ -102,9 +102,8 @@ impl RankTables {
                 return corrupt(format!("the statistics of product {id} are no shares and days"));
             }
         }
-        let popularity = |id: usize| self.stats[id].recent_popularity;
-        let by_popularity = order::ascending(len, &|a, b| popularity(b).total_cmp(&popularity(a)));
-        self.by_popularity = by_popularity.into_iter().map(|id| SkuId(id as u32)).collect();
+        let popularity = self.stats.iter().map(|stats| stats.recent_popularity);
+        self.by_popularity = order::greatest(popularity.zip(0..)).map(SkuId).collect();
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Arithmetic that tract would simplify as if every number were positive and finite and a zero had no sign: `√x²` to
-//! `x`, `x × 0` to 0, `x + 0` to `x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`, which may overflow alone.
+//! `x`, `x × 0` to 0, `x + 0` and `x − (−0)` to `x`, `0 − x` to `−x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`,
+//! which may overflow alone. And zeros that it finds later, and would simplify by.
 
 use tract_onnx::{
     prelude::{TypedModel, TypedNode},
@@ -7,9 +8,10 @@ use tract_onnx::{
         bin_to_super_type, element_wise,
         internal::*,
         ops::{
+            array::CumSum,
             binary::TypedBinOp,
             element_wise::{ElementWiseMiniOp, ElementWiseOp},
-            math::{Add, Mul, Pow, Recip, Sqrt},
+            math::{Add, Mul, Pow, Recip, Sqrt, Sub},
         },
     },
 };
@@ -19,7 +21,13 @@ element_wise!(root, Root, [f32] => |_, xs| {
     Ok(())
 });
 
+element_wise!(nought, Nought, [f32] => |_, xs| {
+    xs.fill(0.0);
+    Ok(())
+});
+
 bin_to_super_type!(plus, Plus, [f32] => |c, a, b| *c = a + b);
+bin_to_super_type!(minus, Minus, is_commutative: false, [f32] => |c, a, b| *c = a - b);
 bin_to_super_type!(times, Times, [f32] => |c, a, b| *c = a * b);
 bin_to_super_type!(raise, Raise, is_commutative: false, [f32] => |c, a, b| *c = a.powf(*b));
 
@@ -46,6 +54,11 @@ fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn Typ
         let inverted = !readers.is_empty() && readers.iter().all(|reader| is::<Recip>(model.node(reader.node)));
         return Ok((!inverted).then(|| root().into()));
     }
+    if let (Some(sum), [x, ..]) = (node.op_as::<CumSum>(), &node.inputs[..]) {
+        // The sum of what comes before the only position.
+        let is_single = model.outlet_fact(*x)?.shape[sum.axis].is_one();
+        return Ok((sum.exclusive && is_single).then(|| nought().into()));
+    }
     let (Some(TypedBinOp(op, _)), [left, right]) = (node.op_as(), &node.inputs[..]) else { return Ok(None) };
     let known = |input: &OutletId| {
         let uniform = &model.outlet_fact(*input)?.uniform;
@@ -55,14 +68,22 @@ fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn Typ
     let either = |holds: fn(f32) -> bool| left.is_some_and(holds) || right.is_some_and(holds);
     let exact = if op.is::<Mul>() && either(|factor| !MODERATE.contains(&factor.abs())) {
         times()
-    } else if op.is::<Add>() && either(|term| term.to_bits() == 0) {
+    } else if op.is::<Add>() && either(is_positive_zero) {
         plus()
+    } else if op.is::<Sub>()
+        && (left.is_some_and(is_positive_zero) || right.is_some_and(|term| is_positive_zero(-term)))
+    {
+        minus()
     } else if op.is::<Pow>() && right == Some(0.5) {
         raise()
     } else {
         return Ok(None);
     };
     Ok(Some(exact.into()))
+}
+
+fn is_positive_zero(term: f32) -> bool {
+    term.to_bits() == 0
 }
 
 /// Whether a node is this function.

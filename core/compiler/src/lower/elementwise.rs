@@ -66,6 +66,7 @@ fn function(site: &mut Site<'_>, op: &ElementWiseOp) -> Reasoned<Value> {
     }
     let builder = &mut *site.builder;
     match name.as_str() {
+        "Nought" => Value::scalar(0.0).broadcast(&x.shape),
         // tract's form of x × x.
         "Square" if x.dtype != DType::F32 => {
             let x = site.number(0)?;
@@ -213,7 +214,7 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
     let logic = left.dtype == DType::Bool;
     let op = match name {
         "Add" | "Plus" => BinaryOp::Add,
-        "Sub" | "SubF" => BinaryOp::Sub,
+        "Sub" | "SubF" | "Minus" => BinaryOp::Sub,
         "Mul" | "Times" => BinaryOp::Mul,
         "Div" | "Divide" => BinaryOp::Div,
         "Rem" | "Remainder" => BinaryOp::Rem,

@@ -57,14 +57,26 @@ impl Recurrent {
             "bidirectional" => vec![false, true],
             other => return Reason::err(format!("there is no direction `{other}`")),
         };
-        // With a bias onnxruntime limits these gates to finite numbers, which shows in what becomes of NaN.
+        // With a bias onnxruntime limits these gates to finite numbers, which shows in what becomes of NaN. Without one
+        // it keeps NaN, and so do some of its Relus.
         let biased = attributes.0.input.get(3).is_some_and(|bias| !bias.is_empty());
+        let clip = attributes.float("clip");
+        let functions = functions(node, cell, reverse.len())?;
+        if cell != Cell::Plain {
+            let is_relu = |n: usize| functions.iter().any(|functions| functions[n] == GateFunction::Relu);
+            if is_relu(0) {
+                return Reason::err("Relu has no bounds, and a gate needs some; use Sigmoid or HardSigmoid for it");
+            }
+            if !biased && (is_relu(1) || clip.is_some()) {
+                return Reason::err("Relu and `clip` are supported with a bias only; zeros will do");
+            }
+        }
         let limit = if biased && cell != Cell::Plain { f32::MAX } else { f32::INFINITY };
         Ok(Self {
             cell,
-            functions: functions(node, cell, reverse.len())?,
+            functions,
             reverse,
-            clip: attributes.float("clip").unwrap_or(limit),
+            clip: clip.unwrap_or(limit),
             batch_first: is_set("layout"),
             keep: node.used.first() == Some(&true),
         })

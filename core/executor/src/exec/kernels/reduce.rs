@@ -23,7 +23,7 @@ pub struct Geometry<'a> {
 /// `out[i] = op over j of T0[source(i, j)]`.
 #[inline(never)]
 pub fn reduce(op: ReduceOp, geometry: Geometry<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
-    if dtype == DType::F32 && along_lanes(op, geometry, inputs, out)? {
+    if dtype == DType::F32 && (along_lanes(op, geometry, inputs, out)? || across_lanes(op, geometry, inputs, out)?) {
         return Ok(());
     }
     by_number!(dtype, T => {
@@ -82,6 +82,75 @@ fn total(values: &[f32], step: impl Fn(F32x4, F32x4) -> F32x4) -> f32 {
     let mut padded = [0.0; LANES];
     padded[..rest.len()].copy_from_slice(rest);
     step(sums, F32x4::load(&padded)).sum()
+}
+
+/// Reduces F32 to contiguous results, four or sixteen at a time; whether it did.
+///
+/// Each result is that of [`fold`], to the bit.
+#[inline(never)]
+fn across_lanes(op: ReduceOp, geometry: Geometry<'_>, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<bool> {
+    let outer = Walk::new(geometry.shape, [geometry.source], geometry.rows)?;
+    let inner = Walk::inner(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+    let (len, [along]) = outer.run();
+    let finds = matches!(op, ReduceOp::ArgMax | ReduceOp::ArgMaxLast | ReduceOp::ArgMin | ReduceOp::ArgMinLast);
+    if finds || along != 1 || len < LANES {
+        return Ok(false);
+    }
+    let (from, out) = (inputs.elements::<f32>(0)?, cast_mut::<f32>(out)?);
+    for (run, [at]) in out[..outer.len()].chunks_exact_mut(len).zip(outer.runs([0])) {
+        if len < WIDE * LANES {
+            columns::<1>(op, &inner, at, from, run);
+        } else {
+            columns::<WIDE>(op, &inner, at, from, run);
+        }
+    }
+    if op == ReduceOp::Mean {
+        let count = inner.len();
+        out[..outer.len()].iter_mut().for_each(|sum| *sum = sum.over(count));
+    }
+    Ok(true)
+}
+
+/// Vectors of results that are worked on at once, where there are so many.
+const WIDE: usize = 4;
+
+/// Reduces to a run of results, `V` vectors at a time; the last of them are those at the end, whether some of these have
+/// been worked out before or not.
+#[inline(never)]
+fn columns<const V: usize>(op: ReduceOp, inner: &Walk<1>, at: usize, from: &[f32], run: &mut [f32]) {
+    let (terms, [stride]) = inner.run();
+    let mut first = 0;
+    while first < run.len() {
+        first = first.min(run.len() - V * LANES);
+        let mut states = [F32x4::splat(start(op)); V];
+        for [at] in inner.runs([at + first]) {
+            for j in 0..terms {
+                let (values, _) = from[at + j * stride..][..V * LANES].as_chunks();
+                for (state, values) in states.iter_mut().zip(values) {
+                    *state = combine_lanes(op, *state, F32x4::load(values));
+                }
+            }
+        }
+        for (state, to) in states.into_iter().zip(run[first..].as_chunks_mut().0) {
+            state.store(to);
+        }
+        first += V * LANES;
+    }
+}
+
+/// [`combine`], lane by lane.
+#[inline(always)]
+fn combine_lanes(op: ReduceOp, sum: F32x4, value: F32x4) -> F32x4 {
+    let unless_nan = |best| value.equal(value).select(best, value);
+    match op {
+        ReduceOp::SumOfSquares => sum + value * value,
+        ReduceOp::SumOfMagnitudes => sum + value.abs(),
+        ReduceOp::Product => sum * value,
+        ReduceOp::Max => unless_nan(sum.at_least(value)),
+        ReduceOp::Min => unless_nan(sum.at_most(value)),
+        ReduceOp::MaxMagnitude => unless_nan(sum.at_least(value.abs())),
+        _ => sum + value,
+    }
 }
 
 fn start<T: Number>(op: ReduceOp) -> T {
