@@ -38,7 +38,7 @@ use crate::{
     money::{BasisPoints, Money},
     order,
 };
-use alloc::{format, string::String, vec::Vec};
+use alloc::vec::Vec;
 use durations::Lanes;
 use rules::Finding;
 use serde::{Deserialize, Serialize};
@@ -150,10 +150,9 @@ impl ExceptionRequest {
         self.policy.check()?;
         self.places.iter().try_for_each(Id::check)?;
         self.lanes.iter().try_for_each(LaneTimes::check)?;
-        self.shipments
-            .iter()
-            .enumerate()
-            .try_for_each(|(n, shipment)| shipment.check().map_err(|error| error.within(&format!("shipment {n}"))))
+        self.shipments.iter().enumerate().try_for_each(|(n, shipment)| {
+            shipment.check().map_err(|error| error.within(&alloc::format!("shipment {n}")))
+        })
     }
 }
 
@@ -161,7 +160,7 @@ impl Policy {
     fn check(&self) -> Result<()> {
         for (what, rate) in [("threshold", self.threshold), ("trouble", self.trouble)] {
             if !(1..=BasisPoints::WHOLE.0).contains(&rate.0) {
-                return Err(bad(format!("`{what}` is {} basis points; 1 to 10,000 are taken", rate.0)));
+                return Err(bad(alloc::format!("`{what}` is {} basis points; 1 to 10,000 are taken", rate.0)));
             }
         }
         [self.late, self.stock_out, self.stuck, self.address, self.data].iter().try_for_each(|cost| {
@@ -257,7 +256,7 @@ impl Found<'_> {
 }
 
 #[cold]
-fn bad(message: String) -> Error {
+fn bad(message: alloc::string::String) -> Error {
     Error::new(ErrorKind::BadRequest, message)
 }
 

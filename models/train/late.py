@@ -338,8 +338,7 @@ def judge(
 ) -> dict[str, tuple[float, float, Interval]]:
     """Return ours, the baseline's, and the interval of the difference, for each metric."""
     found = {}
-    daytime = test.hour >= DAYTIME.start
-    daytime &= test.hour < DAYTIME.stop
+    daytime = np.isin(test.hour, DAYTIME)
     for name, metric, keep in (
         ("AUC", probabilities.auc, np.full(len(test), True)),
         ("Brier", probabilities.brier, np.full(len(test), True)),
