@@ -155,8 +155,8 @@ impl ExceptionRequest {
         self.policy.check()?;
         self.places.iter().try_for_each(Id::check)?;
         self.lanes.iter().try_for_each(LaneTimes::check)?;
-        self.shipments.iter().try_for_each(|shipment| {
-            shipment.check().map_err(|error| error.within("shipment").within(shipment.id.as_str()))
+        self.shipments.iter().enumerate().try_for_each(|(n, shipment)| {
+            shipment.check().map_err(|error| error.within(&alloc::format!("shipment {n}")))
         })
     }
 }

@@ -10,6 +10,7 @@
 //! has never seen. The features are computed by the code that writes the training data.
 
 use crate::{
+    aligned::headroom,
     bounded,
     error::{Error, ErrorKind, Result},
     event::Millis,
@@ -186,6 +187,8 @@ impl LateModel {
     /// [`NotFinite`](ErrorKind::NotFinite) when the model gives no probability; else as
     /// [`Executor::run`].
     pub fn probabilities(&self, legs: &[Leg<'_>], executor: &mut Executor, weights: &[u8]) -> Result<Vec<f32>> {
+        // Features, two indices and a probability.
+        headroom(legs.len().saturating_mul(4 * (self.spec.features.len() + 5)))?;
         let mut matrix = Vec::with_capacity(legs.len() * self.spec.features.len());
         legs.iter().try_for_each(|leg| self.spec.row(leg, &mut matrix))?;
         let mut places = [Vec::new(), Vec::new()];

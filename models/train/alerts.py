@@ -20,7 +20,7 @@ from probabilities import Days
 
 BUDGETS = (0.01, 0.05, 0.10)
 # What late.py chose for the baseline on validation.
-SMOOTHING = 30
+SMOOTHING = 10
 
 
 def hits(test: late.Legs, days: Days, score: np.ndarray, budget: float) -> np.ndarray:
@@ -35,6 +35,30 @@ def hits(test: late.Legs, days: Days, score: np.ndarray, budget: float) -> np.nd
 def looked_at(rows: np.ndarray, budget: float) -> int:
     """Return how many legs of a day are looked at."""
     return round(len(rows) * budget)
+
+
+def show(test: late.Legs, methods: dict[str, np.ndarray]) -> None:
+    """Print the precision of each method, and how much the first is above the others."""
+    days = Days.of(test.day)
+    print(f"{'precision at':16}" + "".join(f"{budget:>28.0%}" for budget in BUDGETS))
+    (ours, _), *others = methods.items()
+    for name, score in methods.items():
+        cells = []
+        for budget in BUDGETS:
+            count = np.array([looked_at(rows, budget) for rows in days.rows], dtype=np.float64)
+            cells.append(f"{hits(test, days, score, budget).sum() / count.sum():28.4f}")
+        print(f"{name:16}" + "".join(cells))
+    for name, score in others:
+        cells = []
+        for budget in BUDGETS:
+            count = np.array([looked_at(rows, budget) for rows in days.rows], dtype=np.float64)
+            gain = hits(test, days, methods[ours], budget) - hits(test, days, score, budget)
+            (interval,) = days.intervals(
+                late.SEED,
+                lambda weights, gain=gain, count=count: float(weights @ gain / (weights @ count)),
+            )
+            cells.append(f"{interval!s:>28}")
+        print(f"{'minus ' + name:16}" + "".join(cells))
 
 
 def main() -> None:
@@ -53,7 +77,6 @@ def main() -> None:
     graph = late.Graph.load((arguments.model / "model.onnx").read_bytes(), codes)
     seen = legs.where(legs.day < test.day.min())
     rates = late.Rates.learn(seen, len(codes), SMOOTHING)
-    days = Days.of(test.day)
     methods = {
         "late": graph.run(graph.inputs(test))[:, 0],
         "origin x hour": late.origin_hour(rates, test),
@@ -62,29 +85,10 @@ def main() -> None:
         "random": np.random.default_rng(late.SEED).random(len(test)),
     }
     print(f"{len(training) + len(validation):,} legs learnt from, {len(test):,} judged")
-    print(f"{'precision at':16}" + "".join(f"{budget:>32.0%}" for budget in BUDGETS))
-    caught = {
-        (name, budget): hits(test, days, score, budget)
-        for name, score in methods.items()
-        for budget in BUDGETS
-    }
-    counts = {
-        budget: np.array([looked_at(rows, budget) for rows in days.rows], dtype=np.float64)
-        for budget in BUDGETS
-    }
-    for name in methods:
-        cells = (caught[name, budget].sum() / counts[budget].sum() for budget in BUDGETS)
-        print(f"{name:16}" + "".join(f"{cell:32.4f}" for cell in cells))
-    for name in list(methods)[1:]:
-        cells = []
-        for budget in BUDGETS:
-            gain, count = caught["late", budget] - caught[name, budget], counts[budget]
-            (interval,) = days.intervals(
-                late.SEED,
-                lambda weights, gain=gain, count=count: float(weights @ gain / (weights @ count)),
-            )
-            cells.append(f"{interval!s:>32}")
-        print(f"{'minus ' + name:16}" + "".join(cells))
+    show(test, methods)
+    daytime = np.isin(test.hour, late.DAYTIME)
+    print(f"\nof {daytime.sum():,} that left from 6:00 to 20:59")
+    show(test.where(daytime), {name: score[daytime] for name, score in methods.items()})
 
 
 if __name__ == "__main__":

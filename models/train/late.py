@@ -41,6 +41,7 @@ LATE_MINUTES = 15
 # Local time, as the legs have it.
 VALIDATION = datetime(2001, 4, 28, tzinfo=UTC)
 TEST = datetime(2001, 5, 26, tzinfo=UTC)
+END = datetime(2001, 7, 1, tzinfo=UTC)
 # Late legs and others that a rate starts from, at the rate of all.
 SMOOTHING = (3, 10, 30)
 BASELINE_SMOOTHING = (3, 10, 30, 100, 300)
@@ -157,9 +158,10 @@ def read_legs(data: Path, tradewind: Path, spec: Path, work: Path) -> tuple[list
 
 def split(all_legs: Legs) -> tuple[Legs, Legs, Legs]:
     """Return the legs to learn from, to choose on, and to judge on."""
-    validation, test = (int(at.timestamp()) // 86_400 for at in (VALIDATION, TEST))
+    validation, test, end = (int(at.timestamp()) // 86_400 for at in (VALIDATION, TEST, END))
     day = all_legs.day
-    masks = (day < validation, (day >= validation) & (day < test), day >= test)
+    splits = ((0, validation), (validation, test), (test, end))
+    masks = ((day >= first) & (day < last) for first, last in splits)
     return tuple(all_legs.where(mask) for mask in masks)
 
 
@@ -336,8 +338,7 @@ def judge(
 ) -> dict[str, tuple[float, float, Interval]]:
     """Return ours, the baseline's, and the interval of the difference, for each metric."""
     found = {}
-    daytime = test.hour >= DAYTIME.start
-    daytime &= test.hour < DAYTIME.stop
+    daytime = np.isin(test.hour, DAYTIME)
     for name, metric, keep in (
         ("AUC", probabilities.auc, np.full(len(test), True)),
         ("Brier", probabilities.brier, np.full(len(test), True)),
@@ -509,9 +510,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="train the lateness model and judge it")
     parser.add_argument("--data", type=Path, required=True, help="what legs.py wrote")
     parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
-    parser.add_argument(
-        "--module", type=Path, help="not used: the model is judged as it was exported"
-    )
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:

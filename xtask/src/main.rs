@@ -104,7 +104,11 @@ struct Model {
 }
 
 const MODELS: [Model; 4] = [
-    Model { name: "recommend", data: python::complete_journey, arguments: &["--cases", "tests/cases/rank"] },
+    Model {
+        name: "recommend",
+        data: python::complete_journey,
+        arguments: &["--module", "dist/tradewind.wasm", "--cases", "tests/cases/rank"],
+    },
     Model { name: "demand", data: python::complete_journey, arguments: &[] },
     Model { name: "price", data: python::complete_journey, arguments: &[] },
     Model { name: "late", data: python::legs, arguments: &[] },
@@ -210,7 +214,7 @@ fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> 
         steps.run(&format!("train the model {name}"), || {
             python
                 .script(workspace, &format!("models/train/{name}.py"))
-                .args(["--tradewind", "dist/tradewind", "--module", "dist/tradewind.wasm"])
+                .args(["--tradewind", "dist/tradewind"])
                 .arg("--data")
                 .arg(&data)
                 .args(["--out", &format!("models/{name}")])

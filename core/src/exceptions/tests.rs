@@ -325,6 +325,15 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_shipments_does_not_matter(shipments in prop::collection::vec(any_shipment(), 0..8)) {
+        let named = shipments.into_iter().enumerate().map(|(n, other)| Shipment { id: id(&n.to_string()), ..other });
+        let mut request = request(named.collect());
+        let scores = exceptions(&request).unwrap();
+        request.shipments.reverse();
+        prop_assert_eq!(exceptions(&request).unwrap(), scores);
+    }
+
+    #[test]
     fn the_more_there_is_the_less_likely_it_runs_out(quantiles in any_quantiles(), a in 0..400u16, b in 0..400u16) {
         let (low, high) = (f32::from(a.min(b)), f32::from(a.max(b)));
         prop_assert!(quantiles.exceed(low) >= quantiles.exceed(high));
