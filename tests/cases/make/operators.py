@@ -59,7 +59,7 @@ def scatter_into_table(rng: Generator) -> Case:
 
 @case("running-sums")
 def running_sums(rng: Generator) -> Case:
-    """CumSum in every direction, of floats and integers, and over the batch."""
+    """CumSum in every direction, of floats and integers, over the batch, and of what comes before a single position."""
     g = Graph("running")
     x, n = g.input("x", ["N", 3, 4]), g.input("n", ["N", 4], "i64")
     one, zero = g.weight("one", 1, np.int64), g.weight("zero", 0, np.int64)
@@ -72,6 +72,12 @@ def running_sums(rng: Generator) -> Case:
     g.output("counts", ["N", 4], "i64")
     g.op("CumSum", n, zero, out="before", exclusive=1)
     g.output("before", ["N", 4], "i64")
+    single = g.op("Slice", x, g.ints("start", 0), g.ints("end", 1), g.ints("axis", 1))
+    nothing = g.op("CumSum", single, one, exclusive=1)
+    g.op("Mul", single, nothing, out="times_nothing")
+    g.op("Reciprocal", g.op("Sub", single, g.weight("minus_zero", -0.0)), out="less_nothing")
+    for output in ("times_nothing", "less_nothing"):
+        g.output(output, ["N", 1, 4])
 
     def draw(rng: Generator, rows: int) -> Feed:
         return {
@@ -79,7 +85,9 @@ def running_sums(rng: Generator) -> Case:
             "n": rng.integers(-9, 9, (rows, 4)).astype(np.int64),
         }
 
-    return Case(g.model(17), batches(rng, draw))
+    special = draw(rng, 2)
+    special["x"][:, 0] = [[np.nan, np.inf, -np.inf, 1e-30], [0.0, -0.0, 1.0, -1e30]]
+    return Case(g.model(17), batches(rng, draw, special))
 
 
 @case("pad-modes")

@@ -1,6 +1,6 @@
 //! Arithmetic that tract would simplify as if every number were positive and finite and a zero had no sign: `√x²` to
-//! `x`, `x × 0` to 0, `x + 0` and `x − (−0)` to `x`, `0 − x` to `−x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`,
-//! which may overflow alone. And zeros that it finds later, and would simplify by.
+//! `x`, `x × 0` to 0, `x + 0` and `x − (−0)` to `x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`, which may overflow
+//! alone. And zeros that it finds later, and would simplify by.
 
 use tract_onnx::{
     prelude::{TypedModel, TypedNode},
@@ -68,11 +68,9 @@ fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn Typ
     let either = |holds: fn(f32) -> bool| left.is_some_and(holds) || right.is_some_and(holds);
     let exact = if op.is::<Mul>() && either(|factor| !MODERATE.contains(&factor.abs())) {
         times()
-    } else if op.is::<Add>() && either(is_positive_zero) {
+    } else if op.is::<Add>() && either(|term| term == 0.0) {
         plus()
-    } else if op.is::<Sub>()
-        && (left.is_some_and(is_positive_zero) || right.is_some_and(|term| is_positive_zero(-term)))
-    {
+    } else if op.is::<Sub>() && either(|term| term == 0.0) {
         minus()
     } else if op.is::<Pow>() && right == Some(0.5) {
         raise()
@@ -80,10 +78,6 @@ fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn Typ
         return Ok(None);
     };
     Ok(Some(exact.into()))
-}
-
-fn is_positive_zero(term: f32) -> bool {
-    term.to_bits() == 0
 }
 
 /// Whether a node is this function.

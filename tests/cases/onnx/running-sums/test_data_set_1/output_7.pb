@@ -1,0 +1,1 @@
+Bless_nothingJS¿c¦Á®Ô÷¾X½&À
