@@ -28,7 +28,7 @@ use std::{
 };
 use tradewind_core::{
     guest::Client,
-    pack::{self, Digest, PackView, SectionKind, Task},
+    pack::{Digest, HEADER_LEN, PackView, SectionKind, Task, sign},
     snapshot::Storefront,
 };
 use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
@@ -153,8 +153,8 @@ impl SignArgs {
     /// Signs a pack or a snapshot, if that was asked for.
     fn sign(&self, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
         if let Some(key) = &self.key {
-            let signature = KeyPair::read(key)?.sign(&bytes[..pack::HEADER_LEN]);
-            pack::sign(bytes, &signature);
+            let signature = KeyPair::read(key)?.sign(&bytes[..HEADER_LEN]);
+            sign(bytes, &signature);
         }
         Ok(())
     }

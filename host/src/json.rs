@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for Date {
         let text = String::deserialize(deserializer)?;
         let date: jiff::civil::Date =
             text.parse().map_err(|error| D::Error::custom(format_args!("`{text}` is no date: {error}")))?;
-        let days = EPOCH.until((jiff::Unit::Day, date)).map_err(D::Error::custom)?.get_days();
+        let days = date.since(EPOCH).map_err(D::Error::custom)?.get_days();
         Ok(Self(Day(days)))
     }
 }

@@ -97,7 +97,10 @@ impl<T> Table<T> {
     ///
     /// # Errors
     /// [`TableError::Row`].
-    pub fn each<E: std::fmt::Display>(&self, mut each: impl FnMut(&T) -> Result<(), E>) -> Result<(), TableError> {
+    pub fn each<'a, E: std::fmt::Display>(
+        &'a self,
+        mut each: impl FnMut(&'a T) -> Result<(), E>,
+    ) -> Result<(), TableError> {
         for (n, row) in self.rows.iter().enumerate() {
             each(row).map_err(|error| row_error(&self.path, n + 1, error))?;
         }
@@ -114,7 +117,7 @@ fn csv_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
 fn json_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     let text = fs::read(path).map_err(|error| file(path, error))?;
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&text).map_err(|error| file(path, error))?;
-    values(path, rows.into_iter().map(Ok))
+    values(path, rows.into_iter().map(Ok::<_, serde_json::Error>))
 }
 
 fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {

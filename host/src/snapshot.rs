@@ -31,13 +31,13 @@ use std::{
     path::Path,
 };
 use tradewind_core::{
-    BasisPoints, Catalog, Currency, Day, Error, ErrorKind, Millis, Money, Quantiles, Sku, SkuBits, SkuId,
+    BasisPoints, Catalog, Currency, Day, Error, ErrorKind, Money, Quantiles, Sku, SkuBits, SkuId,
     demand::{Offer, Week},
     pack::{self, PackView, PackWriter, SectionKind},
     quote::{CoverPolicy, Floor, PriceGuard, Rounding},
     snapshot::{
         Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, PriceInputs, PricePoint, Pricing,
-        Promise, Region, Snapshot, Stock, Storefront,
+        Promise, Promotion, Region, Snapshot, Stock, Storefront,
     },
 };
 
@@ -350,7 +350,7 @@ fn history(folder: &Path, weeks: &Weeks<'_>) -> Result<Vec<Vec<Week>>, SnapshotE
                 let sku = &weeks.catalog.skus()[place];
                 Err(SnapshotError::Core(bad(&format!("the sales of `{sku}` have a gap before the snapshot"))))
             }
-            _ => Ok(weeks_of.into_values().collect()),
+            _ => Ok(weeks_of.into_values().collect::<Vec<Week>>()),
         }
     });
     complete.collect()

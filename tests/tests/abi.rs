@@ -4,17 +4,33 @@ use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fs};
 use tradewind_compiler::Precision;
 use tradewind_core::{
-    ABI_VERSION, Catalog, Channel, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits, SkuId,
+    ABI_VERSION, BasisPoints, Catalog, Channel, Currency, Day, ErrorKind, Event, EventKind, Line, Millis, Money,
+    Profile, Quantiles, Sku, SkuBits, SkuId,
+    allocate::{
+        self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
+        Planned, ShopOrder, StockChange,
+    },
+    demand::{self, DemandSpec, ForecastRequest, Offer, PriceSpec, Week},
+    exceptions::{
+        self, Action, Alternative, DataFault, Evidence, ExceptionKind, ExceptionRequest, ExceptionScore, Id, LaneTimes,
+        Policy, Scan, Shipment, ShipmentLine, State, StateTimes, Step, Way,
+    },
     guest::Client,
+    late::{self, LateSpec},
     message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
-    pack::{ModelCard, Task},
+    pack::{ModelCard, SectionKind, Task},
     plan::{
         Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, Recurrence,
         ReduceOp, TreeBlock, UnaryOp, View,
     },
+    quote::{Bound, CoverPolicy, Floor, Objective, PriceGuard, PriceReason, Quote, QuoteRequest, Rounding},
     rank::{
         CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
         Ranking, Reason,
+    },
+    snapshot::{
+        Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, PriceInputs, PricePoint, Pricing,
+        Promise, Promotion, Region, SnapshotInfo, Stock, Storefront,
     },
     tensor::{Tensor, TensorData},
 };
@@ -443,9 +459,21 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
             postcard::to_allocvec(&Reply::Description(Description {
                 abi: ABI_VERSION,
                 packs: vec![info],
-                snapshot: Some(snapshot.clone()),
+                snapshot: Some(snapshot_info()),
             }))?,
         ),
+        ("request.quote", postcard::to_allocvec(&Request::Quote(quote_request()?))?),
+        ("request.forecast", postcard::to_allocvec(&Request::Forecast(forecast_request()?))?),
+        ("request.allocate", postcard::to_allocvec(&Request::Allocate(allocate_request()?))?),
+        ("request.exceptions", postcard::to_allocvec(&Request::Exceptions(exception_request()?))?),
+        ("reply.snapshot", postcard::to_allocvec(&Reply::Snapshot(snapshot_info()))?),
+        ("reply.quote", postcard::to_allocvec(&Reply::Quote(quote()?))?),
+        ("reply.forecast", postcard::to_allocvec(&Reply::Forecast(vec![[QUANTILES; 4]]))?),
+        ("reply.allocated", postcard::to_allocvec(&Reply::Allocated(allocated()?))?),
+        ("reply.exceptions", postcard::to_allocvec(&Reply::Exceptions(exceptions()?))?),
+        ("snapshot.storefront", postcard::to_allocvec(&storefront()?)?),
+        ("snapshot.fulfilment", postcard::to_allocvec(&fulfilment()?)?),
+        ("snapshot.forecast", postcard::to_allocvec(&Forecast { products: vec![[QUANTILES; 4]] })?),
         ("reply.tensors", postcard::to_allocvec(&Reply::Tensors(tensors))?),
         (
             "reply.ranking",
@@ -459,8 +487,290 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("fault.codes", ErrorKind::ALL.iter().flat_map(|kind| kind.code().to_le_bytes()).collect()),
         ("pack.catalog", postcard::to_allocvec(&catalog)?),
         ("pack.task", postcard::to_allocvec(&task)?),
+        (
+            "pack.tasks",
+            postcard::to_allocvec(&[
+                Task::Demand(DemandSpec { features: demand::Feature::ALL.to_vec() }),
+                Task::Price(PriceSpec { features: vec![demand::Feature::PriceToList] }),
+                Task::Late(LateSpec {
+                    features: vec![late::Feature::Hour, late::Feature::Weekday, late::Feature::Distance],
+                }),
+            ])?,
+        ),
         ("pack.tables", postcard::to_allocvec(&tables)?),
         ("pack.card", postcard::to_allocvec(&ModelCard::default())?),
         ("pack.kernels", postcard::to_allocvec(&kernels())?),
     ])
+}
+
+const QUANTILES: Quantiles = Quantiles { p10: 1.0, p50: 2.0, p90: 4.0 };
+const AT: Millis = Millis(1_512_345_600_000);
+
+fn id(text: &str) -> Result<Id, tradewind_core::Error> {
+    Id::new(text)
+}
+
+fn snapshot_info() -> SnapshotInfo {
+    SnapshotInfo {
+        root: [9; 32],
+        name: "shop".into(),
+        version: "7".into(),
+        issued: AT,
+        expires: Millis(AT.0 + Millis::DAY),
+        products: 2,
+        regions: 1,
+        sections: vec![SectionKind::Storefront, SectionKind::Pricing, SectionKind::Fulfilment, SectionKind::Forecast],
+    }
+}
+
+fn quote_request() -> Result<QuoteRequest> {
+    let objective = Objective { margin: 3, revenue: 2, sell_through: 1 };
+    let (product, region) = (Sku::new("tea")?, Code::new("US-SEA")?);
+    Ok(QuoteRequest { snapshot: [9; 32], at: AT, product, region, objective })
+}
+
+fn quote() -> Result<Quote> {
+    let bounds =
+        [Bound::Floor, Bound::MinimumAdvertised, Bound::Ceiling, Bound::DayStep, Bound::WeekStep, Bound::Range];
+    let mut reasons = vec![
+        PriceReason::Locked,
+        PriceReason::ModelFault,
+        PriceReason::Unchanged,
+        PriceReason::Lowered,
+        PriceReason::Raised,
+        PriceReason::StockShort,
+        PriceReason::StockLong,
+    ];
+    reasons.extend(bounds.map(PriceReason::Held));
+    Ok(Quote {
+        product: Sku::new("tea")?,
+        price: Money(399),
+        list: Money(449),
+        floor: Money(300),
+        ceiling: Some(Money(500)),
+        lowest_30_days: Money(379),
+        units: Some(12.5),
+        margin: Some(Money(1_250)),
+        elasticity: Some(-1.5),
+        reasons,
+        valid_until: Millis(AT.0 + Millis::DAY),
+    })
+}
+
+fn forecast_request() -> Result<ForecastRequest> {
+    Ok(ForecastRequest { snapshot: [9; 32], products: vec![Sku::new("tea")?] })
+}
+
+fn allocate_request() -> Result<AllocateRequest> {
+    let line = Line { sku: Sku::new("tea")?, quantity: 2 };
+    let node = Code::new("STL")?;
+    Ok(AllocateRequest {
+        snapshot: [9; 32],
+        at: AT,
+        orders: vec![ShopOrder {
+            id: id("order-1")?,
+            region: Code::new("ORD")?,
+            lines: vec![line.clone()],
+            promised: Day(17_510),
+            priority: 1,
+            complete: true,
+            max_splits: 2,
+            pinned: Some(node.clone()),
+            excluded: vec![Code::new("LAS")?],
+        }],
+        policy: AllocationPolicy {
+            day_late: Money(1),
+            late: Money(2),
+            split: Money(3),
+            missing: Money(4),
+            stock_out: Money(5),
+            change: Money(6),
+        },
+        stock: vec![StockChange { node: node.clone(), sku: line.sku.clone(), available: 3 }],
+        closed: vec![Code::new("LAX")?],
+        previous: vec![Planned { order: id("order-1")?, node, sku: line.sku, quantity: 1 }],
+    })
+}
+
+fn allocated() -> Result<Allocated> {
+    let line = Line { sku: Sku::new("tea")?, quantity: 1 };
+    let reasons = [
+        allocate::Reason::NoStock,
+        allocate::Reason::NoLane,
+        allocate::Reason::Excluded,
+        allocate::Reason::Incomplete,
+        allocate::Reason::SoldOut,
+        allocate::Reason::Capacity,
+        allocate::Reason::Splits,
+        allocate::Reason::Cost,
+    ];
+    let shortfalls = reasons.map(|reason| OrderShortfall { sku: line.sku.clone(), quantity: 1, reason });
+    Ok(Allocated {
+        orders: vec![AllocatedOrder {
+            id: id("order-1")?,
+            shipments: vec![OrderShipment {
+                node: Code::new("STL")?,
+                dispatch: Day(17_504),
+                arrival: Day(17_506),
+                late: BasisPoints(1_234),
+                lines: vec![line.clone()],
+            }],
+            shortfalls: shortfalls.to_vec(),
+            cost: Breakdown {
+                shipping: Money(1),
+                handling: Money(2),
+                transit: Money(3),
+                risk: Money(4),
+                splits: Money(5),
+                pressure: Money(-6),
+                changes: Money(7),
+                shortfall: Money(8),
+            },
+        }],
+        total: Money(24),
+        bound: Money(20),
+    })
+}
+
+fn exception_request() -> Result<ExceptionRequest> {
+    let states = [
+        State::Created,
+        State::Packed,
+        State::PickedUp,
+        State::Arrived,
+        State::Departed,
+        State::OutForDelivery,
+        State::Attempted,
+        State::AddressRejected,
+        State::Delivered,
+    ];
+    let scans = states.iter().map(|&state| Ok(Scan { state, at: AT, place: id("STL")? }));
+    let ways = [Way::Node(id("LAS")?), Way::Service(id("express")?)];
+    Ok(ExceptionRequest {
+        snapshot: Some([9; 32]),
+        at: AT,
+        shipments: vec![Shipment {
+            id: id("parcel-1")?,
+            order: id("order-1")?,
+            node: id("STL")?,
+            region: id("ORD")?,
+            lines: vec![ShipmentLine {
+                sku: Sku::new("tea")?,
+                quantity: 1,
+                value: Money(399),
+                stock: Some(exceptions::Stock { available: 3, demand: QUANTILES }),
+            }],
+            created: AT,
+            promised: Millis(AT.0 + Millis::DAY),
+            leg: Some(0.25),
+            scans: scans.collect::<Result<_>>()?,
+            alternatives: ways.map(|way| Alternative { way, cost: Money(1), arrives: AT }).to_vec(),
+        }],
+        lanes: vec![LaneTimes {
+            node: id("STL")?,
+            region: id("ORD")?,
+            min_days: 1,
+            max_days: 2,
+            states: vec![StateTimes { state: State::Packed, stay: QUANTILES, to_delivery: QUANTILES }],
+        }],
+        places: vec![id("STL")?],
+        policy: Policy::default(),
+        limit: 10,
+    })
+}
+
+/// An exception of every kind, with every piece of evidence and every action.
+fn exceptions() -> Result<Vec<ExceptionScore>> {
+    let sku = Sku::new("tea")?;
+    let kinds = [
+        ExceptionKind::Late,
+        ExceptionKind::StockOutBeforeShip,
+        ExceptionKind::MissedPickup,
+        ExceptionKind::MissedConnection,
+        ExceptionKind::MissedDelivery,
+        ExceptionKind::Stuck { state: State::Packed },
+        ExceptionKind::AddressFault,
+        ExceptionKind::DataFault,
+    ];
+    let line = Line { sku: sku.clone(), quantity: 1 };
+    let steps = [
+        Step::Reroute { from: id("STL")?, to: id("LAS")?, cost: Money(1) },
+        Step::Split { now: vec![line.clone()], later: vec![line] },
+        Step::Upgrade { service: id("express")?, cost: Money(2) },
+        Step::Hold,
+        Step::Notify { kind: ExceptionKind::Late, promised: AT },
+    ];
+    let (shipment, order) = (id("parcel-1")?, id("order-1")?);
+    let actions = steps.map(|step| Action { shipment: shipment.clone(), order: order.clone(), step });
+    let scores = kinds.map(|kind| ExceptionScore {
+        shipment: shipment.clone(),
+        kind,
+        probability: BasisPoints(5_000),
+        severity: Money(100),
+        evidence: vec![Evidence::Fault(DataFault::UnknownLane)],
+        actions: actions.to_vec(),
+    });
+    Ok(scores.to_vec())
+}
+
+fn storefront() -> Result<Storefront> {
+    let products = SkuBits::all(1);
+    Ok(Storefront {
+        currency: Currency::new("USD")?,
+        issued: AT,
+        expires: Millis(AT.0 + Millis::DAY),
+        catalog: Catalog::new([(Sku::new("tea")?, "drinks")])?,
+        prices: vec![ListedPrice { list: Money(449), points: vec![PricePoint { since: AT, price: Money(399) }] }],
+        regions: vec![Region {
+            code: Code::new("ORD")?,
+            utc_offset: -360,
+            promises: vec![Promise { min_days: 1, max_days: 3, products }],
+        }],
+        published: Some(pricing()),
+    })
+}
+
+fn pricing() -> Pricing {
+    let offer = Offer { price: Money(399), list: Money(449), display: BasisPoints(1), mailer: BasisPoints(2) };
+    Pricing {
+        rounding: Rounding { unit: 100, endings: vec![49, 99] },
+        cover: CoverPolicy { short_weeks: 1, long_weeks: 8, excess_loss: BasisPoints(2_000) },
+        products: vec![PriceInputs {
+            product: SkuId(0),
+            guard: PriceGuard {
+                floor: Floor::Margin { cost: Money(200), margin: BasisPoints(500) },
+                ceiling: Some(Money(500)),
+                minimum_advertised: Some(Money(300)),
+                day_step: Some(BasisPoints(1_000)),
+                week_step: Some(BasisPoints(2_000)),
+                locked_until: Some(AT),
+            },
+            history: vec![Week { units: 3, offer }],
+            promotions: vec![Promotion { display: BasisPoints(3), mailer: BasisPoints(4) }],
+        }],
+    }
+}
+
+fn fulfilment() -> Result<Fulfilment> {
+    Ok(Fulfilment {
+        nodes: vec![FulfilmentNode {
+            code: Code::new("STL")?,
+            utc_offset: -360,
+            shipments_per_day: 100,
+            cut_off: 960,
+            handling: Money(90),
+            unit_handling: Money(12),
+            closed: true,
+            stock: NodeStock(vec![Stock { product: SkuId(0), on_hand: 9, reserved: 2, safety: 1 }]),
+        }],
+        lanes: vec![Lane {
+            node: 0,
+            region: 0,
+            distance: 415,
+            cost: Money(559),
+            unit_cost: Money(55),
+            min_days: 2,
+            max_days: 3,
+        }],
+    })
 }

@@ -4,9 +4,7 @@ use super::{Date, Quantity};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     BasisPoints, Error, Money, Sku,
-    allocate::{
-        self, AllocatedOrder as Answer, AllocationPolicy, Breakdown, OrderShortfall, Planned, Problem, ShopOrder,
-    },
+    allocate::{AllocatedOrder as Answer, AllocationPolicy, Breakdown, OrderShortfall, Planned, Problem, ShopOrder},
     exceptions::Id,
     snapshot::Code,
 };
@@ -141,7 +139,7 @@ impl AllocatedOrder {
     ///
     /// # Errors
     /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
-    pub fn planned(&self) -> Result<Vec<allocate::Planned>, Error> {
+    pub fn planned(&self) -> Result<Vec<Planned>, Error> {
         let lines = self.shipments.iter().flat_map(|shipment| shipment.lines.iter().map(move |line| (shipment, line)));
         let planned = lines.map(|(shipment, line)| {
             Ok(Planned {
