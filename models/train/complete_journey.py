@@ -18,7 +18,8 @@ Five tables are written. Times are Unix milliseconds in UTC, prices cents, share
   in weeks 2 to 40, each from the week of its first sale to week 52. `price` is the median over
   lines of what a unit cost (coupons aside), `list` that of what it cost without its reduction;
   weeks without a sale keep both from the week before. `display` and `mailer` are the shares of the
-  panel's promoting stores that displayed the product or had it in their mailer.
+  panel's promoting stores that displayed the product or had it in their mailer. Lines that cost
+  nothing are left out: what is given away is not sold at a price.
 - `weeks.csv` (`split,sku,week,horizon`): the weeks to be forecast from those up to `horizon` weeks
   before: training up to week 40, validation 41 to 44, test 45 to 52.
 
@@ -253,12 +254,13 @@ def weekly_sales(lines: pa.Table, promotions: pa.Table) -> Sales:
     skus, counts = np.unique(sku[early], return_counts=True)
     skus = np.sort(skus[np.lexsort((skus, -counts))[:SALES_PRODUCTS]])
     last = SALES_WEEKS["test"].stop
-    kept = np.isin(sku, skus) & (week < last)
-    quantity = lines["quantity"].to_numpy()[kept]
-    cell = np.searchsorted(skus, sku[kept]) * last + week[kept]
     # What the shopper pays before coupons; with the reduction, what the list says.
-    paid = lines["sales_value"].to_numpy()[kept] + lines["coupon_match_disc"].to_numpy()[kept]
-    listed = paid + lines["retail_disc"].to_numpy()[kept]
+    paid = lines["sales_value"].to_numpy() + lines["coupon_match_disc"].to_numpy()
+    listed = paid + lines["retail_disc"].to_numpy()
+    # What is given away has no price.
+    kept = np.isin(sku, skus) & (week < last) & (paid >= 0.005)
+    quantity, paid, listed = lines["quantity"].to_numpy()[kept], paid[kept], listed[kept]
+    cell = np.searchsorted(skus, sku[kept]) * last + week[kept]
     shape = (len(skus), last)
     units = np.bincount(cell, quantity, shape[0] * last).astype(np.int64)
     shown = promotions.filter(pc.is_in(promotions["product_id"], value_set=pa.array(skus)))

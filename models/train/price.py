@@ -31,7 +31,7 @@ import weekly
 from recommend import Tradewind, write_json
 
 # Columns of units, and what is added before their logarithm is taken.
-UNITS = {
+LOGGED = {
     "base": 0.3,
     "base_4": 0.1,
     "last_units": 0.1,
@@ -41,8 +41,6 @@ UNITS = {
     "most_units": 0.1,
     "similar_base": 0.1,
 }
-# Shares whose first steps matter most; the columns after the units.
-ROOTS = ("display", "mailer")
 PRICE = "price_to_list"
 
 # Penalties of a product's own part of the slope.
@@ -50,8 +48,9 @@ PENALTIES = (10.0, 30.0, 60.0, 120.0)
 # Penalties of the shared coefficients: of the level's and of the slope's.
 SHARED = np.array([1.0, 10.0])
 ITERATIONS = 1_000
-# Digits of the coefficients, so that the last bits of a machine's sums do not matter.
-DIGITS = 4
+# The share of training rows whose price is so low a part of the list price that nothing is learnt
+# of lower ones: more units are not expected there.
+LOWEST = 0.001
 # Below this share of the list price a week counts as one with a reduced price.
 REDUCED = 0.95
 GATE_WMAPE = 0.40
@@ -63,8 +62,9 @@ class Model:
     """The coefficients."""
 
     skus: np.ndarray
-    # What stands for a missing feature.
-    missing: np.ndarray
+    inputs: weekly.Inputs
+    # The price below which units do not rise, as a share of the list price.
+    lowest: np.float32
     # [inputs, 2] and [2]: the level's, and the slope's.
     shared: np.ndarray
     bias: np.ndarray
@@ -78,31 +78,30 @@ class Model:
     def units(self, rows: weekly.Matrix) -> np.ndarray:
         """Return the units that are expected."""
         level, slope = self._parts(rows)
-        return np.exp(level - np.logaddexp(0, slope) * np.log(rows.column(PRICE)))
+        return np.exp(level - np.logaddexp(0, slope) * log_price(rows, self.lowest))
 
     def _parts(self, rows: weekly.Matrix) -> tuple[np.ndarray, np.ndarray]:
         place = np.searchsorted(self.skus, rows.sku).clip(max=len(self.skus) - 1)
         own = np.where(self.skus[place] == rows.sku, self.own[place], 0)
-        level, slope = (inputs(rows, self.missing) @ self.shared + self.bias).T
+        level, slope = (self.inputs.matrix(rows) @ self.shared + self.bias).T
         return level, slope + own
 
 
-def inputs(rows: weekly.Matrix, missing: np.ndarray) -> np.ndarray:
-    """Return what level and slope are linear in: logarithms of units, shares, and their roots."""
-    features = np.where(np.isnan(rows.features), missing, rows.features).astype(np.float64)
-    units = np.log(features[:, : len(UNITS)] + list(UNITS.values()))
-    shares = features[:, len(UNITS) : -1]
-    return np.column_stack((units, shares, np.sqrt(shares[:, : len(ROOTS)])))
+def log_price(rows: weekly.Matrix, lowest: np.float32) -> np.ndarray:
+    """Return the logarithm of the price as a share of the list price."""
+    return np.log(np.maximum(rows.column(PRICE), lowest).astype(np.float64))
 
 
 def fit(rows: weekly.Matrix, penalty: float) -> Model:
     """Fit the coefficients; inputs are standardised, so that one penalty fits all."""
     skus, place = np.unique(rows.sku, return_inverse=True)
-    missing = np.nanmean(rows.features, axis=0, dtype=np.float64).astype(np.float32)
-    raw = inputs(rows, missing)
+    plain = [name for name in rows.columns if name not in LOGGED and name != PRICE]
+    inputs = weekly.Inputs.of(rows, LOGGED, plain)
+    raw = inputs.matrix(rows)
     mean, deviation = raw.mean(axis=0), raw.std(axis=0)
     given = np.column_stack(((raw - mean) / deviation, np.ones(len(raw))))
-    price = np.log(rows.column(PRICE).astype(np.float64))
+    lowest = np.quantile(rows.column(PRICE), LOWEST).astype(np.float32)
+    price = log_price(rows, lowest)
     units, count = rows.units.astype(np.float64), given.shape[1]
     weight = np.concatenate((np.tile(SHARED, count - 1), [0, 0], np.full(len(skus), penalty)))
 
@@ -126,7 +125,7 @@ def fit(rows: weekly.Matrix, penalty: float) -> Model:
     values = found.x[: 2 * count].reshape(count, 2)
     shared = values[:-1] / deviation[:, None]
     coefficients = (shared, values[-1] - mean @ shared, found.x[2 * count :])
-    return Model(skus, missing, *(np.round(part, DIGITS) for part in coefficients))
+    return Model(skus, inputs, lowest, *(np.round(part, weekly.DIGITS) for part in coefficients))
 
 
 def choose_penalty(train: weekly.Matrix, judge: weekly.Matrix) -> float:
@@ -153,23 +152,8 @@ def judge_unknown(train: weekly.Matrix, judge: weekly.Matrix, penalty: float) ->
 def export(model: Model, columns: list[str]) -> onnx.ModelProto:
     """Return a graph from `sku` and `features` [rows, columns] to `units` [rows, 1]."""
     make = onnx.helper.make_node
-    units, shares = len(UNITS), len(columns) - 1
-    nodes = [
-        make(
-            "Imputer",
-            ["features"],
-            ["filled"],
-            domain="ai.onnx.ml",
-            imputed_value_floats=model.missing.tolist(),
-            replaced_value_float=float("nan"),
-        ),
-        make("Slice", ["filled", "at_0", "at_units", "axis"], ["units_columns"]),
-        make("Add", ["units_columns", "offsets"], ["raised"]),
-        make("Log", ["raised"], ["logarithms"]),
-        make("Slice", ["filled", "at_units", "at_shares", "axis"], ["shares"]),
-        make("Slice", ["filled", "at_units", "at_roots", "axis"], ["rooted"]),
-        make("Sqrt", ["rooted"], ["roots"]),
-        make("Concat", ["logarithms", "shares", "roots"], ["inputs"], axis=1),
+    nodes, numbers = model.inputs.graph()
+    nodes += [
         make("Gemm", ["inputs", "shared", "bias"], ["parts"]),
         make("Slice", ["parts", "at_0", "at_1", "axis"], ["level"]),
         make("Slice", ["parts", "at_1", "at_2", "axis"], ["shared_slope"]),
@@ -185,18 +169,20 @@ def export(model: Model, columns: list[str]) -> onnx.ModelProto:
         make("Gather", ["own", "product"], ["own_slope"], axis=0),
         make("Add", ["shared_slope", "own_slope"], ["raw_slope"]),
         make("Softplus", ["raw_slope"], ["slope"]),
-        make("Slice", ["filled", "at_shares", "at_price", "axis"], ["price"]),
-        make("Log", ["price"], ["log_price"]),
+        make("Gather", ["filled", "price_place"], ["price"], axis=1),
+        make("Max", ["price", "lowest"], ["learnt_price"]),
+        make("Log", ["learnt_price"], ["log_price"]),
         make("Mul", ["slope", "log_price"], ["response"]),
         make("Sub", ["level", "response"], ["log_units"]),
         make("Exp", ["log_units"], ["units"]),
     ]
-    places = {"0": 0, "1": 1, "2": 2, "units": units, "shares": shares, "price": shares + 1}
-    places["roots"] = units + len(ROOTS)
-    numbers = weekly.constants(
-        **{f"at_{name}": np.array([place]) for name, place in places.items()},
+    numbers += weekly.constants(
+        at_0=np.array([0]),
+        at_1=np.array([1]),
+        at_2=np.array([2]),
         axis=np.array([1]),
-        offsets=np.array([list(UNITS.values())], dtype=np.float32),
+        price_place=np.array([columns.index(PRICE)]),
+        lowest=model.lowest,
         shared=model.shared.astype(np.float32),
         bias=model.bias.astype(np.float32),
         own=np.concatenate(([0], model.own)).astype(np.float32),
@@ -283,6 +269,8 @@ def describe(model: Model, graph: onnx.ModelProto, penalty: float) -> dict[str, 
             "Prices are those that were seen: the median over the week's sales, and the one before "
             "where nothing was sold.",
             "One elasticity for all depths of a reduction, and none for other products' prices.",
+            f"Below {model.lowest:.0%} of the list price, where training has next to no weeks, "
+            "units do not rise further.",
             "A product that the model does not know is answered with what products share.",
         ],
     }
@@ -293,8 +281,6 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     found = weekly.matrices(tradewind, "price", data, models / "spec.json", work)
     rows = {split: matrix.where(matrix.horizon == 1) for split, matrix in found.items()}
     test = rows["test"]
-    if test.columns[: len(UNITS) + len(ROOTS)] != [*UNITS, *ROOTS] or test.columns[-1] != PRICE:
-        raise SystemExit(f"the columns are not in the order that the model needs: {test.columns}")
     penalty = choose_penalty(rows["train"], rows["validation"])
     judge_unknown(rows["train"], rows["validation"], penalty)
     model = fit(weekly.joined(rows["train"], rows["validation"]), penalty)

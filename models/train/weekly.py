@@ -6,9 +6,10 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -23,6 +24,9 @@ RESAMPLES = 2_000
 REFERENCE_ROWS = 100
 ONNX_IR = 10
 OPSET = 15
+
+# Digits of coefficients, so that the last bits of a machine's sums do not matter.
+DIGITS = 4
 
 # Steps of discount, in shares of the list price, by which lifts are learnt.
 DISCOUNTS = (0.05, 0.15, 0.25, 0.35, 0.45)
@@ -57,6 +61,65 @@ class Matrix:
         """Return the rows picked by a mask or an index."""
         kept = (self.features, self.sku, self.week, self.horizon, self.units)
         return Matrix(self.columns, *(values[keep] for values in kept))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a Poisson regression is linear in: logarithms of units and ratios, shares, roots."""
+
+    columns: list[str]
+    # The columns whose logarithm is taken, and what is added before.
+    logged: Mapping[str, float]
+    plain: Sequence[str]
+    # What stands for a missing feature.
+    missing: np.ndarray
+
+    # Shares whose first steps matter most: their roots are inputs too.
+    ROOTS: ClassVar[tuple[str, ...]] = ("display", "mailer")
+
+    @staticmethod
+    def of(rows: Matrix, logged: Mapping[str, float], plain: Sequence[str]) -> Inputs:
+        """Return the inputs of some columns; where they miss a value, their mean stands for it."""
+        missing = np.nanmean(rows.features, axis=0, dtype=np.float64).astype(np.float32)
+        return Inputs(rows.columns, logged, plain, missing)
+
+    def places(self) -> dict[str, list[int]]:
+        """Return where the columns of each kind are."""
+        kinds = {"logged": self.logged, "plain": self.plain, "rooted": self.ROOTS}
+        return {kind: [self.columns.index(n) for n in names] for kind, names in kinds.items()}
+
+    def matrix(self, rows: Matrix) -> np.ndarray:
+        """Return the inputs of some rows."""
+        filled = np.where(np.isnan(rows.features), self.missing, rows.features).astype(np.float64)
+        logged, plain, rooted = (filled[:, places] for places in self.places().values())
+        return np.column_stack(
+            (np.log(logged + list(self.logged.values())), plain, np.sqrt(rooted))
+        )
+
+    def graph(self) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+        """Return nodes from `features` to `inputs`, by way of `filled`; and their constants."""
+        make = onnx.helper.make_node
+        nodes = [
+            make(
+                "Imputer",
+                ["features"],
+                ["filled"],
+                domain="ai.onnx.ml",
+                imputed_value_floats=self.missing.tolist(),
+                replaced_value_float=float("nan"),
+            ),
+            *(
+                make("Gather", ["filled", f"{kind}_places"], [kind], axis=1)
+                for kind in self.places()
+            ),
+            make("Add", ["logged", "offsets"], ["raised"]),
+            make("Log", ["raised"], ["logarithms"]),
+            make("Sqrt", ["rooted"], ["roots"]),
+            make("Concat", ["logarithms", "plain", "roots"], ["inputs"], axis=1),
+        ]
+        places = {f"{kind}_places": np.array(found) for kind, found in self.places().items()}
+        offsets = np.array([list(self.logged.values())], dtype=np.float32)
+        return nodes, constants(**places, offsets=offsets)
 
 
 def joined(*parts: Matrix) -> Matrix:
