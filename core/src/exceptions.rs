@@ -68,7 +68,7 @@ pub enum ExceptionKind {
 }
 
 /// Which shipments, and what is known about where they go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExceptionRequest {
     /// The moment of the decision.
     pub at: Millis,
