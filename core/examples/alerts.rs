@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 use tradewind_core::{
-    Millis, Money, Sku,
+    BasisPoints, Millis, Money, Result, Sku,
     exceptions::{
         ExceptionKind, ExceptionRequest, Id, LaneTimes, Policy, Scan, Shipment, ShipmentLine, State, exceptions, learn,
     },
@@ -63,25 +63,21 @@ struct Way {
     stays: Vec<(State, f64)>,
 }
 
-fn id(text: String) -> Id {
-    Id::new(text).expect("a name is short")
-}
-
-fn way(n: usize, random: &mut Random) -> Way {
+fn way(n: usize, random: &mut Random) -> Result<Way> {
     let mut states = vec![State::Created, State::Packed, State::PickedUp];
     for _ in 0..1 + random.below(3) {
         states.extend([State::Arrived, State::Departed]);
     }
     states.push(State::OutForDelivery);
     let stays = states.into_iter().map(|state| (state, 60.0 * (random.share() * 16f64.ln()).exp())).collect();
-    let (node, region) = (id(format!("node {n}")), id(format!("region {n}")));
-    Way { times: LaneTimes { node, region, min_days: 1, max_days: 5, states: vec![] }, stays }
+    let (node, region) = (Id::new(format!("node {n}"))?, Id::new(format!("region {n}"))?);
+    Ok(Way { times: LaneTimes { node, region, min_days: 1, max_days: 5, states: vec![] }, stays })
 }
 
 /// A shipment to its end, and the scan that trouble came after, if it did.
-fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> (Shipment, Option<usize>) {
+fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> Result<(Shipment, Option<usize>)> {
     let trouble = (random.share() < TROUBLE).then(|| random.below(way.stays.len()));
-    let place = id("somewhere".into());
+    let place = Id::new("somewhere")?;
     let (mut at, mut scans) = (created, Vec::new());
     for (n, &(state, median)) in way.stays.iter().enumerate() {
         scans.push(Scan { state, at, place: place.clone() });
@@ -89,10 +85,10 @@ fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> (Shi
         at.0 += ((median * (0.5 * random.normal()).exp() + extra) * 60_000.0) as i64;
     }
     scans.push(Scan { state: State::Delivered, at, place });
-    let sku = Sku::new("a").expect("a name is short");
+    let sku = Sku::new("a")?;
     let shipment = Shipment {
-        id: id(format!("{name:06}")),
-        order: id(format!("order {name}")),
+        id: Id::new(format!("{name:06}"))?,
+        order: Id::new(format!("order {name}"))?,
         node: way.times.node.clone(),
         region: way.times.region.clone(),
         lines: vec![ShipmentLine { sku, quantity: 1, value: Money(5_000), stock: None }],
@@ -102,16 +98,19 @@ fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> (Shi
         scans,
         alternatives: vec![],
     };
-    (shipment, trouble)
+    Ok((shipment, trouble))
 }
 
+/// For each budget and method.
+type Precisions = [[f64; METHODS.len()]; BUDGETS.len()];
+
 /// For each budget, the share of the shipments that each method looks at which are in trouble.
-fn day(ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> [[f64; METHODS.len()]; BUDGETS.len()] {
+fn day(ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisions> {
     let at = Millis(1_512_345_600_000);
     let (mut shipments, mut troubled) = (Vec::new(), BTreeSet::new());
     while shipments.len() < OPEN {
         let created = Millis(at.0 - (random.share() * 8.0 * Millis::DAY as f64) as i64);
-        let (mut shipment, trouble) = journey(shipments.len(), &ways[random.below(ways.len())], created, random);
+        let (mut shipment, trouble) = journey(shipments.len(), &ways[random.below(ways.len())], created, random)?;
         shipment.scans.retain(|scan| scan.at <= at);
         let state = shipment.scans.last().map(|scan| scan.state);
         if state == Some(State::Delivered) {
@@ -136,36 +135,38 @@ fn day(ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> [[f64; METHODS
         at,
         shipments,
         lanes: lanes.to_vec(),
-        places: vec![],
-        policy: Policy { threshold: tradewind_core::BasisPoints(1), ..Policy::default() },
+        policy: Policy { threshold: BasisPoints(1), ..Policy::default() },
         limit: u32::MAX,
+        ..ExceptionRequest::default()
     };
-    let scores = exceptions(&request).expect("the request is sound");
+    let scores = exceptions(&request)?;
     let rules = scores.iter().filter(|score| !matches!(score.kind, ExceptionKind::Late | ExceptionKind::DataFault));
     let ours: Vec<_> = rules.map(|score| score.shipment.clone()).collect();
-    BUDGETS.map(|budget| {
+    Ok(BUDGETS.map(|budget| {
         let count = (budget * OPEN as f64).round() as usize;
         [&ours, &by_stay, &by_age, &by_chance].map(|order| {
             let hits = order.iter().take(count).filter(|id| troubled.contains(id)).count();
             hits as f64 / count as f64
         })
-    })
+    }))
 }
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn main() {
+fn main() -> Result<()> {
     let mut random = Random(20_171_204);
-    let ways: Vec<Way> = (0..LANES).map(|n| way(n, &mut random)).collect();
+    let ways: Vec<Way> = (0..LANES).map(|n| way(n, &mut random)).collect::<Result<_>>()?;
     let mut lanes: Vec<LaneTimes> = ways.iter().map(|way| way.times.clone()).collect();
     let mut past = Vec::new();
     for way in &ways {
-        past.extend((0..LEARNT_FROM).map(|n| journey(n, way, Millis(1_500_000_000_000), &mut random).0));
+        for n in 0..LEARNT_FROM {
+            past.push(journey(n, way, Millis(1_500_000_000_000), &mut random)?.0);
+        }
     }
     learn(&mut lanes, &past);
-    let days: Vec<_> = (0..DAYS).map(|_| day(&ways, &lanes, &mut random)).collect();
+    let days: Vec<Precisions> = (0..DAYS).map(|_| day(&ways, &lanes, &mut random)).collect::<Result<_>>()?;
 
     println!("generated: {DAYS} days of {OPEN} shipments; precision, and differences with 95 % over days");
     for (b, budget) in BUDGETS.iter().enumerate() {
@@ -185,4 +186,5 @@ fn main() {
             );
         }
     }
+    Ok(())
 }

@@ -70,7 +70,7 @@ pub enum ExceptionKind {
 }
 
 /// Which shipments, and what is known about where they go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExceptionRequest {
     /// The root of the snapshot from which what the request does not say is added: lanes, lateness, stock and
     /// demand, and other ways to send; `None` where nothing is.

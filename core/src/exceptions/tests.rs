@@ -340,3 +340,19 @@ proptest! {
         prop_assert!((0.0..=1.0).contains(&quantiles.exceed(low)));
     }
 }
+
+proptest! {
+    #[test]
+    fn a_request_altered_on_its_way_is_answered_or_refused(
+        shipments in prop::collection::vec(any_shipment(), 0..4),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bytes = postcard::to_allocvec(&request(shipments)).unwrap();
+        for (place, byte) in changes {
+            *place.get_mut(&mut bytes) = byte;
+        }
+        if let Ok(altered) = postcard::from_bytes::<ExceptionRequest>(&bytes) {
+            let _answer = exceptions(&altered);
+        }
+    }
+}
