@@ -47,6 +47,7 @@ use serde::{Deserialize, Serialize};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExceptionKind {
     /// It arrives after it was promised.
     Late,

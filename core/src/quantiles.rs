@@ -68,9 +68,11 @@ impl Quantiles {
         Err(Error::new(ErrorKind::BadRequest, "P10, P50 and P90 that do not ascend from 0"))
     }
 
-    /// Of a part of what these are of.
+    /// Of a part of what these are of, `share` of it: the median shrinks with the share, and the distance of
+    /// the others from it with the root of that, as for events that have nothing to do with each other.
     #[must_use]
-    pub fn scaled(&self, by: f32) -> Self {
-        Self { p10: self.p10 * by, p50: self.p50 * by, p90: self.p90 * by }
+    pub fn part(&self, share: f32) -> Self {
+        let (p50, root) = (self.p50 * share, libm::sqrtf(share));
+        Self { p10: (p50 - (self.p50 - self.p10) * root).max(0.0), p50, p90: p50 + (self.p90 - self.p50) * root }
     }
 }

@@ -31,10 +31,9 @@ PLANNED = 3
 # Weeks of past prices: more than 30 days.
 PRICED = 6
 
-# Generated, as shares of the list price.
+# Generated, as shares of the list price. No price is above the list price.
 COST = (0.55, 0.75)
 MARGIN = 500
-CEILING = 1.25
 DAY_STEP = 2_000
 WEEK_STEP = 3_500
 # One product in so many has its floor and sales published, so that a page can price it.
@@ -87,7 +86,7 @@ def make(data: Path, places: Path, out: Path) -> None:
         (
             (
                 *(sku, catalogue[sku]["title"], catalogue[sku]["category"], listed),
-                *(round(listed * cost[sku]), MARGIN, round(listed * CEILING)),
+                *(round(listed * cost[sku]), MARGIN, listed),
                 *(DAY_STEP, WEEK_STEP, str(place % PUBLISHED == 0).lower()),
             )
             for place, sku in enumerate(skus)

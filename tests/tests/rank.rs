@@ -233,6 +233,7 @@ proptest! {
             hidden: Some(set(&hidden)),
             available: available.as_deref().map(set),
             max_per_category,
+            deliverable_to: None,
         };
         let request = RankRequest {
             events: events.clone(),

@@ -282,7 +282,7 @@ impl<'a> Desk<'a> {
         let Some(weeks) = self.snapshot.forecast.as_ref().and_then(|forecast: &Forecast| forecast.of(id)) else {
             return Money(0);
         };
-        let demand = weeks[0].scaled(share);
+        let demand = weeks[0].part(share);
         let pricing = self.snapshot.pricing.as_ref();
         let excess = pricing.and_then(|pricing| Some((pricing.cover, pricing.of(id)?.guard.floor)));
         match excess {
@@ -292,7 +292,8 @@ impl<'a> Desk<'a> {
                 Money(-cost.share(cover.excess_loss).0)
             }
             _ => {
-                let probability = demand.exceed(available as f32);
+                // Units are whole: all of `n` are asked for where more than n − ½ are.
+                let probability = demand.exceed(available as f32 - 0.5);
                 Money::nearest(f64::from(probability) * self.request.policy.stock_out.0 as f64).unwrap_or_default()
             }
         }

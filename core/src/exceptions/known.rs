@@ -90,7 +90,7 @@ impl<'a> Known<'a> {
         let catalog = &self.snapshot.storefront.catalog;
         for line in shipment.lines.iter_mut().filter(|line| line.stock.is_none()) {
             let id = catalog.id(&line.sku);
-            let demand = id.and_then(|id| self.snapshot.forecast.as_ref()?.of(id)).map(|weeks| weeks[0].scaled(share));
+            let demand = id.and_then(|id| self.snapshot.forecast.as_ref()?.of(id)).map(|weeks| weeks[0].part(share));
             if let (Some(id), Some(demand)) = (id, demand) {
                 // What the shipment needs is reserved for it, and so no longer available to others.
                 let available = node.stock.available(id).saturating_add(line.quantity);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// From what an exception follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// What the lateness model says of the leg.
     Leg {
@@ -229,7 +230,8 @@ fn stock_out(shipment: &Shipment, state: State, threshold: BasisPoints) -> Optio
     for line in shipment.lines.iter().filter(|_| state == State::Created) {
         let Some(stock) = line.stock else { continue };
         let spare = i64::from(stock.available) - i64::from(line.quantity);
-        let probability = basis_points(stock.demand.exceed(spare as f32));
+        // Units are whole: more than `n` are asked for where more than n + ½ are.
+        let probability = basis_points(stock.demand.exceed(spare as f32 + 0.5));
         if probability >= threshold {
             finding.probability = finding.probability.max(probability);
             finding.stake.0 += line.value.0;

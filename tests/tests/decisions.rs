@@ -1,0 +1,374 @@
+//! The decisions over the reference snapshot: the same everywhere, as recorded, and within their rules.
+//!
+//! With `TRADEWIND_RECORD` set the replies under wasmtime are written, and not compared.
+
+use anyhow::{Context, Result, ensure};
+use std::{collections::BTreeMap, fs, path::PathBuf};
+use tradewind_core::{
+    Engine, ErrorKind, Millis, Money, Sku,
+    allocate::{AllocateRequest, Allocated, ShopOrder},
+    exceptions::{ExceptionRequest, Policy},
+    guest::{Client, ClientError},
+    message::{Reply, Request},
+    pack::{Digest, PackView},
+    quote::{Claim, Floor, Objective, QuoteRequest, Refusal},
+    rank::{Constraints, RankRequest},
+    snapshot::{Code, Snapshot},
+};
+use tradewind_host::{
+    json,
+    receipts::{Difference, Record},
+    sha256,
+};
+use tradewind_tests::{Comparison, dist, module, root, runtimes};
+
+/// 4 December 2017, the moment of the reference snapshot, and that afternoon.
+const ISSUED: Millis = Millis(1_512_345_600_000);
+const AFTERNOON: Millis = Millis(ISSUED.0 + 14 * 3_600_000);
+
+fn folder() -> PathBuf {
+    root().join("tests/cases/decisions")
+}
+
+fn snapshot() -> Result<(Vec<u8>, Snapshot)> {
+    let bytes = fs::read(dist("reference.snapshot")?)?;
+    let snapshot = Snapshot::read(&PackView::parse(&bytes)?)?;
+    Ok((bytes, snapshot))
+}
+
+/// The packs that decide, and the snapshot that they decide over.
+fn files() -> Result<Vec<Vec<u8>>> {
+    let packs = ["recommend", "price", "demand", "late"].map(|name| dist(&format!("packs/{name}.pack")));
+    let mut files = packs.into_iter().map(|path| Ok(fs::read(path?)?)).collect::<Result<Vec<_>>>()?;
+    files.push(snapshot()?.0);
+    Ok(files)
+}
+
+fn native() -> Result<Client<Engine>> {
+    let mut client = Client::new(Engine::new());
+    let files = files()?;
+    let (snapshot, packs) = files.split_last().context("no files")?;
+    for pack in packs {
+        client.load(pack)?;
+    }
+    client.load_snapshot(snapshot)?;
+    Ok(client)
+}
+
+/// The lines of a file of cases.
+fn lines<T: serde::de::DeserializeOwned>(file: &str) -> Result<Vec<T>> {
+    let path = folder().join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+fn quotes(root: Digest) -> Result<Vec<QuoteRequest>> {
+    lines::<json::QuoteRequest>("quotes.jsonl")?.into_iter().map(|request| Ok(request.message(root)?)).collect()
+}
+
+fn orders(root: Digest) -> Result<AllocateRequest> {
+    let orders = lines::<json::Order>("orders.jsonl")?.into_iter().map(|order| Ok(order.message()?));
+    let policy: json::AllocationPolicy = serde_json::from_slice(&fs::read(folder().join("policy.json"))?)?;
+    Ok(AllocateRequest {
+        snapshot: root,
+        at: AFTERNOON,
+        orders: orders.collect::<Result<_>>()?,
+        policy: policy.into(),
+        stock: Vec::new(),
+        closed: Vec::new(),
+        previous: Vec::new(),
+    })
+}
+
+fn shipments(root: Digest) -> Result<ExceptionRequest> {
+    let shipments = lines::<json::Shipment>("shipments.jsonl")?.into_iter().map(|shipment| Ok(shipment.message()?));
+    Ok(ExceptionRequest {
+        snapshot: Some(root),
+        at: Millis(ISSUED.0 + 8 * 3_600_000),
+        shipments: shipments.collect::<Result<_>>()?,
+        policy: Policy::default(),
+        limit: 1_000,
+        ..ExceptionRequest::default()
+    })
+}
+
+/// What every runtime is asked, by name.
+fn requests(root: Digest) -> Result<Vec<(String, Request)>> {
+    let quotes = quotes(root)?.into_iter().enumerate();
+    let mut requests: Vec<_> = quotes.map(|(n, quote)| (format!("quote {}", n + 1), Request::Quote(quote))).collect();
+    requests.push(("orders".into(), Request::Allocate(orders(root)?)));
+    requests.push(("shipments".into(), Request::Exceptions(shipments(root)?)));
+    Ok(requests)
+}
+
+#[test]
+fn every_runtime_decides_alike_and_as_recorded() -> Result<()> {
+    let root = snapshot()?.1.root;
+    let requests = requests(root)?;
+    let path = folder().join("replies.jsonl");
+    let mut first: Vec<Vec<u8>> = Vec::new();
+    for mut runtime in runtimes()? {
+        for file in files()? {
+            let reply: Reply = postcard::from_bytes(&runtime.guest.load(&file)?)?;
+            ensure!(!matches!(reply, Reply::Fault(_)), "{}: {reply:?}", runtime.name);
+        }
+        let mut replies = Vec::new();
+        for (_, request) in &requests {
+            replies.push(runtime.guest.call(&postcard::to_allocvec(request)?)?);
+        }
+        if first.is_empty() {
+            first = replies;
+            continue;
+        }
+        for (((name, _), reply), first) in requests.iter().zip(&replies).zip(&first) {
+            match runtime.comparison {
+                Comparison::Exact => ensure!(reply == first, "{name}: other bytes on {}", runtime.name),
+                Comparison::Close => close(&postcard::from_bytes(reply)?, &postcard::from_bytes(first)?)
+                    .with_context(|| format!("{name} on {}", runtime.name))?,
+            }
+        }
+    }
+    let replies = requests.iter().zip(&first).map(|((name, _), reply)| {
+        let reply: Reply = postcard::from_bytes(reply)?;
+        ensure!(!matches!(reply, Reply::Fault(_)), "{name}: {reply:?}");
+        Ok(serde_json::to_string(&reply)? + "\n")
+    });
+    let replies = replies.collect::<Result<String>>()?;
+    if std::env::var_os("TRADEWIND_RECORD").is_some() {
+        return Ok(fs::write(path, replies)?);
+    }
+    let recorded = fs::read_to_string(&path)?;
+    for (((name, _), reply), recorded) in requests.iter().zip(replies.lines()).zip(recorded.lines()) {
+        ensure!(reply == recorded, "{name}: was\n{recorded}\nis\n{reply}");
+    }
+    ensure!(replies.lines().count() == recorded.lines().count(), "other requests than those that were recorded");
+    Ok(())
+}
+
+/// The same decision, from numbers that differ in their last digits.
+fn close(found: &Reply, expected: &Reply) -> Result<()> {
+    match (found, expected) {
+        (Reply::Quote(found), Reply::Quote(expected)) => {
+            ensure!(found.price == expected.price && found.reasons == expected.reasons, "{found:?}, not {expected:?}");
+            let (found, expected) = (found.units.unwrap_or(-1.0), expected.units.unwrap_or(-1.0));
+            ensure!((found - expected).abs() <= 1e-3 * expected.abs(), "{found} units, not {expected}");
+        }
+        (Reply::Allocated(found), Reply::Allocated(expected)) => {
+            let difference = (found.total.0 - expected.total.0).abs();
+            ensure!(difference * 1_000 <= expected.total.0, "costs {:?}, not {:?}", found.total, expected.total);
+        }
+        (Reply::Exceptions(found), Reply::Exceptions(expected)) => {
+            ensure!(found.len() == expected.len(), "{} exceptions, not {}", found.len(), expected.len());
+        }
+        _ => anyhow::bail!("{found:?}, not {expected:?}"),
+    }
+    Ok(())
+}
+
+#[test]
+fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let pricing = snapshot.pricing.as_ref().context("no pricing")?;
+    let region = snapshot.storefront.regions.first().context("no region")?.clone();
+    let (mut moved, mut faults) = (0, 0);
+    for inputs in &pricing.products {
+        let product = snapshot.storefront.catalog.sku(inputs.product).context("no product")?.clone();
+        let objective = Objective { margin: 1, revenue: 1, sell_through: 0 };
+        let request =
+            QuoteRequest { snapshot: snapshot.root, at: AFTERNOON, product, region: region.code.clone(), objective };
+        let quote = client.quote(request)?;
+        let past = snapshot.storefront.prices[inputs.product.0 as usize].past(AFTERNOON, region.utc_offset);
+        ensure!(inputs.guard.window(&past).allows(quote.price), "{quote:?} of {:?} after {past:?}", inputs.guard);
+        ensure!(
+            quote.units.is_none_or(f32::is_finite) && quote.elasticity.is_none_or(|slope| slope <= 0.0),
+            "{quote:?}"
+        );
+        ensure!(quote.lowest_30_days <= past.current, "{quote:?} after {past:?}");
+        moved += usize::from(quote.price != past.current);
+        faults += usize::from(quote.units.is_none());
+    }
+    ensure!(faults == 0, "{faults} products have no usable answer");
+    ensure!(moved > 0, "no price ever moves");
+    Ok(())
+}
+
+#[test]
+fn a_price_is_honoured_at_checkout_only_as_it_was_quoted() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let request = quotes(snapshot.root)?.swap_remove(3);
+    let quote = client.quote(request.clone())?;
+    let QuoteRequest { at, product, region, objective, .. } = request;
+    let claim = Claim { snapshot: snapshot.root, at, product, price: quote.price };
+    let minute = Millis(at.0 + 60_000);
+    let mut verify = |claim: &Claim, now| client.verify_quote(claim, region.clone(), objective, now);
+
+    ensure!(verify(&claim, minute)? == quote);
+    let cheaper = Claim { price: Money(quote.price.0 - 1), ..claim.clone() };
+    let refused = verify(&cheaper, minute);
+    ensure!(refused == Err(Refusal::Price { claimed: cheaper.price, quoted: quote.price }), "{refused:?}");
+    ensure!(verify(&claim, quote.valid_until) == Err(Refusal::Expired(quote.valid_until)));
+    ensure!(verify(&claim, Millis(at.0 - 1)) == Err(Refusal::NotYet));
+    let forged = verify(&Claim { snapshot: [1; 32], ..claim.clone() }, minute);
+    let kind = |refusal: Result<_, Refusal<_>>| match refusal {
+        Err(Refusal::Quote(ClientError::Fault(fault))) => fault.kind(),
+        _ => None,
+    };
+    ensure!(kind(forged) == Some(ErrorKind::NoSnapshot), "a snapshot of the shopper's own");
+    let unknown = verify(&Claim { product: Sku::new("nothing")?, ..claim.clone() }, minute);
+    ensure!(kind(unknown) == Some(ErrorKind::BadRequest));
+    let late = Millis(snapshot.storefront.expires.0 + 1);
+    ensure!(kind(verify(&Claim { at: late, ..claim }, late)) == Some(ErrorKind::SnapshotExpired));
+    Ok(())
+}
+
+#[test]
+fn a_decision_is_made_again_from_its_record_and_what_differs_is_said() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let module = sha256(&module()?);
+    client.quote(quotes(snapshot.root)?.swap_remove(0))?;
+    let record = Record::take(&mut client, module).context("no record")?;
+    ensure!(Record::take(&mut client, module).is_none(), "a record is of one decision");
+    let written = serde_json::to_string(&record)?;
+    let record: Record = serde_json::from_str(&written)?;
+    ensure!(record.replay(&mut client, module)? == []);
+
+    // Under another module, and with a reply that has been improved upon.
+    let mut altered = record.clone();
+    let Reply::Quote(mut quote) = postcard::from_bytes(&record.reply.0)? else { anyhow::bail!("no quote") };
+    quote.price = Money(quote.price.0 - 10);
+    altered.reply.0 = postcard::to_allocvec(&Reply::Quote(quote))?;
+    let differences = altered.replay(&mut client, [3; 32])?;
+    let said: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    ensure!(differences.contains(&Difference::Record("reply")), "{said:?}");
+    ensure!(said.iter().any(|said| said.starts_with("module: ")), "{said:?}");
+    ensure!(said.iter().any(|said| said.starts_with("Quote.price was ")), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn only_what_can_be_delivered_to_a_region_is_ranked_for_it() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let ranked = |client: &mut Client<Engine>, region: Option<Code>, at| {
+        let constraints = Constraints { deliverable_to: region, ..Constraints::default() };
+        client.rank(RankRequest { constraints, ..RankRequest::new("recommend", at, 20) })
+    };
+    let everywhere = ranked(&mut client, None, AFTERNOON)?;
+    let mut different = 0;
+    for region in &snapshot.storefront.regions {
+        let ranking = ranked(&mut client, Some(region.code.clone()), AFTERNOON)?;
+        ensure!(ranking.items.len() == 20);
+        for item in &ranking.items {
+            let promised = snapshot.storefront.catalog.id(&item.sku).and_then(|id| region.promise(id));
+            ensure!(promised.is_some(), "`{}` cannot be delivered to {}", item.sku, region.code);
+        }
+        different += usize::from(ranking.items != everywhere.items);
+    }
+    ensure!(different > 0, "what can be delivered changes nothing");
+    let kind = |result: Result<_, ClientError<_>>| match result {
+        Err(ClientError::Fault(fault)) => fault.kind(),
+        _ => None,
+    };
+    ensure!(kind(ranked(&mut client, Some(Code::new("NOWHERE")?), AFTERNOON)) == Some(ErrorKind::BadRequest));
+    let region = Some(snapshot.storefront.regions[0].code.clone());
+    ensure!(kind(ranked(&mut client, region.clone(), snapshot.storefront.expires)) == Some(ErrorKind::SnapshotExpired));
+    let mut without = Client::new(Engine::new());
+    without.load(&fs::read(dist("packs/recommend.pack")?)?)?;
+    ensure!(kind(ranked(&mut without, region, AFTERNOON)) == Some(ErrorKind::NoSnapshot));
+    Ok(())
+}
+
+#[test]
+fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let request = orders(snapshot.root)?;
+    let plan = client.allocate(request.clone())?;
+    check(&snapshot, &request.orders, &plan)?;
+    ensure!(plan.bound <= plan.total, "a bound of {:?} over {:?}", plan.bound, plan.total);
+
+    // The busiest node closes: what shipped from elsewhere stays there.
+    let mut busy: BTreeMap<&Code, usize> = BTreeMap::new();
+    let all = plan.orders.iter().flat_map(|order| &order.shipments);
+    all.for_each(|shipment| *busy.entry(&shipment.node).or_default() += 1);
+    let closed =
+        busy.iter().max_by_key(|(_, count)| **count).map(|(node, _)| (*node).clone()).context("no shipment")?;
+    let previous = plan.orders.iter().map(|order| json::AllocatedOrder::from(order.clone()).planned());
+    let previous = previous.collect::<Result<Vec<_>, _>>()?.concat();
+    let again = AllocateRequest { closed: vec![closed.clone()], previous: previous.clone(), ..request.clone() };
+    let anew = client.allocate(again)?;
+    check(&snapshot, &request.orders, &anew)?;
+    let from = |plan: &Allocated| -> BTreeMap<(String, Sku, Code), u32> {
+        let shipments = plan.orders.iter().flat_map(|order| order.shipments.iter().map(move |one| (order, one)));
+        let lines = shipments.flat_map(|(order, one)| one.lines.iter().map(move |line| (order, one, line)));
+        lines
+            .map(|(order, one, line)| ((order.id.to_string(), line.sku.clone(), one.node.clone()), line.quantity))
+            .collect()
+    };
+    let (before, after) = (from(&plan), from(&anew));
+    ensure!(after.keys().all(|(_, _, node)| *node != closed), "{closed} is closed, and ships");
+    let units = |moved: bool| -> u32 {
+        let elsewhere = before.iter().filter(|((_, _, node), _)| *node != closed);
+        let kept = elsewhere.map(|(key, units)| (units, (*units).min(after.get(key).copied().unwrap_or(0))));
+        kept.map(|(units, kept)| if moved { units - kept } else { *units }).sum()
+    };
+    ensure!(units(true) * 10 <= units(false), "{} of {} units move that could stay", units(true), units(false));
+    Ok(())
+}
+
+/// No node gives more than it has, and orders get what they asked for and nothing else.
+fn check(snapshot: &Snapshot, orders: &[ShopOrder], plan: &Allocated) -> Result<()> {
+    let fulfilment = snapshot.fulfilment.as_ref().context("no nodes")?;
+    let mut taken: BTreeMap<(&Code, &Sku), u32> = BTreeMap::new();
+    ensure!(plan.orders.len() == orders.len());
+    for (order, allocated) in orders.iter().zip(&plan.orders) {
+        let mut got: BTreeMap<&Sku, u32> = BTreeMap::new();
+        for shipment in &allocated.shipments {
+            ensure!(order.pinned.as_ref().is_none_or(|pinned| *pinned == shipment.node), "{} is pinned", order.id);
+            ensure!(!order.excluded.contains(&shipment.node), "{} excludes {}", order.id, shipment.node);
+            for line in &shipment.lines {
+                *taken.entry((&shipment.node, &line.sku)).or_default() += line.quantity;
+                *got.entry(&line.sku).or_default() += line.quantity;
+            }
+        }
+        let short = allocated.shortfalls.iter().map(|short| short.quantity).sum::<u32>();
+        ensure!(!order.complete || short == 0 || got.is_empty(), "{} is complete or nothing", order.id);
+        ensure!(allocated.shipments.len() <= usize::from(order.max_splits) + 1, "{} is split too often", order.id);
+        for short in &allocated.shortfalls {
+            *got.entry(&short.sku).or_default() += short.quantity;
+        }
+        let wanted: BTreeMap<&Sku, u32> = order.lines.iter().map(|line| (&line.sku, line.quantity)).collect();
+        ensure!(got == wanted, "{} wanted {wanted:?} and got {got:?}", order.id);
+    }
+    for ((node, sku), units) in taken {
+        let stock = fulfilment.node(node).map(|node| &fulfilment.nodes[node].stock).context("no such node")?;
+        let available = snapshot.storefront.catalog.id(sku).map_or(0, |id| stock.available(id));
+        ensure!(units <= available, "{units} of `{sku}` from {node}, which has {available}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_public_part_has_the_same_root_and_no_secrets() -> Result<()> {
+    let (whole, snapshot) = snapshot()?;
+    let public = fs::read(dist("reference.public.snapshot")?)?;
+    let part = Snapshot::read(&PackView::parse(&public)?)?;
+    ensure!(part.root == snapshot.root && part.storefront == snapshot.storefront);
+    ensure!(part.pricing.is_none() && part.fulfilment.is_none() && part.forecast.is_none());
+    ensure!(public.len() < whole.len());
+    let published = part.storefront.published.as_ref().context("nothing is published")?;
+    ensure!(published.products.iter().all(|inputs| matches!(inputs.guard.floor, Floor::Price(_))), "a cost is public");
+    // The page computes the price that it may, and no margin.
+    let mut client = Client::new(Engine::new());
+    client.load(&fs::read(dist("packs/price.pack")?)?)?;
+    client.load_snapshot(&public)?;
+    let product = part.storefront.catalog.sku(published.products[0].product).context("no product")?.clone();
+    let region = part.storefront.regions[0].code.clone();
+    let request = QuoteRequest { snapshot: part.root, at: AFTERNOON, product, region, objective: Objective::MARGIN };
+    let quote = client.quote(request)?;
+    ensure!(quote.units.is_some() && quote.margin.is_none(), "{quote:?}");
+    Ok(())
+}
