@@ -120,7 +120,10 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     };
     let ladder = terms.ladder();
     // A model that fails is no reason to have no price.
-    let units = respond(inputs, inputs.offer(storefront.issued, *at, listed), &ladder.prices).ok();
+    // Nor is a product without sales, of which a model knows nothing.
+    let known = !inputs.history.is_empty();
+    let offer = inputs.offer(storefront.issued, *at, listed);
+    let units = if known { respond(inputs, offer, &ladder.prices).ok() } else { None };
     let Choice { price, units, elasticity, reasons } = terms.choose(&ladder, units.as_deref());
     let margin = match guard.floor {
         Floor::Price(_) => None,

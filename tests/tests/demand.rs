@@ -83,7 +83,7 @@ fn the_matrix_to_learn_from_is_what_is_served() -> Result<()> {
     let run = |command: &str| -> Result<std::process::Output> {
         let mut program = std::process::Command::new(dist("tradewind")?);
         program.args(["features", command]);
-        arguments.iter().for_each(|(name, value)| drop(program.args([name, value.as_str()])));
+        program.args(arguments.iter().flat_map(|(name, value)| [*name, value.as_str()]));
         Ok(program.output()?)
     };
     let done = run("demand")?;

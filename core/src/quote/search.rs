@@ -38,7 +38,7 @@ pub struct CoverPolicy {
 pub enum PriceReason {
     /// It is locked.
     Locked,
-    /// The model gave no usable answer, so nothing is done.
+    /// The model gave no usable answer, or knows no sales of the product, so nothing is done.
     ModelFault,
     /// No allowed price serves the objective better than the current one.
     Unchanged,
