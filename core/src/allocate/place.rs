@@ -100,6 +100,8 @@ pub(super) struct Placer {
     floor: i64,
     /// Cells that may still be looked at.
     budget: i64,
+    /// Cells that were looked at since someone asked.
+    pub looked: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -170,6 +172,7 @@ impl Placer {
         self.useful.clear();
         self.useful.extend((0..self.candidates.len() as u32).map(|candidate| Useful { candidate, net: 0 }));
         self.explore(0);
+        self.looked += self.cells.len() as i64 * (effort + 2) - self.budget + 8;
         if !self.best_open.is_empty() {
             self.record(takes);
         }

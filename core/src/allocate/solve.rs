@@ -83,8 +83,13 @@ impl Solver<'_> {
                 best = self.rebuild(&ascent, best);
             }
         }
-        self.work = IMPROVE_WORK.max(50 * cells);
-        self.improve();
+        (self.work, self.placer.looked) = (IMPROVE_WORK.max(50 * cells), 0);
+        let orders = self.orders.clone();
+        self.improve(&orders);
+        extern crate std; std::println!("work looked {} of {}, cells {cells} score {:?}", self.placer.looked, IMPROVE_WORK.max(50*cells), self.score());
+        self.placer.looked=0;
+        self.shake(&ascent);
+        std::println!("work steps {steps} shake looked {}", self.placer.looked);
         // The optimum is a whole number.
         -(-ascent.bound).div_euclid(SCALE)
     }
@@ -108,7 +113,6 @@ impl Solver<'_> {
 
     /// Gives an order without a plan the best that is left.
     fn place(&mut self, o: usize) {
-        self.work -= self.cells(o);
         self.placer.place(self.network, &self.left, o, EFFORT, &mut self.plans[o]);
         self.left.take(&self.plans[o]);
     }
@@ -133,28 +137,73 @@ impl Solver<'_> {
         best
     }
 
-    /// Moves orders in chains until no chain helps or the work is done.
-    fn improve(&mut self) {
+    /// Moves these orders in chains until no chain helps or the work is done.
+    fn improve(&mut self, orders: &[usize]) {
         let mut idle = 0;
-        while idle < self.orders.len() {
-            for at in 0..self.orders.len() {
-                if self.work < 0 {
-                    return;
-                }
-                let o = self.orders[at];
+        for &o in orders.iter().cycle() {
+            if self.placer.looked > self.work || idle == orders.len() {
+                return;
+            }
+            let old = core::mem::take(&mut self.plans[o]);
+            self.left.give(&old);
+            let score = self.score_of(o, &old);
+            if self.chain(o, negative(score), CHAIN) {
+                idle = 0;
+            } else {
+                self.left.take(&old);
+                self.plans[o] = old;
+                idle += 1;
+            }
+        }
+    }
+
+    /// Takes an order and those in its way out, puts them back at the prices of what is scarce, improves them, and keeps what is
+    /// no worse; again and again, from one order after another.
+    fn shake(&mut self, ascent: &Ascent) {
+        let mut best = self.score();
+        let mut turn = 0;
+        let least = -(-ascent.bound).div_euclid(SCALE);
+        while self.placer.looked < self.work && turn < 12 * self.orders.len() && best[Problem::MAX_PRIORITY as usize + 1] > least {
+            let seed = self.orders[turn % self.orders.len()];
+            let round = turn / self.orders.len();
+            turn += 1;
+            self.placer.looked += 10 * self.orders.len() as i64;
+            let mut ideal = Vec::new();
+            self.placer.place(self.network, &self.all, seed, EFFORT, &mut ideal);
+            if ideal == self.plans[seed] {
+                continue;
+            }
+            let (plans, left) = (self.plans.clone(), self.left.clone());
+            let old = core::mem::take(&mut self.plans[seed]);
+            self.left.give(&old);
+            let mut group = self.victims(seed, &ideal);
+            for at in 0..group.len() {
+                if group.len() > 8 + 4 * round { break; }
+                let o = group[at];
+                                self.placer.place(self.network, &self.all, o, EFFORT, &mut ideal);
+                for v in self.victims(o, &ideal) { if v != seed && !group.contains(&v) { group.push(v); } }
+            }
+            group.truncate(6 + 4 * round);
+            for &o in &group {
                 let old = core::mem::take(&mut self.plans[o]);
                 self.left.give(&old);
-                let score = self.score_of(o, &old);
-                if self.chain(o, negative(score), CHAIN) {
-                    idle = 0;
-                } else {
-                    self.left.take(&old);
-                    self.plans[o] = old;
-                    idle += 1;
-                    if idle >= self.orders.len() {
-                        return;
-                    }
-                }
+            }
+            group.push(seed);
+            if round % 2 == 1 { group.reverse(); }
+            self.left.price.clone_from(&ascent.prices.0);
+            self.left.node_price.clone_from(&ascent.prices.1);
+            for &o in &group {
+                self.place(o);
+            }
+            self.left.price.fill(0);
+            self.left.node_price.fill(0);
+            self.improve(&group);
+            let found = self.score();
+            if found <= best {
+                if found<best {extern crate std; std::println!("turn {turn} {:?} group {}", found, group.len());}
+                best = found;
+            } else {
+                (self.plans, self.left) = (plans, left);
             }
         }
     }
@@ -173,13 +222,12 @@ impl Solver<'_> {
             return false;
         }
         let mut ideal = Vec::new();
-        self.work -= self.cells(o);
-        self.placer.place(self.network, &self.all, o, EFFORT, &mut ideal);
+                self.placer.place(self.network, &self.all, o, EFFORT, &mut ideal);
         if ideal == fallback || add(gain, self.score_of(o, &ideal)) >= Score::default() {
             return false;
         }
         for victim in self.victims(o, &ideal) {
-            if self.work < 0 {
+            if self.placer.looked > self.work {
                 return false;
             }
             let old = core::mem::take(&mut self.plans[victim]);
