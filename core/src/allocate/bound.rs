@@ -35,7 +35,7 @@ pub(super) struct Ascent {
 }
 
 /// Steps without a better bound after which the ascent goes back to the best prices, and on at half the pace.
-const PATIENCE: u32 = 4;
+const PATIENCE: u32 = 10;
 
 impl Ascent {
     /// Begins with prices for the products of which these orders want more than there is.
@@ -79,7 +79,7 @@ impl Ascent {
             prices,
             limits,
             product,
-            pace: 0.5,
+            pace: 1.0,
             idle: 0,
             takes: Vec::new(),
         };
@@ -122,16 +122,12 @@ impl Ascent {
         if value > self.bound {
             self.bound = value;
             self.best = (self.prices.clone(), excess.clone());
-            self.pace = (self.pace * 1.2).min(1.5);
             self.idle = 0;
         } else {
             self.idle += 1;
         }
         if self.idle == PATIENCE {
-            (self.pace, self.idle, value) = (self.pace / 2.0, 0, self.bound);
-            self.prices.clone_from(&self.best.0);
-            excess.clone_from(&self.best.1);
-            self.direction.fill(0.0);
+            (self.pace, self.idle) = (0.6 * self.pace, 0);
         }
         let mut norm = 0.0;
         for at in 0..excess.len() {
@@ -141,7 +137,7 @@ impl Ascent {
         }
         let distance = upper - value;
         // A plan costs a whole number: less than one apart is proof.
-        if norm == 0.0 || distance < SCALE || self.pace < 1e-3 {
+        if norm == 0.0 || distance < SCALE || self.pace < 1e-4 {
             return false;
         }
         let length = self.pace * distance as f64 / norm;

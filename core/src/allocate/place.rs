@@ -206,8 +206,14 @@ impl Placer {
         self.best = nothing;
         self.best_open.clear();
         // Most orders are best served by one node, and a short search proves it; of the others, most are small.
-        if !self.search(2) && !self.tabulate() {
-            self.search(effort);
+        if !self.search(2) {
+            let (least, exact) = self.tabulate();
+            if exact {
+                self.floor = least;
+            } else {
+                self.search(effort);
+                self.floor = self.floor.max(least);
+            }
         }
         if !self.best_open.is_empty() {
             self.record(takes);
@@ -371,8 +377,9 @@ impl Placer {
     }
 
     /// Finds the best set of nodes by dynamic programming over what one shipment, two, three … can serve, if that
-    /// is few enough states. A node may come up twice and give more than it has: then the value is a bound only.
-    fn tabulate(&mut self) -> bool {
+    /// is few enough states. Returns the least that any plan costs, and whether that is the best plan: a node may
+    /// come up twice and give more than it has.
+    fn tabulate(&mut self) -> (i64, bool) {
         let width = self.candidates.len();
         let mut table = core::mem::take(&mut self.table);
         table.digits.clear();
@@ -385,11 +392,10 @@ impl Placer {
             table.digits.push(Digit { stride: states, most, units });
             states = states.saturating_mul(most as usize + 1);
         }
-        let found = states <= STATES;
-        if found {
+        let mut found = (i64::MIN, false);
+        if states <= STATES {
             self.looked += (states * (width + table.digits.len() * states.isqrt())) as i64 / 4;
-            let least = self.tabulate_in(&mut table, states);
-            self.floor = least;
+            found = self.tabulate_in(&mut table, states);
             let cost = self.fill();
             if cost < self.best && !(self.complete && (0..self.wanted.len()).any(|line| self.is_missing(line))) {
                 self.best = cost;
@@ -400,8 +406,8 @@ impl Placer {
         found
     }
 
-    /// The least that any plan costs; its nodes are in `open`.
-    fn tabulate_in(&mut self, table: &mut Table, states: usize) -> i64 {
+    /// The least that any plan costs, its nodes in `open`, and whether each of them comes up once.
+    fn tabulate_in(&mut self, table: &mut Table, states: usize) -> (i64, bool) {
         let Table { digits, units, own, one, node, least, last, parts } = table;
         let width = self.candidates.len();
         units.clear();
@@ -427,7 +433,9 @@ impl Placer {
                     let cost = if taken > cell.units { NEVER } else { cost };
                     let at = digit.stride * many as usize;
                     let (fewer, more) = own.split_at_mut(at);
-                    more.iter_mut().zip(&fewer[..digit.stride]).for_each(|(more, fewer)| *more = (fewer + cost).min(NEVER));
+                    more.iter_mut()
+                        .zip(&fewer[..digit.stride])
+                        .for_each(|(more, fewer)| *more = (fewer + cost).min(NEVER));
                 }
             }
             for (state, &own) in own[..states].iter().enumerate() {
@@ -493,16 +501,18 @@ impl Placer {
             }
         }
         self.open.clear();
+        let mut once = true;
         let mut from = if best < NEVER / 2 { from } else { states * round };
         while let Some(&part) = last.get(from + state).filter(|_| state > 0) {
             let candidate = node[part as usize];
-            if !self.open.contains(&candidate) {
+            once &= !self.open.contains(&candidate);
+            if once {
                 self.open.push(candidate);
             }
             state -= part as usize;
             from = from.saturating_sub(states);
         }
-        best
+        (best, once)
     }
 
     /// What a line saves at most with all of this level's candidates.

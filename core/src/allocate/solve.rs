@@ -37,7 +37,7 @@ const STEPS_WORK: i64 = 150_000_000;
 /// Steps after which another plan is built at the prices so far.
 const REBUILD: usize = 10;
 /// How often improving may look at all cells; as long as that is not more than so many cells, but so often in any case.
-const IMPROVE_LOOKS: i64 = 1_500;
+const IMPROVE_LOOKS: i64 = 3_000;
 const IMPROVE_WORK: i64 = 40_000_000;
 const IMPROVE_AT_LEAST: i64 = 20;
 /// How often each order is the one to begin a shake with.
@@ -201,7 +201,7 @@ impl Solver<'_> {
                 continue;
             }
             group.truncate(7 + 4 * round);
-            if round % 2 == 0 {
+            if round % 2 == 1 {
                 group.reverse();
             }
             let old = (self.plans.clone(), self.left.clone());
@@ -235,7 +235,7 @@ impl Solver<'_> {
             return false;
         }
         let mut ideal = Vec::new();
-                self.placer.place(self.network, &self.all, o, EFFORT, &mut ideal);
+        self.placer.place(self.network, &self.all, o, EFFORT, &mut ideal);
         if ideal == fallback || add(gain, self.score_of(o, &ideal)) >= Score::default() {
             return false;
         }

@@ -1,7 +1,6 @@
 //! Allocation beside the optimum, and what must hold of every plan.
 
 mod check;
-mod debug;
 mod instances;
 mod speed;
 
@@ -85,7 +84,6 @@ fn most_of_the_gap_between_greedy_and_the_optimum_is_closed() {
                 optimum.total
             );
             assert!(plan.total.0 >= optimum.total, "{name}: {} below the optimum {}", plan.total.0, optimum.total);
-            if plan.total.0 != optimum.total { debug::show(instance, plan); }
             let base = unavoidable(problem);
             let found = [greedy.total, one_by_one(problem), plan.total.0, plan.bound.0, optimum.total];
             if std::env::var_os("EACH").is_some() {

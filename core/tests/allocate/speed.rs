@@ -21,7 +21,7 @@ impl Draw {
     }
 }
 
-/// Made-up orders of up to eight lines; each node carries `carried` of ten products, there are `cover` units to
+/// Made-up orders of up to eight lines, most of few; each node carries `carried` of ten products, there are `cover` units to
 /// a hundred wanted.
 pub fn made_up(orders: u32, nodes: u32, skus: u32, carried: u32, cover: u32) -> Problem {
     let draw = &mut Draw(u64::from(orders * 1_000 + nodes));
@@ -29,7 +29,8 @@ pub fn made_up(orders: u32, nodes: u32, skus: u32, carried: u32, cover: u32) -> 
     let orders: Vec<Order> = (0..orders)
         .map(|_| {
             let mut lines: Vec<OrderLine> = Vec::new();
-            for _ in 0..1 + draw.below(8) {
+            let most = 1 + draw.below(8);
+            for _ in 0..1 + draw.below(most) {
                 // Small numbers are popular.
                 let sku = draw.below(skus).min(draw.below(skus));
                 if lines.iter().all(|line| line.sku != sku) {
