@@ -1,5 +1,6 @@
 //! Allocation beside the optimum, and what must hold of every plan.
 
+mod always;
 mod check;
 mod instances;
 mod speed;
