@@ -37,7 +37,7 @@ const STEPS_WORK: i64 = 150_000_000;
 /// Steps after which another plan is built at the prices so far.
 const REBUILD: usize = 10;
 /// How often improving may look at all cells; as long as that is not more than so many cells, but so often in any case.
-const IMPROVE_LOOKS: i64 = 6_000;
+const IMPROVE_LOOKS: i64 = 4_000;
 const IMPROVE_WORK: i64 = 40_000_000;
 const IMPROVE_AT_LEAST: i64 = 20;
 /// How often each order is the one to begin a shake with.

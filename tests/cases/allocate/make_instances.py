@@ -5,7 +5,7 @@ Baskets are real (Complete Journey, as `models/train/complete_journey.py` writes
 The optimum is that of the same problem as a mixed-integer program, proven by HiGHS; an instance that it does not prove
 within the time limit is left out.
 
-    python make_instances.py --baskets events.csv --catalog catalog.csv --places vega-datasets/data --out instances.jsonl
+    python make_instances.py --baskets events.csv --catalog catalog.csv --places package/data --out instances.jsonl
 """
 
 import argparse
@@ -245,7 +245,7 @@ class Network:
 
 
 def greedy(network: Network) -> list[Flow]:
-    """In the manner of Magento's distance priority: order after order, line after line, the nearest node that has it."""
+    """In the manner of Magento's distance priority: order after order and line after line, from the nearest node."""
     instance = network.instance
     left = {key: entry[2] for key, entry in network.stock.items()}
     room = [dict(node["capacity"] or {}) for node in instance["nodes"]]
@@ -256,7 +256,8 @@ def greedy(network: Network) -> list[Flow]:
         most = len(sources) if order["splits"] is None else order["splits"] + 1
         opened: set[int] = set()
         took: list[Flow] = []
-        for line, (sku, quantity) in enumerate(order["lines"]):
+        for line, (sku, wanted) in enumerate(order["lines"]):
+            quantity = wanted
             for n in sources:
                 if n not in opened and (len(opened) == most or room[n].get("shipments", 1) < 1):
                     continue
