@@ -111,8 +111,12 @@ impl Sums {
 /// The table: `cargo test --release -p tradewind-core --test allocate gap -- --nocapture`.
 #[test]
 fn most_of_the_gap_between_greedy_and_the_optimum_is_closed() {
-    println!("avoidable cost, in currency. in turn: each order at its best, one after another; keeping: the optimum that");
-    println!("keeps priorities; closed: of greedy to optimum; gap: ours to bound, median; best: plans not above keeping");
+    println!(
+        "avoidable cost, in currency. in turn: each order at its best, one after another; keeping: the optimum that"
+    );
+    println!(
+        "keeps priorities; closed: of greedy to optimum; gap: ours to bound, median; best: plans not above keeping"
+    );
     println!("level      n  greedy in turn    ours   bound  optimum  keeping   closed      gap  best");
     let mut all = Sums::default();
     for level in ["ample", "tight", "scarce"] {
