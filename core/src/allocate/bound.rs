@@ -7,50 +7,99 @@
 use super::{
     network::{Network, Take},
     place::{Market, Placer},
+    problem::SCALE,
 };
 use alloc::{vec, vec::Vec};
 
 /// The ascent of the prices, one step at a time.
+///
+/// There is a price for each place, each node's capacity, and each product as a whole: the last adds nothing to what can
+/// be proven, but a product that is short everywhere gets dear everywhere at once.
 pub(super) struct Ascent {
     /// Everything that is there, with the prices of the next step.
     pub market: Market,
     /// The best bound so far, in parts of minor units.
     pub bound: i64,
-    /// The prices that gave it.
-    pub prices: (Vec<i64>, Vec<i64>),
-    /// What there is of each place and node, at most all that is wanted: nothing beyond can be short.
+    /// Prices of the next step: places, nodes, products.
+    prices: Vec<i64>,
+    /// What there is of each, at most all that is wanted: nothing beyond can be short.
     limits: Vec<i64>,
+    /// The product of each place.
+    product: Vec<u32>,
+    /// Prices that gave the best bound, and by how much they fall short of clearing.
+    best: (Vec<i64>, Vec<i64>),
     direction: Vec<f64>,
     pace: f64,
     idle: u32,
     takes: Vec<Take>,
 }
 
-/// Steps without a better bound after which steps are halved.
-const PATIENCE: u32 = 6;
+/// Steps without a better bound after which the ascent goes back to the best prices, and on at half the pace.
+const PATIENCE: u32 = 10;
 
 impl Ascent {
-    pub fn new(network: &Network<'_>) -> Self {
+    /// Begins with prices for the products of which these orders want more than there is.
+    pub fn new(network: &Network<'_>, orders: &[usize]) -> Self {
         let mut market = Market::new(network);
         // A node's units are priced, not counted.
         market.units.fill(u32::MAX);
-        let (stock, nodes) = (market.stock.len(), market.node_price.len());
         let wanted = network.lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
         let mut limits: Vec<i64> = network.stock.iter().map(|place| i64::from(place.available)).collect();
-        limits.extend((0..nodes).map(|node| match network.capacity(node) {
+        limits.extend((0..market.node_price.len()).map(|node| match network.capacity(node) {
             (units, u32::MAX) => i64::from(units).min(wanted),
             (_, shipments) => i64::from(shipments).min(wanted),
         }));
-        Self {
+        let first = limits.len();
+        let mut product = Vec::with_capacity(network.stock.len());
+        for (at, place) in network.stock.iter().enumerate() {
+            if at == 0 || network.stock[at - 1].sku != place.sku {
+                limits.push(0);
+            }
+            product.push((limits.len() - 1) as u32);
+            if let Some(all) = limits.last_mut() {
+                *all += i64::from(place.available);
+            }
+        }
+        let mut demand = vec![0; limits.len()];
+        let mut worth = vec![i64::MAX; limits.len()];
+        for &o in orders {
+            for line in network.lines(o).iter().filter(|line| !line.stock.is_empty()) {
+                let product = product[line.stock.start] as usize;
+                demand[product] += i64::from(line.quantity);
+                worth[product] = worth[product].min(network.order(o).missing.0 * SCALE);
+            }
+        }
+        let price = |at: usize| if demand[at] > limits[at] && at >= first { worth[at] / 4 * 3 } else { 0 };
+        let prices: Vec<i64> = (0..limits.len()).map(price).collect();
+        let mut ascent = Self {
             market,
             bound: i64::MIN,
-            prices: (vec![0; stock], vec![0; nodes]),
+            best: (prices.clone(), Vec::new()),
+            direction: vec![0.0; limits.len()],
+            prices,
             limits,
-            direction: vec![0.0; stock + nodes],
+            product,
             pace: 1.0,
             idle: 0,
             takes: Vec::new(),
+        };
+        ascent.show();
+        ascent
+    }
+
+    /// Sets the market's prices to those of the best bound.
+    pub fn finish(&mut self) {
+        self.prices.clone_from(&self.best.0);
+        self.show();
+    }
+
+    fn show(&mut self) {
+        for (at, price) in self.market.price.iter_mut().enumerate() {
+            *price = self.prices[at] + self.prices[self.product[at] as usize];
         }
+        let first = self.market.price.len();
+        let nodes = first + self.market.node_price.len();
+        self.market.node_price.clone_from_slice(&self.prices[first..nodes]);
     }
 
     /// Evaluates the prices for these orders and moves them. Returns whether another step may help.
@@ -61,44 +110,42 @@ impl Ascent {
         for &o in orders {
             value += placer.place(network, &self.market, o, 16, &mut self.takes);
             for (n, take) in self.takes.iter().enumerate() {
-                excess[take.stock as usize] += i64::from(take.units);
-                let used = match network.capacity(take.node as usize) {
-                    (_, u32::MAX) => i64::from(take.units),
-                    _ => i64::from(n == 0 || self.takes[n - 1].node != take.node),
-                };
-                excess[stock + take.node as usize] += used;
+                let units = i64::from(take.units);
+                excess[take.stock as usize] += units;
+                excess[self.product[take.stock as usize] as usize] += units;
+                let first = n == 0 || self.takes[n - 1].node != take.node;
+                let by_units = network.capacity(take.node as usize).1 == u32::MAX;
+                excess[stock + take.node as usize] += if by_units { units } else { i64::from(first) };
             }
         }
-        let prices = || self.market.price.iter().chain(&self.market.node_price);
-        value -= prices().zip(&self.limits).map(|(&price, &limit)| price * limit).sum::<i64>();
+        value -= self.prices.iter().zip(&self.limits).map(|(&price, &limit)| price * limit).sum::<i64>();
         if value > self.bound {
             self.bound = value;
-            self.prices = (self.market.price.clone(), self.market.node_price.clone());
+            self.best = (self.prices.clone(), excess.clone());
             self.idle = 0;
         } else {
             self.idle += 1;
-            if self.idle == PATIENCE {
-                (self.pace, self.idle) = (self.pace / 2.0, 0);
-            }
+        }
+        if self.idle == PATIENCE {
+            (self.pace, self.idle) = (0.6 * self.pace, 0);
         }
         let mut norm = 0.0;
-        for ((&price, excess), direction) in prices().zip(&excess).zip(&mut self.direction) {
-            let slope = if price == 0 && *excess < 0 { 0.0 } else { *excess as f64 };
-            *direction = slope + 0.5 * *direction;
-            if price == 0 && *direction < 0.0 {
-                *direction = 0.0;
-            }
-            norm += *direction * *direction;
+        for at in 0..excess.len() {
+            let slope = excess[at] as f64 + 0.5 * self.direction[at];
+            self.direction[at] = if self.prices[at] == 0 && slope < 0.0 { 0.0 } else { slope };
+            norm += self.direction[at] * self.direction[at] / self.limits[at].max(1) as f64;
         }
         let distance = upper - value;
-        if norm == 0.0 || distance <= 0 || self.pace < 1e-3 {
+        // A plan costs a whole number: less than one apart is proof.
+        if norm == 0.0 || distance < SCALE || self.pace < 1e-4 {
             return false;
         }
         let length = self.pace * distance as f64 / norm;
-        let (stock_price, node_price) = (&mut self.market.price, &mut self.market.node_price);
-        for (price, direction) in stock_price.iter_mut().chain(node_price).zip(&self.direction) {
-            *price = price.saturating_add((length * direction) as i64).clamp(0, network.dearest);
+        for ((price, direction), &limit) in self.prices.iter_mut().zip(&self.direction).zip(&self.limits) {
+            let moved = (length * direction / limit.max(1) as f64) as i64;
+            *price = price.saturating_add(moved).clamp(0, network.dearest);
         }
+        self.show();
         true
     }
 }

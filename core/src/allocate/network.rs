@@ -2,7 +2,7 @@
 
 use super::{
     plan::Breakdown,
-    problem::{Capacity, Lane, Node, Order, Problem, bad},
+    problem::{Capacity, Lane, Node, Order, Problem, Stock, bad},
 };
 use crate::{aligned::headroom, error::Result, money::Money, order};
 use alloc::{format, vec, vec::Vec};
@@ -96,8 +96,12 @@ impl<'a> Network<'a> {
         problem.stock.iter().try_for_each(|stock| known(stock.node, "stock"))?;
 
         let by = |lane: &Lane| (lane.region, lane.node);
-        let sorted = order::ascending(lanes, &|a, b| by(&problem.lanes[a]).cmp(&by(&problem.lanes[b])));
-        network.lanes.extend(sorted.into_iter().map(|at| &problem.lanes[at]));
+        let regions = problem.orders.iter().map(|order| order.region).collect::<Vec<_>>();
+        let regions = distinct(&regions);
+        let lanes: Vec<&Lane> =
+            problem.lanes.iter().filter(|lane| regions.binary_search(&lane.region).is_ok()).collect();
+        let sorted = order::ascending(lanes.len(), &|a, b| by(lanes[a]).cmp(&by(lanes[b])));
+        network.lanes.extend(sorted.into_iter().map(|at| lanes[at]));
         if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
             return Err(bad(format!(
                 "the lane from node {} to region {} is there twice",
@@ -125,7 +129,8 @@ impl<'a> Network<'a> {
     }
 
     fn collect_stock(&mut self) -> Result<()> {
-        let given = &self.problem.stock;
+        let wants = |sku: u32| self.wanted.binary_search_by_key(&sku, |&(wanted, _)| wanted).is_ok();
+        let given: Vec<&Stock> = self.problem.stock.iter().filter(|stock| wants(stock.sku)).collect();
         let by = |at: usize| (given[at].sku, given[at].node);
         let sorted = order::ascending(given.len(), &|a, b| by(a).cmp(&by(b)));
         if let Some(pair) = sorted.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
@@ -133,7 +138,7 @@ impl<'a> Network<'a> {
             return Err(bad(format!("`stock` has product {sku} at node {node} twice")));
         }
         self.stock.extend(sorted.into_iter().map(|at| {
-            let stock = &given[at];
+            let stock = given[at];
             Place { node: stock.node, sku: stock.sku, available: stock.available, pressure: stock.pressure.0 }
         }));
         Ok(())
@@ -283,4 +288,12 @@ impl<'a> Network<'a> {
             Capacity::Units(most) => (most, u32::MAX),
         }
     }
+}
+
+/// The values that occur, ascending.
+fn distinct(values: &[u32]) -> Vec<u32> {
+    let sorted = order::ascending(values.len(), &|a, b| values[a].cmp(&values[b]));
+    let mut distinct: Vec<u32> = sorted.into_iter().map(|at| values[at]).collect();
+    distinct.dedup();
+    distinct
 }

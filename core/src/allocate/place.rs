@@ -40,6 +40,12 @@ impl Market {
         }
     }
 
+    /// Makes everything free again.
+    pub fn free(&mut self) {
+        self.price.fill(0);
+        self.node_price.fill(0);
+    }
+
     /// Takes what an order's plan takes.
     pub fn take(&mut self, takes: &[Take]) {
         self.each(takes, |left, taken| left.saturating_sub(taken));
@@ -100,6 +106,9 @@ pub(super) struct Placer {
     floor: i64,
     /// Cells that may still be looked at.
     budget: i64,
+    table: Table,
+    /// Cells that were looked at since someone asked.
+    pub looked: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -143,6 +152,38 @@ struct Segment {
     open: u32,
 }
 
+/// How many units of each line a state serves: the line's digit in it.
+#[derive(Clone, Copy)]
+struct Digit {
+    /// What one more in this line adds to the state.
+    stride: usize,
+    most: u32,
+    /// Units to one of the digit.
+    units: u32,
+}
+
+/// States, what they cost, and how they came about.
+#[derive(Default)]
+struct Table {
+    digits: Vec<Digit>,
+    /// Units of each state.
+    units: Vec<u32>,
+    /// What each state costs from the node at hand.
+    own: Vec<i64>,
+    /// What each state costs in one shipment, and from which node.
+    one: Vec<i64>,
+    node: Vec<u32>,
+    /// What each state costs in one shipment, in two …, and what the last shipment serves of it.
+    least: Vec<i64>,
+    last: Vec<u32>,
+    parts: Vec<usize>,
+}
+
+/// The most states to tabulate.
+const STATES: usize = 512;
+/// Dearer than anything; a few of it can be added up.
+const NEVER: i64 = 1 << 59;
+
 const NOWHERE: u32 = u32::MAX;
 const BLOCKED: u32 = u32::MAX - 1;
 
@@ -164,12 +205,16 @@ impl Placer {
             self.wanted.iter().map(|&units| i64::from(units)).sum::<i64>() * network.order(o).missing.0 * SCALE;
         self.best = nothing;
         self.best_open.clear();
-        self.floor = i64::MAX;
-        self.budget = effort * self.cells.len() as i64;
-        self.open.clear();
-        self.useful.clear();
-        self.useful.extend((0..self.candidates.len() as u32).map(|candidate| Useful { candidate, net: 0 }));
-        self.explore(0);
+        // Most orders are best served by one node, and a short search proves it; of the others, most are small.
+        if !self.search(2) {
+            let (least, exact) = self.tabulate();
+            if exact {
+                self.floor = least;
+            } else {
+                self.search(effort);
+                self.floor = self.floor.max(least);
+            }
+        }
         if !self.best_open.is_empty() {
             self.record(takes);
         }
@@ -244,6 +289,19 @@ impl Placer {
         constant
     }
 
+    /// Searches all sets of nodes for one that costs less than the best; returns whether it looked at all of them.
+    fn search(&mut self, effort: i64) -> bool {
+        self.floor = i64::MAX;
+        let budget = effort * self.cells.len() as i64;
+        self.budget = budget;
+        self.open.clear();
+        self.useful.clear();
+        self.useful.extend((0..self.candidates.len() as u32).map(|candidate| Useful { candidate, net: 0 }));
+        self.explore(0);
+        self.looked += 2 * self.cells.len() as i64 + budget - self.budget + 8;
+        self.floor == i64::MAX
+    }
+
     /// Searches the sets that hold the open nodes and any of those in `useful` from `from` on.
     fn explore(&mut self, from: usize) {
         let cost = self.fill();
@@ -316,6 +374,145 @@ impl Placer {
             self.open.pop();
         }
         self.useful.truncate(own);
+    }
+
+    /// Finds the best set of nodes by dynamic programming over what one shipment, two, three … can serve, if that
+    /// is few enough states. Returns the least that any plan costs, and whether that is the best plan: a node may
+    /// come up twice and give more than it has.
+    fn tabulate(&mut self) -> (i64, bool) {
+        let width = self.candidates.len();
+        let mut table = core::mem::take(&mut self.table);
+        table.digits.clear();
+        let mut states = 1;
+        for (line, &wanted) in self.wanted.iter().enumerate() {
+            // A line is split only where a node has some of it, or is to keep some.
+            let row = &self.cells[line * width..(line + 1) * width];
+            let whole = row.iter().all(|cell| cell.kept == 0 && (cell.units == 0 || cell.units == wanted));
+            let (most, units) = if whole { (1, wanted) } else { (wanted, 1) };
+            table.digits.push(Digit { stride: states, most, units });
+            states = states.saturating_mul(most as usize + 1);
+        }
+        let mut found = (i64::MIN, false);
+        if states <= STATES {
+            self.looked += (states * (width + table.digits.len() * states.isqrt())) as i64 / 4;
+            found = self.tabulate_in(&mut table, states);
+            let cost = self.fill();
+            if cost < self.best && !(self.complete && (0..self.wanted.len()).any(|line| self.is_missing(line))) {
+                self.best = cost;
+                self.best_open.clone_from(&self.open);
+            }
+        }
+        self.table = table;
+        found
+    }
+
+    /// The least that any plan costs, its nodes in `open`, and whether each of them comes up once.
+    fn tabulate_in(&mut self, table: &mut Table, states: usize) -> (i64, bool) {
+        let Table { digits, units, own, one, node, least, last, parts } = table;
+        let width = self.candidates.len();
+        units.clear();
+        units.resize(states, 0);
+        for digit in digits.iter() {
+            for state in digit.stride..digit.stride * (digit.most as usize + 1) {
+                units[state] = units[state - digit.stride] + digit.units;
+            }
+        }
+        // One shipment.
+        one.clear();
+        one.resize(states, NEVER);
+        node.clear();
+        node.resize(states, 0);
+        own.resize(states.max(own.len()), 0);
+        for (n, candidate) in self.candidates.iter().enumerate() {
+            own[0] = candidate.fixed + self.split;
+            for (line, digit) in digits.iter().enumerate() {
+                let cell = &self.cells[line * width + n];
+                for many in 1..=digit.most {
+                    let taken = many * digit.units;
+                    let cost = i64::from(taken) * cell.cost - i64::from(taken.min(cell.kept)) * self.change;
+                    let cost = if taken > cell.units { NEVER } else { cost };
+                    let at = digit.stride * many as usize;
+                    let (fewer, more) = own.split_at_mut(at);
+                    more.iter_mut()
+                        .zip(&fewer[..digit.stride])
+                        .for_each(|(more, fewer)| *more = (fewer + cost).min(NEVER));
+                }
+            }
+            for (state, &own) in own[..states].iter().enumerate() {
+                if own < one[state] && (!self.counted || units[state] <= candidate.units) {
+                    one[state] = own;
+                    node[state] = n as u32;
+                }
+            }
+        }
+        // Shipment upon shipment, while that helps.
+        least.clone_from(one);
+        least[0] = 0;
+        last.clear();
+        last.extend((0..states as u32).take(states));
+        let rounds = self.most.min(self.wanted.iter().map(|&wanted| wanted as usize).sum());
+        let mut round = 1;
+        let mut better = true;
+        while better && round < rounds {
+            better = false;
+            let before = (round - 1) * states;
+            for state in 0..states {
+                last.push(last[before + state]);
+                least.push(least[before + state]);
+                parts.clear();
+                parts.push(0);
+                // The shipment that is added has a unit of the last line at least, so that each split is seen once.
+                let mut rest = state;
+                for digit in digits.iter().rev() {
+                    let here = rest / digit.stride;
+                    rest %= digit.stride;
+                    let first = u32::from(rest + digit.stride * here == state && here > 0) as usize;
+                    let known = parts.len();
+                    for many in 1..=here {
+                        for at in 0..known {
+                            let part = parts[at] + many * digit.stride;
+                            parts.push(part);
+                        }
+                    }
+                    parts.drain(..first * known);
+                }
+                for &part in parts.iter() {
+                    let cost = one[part] + least[before + state - part];
+                    if cost < least[before + states + state] {
+                        least[before + states + state] = cost;
+                        last[before + states + state] = part as u32;
+                        better = true;
+                    }
+                }
+            }
+            round += 1;
+        }
+        // The best of them, and its nodes.
+        let from = (round - 1) * states;
+        let wanted = units[states - 1];
+        let (mut best, mut state) = (i64::MAX, 0);
+        for (at, &cost) in least[from..].iter().enumerate().skip(1) {
+            if self.complete && units[at] < wanted {
+                continue;
+            }
+            let cost = cost - self.split + self.missing * i64::from(wanted - units[at]);
+            if cost < best {
+                (best, state) = (cost, at);
+            }
+        }
+        self.open.clear();
+        let mut once = true;
+        let mut from = if best < NEVER / 2 { from } else { states * round };
+        while let Some(&part) = last.get(from + state).filter(|_| state > 0) {
+            let candidate = node[part as usize];
+            once &= !self.open.contains(&candidate);
+            if once {
+                self.open.push(candidate);
+            }
+            state -= part as usize;
+            from = from.saturating_sub(states);
+        }
+        (best, once)
     }
 
     /// What a line saves at most with all of this level's candidates.

@@ -22,10 +22,26 @@ pub(super) struct Solver<'a> {
     plans: Vec<Vec<Take>>,
     /// The orders of this stage and those before.
     orders: Vec<usize>,
-    /// Cells that may still be looked at.
+    /// Cells that may be looked at in all.
     work: i64,
 }
 
+/// Where a score has the costs.
+const COST: usize = Problem::MAX_PRIORITY as usize + 1;
+
+/// The most steps of the ascent, and how many of them are made whatever they take.
+const STEPS: usize = 400;
+const STEPS_AT_LEAST: usize = 10;
+/// Cells that the other steps may look at.
+const STEPS_WORK: i64 = 150_000_000;
+/// Steps after which another plan is built at the prices so far.
+const REBUILD: usize = 10;
+/// How often improving may look at all cells; as long as that is not more than so many cells, but so often in any case.
+const IMPROVE_LOOKS: i64 = 4_000;
+const IMPROVE_WORK: i64 = 40_000_000;
+const IMPROVE_AT_LEAST: i64 = 20;
+/// How often each order is the one to begin a shake with.
+const SHAKES: usize = 12;
 /// How thoroughly a single order is placed: see [`Placer::place`].
 const EFFORT: i64 = 64;
 /// Orders that may be moved in a row to make place for one another.
@@ -62,31 +78,35 @@ pub(super) fn solve(network: &Network<'_>) -> (Vec<Vec<Take>>, i64) {
 impl Solver<'_> {
     /// Takes in the orders from `joined` on, and returns a bound for all so far.
     fn stage(&mut self, joined: usize) -> i64 {
-        let cells = self.orders.iter().map(|&o| self.cells(o)).sum::<i64>().max(1);
         for at in joined..self.orders.len() {
             self.place(self.orders[at]);
         }
-        let mut ascent = Ascent::new(self.network);
-        let steps = (STEPS_WORK / cells).clamp(10, 400);
         let mut best = self.score();
-        for step in 1..=steps {
-            let more = ascent.step(
-                self.network,
-                &mut self.placer,
-                &self.orders,
-                best[Problem::MAX_PRIORITY as usize + 1] * SCALE,
-            );
-            if !more {
-                break;
-            }
-            if step % 10 == 0 {
+        let mut ascent = Ascent::new(self.network, &self.orders);
+        self.placer.looked = 0;
+        let mut step = 0;
+        while ascent.step(self.network, &mut self.placer, &self.orders, best[COST] * SCALE)
+            && step < STEPS
+            && (step < STEPS_AT_LEAST || self.placer.looked < STEPS_WORK)
+        {
+            step += 1;
+            if step % REBUILD == 0 {
                 best = self.rebuild(&ascent, best);
             }
         }
-        self.work = IMPROVE_WORK.max(50 * cells);
-        self.improve();
+        ascent.finish();
         // The optimum is a whole number.
-        -(-ascent.bound).div_euclid(SCALE)
+        let bound = -(-ascent.bound).div_euclid(SCALE);
+        if best[COST] > bound {
+            let cells = self.orders.iter().map(|&o| self.cells(o)).sum::<i64>();
+            let work = (IMPROVE_LOOKS * cells).min(IMPROVE_WORK.max(IMPROVE_AT_LEAST * cells));
+            let orders = self.orders.clone();
+            self.work = self.placer.looked + work;
+            self.improve(&orders);
+            self.work = self.placer.looked + work;
+            self.shake(&ascent, bound);
+        }
+        bound
     }
 
     /// What a look at an order costs.
@@ -102,59 +122,103 @@ impl Solver<'_> {
         let cost = self.network.cost(o, takes);
         let mut score = Score::default();
         score[usize::from(self.network.order(o).priority)] = cost.shortfall.0;
-        score[Problem::MAX_PRIORITY as usize + 1] = cost.total().0;
+        score[COST] = cost.total().0;
         score
     }
 
     /// Gives an order without a plan the best that is left.
     fn place(&mut self, o: usize) {
-        self.work -= self.cells(o);
         self.placer.place(self.network, &self.left, o, EFFORT, &mut self.plans[o]);
         self.left.take(&self.plans[o]);
     }
 
     /// Builds another plan at the ascent's prices, and keeps the better.
     fn rebuild(&mut self, ascent: &Ascent, best: Score) -> Score {
-        let old = self.plans.clone();
-        let left = self.left.clone();
+        let old = (self.plans.clone(), self.left.clone());
         self.left = Market::new(self.network);
-        self.left.price.clone_from(&ascent.market.price);
-        self.left.node_price.clone_from(&ascent.market.node_price);
+        self.charge(ascent);
         for at in 0..self.orders.len() {
             self.place(self.orders[at]);
         }
+        self.left.free();
         let found = self.score();
         if found < best {
-            self.left.price.fill(0);
-            self.left.node_price.fill(0);
             return found;
         }
-        (self.plans, self.left) = (old, left);
+        (self.plans, self.left) = old;
         best
     }
 
-    /// Moves orders in chains until no chain helps or the work is done.
-    fn improve(&mut self) {
+    /// Lets what is left cost what it is worth to all.
+    fn charge(&mut self, ascent: &Ascent) {
+        self.left.price.clone_from(&ascent.market.price);
+        self.left.node_price.clone_from(&ascent.market.node_price);
+    }
+
+    /// Moves these orders in chains until no chain helps or the work is done.
+    fn improve(&mut self, orders: &[usize]) {
         let mut idle = 0;
-        while idle < self.orders.len() {
-            for at in 0..self.orders.len() {
-                if self.work < 0 {
-                    return;
-                }
-                let o = self.orders[at];
-                let old = core::mem::take(&mut self.plans[o]);
-                self.left.give(&old);
-                let score = self.score_of(o, &old);
-                if self.chain(o, negative(score), CHAIN) {
-                    idle = 0;
-                } else {
-                    self.left.take(&old);
-                    self.plans[o] = old;
-                    idle += 1;
-                    if idle >= self.orders.len() {
-                        return;
+        for &o in orders.iter().cycle() {
+            if self.placer.looked > self.work || idle == orders.len() {
+                return;
+            }
+            let old = core::mem::take(&mut self.plans[o]);
+            self.left.give(&old);
+            let score = self.score_of(o, &old);
+            if self.chain(o, negative(score), CHAIN) {
+                idle = 0;
+            } else {
+                self.left.take(&old);
+                self.plans[o] = old;
+                idle += 1;
+            }
+        }
+    }
+
+    /// Takes an order and those in its way out, puts them back at the prices of what is scarce, improves them, and keeps
+    /// what is no worse; from one order after another, in larger and larger groups.
+    fn shake(&mut self, ascent: &Ascent, bound: i64) {
+        let mut best = self.score();
+        let mut ideal = Vec::new();
+        for turn in 0..SHAKES * self.orders.len() {
+            if self.placer.looked > self.work || best[COST] <= bound {
+                return;
+            }
+            let (seed, round) = (self.orders[turn % self.orders.len()], turn / self.orders.len());
+            self.placer.looked += 10 * self.orders.len() as i64;
+            let mut group = Vec::from([seed]);
+            let mut at = 0;
+            while at < group.len() && group.len() <= 6 + 4 * round {
+                self.placer.place(self.network, &self.all, group[at], EFFORT, &mut ideal);
+                for victim in self.victims(group[at], &ideal) {
+                    if !group.contains(&victim) {
+                        group.push(victim);
                     }
                 }
+                at += 1;
+            }
+            if group.len() == 1 {
+                continue;
+            }
+            group.truncate(7 + 4 * round);
+            if round % 2 == 1 {
+                group.reverse();
+            }
+            let old = (self.plans.clone(), self.left.clone());
+            for &o in &group {
+                self.left.give(&core::mem::take(&mut self.plans[o]));
+            }
+            if round % 4 < 2 {
+                self.charge(ascent);
+            }
+            group.iter().for_each(|&o| self.place(o));
+            self.left.free();
+            self.improve(&group);
+            let found = self.score();
+            if found <= best {
+                best = found;
+            } else {
+                (self.plans, self.left) = old;
             }
         }
     }
@@ -173,13 +237,12 @@ impl Solver<'_> {
             return false;
         }
         let mut ideal = Vec::new();
-        self.work -= self.cells(o);
         self.placer.place(self.network, &self.all, o, EFFORT, &mut ideal);
         if ideal == fallback || add(gain, self.score_of(o, &ideal)) >= Score::default() {
             return false;
         }
         for victim in self.victims(o, &ideal) {
-            if self.work < 0 {
+            if self.placer.looked > self.work {
                 return false;
             }
             let old = core::mem::take(&mut self.plans[victim]);
@@ -228,11 +291,6 @@ impl Solver<'_> {
         found
     }
 }
-
-/// Work for the prices, in cells.
-const STEPS_WORK: i64 = 200_000_000;
-/// Work for the improvement, in cells.
-const IMPROVE_WORK: i64 = 20_000_000;
 
 fn add(a: Score, b: Score) -> Score {
     let mut sum = a;

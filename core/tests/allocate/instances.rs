@@ -14,6 +14,8 @@ pub struct Instance {
     pub level: String,
     pub problem: Problem,
     pub optimum: Answer,
+    /// The optimum among plans that keep priorities.
+    pub keeping: Answer,
     pub greedy: Answer,
 }
 
@@ -35,6 +37,7 @@ struct Line {
     stock: Vec<(u32, u32, u32, i64)>,
     orders: Vec<LineOrder>,
     optimum: Answer,
+    keeping_priorities: Answer,
     greedy: Answer,
 }
 
@@ -132,6 +135,7 @@ fn instance(line: Line) -> Instance {
             previous: Vec::new(),
         },
         optimum: line.optimum,
+        keeping: line.keeping_priorities,
         greedy: line.greedy,
     }
 }

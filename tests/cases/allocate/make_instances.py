@@ -5,7 +5,7 @@ Baskets are real (Complete Journey, as `models/train/complete_journey.py` writes
 The optimum is that of the same problem as a mixed-integer program, proven by HiGHS; an instance that it does not prove
 within the time limit is left out.
 
-    python make_instances.py --baskets events.csv --catalog catalog.csv --places vega-datasets/data --out instances.jsonl
+    python make_instances.py --baskets events.csv --catalog catalog.csv --places package/data --out instances.jsonl
 """
 
 import argparse
@@ -37,6 +37,8 @@ LEVELS = {
     "scarce": (0.85, 0.45, 1.0),
 }
 PER_LEVEL = 12
+LAST_PRIORITY = 1
+ANSWERS = ("optimum", "keeping_priorities", "greedy")
 
 Instance = dict[str, Any]
 Flow = tuple[int, int, int, int]
@@ -119,18 +121,20 @@ def draw(rng: Generator, level: str, number: int, hubs: list[Place], homes: list
         units = sum(quantity for _, quantity in basket)
         nodes = np.arange(len(where))
         priority = int(rng.random() < 0.8)
-        orders.append({
-            "region": [region.name for region in regions].index(home.name),
-            "lines": [[numbered[sku], quantity] for sku, quantity in basket],
-            "promised": int(rng.integers(2, 6)),
-            "late": cents(200 + units * rng.uniform(20, 120)),
-            "missing": (5000, 3000)[priority],
-            "priority": priority,
-            "complete": bool(rng.random() < 0.15),
-            "splits": int(rng.integers(0, 3)) if rng.random() < 0.3 else None,
-            "pinned": int(rng.choice(nodes)) if rng.random() < 0.03 else None,
-            "excluded": [int(node) for node in sorted(rng.choice(nodes, 2, False))] if rng.random() < 0.1 else [],
-        })
+        orders.append(
+            {
+                "region": [region.name for region in regions].index(home.name),
+                "lines": [[numbered[sku], quantity] for sku, quantity in basket],
+                "promised": int(rng.integers(2, 6)),
+                "late": cents(200 + units * rng.uniform(20, 120)),
+                "missing": (5000, 3000)[priority],
+                "priority": priority,
+                "complete": bool(rng.random() < 0.15),
+                "splits": int(rng.integers(0, 3)) if rng.random() < 0.3 else None,
+                "pinned": int(rng.choice(nodes)) if rng.random() < 0.03 else None,
+                "excluded": [int(node) for node in sorted(rng.choice(nodes, 2, False))] if rng.random() < 0.1 else [],
+            }
+        )
 
     nodes = []
     for n, hub in enumerate(where):
@@ -138,14 +142,16 @@ def draw(rng: Generator, level: str, number: int, hubs: list[Place], homes: list
         units = sum(quantity for basket in baskets for _, quantity in basket) / len(orders)
         kind = ("shipments", "shipments", "units", None)[n % 4]
         capacity = None if kind is None else {kind: cents(share * (units if kind == "units" else 1.2)) + 1}
-        nodes.append({
-            "name": hub.name,
-            "capacity": capacity,
-            "dispatch": int(rng.random() < 0.3),
-            "shipment": cents(rng.uniform(60, 160)),
-            "unit": cents(rng.uniform(8, 35)),
-            "closed": bool(rng.random() < 0.04),
-        })
+        nodes.append(
+            {
+                "name": hub.name,
+                "capacity": capacity,
+                "dispatch": int(rng.random() < 0.3),
+                "shipment": cents(rng.uniform(60, 160)),
+                "unit": cents(rng.uniform(8, 35)),
+                "closed": bool(rng.random() < 0.04),
+            }
+        )
     lanes = []
     for n, hub in enumerate(where):
         slow = rng.uniform(0, 40_000)
@@ -211,6 +217,19 @@ class Network:
         """A unit: freight, handling and the pressure on stock."""
         return self.lanes[n, order["region"]][3] + self.instance["nodes"][n]["unit"] + self.stock[n, sku][3]
 
+    def shortfall(self, flows: list[Flow], priority: int) -> int:
+        """What a priority's missing units cost."""
+        orders = self.instance["orders"]
+        wanted = sum(
+            quantity * order["missing"]
+            for order in orders
+            if order["priority"] == priority
+            for _, quantity in order["lines"]
+        )
+        return wanted - sum(
+            flow[3] * orders[flow[0]]["missing"] for flow in flows if orders[flow[0]]["priority"] == priority
+        )
+
     def total(self, flows: list[Flow]) -> int:
         """What a plan costs."""
         shipped: dict[int, set[int]] = defaultdict(set)
@@ -226,7 +245,7 @@ class Network:
 
 
 def greedy(network: Network) -> list[Flow]:
-    """In the manner of Magento's distance priority: order after order, line after line, the nearest node that has it."""
+    """In the manner of Magento's distance priority: order after order and line after line, from the nearest node."""
     instance = network.instance
     left = {key: entry[2] for key, entry in network.stock.items()}
     room = [dict(node["capacity"] or {}) for node in instance["nodes"]]
@@ -237,7 +256,8 @@ def greedy(network: Network) -> list[Flow]:
         most = len(sources) if order["splits"] is None else order["splits"] + 1
         opened: set[int] = set()
         took: list[Flow] = []
-        for line, (sku, quantity) in enumerate(order["lines"]):
+        for line, (sku, wanted) in enumerate(order["lines"]):
+            quantity = wanted
             for n in sources:
                 if n not in opened and (len(opened) == most or room[n].get("shipments", 1) < 1):
                     continue
@@ -289,14 +309,22 @@ class Program:
         self.highs.addRow(least, most, len(terms), at, np.array([factor for _, factor in terms], dtype=float))
 
 
-def optimum(network: Network, seconds: float) -> list[Flow] | None:
-    """The best plan, if HiGHS proves it within the time: costs are whole cents, so a gap below one is none."""
+def optimum(
+    network: Network, seconds: float, last: int = LAST_PRIORITY, shortfalls: dict[int, int] | None = None
+) -> list[Flow] | None:
+    """The best plan for orders up to the `last` priority, if HiGHS proves it within the time.
+
+    Costs are whole cents, so a gap below one is none. `shortfalls` bounds those of a priority, in cents.
+    """
     instance, infinite = network.instance, highspy.kHighsInf
     program = Program()
     units: dict[tuple[int, int, int], int] = {}
     of_stock: dict[tuple[int, int], list[int]] = defaultdict(list)
     of_node: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    of_priority: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for o, order in enumerate(instance["orders"]):
+        if order["priority"] > last:
+            continue
         opened = {n: program.column(network.shipment(order, n), 1) for n in network.nodes(order)}
         for n, column in opened.items():
             of_node[n][0].append(column)
@@ -308,6 +336,7 @@ def optimum(network: Network, seconds: float) -> list[Flow] | None:
         for line, (sku, quantity) in enumerate(order["lines"]):
             missing = program.column(order["missing"], quantity)
             terms = [(missing, 1.0)]
+            of_priority[order["priority"]].append((missing, order["missing"]))
             for n, column in opened.items():
                 if (n, sku) in network.stock:
                     most = min(quantity, network.stock[n, sku][2])
@@ -320,6 +349,8 @@ def optimum(network: Network, seconds: float) -> list[Flow] | None:
             program.row(quantity, quantity, terms)
             if nothing is not None:
                 program.row(0, 0, [(missing, 1), (nothing, -quantity)])
+    for priority, most in (shortfalls or {}).items():
+        program.row(-infinite, most, of_priority[priority])
     for key, columns in of_stock.items():
         program.row(-infinite, network.stock[key][2], [(column, 1.0) for column in columns])
     for n, (shipments, taken) in of_node.items():
@@ -337,9 +368,21 @@ def optimum(network: Network, seconds: float) -> list[Flow] | None:
         return None
     value = highs.getSolution().col_value
     flows = [(*key, cents(value[column])) for key, column in sorted(units.items()) if cents(value[column])]
-    if network.total(flows) != cents(highs.getInfo().objective_function_value):
+    left_out = network.total([]) - sum(network.shortfall([], priority) for priority in range(last + 1))
+    if network.total(flows) - left_out != cents(highs.getInfo().objective_function_value):
         raise SystemExit(f"`{instance['name']}`: HiGHS and the plan disagree on the cost")
     return flows
+
+
+def keeping(network: Network, seconds: float) -> list[Flow] | None:
+    """The best plan that leaves no priority with more missing than it has where orders of lower ones do not exist."""
+    shortfalls: dict[int, int] = {}
+    for priority in range(LAST_PRIORITY):
+        alone = optimum(network, seconds, priority, shortfalls)
+        if alone is None:
+            return None
+        shortfalls[priority] = network.shortfall(alone, priority)
+    return optimum(network, seconds, LAST_PRIORITY, shortfalls)
 
 
 def main() -> None:
@@ -359,15 +402,15 @@ def main() -> None:
                 rng = np.random.default_rng([2026, level_number, number])
                 instance = draw(rng, level, number, hubs, homes, days)
                 network = Network(instance)
-                best, simple = optimum(network, given.seconds), greedy(network)
-                if best is None:
+                best, kept, simple = optimum(network, given.seconds), keeping(network, given.seconds), greedy(network)
+                if best is None or kept is None:
                     print(f"{instance['name']}: not proven, left out", flush=True)
                     continue
-                for name, flows in (("optimum", best), ("greedy", simple)):
+                for name, flows in zip(ANSWERS, (best, kept, simple), strict=True):
                     instance[name] = {"total": network.total(flows), "plan": flows}
                 out.write(json.dumps(instance, separators=(",", ":")) + "\n")
-                totals = instance["greedy"]["total"], instance["optimum"]["total"]
-                print(f"{instance['name']}: greedy {totals[0]}, optimum {totals[1]}", flush=True)
+                totals = ", ".join(f"{name} {instance[name]['total']}" for name in ANSWERS)
+                print(f"{instance['name']}: {totals}", flush=True)
 
 
 if __name__ == "__main__":
