@@ -67,7 +67,7 @@ pub enum Command {
     /// Write the feature matrix that a model is trained on.
     #[command(subcommand)]
     Features(features::Features),
-    /// Rank for real households, and compare with what they bought next.
+    /// Follow an order from the page to the packing bench, then rank for real households.
     Demo(demo::Demo),
 }
 

@@ -60,7 +60,7 @@ const COMMANDS: [Command; 8] = [
     Command {
         name: "demo",
         argument: "",
-        about: "Build, then rank products for a few real households and measure the speed",
+        about: "Build, then rank, price, allocate and watch over one snapshot, and measure the speed",
         run: |workspace, steps, _| demo(workspace, steps),
     },
     Command {
@@ -181,10 +181,14 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 fn demo(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let data = python::complete_journey(workspace, steps)?;
     dist::build(workspace, steps)?;
-    steps.run("rank for real households", || {
+    steps.run("decide", || {
+        let packs = ["recommend", "price", "late"].map(|name| format!("dist/packs/{name}.pack"));
         dist::host(workspace)
-            .args(["demo", "--module", "dist/tradewind.wasm"])
-            .args(["--pack", "dist/packs/recommend.pack", "--trust", "dist/keys/dev.pub"])
+            .args(["demo", "--module", "dist/tradewind.wasm", "--trust", "dist/keys/dev.pub"])
+            .args(packs.iter().flat_map(|pack| ["--pack", pack.as_str()]))
+            .args(["--snapshot", "dist/reference.snapshot"])
+            .args(["--policy", "tests/cases/decisions/policy.json"])
+            .args(["--shipments", "tests/cases/decisions/shipments.jsonl"])
             .arg("--data")
             .arg(&data)
             .run()?;

@@ -1,3 +1,5 @@
+mod story;
+
 use super::LoadArgs;
 use anyhow::{Context, ensure};
 use std::{
@@ -7,6 +9,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
+use story::{Shop, StoryArgs};
 use tradewind_core::{
     Event, Millis, Sku,
     guest::Client,
@@ -32,6 +35,8 @@ pub struct Demo {
     /// The folder with catalog.csv, events.csv and targets.csv.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
+    #[command(flatten)]
+    story: StoryArgs,
 }
 
 impl Demo {
@@ -49,6 +54,11 @@ impl Demo {
         let log = EventLog::read(&self.data.join("events.csv"))?;
         let targets = Target::read(&self.data.join("targets.csv"), "test")?;
         ensure!(!targets.is_empty(), "`{}` has no targets of split `test`", self.data.display());
+
+        let (root, storefront) = loaded.storefront()?;
+        let shop = Shop { root, storefront, titles: &titles };
+        let target = &targets[targets.len() / 2];
+        story::tell(out, &mut loaded.client, &shop, &self.story, request(name, &log, target, LIMIT))?;
 
         // Households spread over the whole list, chosen by their place in it alone.
         for target in (0..SHOWN).filter_map(|n| targets.get((2 * n + 1) * targets.len() / (2 * SHOWN))) {
