@@ -26,16 +26,19 @@ pub(super) struct Ascent {
     limits: Vec<i64>,
     /// The product of each place.
     product: Vec<u32>,
-    /// Prices that gave the best bound, and by how much they fall short of clearing.
-    best: (Vec<i64>, Vec<i64>),
+    /// Prices that gave the best bound.
+    best: Vec<i64>,
     direction: Vec<f64>,
     pace: f64,
     idle: u32,
+    /// The highest price.
+    dearest: i64,
     takes: Vec<Take>,
 }
 
-/// Steps without a better bound after which the ascent goes back to the best prices, and on at half the pace.
+/// Steps without a better bound after which steps get shorter.
 const PATIENCE: u32 = 10;
+const SHORTER: f64 = 0.6;
 
 impl Ascent {
     /// Begins with prices for the products of which these orders want more than there is.
@@ -43,25 +46,20 @@ impl Ascent {
         let mut market = Market::new(network);
         // A node's units are priced, not counted.
         market.units.fill(u32::MAX);
-        let wanted = network.lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
-        let mut limits: Vec<i64> = network.stock.iter().map(|place| i64::from(place.available)).collect();
-        limits.extend((0..market.node_price.len()).map(|node| match network.capacity(node) {
-            (units, u32::MAX) => i64::from(units).min(wanted),
-            (_, shipments) => i64::from(shipments).min(wanted),
-        }));
-        let first = limits.len();
-        let mut product = Vec::with_capacity(network.stock.len());
+        // INVARIANT: only what these orders want and are worth counts, or those of a later stage would be felt.
+        let units = |o: &usize| network.lines(*o).iter().map(|line| i64::from(line.quantity)).sum::<i64>();
+        let wanted = orders.iter().map(units).sum::<i64>();
+        let worth_of = |o: &usize| network.order(*o).missing.0 + network.order(*o).late.0;
+        let dearest = network.dearest + orders.iter().map(worth_of).max().unwrap_or(0) * SCALE;
+        let (places, nodes) = (network.stock.len(), market.node_price.len());
+        let mut product = Vec::with_capacity(places);
+        let mut last = places + nodes;
         for (at, place) in network.stock.iter().enumerate() {
-            if at == 0 || network.stock[at - 1].sku != place.sku {
-                limits.push(0);
-            }
-            product.push((limits.len() - 1) as u32);
-            if let Some(all) = limits.last_mut() {
-                *all += i64::from(place.available);
-            }
+            last += usize::from(at > 0 && network.stock[at - 1].sku != place.sku);
+            product.push(last as u32);
         }
-        let mut demand = vec![0; limits.len()];
-        let mut worth = vec![i64::MAX; limits.len()];
+        let mut demand = vec![0; last + 1];
+        let mut worth = vec![i64::MAX; last + 1];
         for &o in orders {
             for line in network.lines(o).iter().filter(|line| !line.stock.is_empty()) {
                 let product = product[line.stock.start] as usize;
@@ -69,18 +67,30 @@ impl Ascent {
                 worth[product] = worth[product].min(network.order(o).missing.0 * SCALE);
             }
         }
+        let mut limits = vec![0; last + 1];
+        for (at, place) in network.stock.iter().enumerate() {
+            let product = product[at] as usize;
+            limits[at] = i64::from(place.available).min(demand[product]);
+            limits[product] += limits[at];
+        }
+        for (node, limit) in limits[places..places + nodes].iter_mut().enumerate() {
+            let (units, shipments) = network.capacity(node);
+            *limit = i64::from(units.min(shipments)).min(wanted);
+        }
+        let first = places + nodes;
         let price = |at: usize| if demand[at] > limits[at] && at >= first { worth[at] / 4 * 3 } else { 0 };
         let prices: Vec<i64> = (0..limits.len()).map(price).collect();
         let mut ascent = Self {
             market,
             bound: i64::MIN,
-            best: (prices.clone(), Vec::new()),
+            best: prices.clone(),
             direction: vec![0.0; limits.len()],
             prices,
             limits,
             product,
             pace: 1.0,
             idle: 0,
+            dearest,
             takes: Vec::new(),
         };
         ascent.show();
@@ -89,7 +99,7 @@ impl Ascent {
 
     /// Sets the market's prices to those of the best bound.
     pub fn finish(&mut self) {
-        self.prices.clone_from(&self.best.0);
+        self.prices.clone_from(&self.best);
         self.show();
     }
 
@@ -121,19 +131,20 @@ impl Ascent {
         value -= self.prices.iter().zip(&self.limits).map(|(&price, &limit)| price * limit).sum::<i64>();
         if value > self.bound {
             self.bound = value;
-            self.best = (self.prices.clone(), excess.clone());
+            self.best.clone_from(&self.prices);
             self.idle = 0;
         } else {
             self.idle += 1;
         }
         if self.idle == PATIENCE {
-            (self.pace, self.idle) = (0.6 * self.pace, 0);
+            (self.pace, self.idle) = (SHORTER * self.pace, 0);
         }
         let mut norm = 0.0;
-        for at in 0..excess.len() {
-            let slope = excess[at] as f64 + 0.5 * self.direction[at];
-            self.direction[at] = if self.prices[at] == 0 && slope < 0.0 { 0.0 } else { slope };
-            norm += self.direction[at] * self.direction[at] / self.limits[at].max(1) as f64;
+        let prices = self.prices.iter().zip(&self.limits);
+        for ((&excess, direction), (&price, &limit)) in excess.iter().zip(&mut self.direction).zip(prices) {
+            let slope = excess as f64 + 0.5 * *direction;
+            *direction = if price == 0 && slope < 0.0 { 0.0 } else { slope };
+            norm += *direction * *direction / limit.max(1) as f64;
         }
         let distance = upper - value;
         // A plan costs a whole number: less than one apart is proof.
@@ -143,7 +154,7 @@ impl Ascent {
         let length = self.pace * distance as f64 / norm;
         for ((price, direction), &limit) in self.prices.iter_mut().zip(&self.direction).zip(&self.limits) {
             let moved = (length * direction / limit.max(1) as f64) as i64;
-            *price = price.saturating_add(moved).clamp(0, network.dearest);
+            *price = price.saturating_add(moved).clamp(0, self.dearest);
         }
         self.show();
         true

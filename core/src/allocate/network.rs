@@ -5,7 +5,7 @@ use super::{
     problem::{Capacity, Lane, Node, Order, Problem, Stock, bad},
 };
 use crate::{aligned::headroom, error::Result, money::Money, order};
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 use core::ops::Range;
 
 /// A problem that has been checked and sorted.
@@ -23,7 +23,7 @@ pub(super) struct Network<'a> {
     lanes_of: Vec<Range<usize>>,
     /// Which orders want a product, by product.
     wanted: Vec<(u32, u32)>,
-    /// The most a unit can be worth, in parts of minor units.
+    /// The most that nodes, lanes and stock can add to the cost of a unit, in parts of minor units.
     pub dearest: i64,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Network<'a> {
 pub(super) struct Place {
     pub node: u32,
     pub sku: u32,
-    /// Units, at most as many as all orders want.
+    /// Units.
     pub available: u32,
     pub pressure: i64,
 }
@@ -146,7 +146,6 @@ impl<'a> Network<'a> {
 
     /// Lines with their stock, and lanes, for each order.
     fn collect_orders(&mut self) {
-        let mut demand = vec![0_u64; self.stock.len()];
         for order in &self.problem.orders {
             self.first_line.push(self.lines.len());
             let from = self.lanes.partition_point(|lane| lane.region < order.region);
@@ -155,21 +154,10 @@ impl<'a> Network<'a> {
             for line in &order.lines {
                 let from = self.stock.partition_point(|place| place.sku < line.sku);
                 let len = self.stock[from..].partition_point(|place| place.sku == line.sku);
-                // The first place of a product counts for all.
-                if let Some(demand) = demand.get_mut(from).filter(|_| len > 0) {
-                    *demand += u64::from(line.quantity);
-                }
                 self.lines.push(LineView { quantity: line.quantity, stock: from..from + len, held: Vec::new() });
             }
         }
         self.first_line.push(self.lines.len());
-        let mut all = 0;
-        for at in 0..self.stock.len() {
-            if at == 0 || self.stock[at].sku != self.stock[at - 1].sku {
-                all = demand[at].min(u64::from(u32::MAX)) as u32;
-            }
-            self.stock[at].available = self.stock[at].available.min(all);
-        }
     }
 
     fn collect_held(&mut self) -> Result<()> {

@@ -164,7 +164,8 @@ impl Problem {
     /// The last priority.
     pub const MAX_PRIORITY: u8 = 7;
 
-    /// Checks numbers and limits, and gives the most that a unit can be worth, in parts of minor units.
+    /// Checks numbers and limits, and gives the most that nodes, lanes and stock can add to the cost of a unit, in
+    /// parts of minor units.
     pub(super) fn check(&self) -> Result<i64> {
         at_most("orders", self.orders.len(), Self::MAX_ORDERS)?;
         at_most("nodes", self.nodes.len(), Self::MAX_NODES)?;
@@ -222,16 +223,15 @@ impl Problem {
 
         // INVARIANT: each of these is at most 10¹³ here, and `days` at most 2³³.
         let days = i64::from(last.0) - i64::from(first.0) + i64::from(transit);
-        let worth = (worth + unit + freight_unit + pressure + change.0 + shipment + freight + late + split.0)
-            .saturating_add(days.saturating_mul(day_late.0))
-            .saturating_add(1);
+        let network = unit + freight_unit + pressure + change.0 + shipment + freight + split.0;
+        let worth = (worth + late + network).saturating_add(days.saturating_mul(day_late.0)).saturating_add(1);
         let held = self.previous.iter().map(|held| i64::from(held.quantity)).sum::<i64>();
         if (units + held).saturating_mul(worth) > MOST {
             return Err(bad(format!(
                 "{units} units at up to {worth} each are more than can be added up; decide fewer at a time"
             )));
         }
-        Ok(worth * SCALE)
+        Ok(network * SCALE)
     }
 }
 
