@@ -42,7 +42,10 @@ impl Money {
     /// This share of the amount, rounded down (towards negative infinity).
     #[must_use]
     pub const fn share(self, rate: BasisPoints) -> Self {
-        Self((self.0 as i128 * rate.0 as i128).div_euclid(BasisPoints::WHOLE.0 as i128) as i64)
+        // In two parts, so that no product passes an i64: of the whole hundredths of percents, and of the rest.
+        let (whole, rate) = (BasisPoints::WHOLE.0 as i64, rate.0 as i64);
+        let (many, rest) = (self.0.div_euclid(whole), self.0.rem_euclid(whole));
+        Self(many.saturating_mul(rate) + (rest * rate).div_euclid(whole))
     }
 
     /// Checks an amount that was received.

@@ -162,6 +162,11 @@ impl Catalog {
         self.category_number(id).and_then(|number| self.categories.get(usize::from(number))).map_or("", String::as_str)
     }
 
+    /// The number of categories.
+    pub const fn categories(&self) -> usize {
+        self.categories.len()
+    }
+
     /// The category of a product, as a number that stands for it.
     pub fn category_number(&self, id: SkuId) -> Option<u16> {
         self.category_of.get(id.0 as usize).copied()

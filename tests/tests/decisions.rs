@@ -10,9 +10,9 @@ use tradewind_core::{
     exceptions::{ExceptionRequest, Policy},
     guest::{Client, ClientError},
     message::{Reply, Request},
-    pack::{Digest, PackView},
+    pack::{Digest, PackView, SectionKind},
     quote::{Claim, Floor, Objective, QuoteRequest, Refusal},
-    rank::{Constraints, RankRequest},
+    rank::{Constraints, RankRequest, RankTables},
     snapshot::{Code, Snapshot},
 };
 use tradewind_host::{
@@ -252,15 +252,20 @@ fn a_decision_is_made_again_from_its_record_and_what_differs_is_said() -> Result
 fn only_what_can_be_delivered_to_a_region_is_ranked_for_it() -> Result<()> {
     let (_, snapshot) = snapshot()?;
     let mut client = native()?;
+    let pack = fs::read(dist("packs/recommend.pack")?)?;
+    let tables: RankTables = PackView::parse(&pack)?.read(SectionKind::Tables)?;
+    // Also what the snapshot does not have, and what is out of stock.
+    let candidates = Some(tables.catalog.skus().to_vec());
     let ranked = |client: &mut Client<Engine>, region: Option<Code>, at| {
         let constraints = Constraints { deliverable_to: region, ..Constraints::default() };
-        client.rank(RankRequest { constraints, ..RankRequest::new("recommend", at, 20) })
+        let candidates = candidates.clone();
+        client.rank(RankRequest { constraints, candidates, ..RankRequest::new("recommend", at, 200) })
     };
     let everywhere = ranked(&mut client, None, AFTERNOON)?;
     let mut different = 0;
     for region in &snapshot.storefront.regions {
         let ranking = ranked(&mut client, Some(region.code.clone()), AFTERNOON)?;
-        ensure!(ranking.items.len() == 20);
+        ensure!(ranking.items.len() == 200);
         for item in &ranking.items {
             let promised = snapshot.storefront.catalog.id(&item.sku).and_then(|id| region.promise(id));
             ensure!(promised.is_some(), "`{}` cannot be delivered to {}", item.sku, region.code);
@@ -276,7 +281,7 @@ fn only_what_can_be_delivered_to_a_region_is_ranked_for_it() -> Result<()> {
     let region = Some(snapshot.storefront.regions[0].code.clone());
     ensure!(kind(ranked(&mut client, region.clone(), snapshot.storefront.expires)) == Some(ErrorKind::SnapshotExpired));
     let mut without = Client::new(Engine::new());
-    without.load(&fs::read(dist("packs/recommend.pack")?)?)?;
+    without.load(&pack)?;
     ensure!(kind(ranked(&mut without, region, AFTERNOON)) == Some(ErrorKind::NoSnapshot));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Lists that are refused while they are decoded, before they can take memory.
 
-use alloc::{format, vec::Vec};
+use alloc::vec::Vec;
 use core::{fmt, marker::PhantomData};
 use serde::{
     Deserialize, Deserializer,
@@ -14,7 +14,7 @@ use serde::{
 pub fn list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_seq(Bounded::<N, T>(PhantomData))
+    deserializer.deserialize_seq(Bounded { most: N, element: PhantomData })
 }
 
 /// As [`list`], for a list that may be absent.
@@ -33,20 +33,24 @@ pub fn optional_list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'
     Ok(Option::<Present<N, T>>::deserialize(deserializer)?.map(|present| present.0))
 }
 
-struct Bounded<const N: usize, T>(PhantomData<T>);
+/// A list of at most so many elements.
+struct Bounded<T> {
+    most: usize,
+    element: PhantomData<T>,
+}
 
-impl<'de, const N: usize, T: Deserialize<'de>> Visitor<'de> for Bounded<N, T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {N} elements")
+        write!(f, "at most {} elements", self.most)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
         let mut list = Vec::new();
         while let Some(element) = elements.next_element()? {
-            if list.len() == N {
-                return Err(A::Error::custom(format!("more than {N} elements")));
+            if list.len() == self.most {
+                return Err(A::Error::custom("a list is over its limit"));
             }
             list.push(element);
         }

@@ -174,8 +174,8 @@ struct Desk<'a> {
     request: &'a AllocateRequest,
     /// The products of all orders, ascending; lines name them by their place here.
     products: Vec<&'a Sku>,
-    /// The regions of all orders, ascending.
-    regions: Vec<usize>,
+    /// Which regions orders go to.
+    wanted: Vec<bool>,
 }
 
 impl<'a> Desk<'a> {
@@ -189,21 +189,20 @@ impl<'a> Desk<'a> {
             ));
         };
         let mut products: Vec<&Sku> = Vec::new();
-        let mut regions = Vec::new();
+        let mut wanted = vec![false; snapshot.storefront.regions.len()];
         for order in &request.orders {
             order.id.check()?;
             let place = |error: Error| error.within(order.id.as_str());
-            regions.push(snapshot.region(&order.region).map_err(place)?);
+            wanted[snapshot.region(&order.region).map_err(place)?] = true;
             for line in &order.lines {
                 line.check().map_err(place)?;
                 products.push(&line.sku);
             }
         }
-        products.sort_unstable();
+        let sorted = order::ascending(products.len(), &|a, b| products[a].cmp(products[b]));
+        let mut products: Vec<&Sku> = sorted.into_iter().map(|place| products[place]).collect();
         products.dedup();
-        regions.sort_unstable();
-        regions.dedup();
-        Ok(Self { snapshot, fulfilment, request, products, regions })
+        Ok(Self { snapshot, fulfilment, request, products, wanted })
     }
 
     fn problem(&self, late: &mut LateRisk<'_>) -> Result<Problem> {
@@ -305,7 +304,7 @@ impl<'a> Desk<'a> {
             .fulfilment
             .lanes
             .iter()
-            .filter(|lane| self.regions.binary_search(&usize::from(lane.region)).is_ok())
+            .filter(|lane| self.wanted.get(usize::from(lane.region)) == Some(&true))
             .collect();
         let risks = if self.request.policy.late == Money(0) {
             vec![0.0; used.len()]

@@ -62,7 +62,7 @@ impl Moment<'_> {
     pub fn candidates(&self, spec: &CandidateSpec, blocked: &SkuBits) -> Vec<Candidate> {
         let affinities = self.affinities();
         let mut ids = SkuBits::none(self.tables.catalog.len());
-        self.interests().keys().for_each(|id| ids.insert(*id));
+        self.interests().iter().for_each(|(id, _)| ids.insert(*id));
         let around: Vec<&(SkuId, Affinity)> =
             affinities.found.iter().filter(|(id, _)| !ids.contains(*id) && !blocked.contains(*id)).collect();
         let nearest = order::greatest(around.iter().map(|(id, affinity)| (affinity.sum, id.0)));
@@ -82,7 +82,7 @@ impl Moment<'_> {
     /// How well each product goes with what the shopper bought or looked at.
     fn affinities(&self) -> Affinities {
         let mut affinities = Affinities { places: vec![0; self.tables.catalog.len()], found: Vec::new() };
-        for (&id, interest) in self.interests() {
+        for &(id, interest) in self.interests() {
             let weight = interest.by_day_at(self.at.day()) + interest.attention_at(self.at);
             for neighbour in self.tables.neighbours(id) {
                 affinities.add(neighbour.id, id, weight * neighbour.weight());

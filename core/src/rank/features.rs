@@ -58,7 +58,7 @@ impl Moment<'_> {
 
     /// What several features are made of.
     fn facts(&self, id: SkuId) -> Facts {
-        let bought = self.interests().get(&id).copied().filter(|interest| interest.orders > 0);
+        let bought = self.interest(id).filter(|interest| interest.orders > 0);
         let stats = self.tables.stats(id);
         Facts {
             stats,

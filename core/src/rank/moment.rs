@@ -3,10 +3,11 @@
 use super::tables::RankTables;
 use crate::{
     event::Millis,
+    order,
     profile::{Interest, Profile},
     sku::SkuId,
 };
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 /// All that a ranking is decided from: who, when, and what is known of the products.
 ///
@@ -17,23 +18,28 @@ pub struct Moment<'a> {
     pub(super) tables: &'a RankTables,
     pub(super) profile: &'a Profile,
     pub(super) at: Millis,
-    interests: BTreeMap<SkuId, &'a Interest>,
+    /// By product, ascending.
+    interests: Vec<(SkuId, &'a Interest)>,
 }
 
 impl<'a> Moment<'a> {
     /// The moment of a decision.
     pub fn new(tables: &'a RankTables, profile: &'a Profile, at: Millis) -> Self {
-        let mut interests = BTreeMap::new();
-        for item in profile.items() {
-            if let Some(id) = tables.catalog.id(&item.sku) {
-                interests.insert(id, item);
-            }
-        }
+        let known = profile.items().iter().filter_map(|item| Some((tables.catalog.id(&item.sku)?, item)));
+        let known: Vec<_> = known.collect();
+        let by_id = order::ascending(known.len(), &|a, b| known[a].0.cmp(&known[b].0));
+        let interests = by_id.into_iter().map(|place| known[place]).collect();
         Self { tables, profile, at, interests }
     }
 
     /// The shopper's interests in products of the catalogue.
-    pub(super) const fn interests(&self) -> &BTreeMap<SkuId, &'a Interest> {
+    pub(super) fn interests(&self) -> &[(SkuId, &'a Interest)] {
         &self.interests
+    }
+
+    /// The shopper's interest in a product.
+    pub(super) fn interest(&self, id: SkuId) -> Option<&'a Interest> {
+        let place = self.interests.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.interests.get(place).map(|(_, interest)| *interest)
     }
 }

@@ -40,7 +40,7 @@ pub enum Reason {
 /// The reasons for a candidate: what the shopper did first, then what others do. There is always one.
 pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if let Some(interest) = moment.interests().get(&candidate.id) {
+    if let Some(interest) = moment.interest(candidate.id) {
         if interest.attention_at(moment.at) >= 0.5 {
             reasons.push(Reason::LookedAt);
         }

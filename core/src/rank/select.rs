@@ -2,7 +2,7 @@
 
 use super::{Constraints, candidates::Candidate};
 use crate::{bits::SkuBits, order, profile::Profile, sku::Catalog};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 /// A candidate and the model's score.
 #[derive(Debug, Clone)]
@@ -35,10 +35,11 @@ pub fn blocked(
 /// The `limit` best, at most `per_category` of a category; of equal scores, the first comes first.
 pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: &Catalog) -> Vec<Scored> {
     let best = order::greatest(scored.iter().map(|scored| scored.score).zip(0..));
-    let mut taken = BTreeMap::new();
+    let mut taken = vec![0_u16; catalog.categories()];
     let mut allowed = |scored: &Scored| {
         let Some(most) = per_category else { return true };
-        let count = taken.entry(catalog.category_number(scored.candidate.id)).or_insert(0u16);
+        let category = catalog.category_number(scored.candidate.id).map_or(usize::MAX, usize::from);
+        let Some(count) = taken.get_mut(category) else { return false };
         *count = count.saturating_add(1);
         *count <= most
     };
