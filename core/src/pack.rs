@@ -17,7 +17,7 @@
 //! manifest, the manifest covers the sections: one signature vouches for every byte, and a shell
 //! can check one section without the others.
 //!
-//! A file may be [cut](cut) behind one of its sections, if its maker signs that too: its header then
+//! A file may be [`cut`] behind one of its sections, if its maker signs that too: its header then
 //! says a smaller length and the same root. [Snapshots](crate::snapshot) are published so.
 //!
 //! [`PackView::parse`] checks structure; it computes no digest, because the module trusts the shell

@@ -8,7 +8,7 @@
 //! - features: one row for each candidate, by the same code that writes the training data;
 //! - the model's plan gives each row a score;
 //! - [`Constraints`] are hard: a product that they exclude is not in the reply, whatever its score;
-//! - equal scores go by [`SkuId`](crate::SkuId), so a reply is a function of its request.
+//! - equal scores go by [`SkuId`], so a reply is a function of its request.
 
 mod candidates;
 mod features;

@@ -122,7 +122,7 @@ fn json_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
 
 fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     let text = fs::read_to_string(path).map_err(|error| file(path, error))?;
-    values(path, text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line)))
+    values(path, text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str))
 }
 
 fn parquet_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {

@@ -404,7 +404,10 @@ impl ProductRow {
 
 fn catalog(products: &Table<ProductRow>) -> Result<Catalog, SnapshotError> {
     let mut named = Vec::new();
-    products.each(|row| Ok::<_, Error>(named.push((Sku::new(row.sku.as_str())?, row.category.as_str()))))?;
+    products.each(|row| {
+        named.push((Sku::new(row.sku.as_str())?, row.category.as_str()));
+        Ok::<_, Error>(())
+    })?;
     Ok(Catalog::new(named)?)
 }
 

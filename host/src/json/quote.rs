@@ -42,7 +42,7 @@ impl QuoteRequest {
     /// The message for a module that has loaded the snapshot of a root.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
     pub fn message(self, snapshot: Digest) -> Result<quote::QuoteRequest, Error> {
         Ok(quote::QuoteRequest {
             snapshot,
