@@ -29,7 +29,7 @@ use std::{
 use tradewind_core::{
     guest::Client,
     pack::{Digest, HEADER_LEN, PackView, SectionKind, Task, sign},
-    snapshot::Storefront,
+    snapshot::{Snapshot, Storefront},
 };
 use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
 
@@ -227,7 +227,7 @@ impl Loaded {
         let snapshot =
             self.snapshot.as_deref().context("this is decided over a snapshot; give one with `--snapshot`")?;
         let view = PackView::parse(snapshot)?;
-        Ok((view.root(), view.read(SectionKind::Storefront)?))
+        Ok((view.root(), Snapshot::read(&view)?.storefront))
     }
 
     /// The one pack whose task is wanted.
