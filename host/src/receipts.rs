@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use tradewind_core::{
     guest::{Client, ClientError, Guest, Receipt},
-    message::{Reply, Request},
+    message::Reply,
     pack::Digest,
 };
 
@@ -115,14 +115,6 @@ impl Record {
             compare(String::new(), &readable(&self.reply), &readable(&now.reply), &mut differences);
         }
         Ok(differences)
-    }
-
-    /// The request, to read.
-    ///
-    /// # Errors
-    /// When it is none of this version.
-    pub fn question(&self) -> Result<Request, postcard::Error> {
-        postcard::from_bytes(&self.request.0)
     }
 }
 

@@ -11,12 +11,13 @@ use tradewind_core::{
     pack::{ModelCard, PackView, SectionKind, Task},
     plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
+    snapshot::Snapshot,
 };
-use tradewind_host::hex;
+use tradewind_host::{hex, json::Moment};
 
 #[derive(clap::Args)]
 pub struct Inspect {
-    /// The pack.
+    /// The pack or snapshot.
     pack: PathBuf,
     #[command(flatten)]
     trust: TrustArgs,
@@ -41,6 +42,9 @@ impl Inspect {
             writeln!(out, "  {:<10} {:>10}", format!("{:?}", section.kind).to_lowercase(), size(section.len as usize))?;
         }
         writeln!(out, "  {:<10} {:>10}", "in all", size(bytes.len()))?;
+        if view.section(SectionKind::Storefront).is_some() {
+            return show_snapshot(out, &Snapshot::read(&view)?);
+        }
         show_plan(out, &view.read(SectionKind::Plan)?)?;
         match view.read(SectionKind::Task)? {
             Task::Infer => writeln!(out, "\ntask  infer: tensors in, tensors out")?,
@@ -78,6 +82,21 @@ fn show_week(out: &mut dyn Write, task: &str, features: &[Feature]) -> io::Resul
 
 fn section<T: serde::de::DeserializeOwned>(view: &PackView<'_>, kind: SectionKind) -> anyhow::Result<Option<T>> {
     Ok(view.section(kind).map(|_| view.read(kind)).transpose()?)
+}
+
+fn show_snapshot(out: &mut dyn Write, snapshot: &Snapshot) -> anyhow::Result<ExitCode> {
+    let moment = |at| serde_json::to_string(&Moment(at)).map(|text| text.trim_matches('"').to_owned());
+    let storefront = &snapshot.storefront;
+    writeln!(out, "\nsnapshot")?;
+    writeln!(out, "  holds      from {} until {}", moment(storefront.issued)?, moment(storefront.expires)?)?;
+    writeln!(out, "  products   {}, prices in {}", storefront.catalog.len(), storefront.currency)?;
+    let published = storefront.published.as_ref().map_or(0, |pricing| pricing.products.len());
+    writeln!(out, "  published  {published} products can be priced from the public part")?;
+    writeln!(out, "  regions    {}", storefront.regions.len())?;
+    if let Some(fulfilment) = &snapshot.fulfilment {
+        writeln!(out, "  nodes      {}, {} lanes", fulfilment.nodes.len(), fulfilment.lanes.len())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show_card(out: &mut dyn Write, card: &ModelCard) -> io::Result<()> {
