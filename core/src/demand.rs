@@ -21,6 +21,7 @@ pub use model::{DemandModel, PriceModel};
 use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
+    event::bad,
     money::{BasisPoints, Money},
 };
 use alloc::{format, vec::Vec};
@@ -115,8 +116,4 @@ impl PriceSpec {
             ))
         })
     }
-}
-
-fn bad(message: alloc::string::String) -> Error {
-    Error::new(ErrorKind::BadRequest, message)
 }

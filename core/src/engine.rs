@@ -66,12 +66,7 @@ impl Engine {
     ///
     /// The shell has verified it: see [`PackView::verify`].
     pub fn load(&mut self, bytes: AlignedBytes) -> Reply {
-        let is_snapshot = PackView::parse(bytes.as_slice()).map(|view| view.section(SectionKind::Storefront).is_some());
-        reply(match is_snapshot {
-            Ok(true) => self.load_snapshot(&bytes).map(Reply::Snapshot),
-            Ok(false) => self.load_pack(bytes).map(Reply::Loaded),
-            Err(error) => Err(error),
-        })
+        reply(self.try_load(bytes))
     }
 
     /// Answers a postcard [`Request`].
@@ -85,9 +80,9 @@ impl Engine {
     }
 
     #[inline(never)]
-    fn load_snapshot(&mut self, bytes: &AlignedBytes) -> Result<SnapshotInfo> {
-        headroom(GROWTH / 3 * bytes.len() + FIXED)?;
-        let snapshot = Snapshot::read(&PackView::parse(bytes.as_slice())?)?;
+    fn load_snapshot(&mut self, view: &PackView<'_>, len: usize) -> Result<SnapshotInfo> {
+        headroom(GROWTH / 3 * len + FIXED)?;
+        let snapshot = Snapshot::read(view)?;
         let info = snapshot.info();
         for pack in &mut self.packs {
             if let Decision::Rank(ranker) = &mut pack.decision {
@@ -98,8 +93,11 @@ impl Engine {
         Ok(info)
     }
 
-    fn load_pack(&mut self, bytes: AlignedBytes) -> Result<PackInfo> {
+    fn try_load(&mut self, bytes: AlignedBytes) -> Result<Reply> {
         let view = PackView::parse(bytes.as_slice())?;
+        if view.section(SectionKind::Storefront).is_some() {
+            return self.load_snapshot(&view, bytes.len()).map(Reply::Snapshot);
+        }
         // What is decoded grows, and tables grow less: they hold few lists, and long ones.
         let len = |kind| view.section(kind).map_or(0, |range| range.len());
         headroom(GROWTH * len(SectionKind::Plan) + FIXED)?;
@@ -145,7 +143,7 @@ impl Engine {
             Some(slot) => *slot = pack,
             None => self.packs.push(pack),
         }
-        Ok(info)
+        Ok(Reply::Loaded(info))
     }
 
     fn try_call(&mut self, request: &[u8]) -> Result<Reply> {

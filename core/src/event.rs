@@ -129,6 +129,12 @@ impl Line {
     }
 }
 
+/// A request that no program should send, or a snapshot that contradicts itself.
+#[cold]
+pub(crate) fn bad(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadRequest, message)
+}
+
 pub(crate) fn at_most(what: &str, found: usize, most: usize) -> Result<()> {
     if found <= most {
         return Ok(());

@@ -33,8 +33,8 @@ pub use shipment::{Alternative, Id, Scan, Shipment, ShipmentLine, State, Stock, 
 
 use crate::{
     bounded,
-    error::{Error, ErrorKind, Result},
-    event::{Millis, at_most},
+    error::Result,
+    event::{Millis, at_most, bad},
     money::{BasisPoints, Money},
     order,
     pack::Digest,
@@ -172,7 +172,7 @@ impl Policy {
         [self.late, self.stock_out, self.stuck, self.address, self.data].iter().try_for_each(|cost| {
             cost.fixed.check("fixed")?;
             cost.share.check("share")?;
-            if cost.fixed.0 >= 0 { Ok(()) } else { Err(bad("a cost below 0".into())) }
+            if cost.fixed.0 >= 0 { Ok(()) } else { Err(bad("a cost below 0")) }
         })
     }
 
@@ -209,7 +209,7 @@ impl Default for Policy {
 /// Finds what is about to go wrong, the most expensive first.
 ///
 /// # Errors
-/// [`BadRequest`](ErrorKind::BadRequest) or [`TooLarge`](ErrorKind::TooLarge) for a request that no
+/// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) for a request that no
 /// program should send: quantiles that do not ascend, a probability of 2, a text that is too long.
 pub fn exceptions(request: &ExceptionRequest) -> Result<Vec<ExceptionScore>> {
     request.check()?;
@@ -259,11 +259,6 @@ impl Found<'_> {
             actions,
         }
     }
-}
-
-#[cold]
-fn bad(message: alloc::string::String) -> Error {
-    Error::new(ErrorKind::BadRequest, message)
 }
 
 #[cfg(test)]

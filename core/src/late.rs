@@ -12,12 +12,13 @@
 use crate::{
     aligned::headroom,
     bounded,
+    columns::columns,
     error::{Error, ErrorKind, Result},
     event::Millis,
-    exec::{Data, DataMut, Executor, dtype},
-    plan::{DType, Dim, Port},
+    exec::{Data, DataMut, Executor, is_matrix, is_text_column},
+    plan::{DType, Port},
 };
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// What a model is shown of a leg, beside its places.
@@ -33,27 +34,15 @@ pub struct LateSpec {
     pub features: Vec<Feature>,
 }
 
-/// A column of the feature matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Feature {
-    /// The hour of departure by the clock of its place: 0 to 23.
-    Hour,
-    /// The day of departure there: 0 for Monday to 6 for Sunday.
-    Weekday,
-    /// Kilometres from start to end.
-    Distance,
-}
-
-impl Feature {
-    /// The name in specs and column lists.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Weekday => "weekday",
-            Self::Distance => "distance",
-        }
+columns! {
+    /// A column of the feature matrix.
+    pub enum Feature {
+        /// The hour of departure by the clock of its place: 0 to 23.
+        Hour = "hour",
+        /// The day of departure there: 0 for Monday to 6 for Sunday.
+        Weekday = "weekday",
+        /// Kilometres from start to end.
+        Distance = "distance",
     }
 }
 
@@ -152,21 +141,15 @@ impl LateModel {
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
     pub fn new(spec: LateSpec, executor: &Executor) -> Result<Self> {
         let plan = executor.plan();
-        let column = |port: &Port, width: usize, wanted: DType| {
-            port.shape == [Dim::per_row(1), Dim::fixed(width as u32)] && dtype(plan, port) == Some(wanted)
-        };
-        let input = |port: &Port| {
-            let is_text = !port.categories.is_empty() && column(port, 1, DType::I64);
-            match port.name.as_str() {
-                "from" if is_text => Some(Input::From),
-                "to" if is_text => Some(Input::To),
-                "features" if column(port, spec.features.len(), DType::F32) => Some(Input::Features),
-                _ => None,
-            }
+        let input = |port: &Port| match port.name.as_str() {
+            "from" if is_text_column(plan, port) => Some(Input::From),
+            "to" if is_text_column(plan, port) => Some(Input::To),
+            "features" if is_matrix(plan, port, spec.features.len(), DType::F32) => Some(Input::Features),
+            _ => None,
         };
         let inputs: Vec<Input> = plan.inputs.iter().filter_map(input).collect();
         let all = [Input::From, Input::To, Input::Features].iter().all(|wanted| inputs.contains(wanted));
-        let gives = matches!(plan.outputs.as_slice(), [port] if column(port, 1, DType::F32));
+        let gives = matches!(plan.outputs.as_slice(), [port] if is_matrix(plan, port, 1, DType::F32));
         if !all || inputs.len() != plan.inputs.len() || !gives {
             return Err(Error::new(
                 ErrorKind::PackCorrupt,
@@ -194,8 +177,8 @@ impl LateModel {
         let mut places = [Vec::new(), Vec::new()];
         for (port, input) in executor.plan().inputs.iter().zip(&self.inputs) {
             match input {
-                Input::From => places[0] = indices(port, legs.iter().map(|leg| leg.from)),
-                Input::To => places[1] = indices(port, legs.iter().map(|leg| leg.to)),
+                Input::From => places[0] = legs.iter().map(|leg| port.index(leg.from)).collect(),
+                Input::To => places[1] = legs.iter().map(|leg| port.index(leg.to)).collect(),
                 Input::Features => {}
             }
         }
@@ -217,16 +200,10 @@ impl LateModel {
     }
 }
 
-/// What stands for texts in the buffer of a port: their places among its categories, or −1.
-fn indices<'a>(port: &Port, texts: impl Iterator<Item = &'a str>) -> Vec<i64> {
-    let index = |text: &str| port.categories.binary_search_by(|known| String::as_str(known).cmp(text));
-    texts.map(|text| index(text).map_or(-1, |index| index as i64)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Batch, Buffer, BufferId, Kernel, Operand, Plan, Step, UnaryOp};
+    use crate::plan::{Batch, Buffer, BufferId, Dim, Kernel, Operand, Plan, Step, UnaryOp};
 
     const MIDNIGHT: Millis = Millis(1_512_345_600_000);
 

@@ -25,7 +25,7 @@ pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};
 use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
-    event::Millis,
+    event::{Millis, bad},
     pack::{Digest, PackView, SectionKind},
 };
 use alloc::{format, string::String, vec, vec::Vec};
@@ -241,10 +241,4 @@ impl Snapshot {
         }
         shares
     }
-}
-
-/// An error about the contents of a snapshot.
-#[cold]
-fn bad(message: String) -> Error {
-    Error::new(ErrorKind::BadRequest, message)
 }

@@ -248,6 +248,11 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
+/// Reads a JSON file.
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    serde_json::from_slice(&read(path)?).with_context(|| format!("`{}`", path.display()))
+}
+
 /// Writes a file, and the folder that it is in.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {

@@ -299,6 +299,16 @@ pub fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
     plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype)
 }
 
+/// Whether a port holds `width` elements of a type for each row.
+pub fn is_matrix(plan: &Plan, port: &Port, width: usize, wanted: DType) -> bool {
+    port.shape == [Dim::per_row(1), Dim::fixed(width as u32)] && dtype(plan, port) == Some(wanted)
+}
+
+/// Whether a port holds a string for each row.
+pub fn is_text_column(plan: &Plan, port: &Port) -> bool {
+    !port.categories.is_empty() && is_matrix(plan, port, 1, DType::I64)
+}
+
 fn check_count(side: &str, found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());

@@ -81,6 +81,14 @@ pub struct Port {
     pub categories: Vec<String>,
 }
 
+impl Port {
+    /// What stands for a string in the buffer of an input: its place among the categories, or −1.
+    pub fn index(&self, text: &str) -> i64 {
+        let place = self.categories.binary_search_by(|known| known.as_str().cmp(text));
+        place.map_or(-1, |place| place as i64)
+    }
+}
+
 /// An extent, offset or stride in elements: `fixed + per_row × rows`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dim {

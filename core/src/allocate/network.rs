@@ -2,9 +2,9 @@
 
 use super::{
     plan::Breakdown,
-    problem::{Capacity, Lane, Node, Order, Problem, Stock, bad},
+    problem::{Capacity, Lane, Node, Order, Problem, Stock},
 };
-use crate::{aligned::headroom, error::Result, money::Money, order};
+use crate::{aligned::headroom, error::Result, event::bad, money::Money, order};
 use alloc::{format, vec::Vec};
 use core::ops::Range;
 

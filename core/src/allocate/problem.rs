@@ -1,8 +1,8 @@
 //! What is to be decided.
 
 use crate::{
-    error::{Error, ErrorKind, Result},
-    event::{Day, at_most},
+    error::Result,
+    event::{Day, at_most, bad},
     money::Money,
 };
 use alloc::{format, vec::Vec};
@@ -238,8 +238,4 @@ impl Problem {
 fn cost(amount: Money, what: &str) -> Result<()> {
     amount.check(what)?;
     if amount.0 < 0 { Err(bad(format!("`{what}` is {}; it cannot be below 0", amount.0))) } else { Ok(()) }
-}
-
-pub(super) fn bad(message: impl Into<alloc::string::String>) -> Error {
-    Error::new(ErrorKind::BadRequest, message)
 }

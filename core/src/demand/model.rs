@@ -3,9 +3,9 @@
 use super::{DemandSpec, Offer, Outlook, PriceSpec, Week};
 use crate::{
     error::{Error, ErrorKind, Result},
-    exec::{Data, DataMut, Executor, Matrix, dtype},
+    exec::{Data, DataMut, Executor, Matrix, is_matrix, is_text_column},
     money::Money,
-    plan::{DType, Dim, Port},
+    plan::{DType, Port},
     quantiles::Quantiles,
     sku::Sku,
 };
@@ -76,12 +76,10 @@ impl PriceModel {
     pub fn new(spec: PriceSpec, executor: &Executor) -> Result<Self> {
         spec.check()?;
         let plan = executor.plan();
-        let column = |port: &Port, width: usize, wanted: DType| {
-            port.shape == [Dim::per_row(1), Dim::fixed(width as u32)] && dtype(plan, port) == Some(wanted)
-        };
-        let is_sku = |port: &Port| port.name == "sku" && !port.categories.is_empty() && column(port, 1, DType::I64);
-        let is_features = |port: &Port| port.name == "features" && column(port, spec.features.len(), DType::F32);
-        let gives = matches!(plan.outputs.as_slice(), [port] if column(port, 1, DType::F32));
+        let width = spec.features.len();
+        let is_sku = |port: &Port| port.name == "sku" && is_text_column(plan, port);
+        let is_features = |port: &Port| port.name == "features" && is_matrix(plan, port, width, DType::F32);
+        let gives = matches!(plan.outputs.as_slice(), [port] if is_matrix(plan, port, 1, DType::F32));
         match plan.inputs.as_slice() {
             [sku, features] if gives && is_sku(sku) && is_features(features) => Ok(Self { spec, sku_first: true }),
             [features, sku] if gives && is_sku(sku) && is_features(features) => Ok(Self { spec, sku_first: false }),
@@ -116,10 +114,7 @@ impl PriceModel {
             Outlook::new(history, Offer { price, ..offer }, 1)?.row(&self.spec.features, &mut matrix);
         }
         let port = executor.plan().inputs.get(usize::from(!self.sku_first));
-        let known =
-            port.and_then(|port| port.categories.binary_search_by(|known| known.as_str().cmp(sku.as_str())).ok());
-        // What stands for a product that the model does not know.
-        let index = vec![known.map_or(-1, |index| index as i64); prices.len()];
+        let index = vec![port.map_or(-1, |port| port.index(sku.as_str())); prices.len()];
         let (text, features) = (Data::I64(&index), Data::F32(&matrix));
         let inputs = if self.sku_first { [text, features] } else { [features, text] };
         let mut units = vec![0.0; prices.len()];

@@ -28,11 +28,11 @@ pub(crate) fn complete(
         known.add(shipment)?;
     }
     let Some(late) = late else { return Ok(()) };
-    let asked = |shipment: &&mut Shipment| shipment.leg.is_none() && known.way(shipment).is_some();
-    let mut shipments: Vec<&mut Shipment> = request.shipments.iter_mut().filter(asked).collect();
-    let legs: Vec<Leg<'_>> = shipments.iter().filter_map(|shipment| known.leg(shipment)).collect();
+    let unknown = request.shipments.iter_mut().filter(|shipment| shipment.leg.is_none());
+    let asked = unknown.filter_map(|shipment| known.leg(shipment).map(|leg| (shipment, leg)));
+    let (shipments, legs): (Vec<_>, Vec<_>) = asked.unzip();
     let risks = late(&legs)?;
-    shipments.iter_mut().zip(risks).for_each(|(shipment, risk)| shipment.leg = Some(risk));
+    shipments.into_iter().zip(risks).for_each(|(shipment, risk)| shipment.leg = Some(risk));
     Ok(())
 }
 

@@ -174,7 +174,7 @@ impl Shipment {
         at_most("alternatives", self.alternatives.len(), Self::MAX_ALTERNATIVES)?;
         [self.created, self.promised].into_iter().try_for_each(Millis::check)?;
         if !self.leg.is_none_or(|leg| (0.0..=1.0).contains(&leg)) {
-            return Err(bad("`leg` is no probability".into()));
+            return Err(bad("`leg` is no probability"));
         }
         for line in &self.lines {
             line.sku.check()?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sku::Sku;
+use crate::{error::ErrorKind, sku::Sku};
 use alloc::{format, string::ToString, vec};
 use proptest::prelude::*;
 

@@ -114,7 +114,7 @@ impl Fulfilment {
         }
         let key = |lane: &Lane| (lane.node, lane.region);
         if self.lanes.windows(2).any(|pair| key(&pair[0]) >= key(&pair[1])) {
-            return Err(bad("lanes that are not in the order of their nodes and regions".into()));
+            return Err(bad("lanes that are not in the order of their nodes and regions"));
         }
         for lane in &self.lanes {
             lane.check(self.nodes.len(), regions)?;
@@ -129,7 +129,7 @@ impl FulfilmentNode {
         self.handling.check("handling")?;
         self.unit_handling.check("unit_handling")?;
         if !(-1_440..=1_440).contains(&self.utc_offset) || self.cut_off > 1_440 {
-            return Err(bad("`utc_offset` or `cut_off` is more than a day".into()));
+            return Err(bad("`utc_offset` or `cut_off` is more than a day"));
         }
         let stock = &self.stock.0;
         let ascending = stock.windows(2).all(|pair| pair[0].product < pair[1].product);

@@ -1,7 +1,7 @@
 use super::{
     LoadArgs,
     lines::{self, RequestArgs},
-    read,
+    read, read_json,
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -52,8 +52,7 @@ impl Allocate {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let mut loaded = self.load.load()?;
         let (snapshot, _) = loaded.storefront()?;
-        let policy: AllocationPolicy =
-            serde_json::from_slice(&read(&self.policy)?).with_context(|| format!("`{}`", self.policy.display()))?;
+        let policy: AllocationPolicy = read_json(&self.policy)?;
         let mut stock = Vec::new();
         if let Some(path) = self.stock {
             Table::<StockRow>::read_file(path)?.each(|row| {

@@ -1,7 +1,7 @@
 use super::{
     LoadArgs,
     lines::{self, RequestArgs},
-    read,
+    read_json,
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -33,7 +33,7 @@ impl Exceptions {
         let (snapshot, _) = loaded.storefront()?;
         let policy: Policy = match &self.policy {
             None => Policy::default(),
-            Some(path) => serde_json::from_slice(&read(path)?).with_context(|| format!("`{}`", path.display()))?,
+            Some(path) => read_json(path)?,
         };
         lines::answer_all(
             &mut loaded,

@@ -76,8 +76,7 @@ fn numbers<'a>(port: &Port, data: &'a TensorData) -> Result<Cow<'a, TensorData>>
 #[inline(never)]
 fn indices(port: &Port, text: &[String]) -> Result<TensorData> {
     headroom(text.len().saturating_mul(size_of::<i64>()))?;
-    let index = |string: &String| port.categories.binary_search(string).map_or(-1, |index| index as i64);
-    Ok(TensorData::I64(text.iter().map(index).collect()))
+    Ok(TensorData::I64(text.iter().map(|text| port.index(text)).collect()))
 }
 
 /// The strings that an output's indices stand for.

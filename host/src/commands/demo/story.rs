@@ -1,6 +1,6 @@
 //! One shopper's way from the page to the packing bench, over one snapshot.
 
-use super::TITLE;
+use super::{super::read_json, TITLE};
 use anyhow::{Context, ensure};
 use std::{
     collections::BTreeMap,
@@ -120,8 +120,7 @@ fn order(
     quotes: &[Quote],
     policy: &Path,
 ) -> anyhow::Result<()> {
-    let policy: AllocationPolicy =
-        serde_json::from_slice(&fs::read(policy)?).with_context(|| format!("`{}`", policy.display()))?;
+    let policy: AllocationPolicy = read_json(policy)?;
     let sum: i64 = quotes.iter().map(|quote| quote.price.0).sum();
     let order = ShopOrder {
         id: Id::new("order-1")?,

@@ -1,5 +1,4 @@
-use super::super::read;
-use anyhow::Context;
+use super::super::read_json;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_core::late::LateSpec;
 use tradewind_host::training::write_late_features;
@@ -19,8 +18,7 @@ pub struct LateFeatures {
 
 impl LateFeatures {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let spec: LateSpec =
-            serde_json::from_slice(&read(&self.spec)?).with_context(|| format!("`{}`", self.spec.display()))?;
+        let spec: LateSpec = read_json(&self.spec)?;
         let rows = write_late_features(&self.out, &spec, &self.legs)?;
         writeln!(out, "{rows} rows in {}", self.out.display())?;
         Ok(ExitCode::SUCCESS)

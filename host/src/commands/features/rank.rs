@@ -1,5 +1,5 @@
-use super::super::read;
-use anyhow::{Context, ensure};
+use super::super::read_json;
+use anyhow::ensure;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_core::rank::RankSpec;
 use tradewind_host::training::{EventLog, Target, read_products, write_features};
@@ -28,8 +28,7 @@ pub struct RankFeatures {
 
 impl RankFeatures {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let spec: RankSpec =
-            serde_json::from_slice(&read(&self.spec)?).with_context(|| format!("`{}`", self.spec.display()))?;
+        let spec: RankSpec = read_json(&self.spec)?;
         let (tables, _) = read_products(&self.tables)?;
         let log = EventLog::read(&self.events)?;
         let targets = Target::read(&self.targets, &self.split)?;
