@@ -9,7 +9,7 @@ use std::{
 };
 use tradewind_compiler::Options;
 use tradewind_core::message::Request;
-use tradewind_host::json;
+use tradewind_json as json;
 use tradewind_tests::{dist, pack_of, root};
 
 /// One thing that competitors do again and again.

@@ -1,5 +1,9 @@
 //! Guests answer requests; a client speaks to one in types.
 
+mod module;
+
+pub use module::{GuestError, Instance, ModuleGuest};
+
 use crate::{
     aligned::AlignedBytes,
     allocate::{AllocateRequest, Allocated},
@@ -39,6 +43,11 @@ pub trait Guest {
     /// # Errors
     /// As for [`load`](Self::load).
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, Self::Error>;
+
+    /// Whether it answers no more, and another must be made.
+    fn is_dead(&self) -> bool {
+        false
+    }
 }
 
 impl<G: Guest + ?Sized> Guest for Box<G> {
@@ -54,6 +63,10 @@ impl<G: Guest + ?Sized> Guest for Box<G> {
 
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, Self::Error> {
         (**self).score(pack, rows, columns, scores)
+    }
+
+    fn is_dead(&self) -> bool {
+        (**self).is_dead()
     }
 }
 
@@ -104,6 +117,13 @@ pub struct Receipt {
     pub reply: Digest,
 }
 
+/// A client that is there again after its guest died: `make` makes it, with all that it needs loaded.
+#[derive(Debug)]
+pub struct Revived<G, F> {
+    make: F,
+    client: Option<Client<G>>,
+}
+
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientError<E> {
@@ -122,8 +142,8 @@ impl<G: Guest> Client<G> {
     }
 
     /// The guest.
-    pub const fn guest_mut(&mut self) -> &mut G {
-        &mut self.guest
+    pub const fn guest(&self) -> &G {
+        &self.guest
     }
 
     /// Loads a pack that the shell has verified.
@@ -283,6 +303,30 @@ impl<G: Guest> Client<G> {
         packs.sort_unstable();
         let (request, reply) = (sha256(&exchange.request), sha256(&exchange.reply));
         Receipt { module, packs, snapshot: self.snapshot, request, reply }
+    }
+}
+
+impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
+    /// Makes the first client.
+    ///
+    /// # Errors
+    /// As `make`.
+    pub fn new(mut make: F) -> Result<Self, E> {
+        let client = Some(make()?);
+        Ok(Self { make, client })
+    }
+
+    /// The client, or another one where its guest is dead.
+    ///
+    /// # Errors
+    /// As `make`.
+    pub fn client(&mut self) -> Result<&mut Client<G>, E> {
+        let alive = self.client.take().filter(|client| !client.guest.is_dead());
+        let client = match alive {
+            Some(client) => client,
+            None => (self.make)()?,
+        };
+        Ok(self.client.insert(client))
     }
 }
 

@@ -273,6 +273,12 @@ impl<'a> PackView<'a> {
         }
     }
 
+    /// The parts that [`verify`](Self::verify) asks digests of, for a shell that must compute them ahead.
+    pub fn digested(&self) -> impl Iterator<Item = &'a [u8]> {
+        let sections = self.manifest.sections.iter().filter_map(|section| self.range(section));
+        core::iter::once(self.manifest_range.clone()).chain(sections).map(|range| &self.bytes[range])
+    }
+
     /// What the pack says of itself.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest

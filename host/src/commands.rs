@@ -215,7 +215,7 @@ impl Loaded {
 
     /// Makes another guest if a trap has ended the last.
     fn revive(&mut self) -> anyhow::Result<()> {
-        if self.client.guest_mut().is_dead() {
+        if self.client.guest().is_dead() {
             self.client = Client::new(self.runtime.guest()?);
             self.fill()?;
         }

@@ -1,4 +1,5 @@
-//! The native shell: hosts `tradewind.wasm` under wasmtime, verifies what it loads, and speaks JSON.
+//! The native shell: hosts `tradewind.wasm` under wasmtime, verifies what it loads, and speaks JSON
+//! (`tradewind-json` has the types).
 //!
 //! ```no_run
 //! use tradewind_core::guest::Client;
@@ -18,14 +19,12 @@
 //! - [`Trust`] holds the keys whose packs are loaded; [`KeyPair`] signs packs.
 //! - [`snapshot`] builds snapshots from tables, which [`rows`] reads.
 //! - [`receipts`] records decisions, and makes them again.
-//! - [`json`] holds the types that people read and write.
 //! - `packing` compiles ONNX models into packs (feature `compiler`, on by default).
 //! - `verification` runs recorded cases, and `comparison` judges what they give (feature `compiler`).
 //! - [`training`] computes tables and features from an event log, with the code that serves them.
 
 #[cfg(feature = "compiler")]
 pub mod comparison;
-pub mod json;
 #[cfg(feature = "compiler")]
 pub mod packing;
 pub mod receipts;
@@ -37,7 +36,7 @@ mod trust;
 #[cfg(feature = "compiler")]
 pub mod verification;
 
-pub use runtime::{GuestError, Runtime, WasmGuest};
+pub use runtime::{Runtime, WasmGuest, WasmInstance};
 pub use trust::{KeyPair, Trust, TrustError, hex, sha256};
 
 /// Compiles the examples of the README.

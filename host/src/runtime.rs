@@ -8,17 +8,14 @@ use std::{
     thread,
     time::Duration,
 };
-use tradewind_core::{ABI_VERSION, guest::Guest};
-use wasmtime::{Config, Engine, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc};
+use tradewind_core::guest::{GuestError, Instance, ModuleGuest};
+use wasmtime::{Config, Engine, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
 /// How long one call may take before it is stopped.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How often the clock that stops calls ticks.
 const TICK: Duration = Duration::from_millis(50);
-
-/// The longest reply that is read, in bytes.
-const MAX_REPLY_LEN: usize = 128 << 20;
 
 /// The most memory an instance may have, in bytes: what the module itself is linked for.
 const MAX_MEMORY: usize = 128 << 20;
@@ -34,52 +31,26 @@ pub struct Runtime {
     ticker: Arc<Ticker>,
 }
 
-/// One instance of the module.
-///
-/// A trap kills the guest: it answers no more, and another is made by [`Runtime::guest`].
-pub struct WasmGuest {
+/// An instance of the module under wasmtime.
+pub struct WasmInstance {
     store: Store<StoreLimits>,
     memory: Memory,
     exports: Exports,
     metered: bool,
-    dead: bool,
-    /// Calls have deadlines for as long as there are guests.
+    /// Calls have deadlines for as long as there are instances.
     _ticker: Arc<Ticker>,
 }
 
+/// A guest under wasmtime: see [`Runtime::guest`].
+pub type WasmGuest = ModuleGuest<WasmInstance>;
+
 struct Exports {
+    abi_version: TypedFunc<(), u32>,
     alloc: TypedFunc<u32, u32>,
     dealloc: TypedFunc<(u32, u32), ()>,
     load: TypedFunc<(u32, u32), u32>,
     call: TypedFunc<(u32, u32), u32>,
     score: TypedFunc<(u32, u32, u32, u32, u32, u32), u32>,
-}
-
-/// Why a guest could not be made, or did not answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GuestError {
-    /// The module cannot be used.
-    #[error("the module cannot be used: {0}")]
-    Module(String),
-    /// The module is for another ABI.
-    #[error("the module has ABI {found}, this host has ABI {ABI_VERSION}; build both from one version")]
-    Abi {
-        /// What the module says.
-        found: u32,
-    },
-    /// The call trapped, which is a bug in the module, or was stopped after 30 seconds.
-    #[error("the module trapped: {0}; the guest is dead, make another")]
-    Trap(String),
-    /// The guest trapped earlier.
-    #[error("the guest trapped earlier and is dead; make another")]
-    Dead,
-    /// The module has no memory for the request.
-    #[error("the module has no memory for {0} bytes")]
-    OutOfMemory(usize),
-    /// The module returned a number that cannot be right.
-    #[error("the module answered nonsense: {0}")]
-    Nonsense(String),
 }
 
 impl Runtime {
@@ -91,7 +62,7 @@ impl Runtime {
         Self::with_fuel(wasm, false)
     }
 
-    /// As [`new`](Self::new), counting fuel: see [`WasmGuest::fuel_used`].
+    /// As [`new`](Self::new), counting fuel: see [`WasmInstance::fuel_used`].
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -102,7 +73,7 @@ impl Runtime {
     fn with_fuel(wasm: &[u8], metered: bool) -> Result<Self, GuestError> {
         let mut config = Config::new();
         config.wasm_simd(true).wasm_relaxed_simd(false).epoch_interruption(true).consume_fuel(metered);
-        let module_error = |error: wasmtime::Error| GuestError::Module(format!("{error:#}"));
+        let module_error = |error| GuestError::Module(said(error));
         let engine = Engine::new(&config).map_err(module_error)?;
         let module = Module::from_binary(&engine, wasm).map_err(module_error)?;
         if let Some(import) = module.imports().next() {
@@ -121,18 +92,14 @@ impl Runtime {
         let limits = StoreLimitsBuilder::new().memory_size(MAX_MEMORY).instances(1).memories(1).tables(4).build();
         let mut store = Store::new(self.module.engine(), limits);
         store.limiter(|limits| limits);
-        let module_error = |error: wasmtime::Error| GuestError::Module(format!("{error:#}"));
+        let module_error = |error| GuestError::Module(said(error));
         refill(&mut store, self.metered).map_err(module_error)?;
-        let instance = Instance::new(&mut store, &self.module, &[]).map_err(module_error)?;
+        let instance = wasmtime::Instance::new(&mut store, &self.module, &[]).map_err(module_error)?;
         let memory = instance
             .get_memory(&mut store, "memory")
             .ok_or_else(|| GuestError::Module("it does not export `memory`".into()))?;
-        let version = instance.get_typed_func::<(), u32>(&mut store, "abi_version").map_err(module_error)?;
-        let found = version.call(&mut store, ()).map_err(module_error)?;
-        if found != ABI_VERSION {
-            return Err(GuestError::Abi { found });
-        }
         let exports = Exports {
+            abi_version: instance.get_typed_func(&mut store, "abi_version").map_err(module_error)?,
             alloc: instance.get_typed_func(&mut store, "alloc").map_err(module_error)?,
             dealloc: instance.get_typed_func(&mut store, "dealloc").map_err(module_error)?,
             load: instance.get_typed_func(&mut store, "load").map_err(module_error)?,
@@ -140,126 +107,63 @@ impl Runtime {
             score: instance.get_typed_func(&mut store, "score").map_err(module_error)?,
         };
         let ticker = Arc::clone(&self.ticker);
-        Ok(WasmGuest { store, memory, exports, metered: self.metered, dead: false, _ticker: ticker })
+        ModuleGuest::new(WasmInstance { store, memory, exports, metered: self.metered, _ticker: ticker })
     }
 }
 
-impl WasmGuest {
-    /// Fuel that the last call used; 0 unless the runtime is [metered](Runtime::metered).
+impl WasmInstance {
+    /// Fuel that the last request used; 0 unless the runtime is [metered](Runtime::metered).
     pub fn fuel_used(&self) -> u64 {
         self.store.get_fuel().map_or(0, |left| u64::MAX - left)
     }
+}
 
-    /// Bytes of linear memory. It never shrinks, so this is the peak.
-    pub fn memory_len(&self) -> usize {
+impl Instance for WasmInstance {
+    fn begin(&mut self) -> Result<(), String> {
+        refill(&mut self.store, self.metered).map_err(said)
+    }
+
+    fn abi_version(&mut self) -> Result<u32, String> {
+        self.exports.abi_version.call(&mut self.store, ()).map_err(said)
+    }
+
+    fn alloc(&mut self, len: u32) -> Result<u32, String> {
+        self.exports.alloc.call(&mut self.store, len).map_err(said)
+    }
+
+    fn dealloc(&mut self, ptr: u32, len: u32) -> Result<(), String> {
+        self.exports.dealloc.call(&mut self.store, (ptr, len)).map_err(said)
+    }
+
+    fn load(&mut self, ptr: u32, len: u32) -> Result<u32, String> {
+        self.exports.load.call(&mut self.store, (ptr, len)).map_err(said)
+    }
+
+    fn call(&mut self, ptr: u32, len: u32) -> Result<u32, String> {
+        self.exports.call.call(&mut self.store, (ptr, len)).map_err(said)
+    }
+
+    fn score(&mut self, pack: u32, input: (u32, u32), rows: u32, output: (u32, u32)) -> Result<u32, String> {
+        let arguments = (pack, input.0, input.1, rows, output.0, output.1);
+        self.exports.score.call(&mut self.store, arguments).map_err(said)
+    }
+
+    fn read(&mut self, ptr: u32, bytes: &mut [u8]) -> bool {
+        self.memory.read(&self.store, ptr as usize, bytes).is_ok()
+    }
+
+    fn write(&mut self, ptr: u32, bytes: &[u8]) -> bool {
+        self.memory.write(&mut self.store, ptr as usize, bytes).is_ok()
+    }
+
+    fn memory_len(&self) -> usize {
         self.memory.data_size(&self.store)
-    }
-
-    /// Whether it trapped, and answers no more.
-    pub const fn is_dead(&self) -> bool {
-        self.dead
-    }
-
-    /// Runs `f` against the store, with a fresh deadline; a trap kills the guest.
-    fn enter<T>(
-        &mut self,
-        f: impl FnOnce(&Exports, &mut Store<StoreLimits>) -> wasmtime::Result<T>,
-    ) -> Result<T, GuestError> {
-        if self.dead {
-            return Err(GuestError::Dead);
-        }
-        f(&self.exports, &mut self.store).map_err(|error| {
-            self.dead = true;
-            GuestError::Trap(format!("{error:#}"))
-        })
-    }
-
-    fn refill(&mut self) -> Result<(), GuestError> {
-        refill(&mut self.store, self.metered).map_err(|error| GuestError::Module(format!("{error:#}")))
-    }
-
-    /// A buffer of the module's with these bytes in it.
-    fn write(&mut self, bytes: &[u8]) -> Result<u32, GuestError> {
-        let ptr = self.alloc(bytes.len())?;
-        self.bytes_mut(ptr, bytes.len())?.copy_from_slice(bytes);
-        Ok(ptr)
-    }
-
-    fn alloc(&mut self, len: usize) -> Result<u32, GuestError> {
-        let wanted = u32::try_from(len).map_err(|_| GuestError::OutOfMemory(len))?;
-        match self.enter(|exports, store| exports.alloc.call(store, wanted))? {
-            0 => Err(GuestError::OutOfMemory(len)),
-            ptr => Ok(ptr),
-        }
-    }
-
-    fn free(&mut self, ptr: u32, len: usize) -> Result<(), GuestError> {
-        self.enter(|exports, store| exports.dealloc.call(store, (ptr, len as u32)))
-    }
-
-    /// The bytes of a reply, whose buffer is given back.
-    fn take_reply(&mut self, ptr: u32) -> Result<Vec<u8>, GuestError> {
-        if ptr == 0 {
-            return Err(GuestError::Nonsense("no reply at all, for want of memory".into()));
-        }
-        let len = self.bytes_mut(ptr, 4)?.first_chunk().copied().map_or(0, u32::from_le_bytes) as usize;
-        if len > MAX_REPLY_LEN {
-            return Err(GuestError::Nonsense(format!("a reply of {len} bytes; at most {MAX_REPLY_LEN} are read")));
-        }
-        let body = ptr.checked_add(4).ok_or_else(|| GuestError::Nonsense(format!("a reply at {ptr}")))?;
-        let reply = self.bytes_mut(body, len)?.to_vec();
-        self.free(ptr, len + 4)?;
-        Ok(reply)
-    }
-
-    /// A range of the module's memory; every number that a module returns is hostile until checked.
-    fn bytes_mut(&mut self, ptr: u32, len: usize) -> Result<&mut [u8], GuestError> {
-        let start = ptr as usize;
-        let end = start.saturating_add(len);
-        self.memory
-            .data_mut(&mut self.store)
-            .get_mut(start..end)
-            .ok_or_else(|| GuestError::Nonsense(format!("a buffer at {start}..{end}, outside its memory")))
     }
 }
 
-impl Guest for WasmGuest {
-    type Error = GuestError;
-
-    fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>, GuestError> {
-        self.refill()?;
-        let ptr = self.write(pack)?;
-        let reply = self.enter(|exports, store| exports.load.call(store, (ptr, pack.len() as u32)))?;
-        self.take_reply(reply)
-    }
-
-    fn call(&mut self, request: &[u8]) -> Result<Vec<u8>, GuestError> {
-        self.refill()?;
-        let ptr = self.write(request)?;
-        let reply = self.enter(|exports, store| exports.call.call(store, (ptr, request.len() as u32)))?;
-        self.free(ptr, request.len())?;
-        self.take_reply(reply)
-    }
-
-    fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, GuestError> {
-        self.refill()?;
-        // More rows than the ABI can say are more than the module takes, which it answers itself.
-        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        let (input_len, output_len) = (size_of_val(columns), size_of_val(scores));
-        let input = self.alloc(input_len)?;
-        for (to, from) in self.bytes_mut(input, input_len)?.chunks_exact_mut(4).zip(columns) {
-            to.copy_from_slice(&from.to_le_bytes());
-        }
-        let output = self.alloc(output_len)?;
-        let arguments = (pack, input, input_len as u32, rows, output, output_len as u32);
-        let reply = self.enter(|exports, store| exports.score.call(store, arguments))?;
-        for (to, from) in scores.iter_mut().zip(self.bytes_mut(output, output_len)?.chunks_exact(4)) {
-            *to = from.first_chunk().copied().map_or(f32::NAN, f32::from_le_bytes);
-        }
-        self.free(input, input_len)?;
-        self.free(output, output_len)?;
-        self.take_reply(reply)
-    }
+/// Everything an engine says of a trap.
+fn said(error: wasmtime::Error) -> String {
+    format!("{error:#}")
 }
 
 /// Gives the next call a fresh deadline, and a full tank where fuel is counted.

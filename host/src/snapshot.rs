@@ -20,7 +20,6 @@
 //! Places may also have `name`, `state`, `latitude`, `longitude` and `weight`, which are not read.
 
 use crate::{
-    json::{Date, Moment},
     rows::{Table, TableError},
     sha256,
 };
@@ -40,6 +39,7 @@ use tradewind_core::{
         Promise, Promotion, Region, Snapshot, Stock, Storefront,
     },
 };
+use tradewind_json::{Date, Moment};
 
 /// Why a snapshot was not built.
 #[derive(Debug, thiserror::Error)]

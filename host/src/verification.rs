@@ -2,7 +2,7 @@
 //! `test_data_set_N/input_K.pb`, `output_K.pb`.
 
 use crate::{
-    GuestError, Runtime,
+    Runtime,
     comparison::compare_outputs,
     packing::{PackError, pack_model},
 };
@@ -16,7 +16,7 @@ use tradewind_compiler::{
 };
 use tradewind_core::{
     ErrorKind,
-    guest::{Client, ClientError},
+    guest::{Client, ClientError, GuestError},
     message::InferRequest,
     tensor::Tensor,
 };

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, env, fs};
 use tradewind_core::{
-    guest::{Client, Guest},
+    guest::{Client, Guest, Instance},
     message::{InferRequest, Request},
 };
-use tradewind_host::{Runtime, json};
+use tradewind_host::Runtime;
+use tradewind_json as json;
 use tradewind_tests::{PACK, cases, dist, module, pack_of, root};
 
 /// Models whose fuel is watched, one of each kind, over their largest data set.
@@ -118,7 +119,7 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
             case.sets.iter().max_by_key(|set| set.inputs.first().map_or(0, |input| input.rows())).context("no set")?;
         let request = InferRequest { pack: PACK.into(), inputs: set.inputs.clone() };
         guest.call(&postcard::to_allocvec(&Request::Infer(request))?)?;
-        calls.insert(case.name.clone(), guest.fuel_used());
+        calls.insert(case.name.clone(), guest.instance().fuel_used());
     }
     ensure!(calls.len() == WATCHED.len(), "a watched case is gone: {:?}", calls.keys());
 
@@ -127,6 +128,6 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
     let requests = fs::read_to_string(root().join("tests/cases/rank/requests.jsonl"))?;
     let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no request")?)?;
     client.rank(request.message("recommend", &Default::default())?)?;
-    calls.insert("rank".into(), client.guest_mut().fuel_used());
-    Ok((calls, client.guest_mut().memory_len()))
+    calls.insert("rank".into(), client.guest().instance().fuel_used());
+    Ok((calls, client.guest().instance().memory_len()))
 }

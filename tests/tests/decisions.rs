@@ -16,10 +16,10 @@ use tradewind_core::{
     snapshot::{Code, Snapshot},
 };
 use tradewind_host::{
-    json,
     receipts::{Difference, Record},
     sha256,
 };
+use tradewind_json as json;
 use tradewind_tests::{Comparison, dist, module, root, runtimes};
 
 /// 4 December 2017, the moment of the reference snapshot, and that afternoon.

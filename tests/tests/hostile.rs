@@ -1,8 +1,8 @@
 //! Modules that lie: the host checks every number that a guest returns.
 
 use anyhow::{Result, ensure};
-use tradewind_core::guest::Guest;
-use tradewind_host::{GuestError, Runtime};
+use tradewind_core::guest::{Guest, GuestError};
+use tradewind_host::Runtime;
 
 /// A module whose `alloc` and `call` have these bodies, and whose memory begins with these bytes.
 fn module(abi: u32, alloc: &str, call: &str, memory: &str) -> Result<Vec<u8>> {

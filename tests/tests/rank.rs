@@ -11,7 +11,7 @@ use tradewind_core::{
     pack::{PackView, SectionKind},
     rank::{Constraints, RankRequest, RankTables},
 };
-use tradewind_host::json;
+use tradewind_json as json;
 use tradewind_tests::{Comparison, dist, root, runtimes};
 
 /// A request and its recorded reply: one line each of `requests.jsonl` and `replies.jsonl`.

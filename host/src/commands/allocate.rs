@@ -10,10 +10,8 @@ use tradewind_core::{
     allocate::{AllocateRequest, StockChange},
     snapshot::Code,
 };
-use tradewind_host::{
-    json::{AllocatedOrder, AllocationPolicy, Moment, Order},
-    rows::Table,
-};
+use tradewind_host::rows::Table;
+use tradewind_json::{AllocatedOrder, AllocationPolicy, Moment, Order};
 
 #[derive(clap::Args)]
 pub struct Allocate {

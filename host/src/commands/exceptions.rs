@@ -6,7 +6,7 @@ use super::{
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_core::exceptions::{ExceptionRequest, Policy};
-use tradewind_host::json::{Moment, Shipment};
+use tradewind_json::{Moment, Shipment};
 
 #[derive(clap::Args)]
 pub struct Exceptions {

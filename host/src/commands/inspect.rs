@@ -13,7 +13,8 @@ use tradewind_core::{
     rank::RankTables,
     snapshot::Snapshot,
 };
-use tradewind_host::{hex, json::Moment};
+use tradewind_host::hex;
+use tradewind_json::Moment;
 
 #[derive(clap::Args)]
 pub struct Inspect {

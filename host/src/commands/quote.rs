@@ -5,7 +5,7 @@ use super::{
 use anyhow::Context;
 use std::{io::Write, process::ExitCode};
 use tradewind_core::pack::Task;
-use tradewind_host::json::{QuoteReply, QuoteRequest};
+use tradewind_json::{QuoteReply, QuoteRequest};
 
 #[derive(clap::Args)]
 pub struct Quote {

@@ -8,7 +8,7 @@ use tradewind_core::{
     pack::{SectionKind, Task},
     rank::RankTables,
 };
-use tradewind_host::json::{RankReply, RankRequest};
+use tradewind_json::{RankReply, RankRequest};
 
 #[derive(clap::Args)]
 pub struct Rank {

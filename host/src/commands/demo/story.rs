@@ -18,10 +18,8 @@ use tradewind_core::{
     rank::{Constraints, RankRequest},
     snapshot::{Region, Storefront},
 };
-use tradewind_host::{
-    WasmGuest,
-    json::{AllocationPolicy, Shipment},
-};
+use tradewind_host::WasmGuest;
+use tradewind_json::{AllocationPolicy, Shipment};
 
 /// What the story is told over.
 #[derive(clap::Args)]

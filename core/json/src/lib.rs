@@ -3,7 +3,7 @@
 //! parse. Moments are RFC 3339 or milliseconds since 1970, days are dates.
 //!
 //! ```
-//! use tradewind_host::json::RankRequest;
+//! use tradewind_json::RankRequest;
 //! let request: RankRequest = serde_json::from_str(
 //!     r#"{"at": 1512345600000, "limit": 10, "events": [
 //!         {"at": 1512000000000, "channel": "store", "purchase": {"lines": [{"sku": "1082185", "quantity": 1}]}},

@@ -1,0 +1,101 @@
+//! Digests and signatures by WebCrypto, which answers later.
+
+use crate::instance::said;
+use js_sys::{Array, Reflect, Uint8Array};
+use std::fmt;
+use tradewind_core::pack::{Digest, HEADER_LEN, PackView, Signature};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Crypto, CryptoKey, SubtleCrypto};
+
+/// Why a pack or a snapshot cannot be trusted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// It did not pass.
+    Pack(tradewind_core::Error),
+    /// The engine has no WebCrypto here, which pages have over HTTPS and on loopback only, or no Ed25519.
+    Crypto(String),
+}
+
+/// Checks every digest of a pack or a snapshot, and that it is signed by one of `trusted`.
+///
+/// # Errors
+/// As [`PackView::parse`] and [`PackView::verify`]; [`VerifyError::Crypto`] where the engine cannot check.
+pub async fn verify<'a>(bytes: &'a [u8], trusted: &[[u8; 32]]) -> Result<PackView<'a>, VerifyError> {
+    let view = PackView::parse(bytes).map_err(VerifyError::Pack)?;
+    let mut digests = Vec::new();
+    for part in view.digested() {
+        digests.push((part.as_ptr_range(), sha256(part).await?));
+    }
+    let signed = match view.signature() {
+        None => false,
+        Some(signature) => is_signed(&bytes[..HEADER_LEN], &signature).await?,
+    };
+    // What was computed ahead is looked up by where it lies.
+    let digest = |part: &[u8]| {
+        let found = digests.iter().find(|(place, _)| *place == part.as_ptr_range());
+        found.map_or([0; 32], |(_, digest)| *digest)
+    };
+    view.verify(Some(trusted), digest, |_, _, _| signed).map_err(VerifyError::Pack)?;
+    Ok(view)
+}
+
+/// SHA-256.
+///
+/// # Errors
+/// [`VerifyError::Crypto`].
+pub async fn sha256(bytes: &[u8]) -> Result<Digest, VerifyError> {
+    let promise = subtle()?.digest_with_str_and_js_u8_array("SHA-256", &Uint8Array::from(bytes)).map_err(crypto)?;
+    let digest = JsFuture::from(promise).await.map_err(crypto)?;
+    let mut bytes = [0; 32];
+    Uint8Array::new(&digest).copy_to(&mut bytes);
+    Ok(bytes)
+}
+
+async fn is_signed(header: &[u8], signature: &Signature) -> Result<bool, VerifyError> {
+    let subtle = subtle()?;
+    let key = subtle
+        .import_key_with_str(
+            "raw",
+            &Uint8Array::from(&signature.key[..]),
+            "Ed25519",
+            false,
+            &Array::of1(&"verify".into()),
+        )
+        .map_err(crypto)?;
+    // No Ed25519 is an engine that cannot check; a key that is none is a signature that does not hold.
+    let key: CryptoKey = match JsFuture::from(key).await {
+        Ok(key) => key.unchecked_into(),
+        Err(error) if Reflect::get(&error, &"name".into()).is_ok_and(|name| name == "DataError") => return Ok(false),
+        Err(error) => return Err(crypto(error)),
+    };
+    let (signature, header) = (Uint8Array::from(&signature.signature[..]), Uint8Array::from(header));
+    let verified =
+        subtle.verify_with_str_and_js_u8_array_and_js_u8_array("Ed25519", &key, &signature, &header).map_err(crypto)?;
+    Ok(JsFuture::from(verified).await.map_err(crypto)?.is_truthy())
+}
+
+fn subtle() -> Result<SubtleCrypto, VerifyError> {
+    let found = Reflect::get(&js_sys::global(), &"crypto".into()).ok().filter(JsValue::is_object);
+    let subtle = found.map(|found| found.unchecked_into::<Crypto>().subtle());
+    // A page without HTTPS has `crypto`, and nothing in it.
+    subtle
+        .filter(|subtle| subtle.is_object())
+        .ok_or_else(|| VerifyError::Crypto("there is no `crypto.subtle`: serve the page over HTTPS".into()))
+}
+
+fn crypto(error: JsValue) -> VerifyError {
+    VerifyError::Crypto(said(&error))
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pack(error) => error.fmt(f),
+            Self::Crypto(what) => write!(f, "signatures cannot be checked here: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for VerifyError {}
