@@ -61,7 +61,7 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
 /// Licences, bans and sources always; advisories where their list can be fetched.
 fn check_dependencies(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    let program = tools::cargo_deny(&workspace.cache, steps)?;
+    let program = tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?.join("cargo-deny");
     steps.run("check the dependencies' licences and sources", || {
         let check = cargo_deny(workspace, &program).args(["check", "licenses", "bans", "sources"]);
         Ok(check.advice("deny.toml has what is allowed, and why").run()?)

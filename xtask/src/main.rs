@@ -168,7 +168,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     toolchain.obtain_clippy(steps)?;
     tools::wasm_opt(&workspace.cache, steps)?;
-    tools::cargo_deny(&workspace.cache, steps)?;
+    tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;

@@ -50,8 +50,15 @@ pub struct NpmPackages {
     lock: &'static str,
 }
 
-const CARGO_DENY: &str = "0.20.2";
+/// A tool that cargo installs from source.
+#[derive(Debug)]
+pub struct CargoTool {
+    package: &'static str,
+    version: &'static str,
+}
 
+/// Checks licences, sources and advisories.
+pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2" };
 /// The oldest Node.js that runs Binaryen (Debian 12's is 18).
 const NODE: u32 = 18;
 
@@ -87,22 +94,23 @@ pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) ->
     })
 }
 
-/// The program `cargo-deny`, which takes the place of `cargo deny`.
-pub fn cargo_deny(cache: &Cache, steps: &mut Steps) -> Result<PathBuf> {
-    let name = format!("cargo-deny-{CARGO_DENY}");
-    let dir = cache.obtain(&name, steps, &format!("install cargo-deny {CARGO_DENY}"), |dir| {
+/// The folder with a tool's program.
+pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<PathBuf> {
+    let CargoTool { package, version } = tool;
+    let what = format!("install {package} {version}");
+    let dir = cache.obtain(&format!("{package}-{version}"), steps, &what, |dir| {
         // Without optimisation it compiles far sooner, and it has little to do.
         Run::cargo()
-            .args(["install", "--locked", "--debug", "--version", CARGO_DENY, "--root"])
+            .args(["install", "--locked", "--debug", "--version", version, "--root"])
             .arg(dir)
-            .arg("cargo-deny")
+            .arg(package)
             .dir(cache.dir())
             .without_env("CARGO_TARGET_DIR")
             .advice("check that the registry of crates can be reached, then run the command again")
             .run()?;
         Ok(())
     })?;
-    Ok(dir.join("bin/cargo-deny"))
+    Ok(dir.join("bin"))
 }
 
 /// Makes `cargo fmt` and `cargo clippy` work.
