@@ -37,7 +37,7 @@ use crate::{
     event::{Millis, at_most, bad},
     money::{BasisPoints, Money},
     order,
-    pack::Digest,
+    pack::{self, Digest},
     quantiles::Quantiles,
 };
 use alloc::vec::Vec;
@@ -75,6 +75,7 @@ pub enum ExceptionKind {
 pub struct ExceptionRequest {
     /// The root of the snapshot from which what the request does not say is added: lanes, lateness, stock and
     /// demand, and other ways to send; `None` where nothing is.
+    #[serde(deserialize_with = "pack::optional_digest")]
     pub snapshot: Option<Digest>,
     /// The moment of the decision.
     pub at: Millis,

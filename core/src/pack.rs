@@ -41,7 +41,10 @@ use crate::{
 };
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt, ops::Range};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+};
 
 /// The format version that this build reads and writes.
 pub const FORMAT: u16 = 3;
@@ -59,6 +62,36 @@ pub(crate) const MAGIC: [u8; 4] = *b"TWPK";
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
+
+/// Decodes a digest, byte by byte in a loop: what serde derives for an array is unrolled, and long.
+pub(crate) fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Digest, D::Error> {
+    struct Bytes;
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Digest;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("32 bytes")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> core::result::Result<Digest, A::Error> {
+            let mut digest = [0; 32];
+            for (n, to) in digest.iter_mut().enumerate() {
+                *to = bytes.next_element()?.ok_or_else(|| A::Error::invalid_length(n, &self))?;
+            }
+            Ok(digest)
+        }
+    }
+    deserializer.deserialize_tuple(32, Bytes)
+}
+
+/// As [`digest`], for one that may be absent.
+pub(crate) fn optional_digest<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> core::result::Result<Option<Digest>, D::Error> {
+    #[derive(Deserialize)]
+    struct Present(#[serde(deserialize_with = "digest")] Digest);
+    Ok(Option::<Present>::deserialize(deserializer)?.map(|Present(digest)| digest))
+}
 
 /// What a pack says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +115,7 @@ pub struct Section {
     /// Bytes.
     pub len: u32,
     /// SHA-256 of its bytes.
+    #[serde(deserialize_with = "digest")]
     pub digest: Digest,
 }
 

@@ -25,7 +25,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Millis,
     money::Money,
-    pack::Digest,
+    pack::{self, Digest},
     sku::Sku,
     snapshot::{Code, PriceInputs, Snapshot, start_of_day},
 };
@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteRequest {
     /// The root of the snapshot that the price is computed from.
+    #[serde(deserialize_with = "pack::digest")]
     pub snapshot: Digest,
     /// The moment of the decision.
     pub at: Millis,

@@ -9,7 +9,7 @@ use crate::{
     late::{LateRisk, Leg},
     money::{BasisPoints, Money},
     order,
-    pack::Digest,
+    pack::{self, Digest},
     quote::Floor,
     sku::{Sku, SkuId},
     snapshot::{Code, Forecast, Fulfilment, FulfilmentNode, Snapshot, start_of_day},
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocateRequest {
     /// The root of the snapshot that stock and lanes are of.
+    #[serde(deserialize_with = "pack::digest")]
     pub snapshot: Digest,
     /// The moment of the decision.
     pub at: Millis,

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Millis,
     exec::Executor,
-    pack::Digest,
+    pack::{self, Digest},
     quantiles::Quantiles,
     sku::{Catalog, Sku},
     snapshot::{Forecast, Snapshot},
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForecastRequest {
     /// The root of the snapshot that sales, prices and promotions are of.
+    #[serde(deserialize_with = "pack::digest")]
     pub snapshot: Digest,
     /// The products, whose sales the snapshot must have.
     #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]

@@ -28,19 +28,21 @@ pub fn scatter(
     out: &mut [u8],
 ) -> Result<()> {
     match op {
-        None => by_width!(dtype, T => put::<T>(geometry, index, inputs, cast_mut(out)?, |_, new| new)),
+        None => by_width!(dtype, T => put::<T>(geometry, index, inputs, cast_mut(out)?, &|_, new| new)),
         Some(op) => by_number!(dtype, T => {
-            put::<T>(geometry, index, inputs, cast_mut(out)?, |old, new| T::binary(op, old, new).unwrap_or(old))
+            put::<T>(geometry, index, inputs, cast_mut(out)?, &|old, new| T::binary(op, old, new).unwrap_or(old))
         }),
     }
 }
 
+/// One copy for each type: `combine` is called, not inlined, as the module is to be small.
+#[inline(never)]
 fn put<T: Pod>(
     geometry: Geometry<'_>,
     index: DType,
     inputs: &Inputs<'_>,
     to: &mut [T],
-    combine: impl Fn(T, T) -> T,
+    combine: &dyn Fn(T, T) -> T,
 ) -> Result<()> {
     let Geometry { shape, axis, views, rows } = geometry;
     let picks = Indices::new(inputs, 0, index)?;

@@ -51,20 +51,22 @@ pub fn copy(pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -
 pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
     match (dtype, op) {
         // The commonest have loops of their own, which vectorise.
-        (DType::F32, BinaryOp::Add) => zip::<f32, f32>(pair, inputs, out, |a, b| a + b),
-        (DType::F32, BinaryOp::Sub) => zip::<f32, f32>(pair, inputs, out, |a, b| a - b),
-        (DType::F32, BinaryOp::Mul) => zip::<f32, f32>(pair, inputs, out, |a, b| a * b),
-        (DType::F32, BinaryOp::Div) => zip::<f32, f32>(pair, inputs, out, |a, b| a / b),
-        (DType::F32, BinaryOp::Prelu) => zip::<f32, f32>(pair, inputs, out, |a, b| if a < 0.0 { a * b } else { a }),
-        (DType::Bool | DType::U8, BinaryOp::And) => zip::<u8, u8>(pair, inputs, out, |a, b| a & b),
-        (DType::Bool | DType::U8, BinaryOp::Or) => zip::<u8, u8>(pair, inputs, out, |a, b| a | b),
-        (DType::Bool | DType::U8, BinaryOp::Xor) => zip::<u8, u8>(pair, inputs, out, |a, b| a ^ b),
+        (DType::F32, BinaryOp::Add) => zip::<f32, f32>(pair, inputs, out, &mut each(|a, b| a + b)),
+        (DType::F32, BinaryOp::Sub) => zip::<f32, f32>(pair, inputs, out, &mut each(|a, b| a - b)),
+        (DType::F32, BinaryOp::Mul) => zip::<f32, f32>(pair, inputs, out, &mut each(|a, b| a * b)),
+        (DType::F32, BinaryOp::Div) => zip::<f32, f32>(pair, inputs, out, &mut each(|a, b| a / b)),
+        (DType::F32, BinaryOp::Prelu) => {
+            zip::<f32, f32>(pair, inputs, out, &mut each(|a, b| if a < 0.0 { a * b } else { a }))
+        }
+        (DType::Bool | DType::U8, BinaryOp::And) => zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| a & b)),
+        (DType::Bool | DType::U8, BinaryOp::Or) => zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| a | b)),
+        (DType::Bool | DType::U8, BinaryOp::Xor) => zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| a ^ b)),
         _ => by_number!(dtype, T => {
             let mut undefined = false;
-            zip::<T, T>(pair, inputs, out, |a, b| T::binary(op, a, b).unwrap_or_else(|| {
+            zip::<T, T>(pair, inputs, out, &mut each(|a, b| T::binary(op, a, b).unwrap_or_else(|| {
                 undefined = true;
                 a
-            }))?;
+            })))?;
             if undefined {
                 return Err(Error::new(ErrorKind::DivisionByZero, "an integer was divided by zero; check the input"));
             }
@@ -77,8 +79,12 @@ pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, o
 #[inline(never)]
 pub fn compare(op: CompareOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
     match dtype {
-        DType::U8 | DType::Bool => zip::<u8, u8>(pair, inputs, out, |a, b| u8::from(math::compare(op, a, b))),
-        _ => by_number!(dtype, T => zip::<T, u8>(pair, inputs, out, |a, b| u8::from(math::compare(op, a, b)))),
+        DType::U8 | DType::Bool => {
+            zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| u8::from(math::compare(op, a, b))))
+        }
+        _ => by_number!(dtype, T => {
+            zip::<T, u8>(pair, inputs, out, &mut each(|a, b| u8::from(math::compare(op, a, b))))
+        }),
     }
 }
 
@@ -110,41 +116,55 @@ pub fn select(
     })
 }
 
-/// `out[i] = f(T0[left(i)], T1[right(i)])`.
+/// Elements of an operand that are laid side by side at once, where they are not.
+const BLOCK: usize = 128;
+
+/// Gives `f` blocks of both operands, and where their results go. Operands are laid side by side first where they are
+/// not, so that an operation is one loop whatever the strides: the module is to be small.
+#[inline(never)]
 fn zip<T: Pod, U: Pod>(
     pair: Pair<'_>,
     inputs: &Inputs<'_>,
     out: &mut [u8],
-    mut f: impl FnMut(T, T) -> U,
+    f: &mut dyn FnMut(&mut [U], &[T], &[T]),
 ) -> Result<()> {
     let (left, right, to) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?, cast_mut::<U>(out)?);
     let walk = pair.walk()?;
     let (len, steps) = walk.run();
+    let mut blocks = [[T::zeroed(); BLOCK]; 2];
     for (run, [l, r]) in to[..walk.len()].chunks_exact_mut(len.max(1)).zip(walk.runs([0, 0])) {
-        match steps {
-            [1, 1] => {
-                for ((to, a), b) in run.iter_mut().zip(&left[l..l + len]).zip(&right[r..r + len]) {
-                    *to = f(*a, *b);
-                }
-            }
-            [1, 0] => {
-                let b = right[r];
-                for (to, a) in run.iter_mut().zip(&left[l..l + len]) {
-                    *to = f(*a, b);
-                }
-            }
-            [0, 1] => {
-                let a = left[l];
-                for (to, b) in run.iter_mut().zip(&right[r..r + len]) {
-                    *to = f(a, *b);
-                }
-            }
-            _ => {
-                for (i, to) in run.iter_mut().enumerate() {
-                    *to = f(left[l + i * steps[0]], right[r + i * steps[1]]);
-                }
-            }
+        if steps == [1, 1] {
+            f(run, &left[l..l + len], &right[r..r + len]);
+            continue;
+        }
+        for (n, to) in run.chunks_mut(BLOCK).enumerate() {
+            let [a, b] = &mut blocks;
+            let first = n * BLOCK;
+            let a = side_by_side(left, l, first, steps[0], &mut a[..to.len()]);
+            let b = side_by_side(right, r, first, steps[1], &mut b[..to.len()]);
+            f(to, a, b);
         }
     }
     Ok(())
+}
+
+/// The elements of a run from the `first` on, as many as the block has.
+fn side_by_side<'a, T: Pod>(from: &'a [T], run: usize, first: usize, step: usize, block: &'a mut [T]) -> &'a [T] {
+    match step {
+        1 => return &from[run + first..][..block.len()],
+        // The same block serves the whole run.
+        0 if first > 0 => {}
+        0 => block.fill(from[run]),
+        _ => block.iter_mut().zip(from[run + first * step..].iter().step_by(step)).for_each(|(to, from)| *to = *from),
+    }
+    block
+}
+
+/// `to[i] = f(a[i], b[i])`.
+fn each<T: Pod, U: Pod>(mut f: impl FnMut(T, T) -> U) -> impl FnMut(&mut [U], &[T], &[T]) {
+    move |to, a, b| {
+        for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+            *to = f(*a, *b);
+        }
+    }
 }
