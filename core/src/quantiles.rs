@@ -60,8 +60,11 @@ impl Quantiles {
         0.1 * (tail * tail) * (tail * tail)
     }
 
-    /// Quantiles that ascend from 0.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks that they ascend from 0, to [`MAX`](Self::MAX) at most.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) when they do not.
+    pub fn check(&self) -> Result<()> {
         if 0.0 <= self.p10 && self.p10 <= self.p50 && self.p50 <= self.p90 && self.p90 <= Self::MAX {
             return Ok(());
         }

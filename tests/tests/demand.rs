@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
 use std::fs;
 use tradewind_core::{
-    BasisPoints, Executor, Money, Sku,
+    BasisPoints, ErrorKind, Executor, Money, Quantiles, Sku,
     aligned::AlignedBytes,
     demand::{DemandModel, DemandSpec, Offer, Outlook, PriceModel, Week},
     pack::{PackView, SectionKind, Task},
@@ -133,9 +133,41 @@ proptest! {
     }
 
     #[test]
-    fn quantiles_ascend_from_zero(history in histories(), offer in offers(), horizon in 1..=4_u8) {
-        let (model, mut executor, weights) = demand().unwrap();
-        let outlook = Outlook::new(&history, offer, horizon).unwrap();
-        prop_assert!(model.quantiles(&[outlook; 3], &mut executor, weights.as_slice()).is_ok());
+    fn quantiles_ascend_from_zero_for_all_that_a_product_can_be(
+        list in 1..100_000_i64,
+        history in histories(),
+        offer in offers(),
+        horizon in 1..=4_u8,
+    ) {
+        // A tenth to twice the list price, which stays.
+        let priced = |offer: Offer| {
+            let price = Money((list * (10 + offer.price.0 % 191) / 100).max(1));
+            Offer { price, list: Money(list), ..offer }
+        };
+        let history: Vec<Week> = history.into_iter().map(|week| Week { offer: priced(week.offer), ..week }).collect();
+        for quantiles in forecast(&history, priced(offer), horizon).unwrap() {
+            prop_assert!(quantiles.check().is_ok(), "{quantiles:?}");
+        }
     }
+
+    #[test]
+    fn what_no_product_is_like_has_quantiles_that_ascend_or_is_refused_by_name(
+        history in histories(),
+        offer in offers(),
+        horizon in 1..=4_u8,
+    ) {
+        match forecast(&history, offer, horizon) {
+            Ok(quantiles) => prop_assert!(quantiles.iter().all(|quantiles| quantiles.check().is_ok()), "{quantiles:?}"),
+            Err(error) => {
+                prop_assert!(error.kind() == ErrorKind::NotFinite && error.message().contains("`tea`"), "{error}");
+            }
+        }
+    }
+}
+
+/// Three forecasts of the same week.
+fn forecast(history: &[Week], offer: Offer, horizon: u8) -> tradewind_core::Result<Vec<Quantiles>> {
+    let (model, mut executor, weights) = demand().unwrap();
+    let (outlook, tea) = (Outlook::new(history, offer, horizon)?, Sku::new("tea")?);
+    model.quantiles(&[outlook; 3], |_| &tea, &mut executor, weights.as_slice())
 }

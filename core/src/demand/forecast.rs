@@ -60,5 +60,6 @@ pub(crate) fn forecast(
             outlooks.push(Outlook::new(&inputs.history, offer, week as u8 + 1)?);
         }
     }
-    Ok(model.quantiles(&outlooks, executor, weights)?.as_chunks().0.to_vec())
+    let name = |row: usize| &request.products[row / Forecast::WEEKS];
+    Ok(model.quantiles(&outlooks, name, executor, weights)?.as_chunks().0.to_vec())
 }

@@ -45,13 +45,14 @@ impl DemandModel {
         }
     }
 
-    /// The quantiles of the units of each outlook.
+    /// The quantiles of the units of each outlook; `name` says of which product one is.
     ///
     /// # Errors
     /// [`NotFinite`](ErrorKind::NotFinite) when the model gives none; else as [`Executor::score`].
-    pub fn quantiles(
+    pub fn quantiles<'a>(
         &self,
         outlooks: &[Outlook<'_>],
+        name: impl Fn(usize) -> &'a Sku,
         executor: &mut Executor,
         weights: &[u8],
     ) -> Result<Vec<Quantiles>> {
@@ -61,7 +62,7 @@ impl DemandModel {
         executor.score(weights, outlooks.len(), Matrix::Rows(&matrix), &mut units)?;
         let quantiles = units.as_chunks().0.iter().enumerate().map(|(n, &[p10, p50, p90])| {
             let quantiles = Quantiles { p10, p50, p90 };
-            quantiles.check().map_err(|_| no_units(n))?;
+            quantiles.check().map_err(|_| no_units(name(n)))?;
             Ok(quantiles)
         });
         quantiles.collect()
@@ -119,17 +120,17 @@ impl PriceModel {
         let inputs = if self.sku_first { [text, features] } else { [features, text] };
         let mut units = vec![0.0; prices.len()];
         executor.run(weights, prices.len(), &inputs, &mut [DataMut::F32(&mut units)])?;
-        match units.iter().position(|units| !(0.0..f32::INFINITY).contains(units)) {
-            None => Ok(units),
-            Some(at) => Err(no_units(at)),
-        }
+        if units.iter().all(|units| (0.0..f32::INFINITY).contains(units)) { Ok(units) } else { Err(no_units(sku)) }
     }
 }
 
 #[cold]
-fn no_units(row: usize) -> Error {
+fn no_units(sku: &Sku) -> Error {
     Error::new(
         ErrorKind::NotFinite,
-        format!("the model gave no units for row {row}; check the pack with `tradewind inspect`"),
+        format!(
+            "the model gives no number of units for `{sku}` that can be; look at its sales and prices in the snapshot, \
+             which may be like no product's"
+        ),
     )
 }

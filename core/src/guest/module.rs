@@ -11,7 +11,6 @@ const MAX_REPLY_LEN: usize = 128 << 20;
 /// An instance of the module, as an engine gives access to it: its exports and its memory.
 ///
 /// Errors are what the engine said; each means that the instance trapped or was stopped.
-#[expect(clippy::missing_errors_doc, reason = "said once, above")]
 pub trait Instance {
     /// Called before each request, for an engine that gives each a deadline.
     fn begin(&mut self) -> Result<(), String> {
