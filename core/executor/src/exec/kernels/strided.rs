@@ -116,48 +116,55 @@ pub fn select(
     })
 }
 
-/// Elements of an operand that are laid side by side at once, where they are not.
+/// Elements that are laid side by side at once, where they are not.
 const BLOCK: usize = 128;
 
-/// Gives `f` blocks of both operands, and where their results go. Operands are laid side by side first where they are
-/// not, so that an operation is one loop whatever the strides: the module is to be small.
+/// An operation on elements that lie side by side: where results go, and both operands.
+type Operation<'a, T, U> = &'a mut dyn FnMut(&mut [U], &[T], &[T]);
+
+/// Calls `f` for all elements, block by block. Operands are laid side by side first where they are not, so that an
+/// operation is one loop whatever the strides: the module is to be small.
 #[inline(never)]
-fn zip<T: Pod, U: Pod>(
-    pair: Pair<'_>,
-    inputs: &Inputs<'_>,
-    out: &mut [u8],
-    f: &mut dyn FnMut(&mut [U], &[T], &[T]),
-) -> Result<()> {
+fn zip<T: Pod, U: Pod>(pair: Pair<'_>, inputs: &Inputs<'_>, out: &mut [u8], f: Operation<'_, T, U>) -> Result<()> {
     let (left, right, to) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?, cast_mut::<U>(out)?);
     let walk = pair.walk()?;
     let (len, steps) = walk.run();
-    let mut blocks = [[T::zeroed(); BLOCK]; 2];
-    for (run, [l, r]) in to[..walk.len()].chunks_exact_mut(len.max(1)).zip(walk.runs([0, 0])) {
-        if steps == [1, 1] {
+    let mut to = &mut to[..walk.len()];
+    if steps == [1, 1] && len >= BLOCK {
+        for (run, [l, r]) in to.chunks_exact_mut(len).zip(walk.runs([0, 0])) {
             f(run, &left[l..l + len], &right[r..r + len]);
-            continue;
         }
-        for (n, to) in run.chunks_mut(BLOCK).enumerate() {
-            let [a, b] = &mut blocks;
-            let first = n * BLOCK;
-            let a = side_by_side(left, l, first, steps[0], &mut a[..to.len()]);
-            let b = side_by_side(right, r, first, steps[1], &mut b[..to.len()]);
-            f(to, a, b);
+        return Ok(());
+    }
+    let [mut a, mut b] = [[T::zeroed(); BLOCK]; 2];
+    let mut filled = 0;
+    for [mut l, mut r] in walk.runs([0, 0]) {
+        let mut rest = len;
+        while rest > 0 {
+            let block = filled..BLOCK.min(filled + rest);
+            lay(left, l, steps[0], &mut a[block.clone()]);
+            lay(right, r, steps[1], &mut b[block.clone()]);
+            (l, r) = (l + block.len() * steps[0], r + block.len() * steps[1]);
+            rest -= block.len();
+            filled = block.end;
+            if filled == BLOCK {
+                f(to.split_off_mut(..BLOCK).unwrap_or_default(), &a, &b);
+                filled = 0;
+            }
         }
     }
+    f(to, &a[..filled], &b[..filled]);
     Ok(())
 }
 
-/// The elements of a run from the `first` on, as many as the block has.
-fn side_by_side<'a, T: Pod>(from: &'a [T], run: usize, first: usize, step: usize, block: &'a mut [T]) -> &'a [T] {
+/// Lays elements that are `step` apart side by side.
+#[inline(never)]
+fn lay<T: Pod>(from: &[T], at: usize, step: usize, to: &mut [T]) {
     match step {
-        1 => return &from[run + first..][..block.len()],
-        // The same block serves the whole run.
-        0 if first > 0 => {}
-        0 => block.fill(from[run]),
-        _ => block.iter_mut().zip(from[run + first * step..].iter().step_by(step)).for_each(|(to, from)| *to = *from),
+        0 => to.fill(from[at]),
+        1 => to.iter_mut().zip(&from[at..]).for_each(|(to, from)| *to = *from),
+        _ => to.iter_mut().zip(from[at..].iter().step_by(step)).for_each(|(to, from)| *to = *from),
     }
-    block
 }
 
 /// `to[i] = f(a[i], b[i])`.
