@@ -59,6 +59,13 @@ pub struct CargoTool {
 
 /// Checks licences, sources and advisories.
 pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2" };
+/// Writes the JavaScript beside a module; of the very version of the crate `wasm-bindgen`.
+pub const WASM_BINDGEN: CargoTool = CargoTool { package: "wasm-bindgen-cli", version: "0.2.129" };
+/// Builds and tests the page's shim.
+pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1" };
+/// Builds the edge's Worker.
+pub const WORKER_BUILD: CargoTool = CargoTool { package: "worker-build", version: "0.8.7" };
+
 /// The oldest Node.js that runs Binaryen (Debian 12's is 18).
 const NODE: u32 = 18;
 
@@ -145,6 +152,11 @@ fn major(version: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tool_wasm_bindgen_is_of_the_version_of_its_crate() {
+        assert!(include_str!("../../Cargo.toml").contains(&format!("wasm-bindgen = \"={}\"", WASM_BINDGEN.version)));
+    }
 
     #[test]
     fn node_versions_are_read() {
