@@ -273,6 +273,11 @@ impl<'a> PackView<'a> {
         }
     }
 
+    /// What the signature is over.
+    pub fn signed(&self) -> &'a [u8] {
+        &self.bytes[..HEADER_LEN]
+    }
+
     /// The parts that [`verify`](Self::verify) asks digests of, for a shell that must compute them ahead.
     pub fn digested(&self) -> impl Iterator<Item = &'a [u8]> {
         let sections = self.manifest.sections.iter().filter_map(|section| self.range(section));
@@ -308,6 +313,18 @@ impl<'a> PackView<'a> {
         decode(&self.bytes[range], &format_args!("section {kind:?}"))
     }
 
+    /// Decodes what a section begins with.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing or does not decode.
+    pub(crate) fn read_prefix<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<T> {
+        let range = self.section(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
+        let decoded = postcard::take_from_bytes(&self.bytes[range]);
+        let (value, _) =
+            decoded.map_err(|error| corrupt(&format_args!("its section {kind:?} does not decode: {error}")))?;
+        Ok(value)
+    }
+
     /// Decodes a section that a file may have.
     ///
     /// # Errors
@@ -316,11 +333,22 @@ impl<'a> PackView<'a> {
         self.section(kind).map(|_| self.read(kind)).transpose()
     }
 
+    /// Whether the pack ranks. Decodes no more than that.
+    pub fn ranks(&self) -> bool {
+        let task = self.section(SectionKind::Task).and_then(|range| self.bytes.get(range));
+        task.is_some_and(|task| task.first() == Some(&Task::RANK))
+    }
+
     fn range(&self, section: &Section) -> Option<Range<usize>> {
         let start = section.offset as usize;
         let end = start.saturating_add(section.len as usize);
         (end <= self.len).then_some(start..end)
     }
+}
+
+impl Task {
+    /// The number of the variant [`Rank`](Self::Rank), as postcard writes it.
+    const RANK: u8 = 1;
 }
 
 /// Whether a range holds zeros up to the next multiple of [`ALIGNMENT`], and does not run backwards.

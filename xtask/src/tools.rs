@@ -31,6 +31,15 @@ pub const PEERS: NpmPackages = NpmPackages {
     lock: include_str!("../../benches/peers/package-lock.json"),
 };
 
+/// What compiles, bundles and tests the package for pages; its `devDependencies`.
+pub const BROWSER: NpmPackages = NpmPackages {
+    name: "playwright-core",
+    what: "TypeScript, esbuild, Vite and Playwright",
+    version: "1.65.1",
+    package: include_str!("../../browser-sdk/package.json"),
+    lock: include_str!("../../browser-sdk/package-lock.json"),
+};
+
 /// Where legs and places come from; nothing of it is run.
 pub const VEGA_DATASETS: NpmPackages = NpmPackages {
     name: "vega-datasets",
@@ -167,7 +176,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS, VEGA_DATASETS] {
+        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS, BROWSER, VEGA_DATASETS] {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));
         }
