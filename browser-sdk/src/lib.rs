@@ -1,17 +1,12 @@
 //! The module in a page or a web worker: a shim of wasm-bindgen's around `tradewind.wasm`.
 //!
-//! [`Runtime::load`] verifies packs and snapshot and hands them to the module; what it then answers
-//! is the JSON of the edge's API and of `tradewind rank` and `quote`. A page uses the npm package
-//! `tradewind`, which wraps this.
+//! A [`Pack`] is a file that was checked; a [`Guest`] is the module with such files loaded, which answers bytes with
+//! bytes. A page uses the npm package `tradewind`, which wraps this and has the messages in TypeScript.
 #![cfg(target_arch = "wasm32")]
 
-mod error;
+mod guest;
+mod js;
 mod pack;
-mod products;
-mod reply;
-mod request;
-mod runtime;
-mod value;
 
+pub use guest::Guest;
 pub use pack::Pack;
-pub use runtime::Runtime;

@@ -1,8 +1,8 @@
 //! A pack or a snapshot on its way into the module: JavaScript has the cryptography, and answers later.
 
-use crate::error::{Code, error, input};
+use crate::js::{untrusted, unverified};
 use js_sys::{Array, Uint8Array};
-use tradewind_core::pack::PackView;
+use tradewind_core::pack::{PackView, SectionKind};
 use wasm_bindgen::prelude::*;
 
 /// A pack or a snapshot. It is loaded only after it was [`verify`](Pack::verify)-ed.
@@ -49,9 +49,26 @@ impl Pack {
             let found = view.digested().zip(digests).find(|(other, _)| other.as_ptr_range() == part.as_ptr_range());
             found.map_or([0; 32], |(_, digest)| *digest)
         };
-        view.verify(Some(keys.as_chunks().0), digest, |_, _, _| signed).map_err(|why| untrusted(&why))?;
+        view.verify(Some(keys.as_chunks().0), digest, |_, _, _| signed).map_err(untrusted)?;
         self.verified = true;
         Ok(())
+    }
+
+    /// Whether it is a pack that ranks.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn ranks(&self) -> Result<bool, JsValue> {
+        Ok(self.view()?.ranks())
+    }
+
+    /// What everyone may know of a snapshot: postcard of `tradewind_core::snapshot::Storefront`. Empty in a pack.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn storefront(&self) -> Result<Vec<u8>, JsValue> {
+        let range = self.view()?.section(SectionKind::Storefront);
+        Ok(range.and_then(|range| self.bytes.get(range)).unwrap_or_default().to_vec())
     }
 
     /// What names it.
@@ -62,29 +79,32 @@ impl Pack {
         Ok(self.view()?.root().to_vec())
     }
 
-    /// Its name and version.
+    /// The name that requests use.
     ///
     /// # Errors
     /// As [`parts`](Self::parts).
     pub fn name(&self) -> Result<String, JsValue> {
-        let view = self.view()?;
-        Ok([&view.manifest().name, " ", &view.manifest().version].concat())
+        Ok(self.view()?.manifest().name.clone())
+    }
+
+    /// Its version.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn version(&self) -> Result<String, JsValue> {
+        Ok(self.view()?.manifest().version.clone())
     }
 }
 
 impl Pack {
     pub(crate) fn view(&self) -> Result<PackView<'_>, JsValue> {
-        PackView::parse(&self.bytes).map_err(|why| untrusted(&why))
+        PackView::parse(&self.bytes).map_err(untrusted)
     }
 
     /// Its bytes, if they may be loaded.
     pub(crate) fn checked(self) -> Result<Vec<u8>, JsValue> {
-        if self.verified { Ok(self.bytes) } else { Err(input(&["a pack or snapshot was not verified"])) }
+        if self.verified { Ok(self.bytes) } else { Err(unverified()) }
     }
-}
-
-fn untrusted(why: &tradewind_core::Error) -> JsValue {
-    error(Code::Untrusted, why.message())
 }
 
 fn bytes(bytes: &[u8]) -> JsValue {

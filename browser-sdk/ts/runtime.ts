@@ -1,16 +1,18 @@
 /** The runtime: the module with its shim, and the profile. It runs in a web worker, or in the page. */
 
-import init, { Pack, Runtime as Shim } from "../pkg/tradewind_browser.js";
+import init, { Guest, Pack } from "../pkg/tradewind_browser.js";
 import type { Backend, Received, Sources } from "./backend.js";
 import { base64, fromBase64, fromHex, hex, sha256 } from "./bytes.js";
+import { checkEvent, checkQuote, checkRank } from "./check.js";
 import { TradewindError } from "./error.js";
+import * as messages from "./messages.js";
 import * as store from "./store.js";
+import { Storefront } from "./storefront.js";
 import type {
   Consent,
   Digest,
   ListedProduct,
   Loaded,
-  Objective,
   ProfileExport,
   Quote,
   Ranking,
@@ -18,14 +20,13 @@ import type {
   ShopperEvent,
 } from "./types.js";
 
-interface Ranked {
-  items: Ranking["items"];
-  considered: number;
-  profile: Uint8Array;
-}
-
 export class Runtime implements Backend {
-  #shim: Shim | undefined;
+  #guest: Guest | undefined;
+  /** The name of the pack that ranks. */
+  #ranker: string | undefined;
+  #storefront: Storefront | undefined;
+  /** The bytes of the last request and its reply. */
+  #last: [request: Uint8Array<ArrayBuffer>, reply: Uint8Array<ArrayBuffer>] | undefined;
   #sources: Sources | undefined;
   #loaded: Loaded | undefined;
   #consent: Consent = "denied";
@@ -57,7 +58,9 @@ export class Runtime implements Backend {
       timings: { fetch, compile, verify: since(step), instantiate: 0, total: 0 },
     };
     step = performance.now();
-    this.#shim = new Shim(module, files, file);
+    this.#ranker = files.find((pack) => pack.ranks())?.name();
+    this.#storefront = file && new Storefront(file.storefront());
+    this.#guest = new Guest(module, files, file);
     loaded.timings.instantiate = since(step);
     this.#sources = sources;
     await this.#recall(sources);
@@ -89,10 +92,11 @@ export class Runtime implements Backend {
 
   async track(event: ShopperEvent): Promise<boolean> {
     if (this.#consent !== "granted") return false;
+    checkEvent(event);
     const at = this.#now();
     // The module alone changes a profile: a ranking of no products takes the event in.
     const change = (profile: Uint8Array | undefined): Uint8Array =>
-      (this.#ready.rank({ at, limit: 0, profile, events: [{ at, ...event }] }) as Ranked).profile;
+      messages.readRanking(this.#ask(messages.rankRequest(this.#pack, at, { limit: 0 }, profile, [event]))).profile;
     if (this.#unstored) {
       this.#unstored.profile = change(this.#unstored.profile);
     } else if (!(await store.update(change))) {
@@ -103,40 +107,43 @@ export class Runtime implements Backend {
   }
 
   async rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>> {
+    checkRank(request);
     const profile = await this.#profile();
     const started = performance.now();
-    const { items, considered } = this.#ready.rank({ ...request, at: this.#now(), profile }) as Ranked;
-    return this.#received({ items, considered, took: performance.now() - started }, receipt);
+    const reply = this.#ask(messages.rankRequest(this.#pack, this.#now(), request, profile));
+    const took = performance.now() - started;
+    const { items, considered } = messages.readRanking(reply);
+    return this.#received({ items, considered, took }, receipt);
   }
 
   async quote(
-    { sku, region, objective }: { sku: string; region: string; objective: Objective | undefined },
+    { sku, region, objective = this.#sources?.objective ?? {} }: Parameters<Backend["quote"]>[0],
     receipt: boolean,
   ): Promise<Received<Quote>> {
-    const request = { at: this.#now(), sku, region, objective: objective ?? this.#sources?.objective };
-    const quote = this.#ready.quote(request) as Omit<Quote, "by" | "at" | "snapshot">;
-    const snapshot = this.#loaded?.snapshot?.digest ?? "";
-    return this.#received({ ...quote, at: request.at, snapshot, by: "device" }, receipt);
+    checkQuote({ sku, region, objective });
+    const [at, { currency }, snapshot] = [this.#now(), this.#listed, this.#loaded?.snapshot?.digest ?? ""];
+    const quote = messages.readQuote(this.#ask(messages.quoteRequest(fromHex(snapshot), at, sku, region, objective)));
+    return this.#received({ ...quote, currency, at, snapshot, by: "device" }, receipt);
   }
 
   async products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]> {
-    return this.#ready.products(skus, region, this.#now()) as (ListedProduct | null)[];
+    return skus.map((sku) => this.#listed.product(sku, region, this.#now()));
   }
 
   async readRanking(reply: string): Promise<Ranking> {
-    const { items, considered } = this.#ready.readRanking(fromBase64(reply)) as Ranked;
+    const { items, considered } = messages.readRanking(fromBase64(reply));
     return { items, considered, took: 0 };
   }
 
   /** Whether a request that was answered elsewhere has the same answer here, byte for byte. */
   async replay(request: string, reply: string): Promise<boolean> {
-    return base64(this.#ready.exchange(fromBase64(request))) === reply;
+    return base64(this.#ask(fromBase64(request))) === reply;
   }
 
   async exportProfile(): Promise<ProfileExport | null> {
     const profile = await this.#profile();
     if (!profile) return null;
-    return { ...this.#ready.profile(profile, this.#now()), bytes: base64(profile) } as ProfileExport;
+    return { ...messages.readProfile(profile, this.#now()), bytes: base64(profile) };
   }
 
   async eraseProfile(): Promise<void> {
@@ -152,10 +159,10 @@ export class Runtime implements Backend {
 
   /** An answer, with its receipt where one is wanted. */
   async #received<T extends object>(answer: T, wanted: boolean): Promise<Received<T>> {
-    if (!wanted) return answer;
-    const exchange = this.#ready.takeExchange() as { request: Uint8Array<ArrayBuffer>; reply: Uint8Array<ArrayBuffer> };
+    if (!wanted || !this.#last) return answer;
+    const [request, reply] = this.#last;
     const { module, packs, snapshot } = this.#loaded as Loaded;
-    const digests = Promise.all([sha256(exchange.request), sha256(exchange.reply)]);
+    const digests = Promise.all([sha256(request), sha256(reply)]);
     const [request_digest, reply_digest] = (await digests).map(hex) as [string, string];
     const receipt = {
       module: module.digest,
@@ -163,8 +170,8 @@ export class Runtime implements Backend {
       snapshot: snapshot?.digest ?? null,
       request_digest,
       reply_digest,
-      request: hex(exchange.request),
-      reply: hex(exchange.reply),
+      request: hex(request),
+      reply: hex(reply),
     };
     return { ...answer, receipt };
   }
@@ -173,9 +180,22 @@ export class Runtime implements Backend {
     return this.#sources?.at ?? Date.now();
   }
 
-  get #ready(): Shim {
-    if (!this.#shim) throw new TradewindError("input", "nothing is loaded yet");
-    return this.#shim;
+  /** What the module replies. */
+  #ask(request: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    if (!this.#guest) throw new TradewindError("input", "nothing is loaded yet");
+    const reply = this.#guest.exchange(request) as Uint8Array<ArrayBuffer>;
+    this.#last = [request, reply];
+    return reply;
+  }
+
+  get #pack(): string {
+    if (!this.#ranker) throw new TradewindError("input", "no pack that ranks is loaded; name one in `packs`");
+    return this.#ranker;
+  }
+
+  get #listed(): Storefront {
+    if (!this.#storefront) throw new TradewindError("input", "no snapshot is loaded; name one in `snapshot`");
+    return this.#storefront;
   }
 }
 
@@ -247,5 +267,5 @@ async function holds(
 }
 
 function named(pack: Pack): Digest {
-  return { name: pack.name(), digest: hex(pack.root()) };
+  return { name: `${pack.name()} ${pack.version()}`, digest: hex(pack.root()) };
 }

@@ -245,7 +245,7 @@ impl<G: Guest> Client<G> {
         // What an enum of postcard's is: the number of the variant, and what is in it.
         let request = postcard::to_allocvec(&(A::REQUEST, request))
             .map_err(|error| ClientError::Protocol(format!("the request does not encode: {error}")))?;
-        A::read(&self.exchange(request)?)
+        answer(&self.exchange(request)?, A::REPLY)
     }
 
     /// Hands over the bytes of a request, as when a decision is made again, and returns those of the reply,
@@ -301,22 +301,11 @@ impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
 
 /// A request, by the number of its variant in [`Request`], and what answers it, by that in [`Reply`].
 ///
-/// A shell that ranks has the code for rankings so, and not for every other reply: a page counts its bytes.
-pub trait Ask: Serialize {
-    /// The number of the request's variant.
+/// A shell that asks one thing has the code for its answer so, and not for every other: a page counts its bytes.
+trait Ask: Serialize {
     const REQUEST: u32;
-    /// The number of the reply's variant.
     const REPLY: u32;
-    /// What is in the reply.
     type Answer: DeserializeOwned;
-
-    /// The answer, from the bytes of a reply that came from elsewhere.
-    ///
-    /// # Errors
-    /// [`ClientError::Fault`] where it is one, [`ClientError::Protocol`] where it is no reply to such a request.
-    fn read<E>(reply: &[u8]) -> Result<Self::Answer, ClientError<E>> {
-        answer(reply, Self::REPLY)
-    }
 }
 
 macro_rules! asks {

@@ -313,18 +313,6 @@ impl<'a> PackView<'a> {
         decode(&self.bytes[range], &format_args!("section {kind:?}"))
     }
 
-    /// Decodes what a section begins with.
-    ///
-    /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing or does not decode.
-    pub(crate) fn read_prefix<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<T> {
-        let range = self.section(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
-        let decoded = postcard::take_from_bytes(&self.bytes[range]);
-        let (value, _) =
-            decoded.map_err(|error| corrupt(&format_args!("its section {kind:?} does not decode: {error}")))?;
-        Ok(value)
-    }
-
     /// Decodes a section that a file may have.
     ///
     /// # Errors

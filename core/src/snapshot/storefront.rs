@@ -7,7 +7,6 @@ use crate::{
     error::Result,
     event::Millis,
     money::{Currency, Money},
-    pack::{PackView, SectionKind},
     quote::Past,
     sku::{Catalog, SkuId},
 };
@@ -81,27 +80,8 @@ impl Storefront {
     /// The most regions.
     pub const MAX_REGIONS: usize = 4_096;
 
-    /// What a page shows of a snapshot: the section without what prices are computed from, which is left out
-    /// with the code that would read it.
-    ///
-    /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) where it does not decode,
-    /// [`BadRequest`](ErrorKind::BadRequest) where it contradicts itself.
-    pub fn listed(view: &PackView<'_>) -> Result<Self> {
-        // What is published comes last, and is not read.
-        let (currency, issued, expires, catalog, prices, regions) = view.read_prefix(SectionKind::Storefront)?;
-        let mut listed = Self { currency, issued, expires, catalog, prices, regions, published: None };
-        listed.prepare_listed()?;
-        Ok(listed)
-    }
-
     /// Rebuilds what is derived, and checks what was received.
     pub(super) fn prepare(&mut self) -> Result<()> {
-        self.prepare_listed()?;
-        self.published.as_ref().map_or(Ok(()), |published| published.check(self.catalog.len()))
-    }
-
-    fn prepare_listed(&mut self) -> Result<()> {
         self.catalog.index()?;
         self.currency.check()?;
         self.issued.check()?;
@@ -119,7 +99,7 @@ impl Storefront {
                 return Err(bad(format!("region `{}` comes twice", region.code)));
             }
         }
-        Ok(())
+        self.published.as_ref().map_or(Ok(()), |published| published.check(products))
     }
 }
 
