@@ -107,7 +107,11 @@ function region(url) {
 
 /** A file of the shop or its site. */
 function file(path, files) {
-  const type = { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "cache-control": "no-cache" };
+  // Kept by the browser: what is asked for again while someone looks around would tell that they do.
+  const type = {
+    "content-type": TYPES[extname(path)] ?? "application/octet-stream",
+    "cache-control": "public, max-age=300",
+  };
   const replaced = files[path];
   if (replaced === null) return undefined;
   if (replaced !== undefined) return { body: replaced, headers: type };

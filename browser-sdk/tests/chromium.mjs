@@ -8,6 +8,9 @@ export const root = join(import.meta.dirname, "../..");
 export const dist = (file) => join(root, "dist", file);
 const { chromium } = createRequire(dist("tools/browser/"))("playwright-core");
 
+/** What Chromium asks its maker by itself, whatever page is open: for updates, and who is signed in. */
+const OWN = /(^|\.)(google|googleapis|gvt1|gstatic)\.com$/;
+
 /** Starts Chromium and the proxy. */
 export async function startChromium() {
   const traffic = [];
@@ -15,7 +18,7 @@ export async function startChromium() {
     const url = new URL(incoming.url);
     const chunks = [];
     const seen = { method: incoming.method, url: incoming.url, cookie: incoming.headers.cookie ?? "", body: "" };
-    traffic.push(seen);
+    if (!OWN.test(url.hostname)) traffic.push(seen);
     incoming.on("data", (chunk) => chunks.push(chunk));
     incoming.on("end", () => (seen.body = Buffer.concat(chunks).toString()));
     if (url.hostname !== "127.0.0.1") return outgoing.writeHead(502).end();
@@ -27,13 +30,14 @@ export async function startChromium() {
     incoming.pipe(passed);
   });
   proxy.on("connect", (request, socket) => {
-    traffic.push({ method: "CONNECT", url: request.url, cookie: "", body: "" });
+    const [host] = request.url.split(":");
+    if (!OWN.test(host)) traffic.push({ method: "CONNECT", url: request.url, cookie: "", body: "" });
     socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
   });
   await new Promise((listening) => proxy.listen(0, "127.0.0.1", listening));
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
+    args: ["--no-sandbox", "--disable-component-update"],
     proxy: { server: `http://127.0.0.1:${proxy.address().port}`, bypass: "<-loopback>" },
   });
   return {
