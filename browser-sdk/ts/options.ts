@@ -89,9 +89,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
   const at = typeof configuration.at === "string" ? Date.parse(configuration.at) : configuration.at;
   if (at !== undefined && !Number.isFinite(at)) throw wrong(`\`at\` is \`${configuration.at}\`, which is no moment`);
   const { consent } = options;
-  if (consent !== undefined && consent !== "granted" && consent !== "denied") {
-    throw new TradewindError("config", `\`consent\` is \`${consent}\`; it is granted or denied`);
-  }
+  if (consent !== undefined) checkConsent(consent);
   const root = document.documentElement;
   return {
     sources: {
@@ -109,6 +107,12 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
     locale: configuration.locale || root.lang || "en",
     region: options.region ?? root.dataset["tradewindRegion"],
   };
+}
+
+export function checkConsent(consent: unknown): void {
+  if (consent !== "granted" && consent !== "denied") {
+    throw new TradewindError("input", `\`consent\` is \`${consent}\`; it is granted or denied`);
+  }
 }
 
 /** A static document of JSON. */

@@ -1,6 +1,6 @@
 import type { Backend, Received } from "./backend.js";
 import { TradewindError } from "./error.js";
-import { json, type LoadOptions, type ProductText, type Resolved, resolved } from "./options.js";
+import { checkConsent, json, type LoadOptions, type ProductText, type Resolved, resolved } from "./options.js";
 import { remote } from "./remote.js";
 import type {
   Consent,
@@ -110,6 +110,7 @@ export class Tradewind {
    * nothing there.
    */
   async setConsent(consent: Consent): Promise<ConsentState> {
+    checkConsent(consent);
     this.#consent = await this.#call((backend) => backend.setConsent(consent));
     this.#emit("consent", { consent: this.#consent });
     return this.consent;

@@ -26,7 +26,7 @@ const SITE: [(&str, &str); 4] = [
 const MODULES: [&str; 3] = ["index", "runtime", "worker"];
 
 /// For size; inlining makes the code smaller, and the file after compression larger.
-const WASM_OPT: [&str; 11] = [
+const WASM_OPT: [&str; 13] = [
     "-Oz",
     "--always-inline-max-function-size=0",
     "--one-caller-inline-max-function-size=20",
@@ -37,7 +37,9 @@ const WASM_OPT: [&str; 11] = [
     "--enable-reference-types",
     "--enable-sign-ext",
     "--enable-simd",
+    "--strip-debug",
     "--strip-producers",
+    "--strip-target-features",
 ];
 
 /// Installs what the package is built and tested with.
@@ -51,11 +53,12 @@ pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 /// Builds the package into `dist/npm`, and the site into `dist/site`, from what is in `dist/`.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
-    let wasm_opt = tools::wasm_opt(&workspace.cache, steps)?;
+    let binaryen = tools::npm_packages(&workspace.cache, steps, &tools::BINARYEN_PACKAGE)?;
     let npm = tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
     // Where tests find them.
     create(&workspace.dist("tools"))?;
     link(&npm, &workspace.dist("tools/browser"))?;
+    link(&binaryen, &workspace.dist("tools/binaryen"))?;
 
     compile_shim(workspace, steps, toolchain)?;
     let stamp = workspace.dist("stamps/browser");
@@ -69,7 +72,7 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     if workspace.dist("npm").exists() && inputs.is_recorded_in(&stamp) {
         return Ok(());
     }
-    steps.run("put the npm package together", || package(workspace, &npm, wasm_opt))?;
+    steps.run("put the npm package together", || package(workspace, &npm, &binaryen))?;
     steps.run("put the demo shop's site together", || site(workspace))?;
     inputs.record(&stamp)
 }
@@ -117,7 +120,7 @@ fn compile_shim(workspace: &Workspace, steps: &mut Steps, toolchain: WasmToolcha
 }
 
 /// Types, scripts, shim and module, in `dist/package`; and that as one file, in `dist/npm`.
-fn package(workspace: &Workspace, npm: &Path, wasm_opt: Run) -> Result<()> {
+fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
     let (folder, package) = (workspace.path("browser-sdk"), workspace.dist("package"));
     let out = package.join("dist");
     for stale in [&package, &workspace.dist("npm")] {
@@ -149,6 +152,7 @@ fn package(workspace: &Workspace, npm: &Path, wasm_opt: Run) -> Result<()> {
         .arg(format!("--outfile={}", out.join("tradewind.iife.js").display()))
         .run()?;
     let shim = "tradewind_browser_bg.wasm";
+    let wasm_opt = Run::new("node").arg(binaryen.join(tools::WASM_OPT));
     wasm_opt.args(WASM_OPT).arg(folder.join("pkg").join(shim)).arg("--output").arg(out.join(shim)).run()?;
     copy(&workspace.dist("tradewind.wasm"), &out.join("tradewind.wasm"))?;
     for (from, to) in [

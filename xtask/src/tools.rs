@@ -14,7 +14,10 @@ use crate::workspace::Workspace;
 
 /// Binaryen's release, which `binaryen/package-lock.json` pins together with its SHA-512.
 pub const BINARYEN: &str = "132.0.0";
-const WASM_OPT: NpmPackages = NpmPackages {
+/// Where its `wasm-opt` is.
+pub const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
+/// Optimises modules, and in tests makes modules with faults.
+pub const BINARYEN_PACKAGE: NpmPackages = NpmPackages {
     name: "binaryen",
     what: "wasm-opt",
     version: BINARYEN,
@@ -75,13 +78,13 @@ pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.1
 /// Builds the edge's Worker.
 pub const WORKER_BUILD: CargoTool = CargoTool { package: "worker-build", version: "0.8.7" };
 
-/// The oldest Node.js that runs Binaryen (Debian 12's is 18).
-const NODE: u32 = 18;
+/// The oldest Node.js that runs what is used (Debian 12's own is 18, Debian 13's 20).
+const NODE: u32 = 20;
 
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
-    let dir = npm_packages(cache, steps, &WASM_OPT)?;
-    Ok(Run::new("node").arg(dir.join("node_modules/binaryen/bin/wasm-opt")))
+    let dir = npm_packages(cache, steps, &BINARYEN_PACKAGE)?;
+    Ok(Run::new("node").arg(dir.join(WASM_OPT)))
 }
 
 /// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS, BROWSER, VEGA_DATASETS] {
+        for NpmPackages { name, version, package, lock, .. } in [BINARYEN_PACKAGE, PEERS, BROWSER, VEGA_DATASETS] {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));
         }

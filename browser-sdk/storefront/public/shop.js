@@ -17,8 +17,8 @@ try {
 }
 showCart(tradewind);
 if (tradewind) {
-  await showPanel(panel, tradewind);
-  await showProduct(tradewind);
+  // Each may fail by itself; what the shop wrote is there.
+  for (const show of [() => showPanel(panel, tradewind), () => showProduct(tradewind)]) await show().catch(console.warn);
   document.documentElement.dataset.tradewind = "ready";
 }
 
