@@ -10,7 +10,7 @@ use crate::{
     demand::{ForecastRequest, Weeks},
     engine::Engine,
     exceptions::{ExceptionRequest, ExceptionScore},
-    message::{Description, Fault, InferRequest, PackInfo, Reply, Request},
+    message::{Description, Fault, InferRequest, PackInfo, Reply},
     pack::Digest,
     quote::{Quote, QuoteRequest},
     rank::{RankRequest, Ranking},
@@ -19,7 +19,7 @@ use crate::{
 };
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Something that answers requests: the core itself, or a module under wasmtime or V8.
 pub trait Guest {
@@ -152,14 +152,10 @@ impl<G: Guest> Client<G> {
     /// A fault of the kinds of [`PackView::parse`](crate::pack::PackView::parse), among others.
     pub fn load(&mut self, pack: &[u8]) -> Result<PackInfo, ClientError<G::Error>> {
         let reply = self.guest.load(pack).map_err(ClientError::Guest)?;
-        match decode(&reply)? {
-            Reply::Loaded(info) => {
-                self.packs.retain(|(name, _)| *name != info.name);
-                self.packs.push((info.name.clone(), info.root));
-                Ok(info)
-            }
-            other => Err(unexpected(&other)),
-        }
+        let info: PackInfo = answer(&reply, LOADED)?;
+        self.packs.retain(|(name, _)| *name != info.name);
+        self.packs.push((info.name.clone(), info.root));
+        Ok(info)
     }
 
     /// Loads a snapshot that the shell has verified, in place of the one that is loaded.
@@ -168,13 +164,9 @@ impl<G: Guest> Client<G> {
     /// As for [`load`](Self::load).
     pub fn load_snapshot(&mut self, snapshot: &[u8]) -> Result<SnapshotInfo, ClientError<G::Error>> {
         let reply = self.guest.load(snapshot).map_err(ClientError::Guest)?;
-        match decode(&reply)? {
-            Reply::Snapshot(info) => {
-                self.snapshot = Some(info.root);
-                Ok(info)
-            }
-            other => Err(unexpected(&other)),
-        }
+        let info: SnapshotInfo = answer(&reply, SNAPSHOT)?;
+        self.snapshot = Some(info.root);
+        Ok(info)
     }
 
     /// Asks what is loaded.
@@ -182,10 +174,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn describe(&mut self) -> Result<Description, ClientError<G::Error>> {
-        match self.call(&Request::Describe)? {
-            Reply::Description(description) => Ok(description),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&())
     }
 
     /// Runs a model.
@@ -193,10 +182,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn infer(&mut self, request: InferRequest) -> Result<Vec<Tensor>, ClientError<G::Error>> {
-        match self.call(&Request::Infer(request))? {
-            Reply::Tensors(tensors) => Ok(tensors),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&request)
     }
 
     /// Ranks products for a shopper.
@@ -204,10 +190,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn rank(&mut self, request: RankRequest) -> Result<Ranking, ClientError<G::Error>> {
-        match self.call(&Request::Rank(request))? {
-            Reply::Ranking(ranking) => Ok(ranking),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&request)
     }
 
     /// Prices a product.
@@ -215,10 +198,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn quote(&mut self, request: QuoteRequest) -> Result<Quote, ClientError<G::Error>> {
-        match self.call(&Request::Quote(request))? {
-            Reply::Quote(quote) => Ok(quote),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&request)
     }
 
     /// Forecasts the demand for products, week by week.
@@ -226,10 +206,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn forecast(&mut self, request: ForecastRequest) -> Result<Vec<Weeks>, ClientError<G::Error>> {
-        match self.call(&Request::Forecast(request))? {
-            Reply::Forecast(forecast) => Ok(forecast),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&request)
     }
 
     /// Decides from where orders ship.
@@ -237,10 +214,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn allocate(&mut self, request: AllocateRequest) -> Result<Allocated, ClientError<G::Error>> {
-        match self.call(&Request::Allocate(request))? {
-            Reply::Allocated(allocated) => Ok(allocated),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&request)
     }
 
     /// Finds what is about to go wrong with shipments.
@@ -248,10 +222,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// See [`ClientError`].
     pub fn exceptions(&mut self, request: ExceptionRequest) -> Result<Vec<ExceptionScore>, ClientError<G::Error>> {
-        match self.call(&Request::Exceptions(request))? {
-            Reply::Exceptions(exceptions) => Ok(exceptions),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&request)
     }
 
     /// Scores column-major `columns` with the pack of a handle; row-major scores are written to
@@ -267,28 +238,26 @@ impl<G: Guest> Client<G> {
         scores: &mut [f32],
     ) -> Result<(), ClientError<G::Error>> {
         let reply = self.guest.score(pack, rows, columns, scores).map_err(ClientError::Guest)?;
-        match decode(&reply)? {
-            Reply::Scored => Ok(()),
-            other => Err(unexpected(&other)),
-        }
+        answer(&reply, SCORED)
     }
 
-    fn call(&mut self, request: &Request) -> Result<Reply, ClientError<G::Error>> {
-        let request = postcard::to_allocvec(request)
+    fn ask<A: Ask>(&mut self, request: &A) -> Result<A::Answer, ClientError<G::Error>> {
+        // What an enum of postcard's is: the number of the variant, and what is in it.
+        let request = postcard::to_allocvec(&(A::REQUEST, request))
             .map_err(|error| ClientError::Protocol(format!("the request does not encode: {error}")))?;
-        self.exchange(request)
+        answer(&self.exchange(request)?, A::REPLY)
     }
 
-    /// Hands over the bytes of a request, as when a decision is made again.
+    /// Hands over the bytes of a request, as when a decision is made again, and returns those of the reply,
+    /// which may be a fault.
     ///
     /// # Errors
-    /// See [`ClientError`].
-    pub fn exchange(&mut self, request: Vec<u8>) -> Result<Reply, ClientError<G::Error>> {
+    /// [`ClientError::Guest`].
+    pub fn exchange(&mut self, request: Vec<u8>) -> Result<Vec<u8>, ClientError<G::Error>> {
         self.last = None;
         let reply = self.guest.call(&request).map_err(ClientError::Guest)?;
-        let decoded = decode(&reply);
-        self.last = Some(Exchange { request, reply });
-        decoded
+        self.last = Some(Exchange { request, reply: reply.clone() });
+        Ok(reply)
     }
 
     /// The last request that was answered, faults included, and its reply; `None` the second time.
@@ -330,30 +299,73 @@ impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
     }
 }
 
-fn decode<E>(reply: &[u8]) -> Result<Reply, ClientError<E>> {
-    match postcard::take_from_bytes(reply) {
-        Ok((Reply::Fault(fault), [])) => Err(ClientError::Fault(fault)),
-        Ok((reply, [])) => Ok(reply),
-        Ok((_, rest)) => Err(ClientError::Protocol(format!("{} bytes follow the reply", rest.len()))),
-        Err(error) => Err(ClientError::Protocol(format!("the reply does not decode: {error}"))),
-    }
+/// A request, by the number of its variant in [`Request`], and what answers it, by that in [`Reply`].
+///
+/// A shell that asks one thing has the code for its answer so, and not for every other: a page counts its bytes.
+trait Ask: Serialize {
+    const REQUEST: u32;
+    const REPLY: u32;
+    type Answer: DeserializeOwned;
 }
 
-fn unexpected<E>(reply: &Reply) -> ClientError<E> {
-    let kind = match reply {
-        Reply::Fault(_) => "a fault",
-        Reply::Loaded(_) => "a loaded pack",
-        Reply::Description(_) => "a description",
-        Reply::Tensors(_) => "tensors",
-        Reply::Ranking(_) => "a ranking",
-        Reply::Scored => "scores",
-        Reply::Snapshot(_) => "a loaded snapshot",
-        Reply::Quote(_) => "a price",
-        Reply::Forecast(_) => "a forecast",
-        Reply::Allocated(_) => "an allocation",
-        Reply::Exceptions(_) => "exceptions",
+macro_rules! asks {
+    ($($request:ty: $number:literal => $answer:ty: $reply:literal,)*) => {
+        $(impl Ask for $request {
+            const REQUEST: u32 = $number;
+            const REPLY: u32 = $reply;
+            type Answer = $answer;
+        })*
     };
-    ClientError::Protocol(format!("the guest answered another question, with {kind}"))
+}
+
+asks! {
+    (): 0 => Description: 2,
+    InferRequest: 1 => Vec<Tensor>: 3,
+    RankRequest: 2 => Ranking: 4,
+    QuoteRequest: 3 => Quote: 7,
+    ForecastRequest: 4 => Vec<Weeks>: 8,
+    AllocateRequest: 5 => Allocated: 9,
+    ExceptionRequest: 6 => Vec<ExceptionScore>: 10,
+}
+
+const FAULT: u32 = 0;
+const LOADED: u32 = 1;
+const SCORED: u32 = 5;
+const SNAPSHOT: u32 = 6;
+
+/// What each variant of [`Reply`] is called.
+const REPLIES: [&str; 11] = [
+    "a fault",
+    "a loaded pack",
+    "a description",
+    "tensors",
+    "a ranking",
+    "scores",
+    "a loaded snapshot",
+    "a price",
+    "a forecast",
+    "an allocation",
+    "exceptions",
+];
+
+/// What is in a reply of the expected variant.
+fn answer<T: DeserializeOwned, E>(reply: &[u8], expected: u32) -> Result<T, ClientError<E>> {
+    let bad = |error| ClientError::Protocol(format!("the reply does not decode: {error}"));
+    let whole = |rest: &[u8]| match rest.len() {
+        0 => Ok(()),
+        more => Err(ClientError::Protocol(format!("{more} bytes follow the reply"))),
+    };
+    let (found, body) = postcard::take_from_bytes::<u32>(reply).map_err(bad)?;
+    if found == FAULT {
+        let (fault, rest) = postcard::take_from_bytes(body).map_err(bad)?;
+        return whole(rest).and(Err(ClientError::Fault(fault)));
+    }
+    if found != expected {
+        let name = REPLIES.get(found as usize).copied().unwrap_or("what this version does not know");
+        return Err(ClientError::Protocol(format!("the guest answered another question, with {name}")));
+    }
+    let (answer, rest) = postcard::take_from_bytes(body).map_err(bad)?;
+    whole(rest).map(|()| answer)
 }
 
 /// The core as its own guest, natively: the same bytes in and out, without a module between.

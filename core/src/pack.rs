@@ -307,6 +307,11 @@ impl<'a> PackView<'a> {
         }
     }
 
+    /// What the signature is over.
+    pub fn signed(&self) -> &'a [u8] {
+        &self.bytes[..HEADER_LEN]
+    }
+
     /// The parts that [`verify`](Self::verify) asks digests of, for a shell that must compute them ahead.
     pub fn digested(&self) -> impl Iterator<Item = &'a [u8]> {
         let sections = self.manifest.sections.iter().filter_map(|section| self.range(section));
@@ -350,11 +355,22 @@ impl<'a> PackView<'a> {
         self.section(kind).map(|_| self.read(kind)).transpose()
     }
 
+    /// Whether the pack ranks. Decodes no more than that.
+    pub fn ranks(&self) -> bool {
+        let task = self.section(SectionKind::Task).and_then(|range| self.bytes.get(range));
+        task.is_some_and(|task| task.first() == Some(&Task::RANK))
+    }
+
     fn range(&self, section: &Section) -> Option<Range<usize>> {
         let start = section.offset as usize;
         let end = start.saturating_add(section.len as usize);
         (end <= self.len).then_some(start..end)
     }
+}
+
+impl Task {
+    /// The number of the variant [`Rank`](Self::Rank), as postcard writes it.
+    const RANK: u8 = 1;
 }
 
 /// Whether a range holds zeros up to the next multiple of [`ALIGNMENT`], and does not run backwards.

@@ -94,10 +94,7 @@ impl Record {
                 differences.push(Difference::Record(part));
             }
         }
-        match client.exchange(self.request.0.clone()) {
-            Ok(_) | Err(ClientError::Fault(_)) => {}
-            Err(error) => return Err(error),
-        }
+        client.exchange(self.request.0.clone())?;
         let Some(now) = Self::take(client, module) else { return Ok(differences) };
         let shown = |parts: &[Hex]| parts.iter().map(Hex::to_string).collect::<Vec<_>>().join(" ");
         let snapshot = |record: &Self| record.snapshot.as_ref().map_or("none".into(), Hex::to_string);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::browser;
 use crate::dist;
 use crate::fuzz;
 use crate::operators;
@@ -39,7 +40,8 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("run the tests", || {
         let tests = workspace.cargo().args(["test", "--locked", "--release", "--workspace"]);
         Ok(tests.advice("the failed tests are listed above").run()?)
-    })
+    })?;
+    browser::test(workspace, steps)
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
@@ -54,7 +56,8 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     toolchain.obtain_clippy(steps)?;
     steps.run("lint the module's code", || {
         let clippy = toolchain.cargo(workspace, "clippy")?.args(["--locked", "--release"]);
-        let clippy = clippy.args(["--package=tradewind-core", "--package=tradewind-module"]);
+        let packages = ["--package=tradewind-core", "--package=tradewind-module", "--package=tradewind-browser"];
+        let clippy = clippy.args(packages);
         Ok(clippy.args(["--", "-Dwarnings"]).advice(advice).run()?)
     })
 }

@@ -4,13 +4,14 @@
 //! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
-//! - [`dist`]: what is built
+//! - [`dist`], [`browser`]: what is built
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
 mod apt;
 mod bench;
+mod browser;
 mod cache;
 mod checks;
 mod debian;
@@ -169,6 +170,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     toolchain.obtain_clippy(steps)?;
     tools::wasm_opt(&workspace.cache, steps)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?;
+    browser::set_up(workspace, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;

@@ -14,7 +14,10 @@ use crate::workspace::Workspace;
 
 /// Binaryen's release, which `binaryen/package-lock.json` pins together with its SHA-512.
 pub const BINARYEN: &str = "132.0.0";
-const WASM_OPT: NpmPackages = NpmPackages {
+/// Where its `wasm-opt` is.
+pub const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
+/// Optimises modules, and in tests makes modules with faults.
+pub const BINARYEN_PACKAGE: NpmPackages = NpmPackages {
     name: "binaryen",
     what: "wasm-opt",
     version: BINARYEN,
@@ -29,6 +32,15 @@ pub const PEERS: NpmPackages = NpmPackages {
     version: "1.30.0",
     package: include_str!("../../benches/peers/package.json"),
     lock: include_str!("../../benches/peers/package-lock.json"),
+};
+
+/// What compiles, bundles and tests the package for pages; its `devDependencies`.
+pub const BROWSER: NpmPackages = NpmPackages {
+    name: "playwright-core",
+    what: "TypeScript, esbuild, Vite and Playwright",
+    version: "1.65.1",
+    package: include_str!("../../browser-sdk/package.json"),
+    lock: include_str!("../../browser-sdk/package-lock.json"),
 };
 
 /// Where legs and places come from; nothing of it is run.
@@ -59,13 +71,20 @@ pub struct CargoTool {
 
 /// Checks licences, sources and advisories.
 pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2" };
-/// The oldest Node.js that runs Binaryen (Debian 12's is 18).
-const NODE: u32 = 18;
+/// Writes the JavaScript beside a module; of the very version of the crate `wasm-bindgen`.
+pub const WASM_BINDGEN: CargoTool = CargoTool { package: "wasm-bindgen-cli", version: "0.2.129" };
+/// Builds and tests the page's shim.
+pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1" };
+/// Builds the edge's Worker.
+pub const WORKER_BUILD: CargoTool = CargoTool { package: "worker-build", version: "0.8.7" };
+
+/// The oldest Node.js that runs what is used (Debian 12's own is 18, Debian 13's 20).
+const NODE: u32 = 20;
 
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
-    let dir = npm_packages(cache, steps, &WASM_OPT)?;
-    Ok(Run::new("node").arg(dir.join("node_modules/binaryen/bin/wasm-opt")))
+    let dir = npm_packages(cache, steps, &BINARYEN_PACKAGE)?;
+    Ok(Run::new("node").arg(dir.join(WASM_OPT)))
 }
 
 /// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
@@ -147,6 +166,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_tool_wasm_bindgen_is_of_the_version_of_its_crate() {
+        assert!(include_str!("../../Cargo.toml").contains(&format!("wasm-bindgen = \"={}\"", WASM_BINDGEN.version)));
+    }
+
+    #[test]
     fn node_versions_are_read() {
         assert_eq!(major("v20.20.2\n"), Some(20));
         assert_eq!(major("18.0"), Some(18));
@@ -155,7 +179,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS, VEGA_DATASETS] {
+        for NpmPackages { name, version, package, lock, .. } in [BINARYEN_PACKAGE, PEERS, BROWSER, VEGA_DATASETS] {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));
         }

@@ -5,7 +5,13 @@ use js_sys::{
     WebAssembly::{self, Memory, Module},
 };
 use tradewind_core::guest::{GuestError, Instance, ModuleGuest};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = String, catch)]
+    fn string(value: &JsValue) -> Result<String, JsValue>;
+}
 
 /// An instance of the module in the engine that runs this code.
 #[derive(Debug)]
@@ -117,13 +123,14 @@ fn number(result: Result<JsValue, JsValue>) -> Result<u32, String> {
     let value = result.map_err(|error| said(&error))?;
     match value.as_f64() {
         Some(number) if number == f64::from(number as i32) => Ok(number as i32 as u32),
-        _ => Err(format!("an export returned {value:?}, which is no i32")),
+        _ => Err("an export returned something that is no i32".into()),
     }
 }
 
 /// What an exception says of itself.
 pub(crate) fn said(error: &JsValue) -> String {
-    error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| error.to_string().into())
+    // Not by `Debug`, which brings more code to a page than all else here.
+    string(error).unwrap_or_else(|_| "something that cannot be shown".into())
 }
 
 fn missing(export: &str) -> GuestError {

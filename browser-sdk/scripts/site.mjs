@@ -1,0 +1,33 @@
+// Writes what page and edge read of the demo shop: `node site.mjs FOLDER MODULE PUBLIC-KEY-FILE`.
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { card } from "../storefront/card.mjs";
+import { products, regions } from "../storefront/catalog.mjs";
+
+const [folder, module, key] = process.argv.slice(2);
+const integrity = `sha384-${createHash("sha384").update(readFileSync(module)).digest("base64")}`;
+
+const configuration = {
+  module: { url: "/tradewind/tradewind.wasm", integrity },
+  packs: ["/tradewind/recommend.pack", "/tradewind/price.pack"],
+  snapshot: "/tradewind/public.snapshot",
+  products: "/tradewind/products.json",
+  keys: [readFileSync(key, "utf8").trim().split(" ").at(-1)],
+  card,
+  locale: "en-US",
+  objective: { margin: 1, revenue: 1 },
+  // The afternoon of the first day for which the reference snapshot holds.
+  at: "2017-12-04T14:00:00Z",
+  edge: {
+    private: "reference.snapshot",
+    regions: Object.fromEntries(
+      regions.map(({ code, latitude, longitude }) => [code, { country: "US", latitude, longitude }]),
+    ),
+    profiles: true,
+  },
+};
+
+const texts = Object.fromEntries(products.map(({ sku, title, url, category }) => [sku, { title, url, category }]));
+writeFileSync(join(folder, "tradewind.json"), `${JSON.stringify(configuration, null, 2)}\n`);
+writeFileSync(join(folder, "products.json"), JSON.stringify(texts));

@@ -1,0 +1,29 @@
+//! Errors as JavaScript has them: an `Error` whose `code` says, for a program, what kind it is.
+
+use tradewind_core::guest::{ClientError, GuestError};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(inline_js = "export const error = (code, message) => Object.assign(new Error(message), { code });")]
+extern "C" {
+    fn error(code: &str, message: &str) -> JsValue;
+}
+
+/// What the core says of a file.
+pub fn untrusted(why: tradewind_core::Error) -> JsValue {
+    error("untrusted", why.message())
+}
+
+/// A file that nobody has checked.
+pub fn unverified() -> JsValue {
+    error("input", "a pack or snapshot was not verified")
+}
+
+/// What a client says.
+pub fn client(failure: ClientError<GuestError>) -> JsValue {
+    let code = match &failure {
+        ClientError::Fault(_) => "refused",
+        ClientError::Guest(GuestError::Trap(_)) => "trap",
+        ClientError::Guest(_) | ClientError::Protocol(_) => "module",
+    };
+    error(code, &failure.to_string())
+}

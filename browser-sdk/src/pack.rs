@@ -1,0 +1,112 @@
+//! A pack or a snapshot on its way into the module: JavaScript has the cryptography, and answers later.
+
+use crate::js::{untrusted, unverified};
+use js_sys::{Array, Uint8Array};
+use tradewind_core::pack::{PackView, SectionKind};
+use wasm_bindgen::prelude::*;
+
+/// A pack or a snapshot. It is loaded only after it was [`verify`](Pack::verify)-ed.
+#[wasm_bindgen]
+pub struct Pack {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) verified: bool,
+}
+
+#[wasm_bindgen]
+impl Pack {
+    /// A file as it was fetched.
+    #[wasm_bindgen(constructor)]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, verified: false }
+    }
+
+    /// What WebCrypto is to compute: public key, signature and what is signed (all empty in an unsigned file), and
+    /// then every part whose SHA-256 is wanted.
+    ///
+    /// # Errors
+    /// An `Error` with a `code` for what is no pack of this ABI.
+    pub fn parts(&self) -> Result<Array, JsValue> {
+        let view = self.view()?;
+        let signature = view.signature();
+        let (key, signature) = signature
+            .map_or((Vec::new(), Vec::new()), |signature| (signature.key.to_vec(), signature.signature.to_vec()));
+        let parts = Array::of3(&bytes(&key), &bytes(&signature), &bytes(view.signed()));
+        view.digested().for_each(|part| {
+            parts.push(&bytes(part));
+        });
+        Ok(parts)
+    }
+
+    /// Takes what was computed: the digests, one after another, and whether the signature holds. `keys` are the
+    /// public keys that may have signed, 32 bytes each.
+    ///
+    /// # Errors
+    /// An `Error` with a `code` unless all is as it must be.
+    pub fn verify(&mut self, digests: &[u8], signed: bool, keys: &[u8]) -> Result<(), JsValue> {
+        let view = self.view()?;
+        let digests = digests.as_chunks().0;
+        let digest = |part: &[u8]| {
+            let found = view.digested().zip(digests).find(|(other, _)| other.as_ptr_range() == part.as_ptr_range());
+            found.map_or([0; 32], |(_, digest)| *digest)
+        };
+        view.verify(Some(keys.as_chunks().0), digest, |_, _, _| signed).map_err(untrusted)?;
+        self.verified = true;
+        Ok(())
+    }
+
+    /// Whether it is a pack that ranks.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn ranks(&self) -> Result<bool, JsValue> {
+        Ok(self.view()?.ranks())
+    }
+
+    /// What everyone may know of a snapshot: postcard of `tradewind_core::snapshot::Storefront`. Empty in a pack.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn storefront(&self) -> Result<Vec<u8>, JsValue> {
+        let range = self.view()?.section(SectionKind::Storefront);
+        Ok(range.and_then(|range| self.bytes.get(range)).unwrap_or_default().to_vec())
+    }
+
+    /// What names it.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn root(&self) -> Result<Vec<u8>, JsValue> {
+        Ok(self.view()?.root().to_vec())
+    }
+
+    /// The name that requests use.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn name(&self) -> Result<String, JsValue> {
+        Ok(self.view()?.manifest().name.clone())
+    }
+
+    /// Its version.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn version(&self) -> Result<String, JsValue> {
+        Ok(self.view()?.manifest().version.clone())
+    }
+}
+
+impl Pack {
+    pub(crate) fn view(&self) -> Result<PackView<'_>, JsValue> {
+        PackView::parse(&self.bytes).map_err(untrusted)
+    }
+
+    /// Its bytes, if they may be loaded.
+    pub(crate) fn checked(self) -> Result<Vec<u8>, JsValue> {
+        if self.verified { Ok(self.bytes) } else { Err(unverified()) }
+    }
+}
+
+fn bytes(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}

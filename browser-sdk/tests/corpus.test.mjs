@@ -1,0 +1,190 @@
+// The recorded cases in Chromium: the same bytes as under wasmtime, and the page's messages are those of the core.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { startShop } from "../storefront/server.mjs";
+import { products } from "../storefront/catalog.mjs";
+import { dist, open, root, startChromium } from "./chromium.mjs";
+
+const { build } = createRequire(dist("tools/browser/"))("esbuild");
+const lines = (path) => readFileSync(path, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+const bytes = (hex) => new Uint8Array(Buffer.from(hex, "hex"));
+const hex = (bytes) => Buffer.from(bytes).toString("hex");
+const base64 = (hex) => Buffer.from(hex, "hex").toString("base64");
+
+let folder;
+let chromium;
+let shop;
+let page;
+/** The page's messages and its postcard, for Node. */
+let messages;
+let postcard;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tradewind-corpus-"));
+  const entryPoints = ["messages", "postcard"].map((name) => join(root, `browser-sdk/ts/${name}.ts`));
+  await build({ entryPoints, bundle: true, format: "esm", outdir: folder, outExtension: { ".js": ".mjs" } });
+  messages = await import(pathToFileURL(join(folder, "messages.mjs")));
+  postcard = await import(pathToFileURL(join(folder, "postcard.mjs")));
+  [chromium, shop] = await Promise.all([startChromium(), startShop()]);
+  page = await chromium.page();
+  await open(page, shop.url);
+});
+after(async () => {
+  await Promise.all([chromium?.close(), shop?.close()]);
+  rmSync(folder, { recursive: true });
+});
+
+/** What the host answers under wasmtime: its output, and the bytes of each exchange. */
+function host(command, pack, requests) {
+  const receipts = join(folder, `${command}.receipts`);
+  const { stdout, error } = spawnSync(
+    dist("tradewind"),
+    [command, "--module", dist("tradewind.wasm"), "--snapshot", dist("reference.public.snapshot")]
+      .concat(["--pack", dist(`packs/${pack}.pack`), "--trust", dist("keys/dev.pub")])
+      .concat(["--receipts", receipts, join(root, requests)]),
+    { encoding: "utf8", maxBuffer: 1 << 26 },
+  );
+  assert.equal(error, undefined);
+  return { replies: stdout.trim().split("\n").map((line) => JSON.parse(line)), records: lines(receipts) };
+}
+
+/** Whether Chromium answers each request with the recorded bytes. */
+const replayed = (records) =>
+  page.evaluate(
+    async (exchanges) => {
+      const { Runtime } = await import("/tradewind/sdk/runtime.js");
+      const config = await (await fetch("/tradewind/tradewind.json")).json();
+      const absolute = (url) => new URL(url, location.href).href;
+      const runtime = new Runtime();
+      await runtime.load({
+        ...config,
+        module: { ...config.module, url: absolute(config.module.url) },
+        packs: config.packs.map(absolute),
+        snapshot: absolute(config.snapshot),
+      });
+      return Promise.all(exchanges.map(([request, reply]) => runtime.replay(request, reply)));
+    },
+    records.map(({ request, reply }) => [base64(request), base64(reply)]),
+  );
+
+test("recorded rankings have the same bytes in Chromium as under wasmtime", async () => {
+  const { records } = host("rank", "recommend", "tests/cases/rank/requests.jsonl");
+  assert.ok(records.length >= 10);
+  assert.deepEqual(await replayed(records), records.map(() => true));
+});
+
+test("recorded prices over the public snapshot have the same bytes, refusals too", async () => {
+  const { replies, records } = host("quote", "price", "tests/cases/decisions/quotes.jsonl");
+  const refused = replies.filter(({ error }) => error).length;
+  assert.ok(refused > 0 && refused < records.length, `${refused} of ${records.length} are refused`);
+  assert.deepEqual(await replayed(records), records.map(() => true));
+});
+
+/** A profile in the module's encoding, from the JSON of a recorded request. */
+function encoded({ orders, lines, first, last, items }) {
+  const to = new postcard.Writer().unsigned(orders).unsigned(lines).signed(first).signed(last);
+  const floats = (values) => to.raw(new Uint8Array(Float32Array.from(values).buffer));
+  to.list(items, (item) => {
+    to.text(item.sku).unsigned(item.orders).signed(item.first).signed(item.last).unsigned(item.last_order);
+    floats([...item.by_order, item.by_day, item.attention]);
+    to.signed(item.attended).raw([item.dismissed ? 1 : 0]);
+  });
+  return to.bytes;
+}
+
+test("the page writes and reads rankings as the core does", () => {
+  const requests = lines(join(root, "tests/cases/rank/requests.jsonl"));
+  const { replies, records } = host("rank", "recommend", "tests/cases/rank/requests.jsonl");
+  let written = 0;
+  for (const [n, { id, at, profile, events = [], hidden, unavailable, ...request }] of requests.entries()) {
+    const { items, considered } = messages.readRanking(bytes(records[n].reply));
+    const shown = items.map(({ sku, score, reasons }) => ({ sku, score: Math.fround(score), reasons }));
+    const expected = replies[n].items.map(({ score, ...item }) => ({ ...item, score: Math.fround(score) }));
+    assert.deepEqual({ items: shown, considered }, { items: expected, considered: replies[n].considered });
+    // What a page has no word for: other channels, and sets of products.
+    if (hidden || unavailable || events.some(({ at: when, channel = "web" }) => when !== at || channel !== "web")) continue;
+    const happened = events.map(({ at: _, channel: __, ...event }) => event);
+    const sent = messages.rankRequest("recommend", at, request, profile && encoded(profile), happened);
+    assert.equal(hex(sent), records[n].request, `request ${n}`);
+    written += 1;
+  }
+  assert.ok(written >= 8, `only ${written} requests were compared`);
+});
+
+test("the page writes every event as the core does", () => {
+  const at = 1_512_396_000_000;
+  const line = { sku: "1082185", quantity: 300 };
+  const events = [
+    { view: { sku: "1082185" } },
+    { search: { query: "tea & “milk”" } },
+    { add_to_cart: line },
+    { purchase: { lines: [line, { sku: "995242", quantity: 1 }] } },
+    { return: line },
+    { impression: { skus: ["1082185", "995242"] } },
+    { click: { sku: "995242" } },
+    { dismiss: { sku: "981760" } },
+  ];
+  const request = { limit: 5, exclude: ["981760"], candidates: ["1082185", "995242"], max_per_category: 2, region: "ORD" };
+  const json = JSON.stringify({ at, ...request, events: events.map((event) => ({ at, ...event })) });
+  const { stdout, stderr } = spawnSync(
+    dist("tradewind"),
+    ["rank", "--module", dist("tradewind.wasm"), "--snapshot", dist("reference.public.snapshot"), "--pack"].concat([
+      dist("packs/recommend.pack"),
+      "--trust",
+      dist("keys/dev.pub"),
+      "--profiles",
+      "--receipts",
+      join(folder, "events.receipts"),
+    ]),
+    { input: json, encoding: "utf8" },
+  );
+  assert.equal(stderr, "");
+  const [record] = lines(join(folder, "events.receipts"));
+  assert.equal(hex(messages.rankRequest("recommend", at, request, undefined, events)), record.request);
+  const { profile } = messages.readRanking(bytes(record.reply));
+  const known = JSON.parse(stdout).profile;
+  assert.equal(hex(profile), hex(encoded(known)));
+  const read = messages.readProfile(profile, at);
+  assert.equal(read.orders, known.orders);
+  const seen = ({ sku, orders, attention, dismissed }) => ({ sku, orders, attention: Math.fround(attention), dismissed });
+  assert.deepEqual(read.items.map(seen), known.items.map(seen));
+});
+
+test("the page writes and reads prices as the core does", () => {
+  const requests = lines(join(root, "tests/cases/decisions/quotes.jsonl"));
+  const { replies, records } = host("quote", "price", "tests/cases/decisions/quotes.jsonl");
+  for (const [n, { at, sku, region, objective }] of requests.entries()) {
+    const sent = messages.quoteRequest(bytes(records[n].snapshot), at, sku, region, objective);
+    assert.equal(hex(sent), records[n].request);
+    if (replies[n].error) {
+      assert.throws(() => messages.readQuote(bytes(records[n].reply)), { code: "refused" });
+      continue;
+    }
+    const { product, price, list, lowest_30_days, reasons, valid_until } = replies[n];
+    const expected = { sku: product, price, list, lowest_30_days, reasons, valid_until };
+    assert.deepEqual(messages.readQuote(bytes(records[n].reply)), expected);
+  }
+});
+
+test("what the page reads of the snapshot is what its tables and the module say", async () => {
+  const { listed, deliverable } = await page.evaluate(async (skus) => {
+    const { Tradewind } = await import("/tradewind/sdk/index.js");
+    const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });
+    const { items } = await tradewind.rank({ limit: 10_000, candidates: skus, region: "SEA" });
+    return { listed: await tradewind.products(skus, "SEA"), deliverable: items.map(({ sku }) => sku) };
+  }, products.map(({ sku }) => sku));
+  assert.deepEqual(listed.map(({ sku, list }) => [sku, list]), products.map(({ sku, list }) => [sku, list]));
+  const promised = listed.filter(({ delivery }) => delivery).map(({ sku }) => sku);
+  assert.ok(promised.length > 500 && promised.length < products.length, `${promised.length} are promised`);
+  assert.deepEqual(promised.sort(), deliverable.sort());
+  for (const { price, list, lowest_30_days, delivery } of listed) {
+    assert.ok(lowest_30_days <= list && price <= list);
+    if (delivery) assert.equal(delivery.to - delivery.from, (delivery.max_days - delivery.min_days) * 86_400_000);
+  }
+});

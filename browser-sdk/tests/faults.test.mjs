@@ -1,0 +1,193 @@
+// Whatever fails, the page stays as the shop wrote it.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { startShop } from "../storefront/server.mjs";
+import { dist, filled, open, startChromium } from "./chromium.mjs";
+
+const { default: binaryen } = await import(pathToFileURL(dist("tools/binaryen/node_modules/binaryen/index.js")));
+
+let chromium;
+before(async () => (chromium = await startChromium()));
+after(() => chromium?.close());
+
+const site = (name) => readFileSync(dist(`site/tradewind/${name}`));
+const configuration = () => JSON.parse(site("tradewind.json"));
+
+/** The configuration with another module in it, whose integrity is that module's own. */
+function withModule(bytes) {
+  const config = configuration();
+  config.module.integrity = `sha384-${createHash("sha384").update(bytes).digest("base64")}`;
+  return { "/tradewind/tradewind.wasm": bytes, "/tradewind/tradewind.json": JSON.stringify(config) };
+}
+
+/** tradewind.wasm, but that rankings are answered by an expression that `make` gives. */
+function altered(make) {
+  const module = binaryen.readBinary(site("tradewind.wasm"));
+  module.setFeatures(binaryen.Features.All);
+  const exports = Array.from({ length: module.getNumExports() }, (_, n) => binaryen.getExportInfo(module.getExportByIndex(n)));
+  const original = exports.find(({ name }) => name === "call").value;
+  const { i32 } = binaryen;
+  const [pointer, length] = [module.local.get(0, i32), module.local.get(1, i32)];
+  const ranks = module.i32.eq(module.i32.load8_u(0, 1, pointer), module.i32.const(2));
+  const body = module.if(ranks, make(module), module.call(original, [pointer, length], i32));
+  module.addFunction("altered", binaryen.createType([i32, i32]), i32, [], body);
+  module.removeExport("call");
+  module.addFunctionExport("altered", "call");
+  return Buffer.from(module.emitBinary());
+}
+
+const flipped = (bytes, at) => {
+  const copy = Buffer.from(bytes);
+  copy[at < 0 ? copy.length + at : at] ^= 1;
+  return copy;
+};
+
+/** Without its signature: the last 96 bytes. */
+const unsigned = (bytes) => bytes.subarray(0, -96);
+
+const untrusting = JSON.stringify({ ...configuration(), keys: ["00".repeat(32)] });
+const unknown = JSON.stringify({ ...configuration(), card: "<a>{titel}</a>" });
+const wrongIntegrity = JSON.stringify({
+  ...configuration(),
+  module: { url: "/tradewind/tradewind.wasm", integrity: `sha384-${"A".repeat(64)}` },
+});
+const imports = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 2, 7, 1, 1, 97, 1, 98, 0, 0]);
+
+/** What is served, and the code and words of the error that the page must have. */
+const FAULTS = [
+  ["the configuration is missing", { "/tradewind/tradewind.json": null }, "fetch", /tradewind.json. cannot be read: status 404/],
+  ["the configuration is no JSON", { "/tradewind/tradewind.json": "{" }, "fetch", /tradewind.json/],
+  ["the card has an unknown field", { "/tradewind/tradewind.json": unknown }, "config", /\{titel\}/],
+  ["the module is missing", { "/tradewind/tradewind.wasm": null }, "fetch", /tradewind.wasm. cannot be fetched/],
+  ["the module is another than its integrity says", { "/tradewind/tradewind.json": wrongIntegrity }, "fetch", /integrity/],
+  ["the module is altered", { "/tradewind/tradewind.wasm": flipped(site("tradewind.wasm"), 90_000) }, "fetch", /integrity/],
+  ["the module is none", withModule(Buffer.from("not a module")), "module", /cannot be compiled/],
+  ["the module imports something", withModule(imports), "module", /imports `b` from `a`/],
+  ["a pack is missing", { "/tradewind/price.pack": null }, "fetch", /price.pack/],
+  ["a pack is not signed", { "/tradewind/recommend.pack": unsigned(site("recommend.pack")) }, "untrusted", /recommend.pack.*not signed/],
+  ["a bit of a pack is flipped", { "/tradewind/recommend.pack": flipped(site("recommend.pack"), 200_000) }, "untrusted", /digest/],
+  ["a bit of a signature is flipped", { "/tradewind/recommend.pack": flipped(site("recommend.pack"), -1) }, "untrusted", /signature/],
+  ["a pack is cut off", { "/tradewind/price.pack": site("price.pack").subarray(0, 1000) }, "untrusted", /ends after 1000/],
+  ["a bit of the snapshot is flipped", { "/tradewind/public.snapshot": flipped(site("public.snapshot"), 50_000) }, "untrusted", /digest/],
+  ["the key is another", { "/tradewind/tradewind.json": untrusting }, "untrusted", /not trusted/],
+  ["the worker is missing", { "/tradewind/sdk/worker.js": null }, "fetch", /worker/],
+  ["the shim is missing", { "/tradewind/sdk/tradewind_browser_bg.wasm": null }, "module", /./],
+];
+
+for (const [what, files, code, words] of FAULTS) {
+  test(`${what}: the page stays as it was written`, async () => {
+    const shop = await startShop({ files });
+    const page = await chromium.page();
+    await page.goto(shop.url, { waitUntil: "commit" });
+    const written = await (await fetch(shop.url)).text();
+    await page.waitForSelector("html[data-tradewind]");
+    assert.equal(await page.getAttribute("html", "data-tradewind"), code);
+    assert.match(await page.textContent(".panel"), words);
+    const slots = await page.$$eval("tradewind-slot", (slots) => slots.map((slot) => slot.innerHTML));
+    const parsed = await page.evaluate(
+      (html) =>
+        [...new DOMParser().parseFromString(html, "text/html").querySelectorAll("tradewind-slot")].map((slot) => slot.innerHTML),
+      written,
+    );
+    assert.deepEqual(slots, parsed);
+    assert.deepEqual(page.faults.filter((fault) => fault.startsWith("uncaught")), []);
+    await page.done();
+    await shop.close();
+  });
+}
+
+test("after a trap the page is as it was, and the next call has a new instance", async () => {
+  const shop = await startShop({ files: withModule(altered((module) => module.unreachable())) });
+  const page = await chromium.page();
+  await open(page, shop.url);
+  await page.waitForSelector("tradewind-slot[data-tradewind-error=trap]");
+  assert.equal(await page.$("tradewind-slot[data-tradewind]"), null);
+  assert.match(await page.textContent("tradewind-slot .card-reason"), /often bought/);
+  const outcome = await page.evaluate(async () => {
+    const { Tradewind } = await import("/tradewind/sdk/index.js");
+    const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });
+    const trap = () => tradewind.rank({ limit: 3 }).catch(({ code, message }) => ({ code, message }));
+    const [first, second] = [await trap(), await trap()];
+    const quote = await tradewind.quote({ sku: "1082185" });
+    return { first, second, price: quote.price };
+  });
+  assert.equal(outcome.first.code, "trap");
+  assert.match(outcome.first.message, /trapped: RuntimeError: unreachable/);
+  assert.deepEqual(outcome.second, outcome.first, "the dead instance was asked again");
+  assert.ok(outcome.price > 0);
+  await page.done();
+  await shop.close();
+});
+
+test("a call that does not end leaves the page as it was, and is ended", async () => {
+  const endless = altered((module) => module.loop("on", module.block(null, [module.br("on"), module.i32.const(0)])));
+  const shop = await startShop({ files: withModule(endless) });
+  const page = await chromium.page();
+  await open(page, shop.url);
+  await page.waitForSelector("tradewind-slot[data-tradewind-error=timeout]");
+  assert.match(await page.textContent("tradewind-slot .card-reason"), /often bought/);
+  const price = await page.evaluate(async () => {
+    const { Tradewind } = await import("/tradewind/sdk/index.js");
+    const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json", timeout: 500 });
+    await tradewind.rank({ limit: 3 }).catch(() => {});
+    return (await tradewind.quote({ sku: "1082185" })).price;
+  });
+  assert.ok(price > 0, "the runtime was not started anew");
+  await page.done();
+  await shop.close();
+});
+
+test("a module that does not arrive in time is given up", async () => {
+  const page = await chromium.page();
+  const shop = await startShop();
+  await page.route("**/tradewind.wasm", () => {});
+  await page.goto(shop.url);
+  const error = await page.evaluate(async () => {
+    const { Tradewind } = await import("/tradewind/sdk/index.js");
+    return Tradewind.load({ config: "/tradewind/tradewind.json", loadTimeout: 300 }).catch(({ code, message }) => ({ code, message }));
+  });
+  assert.deepEqual(error, { code: "timeout", message: "loading took longer than 300 ms" });
+  await page.done();
+  await shop.close();
+});
+
+test("what a page asks wrongly is said clearly", async () => {
+  const shop = await startShop();
+  const page = await chromium.page();
+  await open(page, shop.url);
+  await filled(page, "for-you");
+  const messages = await page.evaluate(async () => {
+    const { Tradewind } = await import("/tradewind/sdk/index.js");
+    const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });
+    await tradewind.setConsent("granted");
+    const said = (promise) => promise.then(() => "nothing", ({ code, message }) => `${code}: ${message}`);
+    return Promise.all([
+      said(tradewind.rank({ limit: 3, hiden: [] })),
+      said(tradewind.rank({ limit: -1 })),
+      said(tradewind.rank({ limit: 3, region: "NOWHERE" })),
+      said(tradewind.track({ look: { sku: "1" } })),
+      said(tradewind.track({ view: { sku: 7 } })),
+      said(tradewind.quote({ sku: "0" })),
+      said(tradewind.products(["1082185"], "NOWHERE")),
+      said(tradewind.setConsent("yes")),
+      said(Tradewind.load({ module: { url: "/tradewind/tradewind.wasm" }, packs: [], keys: [] })),
+    ]);
+  });
+  const expected = [
+    /^input: .*unknown field `hiden`; it takes limit, candidates/,
+    /^input: `limit` needs a whole number from 0/,
+    /^refused: fault \d+: the snapshot has no region `NOWHERE`/,
+    /^input: an event needs exactly one of view, click/,
+    /^input: `sku` needs a text/,
+    /^refused: fault \d+: the snapshot has no product `0`/,
+    /^input: the snapshot has no region `NOWHERE`/,
+    /^input: .*consent/,
+    /^config: .*integrity/,
+  ];
+  for (const [n, message] of messages.entries()) assert.match(message, expected[n]);
+  await page.done();
+  await shop.close();
+});

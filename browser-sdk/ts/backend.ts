@@ -1,0 +1,45 @@
+import type {
+  Consent,
+  ListedProduct,
+  Loaded,
+  Objective,
+  ProfileExport,
+  Quote,
+  Ranking,
+  RankRequest,
+  Receipt,
+  ShopperEvent,
+} from "./types.js";
+
+/** What the runtime is loaded from: addresses are absolute. */
+export interface Sources {
+  module: { url: string; integrity: string };
+  packs: string[];
+  snapshot: string | undefined;
+  /** Public keys, 64 hexadecimal digits each. */
+  keys: string[];
+  /** The moment that counts as now; the clock's where absent. */
+  at: number | undefined;
+  objective: Objective;
+  /** What was decided of consent; what is remembered on this device where absent. */
+  consent: Consent | undefined;
+  /** The browser asks by Global Privacy Control that nothing be kept. */
+  gpc: boolean;
+}
+
+/** A ranking or price with what it was made from, where that was asked for. */
+export type Received<T> = T & { receipt?: Receipt };
+
+/** The runtime, in this page or behind a worker's port: what it is asked, and what it answers. */
+export interface Backend {
+  load(sources: Sources): Promise<{ loaded: Loaded; consent: Consent }>;
+  setConsent(consent: Consent): Promise<Consent>;
+  track(event: ShopperEvent): Promise<boolean>;
+  rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>>;
+  quote(request: { sku: string; region: string; objective: Objective | undefined }, receipt: boolean): Promise<Received<Quote>>;
+  products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]>;
+  readRanking(reply: string): Promise<Ranking>;
+  replay(request: string, reply: string): Promise<boolean>;
+  exportProfile(): Promise<ProfileExport | null>;
+  eraseProfile(): Promise<void>;
+}

@@ -1,0 +1,187 @@
+/**
+ * The messages of the module that a page needs, as `tradewind_core::message` has them.
+ *
+ * Here, and not in the shim: the same in Rust, with serde, takes twice the bytes of the whole package. Tests hold both
+ * to the same bytes, over every recorded case.
+ */
+
+import { TradewindError } from "./error.js";
+import { Reader, Writer } from "./postcard.js";
+import type {
+  Line,
+  Objective,
+  PriceReason,
+  ProfileExport,
+  Quote,
+  RankedItem,
+  RankRequest,
+  ShopperEvent,
+} from "./types.js";
+
+const DAY = 86_400_000;
+
+/** The numbers of variants of `Request` and `Reply`. */
+const RANK = 2;
+const QUOTE = 3;
+const RANKING = 4;
+const QUOTED = 7;
+
+/** Someone of whom nothing is known. */
+const NOBODY = new Uint8Array(5);
+
+/** A request for a ranking; `profile` as a reply gave it. */
+export function rankRequest(
+  pack: string,
+  at: number,
+  { limit, candidates, exclude = [], max_per_category, region }: RankRequest,
+  profile: Uint8Array = NOBODY,
+  events: readonly ShopperEvent[] = [],
+): Uint8Array<ArrayBuffer> {
+  const to = new Writer();
+  const text = (value: string): unknown => to.text(value);
+  to.unsigned(RANK).text(pack).signed(at).raw(profile);
+  to.list(events, (event) => writeEvent(to, at, event));
+  to.optional(candidates, (skus) => to.list(skus, text));
+  // Neither hidden nor available sets: they are of the edge's requests.
+  to.list(exclude, text).unsigned(0).unsigned(0);
+  to.optional(max_per_category, (most) => to.unsigned(most)).optional(region, text);
+  return to.unsigned(limit).bytes;
+}
+
+/** A request for a price, from the snapshot of a root. */
+export function quoteRequest(
+  snapshot: Uint8Array,
+  at: number,
+  sku: string,
+  region: string,
+  { margin = 0, revenue = 0, sell_through = 0 }: Objective,
+): Uint8Array<ArrayBuffer> {
+  const to = new Writer().unsigned(QUOTE).raw(snapshot).signed(at).text(sku).text(region);
+  return to.unsigned(margin).unsigned(revenue).unsigned(sell_through).bytes;
+}
+
+/** A ranking, with the profile as its bytes. */
+export function readRanking(reply: Uint8Array): { items: RankedItem[]; considered: number; profile: Uint8Array } {
+  const from = body(reply, RANKING);
+  const items = from.list(() => {
+    const [sku, score] = [from.text(), from.float()];
+    let goes_with: string | null = null;
+    const reasons = from.list(() => readReason(from, (sku) => (goes_with ??= sku)));
+    return { sku, score, reasons, goes_with };
+  });
+  return { items, considered: from.unsigned(), profile: from.rest().slice() };
+}
+
+/** A price, without what only the merchant should know. */
+export function readQuote(reply: Uint8Array): Pick<Quote, "sku" | "price" | "list" | "lowest_30_days" | "reasons" | "valid_until"> {
+  const from = body(reply, QUOTED);
+  const money = (): number => from.signed();
+  const [sku, price, list] = [from.text(), money(), money()];
+  money(); // the floor
+  from.optional(money); // the ceiling
+  const lowest_30_days = money();
+  from.optional(() => from.float()); // units
+  from.optional(money); // margin
+  from.optional(() => from.float()); // elasticity
+  return { sku, price, list, lowest_30_days, reasons: from.list(() => readPriceReason(from)), valid_until: money() };
+}
+
+/** What is remembered, for people. */
+export function readProfile(profile: Uint8Array, at: number): Omit<ProfileExport, "bytes"> {
+  const from = new Reader(profile);
+  const orders = from.unsigned();
+  from.unsigned(); // lines
+  from.signed(); // the first order's day
+  from.signed(); // the last one's
+  const items = from.list(() => {
+    const [sku, orders] = [from.text(), from.unsigned()];
+    from.signed(); // first bought
+    const last = from.signed();
+    from.unsigned(); // the order's number
+    for (let decayed = 0; decayed < 4; decayed++) from.float();
+    const [attention, attended, dismissed] = [from.float(), from.signed(), from.byte() === 1];
+    return {
+      sku,
+      orders,
+      last_bought: orders ? last * DAY : null,
+      attention: attention * 2 ** (-Math.max(0, at - attended) / DAY),
+      dismissed,
+    };
+  });
+  if (!from.done) throw new RangeError("a profile has more in it than it should");
+  return { orders, items };
+}
+
+/** What is in a reply of the wanted variant. */
+function body(reply: Uint8Array, wanted: number): Reader {
+  const from = new Reader(reply);
+  const found = from.unsigned();
+  if (found === wanted) return from;
+  if (found === 0) throw new TradewindError("refused", `fault ${from.unsigned()}: ${from.text()}`);
+  throw new TradewindError("module", `the module answered another question, with reply ${found}`);
+}
+
+function writeEvent(to: Writer, at: number, event: ShopperEvent): void {
+  const line = ({ sku, quantity }: Line): unknown => to.text(sku).unsigned(quantity);
+  /** The moment, the channel, which is the web, and what happened. */
+  const kind = (number: number): Writer => to.signed(at).unsigned(0).unsigned(number);
+  if ("view" in event) {
+    kind(0).text(event.view.sku);
+  } else if ("search" in event) {
+    kind(1).text(event.search.query);
+  } else if ("add_to_cart" in event) {
+    kind(2);
+    line(event.add_to_cart);
+  } else if ("purchase" in event) {
+    kind(3).list(event.purchase.lines, line);
+  } else if ("return" in event) {
+    kind(4);
+    line(event.return);
+  } else if ("impression" in event) {
+    kind(5).list(event.impression.skus, (sku) => to.text(sku));
+  } else if ("click" in event) {
+    kind(6).text(event.click.sku);
+  } else {
+    kind(7).text(event.dismiss.sku);
+  }
+}
+
+/** The sentence that `tradewind_core::rank::Reason` is displayed as. */
+function readReason(from: Reader, goesWith: (sku: string) => void): string {
+  const number = (): number => from.unsigned();
+  switch (number()) {
+    case 0: {
+      const [orders, days] = [number(), number()];
+      const ago = days === 0 ? "today" : days === 1 ? "yesterday" : `${days} days ago`;
+      return orders === 1 ? `bought once, ${ago}` : `bought ${orders} times, last ${ago}`;
+    }
+    case 1: {
+      const days = number();
+      return `bought every ${days < 2 ? "day" : `${days} days`}, so due again`;
+    }
+    case 2:
+      return "looked at lately";
+    case 3: {
+      const sku = from.text();
+      goesWith(sku);
+      return `goes with ${sku}`;
+    }
+    case 4: {
+      const orders = number();
+      if (orders === 0) return "seldom bought";
+      return `in ${Math.floor(orders / 100)}.${String(orders % 100).padStart(2, "0")} % of recent orders`;
+    }
+    default:
+      throw new TradewindError("module", "the module gives a reason that this version does not know");
+  }
+}
+
+function readPriceReason(from: Reader): PriceReason {
+  const plain = ["locked", "model_fault", "unchanged", "lowered", "raised", "stock_short", "stock_long"] as const;
+  const bounds = ["floor", "minimum_advertised", "ceiling", "day_step", "week_step", "range"] as const;
+  const known = plain[from.unsigned()];
+  if (known) return known;
+  const held = bounds[from.unsigned()];
+  if (!held) throw new TradewindError("module", "the module gives a reason that this version does not know");
+  return { held };
+}

@@ -1,0 +1,127 @@
+/** What `Tradewind.load` takes, and the document it may come from. */
+
+import type { Sources } from "./backend.js";
+import { type CardValues, card } from "./card.js";
+import { TradewindError } from "./error.js";
+import type { Consent, Objective } from "./types.js";
+
+/** What is loaded. Addresses are relative to the page, or to the configuration that names them. */
+export interface Configuration {
+  /** The module, and its Subresource Integrity: `sha384-…`. */
+  module: { url: string; integrity: string };
+  /** The packs, for ranking and for prices. */
+  packs: string[];
+  /** The snapshot's public part: prices and promises. */
+  snapshot?: string | undefined;
+  /** Titles and addresses of products, for `<tradewind-slot>`: `{ [sku]: { title, url, category } }`. */
+  products?: string | undefined;
+  /** The public keys of which one must have signed packs and snapshot: 64 hexadecimal digits each. */
+  keys: string[];
+  /** How a product looks in a slot: HTML in which `{name}` stands for an escaped value. */
+  card?: string | undefined;
+  /** The language of prices and dates; the page's by default. */
+  locale?: string | undefined;
+  /** What prices are for; margin by default. */
+  objective?: Objective | undefined;
+  /** The moment that counts as now, for a snapshot of the past: RFC 3339, or milliseconds since 1970. */
+  at?: string | number | undefined;
+}
+
+/** What a page decides. */
+export interface PageOptions {
+  /**
+   * Whether a profile may be kept on this device. Without it, what `setConsent` was last given on this device counts,
+   * and `denied` before that. Global Privacy Control makes it `denied`, whatever is said here.
+   */
+  consent?: Consent | undefined;
+  /** Where the shopper is; `data-tradewind-region` of the page's root element by default. */
+  region?: string | undefined;
+  /** Where the runtime runs; in a web worker by default. */
+  run?: "worker" | "page" | undefined;
+  /** Milliseconds that loading may take; 10,000 by default. */
+  loadTimeout?: number | undefined;
+  /** Milliseconds that a call may take; 2,000 by default. */
+  timeout?: number | undefined;
+}
+
+/** Everything in one object, or the address of a configuration: `{ config: "/tradewind/tradewind.json" }`. */
+export type LoadOptions = PageOptions & (Configuration | { config: string });
+
+/** A product's texts. */
+export interface ProductText {
+  title: string;
+  url: string;
+  category: string;
+}
+
+/** The options as they are used. */
+export interface Resolved {
+  sources: Sources;
+  card: (values: CardValues) => string;
+  products: string | undefined;
+  locale: string;
+  region: string | undefined;
+}
+
+const CARD =
+  '<a href="{url}" data-sku="{sku}"><strong>{title}</strong> <span>{price}</span> <small>{delivery} {reason}</small></a>';
+
+/** Checks the options, and completes them. */
+export async function resolved(options: LoadOptions): Promise<Resolved> {
+  let base = document.baseURI;
+  let configuration: Partial<Configuration>;
+  if ("config" in options) {
+    base = new URL(options.config, base).href;
+    configuration = await json(base);
+  } else {
+    configuration = options;
+  }
+  const { module, packs, keys, snapshot, products, objective } = configuration;
+  const wrong = (what: string): TradewindError => new TradewindError("config", `the configuration's ${what}`);
+  const absolute = (url: string): string => new URL(url, base).href;
+  if (typeof module?.url !== "string" || !/^sha(256|384|512)-/.test(module.integrity ?? "")) {
+    throw wrong("`module` needs `url` and `integrity`, for example `sha384-…`");
+  }
+  if (!Array.isArray(packs) || packs.length === 0) throw wrong("`packs` needs the address of a pack");
+  if (!Array.isArray(keys) || !keys.length || !keys.every((key) => /^[0-9a-f]{64}$/i.test(key))) {
+    throw wrong("`keys` needs public keys of 64 hexadecimal digits");
+  }
+  const at = typeof configuration.at === "string" ? Date.parse(configuration.at) : configuration.at;
+  if (at !== undefined && !Number.isFinite(at)) throw wrong(`\`at\` is \`${configuration.at}\`, which is no moment`);
+  const { consent } = options;
+  if (consent !== undefined) checkConsent(consent);
+  const root = document.documentElement;
+  return {
+    sources: {
+      module: { url: absolute(module.url), integrity: module.integrity },
+      packs: packs.map(absolute),
+      snapshot: snapshot === undefined ? undefined : absolute(snapshot),
+      keys,
+      at,
+      objective: objective ?? { margin: 1 },
+      consent,
+      gpc: (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl === true,
+    },
+    card: card(configuration.card ?? CARD),
+    products: products === undefined ? undefined : absolute(products),
+    locale: configuration.locale || root.lang || "en",
+    region: options.region ?? root.dataset["tradewindRegion"],
+  };
+}
+
+export function checkConsent(consent: unknown): void {
+  if (consent !== "granted" && consent !== "denied") {
+    throw new TradewindError("input", `\`consent\` is \`${consent}\`; it is granted or denied`);
+  }
+}
+
+/** A static document of JSON. */
+export async function json<T>(url: string): Promise<T> {
+  try {
+    const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer" });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return (await response.json()) as T;
+  } catch (error) {
+    throw new TradewindError("fetch", `\`${url}\` cannot be read: ${(error as Error).message}`);
+  }
+}

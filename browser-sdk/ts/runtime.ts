@@ -1,0 +1,271 @@
+/** The runtime: the module with its shim, and the profile. It runs in a web worker, or in the page. */
+
+import init, { Guest, Pack } from "../pkg/tradewind_browser.js";
+import type { Backend, Received, Sources } from "./backend.js";
+import { base64, fromBase64, fromHex, hex, sha256 } from "./bytes.js";
+import { checkEvent, checkQuote, checkRank } from "./check.js";
+import { TradewindError } from "./error.js";
+import * as messages from "./messages.js";
+import * as store from "./store.js";
+import { Storefront } from "./storefront.js";
+import type {
+  Consent,
+  Digest,
+  ListedProduct,
+  Loaded,
+  ProfileExport,
+  Quote,
+  Ranking,
+  RankRequest,
+  ShopperEvent,
+} from "./types.js";
+
+export class Runtime implements Backend {
+  #guest: Guest | undefined;
+  /** The name of the pack that ranks. */
+  #ranker: string | undefined;
+  #storefront: Storefront | undefined;
+  /** The bytes of the last request and its reply. */
+  #last: [request: Uint8Array<ArrayBuffer>, reply: Uint8Array<ArrayBuffer>] | undefined;
+  #sources: Sources | undefined;
+  #loaded: Loaded | undefined;
+  #consent: Consent = "denied";
+  /** The profile where the browser lets nothing be stored: gone with the page. */
+  #unstored: { profile: Uint8Array | undefined } | undefined;
+
+  async load(sources: Sources): Promise<{ loaded: Loaded; consent: Consent }> {
+    const started = performance.now();
+    const since = (moment: number): number => performance.now() - moment;
+    const shim = init();
+    const packs = sources.packs.map(fetched);
+    const snapshot = sources.snapshot === undefined ? undefined : fetched(sources.snapshot);
+    // What fails first is reported; the others must not be unheard then.
+    for (const promise of [shim, ...packs, snapshot]) promise?.catch(() => {});
+    const { module, digest, compile } = await compiled(sources.module);
+    await shim;
+    const bytes = await Promise.all(packs);
+    const snapshotBytes = await snapshot;
+    const fetch = since(started) - compile;
+
+    let step = performance.now();
+    const files = await Promise.all(bytes.map((pack, n) => verified(pack, sources.packs[n] ?? "", sources.keys)));
+    const file = snapshotBytes && (await verified(snapshotBytes, sources.snapshot ?? "", sources.keys));
+    const digests: Digest[] = files.map(named);
+    const loaded: Loaded = {
+      module: { name: sources.module.url.replace(/.*\//, ""), digest: hex(digest) },
+      packs: digests,
+      snapshot: file ? named(file) : null,
+      timings: { fetch, compile, verify: since(step), instantiate: 0, total: 0 },
+    };
+    step = performance.now();
+    this.#ranker = files.find((pack) => pack.ranks())?.name();
+    this.#storefront = file && new Storefront(file.storefront());
+    this.#guest = new Guest(module, files, file);
+    loaded.timings.instantiate = since(step);
+    this.#sources = sources;
+    await this.#recall(sources);
+    loaded.timings.total = since(started);
+    this.#loaded = loaded;
+    return { loaded, consent: this.#consent };
+  }
+
+  /** What of consent there is at the start. */
+  async #recall({ consent, gpc }: Sources): Promise<void> {
+    if (gpc || consent !== undefined) {
+      await this.setConsent(consent ?? "denied");
+    } else if (await store.exists().catch(() => false)) {
+      this.#consent = "granted";
+    }
+  }
+
+  async setConsent(consent: Consent): Promise<Consent> {
+    this.#unstored = undefined;
+    if (consent === "granted" && !this.#sources?.gpc) {
+      await store.create().catch(() => (this.#unstored = { profile: undefined }));
+      this.#consent = "granted";
+    } else {
+      this.#consent = "denied";
+      await store.remove().catch(() => {});
+    }
+    return this.#consent;
+  }
+
+  async track(event: ShopperEvent): Promise<boolean> {
+    if (this.#consent !== "granted") return false;
+    checkEvent(event);
+    const at = this.#now();
+    // The module alone changes a profile: a ranking of no products takes the event in.
+    const change = (profile: Uint8Array | undefined): Uint8Array =>
+      messages.readRanking(this.#ask(messages.rankRequest(this.#pack, at, { limit: 0 }, profile, [event]))).profile;
+    if (this.#unstored) {
+      this.#unstored.profile = change(this.#unstored.profile);
+    } else if (!(await store.update(change))) {
+      this.#consent = "denied";
+      return false;
+    }
+    return true;
+  }
+
+  async rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>> {
+    checkRank(request);
+    const profile = await this.#profile();
+    const started = performance.now();
+    const reply = this.#ask(messages.rankRequest(this.#pack, this.#now(), request, profile));
+    const took = performance.now() - started;
+    const { items, considered } = messages.readRanking(reply);
+    return this.#received({ items, considered, took }, receipt);
+  }
+
+  async quote(
+    { sku, region, objective = this.#sources?.objective ?? {} }: Parameters<Backend["quote"]>[0],
+    receipt: boolean,
+  ): Promise<Received<Quote>> {
+    checkQuote({ sku, region, objective });
+    const [at, { currency }, snapshot] = [this.#now(), this.#listed, this.#loaded?.snapshot?.digest ?? ""];
+    const quote = messages.readQuote(this.#ask(messages.quoteRequest(fromHex(snapshot), at, sku, region, objective)));
+    return this.#received({ ...quote, currency, at, snapshot, by: "device" }, receipt);
+  }
+
+  async products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]> {
+    return skus.map((sku) => this.#listed.product(sku, region, this.#now()));
+  }
+
+  async readRanking(reply: string): Promise<Ranking> {
+    const { items, considered } = messages.readRanking(fromBase64(reply));
+    return { items, considered, took: 0 };
+  }
+
+  /** Whether a request that was answered elsewhere has the same answer here, byte for byte. */
+  async replay(request: string, reply: string): Promise<boolean> {
+    return base64(this.#ask(fromBase64(request))) === reply;
+  }
+
+  async exportProfile(): Promise<ProfileExport | null> {
+    const profile = await this.#profile();
+    if (!profile) return null;
+    return { ...messages.readProfile(profile, this.#now()), bytes: base64(profile) };
+  }
+
+  async eraseProfile(): Promise<void> {
+    if (this.#unstored) this.#unstored.profile = undefined;
+    else if (this.#consent === "granted") await store.erase();
+  }
+
+  /** The profile, where it may be used. */
+  async #profile(): Promise<Uint8Array | undefined> {
+    if (this.#consent !== "granted") return undefined;
+    return this.#unstored ? this.#unstored.profile : store.read();
+  }
+
+  /** An answer, with its receipt where one is wanted. */
+  async #received<T extends object>(answer: T, wanted: boolean): Promise<Received<T>> {
+    if (!wanted || !this.#last) return answer;
+    const [request, reply] = this.#last;
+    const { module, packs, snapshot } = this.#loaded as Loaded;
+    const digests = Promise.all([sha256(request), sha256(reply)]);
+    const [request_digest, reply_digest] = (await digests).map(hex) as [string, string];
+    const receipt = {
+      module: module.digest,
+      packs: packs.map(({ digest }) => digest).sort(),
+      snapshot: snapshot?.digest ?? null,
+      request_digest,
+      reply_digest,
+      request: hex(request),
+      reply: hex(reply),
+    };
+    return { ...answer, receipt };
+  }
+
+  #now(): number {
+    return this.#sources?.at ?? Date.now();
+  }
+
+  /** What the module replies. */
+  #ask(request: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    if (!this.#guest) throw new TradewindError("input", "nothing is loaded yet");
+    const reply = this.#guest.exchange(request) as Uint8Array<ArrayBuffer>;
+    this.#last = [request, reply];
+    return reply;
+  }
+
+  get #pack(): string {
+    if (!this.#ranker) throw new TradewindError("input", "no pack that ranks is loaded; name one in `packs`");
+    return this.#ranker;
+  }
+
+  get #listed(): Storefront {
+    if (!this.#storefront) throw new TradewindError("input", "no snapshot is loaded; name one in `snapshot`");
+    return this.#storefront;
+  }
+}
+
+/** The bytes of a file. */
+async function fetched(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await get(url, {})).arrayBuffer());
+}
+
+async function get(url: string, options: RequestInit): Promise<Response> {
+  // Nothing that could tell shoppers apart goes along with a static file.
+  const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer", ...options }).catch(
+    (error: Error) => {
+      const sworn = options.integrity ? ", or is not what its integrity says" : "";
+      throw new TradewindError("fetch", `\`${url}\` cannot be fetched${sworn}: ${error.message}`);
+    },
+  );
+  if (!response.ok) throw new TradewindError("fetch", `\`${url}\` cannot be fetched: status ${response.status}`);
+  return response;
+}
+
+/** The module, compiled while it arrives, and its SHA-256. */
+async function compiled({
+  url,
+  integrity,
+}: Sources["module"]): Promise<{ module: WebAssembly.Module; digest: Uint8Array; compile: number }> {
+  const response = await get(url, { integrity });
+  const bytes = response.clone().arrayBuffer();
+  const started = performance.now();
+  try {
+    // A server that gives it another type than application/wasm gets it compiled all the same.
+    const module = await WebAssembly.compileStreaming(response).catch(async () => WebAssembly.compile(await bytes));
+    return { module, digest: await sha256(await bytes), compile: performance.now() - started };
+  } catch (error) {
+    throw new TradewindError("module", `\`${url}\` cannot be compiled: ${(error as Error).message}`);
+  }
+}
+
+/** A file whose digests and signature hold. */
+async function verified(bytes: Uint8Array, url: string, keys: string[]): Promise<Pack> {
+  const pack = new Pack(bytes);
+  try {
+    const [key, signature, signed, ...parts] = pack.parts() as Uint8Array<ArrayBuffer>[];
+    const digests = new Uint8Array(32 * parts.length);
+    for (const [n, part] of parts.entries()) digests.set(await sha256(part), 32 * n);
+    pack.verify(digests, await holds(key, signature, signed), fromHex(keys.join("")));
+    return pack;
+  } catch (error) {
+    const { code, message } = TradewindError.of(error, "untrusted");
+    throw new TradewindError(code, `\`${url}\`: ${message}`);
+  }
+}
+
+async function holds(
+  key: Uint8Array<ArrayBuffer> | undefined,
+  signature: Uint8Array<ArrayBuffer> | undefined,
+  signed: Uint8Array<ArrayBuffer> | undefined,
+): Promise<boolean> {
+  if (!key?.length || !signature || !signed) return false;
+  const { subtle } = crypto;
+  if (!subtle) throw new TradewindError("untrusted", "signatures cannot be checked here: serve the page over HTTPS");
+  try {
+    const imported = await subtle.importKey("raw", key, "Ed25519", false, ["verify"]);
+    return await subtle.verify("Ed25519", imported, signature, signed);
+  } catch (error) {
+    // A key that is none is a signature that does not hold.
+    if ((error as Error).name === "DataError") return false;
+    throw new TradewindError("untrusted", `signatures cannot be checked here: ${(error as Error).message}`);
+  }
+}
+
+function named(pack: Pack): Digest {
+  return { name: `${pack.name()} ${pack.version()}`, digest: hex(pack.root()) };
+}

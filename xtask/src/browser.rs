@@ -1,0 +1,216 @@
+//! The page's shell: the shim, the npm package, the demo shop's site, and their tests in Chromium.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::apt;
+use crate::cache::create;
+use crate::fingerprint::Fingerprint;
+use crate::shell::Run;
+use crate::steps::Steps;
+use crate::toolchain::{TARGET, WasmToolchain, remaps};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// What everyone may have, in `dist/site/tradewind`: files of `dist/`, and what they are called there.
+const SITE: [(&str, &str); 4] = [
+    ("tradewind.wasm", "tradewind.wasm"),
+    ("packs/recommend.pack", "recommend.pack"),
+    ("packs/price.pack", "price.pack"),
+    ("reference.public.snapshot", "public.snapshot"),
+];
+
+/// The scripts of the package: the page's half, the runtime, and the runtime behind a worker's port.
+const MODULES: [&str; 3] = ["index", "runtime", "worker"];
+
+/// For size; inlining makes the code smaller, and the file after compression larger.
+const WASM_OPT: [&str; 13] = [
+    "-Oz",
+    "--always-inline-max-function-size=0",
+    "--one-caller-inline-max-function-size=20",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];
+
+/// Installs what the package is built and tested with.
+pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
+    tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?;
+    tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
+    chromium(steps)
+}
+
+/// Builds the package into `dist/npm`, and the site into `dist/site`, from what is in `dist/`.
+pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    let toolchain = WasmToolchain::obtain(workspace, steps)?;
+    let binaryen = tools::npm_packages(&workspace.cache, steps, &tools::BINARYEN_PACKAGE)?;
+    let npm = tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
+    // Where tests find them.
+    create(&workspace.dist("tools"))?;
+    link(&npm, &workspace.dist("tools/browser"))?;
+    link(&binaryen, &workspace.dist("tools/binaryen"))?;
+
+    compile_shim(workspace, steps, toolchain)?;
+    let stamp = workspace.dist("stamps/browser");
+    let mut inputs = Fingerprint::of(&WASM_OPT.join(" ")).and(&npm.join("package-lock.json"))?;
+    for input in ["pkg", "ts", "package.json", "tsconfig.json", "README.md", "scripts", "storefront"] {
+        inputs = inputs.and(&workspace.path("browser-sdk").join(input))?;
+    }
+    for (file, _) in SITE {
+        inputs = inputs.and(&workspace.dist(file))?;
+    }
+    if workspace.dist("npm").exists() && inputs.is_recorded_in(&stamp) {
+        return Ok(());
+    }
+    steps.run("put the npm package together", || package(workspace, &npm, &binaryen))?;
+    steps.run("put the demo shop's site together", || site(workspace))?;
+    inputs.record(&stamp)
+}
+
+/// Tests the package and the demo shop in Chromium.
+pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    chromium(steps)?;
+    steps.run("test the package and the demo shop in Chromium", || {
+        Run::new("node")
+            .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+            .args(tests(&workspace.path("browser-sdk/tests"))?)
+            .dir(workspace.root())
+            .advice("the failed tests are listed above; screenshots are in dist/demo")
+            .run()?;
+        Ok(())
+    })
+}
+
+fn chromium(steps: &mut Steps) -> Result<()> {
+    if Path::new("/usr/bin/chromium").exists() {
+        return Ok(());
+    }
+    steps.run("install Chromium", || apt::install(&["chromium"]))
+}
+
+/// The shim, and the JavaScript around it, in `browser-sdk/pkg`.
+fn compile_shim(workspace: &Workspace, steps: &mut Steps, toolchain: WasmToolchain) -> Result<()> {
+    let bindgen = tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
+    let wasm_pack = tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?.join("wasm-pack");
+    steps.run("compile the page's shim", || {
+        let path = std::env::var("PATH").unwrap_or_default();
+        toolchain
+            .run(wasm_pack)
+            .args(["--quiet", "build", "browser-sdk", "--mode", "no-install", "--target", "web", "--profile", "page"])
+            .args(["--no-pack", "--no-opt", "--out-dir", "pkg", "--", "--locked", "--config"])
+            .arg(format!("target.{TARGET}.rustflags={:?}", remaps(workspace.root(), "/tradewind")?))
+            .env("PATH", format!("{}:{path}", bindgen.display()))
+            .without_env("RUSTFLAGS")
+            .without_env("CARGO_ENCODED_RUSTFLAGS")
+            .dir(workspace.root())
+            .advice("the compiler's messages are above")
+            .run()?;
+        Ok(())
+    })
+}
+
+/// Types, scripts, shim and module, in `dist/package`; and that as one file, in `dist/npm`.
+fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
+    let (folder, package) = (workspace.path("browser-sdk"), workspace.dist("package"));
+    let out = package.join("dist");
+    for stale in [&package, &workspace.dist("npm")] {
+        if stale.exists() {
+            fs::remove_dir_all(stale)?;
+        }
+    }
+    create(&out)?;
+    create(&workspace.dist("npm"))?;
+    let node = |program: &str| Run::new("node").arg(npm.join("node_modules").join(program)).dir(&folder);
+    node("typescript/bin/tsc").args(["--project", ".", "--outDir"]).arg(&out).run()?;
+    let bundle = |module: &str| {
+        node("esbuild/bin/esbuild").arg(format!("ts/{module}.ts")).args([
+            "--bundle",
+            "--minify",
+            "--target=es2022",
+            "--charset=utf8",
+            "--log-level=warning",
+        ])
+    };
+    for module in MODULES {
+        bundle(module)
+            .args(["--format=esm", "--external:./runtime.js"])
+            .arg(format!("--outfile={}", out.join(module).with_extension("js").display()))
+            .run()?;
+    }
+    bundle("script")
+        .args(["--format=iife", "--global-name=tradewind"])
+        .arg(format!("--outfile={}", out.join("tradewind.iife.js").display()))
+        .run()?;
+    let shim = "tradewind_browser_bg.wasm";
+    let wasm_opt = Run::new("node").arg(binaryen.join(tools::WASM_OPT));
+    wasm_opt.args(WASM_OPT).arg(folder.join("pkg").join(shim)).arg("--output").arg(out.join(shim)).run()?;
+    copy(&workspace.dist("tradewind.wasm"), &out.join("tradewind.wasm"))?;
+    for (from, to) in [
+        ("browser-sdk/package.json", "package.json"),
+        ("browser-sdk/README.md", "README.md"),
+        ("LICENSE-MIT", "LICENSE-MIT"),
+        ("LICENSE-APACHE", "LICENSE-APACHE"),
+    ] {
+        copy(&workspace.path(from), &package.join(to))?;
+    }
+    Run::new("npm").args(["pack", "--silent", "--pack-destination", "../npm"]).dir(&package).output()?;
+    Ok(())
+}
+
+/// What page and edge serve to everyone.
+fn site(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.dist("site/tradewind");
+    create(&folder.join("sdk"))?;
+    for (file, name) in SITE {
+        copy(&workspace.dist(file), &folder.join(name))?;
+    }
+    for entry in fs::read_dir(workspace.dist("package/dist"))? {
+        let file = entry?.path();
+        let name = file.file_name().context("a file without a name")?;
+        if file.extension().is_some_and(|kind| kind == "js" || kind == "wasm") && name != "tradewind.wasm" {
+            copy(&file, &folder.join("sdk").join(name))?;
+        }
+    }
+    Run::new("node")
+        .arg("browser-sdk/scripts/site.mjs")
+        .args([&folder, &workspace.dist("tradewind.wasm"), &workspace.dist("keys/dev.pub")])
+        .dir(workspace.root())
+        .run()?;
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = fs::copy(from, to);
+    copied.with_context(|| format!("`{}` could not be copied to `{}`", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// Makes `link` lead to a folder.
+fn link(folder: &Path, link: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|found| found == folder) {
+        return Ok(());
+    }
+    if fs::symlink_metadata(link).is_ok() {
+        fs::remove_file(link)?;
+    }
+    std::os::unix::fs::symlink(folder, link).with_context(|| format!("`{}` could not be linked", link.display()))
+}
+
+/// The files with tests in a folder.
+fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("`{}`", folder.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let mut tests: Vec<_> = paths.into_iter().filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    tests.sort();
+    Ok(tests)
+}
