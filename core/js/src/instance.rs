@@ -122,7 +122,7 @@ fn number(result: Result<JsValue, JsValue>) -> Result<u32, String> {
 }
 
 /// What an exception says of itself.
-pub(crate) fn said(error: &JsValue) -> String {
+pub fn said(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| error.to_string().into())
 }
 

@@ -14,5 +14,5 @@
 mod instance;
 mod verify;
 
-pub use instance::{JsGuest, JsInstance, instantiate};
+pub use instance::{JsGuest, JsInstance, instantiate, said};
 pub use verify::{VerifyError, sha256, verify};

@@ -21,7 +21,7 @@ mod rank;
 
 pub use allocate::{AllocatedOrder, Order, Policy as AllocationPolicy, Shipment as AllocatedShipment};
 pub use exceptions::{Alternative, Scan, Shipment, ShipmentLine};
-pub use quote::{QuoteReply, QuoteRequest};
+pub use quote::{PriceRequest, PublicQuote, QuoteReply, QuoteRequest};
 pub use rank::{
     ChannelName, Product, Products, Purchase, Quantity, RankReply, RankRequest, RankedItem, Search, StorefrontEvent,
 };
