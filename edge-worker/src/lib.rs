@@ -20,7 +20,15 @@ pub mod config;
 pub mod region;
 
 #[cfg(target_arch = "wasm32")]
+mod api;
+#[cfg(target_arch = "wasm32")]
+mod offer;
+#[cfg(target_arch = "wasm32")]
 mod page;
+#[cfg(target_arch = "wasm32")]
+mod problem;
+#[cfg(target_arch = "wasm32")]
+mod profile;
 #[cfg(target_arch = "wasm32")]
 mod rewriter;
 #[cfg(target_arch = "wasm32")]
@@ -36,5 +44,8 @@ async fn fetch(
     context: worker::Context,
 ) -> worker::Result<worker::Response> {
     context.pass_through_on_exception();
-    page::answer(request, env, context).await
+    match api::Route::of(&request.path()) {
+        Some(route) => api::answer(route, request, env, context).await,
+        None => page::answer(request, env, context).await,
+    }
 }

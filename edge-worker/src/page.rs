@@ -3,6 +3,7 @@
 use crate::{
     card::{Fields, escape},
     closed::Lookahead,
+    profile,
     rewriter::{Element, HtmlRewriter},
     shop::{Arriving, Shop, Trouble},
 };
@@ -40,7 +41,11 @@ pub async fn answer(request: Request, env: Env, context: Context) -> Result<Resp
     };
     let Some(arriving) = arriving.filter(|_| is_page(&response)) else { return Ok(response) };
     let filling = match arriving.shop().await {
-        Ok(shop) => Filling::new(shop, &request, None),
+        Ok(shop) => {
+            let known = shop.config.edge.profiles && !profile::is_refused(&request);
+            let profile = if known { profile::read(&request, &env).await } else { None };
+            Filling::new(shop, &request, profile)
+        }
         Err(trouble) => Err(trouble),
     };
     match filling {

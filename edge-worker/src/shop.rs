@@ -13,7 +13,7 @@ use futures_util::{
     FutureExt,
     future::{Either, LocalBoxFuture, Shared, select},
 };
-use js_sys::{Reflect, WebAssembly::Module};
+use js_sys::{Function, Reflect, WebAssembly::Module};
 use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, time::Duration};
 use tradewind_core::{
     Catalog, Millis, Sku,
@@ -24,8 +24,8 @@ use tradewind_core::{
     rank::{RankRequest, RankTables, Ranking},
     snapshot::{Region, Snapshot},
 };
-use tradewind_js::{JsGuest, instantiate};
-use wasm_bindgen::{JsCast, JsValue};
+use tradewind_js::{JsGuest, instantiate_with};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Context, Delay, Env, Request};
 
 /// How long a request waits for what is not loaded yet.
@@ -124,6 +124,11 @@ impl Arriving {
     }
 }
 
+/// Why the configuration of now could not be loaded, if it could not.
+pub fn last_trouble() -> Option<String> {
+    ISOLATE.with_borrow(|isolate| isolate.failed.as_ref().map(ToString::to_string))
+}
+
 /// Looks at the configuration, and loads what is new.
 async fn refreshed(env: Env) -> Result<Rc<Shop>, Trouble> {
     let current = ISOLATE.with_borrow(|isolate| isolate.shop.clone());
@@ -188,7 +193,7 @@ impl Shop {
         let packs: Vec<Vec<u8>> = packs.into_iter().map(|(_, pack)| pack).collect();
         let module = module()?;
         let make = move || {
-            let mut client = Client::new(instantiate(&module).map_err(|error| Trouble::Other(error.to_string()))?);
+            let mut client = Client::new(instantiate_with(&module, guarded).map_err(other)?);
             for pack in &packs {
                 client.load(pack)?;
             }
@@ -243,6 +248,21 @@ impl Shop {
         let exchange = client.take_exchange().ok_or_else(|| Trouble::Other("an answer without an exchange".into()))?;
         Ok((answer, exchange))
     }
+}
+
+// A trap of the module passes by the `catch` of WebAssembly, by which the Worker's own code catches. So it is made an
+// ordinary exception before it comes there.
+#[wasm_bindgen(inline_js = "
+export const guarded = (exported) => (...given) => {
+  try {
+    return exported(...given);
+  } catch (error) {
+    throw new Error(String(error));
+  }
+};
+")]
+extern "C" {
+    fn guarded(exported: Function) -> Function;
 }
 
 /// The module that was compiled into this Worker, and its digest, which `entry.mjs` has put there.

@@ -9,9 +9,7 @@ import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "../..");
 export const dist = (file) => join(root, "dist", file);
-const npm = process.env.TRADEWIND_WRANGLER;
-if (npm === undefined) throw new Error("TRADEWIND_WRANGLER is not set: `cargo xtask test` runs these tests");
-const { Miniflare, Log, LogLevel } = createRequire(`${npm}/`)("miniflare");
+const { Miniflare, Log, LogLevel } = createRequire(dist("tools/wrangler/"))("miniflare");
 
 /** The afternoon of the day from which the reference snapshot holds. */
 export const AT = "2017-12-04T14:00:00Z";
@@ -93,7 +91,7 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
     modulesRoot: bundle,
     modules: modules.sort((a, b) => (b === "entry.js") - (a === "entry.js")).map(part),
     compatibilityDate: "2026-04-01",
-    bindings: { ORIGIN: origin, REFRESH_SECONDS: "60", ...vars },
+    bindings: { ORIGIN: origin, REFRESH_SECONDS: "60", PROFILE_KEY: "0123456789abcdef".repeat(4), ...vars },
     kvNamespaces: ["CONFIG"],
     r2Buckets: ["PRIVATE"],
     assets: { directory: site, binding: "ASSETS", routerConfig: { has_user_worker: true } },
@@ -111,6 +109,8 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
   return {
     url,
     configure,
+    /** tradewind.wasm, as it is in the bundle. */
+    bundled: () => readFileSync(join(bundle, modules.find((name) => name.endsWith("-tradewind.wasm")))),
     /** Asks the Worker from Seattle, unless `cf` says from where. */
     get: (path, { headers, cf = { country: "US", latitude: "47.6", longitude: "-122.3" }, ...init } = {}) =>
       worker.dispatchFetch(new URL(path, "https://shop.example"), { headers, cf, redirect: "manual", ...init }),

@@ -11,8 +11,10 @@
 //! # }
 //! ```
 
+#![cfg(target_arch = "wasm32")]
+
 mod instance;
 mod verify;
 
-pub use instance::{JsGuest, JsInstance, instantiate, said};
-pub use verify::{VerifyError, sha256, verify};
+pub use instance::{JsGuest, JsInstance, instantiate, instantiate_with, said};
+pub use verify::{VerifyError, sha256, verify, web_crypto};
