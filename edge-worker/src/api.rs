@@ -1,7 +1,6 @@
 //! The storefront API: events, rankings, prices, offers, and how the Worker is.
 
 use crate::{
-    config::hex,
     offer,
     problem::Problem,
     profile,
@@ -12,7 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::rc::Rc;
 use tradewind_core::{ABI_VERSION, Sku, snapshot::Region};
-use tradewind_json::{Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent};
+use tradewind_json::{Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex};
 use worker::{Context, Env, Headers, Method, Request, Response, ResponseBuilder, Result};
 
 /// The most bytes of a request's body.
@@ -174,19 +173,8 @@ async fn events(
         // Clocks of devices differ from the edge's.
         event.at = event.at.min(now.0);
     }
-    let question = RankRequest {
-        id: None,
-        at: now.0,
-        limit: 0,
-        profile: known,
-        events,
-        candidates: Some(Vec::new()),
-        exclude: Vec::new(),
-        hidden: Vec::new(),
-        unavailable: Vec::new(),
-        max_per_category: None,
-        region: None,
-    };
+    // A ranking of nothing: what is wanted is the profile that comes back.
+    let question = RankRequest { profile: known, events, candidates: Some(Vec::new()), ..RankRequest::new(now, 0) };
     let (pack, catalog) = ranker(shop)?;
     let (ranking, _) = shop.rank(question.message(pack, catalog)?)?;
     headers.append("set-cookie", &profile::keep(ranking.profile, now, env).await?)?;

@@ -20,7 +20,7 @@ use tradewind_core::{
 };
 use tradewind_json::PublicQuote;
 use wasm_bindgen::JsCast;
-use worker::{Context, Env, Fetch, Method, Request, Response, Result};
+use worker::{Context, Env, Fetch, Method, Request, Response, ResponseBody, Result};
 
 /// Slots of one page that are filled; what comes after stays as the origin wrote it.
 const MAX_SLOTS: usize = 8;
@@ -79,7 +79,7 @@ fn to_origin(request: &Request, env: &Env) -> Result<Request> {
 
 fn is_page(response: &Response) -> bool {
     let html = response.headers().get("content-type").ok().flatten().is_some_and(|it| it.starts_with("text/html"));
-    html && response.status_code() == 200
+    html && response.status_code() == 200 && matches!(response.body(), ResponseBody::Stream(_))
 }
 
 /// A page that stays as it is, and says so to whoever looks.

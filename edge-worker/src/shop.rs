@@ -1,6 +1,6 @@
 //! What an isolate has loaded, and what is asked of it.
 //!
-//! The configuration is looked at once a minute, in the background of a request. When its text has changed, all
+//! The configuration is looked at once in a while, in the background of a request. When its text has changed, all
 //! that it names is fetched, verified and loaded anew, and takes the place of what was there once it is whole;
 //! until then, and where anything of it fails, requests are answered from what was there.
 
@@ -11,7 +11,7 @@ use crate::{
 };
 use futures_util::{
     FutureExt,
-    future::{Either, LocalBoxFuture, Shared, select},
+    future::{self, Either, LocalBoxFuture, Shared, select},
 };
 use js_sys::{Function, Reflect, WebAssembly::Module};
 use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, time::Duration};
@@ -30,8 +30,6 @@ use worker::{Context, Delay, Env, Request};
 
 /// How long a request waits for what is not loaded yet.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// After how many milliseconds the configuration is looked at again, unless `REFRESH_SECONDS` says.
-const REFRESH: f64 = 60_000.0;
 /// After how many milliseconds loading is tried again when it failed.
 const RETRY: f64 = 5_000.0;
 
@@ -86,30 +84,34 @@ impl Arriving {
     /// The shop of this isolate. What is not loaded yet begins to be, and goes on when the request has ended.
     pub fn new(env: &Env, context: &Context) -> Self {
         let now = js_sys::Date::now();
-        let refresh = env.var("REFRESH_SECONDS").ok().and_then(|seconds| seconds.to_string().parse().ok());
-        let refresh = refresh.map_or(REFRESH, |seconds: f64| seconds * 1_000.0);
-        let (ready, due) = ISOLATE.with_borrow_mut(|isolate| {
-            let since = now - isolate.looked;
-            let ready = match (&isolate.shop, &isolate.failed) {
+        let (known, fresh) = ISOLATE.with_borrow_mut(|isolate| {
+            let lasts =
+                isolate.shop.as_ref().map_or(RETRY, |shop| f64::from(shop.config.edge.refresh_seconds) * 1_000.0);
+            let fresh = now - isolate.looked < lasts;
+            let known = match (&isolate.shop, &isolate.failed) {
                 (Some(shop), _) => Some(Ok(shop.clone())),
-                (None, Some(failed)) if since < RETRY => Some(Err(failed.clone())),
+                (None, Some(failed)) if fresh => Some(Err(failed.clone())),
                 (None, _) => None,
             };
-            let due = ready.is_none() || (isolate.shop.is_some() && since >= refresh);
-            if due {
+            if known.is_none() || !fresh {
                 isolate.looked = now;
             }
-            (ready, due)
+            (known, fresh)
         });
-        let loading = due.then(|| refreshed(env.clone()).boxed_local().shared());
-        if let Some(loading) = &loading {
+        let load = || {
+            let loading = refreshed(env.clone()).boxed_local().shared();
             context.wait_until(loading.clone().map(drop));
+            Self(loading)
+        };
+        match known {
+            None => load(),
+            Some(known) => {
+                if !fresh {
+                    load();
+                }
+                Self(future::ready(known).boxed_local().shared())
+            }
         }
-        Self(match (ready, loading) {
-            (Some(ready), _) => async move { ready }.boxed_local().shared(),
-            (None, Some(loading)) => loading,
-            (None, None) => async { Err(Trouble::Other("nothing is loaded".into())) }.boxed_local().shared(),
-        })
     }
 
     /// The shop, if it comes in time.

@@ -106,7 +106,8 @@ test("an origin that refuses the connection is told, and one that is slow is wai
 });
 
 test("a new configuration takes the place of the old one, and one that is wrong does not", async () => {
-  await withEdge({ vars: { REFRESH_SECONDS: "0" } }, async (edge) => {
+  const often = (config) => ({ ...config, edge: { ...config.edge, refresh_seconds: 0 } });
+  await withEdge({ change: often }, async (edge) => {
     const card = async () => (await (await edge.get("/")).text()).match(/<a (class|id)="card"/)?.[1];
     const until = async (check) => {
       for (let n = 0; n < 100; n += 1) if (await check()) return;
@@ -114,10 +115,10 @@ test("a new configuration takes the place of the old one, and one that is wrong 
     };
     assert.equal(await card(), "class");
     const health = async () => (await (await edge.get("/healthz")).json()).trouble;
-    await edge.configure({ ...configuration(), packs: ["/tradewind/no.pack"] });
+    await edge.configure({ ...often(configuration()), packs: ["/tradewind/no.pack"] });
     await until(async () => /no\.pack/.test(await health()));
     assert.equal(await card(), "class");
-    await edge.configure({ ...configuration(), card: '<a id="card">{title}</a>' });
+    await edge.configure({ ...often(configuration()), card: '<a id="card">{title}</a>' });
     await until(async () => (await card()) === "id");
     assert.equal(await health(), null);
   });

@@ -91,7 +91,7 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
     modulesRoot: bundle,
     modules: modules.sort((a, b) => (b === "entry.js") - (a === "entry.js")).map(part),
     compatibilityDate: "2026-04-01",
-    bindings: { ORIGIN: origin, REFRESH_SECONDS: "60", PROFILE_KEY: "0123456789abcdef".repeat(4), ...vars },
+    bindings: { ORIGIN: origin, PROFILE_KEY: "0123456789abcdef".repeat(4), ...vars },
     kvNamespaces: ["CONFIG"],
     r2Buckets: ["PRIVATE"],
     assets: { directory: site, binding: "ASSETS", routerConfig: { has_user_worker: true } },

@@ -37,6 +37,11 @@ pub struct Moment(pub Millis);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date(pub Day);
 
+/// The hexadecimal digits of a digest.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 const EPOCH: jiff::civil::Date = jiff::civil::Date::constant(1970, 1, 1);
 
 impl std::str::FromStr for Moment {

@@ -1,6 +1,6 @@
 //! Prices.
 
-use crate::Moment;
+use crate::{Moment, hex};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     Currency, Error, Millis, Sku,
@@ -94,7 +94,7 @@ impl PublicQuote {
             reasons: quote.reasons.iter().filter(open).copied().collect(),
             at: Moment(at),
             valid_until: Moment(quote.valid_until),
-            snapshot: snapshot.iter().map(|byte| format!("{byte:02x}")).collect(),
+            snapshot: hex(&snapshot),
         }
     }
 }
