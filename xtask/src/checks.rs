@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::dist;
+use crate::edge;
 use crate::fuzz;
 use crate::operators;
 use crate::shell::Run;
@@ -39,7 +40,8 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("run the tests", || {
         let tests = workspace.cargo().args(["test", "--locked", "--release", "--workspace"]);
         Ok(tests.advice("the failed tests are listed above").run()?)
-    })
+    })?;
+    edge::test(workspace, steps)
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
@@ -52,9 +54,10 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     toolchain.obtain_clippy(steps)?;
-    steps.run("lint the module's code", || {
+    steps.run("lint the code for wasm32", || {
         let clippy = toolchain.cargo(workspace, "clippy")?.args(["--locked", "--release"]);
-        let clippy = clippy.args(["--package=tradewind-core", "--package=tradewind-module"]);
+        let clippy =
+            clippy.args(["--package=tradewind-core", "--package=tradewind-module", "--package=tradewind-edge"]);
         Ok(clippy.args(["--", "-Dwarnings"]).advice(advice).run()?)
     })
 }

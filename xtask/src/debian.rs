@@ -4,6 +4,7 @@
 //! source: it is compiled once and put where Debian's compiler looks. Rustup's own toolchains stay
 //! as they are.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,12 +37,12 @@ const PROBE: &str = "#[unsafe(no_mangle)] pub extern \"C\" fn probe(n: usize) ->
 /// Debian's cargo. Through rustup, which makes it find the right compiler and clippy whatever the
 /// order of `PATH`.
 pub fn cargo() -> Run {
-    tool("cargo")
+    run("cargo")
 }
 
 /// Debian's compiler.
 pub fn rustc() -> Run {
-    tool("rustc")
+    run("rustc")
 }
 
 /// Can Debian's toolchain compile for the target? Proven once per version of the compiler.
@@ -88,8 +89,9 @@ pub fn set_up_clippy(steps: &mut Steps) -> Result<()> {
     steps.run("install Debian's clippy", || apt::install(&[CLIPPY]))
 }
 
-fn tool(name: &str) -> Run {
-    Run::new("rustup").args(["run", NAME, name])
+/// A program that finds Debian's cargo and compiler.
+pub fn run(program: impl AsRef<OsStr>) -> Run {
+    Run::new("rustup").args(["run", NAME]).arg(program)
 }
 
 fn libraries() -> PathBuf {

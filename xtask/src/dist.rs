@@ -1,4 +1,5 @@
-//! What a build leaves in `dist/`: the module, the host, a development key, the packs and the reference snapshot.
+//! What a build leaves in `dist/`: the module, the host, a development key, the packs, the reference snapshot and the
+//! shells.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::cache::create;
+use crate::edge;
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -44,7 +46,8 @@ const HOST_BUILD: [&str; 7] =
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     build_programs(workspace, steps)?;
     pack_models(workspace, steps)?;
-    build_snapshot(workspace, steps)
+    build_snapshot(workspace, steps)?;
+    edge::build(workspace, steps)
 }
 
 /// Builds the module and the host, and makes the key that packs are signed with.

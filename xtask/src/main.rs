@@ -4,7 +4,7 @@
 //! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
-//! - [`dist`]: what is built
+//! - [`dist`], [`edge`]: what is built
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
@@ -15,6 +15,7 @@ mod cache;
 mod checks;
 mod debian;
 mod dist;
+mod edge;
 mod fingerprint;
 mod fuzz;
 mod operators;
@@ -54,7 +55,7 @@ const COMMANDS: [Command; 8] = [
     Command {
         name: "build",
         argument: "",
-        about: "Build the module, the host and the packs into dist/",
+        about: "Build the module, the host, the packs and the Worker into dist/",
         run: |workspace, steps, _| dist::build(workspace, steps),
     },
     Command {
@@ -169,6 +170,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     toolchain.obtain_clippy(steps)?;
     tools::wasm_opt(&workspace.cache, steps)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?;
+    edge::set_up(workspace, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;

@@ -5,6 +5,7 @@
 //! `=debian` decides it by hand. Each compiles the same sources to different bytes.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -94,6 +95,14 @@ impl WasmToolchain {
             .arg(format!("target.{TARGET}.rustflags={:?}", remaps(workspace.root(), "/tradewind")?))
             .without_env("RUSTFLAGS")
             .without_env("CARGO_ENCODED_RUSTFLAGS"))
+    }
+
+    /// A program that finds this toolchain's cargo and compiler.
+    pub fn run(self, program: impl AsRef<OsStr>) -> Run {
+        match self {
+            Self::Rustup => Run::new(program),
+            Self::Debian => debian::run(program),
+        }
     }
 
     /// The compiler's version, as `rustc --version` prints it.

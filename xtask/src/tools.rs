@@ -14,7 +14,10 @@ use crate::workspace::Workspace;
 
 /// Binaryen's release, which `binaryen/package-lock.json` pins together with its SHA-512.
 pub const BINARYEN: &str = "132.0.0";
-const WASM_OPT: NpmPackages = NpmPackages {
+/// Where its `wasm-opt` is.
+pub const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
+/// Optimises modules, and in tests makes modules with faults.
+pub const BINARYEN_PACKAGE: NpmPackages = NpmPackages {
     name: "binaryen",
     what: "wasm-opt",
     version: BINARYEN,
@@ -29,6 +32,16 @@ pub const PEERS: NpmPackages = NpmPackages {
     version: "1.30.0",
     package: include_str!("../../benches/peers/package.json"),
     lock: include_str!("../../benches/peers/package-lock.json"),
+};
+
+/// What runs the edge's Worker here and uploads it; workerd, miniflare and esbuild come with it. The last that runs on
+/// Node.js 20.
+pub const WRANGLER: NpmPackages = NpmPackages {
+    name: "wrangler",
+    what: "wrangler",
+    version: "4.86.0",
+    package: include_str!("../../edge-worker/package.json"),
+    lock: include_str!("../../edge-worker/package-lock.json"),
 };
 
 /// Where legs and places come from; nothing of it is run.
@@ -66,13 +79,18 @@ pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.1
 /// Builds the edge's Worker.
 pub const WORKER_BUILD: CargoTool = CargoTool { package: "worker-build", version: "0.8.7" };
 
-/// The oldest Node.js that runs Binaryen (Debian 12's is 18).
-const NODE: u32 = 18;
+/// The oldest Node.js that runs wrangler (Debian 12's own is 18, Debian 13's 20).
+const NODE: u32 = 20;
 
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
-    let dir = npm_packages(cache, steps, &WASM_OPT)?;
-    Ok(Run::new("node").arg(dir.join("node_modules/binaryen/bin/wasm-opt")))
+    let dir = npm_packages(cache, steps, &BINARYEN_PACKAGE)?;
+    Ok(Run::new("node").arg(dir.join(WASM_OPT)))
+}
+
+/// The versions of all that makes JavaScript and WebAssembly of a compiled shell.
+pub fn versions() -> String {
+    format!("{BINARYEN} {} {} {}", WASM_BINDGEN.version, WORKER_BUILD.version, WRANGLER.version)
 }
 
 /// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
@@ -167,7 +185,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        for NpmPackages { name, version, package, lock, .. } in [WASM_OPT, PEERS, VEGA_DATASETS] {
+        for NpmPackages { name, version, package, lock, .. } in [BINARYEN_PACKAGE, PEERS, WRANGLER, VEGA_DATASETS] {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));
         }
