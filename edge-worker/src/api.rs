@@ -7,6 +7,7 @@ use crate::{
     shop::{Arriving, Shop, Trouble, digest, last_trouble, region_of},
 };
 use futures_util::StreamExt;
+use js_sys::decode_uri_component;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -83,11 +84,7 @@ pub async fn answer(route: Route, mut request: Request, env: Env, context: Conte
         headers.set("allow", route.method().as_ref())?;
         Err(Problem::new(405, format!("this is asked with {}", route.method())))
     } else {
-        match (route, shop) {
-            (Route::Health, shop) => health(shop),
-            (route, Ok(shop)) => asked(route, &shop, &mut request, &env, &headers).await,
-            (_, Err(trouble)) => Err(trouble.into()),
-        }
+        asked(route, shop, &mut request, &env, &headers).await
     };
     let response = match response {
         Ok(response) => response,
@@ -101,46 +98,53 @@ pub async fn answer(route: Route, mut request: Request, env: Env, context: Conte
 
 async fn asked(
     route: Route,
-    shop: &Rc<Shop>,
+    shop: std::result::Result<Rc<Shop>, Trouble>,
     request: &mut Request,
     env: &Env,
     headers: &Headers,
 ) -> std::result::Result<Response, Problem> {
     match route {
-        Route::Events => events(shop, request, env, headers).await,
-        Route::Rank => {
-            let mut question: RankRequest = body(request).await?;
-            if question.region.is_none() {
-                question.region = Some(region(shop, request, None)?.code.to_string());
-            }
-            let (id, with_profile) = (question.id.clone(), question.profile.is_some() || !question.events.is_empty());
-            let (pack, catalog) = ranker(shop)?;
-            let (ranking, _) = shop.rank(question.message(pack, catalog)?)?;
-            Ok(Response::from_json(&RankReply::new(id, ranking, with_profile))?)
-        }
-        Route::Quote => {
-            let question: PriceRequest = body(request).await?;
-            let region = region(shop, request, question.region.as_deref())?;
-            let at = shop.now();
-            let (quote, _) = shop.quote(Sku::new(question.sku)?, region, at)?;
-            let public = PublicQuote::new(&quote, shop.snapshot.storefront.currency, at, shop.snapshot.root);
-            Ok(Response::from_json(&PublicQuote { id: question.id, ..public })?)
-        }
-        Route::Offer(sku) => {
-            let url = request.url()?;
-            let asked = url.query_pairs().find(|(name, _)| name == "region").map(|(_, code)| code.into_owned());
-            let region = region(shop, request, asked.as_deref())?;
-            let sku = Sku::new(sku)?;
-            let id = shop.snapshot.storefront.catalog.id(&sku);
-            let id = id.ok_or_else(|| Problem::new(404, format!("the snapshot has no product `{sku}`")))?;
-            let (quote, _) = shop.quote(sku, region, shop.now())?;
-            let offer = offer::json_ld(shop, &url.origin().ascii_serialization(), id, region, &quote);
-            // The same for everyone in the region, and the region is of the shopper: no shared cache may keep it.
-            headers.set("cache-control", "private, max-age=60")?;
-            json_of(&offer, "application/ld+json")
-        }
-        Route::Health => health(Ok(shop.clone())),
+        Route::Health => health(shop),
+        Route::Events => events(&*shop?, request, env, headers).await,
+        Route::Rank => rank(&*shop?, request).await,
+        Route::Quote => quote(&*shop?, request).await,
+        Route::Offer(sku) => offered(&*shop?, request, sku, headers),
     }
+}
+
+async fn rank(shop: &Shop, request: &mut Request) -> std::result::Result<Response, Problem> {
+    let mut question: RankRequest = body(request).await?;
+    if question.region.is_none() {
+        question.region = Some(region(shop, request, None)?.code.to_string());
+    }
+    let (id, with_profile) = (question.id.clone(), question.profile.is_some() || !question.events.is_empty());
+    let (pack, catalog) = ranker(shop)?;
+    let (ranking, _) = shop.rank(question.message(pack, catalog)?)?;
+    Ok(Response::from_json(&RankReply::new(id, ranking, with_profile))?)
+}
+
+async fn quote(shop: &Shop, request: &mut Request) -> std::result::Result<Response, Problem> {
+    let question: PriceRequest = body(request).await?;
+    let region = region(shop, request, question.region.as_deref())?;
+    let at = shop.now();
+    let (quote, _) = shop.quote(Sku::new(question.sku)?, region, at)?;
+    let public = PublicQuote::new(&quote, shop.snapshot.storefront.currency, at, shop.snapshot.root);
+    Ok(Response::from_json(&PublicQuote { id: question.id, ..public })?)
+}
+
+fn offered(shop: &Shop, request: &Request, sku: String, headers: &Headers) -> std::result::Result<Response, Problem> {
+    let url = request.url()?;
+    let asked = url.query_pairs().find(|(name, _)| name == "region").map(|(_, code)| code.into_owned());
+    let region = region(shop, request, asked.as_deref())?;
+    let sku = decode_uri_component(&sku).map_err(|_| Problem::new(400, format!("`{sku}` is not percent-encoded")))?;
+    let sku = Sku::new(String::from(sku))?;
+    let id = shop.snapshot.storefront.catalog.id(&sku);
+    let id = id.ok_or_else(|| Problem::new(404, format!("the snapshot has no product `{sku}`")))?;
+    let (quote, _) = shop.quote(sku, region, shop.now())?;
+    let offer = offer::json_ld(shop, &url.origin().ascii_serialization(), id, region, &quote);
+    // The same for everyone in the region, and the region is of the shopper: no shared cache may keep it.
+    headers.set("cache-control", "private, max-age=60")?;
+    json_of(&offer, "application/ld+json")
 }
 
 /// Takes in what a shopper did, where that is wanted.

@@ -180,6 +180,7 @@ impl Filling {
         let region = shop.region(request).cloned();
         let region = region.ok_or_else(|| Trouble::Other("nothing is promised where the request comes from".into()))?;
         let at = shop.now();
+        shop.snapshot.holds(at).map_err(|error| Trouble::Fault(error.into()))?;
         Ok(Self {
             shop,
             region,

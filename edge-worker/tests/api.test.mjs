@@ -101,7 +101,8 @@ test("an offer is read by machines", async () => {
   const { transitTime } = offer.shippingDetails.deliveryTime;
   assert.ok(transitTime.minValue >= 1 && transitTime.maxValue >= transitTime.minValue && transitTime.unitCode === "DAY");
   assert.equal(offer.shippingDetails.shippingDestination.addressCountry, "US");
-  assert.match(await problem(await edge.get("/v1/offers/tea"), 404), /no product `tea`/);
+  assert.match(await problem(await edge.get("/v1/offers/green%20tea"), 404), /no product `green tea`/);
+  assert.match(await problem(await edge.get("/v1/offers/%ff"), 400), /not percent-encoded/);
   assert.match(await problem(await edge.get("/v1/offers/1082185?region=XYZ"), 400), /no region `XYZ`/);
 });
 
