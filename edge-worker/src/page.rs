@@ -144,6 +144,8 @@ struct Filling {
     shown: Vec<Sku>,
     slots: Vec<HandedSlot>,
     quotes: BTreeMap<Sku, Option<Quoted>>,
+    /// The texts of promises, by their days: `Intl` takes its time for each.
+    deliveries: BTreeMap<(u8, u8), String>,
     /// The module was in trouble; the rest of the page stays as it is.
     troubled: bool,
 }
@@ -189,6 +191,7 @@ impl Filling {
             shown: Vec::new(),
             slots: Vec::new(),
             quotes: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
             troubled: false,
         })
     }
@@ -245,6 +248,7 @@ impl Filling {
         let money = |amount: Money| shop.words.money(amount);
         let title = |sku: &Sku| shop.products.get(sku.as_str()).map_or_else(|| sku.to_string(), |it| it.title.clone());
         let promise = self.region.promise(id)?;
+        let delivery = || shop.words.delivery(promise, self.at, self.region.utc_offset);
         Some(shop.config.card.html(&Fields {
             sku: item.sku.to_string(),
             title: product.title.clone(),
@@ -252,7 +256,7 @@ impl Filling {
             category: product.category.clone(),
             price: money(price),
             list: if listed.list > price { money(listed.list) } else { String::new() },
-            delivery: shop.words.delivery(promise, self.at, self.region.utc_offset),
+            delivery: self.deliveries.entry((promise.min_days, promise.max_days)).or_insert_with(delivery).clone(),
             reason: item.reasons.first().map(|reason| reason.sentence(title)).unwrap_or_default(),
         }))
     }

@@ -27,7 +27,7 @@ extern "C" {
 pub struct Words {
     money: NumberFormat,
     days: DateTimeFormat,
-    /// Digits of the currency's minor unit.
+    /// Digits of the currency's minor unit: at most 4, in ISO 4217.
     digits: u32,
 }
 
@@ -45,25 +45,31 @@ impl Words {
         let days = DateTimeFormat::new(locale, &options(r#"{"month":"short","day":"numeric","timeZone":"UTC"}"#))
             .map_err(wrong)?;
         let digits = Reflect::get(&money.options(), &"maximumFractionDigits".into()).ok().and_then(|it| it.as_f64());
-        Ok(Self { money, days, digits: digits.unwrap_or(2.0) as u32 })
+        Ok(Self { money, days, digits: digits.unwrap_or(2.0).clamp(0.0, 4.0) as u32 })
     }
 
     /// An amount with its currency.
     pub fn money(&self, amount: Money) -> String {
-        // A decimal text: `Intl` takes it as it is, where a float would not hold every amount.
-        let text = self.money.format().call1(&JsValue::UNDEFINED, &self.decimal(amount).into());
+        // No amount is above 10¹³ minor units, so a float is nearer to it than to the next.
+        let major = amount.0 as f64 / self.unit() as f64;
+        let text = self.money.format().call1(&JsValue::UNDEFINED, &major.into());
         text.ok().and_then(|text| text.as_string()).unwrap_or_else(|| self.decimal(amount))
     }
 
     /// An amount in the currency's major unit: `12.90`.
     pub fn decimal(&self, amount: Money) -> String {
-        let unit = 10_u64.pow(self.digits.min(18));
+        let unit = self.unit();
         let (whole, rest) = (amount.0.unsigned_abs() / unit, amount.0.unsigned_abs() % unit);
         let sign = if amount.0 < 0 { "-" } else { "" };
-        match self.digits {
+        match self.digits as usize {
             0 => format!("{sign}{whole}"),
-            digits => format!("{sign}{whole}.{rest:0digits$}", digits = digits as usize),
+            digits => format!("{sign}{whole}.{rest:0digits$}"),
         }
+    }
+
+    /// Minor units in a major one.
+    const fn unit(&self) -> u64 {
+        10_u64.pow(self.digits)
     }
 
     /// The days on which what is ordered at a moment arrives, where clocks are some minutes ahead of UTC.
