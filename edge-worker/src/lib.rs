@@ -6,7 +6,7 @@
 //! | [`config`], [`card`], [`region`] | the document that configures it |
 //! | [`closed`] | what keeps a page whole whose slot does not end |
 //! | `shop` | the loaded module, packs and snapshot of an isolate, and what is asked of them |
-//! | `page`, `rewriter` | pages |
+//! | `page`, `pump`, `rewriter` | pages |
 //! | `api`, `problem`, `offer` | the API |
 //! | `profile` | the profile of a shopper who wants it kept, in a cookie |
 //! | `text` | prices and dates as people read them |
@@ -29,6 +29,8 @@ mod page;
 mod problem;
 #[cfg(target_arch = "wasm32")]
 mod profile;
+#[cfg(target_arch = "wasm32")]
+mod pump;
 #[cfg(target_arch = "wasm32")]
 mod rewriter;
 #[cfg(target_arch = "wasm32")]

@@ -4,11 +4,11 @@ use crate::{
     card::{Fields, escape},
     closed::Lookahead,
     profile,
+    pump::through,
     rewriter::{Element, HtmlRewriter},
     shop::{Arriving, Shop, Trouble},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures_util::{StreamExt, TryStreamExt, future, stream};
 use serde::Serialize;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use tradewind_core::{
@@ -20,7 +20,7 @@ use tradewind_core::{
 };
 use tradewind_json::PublicQuote;
 use wasm_bindgen::JsCast;
-use worker::{Context, Env, Fetch, Method, Request, Response, ResponseBody, Result};
+use worker::{Context, Env, Fetch, Method, Request, Response, ResponseBody, ResponseBuilder, Result};
 
 /// Slots of one page that are filled; what comes after stays as the origin wrote it.
 const MAX_SLOTS: usize = 8;
@@ -49,7 +49,7 @@ pub async fn answer(request: Request, env: Env, context: Context) -> Result<Resp
         Err(trouble) => Err(trouble),
     };
     match filling {
-        Ok(filling) => fill(response, filling),
+        Ok(filling) => fill(response, filling, &context),
         Err(trouble) => {
             worker::console_warn!("tradewind: {} passes as it is: {trouble}", request.path());
             passed(response)
@@ -79,7 +79,7 @@ fn to_origin(request: &Request, env: &Env) -> Result<Request> {
 
 fn is_page(response: &Response) -> bool {
     let html = response.headers().get("content-type").ok().flatten().is_some_and(|it| it.starts_with("text/html"));
-    html && response.status_code() == 200 && matches!(response.body(), ResponseBody::Stream(_))
+    html && response.status_code() == 200
 }
 
 /// A page that stays as it is, and says so to whoever looks.
@@ -90,7 +90,8 @@ fn passed(response: Response) -> Result<Response> {
 }
 
 /// A page with its slots and prices filled.
-fn fill(mut response: Response, filling: Filling) -> Result<Response> {
+fn fill(response: Response, filling: Filling, context: &Context) -> Result<Response> {
+    let ResponseBody::Stream(body) = response.body() else { return Ok(response) };
     let headers = response.headers().clone();
     // These tell of the origin's bytes, and the answer has others.
     for stale in ["content-length", "etag", "last-modified", "accept-ranges", "content-md5", "digest"] {
@@ -101,11 +102,8 @@ fn fill(mut response: Response, filling: Filling) -> Result<Response> {
     headers.append("server-timing", &format!("tradewind;desc=\"{mode} {}\"", filling.region.code))?;
 
     let lookahead = Rc::new(RefCell::new(Lookahead::default()));
-    let (ahead, rest) = (lookahead.clone(), lookahead.clone());
-    let bytes = response.stream()?.map_ok(move |bytes| ahead.borrow_mut().push(&bytes));
-    let bytes = bytes.chain(stream::once(future::lazy(move |_| Ok(rest.borrow_mut().finish()))));
-    let bytes = bytes.try_filter(|bytes| future::ready(!bytes.is_empty()));
-    let checked = Response::from_stream(bytes)?.with_headers(headers);
+    let Ok(body) = through(body, lookahead.clone(), context) else { return passed(response) };
+    let checked = ResponseBuilder::new().with_headers(headers).stream(body);
 
     let region = filling.region.code.to_string();
     let filling = Rc::new(RefCell::new(filling));
