@@ -103,7 +103,7 @@ impl Profile {
             // A product shown is not a product wanted, and words are not kept.
             EventKind::Impression(_) | EventKind::Search(_) => {}
         }
-        self.forget(event.at);
+        self.keep(Self::MAX_ITEMS, event.at);
     }
 
     /// Days from one order to the next, on average; `None` before the second.
@@ -152,14 +152,14 @@ impl Profile {
         self.items.binary_search_by(|item| item.sku.cmp(sku))
     }
 
-    /// Keeps the [`MAX_ITEMS`](Self::MAX_ITEMS) that say most; of equals, those first in order of SKU.
-    fn forget(&mut self, now: Millis) {
-        if self.items.len() <= Self::MAX_ITEMS {
+    /// Keeps so many products: those that say most at a moment, and of equals those first in order of SKU.
+    pub fn keep(&mut self, most: usize, now: Millis) {
+        if self.items.len() <= most {
             return;
         }
         let mut kept = vec![false; self.items.len()];
         let weights = self.items.iter().map(|item| item.weight(self.orders, now));
-        for at in order::greatest(weights.zip(0..)).take(Self::MAX_ITEMS) {
+        for at in order::greatest(weights.zip(0..)).take(most) {
             kept[at as usize] = true;
         }
         let mut kept = kept.into_iter();

@@ -49,6 +49,11 @@ pub fn runtimes() -> Result<Vec<Subject>> {
             comparison: Comparison::Exact,
             guest: Box::new(NodeGuest::start(&dist("tradewind.wasm")?)?),
         },
+        Subject {
+            name: "V8 (workerd)",
+            comparison: Comparison::Exact,
+            guest: Box::new(NodeGuest::start_workerd(&dist("edge/tradewind.wasm")?)?),
+        },
         Subject { name: "native", comparison: Comparison::Close, guest: Box::new(Native(Engine::new())) },
     ])
 }

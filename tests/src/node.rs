@@ -1,4 +1,4 @@
-//! The module under V8, in a Node process.
+//! The module under V8: in a Node process, or in workerd, which a Node process drives.
 
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -8,10 +8,10 @@ use std::{
 };
 use tradewind_core::guest::Guest;
 
-/// A Node process with the module in it. `tests/node/guest.mjs` is the other end.
+/// A Node process that answers for the module, through `tests/node/pipe.mjs`.
 pub struct NodeGuest(Child);
 
-/// What is asked of the process; the numbers are in `guest.mjs` too.
+/// What is asked of the process; the numbers are in `module.mjs` too.
 #[derive(Clone, Copy)]
 enum Operation {
     Load = 0,
@@ -25,7 +25,19 @@ impl NodeGuest {
     /// # Errors
     /// When Node cannot be started.
     pub fn start(module: &Path) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/guest.mjs");
+        Self::run("guest.mjs", module)
+    }
+
+    /// Starts workerd with a module.
+    ///
+    /// # Errors
+    /// When Node cannot be started.
+    pub fn start_workerd(module: &Path) -> Result<Self> {
+        Self::run("workerd.mjs", module)
+    }
+
+    fn run(script: &str, module: &Path) -> Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(script);
         let child = Command::new("node")
             .arg(script)
             .arg(module)

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::browser;
 use crate::dist;
+use crate::edge;
 use crate::fuzz;
 use crate::operators;
 use crate::shell::Run;
@@ -41,7 +42,8 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         let tests = workspace.cargo().args(["test", "--locked", "--release", "--workspace"]);
         Ok(tests.advice("the failed tests are listed above").run()?)
     })?;
-    browser::test(workspace, steps)
+    browser::test(workspace, steps)?;
+    edge::test(workspace, steps)
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
@@ -54,9 +56,9 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     toolchain.obtain_clippy(steps)?;
-    steps.run("lint the module's code", || {
+    steps.run("lint the code for wasm32", || {
         let clippy = toolchain.cargo(workspace, "clippy")?.args(["--locked", "--release"]);
-        let packages = ["--package=tradewind-core", "--package=tradewind-module", "--package=tradewind-browser"];
+        let packages = ["core", "module", "browser", "edge"].map(|name| format!("--package=tradewind-{name}"));
         let clippy = clippy.args(packages);
         Ok(clippy.args(["--", "-Dwarnings"]).advice(advice).run()?)
     })

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::browser;
 use crate::cache::create;
+use crate::edge;
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -47,7 +48,8 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     build_programs(workspace, steps)?;
     pack_models(workspace, steps)?;
     build_snapshot(workspace, steps)?;
-    browser::build(workspace, steps)
+    browser::build(workspace, steps)?;
+    edge::build(workspace, steps)
 }
 
 /// Builds the module and the host, and makes the key that packs are signed with.

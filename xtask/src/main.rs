@@ -4,7 +4,7 @@
 //! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
-//! - [`dist`], [`browser`]: what is built
+//! - [`dist`], [`browser`], [`edge`]: what is built
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
@@ -16,6 +16,7 @@ mod cache;
 mod checks;
 mod debian;
 mod dist;
+mod edge;
 mod fingerprint;
 mod fuzz;
 mod operators;
@@ -55,7 +56,7 @@ const COMMANDS: [Command; 8] = [
     Command {
         name: "build",
         argument: "",
-        about: "Build the module, the host and the packs into dist/",
+        about: "Build the module, the host, the packs and the Worker into dist/",
         run: |workspace, steps, _| dist::build(workspace, steps),
     },
     Command {
@@ -171,6 +172,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::wasm_opt(&workspace.cache, steps)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?;
     browser::set_up(workspace, steps)?;
+    edge::set_up(workspace, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;

@@ -43,6 +43,16 @@ pub const BROWSER: NpmPackages = NpmPackages {
     lock: include_str!("../../browser-sdk/package-lock.json"),
 };
 
+/// What runs the edge's Worker here and uploads it; workerd, miniflare and esbuild come with it. The last that runs on
+/// Node.js 20.
+pub const WRANGLER: NpmPackages = NpmPackages {
+    name: "wrangler",
+    what: "wrangler",
+    version: "4.86.0",
+    package: include_str!("../../edge-worker/package.json"),
+    lock: include_str!("../../edge-worker/package-lock.json"),
+};
+
 /// Where legs and places come from; nothing of it is run.
 pub const VEGA_DATASETS: NpmPackages = NpmPackages {
     name: "vega-datasets",
@@ -85,6 +95,11 @@ const NODE: u32 = 20;
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
     let dir = npm_packages(cache, steps, &BINARYEN_PACKAGE)?;
     Ok(Run::new("node").arg(dir.join(WASM_OPT)))
+}
+
+/// The versions of all that makes JavaScript and WebAssembly of a compiled shell.
+pub fn versions() -> String {
+    format!("{BINARYEN} {} {} {}", WASM_BINDGEN.version, WORKER_BUILD.version, WRANGLER.version)
 }
 
 /// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
@@ -179,7 +194,8 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        for NpmPackages { name, version, package, lock, .. } in [BINARYEN_PACKAGE, PEERS, BROWSER, VEGA_DATASETS] {
+        let all = [BINARYEN_PACKAGE, PEERS, BROWSER, WRANGLER, VEGA_DATASETS];
+        for NpmPackages { name, version, package, lock, .. } in all {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));
         }

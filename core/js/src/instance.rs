@@ -39,6 +39,14 @@ pub type JsGuest = ModuleGuest<JsInstance>;
 /// [`GuestError::Module`] when it imports something or lacks an export, [`GuestError::Abi`] when it
 /// is another version.
 pub fn instantiate(module: &Module) -> Result<JsGuest, GuestError> {
+    instantiate_with(module, |export| export)
+}
+
+/// The same, where each exported function is called through another.
+///
+/// # Errors
+/// As [`instantiate`].
+pub fn instantiate_with(module: &Module, through: impl Fn(Function) -> Function) -> Result<JsGuest, GuestError> {
     if let Some(import) = Module::imports(module).iter().next() {
         let part =
             |name: &str| Reflect::get(&import, &name.into()).ok().and_then(|part| part.as_string()).unwrap_or_default();
@@ -53,7 +61,7 @@ pub fn instantiate(module: &Module) -> Result<JsGuest, GuestError> {
     let exports = instance.exports();
     let export = |name: &str| {
         let export = Reflect::get(&exports, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        export.dyn_into::<Function>().map_err(|_| missing(name))
+        export.dyn_into().map(&through).map_err(|_| missing(name))
     };
     let memory = Reflect::get(&exports, &"memory".into()).unwrap_or(JsValue::UNDEFINED);
     JsGuest::new(JsInstance {
@@ -128,7 +136,7 @@ fn number(result: Result<JsValue, JsValue>) -> Result<u32, String> {
 }
 
 /// What an exception says of itself.
-pub(crate) fn said(error: &JsValue) -> String {
+pub fn said(error: &JsValue) -> String {
     // Not by `Debug`, which brings more code to a page than all else here.
     string(error).unwrap_or_else(|_| "something that cannot be shown".into())
 }

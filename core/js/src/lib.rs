@@ -16,5 +16,5 @@
 mod instance;
 mod verify;
 
-pub use instance::{JsGuest, JsInstance, instantiate};
-pub use verify::{VerifyError, sha256, verify};
+pub use instance::{JsGuest, JsInstance, instantiate, instantiate_with, said};
+pub use verify::{VerifyError, sha256, verify, web_crypto};

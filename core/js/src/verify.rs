@@ -76,13 +76,21 @@ async fn is_signed(header: &[u8], signature: &Signature) -> Result<bool, VerifyE
     Ok(JsFuture::from(verified).await.map_err(crypto)?.is_truthy())
 }
 
-fn subtle() -> Result<SubtleCrypto, VerifyError> {
+/// The engine's WebCrypto.
+///
+/// # Errors
+/// [`VerifyError::Crypto`].
+pub fn web_crypto() -> Result<Crypto, VerifyError> {
     let found = Reflect::get(&js_sys::global(), &"crypto".into()).ok().filter(JsValue::is_object);
-    let subtle = found.map(|found| found.unchecked_into::<Crypto>().subtle());
     // A page without HTTPS has `crypto`, and nothing in it.
-    subtle
-        .filter(|subtle| subtle.is_object())
+    found
+        .map(JsCast::unchecked_into)
+        .filter(|crypto: &Crypto| crypto.subtle().is_object())
         .ok_or_else(|| VerifyError::Crypto("there is no `crypto.subtle`: serve the page over HTTPS".into()))
+}
+
+fn subtle() -> Result<SubtleCrypto, VerifyError> {
+    Ok(web_crypto()?.subtle())
 }
 
 fn crypto(error: JsValue) -> VerifyError {

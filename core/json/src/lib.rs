@@ -21,7 +21,7 @@ mod rank;
 
 pub use allocate::{AllocatedOrder, Order, Policy as AllocationPolicy, Shipment as AllocatedShipment};
 pub use exceptions::{Alternative, Scan, Shipment, ShipmentLine};
-pub use quote::{QuoteReply, QuoteRequest};
+pub use quote::{PriceRequest, PublicQuote, QuoteReply, QuoteRequest};
 pub use rank::{
     ChannelName, Product, Products, Purchase, Quantity, RankReply, RankRequest, RankedItem, Search, StorefrontEvent,
 };
@@ -36,6 +36,11 @@ pub struct Moment(pub Millis);
 /// A day: a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date(pub Day);
+
+/// The hexadecimal digits of a digest.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 const EPOCH: jiff::civil::Date = jiff::civil::Date::constant(1970, 1, 1);
 

@@ -1,10 +1,11 @@
 //! Prices.
 
+use crate::{Moment, hex};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Error, Millis, Sku,
+    Currency, Error, Millis, Sku,
     pack::Digest,
-    quote::{self, Objective, Quote},
+    quote::{self, Objective, PriceReason, Quote},
     snapshot::Code,
 };
 
@@ -36,6 +37,66 @@ pub struct QuoteReply {
     /// The price, and what there is to say of it.
     #[serde(flatten)]
     pub quote: Quote,
+}
+
+/// A shopper's question for a price: moment and objective are the shop's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceRequest {
+    /// Comes back in the reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The product.
+    pub sku: String,
+    /// Where it is offered; where the shopper is, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// A price as everyone may know it: nothing from which floor, margin, stock or demand could be told.
+#[derive(Debug, Clone, Serialize)]
+pub struct PublicQuote {
+    /// The request's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The product.
+    pub sku: String,
+    /// The currency of all amounts, which are in its minor units.
+    pub currency: String,
+    /// The price.
+    pub price: i64,
+    /// The list price.
+    pub list: i64,
+    /// The lowest price of the last 30 days.
+    pub lowest_30_days: i64,
+    /// Why: whether it is locked, unchanged, lowered or raised.
+    pub reasons: Vec<PriceReason>,
+    /// As of when it was decided.
+    pub at: Moment,
+    /// Until when it holds.
+    pub valid_until: Moment,
+    /// The root of the snapshot that it was computed from, in hexadecimal digits.
+    pub snapshot: String,
+}
+
+impl PublicQuote {
+    /// What may be known of a quote, decided at a moment over the snapshot of a root.
+    pub fn new(quote: &Quote, currency: Currency, at: Millis, snapshot: Digest) -> Self {
+        use PriceReason::{Locked, Lowered, Raised, Unchanged};
+        let open = |reason: &&PriceReason| matches!(reason, Locked | Unchanged | Lowered | Raised);
+        Self {
+            id: None,
+            sku: quote.product.to_string(),
+            currency: currency.to_string(),
+            price: quote.price.0,
+            list: quote.list.0,
+            lowest_30_days: quote.lowest_30_days.0,
+            reasons: quote.reasons.iter().filter(open).copied().collect(),
+            at: Moment(at),
+            valid_until: Moment(quote.valid_until),
+            snapshot: hex(&snapshot),
+        }
+    }
 }
 
 impl QuoteRequest {

@@ -154,6 +154,23 @@ pub struct RankedItem {
 }
 
 impl RankRequest {
+    /// A request for `limit` products for someone of whom nothing is known.
+    pub const fn new(at: Millis, limit: u16) -> Self {
+        Self {
+            id: None,
+            at: at.0,
+            limit,
+            profile: None,
+            events: Vec::new(),
+            candidates: None,
+            exclude: Vec::new(),
+            hidden: Vec::new(),
+            unavailable: Vec::new(),
+            max_per_category: None,
+            region: None,
+        }
+    }
+
     /// The message for the module. Products that `catalog` does not have cannot be hidden or
     /// unavailable, and are passed over.
     ///

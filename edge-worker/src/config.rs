@@ -1,0 +1,121 @@
+//! The configuration: one JSON document for page and edge, whose object `edge` is the edge's own.
+
+use crate::{card::Card, region::Place};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use std::collections::BTreeMap;
+use tradewind_core::quote::Objective;
+use tradewind_json::Moment;
+
+/// What the edge reads of the document. The page reads fields of its own in it, so unknown ones are no error here.
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    /// Paths of the packs, among the static assets.
+    pub packs: Vec<String>,
+    /// Path of the public snapshot, among the static assets.
+    pub snapshot: String,
+    /// Path of the products' titles and links, among the static assets.
+    pub products: String,
+    /// The keys of which one must have signed packs and snapshot.
+    #[serde(deserialize_with = "keys")]
+    pub keys: Vec<[u8; 32]>,
+    /// How a product looks in a slot.
+    pub card: Card,
+    /// The language of prices and dates, as BCP 47 has it.
+    pub locale: String,
+    /// What prices are for.
+    pub objective: Objective,
+    /// Decide as of this moment instead of the clock's: for a snapshot of the past.
+    #[serde(default)]
+    pub at: Option<Moment>,
+    /// The edge's own settings.
+    pub edge: Edge,
+}
+
+/// The edge's own settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// The key of the whole snapshot in R2. Without it, prices are computed from what the public one publishes.
+    #[serde(default)]
+    pub private: Option<String>,
+    /// Where the snapshot's regions are.
+    pub regions: BTreeMap<String, Place>,
+    /// Offer shoppers to keep their profile in a cookie that only the edge can read.
+    #[serde(default)]
+    pub profiles: bool,
+    /// How often the document is looked at.
+    #[serde(default = "refresh_seconds")]
+    pub refresh_seconds: u32,
+    /// Origins of pages that may call the API, beside the shop's own.
+    #[serde(default)]
+    pub cors: Vec<String>,
+}
+
+/// A product's texts.
+#[derive(Debug, Deserialize)]
+pub struct Product {
+    /// What it is called.
+    pub title: String,
+    /// Its page.
+    pub url: String,
+    /// Its category.
+    #[serde(default)]
+    pub category: String,
+}
+
+const fn refresh_seconds() -> u32 {
+    60
+}
+
+/// Keys of Ed25519, from 64 hexadecimal digits each.
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 32]>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.is_empty() {
+        return Err(D::Error::custom("`keys` is empty; name the key that signs packs and snapshots"));
+    }
+    let key = |text: &String| {
+        from_hex(text).ok_or_else(|| D::Error::custom(format_args!("the key `{text}` is not 64 hexadecimal digits")))
+    };
+    texts.iter().map(key).collect()
+}
+
+/// 32 bytes from hexadecimal digits.
+pub fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, place) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(place..place + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{
+        "module": {"url": "/tradewind/tradewind.wasm", "integrity": "sha384-"},
+        "packs": ["/tradewind/recommend.pack"], "snapshot": "/tradewind/public.snapshot",
+        "products": "/tradewind/products.json", "keys": ["KEY"], "card": "<a href=\"{url}\">{title}</a>",
+        "locale": "en-US", "objective": {"margin": 1}, "edge": {"regions": {}}
+    }"#;
+
+    #[test]
+    fn the_document_of_the_page_is_read() {
+        let key = "0f".repeat(32);
+        let config: Config = serde_json::from_str(&DOCUMENT.replace("KEY", &key)).unwrap();
+        assert_eq!(config.keys, [[15; 32]]);
+        assert!(config.at.is_none() && config.edge.private.is_none() && !config.edge.profiles);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = serde_json::from_str::<Config>(&DOCUMENT.replace("KEY", "é0")).unwrap_err().to_string();
+        assert!(error.contains("`é0` is not 64 hexadecimal digits"), "{error}");
+        let document = DOCUMENT.replace("KEY", &"0f".repeat(32)).replace("{title}", "{titel}");
+        let error = serde_json::from_str::<Config>(&document).unwrap_err().to_string();
+        assert!(error.contains("`{titel}`"), "{error}");
+    }
+}

@@ -1,0 +1,51 @@
+//! An offer as search engines and shopping agents read it: schema.org in JSON-LD.
+
+use crate::shop::Shop;
+use serde_json::{Value, json};
+use tradewind_core::{SkuId, quote::Quote, snapshot::Region};
+use tradewind_json::Moment;
+
+/// The offer of a product in a region at a price.
+pub fn json_ld(shop: &Shop, origin: &str, id: SkuId, region: &Region, quote: &Quote) -> Value {
+    let sku = quote.product.as_str();
+    let promise = region.promise(id);
+    let mut offer = json!({
+        "@context": "https://schema.org",
+        "@type": "Offer",
+        "sku": sku,
+        "price": shop.words.decimal(quote.price),
+        "priceCurrency": shop.snapshot.storefront.currency.as_str(),
+        "priceValidUntil": Moment(quote.valid_until),
+        "availability": if promise.is_some() { "https://schema.org/InStock" } else { "https://schema.org/OutOfStock" },
+    });
+    let mut set = |name: &str, value: Value| offer.as_object_mut().map(|offer| offer.insert(name.into(), value));
+    if let Some(product) = shop.products.get(sku) {
+        set("name", json!(product.title));
+        set("category", json!(product.category));
+        // Relative links are the page's; in here there is no page.
+        set(
+            "url",
+            json!(if product.url.starts_with('/') { format!("{origin}{}", product.url) } else { product.url.clone() }),
+        );
+    }
+    if let Some(promise) = promise {
+        let country = shop.config.edge.regions.get(region.code.as_str()).map(|place| &place.country);
+        set(
+            "shippingDetails",
+            json!({
+                "@type": "OfferShippingDetails",
+                "shippingDestination": { "@type": "DefinedRegion", "addressCountry": country, "name": region.code },
+                "deliveryTime": {
+                    "@type": "ShippingDeliveryTime",
+                    "transitTime": {
+                        "@type": "QuantitativeValue",
+                        "minValue": promise.min_days,
+                        "maxValue": promise.max_days,
+                        "unitCode": "DAY",
+                    },
+                },
+            }),
+        );
+    }
+    offer
+}

@@ -1,0 +1,81 @@
+//! Prices and dates as people read them, by the platform's `Intl`: a page that does the same writes the same.
+
+use js_sys::{Date, Function, JSON, Reflect};
+use tradewind_core::{Currency, Millis, Money, snapshot::Promise};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = Intl)]
+    type NumberFormat;
+    #[wasm_bindgen(constructor, catch, js_namespace = Intl)]
+    fn new(locale: &str, options: &JsValue) -> Result<NumberFormat, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn format(this: &NumberFormat) -> Function;
+    #[wasm_bindgen(method, js_name = resolvedOptions)]
+    fn options(this: &NumberFormat) -> JsValue;
+
+    #[wasm_bindgen(js_namespace = Intl)]
+    type DateTimeFormat;
+    #[wasm_bindgen(constructor, catch, js_namespace = Intl)]
+    fn new(locale: &str, options: &JsValue) -> Result<DateTimeFormat, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = formatRange)]
+    fn range(this: &DateTimeFormat, from: &Date, to: &Date) -> Result<String, JsValue>;
+}
+
+/// A language and a currency.
+pub struct Words {
+    money: NumberFormat,
+    days: DateTimeFormat,
+    /// Digits of the currency's minor unit: at most 4, in ISO 4217.
+    digits: u32,
+}
+
+impl Words {
+    /// The words of a locale.
+    ///
+    /// # Errors
+    /// For what is no locale or no currency.
+    pub fn new(locale: &str, currency: Currency) -> Result<Self, String> {
+        let options = |text: &str| JSON::parse(text).unwrap_or(JsValue::UNDEFINED);
+        let wrong =
+            |error| format!("`locale` is `{locale}`, for amounts in {currency}: {}", tradewind_js::said(&error));
+        let money = NumberFormat::new(locale, &options(&format!(r#"{{"style":"currency","currency":"{currency}"}}"#)))
+            .map_err(wrong)?;
+        let days = DateTimeFormat::new(locale, &options(r#"{"month":"short","day":"numeric","timeZone":"UTC"}"#))
+            .map_err(wrong)?;
+        let digits = Reflect::get(&money.options(), &"maximumFractionDigits".into()).ok().and_then(|it| it.as_f64());
+        Ok(Self { money, days, digits: digits.unwrap_or(2.0).clamp(0.0, 4.0) as u32 })
+    }
+
+    /// An amount with its currency.
+    pub fn money(&self, amount: Money) -> String {
+        // No amount is above 10¹³ minor units, so a float is nearer to it than to the next.
+        let major = amount.0 as f64 / self.unit() as f64;
+        let text = self.money.format().call1(&JsValue::UNDEFINED, &major.into());
+        text.ok().and_then(|text| text.as_string()).unwrap_or_else(|| self.decimal(amount))
+    }
+
+    /// An amount in the currency's major unit: `12.90`.
+    pub fn decimal(&self, amount: Money) -> String {
+        let unit = self.unit();
+        let (whole, rest) = (amount.0.unsigned_abs() / unit, amount.0.unsigned_abs() % unit);
+        let sign = if amount.0 < 0 { "-" } else { "" };
+        match self.digits as usize {
+            0 => format!("{sign}{whole}"),
+            digits => format!("{sign}{whole}.{rest:0digits$}"),
+        }
+    }
+
+    /// Minor units in a major one.
+    const fn unit(&self) -> u64 {
+        10_u64.pow(self.digits)
+    }
+
+    /// The days on which what is ordered at a moment arrives, where clocks are some minutes ahead of UTC.
+    pub fn delivery(&self, promise: &Promise, at: Millis, utc_offset: i16) -> String {
+        let today = Millis(at.0 + i64::from(utc_offset) * 60_000).day();
+        let date = |days: u8| Date::new(&((f64::from(today.0) + f64::from(days)) * Millis::DAY as f64).into());
+        self.days.range(&date(promise.min_days), &date(promise.max_days)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,119 @@
+// What leaves the edge when something is wrong: never less than the origin's page.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { ranking } from "./module.mjs";
+import { AT, cards, configuration, dist, startEdge, startOrigin } from "./shop.mjs";
+
+const HOME = `<!doctype html><html><body><h1>Shop</h1><tradewind-slot name="for-you" limit="4"><a>own</a></tradewind-slot><tradewind-price sku="1082185">$9.99</tradewind-price></body></html>`;
+let origin;
+before(async () => {
+  origin = await startOrigin({ "/": HOME });
+});
+after(() => origin.close());
+
+/** Runs `check` with a Worker. */
+async function withEdge(options, check) {
+  const edge = await startEdge({ origin: origin.url, ...options });
+  try {
+    await check(edge);
+  } finally {
+    await edge.close();
+  }
+}
+
+/** Checks that the page is the origin's, to the byte, and that the Worker says it is not well. */
+async function passes(edge, why) {
+  const page = await edge.get("/");
+  assert.equal(page.status, 200);
+  assert.equal(await page.text(), HOME);
+  assert.match(page.headers.get("server-timing"), /passed/);
+  assert.equal(page.headers.get("cache-control"), "public, max-age=600");
+  const health = await edge.get("/healthz");
+  assert.equal(health.status, 503);
+  assert.match((await health.json()).detail, why);
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body: '{"sku":"1082185"}' };
+  const quote = await edge.get("/v1/quote", init);
+  assert.equal(quote.status, 503);
+  assert.equal(quote.headers.get("content-type"), "application/problem+json");
+}
+
+const altered = (file, place) => {
+  const bytes = readFileSync(dist(file));
+  bytes[place] ^= 1;
+  return bytes;
+};
+
+for (const [what, options, why] of [
+  ["no configuration", { change: () => "" }, /cannot be read/],
+  ["a configuration that is no JSON", { change: () => "{" }, /cannot be read/],
+  ["a card with an unknown field", { change: (it) => ({ ...it, card: "{titel}" }) }, /`\{titel\}`/],
+  ["a locale that is none", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
+  ["a region that the snapshot has not", {
+    change: (it) => ({ ...it, edge: { ...it.edge, regions: { XYZ: { country: "US", latitude: 0, longitude: 0 } } } }),
+  }, /`XYZ`/],
+  ["a pack that is not there", { change: (it) => ({ ...it, packs: ["/tradewind/no.pack"] }) }, /no\.pack` was answered with 404/],
+  ["a pack with a flipped bit", { assets: { "price.pack": altered("packs/price.pack", 5_000) } }, /price\.pack` is refused/],
+  ["a snapshot with a flipped bit", { objects: { "reference.snapshot": altered("reference.snapshot", 50_000) } }, /reference\.snapshot` is refused/],
+  ["a snapshot that is not in the bucket", { change: (it) => ({ ...it, edge: { ...it.edge, private: "no" } }) }, /R2 has no `no`/],
+  ["another key", { change: (it) => ({ ...it, keys: ["00".repeat(32)] }) }, /is refused/],
+  ["a snapshot that holds no more", { change: ({ at, ...it }) => it }, /snapshot holds from/],
+]) {
+  test(`the origin's page passes with ${what}`, async () => {
+    await withEdge(options, (edge) => passes(edge, why));
+  });
+}
+
+for (const [what, make] of [
+  ["a trap", (module) => module.unreachable()],
+  ["a reply outside the memory", (module) => module.i32.const(0x7ffffff0)],
+  ["no reply", (module) => module.i32.const(0)],
+]) {
+  test(`the origin's page passes with ${what}, and the module is there again for the next question`, async () => {
+    await withEdge({ module: ranking(make) }, async (edge) => {
+      for (let n = 0; n < 3; n += 1) {
+        const text = await (await edge.get("/")).text();
+        assert.equal(text.replace(' data-tradewind-region="SEA"', ""), HOME);
+      }
+      const init = { method: "POST", headers: { "content-type": "application/json" } };
+      assert.equal((await edge.get("/v1/rank", { ...init, body: `{"at":${Date.parse(AT)},"limit":1}` })).status, 503);
+      assert.equal((await edge.get("/v1/quote", { ...init, body: '{"sku":"1082185"}' })).status, 200);
+      assert.equal((await edge.get("/healthz")).status, 200);
+    });
+  });
+}
+
+test("an origin that refuses the connection is told, and one that is slow is waited for", async () => {
+  await withEdge({ origin: "http://127.0.0.1:9" }, async (edge) => {
+    const response = await edge.get("/");
+    assert.equal(response.status, 502);
+    assert.match(await response.text(), /cannot be reached/);
+  });
+  const slow = await startOrigin({
+    "/": (_, response) =>
+      setTimeout(() => response.writeHead(200, { "content-type": "text/html" }).end(HOME), 2_500),
+  });
+  await withEdge({ origin: slow.url }, async (edge) => {
+    assert.equal(cards(await (await edge.get("/")).text()).length, 4);
+  });
+  slow.close();
+});
+
+test("a new configuration takes the place of the old one, and one that is wrong does not", async () => {
+  const often = (config) => ({ ...config, edge: { ...config.edge, refresh_seconds: 0 } });
+  await withEdge({ change: often }, async (edge) => {
+    const card = async () => (await (await edge.get("/")).text()).match(/<a (class|id)="card"/)?.[1];
+    const until = async (check) => {
+      for (let n = 0; n < 100; n += 1) if (await check()) return;
+      assert.fail("it never came");
+    };
+    assert.equal(await card(), "class");
+    const health = async () => (await (await edge.get("/healthz")).json()).trouble;
+    await edge.configure({ ...often(configuration()), packs: ["/tradewind/no.pack"] });
+    await until(async () => /no\.pack/.test(await health()));
+    assert.equal(await card(), "class");
+    await edge.configure({ ...often(configuration()), card: '<a id="card">{title}</a>' });
+    await until(async () => (await card()) === "id");
+    assert.equal(await health(), null);
+  });
+});

@@ -1,0 +1,133 @@
+// The profile of a shopper who wants the edge to know it.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { operations } from "../../tests/node/module.mjs";
+import { AT, cards, dist, handover, root, startEdge, startOrigin } from "./shop.mjs";
+
+const NOW = Date.parse(AT);
+const HOME = `<!doctype html><body><tradewind-slot name="for-you" limit="8">own</tradewind-slot></body>`;
+const view = (sku) => ({ at: NOW - 60_000, view: { sku } });
+let origin, edge;
+before(async () => {
+  origin = await startOrigin({ "/": HOME });
+  edge = await startEdge({ origin: origin.url });
+});
+after(async () => {
+  await edge.close();
+  origin.close();
+});
+
+const post = (body, headers = {}) =>
+  edge.get("/v1/events", {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+const home = (headers) => edge.get("/", { headers });
+const cookieOf = (response) => response.headers.getSetCookie().find((cookie) => cookie.startsWith("tw_profile="));
+const sent = (cookie) => cookie.split(";")[0];
+
+test("nothing is remembered before the shopper has agreed", async () => {
+  const refused = await post({ events: [view("1082185")] });
+  assert.equal(refused.status, 403);
+  assert.equal(cookieOf(refused), undefined);
+  assert.match((await refused.json()).detail, /has not agreed/);
+});
+
+test("once agreed, the edge ranks for the shopper, and hands the ranking over", async () => {
+  const agreed = await post({ consent: "granted", events: [view("1124507"), view("1124507")] });
+  assert.equal(agreed.status, 204);
+  const cookie = cookieOf(agreed);
+  assert.match(cookie, /; HttpOnly; Secure; SameSite=Lax$/);
+  assert.doesNotMatch(Buffer.from(sent(cookie).split("=")[1], "base64url").toString("latin1"), /1124507/);
+
+  const response = await home({ cookie: sent(cookie) });
+  assert.equal(response.headers.get("cache-control"), "private, no-store");
+  assert.match(response.headers.get("server-timing"), /edge SEA/);
+  const html = await response.text();
+  assert.match(html, /goes with Frzn bagged vegetables/);
+  const stranger = await (await home()).text();
+  assert.notDeepEqual(cards(html), cards(stranger));
+  const { slots } = handover(html);
+  assert.equal(slots.length, 1);
+  assert.equal(slots[0].slot, "for-you");
+  assert.ok(Buffer.from(slots[0].request, "base64").includes("1124507"), "the request has the profile");
+  assert.ok(Buffer.from(slots[0].reply, "base64").includes(cards(html)[0].sku));
+
+  const [first] = cards(html);
+  const more = await post({ events: [{ at: NOW + 5_000, dismiss: { sku: first.sku } }] }, { cookie: sent(cookie) });
+  assert.equal(more.status, 204, "a clock that is ahead is no error");
+  const after = await (await home({ cookie: sent(cookieOf(more)) })).text();
+  assert.ok(!cards(after).some(({ sku }) => sku === first.sku));
+});
+
+test("the page's own run of the request that it is handed gives the same bytes", async () => {
+  const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507"), view("1082185")] })));
+  const { slots } = handover(await (await home({ cookie })).text());
+  const { instance } = await WebAssembly.instantiate(readFileSync(dist("tradewind.wasm")), {});
+  const [load, call] = operations(instance);
+  // A page has the public part of the snapshot only.
+  for (const file of ["packs/recommend.pack", "reference.public.snapshot"]) load(readFileSync(dist(file)));
+  const reply = call(Buffer.from(slots[0].request, "base64"));
+  assert.equal(Buffer.from(reply).toString("base64"), slots[0].reply);
+});
+
+test("who takes the agreement back is forgotten", async () => {
+  const denied = await post({ consent: "denied" });
+  assert.equal(denied.status, 204);
+  assert.match(cookieOf(denied), /^tw_profile=; Path=\/; Max-Age=0;/);
+});
+
+test("a browser that says Global Privacy Control is ranked for without a profile, and forgotten", async () => {
+  const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
+  const refused = await post({ consent: "granted", events: [view("1082185")] }, { cookie, "sec-gpc": "1" });
+  assert.equal(refused.status, 403);
+  assert.match(cookieOf(refused), /Max-Age=0/);
+  const response = await home({ cookie, "sec-gpc": "1" });
+  assert.match(response.headers.get("server-timing"), /device SEA/);
+  assert.deepEqual(cards(await response.text()), cards(await (await home()).text()));
+});
+
+test("a cookie that was altered, or written with another key, is as none", async () => {
+  const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
+  const place = cookie.length - 10;
+  const altered = cookie.slice(0, place) + (cookie[place] === "A" ? "B" : "A") + cookie.slice(place + 1);
+  for (const bad of [altered, "tw_profile=", "tw_profile=AAAA", "tw_profile=%%%", `${cookie.slice(0, 40)}`]) {
+    assert.match((await home({ cookie: bad })).headers.get("server-timing"), /device SEA/, bad);
+    assert.equal((await post({ events: [view("1082185")] }, { cookie: bad })).status, 403);
+  }
+  const other = await startEdge({ origin: origin.url, vars: { PROFILE_KEY: "ab".repeat(32) } });
+  assert.match((await other.get("/", { headers: { cookie } })).headers.get("server-timing"), /device SEA/);
+  await other.close();
+});
+
+test("of a long profile as much is kept as a cookie holds", async () => {
+  const lines = readFileSync(join(root, "tests/cases/rank/requests.jsonl"), "utf8").trim().split("\n");
+  const skus = [...new Set(lines.flatMap((line) => (JSON.parse(line).profile?.items ?? []).map(({ sku }) => sku)))].slice(0, 128);
+  const events = skus.map((sku, n) => ({ at: NOW - n * 3_600_000, view: { sku } }));
+  const cookie = sent(cookieOf(await post({ consent: "granted", events })));
+  assert.ok(cookie.length <= 2_500 && cookie.length > 2_400, `${cookie.length} bytes`);
+  const { slots } = handover(await (await home({ cookie })).text());
+  const request = Buffer.from(slots[0].request, "base64").toString("latin1");
+  const kept = skus.filter((sku) => request.includes(sku));
+  assert.ok(kept.length >= 30, `${kept.length} products`);
+  assert.deepEqual(kept, skus.slice(0, kept.length), "those that were looked at last");
+});
+
+test("a shop that does not offer it keeps nothing, and one without a key says so in its log only", async () => {
+  const without = await startEdge({
+    origin: origin.url,
+    change: (config) => ({ ...config, edge: { ...config.edge, profiles: false } }),
+  });
+  const body = JSON.stringify({ consent: "granted", events: [] });
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body };
+  assert.equal((await without.get("/v1/events", init)).status, 403);
+  await without.close();
+  const keyless = await startEdge({ origin: origin.url, vars: { PROFILE_KEY: "" } });
+  const response = await keyless.get("/v1/events", init);
+  assert.equal(response.status, 503);
+  assert.doesNotMatch(await response.text(), /PROFILE_KEY/);
+  await keyless.close();
+});

@@ -1,0 +1,146 @@
+// A shop for the tests: an origin of its own over HTTP, and the Worker before it in workerd, with the very bundle that
+// `wrangler deploy` would upload.
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer, get as httpGet } from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "../..");
+export const dist = (file) => join(root, "dist", file);
+const { Miniflare, Log, LogLevel } = createRequire(dist("tools/wrangler/"))("miniflare");
+
+/** The afternoon of the day from which the reference snapshot holds. */
+export const AT = "2017-12-04T14:00:00Z";
+
+/** The rows of a table, by its head; a field may be in quotes. */
+function table(file) {
+  const [head, ...rows] = readFileSync(join(root, "models/snapshot", file), "utf8").trim().split("\n");
+  const fields = (line) => [...line.matchAll(/(?:^|,)(?:"([^"]*)"|([^,]*))/g)].map((found) => found[1] ?? found[2]);
+  const names = fields(head);
+  return rows.map((row) => Object.fromEntries(fields(row).map((value, n) => [names[n], value])));
+}
+
+/** Products' texts as a shop has them, from the reference catalogue. */
+export const products = Object.fromEntries(
+  table("products.csv").map(({ sku, name, category }) => [sku, { title: name, url: `/p/${sku}`, category }]),
+);
+
+/** The configuration, over the reference snapshot. */
+export function configuration() {
+  const regions = table("regions.csv").map(({ code, latitude, longitude }) => [
+    code,
+    { country: "US", latitude: Number(latitude), longitude: Number(longitude) },
+  ]);
+  return {
+    module: { url: "/tradewind/tradewind.wasm", integrity: "" },
+    packs: ["/tradewind/recommend.pack", "/tradewind/price.pack"],
+    snapshot: "/tradewind/public.snapshot",
+    products: "/tradewind/products.json",
+    keys: [readFileSync(dist("keys/dev.pub"), "utf8").trim().split(" ").at(-1)],
+    card: '<a class="card" href="{url}" data-sku="{sku}"><b>{title}</b> <s>{list}</s> {price} <i>{delivery}</i> {reason}</a>',
+    locale: "en-US",
+    objective: { margin: 1, revenue: 1 },
+    at: AT,
+    edge: { private: "reference.snapshot", regions: Object.fromEntries(regions), profiles: true, cors: ["https://app.example"] },
+  };
+}
+
+/** Serves `pages`, by path: a text, or a function that answers. */
+export async function startOrigin(pages) {
+  const server = createServer((request, response) => {
+    const page = pages[new URL(request.url, "http://origin").pathname];
+    if (typeof page === "function") return page(request, response);
+    response.writeHead(page === undefined ? 404 : 200, {
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "public, max-age=600",
+      etag: '"origin"',
+    });
+    response.end(page ?? "<h1>Not here</h1>");
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, close };
+}
+
+/**
+ * The Worker in workerd, before an origin. `change` alters the configuration, `module` stands in place of
+ * tradewind.wasm, and `assets` and `objects` of the files that the shop would publish.
+ */
+export async function startEdge({ origin, change = (it) => it, module, assets = {}, objects = {}, vars = {} }) {
+  const site = mkdtempSync(join(tmpdir(), "tradewind-site-"));
+  const folder = join(site, "tradewind");
+  mkdirSync(folder);
+  for (const name of ["recommend", "price"]) cpSync(dist(`packs/${name}.pack`), join(folder, `${name}.pack`));
+  cpSync(dist("reference.public.snapshot"), join(folder, "public.snapshot"));
+  writeFileSync(join(folder, "products.json"), JSON.stringify(products));
+  for (const [name, bytes] of Object.entries(assets)) writeFileSync(join(folder, name), bytes);
+
+  const bundle = dist("edge/bundle");
+  const modules = readdirSync(bundle).filter((name) => /\.(js|wasm)$/.test(name));
+  const part = (name) => ({
+    type: name.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
+    path: join(bundle, name),
+    contents: module !== undefined && name.endsWith("-tradewind.wasm") ? module : readFileSync(join(bundle, name)),
+  });
+  const worker = new Miniflare({
+    modulesRoot: bundle,
+    modules: modules.sort((a, b) => (b === "entry.js") - (a === "entry.js")).map(part),
+    compatibilityDate: "2026-04-01",
+    bindings: { ORIGIN: origin, PROFILE_KEY: "0123456789abcdef".repeat(4), ...vars },
+    kvNamespaces: ["CONFIG"],
+    r2Buckets: ["PRIVATE"],
+    assets: { directory: site, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+    cf: false,
+    log: new Log(process.env.TRADEWIND_VERBOSE ? LogLevel.DEBUG : LogLevel.NONE),
+    handleRuntimeStdio: process.env.TRADEWIND_VERBOSE ? undefined : () => {},
+  });
+  const kv = await worker.getKVNamespace("CONFIG");
+  const configure = (config) => kv.put("config", typeof config === "string" ? config : JSON.stringify(config));
+  await configure(change(configuration()));
+  const bucket = await worker.getR2Bucket("PRIVATE");
+  const whole = { "reference.snapshot": readFileSync(dist("reference.snapshot")), ...objects };
+  for (const [key, bytes] of Object.entries(whole)) await bucket.put(key, new Uint8Array(bytes));
+  const url = await worker.ready;
+  return {
+    url,
+    configure,
+    /** tradewind.wasm, as it is in the bundle. */
+    bundled: () => readFileSync(join(bundle, modules.find((name) => name.endsWith("-tradewind.wasm")))),
+    /** Asks the Worker from Seattle, unless `cf` says from where. */
+    get: (path, { headers, cf = { country: "US", latitude: "47.6", longitude: "-122.3" }, ...init } = {}) =>
+      worker.dispatchFetch(new URL(path, "https://shop.example"), { headers, cf, redirect: "manual", ...init }),
+    async close() {
+      await worker.dispose();
+      rmSync(site, { recursive: true });
+    },
+  };
+}
+
+/** A page as its bytes come: `get` has miniflare compress, and so collect, them. */
+export async function stream(edge, path) {
+  const headers = { "accept-encoding": "identity", cookie: "tw_region=SEA" };
+  const [response] = await once(httpGet(new URL(path, edge.url), { headers }), "response");
+  return response.setEncoding("utf8");
+}
+
+/** The cards on a page. */
+export function cards(html) {
+  const found = html.matchAll(/<a class="card" href="([^"]*)" data-sku="([^"]*)">(.*?)<\/a>/g);
+  return [...found].map(([, url, sku, text]) => ({ url, sku, text: text.replace(/<[^>]*>/g, "").trim() }));
+}
+
+/** What is inside the first element of a name. */
+export function inside(html, name) {
+  return new RegExp(`<${name}[^>]*>(.*?)</${name}>`).exec(html)?.[1];
+}
+
+/** What a page is handed. */
+export function handover(html) {
+  const found = /<script type="application\/tradewind" id="tradewind-handover">(.*?)<\/script>/.exec(html);
+  return found && JSON.parse(found[1]);
+}
