@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cache::create;
+use crate::files::{copy, link, tests};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -13,25 +14,16 @@ use crate::toolchain::{TARGET, WasmToolchain};
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// What everyone may have, in `dist/site/tradewind`: files of `dist/`, and what they are called there.
-const SITE: [(&str, &str); 4] = [
-    ("tradewind.wasm", "tradewind.wasm"),
-    ("packs/recommend.pack", "recommend.pack"),
-    ("packs/price.pack", "price.pack"),
-    ("reference.public.snapshot", "public.snapshot"),
-];
-
 /// Installs what the Worker is built and run with.
 pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     WorkerTools::obtain(workspace, steps).map(drop)
 }
 
-/// Builds the Worker into `dist/edge`, from the module and the packs that are in `dist`.
+/// Builds the Worker into `dist/edge`, from the module that is in `dist`.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     let tools = WorkerTools::obtain(workspace, steps)?;
     create(&workspace.dist("edge"))?;
-    create(&workspace.dist("site/tradewind"))?;
     create(&workspace.dist("tools"))?;
 
     // Where tests find them.
@@ -44,17 +36,12 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     for file in ["edge-worker/entry.mjs", "edge-worker/wrangler.toml"] {
         inputs = inputs.and(&workspace.path(file))?;
     }
-    for (file, _) in SITE {
-        inputs = inputs.and(&workspace.dist(file))?;
-    }
+    inputs = inputs.and(&workspace.dist("tradewind.wasm"))?;
     if workspace.dist("edge/bundle/entry.js").exists() && inputs.is_recorded_in(&stamp) {
         return Ok(());
     }
     steps.run("put the Worker together", || {
         write_glue(workspace, toolchain, &tools)?;
-        for (file, name) in SITE {
-            copy(&workspace.dist(file), &workspace.dist("site/tradewind").join(name))?;
-        }
         copy(&workspace.path("edge-worker/entry.mjs"), &workspace.dist("edge/entry.mjs"))?;
         copy(&workspace.dist("tradewind.wasm"), &workspace.dist("edge/tradewind.wasm"))?;
         let digest = format!("export default \"{}\";\n", sha256(&workspace.dist("tradewind.wasm"))?);
@@ -155,30 +142,4 @@ fn bundle(workspace: &Workspace, tools: &WorkerTools) -> Result<()> {
 fn sha256(file: &Path) -> Result<String> {
     let output = Run::new("sha256sum").arg(file).output()?;
     Ok(output.split_whitespace().next().context("`sha256sum` gave no digest")?.to_owned())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let copied = fs::copy(from, to);
-    copied.with_context(|| format!("`{}` could not be copied to `{}`", from.display(), to.display()))?;
-    Ok(())
-}
-
-/// Makes `link` lead to a folder.
-fn link(folder: &Path, link: &Path) -> Result<()> {
-    if fs::read_link(link).is_ok_and(|found| found == folder) {
-        return Ok(());
-    }
-    if fs::symlink_metadata(link).is_ok() {
-        fs::remove_file(link)?;
-    }
-    std::os::unix::fs::symlink(folder, link).with_context(|| format!("`{}` could not be linked", link.display()))
-}
-
-/// The files with tests in a folder.
-fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("`{}`", folder.display()))?;
-    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    let mut tests: Vec<_> = paths.into_iter().filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
-    tests.sort();
-    Ok(tests)
 }

@@ -17,6 +17,7 @@ mod checks;
 mod debian;
 mod dist;
 mod edge;
+mod files;
 mod fingerprint;
 mod fuzz;
 mod operators;

@@ -1,0 +1,33 @@
+//! Files that shells are made of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// Copies a file.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = fs::copy(from, to);
+    copied.with_context(|| format!("`{}` could not be copied to `{}`", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// Makes `link` lead to a folder.
+pub fn link(folder: &Path, link: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|found| found == folder) {
+        return Ok(());
+    }
+    if fs::symlink_metadata(link).is_ok() {
+        fs::remove_file(link)?;
+    }
+    std::os::unix::fs::symlink(folder, link).with_context(|| format!("`{}` could not be linked", link.display()))
+}
+
+/// The scripts with tests in a folder.
+pub fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("`{}`", folder.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let mut tests: Vec<_> = paths.into_iter().filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    tests.sort();
+    Ok(tests)
+}
