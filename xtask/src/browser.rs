@@ -92,7 +92,8 @@ pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-fn chromium(steps: &mut Steps) -> Result<()> {
+/// Installs Chromium where it is missing.
+pub fn chromium(steps: &mut Steps) -> Result<()> {
     if Path::new("/usr/bin/chromium").exists() {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::browser;
+use crate::demo;
 use crate::dist;
 use crate::edge;
 use crate::fuzz;
@@ -43,7 +44,8 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         Ok(tests.advice("the failed tests are listed above").run()?)
     })?;
     browser::test(workspace, steps)?;
-    edge::test(workspace, steps)
+    edge::test(workspace, steps)?;
+    demo::tell(workspace, steps)
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {

@@ -4,7 +4,7 @@
 //! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
 //!
 //! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
-//! - [`dist`], [`browser`], [`edge`]: what is built
+//! - [`dist`], [`browser`], [`edge`]: what is built; [`demo`]: what is shown of it
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
@@ -15,6 +15,7 @@ mod browser;
 mod cache;
 mod checks;
 mod debian;
+mod demo;
 mod dist;
 mod edge;
 mod files;
@@ -62,9 +63,9 @@ const COMMANDS: [Command; 8] = [
     },
     Command {
         name: "demo",
-        argument: "",
-        about: "Build, then rank, price, allocate and watch over one snapshot, and measure the speed",
-        run: |workspace, steps, _| demo(workspace, steps),
+        argument: "[--once]",
+        about: "Build, then open a shop, its edge and its warehouse; or tell their story once, and fail where it differs",
+        run: demo::run,
     },
     Command {
         name: "test",
@@ -181,24 +182,6 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     println!("Everything is in place: {} for wasm32,", toolchain.version()?);
     println!("tools and data in {}", workspace.cache.dir().display());
     Ok(())
-}
-
-fn demo(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    let data = python::complete_journey(workspace, steps)?;
-    dist::build(workspace, steps)?;
-    steps.run("decide", || {
-        let packs = ["recommend", "price", "late"].map(|name| format!("dist/packs/{name}.pack"));
-        dist::host(workspace)
-            .args(["demo", "--module", "dist/tradewind.wasm", "--trust", "dist/keys/dev.pub"])
-            .args(packs.iter().flat_map(|pack| ["--pack", pack.as_str()]))
-            .args(["--snapshot", "dist/reference.snapshot"])
-            .args(["--policy", "tests/cases/decisions/policy.json"])
-            .args(["--shipments", "tests/cases/decisions/shipments.jsonl"])
-            .arg("--data")
-            .arg(&data)
-            .run()?;
-        Ok(())
-    })
 }
 
 fn operators(workspace: &Workspace, steps: &mut Steps) -> Result<()> {

@@ -1,0 +1,31 @@
+//! The demo: a shop's origin, the edge before it and the warehouse behind it, on this machine.
+
+use anyhow::{Result, bail};
+
+use crate::browser;
+use crate::dist;
+use crate::shell::Run;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// `cargo xtask demo [--once]`.
+pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
+    dist::build(workspace, steps)?;
+    match args {
+        [] => Ok(node(workspace).run()?),
+        ["--once"] => tell(workspace, steps),
+        other => bail!("`cargo xtask demo` takes `--once` or nothing, but was given `{}`", other.join(" ")),
+    }
+}
+
+/// Tells the story in headless Chromium; a step that is not as told is an error.
+pub fn tell(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    browser::chromium(steps)?;
+    steps.run("tell the story of the demo", || {
+        Ok(node(workspace).arg("--once").advice("TRADEWIND_VERBOSE=1 shows what edge and warehouse say").run()?)
+    })
+}
+
+fn node(workspace: &Workspace) -> Run {
+    Run::new("node").arg("tests/demo/main.mjs").dir(workspace.root())
+}
