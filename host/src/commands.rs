@@ -27,7 +27,7 @@ use std::{
     process::ExitCode,
 };
 use tradewind_core::{
-    guest::Client,
+    guest::{Client, Guest},
     pack::{Digest, HEADER_LEN, PackView, SectionKind, Task, sign},
     snapshot::{Snapshot, Storefront},
 };

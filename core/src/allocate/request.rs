@@ -174,8 +174,8 @@ struct Desk<'a> {
     request: &'a AllocateRequest,
     /// The products of all orders, ascending; lines name them by their place here.
     products: Vec<&'a Sku>,
-    /// Which regions orders go to.
-    wanted: Vec<bool>,
+    /// The regions that orders go to, ascending.
+    regions: Vec<usize>,
 }
 
 impl<'a> Desk<'a> {
@@ -202,7 +202,8 @@ impl<'a> Desk<'a> {
         let sorted = order::ascending(products.len(), &|a, b| products[a].cmp(products[b]));
         let mut products: Vec<&Sku> = sorted.into_iter().map(|place| products[place]).collect();
         products.dedup();
-        Ok(Self { snapshot, fulfilment, request, products, wanted })
+        let regions = (0..wanted.len()).filter(|&region| wanted[region]).collect();
+        Ok(Self { snapshot, fulfilment, request, products, regions })
     }
 
     fn problem(&self, late: &mut LateRisk<'_>) -> Result<Problem> {
@@ -263,11 +264,10 @@ impl<'a> Desk<'a> {
                 *units = change.available;
             }
         }
-        let shares = self.snapshot.node_shares();
         let mut stock = Vec::new();
         for (n, &available) in available.iter().enumerate().filter(|(_, available)| **available > 0) {
             let (node, sku) = (n / width, n % width);
-            let share = shares.get(node).copied().unwrap_or_default();
+            let share = self.snapshot.node_shares.get(node).copied().unwrap_or_default();
             let pressure = ids[sku].map_or(Money(0), |id| self.pressure(id, available, share));
             stock.push(Stock { node: node as u32, sku: sku as u32, available, pressure });
         }
@@ -300,12 +300,10 @@ impl<'a> Desk<'a> {
 
     /// The lanes to the regions of the orders, with how likely each is late.
     fn lanes(&self, late: &mut LateRisk<'_>) -> Result<Vec<Lane>> {
-        let used: Vec<_> = self
-            .fulfilment
-            .lanes
-            .iter()
-            .filter(|lane| self.wanted.get(usize::from(lane.region)) == Some(&true))
-            .collect();
+        // Few orders go to few regions, and looking each up is quicker than passing over the lanes of all others.
+        let nodes = 0..self.fulfilment.nodes.len();
+        let pairs = nodes.flat_map(|node| self.regions.iter().map(move |&region| (node, region)));
+        let used: Vec<_> = pairs.filter_map(|(node, region)| self.fulfilment.lane(node, region)).collect();
         let risks = if self.request.policy.late == Money(0) {
             vec![0.0; used.len()]
         } else {
