@@ -165,8 +165,10 @@ fn every_format_gives_the_same_snapshot() -> Result<()> {
 type Fault = (&'static str, fn(&mut Table), &'static [&'static str]);
 
 fn set(table: &mut Table, row: usize, column: &str, cell: impl Into<Value>) {
-    let c = table.columns.iter().position(|name| name == column).expect("a column of the table");
-    table.rows[row - 1][c] = cell.into();
+    // What is not altered is accepted, and so noticed.
+    if let Some(c) = table.columns.iter().position(|name| name == column) {
+        table.rows[row - 1][c] = cell.into();
+    }
 }
 
 fn again(table: &mut Table, row: usize) {

@@ -245,7 +245,7 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// What nodes have of the products that are ordered, in the order of nodes and products.
+    /// What nodes have of the products that are ordered.
     fn stock(&self) -> Result<Vec<Stock>> {
         let width = self.products.len();
         let ids: Vec<Option<SkuId>> =
@@ -264,12 +264,14 @@ impl<'a> Desk<'a> {
                 *units = change.available;
             }
         }
+        // By product, then node: the solver sorts it so, and what is sorted already is sorted quickly.
         let mut stock = Vec::new();
-        for (n, &available) in available.iter().enumerate().filter(|(_, available)| **available > 0) {
-            let (node, sku) = (n / width, n % width);
-            let share = self.snapshot.node_shares.get(node).copied().unwrap_or_default();
-            let pressure = ids[sku].map_or(Money(0), |id| self.pressure(id, available, share));
-            stock.push(Stock { node: node as u32, sku: sku as u32, available, pressure });
+        for (sku, id) in ids.iter().enumerate() {
+            for (node, row) in available.chunks_exact(width).enumerate().filter(|(_, row)| row[sku] > 0) {
+                let share = self.snapshot.node_shares.get(node).copied().unwrap_or_default();
+                let pressure = id.map_or(Money(0), |id| self.pressure(id, row[sku], share));
+                stock.push(Stock { node: node as u32, sku: sku as u32, available: row[sku], pressure });
+            }
         }
         Ok(stock)
     }
