@@ -1,7 +1,13 @@
 // tradewind.wasm as a shell calls it: `core/ABI.md` has the exports, and requests and replies are postcard.
 export async function start(wasm) {
   const guest = await instantiate(wasm);
-  return { open: (pack, given) => (guest.load(pack), "byteLength" in given ? guest.caller(given) : guest.model(given)) };
+  return {
+    open(pack, given, snapshot) {
+      guest.load(pack);
+      if (snapshot) guest.load(snapshot);
+      return "byteLength" in given ? guest.caller(given) : guest.model(given);
+    },
+  };
 }
 
 const TYPES = [Float32Array, BigInt64Array, Int32Array, Uint8Array, Uint8Array];

@@ -1,5 +1,5 @@
 // A competitor in V8. `../src/worker.rs` has the protocol; each competitor is a module with a function
-//   start(wasm, folder) → { open(model, inputs) → run() → outputs }
+//   start(wasm, folder) → { open(model, inputs, snapshot) → run() → outputs }
 // in which `model` and `wasm` are bytes, `inputs` are { name, type, shape, values } and outputs are typed arrays.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -8,11 +8,12 @@ const [competitor, wasmFile, folder] = process.argv.slice(2);
 const cases = new Map();
 let runtime;
 
-async function prepare({ name, onnx, pack, request, inputs }) {
+async function prepare({ name, onnx, pack, snapshot, request, inputs }) {
   const file = competitor.startsWith("tradewind") ? pack : onnx;
   if (!file) return { refused: "it is not compiled" };
   // What a page would fetch is read before the clock starts.
   const [wasm, model] = [readFileSync(wasmFile), readFileSync(file)];
+  const over = snapshot && readFileSync(snapshot);
   const given = request ? readFileSync(request) : inputs.map(read);
   const phases = [];
   let last = performance.now();
@@ -28,7 +29,7 @@ async function prepare({ name, onnx, pack, request, inputs }) {
       runtime = await start(wasm, folder);
       phase("compile and instantiate");
     }
-    const run = await runtime.open(model, given);
+    const run = await runtime.open(model, given, over);
     phase("load the model");
     const outputs = await run();
     phase("first answer");

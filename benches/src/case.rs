@@ -1,4 +1,4 @@
-//! What is measured: models with inputs, and the decision of a real household.
+//! What is measured: models with inputs, and decisions.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 use tradewind_compiler::Options;
-use tradewind_core::message::Request;
+use tradewind_core::{Money, message::Request};
 use tradewind_json as json;
-use tradewind_tests::{dist, pack_of, root};
+use tradewind_tests::{
+    allocation::{made_up, shop},
+    dist, pack_of, root,
+};
 
 /// One thing that competitors do again and again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +36,8 @@ pub struct Case {
     pub native: Option<PathBuf>,
     /// That library.
     pub library: Option<String>,
+    /// A snapshot that is loaded beside it.
+    pub snapshot: Option<PathBuf>,
     /// An encoded request, where it is the whole input.
     pub request: Option<PathBuf>,
     /// The model's inputs.
@@ -123,6 +128,7 @@ pub fn cases(models: &Path, packs: &Path) -> Result<(Vec<Case>, BTreeMap<String,
                 pack: pack.clone(),
                 native: model.library.as_ref().map(|_| models.join(format!("{}.native", model.name))),
                 library: model.library.clone(),
+                snapshot: None,
                 request: None,
                 inputs: model.inputs.iter().map(input).collect(),
             });
@@ -139,26 +145,54 @@ fn compiled(onnx: &Path, pack: &Path) -> Result<PathBuf> {
     Ok(pack.to_owned())
 }
 
-/// The ranking of the first real household of the test cases, which no peer has.
+/// The decisions, which no peer makes: the ranking of the first real household of the test cases, and made-up
+/// orders that are allocated. Their requests and snapshots are written to `folder`.
 ///
 /// # Errors
-/// When the reference pack is not built.
-pub fn decision(folder: &Path) -> Result<Case> {
+/// When the reference packs are not built.
+pub fn decisions(folder: &Path) -> Result<Vec<Case>> {
     let requests = fs::read_to_string(root().join("tests/cases/rank/requests.jsonl"))?;
     let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no requests")?)?;
     let request = Request::Rank(request.message("recommend", &Default::default())?);
-    let file = folder.join("rank.request");
-    fs::write(&file, postcard::to_allocvec(&request)?)?;
+    let title = "One household's ranking, 170 candidates";
+    let mut cases = vec![decision(folder, "rank", title, 1, "recommend", &request, None)?];
+    for (name, title, late, problem) in [
+        ("allocate-400", "One order from 400 nodes", 0, made_up(1, 400, 20, 9, 100_000)),
+        ("allocate-400-late", "One order from 400 nodes, by their lateness", 400, made_up(1, 400, 20, 9, 100_000)),
+        ("allocate-50", "10,000 orders from 50 nodes, ample stock", 0, made_up(10_000, 50, 1_000, 8, 300)),
+        ("allocate-50-tight", "10,000 orders from 50 nodes, tight stock", 0, made_up(10_000, 50, 1_000, 5, 130)),
+        ("allocate-most", "20,000 orders from 1,000 nodes, tight stock", 0, made_up(20_000, 1_000, 1_500, 5, 130)),
+    ] {
+        let (snapshot, request) = shop(&problem, Money(late))?;
+        let request = Request::Allocate(request);
+        cases.push(decision(folder, name, title, problem.orders.len(), "late", &request, Some(snapshot))?);
+    }
+    Ok(cases)
+}
+
+fn decision(
+    folder: &Path,
+    name: &str,
+    title: &str,
+    rows: usize,
+    pack: &str,
+    request: &Request,
+    snapshot: Option<Vec<u8>>,
+) -> Result<Case> {
+    let file = folder.join(format!("{name}.request"));
+    fs::write(&file, postcard::to_allocvec(request)?)?;
+    let over = folder.join(format!("{name}.snapshot"));
     Ok(Case {
-        model: "rank".into(),
-        name: "rank".into(),
-        title: "One household's ranking, 170 candidates".into(),
-        rows: 1,
+        model: name.into(),
+        name: name.into(),
+        title: title.into(),
+        rows,
         target: None,
         onnx: None,
-        pack: Some(dist("packs/recommend.pack")?),
+        pack: Some(dist(&format!("packs/{pack}.pack"))?),
         native: None,
         library: None,
+        snapshot: snapshot.map(|bytes| fs::write(&over, bytes).map(|()| over)).transpose()?,
         request: Some(file),
         inputs: Vec::new(),
     })

@@ -71,10 +71,13 @@ struct Competition {
     /// Only a few rounds: does it work?
     #[arg(long)]
     quick: bool,
+    /// Only cases whose name contains this; sizes and first answers are left out.
+    #[arg(long, value_name = "WORD")]
+    only: Option<String>,
 }
 
-const THOROUGH: Effort = Effort { rounds: 40, turn: 20e6, cold_rounds: 15 };
-const QUICK: Effort = Effort { rounds: 3, turn: 1e6, cold_rounds: 2 };
+const THOROUGH: Effort = Effort { rounds: 40, turn: 20e6, case: 60e9, cold_rounds: 15 };
+const QUICK: Effort = Effort { rounds: 3, turn: 1e6, case: 2e9, cold_rounds: 2 };
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
@@ -89,7 +92,10 @@ impl Competition {
         let machine = Machine::now()?;
         let packs = tempfile::tempdir()?;
         let (mut cases, refusals) = case::cases(&self.models, packs.path())?;
-        cases.push(case::decision(packs.path())?);
+        cases.extend(case::decisions(packs.path())?);
+        if let Some(word) = &self.only {
+            cases.retain(|case| case.name.contains(word.as_str()));
+        }
 
         let names = self.competitors();
         let mut workers =
@@ -102,14 +108,16 @@ impl Competition {
         drop(workers);
 
         let browsers: Vec<_> = names.iter().copied().filter(|name| cold::COMPETITORS.contains(name)).collect();
-        println!("    fresh processes");
-        let cold =
-            cold::measure(&cases, &browsers, effort.cold_rounds, |name| Worker::start(name, &mut self.command(name)?))?;
-        // Compressing well takes longer than a quick run.
-        let mut weights = Vec::new();
-        for name in browsers.iter().filter(|_| !self.quick) {
-            println!("    size of {name}");
-            weights.push(self.weight(name)?);
+        let (mut cold, mut weights) = (Vec::new(), Vec::new());
+        if self.only.is_none() {
+            println!("    fresh processes");
+            let start = |name: &'static str| Worker::start(name, &mut self.command(name)?);
+            cold = cold::measure(&cases, &browsers, effort.cold_rounds, start)?;
+            // Compressing well takes longer than a quick run.
+            for name in browsers.iter().filter(|_| !self.quick) {
+                println!("    size of {name}");
+                weights.push(self.weight(name)?);
+            }
         }
         Report { machine, measured, refusals, cold, weights, effort }.write(&self.out)
     }

@@ -5,9 +5,14 @@ use crate::{
     worker::{Prepared, Worker},
 };
 use anyhow::{Result, bail, ensure};
+use std::time::Instant;
 
 /// How far outputs may lie apart, relatively.
 const RTOL: f64 = 1e-3;
+/// Rounds of a case however long they take.
+const FEWEST: usize = 3;
+/// An answer that takes so many nanoseconds is its own warm-up.
+const LONG: f64 = 1e9;
 /// Near zero: relative to the largest number of the output.
 const ATOL: f64 = 1e-5;
 
@@ -18,6 +23,8 @@ pub struct Effort {
     pub rounds: usize,
     /// Nanoseconds that a turn takes, or one answer if that takes longer.
     pub turn: f64,
+    /// Nanoseconds after which a case has no further round, once it had a few.
+    pub case: f64,
     /// Fresh processes of each competitor.
     pub cold_rounds: usize,
 }
@@ -103,7 +110,11 @@ pub fn measure(case: &Case, workers: &mut [Worker], effort: Effort) -> Result<Me
             turns.push((warm_up(worker, case, effort.turn)?, worker, rounds));
         }
     }
-    for _ in 0..effort.rounds {
+    let start = Instant::now();
+    for round in 0..effort.rounds {
+        if round >= FEWEST && start.elapsed().as_nanos() as f64 > effort.case {
+            break;
+        }
         for (iterations, worker, rounds) in &mut turns {
             rounds.push(worker.run(case, *iterations)?);
         }
@@ -116,6 +127,9 @@ fn warm_up(worker: &mut Worker, case: &Case, turn: f64) -> Result<u64> {
     let mut iterations = 1;
     loop {
         let once = worker.run(case, iterations)?;
+        if once > LONG {
+            return Ok(1);
+        }
         let enough = (turn / once).ceil().max(1.0) as u64;
         if enough <= 2 * iterations {
             worker.run(case, enough)?;

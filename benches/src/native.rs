@@ -4,7 +4,7 @@ use crate::{
     case::{Case, Input},
     worker::{Prepared, Question, Took},
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::{
     collections::BTreeMap,
     fs,
@@ -72,12 +72,17 @@ fn guest<G: Guest<Error: std::error::Error + Send + Sync + 'static> + 'static>(
     case: &Case,
 ) -> Result<Run> {
     guest.load(&fs::read(case.pack.as_ref().context("it is not compiled")?)?)?;
+    if let Some(snapshot) = &case.snapshot {
+        guest.load(&fs::read(snapshot)?)?;
+    }
     if let Some(request) = &case.request {
         let request = fs::read(request)?;
         return Ok(Box::new(move || {
             let reply = guest.call(&request)?;
-            ensure!(matches!(postcard::from_bytes(&reply)?, Reply::Ranking(_)), "no ranking");
-            Ok(Vec::new())
+            match postcard::from_bytes(&reply)? {
+                Reply::Fault(fault) => bail!(fault),
+                _ => Ok(Vec::new()),
+            }
         }));
     }
     let request = Request::Infer(InferRequest { pack: PACK.into(), inputs: tensors(case)? });

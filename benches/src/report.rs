@@ -258,7 +258,7 @@ impl Report {
         for (what, is) in facts {
             writeln!(text, "| {what} | {is} |")?;
         }
-        let Effort { rounds, turn, cold_rounds } = self.effort;
+        let Effort { rounds, turn, cold_rounds, .. } = self.effort;
         let turn = turn / 1e6;
         write!(
             text,

@@ -28,7 +28,7 @@ use crate::{
     event::{Millis, bad},
     pack::{Digest, PackView, SectionKind},
 };
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub struct Snapshot {
     pub fulfilment: Option<Fulfilment>,
     /// Demand.
     pub forecast: Option<Forecast>,
+    /// The part of all demand that each node would serve if every region were served by its cheapest lane from
+    /// an open node, and all regions asked for as much. Empty where nodes are not loaded.
+    pub(crate) node_shares: Vec<f32>,
 }
 
 /// What a snapshot says of itself.
@@ -140,7 +143,8 @@ impl Snapshot {
         forecast.as_ref().map_or(Ok(()), |forecast| forecast.check(products))?;
         let manifest = view.manifest();
         let (name, version) = (manifest.name.clone(), manifest.version.clone());
-        Ok(Self { root: view.root(), name, version, storefront, pricing, fulfilment, forecast })
+        let node_shares = fulfilment.as_ref().map_or_else(Vec::new, |all| all.node_shares(storefront.regions.len()));
+        Ok(Self { root: view.root(), name, version, storefront, pricing, fulfilment, forecast, node_shares })
     }
 
     /// What it says of itself.
@@ -216,29 +220,5 @@ impl Snapshot {
         let serving = fulfilment.lanes.iter().filter(|lane| usize::from(lane.region) == region);
         let nodes = serving.filter_map(|lane| fulfilment.nodes.get(usize::from(lane.node)));
         Some(nodes.filter(|node| !node.closed).map(|node| u64::from(node.stock.available(id))).sum())
-    }
-
-    /// The part of all demand that each node would serve if every region were served by its cheapest lane from
-    /// an open node, and all regions asked for as much. Empty where nodes are not loaded.
-    pub fn node_shares(&self) -> Vec<f32> {
-        let Some(fulfilment) = &self.fulfilment else { return Vec::new() };
-        let regions = self.storefront.regions.len();
-        let mut cheapest: Vec<Option<&Lane>> = vec![None; regions];
-        for lane in &fulfilment.lanes {
-            let open = fulfilment.nodes.get(usize::from(lane.node)).is_some_and(|node| !node.closed);
-            if let Some(best) = cheapest.get_mut(usize::from(lane.region))
-                && open
-                && best.is_none_or(|best| lane.cost < best.cost)
-            {
-                *best = Some(lane);
-            }
-        }
-        let mut shares = vec![0.0; fulfilment.nodes.len()];
-        for lane in cheapest.into_iter().flatten() {
-            if let Some(share) = shares.get_mut(usize::from(lane.node)) {
-                *share += 1.0 / regions as f32;
-            }
-        }
-        shares
     }
 }

@@ -43,3 +43,8 @@ pub use trust::{KeyPair, Trust, TrustError, hex, sha256};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Compiles the example of the page about a model of one's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../models/OWN_MODEL.md")]
+struct OwnModel;

@@ -36,7 +36,7 @@ pub enum TableError {
         path: String,
         /// The row, counted from 1 (in CSV, from the one after the header).
         row: usize,
-        /// What is wrong.
+        /// What is wrong, and in which column if it is a cell.
         message: String,
     },
 }
@@ -102,16 +102,32 @@ impl<T> Table<T> {
         mut each: impl FnMut(&'a T) -> Result<(), E>,
     ) -> Result<(), TableError> {
         for (n, row) in self.rows.iter().enumerate() {
-            each(row).map_err(|error| row_error(&self.path, n + 1, error))?;
+            each(row).map_err(|error| self.error(n, error))?;
         }
         Ok(())
+    }
+
+    /// What is wrong with the row at a place, counted from 0.
+    pub fn error(&self, place: usize, error: impl std::fmt::Display) -> TableError {
+        row_error(&self.path, place, error)
     }
 }
 
 fn csv_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     let mut reader = csv::Reader::from_path(path).map_err(|error| file(path, error))?;
+    let header = reader.headers().map_err(|error| file(path, error))?.clone();
     let rows = reader.deserialize().enumerate();
-    rows.map(|(n, row)| row.map_err(|error| row_error(path, n + 1, error))).collect()
+    rows.map(|(n, row)| row.map_err(|error| row_error(path, n, csv_message(&header, &error)))).collect()
+}
+
+/// What is wrong with a row, by the name of the column.
+fn csv_message(header: &csv::StringRecord, error: &csv::Error) -> String {
+    let csv::ErrorKind::Deserialize { err: cell, .. } = error.kind() else { return error.to_string() };
+    let column = cell.field().and_then(|field| header.get(usize::try_from(field).ok()?));
+    match column {
+        Some(column) => format!("column `{column}`: {}", cell.kind()),
+        None => cell.kind().to_string(),
+    }
 }
 
 fn json_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
@@ -146,8 +162,11 @@ fn values<T: DeserializeOwned, E: std::fmt::Display>(
 ) -> Result<Vec<T>, TableError> {
     rows.enumerate()
         .map(|(n, row)| {
-            let row = row.map_err(|error| row_error(path, n + 1, error))?;
-            serde_json::from_value(row).map_err(|error| row_error(path, n + 1, error))
+            let row = row.map_err(|error| row_error(path, n, error))?;
+            serde_path_to_error::deserialize(row).map_err(|error| match error.path().to_string().as_str() {
+                "." => row_error(path, n, error.inner()),
+                column => row_error(path, n, format!("column `{column}`: {}", error.inner())),
+            })
         })
         .collect()
 }
@@ -160,6 +179,6 @@ fn file(path: &Path, error: impl std::fmt::Display) -> TableError {
     TableError::File { path: path.display().to_string(), message: error.to_string() }
 }
 
-fn row_error(path: &Path, row: usize, error: impl std::fmt::Display) -> TableError {
-    TableError::Row { path: path.display().to_string(), row, message: error.to_string() }
+fn row_error(path: &Path, place: usize, error: impl std::fmt::Display) -> TableError {
+    TableError::Row { path: path.display().to_string(), row: place + 1, message: error.to_string() }
 }

@@ -16,30 +16,36 @@
 //! | `sales` | `sku`, `week` (the date it begins), `units`, `price` (what was paid on average), `list`, `display`, `mailer` (shares of shops, rates): up to 13 weeks, without a gap, up to the moment of the snapshot; may be absent |
 //! | `plan` | `sku`, `week`, `display`, `mailer`: the weeks from the snapshot on, without a gap; may be absent |
 //! | `demand` | `sku`, `week`, `p10`, `p50`, `p90`: units of the four weeks from the snapshot on; may be absent |
+//! | `scans` | `shipment`, `node`, `region`, `state` (`created`, `packed`, `picked_up`, `arrived`, `departed`, `out_for_delivery`, `attempted`, `address_rejected` or `delivered`), `at`: each scan of shipments that were delivered, in any order. From those of a lane is learnt how long a shipment stays in each state that twenty of them left; without, [exceptions](tradewind_core::exceptions) go by `min_days` and `max_days`. May be absent |
 //!
 //! Places may also have `name`, `state`, `latitude`, `longitude` and `weight`, which are not read.
+
+mod places;
+mod scans;
+mod tables;
 
 use crate::{
     rows::{Table, TableError},
     sha256,
 };
-use serde::Deserialize;
+use places::Places;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
 };
+use tables::{DemandRow, PlanRow, PriceRow, ProductRow, SalesRow, Settings};
 use tradewind_core::{
     BasisPoints, Catalog, Currency, Day, Error, ErrorKind, Money, Quantiles, Sku, SkuBits, SkuId,
     demand::{Offer, Week},
     pack::{self, PackView, PackWriter, SectionKind},
-    quote::{CoverPolicy, Floor, PriceGuard, Rounding},
+    quote::{Floor, PriceGuard},
     snapshot::{
-        Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, PriceInputs, PricePoint, Pricing,
-        Promise, Promotion, Region, Snapshot, Stock, Storefront,
+        Forecast, Fulfilment, Lane, ListedPrice, PriceInputs, PricePoint, Pricing, Promise, Promotion, Snapshot,
+        Storefront,
     },
 };
-use tradewind_json::{Date, Moment};
+use tradewind_json::Date;
 
 /// Why a snapshot was not built.
 #[derive(Debug, thiserror::Error)]
@@ -70,136 +76,6 @@ pub struct Built {
     pub public: Vec<u8>,
     /// What was built.
     pub snapshot: Snapshot,
-}
-
-/// `snapshot.json`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    name: String,
-    version: String,
-    currency: String,
-    issued: Moment,
-    expires: Moment,
-    rounding: Rounding,
-    cover: CoverPolicy,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProductRow {
-    sku: String,
-    category: String,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    list: i64,
-    cost: Option<i64>,
-    margin: Option<i32>,
-    floor: Option<i64>,
-    ceiling: Option<i64>,
-    minimum_advertised: Option<i64>,
-    day_step: Option<i32>,
-    week_step: Option<i32>,
-    locked_until: Option<Moment>,
-    publish: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PriceRow {
-    sku: String,
-    since: Moment,
-    price: i64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegionRow {
-    code: String,
-    utc_offset: i16,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    #[serde(rename = "state")]
-    _state: Option<String>,
-    #[serde(rename = "latitude")]
-    _latitude: Option<f64>,
-    #[serde(rename = "longitude")]
-    _longitude: Option<f64>,
-    #[serde(rename = "weight")]
-    _weight: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NodeRow {
-    code: String,
-    utc_offset: i16,
-    shipments_per_day: u32,
-    cut_off: u16,
-    handling: i64,
-    unit_handling: i64,
-    closed: Option<bool>,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    #[serde(rename = "state")]
-    _state: Option<String>,
-    #[serde(rename = "latitude")]
-    _latitude: Option<f64>,
-    #[serde(rename = "longitude")]
-    _longitude: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LaneRow {
-    node: String,
-    region: String,
-    distance: u16,
-    cost: i64,
-    unit_cost: i64,
-    min_days: u8,
-    max_days: u8,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StockRow {
-    node: String,
-    sku: String,
-    on_hand: u32,
-    reserved: u32,
-    safety: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SalesRow {
-    sku: String,
-    week: Date,
-    units: u32,
-    price: i64,
-    list: i64,
-    display: i32,
-    mailer: i32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlanRow {
-    sku: String,
-    week: Date,
-    display: i32,
-    mailer: i32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DemandRow {
-    sku: String,
-    week: Date,
-    p10: f32,
-    p50: f32,
-    p90: f32,
 }
 
 /// What a snapshot is made of.
@@ -249,8 +125,9 @@ impl Parts {
             id += 1;
             Ok::<_, Error>(())
         })?;
-        let mut regions = regions(folder)?;
-        let fulfilment = fulfilment(folder, &catalog, &regions)?;
+        let places = Places::read(folder)?;
+        let fulfilment = places.fulfilment(folder, &catalog)?;
+        let mut regions = places.regions;
         for (place, region) in regions.iter_mut().enumerate() {
             region.promises = promises(&fulfilment, place, catalog.len());
         }
@@ -342,16 +219,14 @@ fn history(folder: &Path, weeks: &Weeks<'_>) -> Result<Vec<Vec<Week>>, SnapshotE
             Some(_) => Err(bad("the sales of this week come twice")),
         }
     })?;
-    let complete = history.into_iter().enumerate().map(|(place, weeks_of)| {
-        // The weeks end with the last one before the snapshot, so their number tells which is the first.
-        let first = -(weeks_of.len() as i32);
-        match weeks_of.keys().next() {
-            Some(&found) if found != first => {
-                let sku = &weeks.catalog.skus()[place];
-                Err(SnapshotError::Core(bad(&format!("the sales of `{sku}` have a gap before the snapshot"))))
-            }
-            _ => Ok(weeks_of.into_values().collect::<Vec<Week>>()),
-        }
+    let complete = history.into_iter().zip(weeks.catalog.skus()).map(|(weeks_of, sku)| {
+        // Backwards from the week before the snapshot, none is left out.
+        let gap = weeks_of.keys().rev().zip(1_i32..).find(|(week, back)| **week != -*back);
+        let Some((week, back)) = gap else { return Ok(weeks_of.into_values().collect::<Vec<Week>>()) };
+        let begins = |week: i32| Day(weeks.first.0 + 7 * week);
+        let row = table.rows.iter().position(|row| row.sku == sku.as_str() && row.week.0 == begins(*week));
+        let message = format!("the sales of `{sku}` have a gap after this week: {back} weeks before the snapshot");
+        Err(SnapshotError::Table(table.error(row.unwrap_or_default(), message)))
     });
     complete.collect()
 }
@@ -403,8 +278,9 @@ impl ProductRow {
 }
 
 fn catalog(products: &Table<ProductRow>) -> Result<Catalog, SnapshotError> {
-    let mut named = Vec::new();
+    let (mut named, mut seen) = (Vec::new(), BTreeSet::new());
     products.each(|row| {
+        once(&mut seen, row.sku.as_str(), || format!("the product `{}`", row.sku))?;
         named.push((Sku::new(row.sku.as_str())?, row.category.as_str()));
         Ok::<_, Error>(())
     })?;
@@ -414,69 +290,15 @@ fn catalog(products: &Table<ProductRow>) -> Result<Catalog, SnapshotError> {
 fn prices(folder: &Path, catalog: &Catalog, products: &Table<ProductRow>) -> Result<Vec<ListedPrice>, SnapshotError> {
     let list = products.rows.iter().map(|row| ListedPrice { list: Money(row.list), points: Vec::new() });
     let mut prices: Vec<ListedPrice> = list.collect();
+    let mut seen = BTreeSet::new();
     Table::<PriceRow>::read(folder, "prices")?.each(|row| {
         let id = id_of(catalog, &row.sku)?;
+        once(&mut seen, (id, row.since.0), || format!("a price of `{}` from this moment", row.sku))?;
         prices[id.0 as usize].points.push(PricePoint { since: row.since.0, price: Money(row.price) });
         Ok::<_, Error>(())
     })?;
     prices.iter_mut().for_each(|price| price.points.sort_by_key(|point| point.since));
     Ok(prices)
-}
-
-fn regions(folder: &Path) -> Result<Vec<Region>, SnapshotError> {
-    let mut regions = Vec::new();
-    Table::<RegionRow>::read(folder, "regions")?.each(|row| {
-        let code = Code::new(row.code.as_str())?;
-        regions.push(Region { code, utc_offset: row.utc_offset, promises: Vec::new() });
-        Ok::<_, Error>(())
-    })?;
-    Ok(regions)
-}
-
-fn fulfilment(folder: &Path, catalog: &Catalog, regions: &[Region]) -> Result<Fulfilment, SnapshotError> {
-    let mut nodes = Vec::new();
-    let mut place_of = BTreeMap::new();
-    Table::<NodeRow>::read(folder, "nodes")?.each(|row| {
-        place_of.insert(row.code.clone(), nodes.len());
-        nodes.push(FulfilmentNode {
-            code: Code::new(row.code.as_str())?,
-            utc_offset: row.utc_offset,
-            shipments_per_day: row.shipments_per_day,
-            cut_off: row.cut_off,
-            handling: Money(row.handling),
-            unit_handling: Money(row.unit_handling),
-            closed: row.closed.unwrap_or_default(),
-            stock: NodeStock::default(),
-        });
-        Ok::<_, Error>(())
-    })?;
-    let node_of = |code: &str| place_of.get(code).copied().ok_or_else(|| bad(&format!("there is no node `{code}`")));
-    Table::<StockRow>::read(folder, "stock")?.each(|row| {
-        let StockRow { on_hand, reserved, safety, .. } = *row;
-        let stock = Stock { product: id_of(catalog, &row.sku)?, on_hand, reserved, safety };
-        nodes[node_of(&row.node)?].stock.0.push(stock);
-        Ok::<_, Error>(())
-    })?;
-    nodes.iter_mut().for_each(|node| node.stock.0.sort_by_key(|stock| stock.product));
-    let region_of: BTreeMap<&str, usize> =
-        regions.iter().enumerate().map(|(place, region)| (region.code.as_str(), place)).collect();
-    let mut lanes = Vec::new();
-    Table::<LaneRow>::read(folder, "lanes")?.each(|row| {
-        let region = region_of.get(row.region.as_str());
-        let region = region.ok_or_else(|| bad(&format!("there is no region `{}`", row.region)))?;
-        lanes.push(Lane {
-            node: node_of(&row.node)? as u16,
-            region: *region as u16,
-            distance: row.distance,
-            cost: Money(row.cost),
-            unit_cost: Money(row.unit_cost),
-            min_days: row.min_days,
-            max_days: row.max_days,
-        });
-        Ok::<_, Error>(())
-    })?;
-    lanes.sort_by_key(|lane| (lane.node, lane.region));
-    Ok(Fulfilment { nodes, lanes })
 }
 
 /// What can be promised in a region: each product by the soonest of the nodes that have it. An order may
@@ -516,17 +338,20 @@ fn forecast(folder: &Path, weeks: &Weeks<'_>) -> Result<Option<Forecast>, Snapsh
         let week = usize::try_from(place).ok().and_then(|place| products[id.0 as usize].get_mut(place));
         let week =
             week.ok_or_else(|| bad(&format!("demand is of the {} weeks after the snapshot", Forecast::WEEKS)))?;
-        if !seen.insert((id, place)) {
-            return Err(bad("the demand of this week comes twice"));
-        }
+        once(&mut seen, (id, place), || "the demand of this week".into())?;
         *week = Quantiles { p10: row.p10, p50: row.p50, p90: row.p90 };
-        Ok(())
+        Ok::<_, Error>(())
     })?;
     Ok(Some(Forecast { products }))
 }
 
 fn id_of(catalog: &Catalog, sku: &str) -> Result<SkuId, Error> {
     catalog.id(&Sku::new(sku)?).ok_or_else(|| bad(&format!("the table of products has no `{sku}`")))
+}
+
+/// Refuses a row whose key was there before.
+fn once<K: Ord>(seen: &mut BTreeSet<K>, key: K, what: impl FnOnce() -> String) -> Result<(), Error> {
+    if seen.insert(key) { Ok(()) } else { Err(bad(&format!("{} comes twice", what()))) }
 }
 
 fn bad(message: &str) -> Error {

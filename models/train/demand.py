@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 
 import recommend
 import weekly
-from recommend import Tradewind, write_json
+from recommend import Judgement, Tradewind, write_json
 
 QUANTILES = (0.1, 0.5, 0.9)
 TREES = {0.1: (50, 60, 70), 0.5: (60, 70, 80), 0.9: (50, 60, 70)}
@@ -193,13 +193,15 @@ def judge(
     tradewind: Tradewind,
     data: Path,
     work: Path,
-    test: weekly.Matrix,
+    rows: Mapping[str, weekly.Matrix],
     units: np.ndarray,
-    band: Mapping[float, float],
-) -> tuple[list[dict[str, object]], list[str]]:
-    """Return the card's metrics, and what the gate finds missing; print the table."""
+) -> Judgement:
+    """Judge the answers on the test split; print the table."""
+    validation, test = rows["validation"], rows["test"]
     p10, p50, p90 = units.T.astype(np.float64)
     others = weekly.baselines(tradewind, data, work, "test", test)
+    before = weekly.baselines(tradewind, data, work, "validation", validation)
+    band = spread(validation, before[USUAL])
     split = f"test, {len(np.unique(test.sku)):,} products, weeks 45 to 52, horizons 1 to 4"
     ours = np.abs(test.units - p50)
     metrics, missed = [], []
@@ -207,8 +209,8 @@ def judge(
     for name, forecast in {**others, "demand": p50}.items():
         cells = [weekly.wmape(test.units, forecast)]
         for horizon in range(1, 5):
-            rows = test.horizon == horizon
-            cells.append(weekly.wmape(test.units[rows], forecast[rows]))
+            weeks = test.horizon == horizon
+            cells.append(weekly.wmape(test.units[weeks], forecast[weeks]))
         print(f"{name:28}" + "".join(f"{cell:8.4f}" for cell in cells))
     if (reached := weekly.wmape(test.units, p50)) > GATE_WMAPE:
         missed.append(f"wMAPE is {reached:.4f}, above {GATE_WMAPE}")
@@ -228,6 +230,7 @@ def judge(
         metrics.append(weekly.metric(name, test, split, f"{USUAL}, spread", *losses))
         below, up_to = (test.units < forecast).mean(), (test.units <= forecast).mean()
         print(f"{metrics[-1]}; {below:.1%} of the weeks lie below, {up_to:.1%} not above")
+    print(f"P10 to P90 held {inside(test, units):.1%} of the test weeks")
     return metrics, missed
 
 
@@ -273,6 +276,19 @@ def describe(trees: Mapping[float, int], graph: onnx.ModelProto) -> dict[str, ob
     }
 
 
+def forecast(
+    tradewind: Tradewind, models: Path, rows: weekly.Matrix, work: Path
+) -> np.ndarray:
+    """Return what the model answers in the module."""
+    return weekly.module_answers(tradewind, models, {"features": rows.features}, work)["units"]
+
+
+def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
+    """Judge a model on the test split, through the module; print the table."""
+    rows = weekly.matrices(tradewind, "demand", data, models / "spec.json", work)
+    return judge(tradewind, data, work, rows, forecast(tradewind, models, rows["test"], work))
+
+
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
     """Train, export and judge; return what the gate finds missing."""
     rows = weekly.matrices(tradewind, "demand", data, models / "spec.json", work)
@@ -292,10 +308,8 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     if not np.allclose(exported, middle, atol=1e-3, rtol=1e-4):
         raise SystemExit(f"the exported model is off by {np.abs(exported - middle).max()}")
 
-    units = weekly.module_answers(tradewind, models, {"features": test.features}, work)["units"]
-    before = weekly.baselines(tradewind, data, work, "validation", validation)
-    band = spread(validation, before[USUAL])
-    metrics, missed = judge(tradewind, data, work, test, units, band)
+    units = forecast(tradewind, models, test, work)
+    metrics, missed = judge(tradewind, data, work, rows, units)
     card = describe(trees, graph)
     card["metrics"] = metrics
     card["limits"] = [
@@ -303,7 +317,6 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
         *card["limits"],
     ]
     write_json(models / "card.json", card)
-    print(card["limits"][0])
     return missed
 
 

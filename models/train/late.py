@@ -1,22 +1,21 @@
 r"""Train and judge the lateness model: how likely a leg arrives late, known when it is dispatched.
 
-    python late.py --data LEGS --tradewind dist/tradewind --out models/late
+    python late.py --data LEGS --tradewind dist/tradewind --module dist/tradewind.wasm \
+        --out models/late
 
 LEGS is the folder that legs.py wrote. Flights stand in for the legs of parcels.
 
 Features come from `tradewind features late`, the code that serves them. What is learnt of places is
 in the graph: how often legs from and to each were late, over all and by the hour of departure.
 Smoothing and the number of trees are chosen on the validation split, then the model is fitted once
-more with validation added, and judged on the test split. The run fails when the gate is missed.
+more with validation added, and judged on the test split, inside the module. The run fails when the
+gate is missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,15 +25,16 @@ import lightgbm as lgb
 import numpy as np
 import onnx
 import onnxmltools
-import onnxruntime
 import pyarrow.csv as pacsv
 from onnx import TensorProto, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
 
+import alerts
 import legs
 import probabilities
+import weekly
 from probabilities import Days, Interval
-from recommend import as_regressor, write_json
+from recommend import Judgement, Tradewind, as_regressor, write_json
 
 SEED = 20_010_526
 LATE_MINUTES = 15
@@ -134,19 +134,16 @@ class Rates:
         return np.column_stack([of.features, *columns]).astype(np.float32)
 
 
-def read_legs(data: Path, tradewind: Path, spec: Path, work: Path) -> tuple[list[str], Legs]:
+def read_legs(data: Path, tradewind: Tradewind, spec: Path, work: Path) -> tuple[list[str], Legs]:
     """Return the places' codes, and the legs with the features that `tradewind` computes."""
-    arguments = ("--legs", data / "legs.csv", "--spec", spec, "--out", work)
-    command = [str(part) for part in (tradewind, "features", "late", *arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"`{' '.join(command)}` failed:\n{done.stderr}")
+    legs_csv = data / "legs.csv"
+    tradewind.run("features", "late", "--legs", legs_csv, "--spec", spec, "--out", work)
     features = np.load(work / "features.npy")
     columns = json.loads((work / "columns.json").read_text(encoding="utf-8"))
 
     with (data / "places.csv").open(encoding="utf-8", newline="") as file:
         codes = sorted(row["code"] for row in csv.DictReader(file))
-    table = pacsv.read_csv(data / "legs.csv")
+    table = pacsv.read_csv(legs_csv)
     start, end = (np.searchsorted(codes, table[side].to_numpy()) for side in ("from", "to"))
     if features.dtype != np.float32 or features.shape != (len(table), len(columns)):
         raise SystemExit(f"`{work}` holds {features.dtype} {features.shape}, not f32 by leg")
@@ -165,48 +162,47 @@ def split(all_legs: Legs) -> tuple[Legs, Legs, Legs]:
     return tuple(all_legs.where(mask) for mask in masks)
 
 
+def before(all_legs: Legs, test: Legs) -> Legs:
+    """Return the legs of the days before those of the test."""
+    return all_legs.where(all_legs.day < test.day.min())
+
+
 def fit(seen: Legs, rates: Rates, trees: int) -> lgb.Booster:
     """Fit on f32 features."""
     data = lgb.Dataset(rates.matrix(seen), seen.late.astype(np.float32))
     return lgb.train(PARAMETERS, data, num_boost_round=trees)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen on validation."""
-
-    smoothing: int
-    trees: int
-    baseline_smoothing: int
-
-
-def choose(training: Legs, validation: Legs, places: int) -> Choice:
-    """Return what has the best Brier score on validation, for the model and for the baseline."""
+def choose(training: Legs, validation: Legs, places: int) -> tuple[int, int]:
+    """Return the smoothing and the number of trees with the best Brier score on validation."""
     days, once = Days.of(validation.day), np.ones(len(np.unique(validation.day)))
-
-    def error(score: np.ndarray) -> float:
-        return probabilities.brier(days, validation.late, score)(once)
-
     reached: dict[tuple[int, int], float] = {}
     for smoothing in SMOOTHING:
         rates = Rates.learn(training, places, smoothing)
         model, matrix = fit(training, rates, max(TREES)), rates.matrix(validation)
         for trees in TREES:
             score = np.asarray(model.predict(matrix, num_iteration=trees))
-            reached[smoothing, trees] = error(score)
+            reached[smoothing, trees] = probabilities.brier(days, validation.late, score)(once)
             area = probabilities.auc(days, validation.late, score)(once)
             print(
                 f"validation: smoothing {smoothing}, {trees} trees: "
                 f"AUC {area:.4f}, Brier {reached[smoothing, trees]:.5f}",
                 flush=True,
             )
-    baselines = {
-        smoothing: error(origin_hour(Rates.learn(training, places, smoothing), validation))
-        for smoothing in BASELINE_SMOOTHING
-    }
-    print(f"validation: Brier of origin and hour by smoothing: {baselines}", flush=True)
-    smoothing, trees = min(reached, key=lambda choice: reached[choice])
-    return Choice(smoothing, trees, min(baselines, key=lambda choice: baselines[choice]))
+    return min(reached, key=lambda choice: reached[choice])
+
+
+def baseline(all_legs: Legs, places: int) -> np.ndarray:
+    """Return what the baseline says of the test legs, its smoothing chosen on validation."""
+    training, validation, test = split(all_legs)
+    days, once = Days.of(validation.day), np.ones(len(np.unique(validation.day)))
+    reached: dict[int, float] = {}
+    for smoothing in BASELINE_SMOOTHING:
+        score = origin_hour(Rates.learn(training, places, smoothing), validation)
+        reached[smoothing] = probabilities.brier(days, validation.late, score)(once)
+    print(f"validation: Brier of origin and hour by smoothing: {reached}", flush=True)
+    smoothing = min(reached, key=lambda choice: reached[choice])
+    return origin_hour(Rates.learn(before(all_legs, test), places, smoothing), test)
 
 
 def origin_hour(rates: Rates, of: Legs) -> np.ndarray:
@@ -284,30 +280,11 @@ def export(model: lgb.Booster, rates: Rates, codes: Sequence[str], width: int) -
     return made
 
 
-@dataclass(frozen=True)
-class Graph:
-    """The exported model in onnxruntime."""
-
-    session: onnxruntime.InferenceSession
-    codes: Sequence[str]
-
-    @classmethod
-    def load(cls, content: bytes, codes: Sequence[str]) -> Graph:
-        """Load a model."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        provider = ["CPUExecutionProvider"]
-        return cls(onnxruntime.InferenceSession(content, options, providers=provider), codes)
-
-    def inputs(self, of: Legs) -> dict[str, np.ndarray]:
-        """Return the model's inputs for legs."""
-        names = np.array([*self.codes, UNKNOWN], dtype=object)
-        places = {"from": names[of.start][:, None], "to": names[of.end][:, None]}
-        return {**places, "features": of.features}
-
-    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Return the probabilities."""
-        return np.asarray(self.session.run(["probability"], inputs)[0])
+def inputs(of: Legs, codes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the model's inputs for legs."""
+    names = np.array([*codes, UNKNOWN], dtype=object)
+    places = {"from": names[of.start][:, None], "to": names[of.end][:, None]}
+    return {**places, "features": of.features}
 
 
 def reference_legs(validation: Legs, places: int) -> Legs:
@@ -319,22 +296,8 @@ def reference_legs(validation: Legs, places: int) -> Legs:
     return picked
 
 
-def write_samples(graph: Graph, validation: Legs, models: Path) -> None:
-    """Write recorded inputs and onnxruntime's outputs."""
-    folder = models / "test_data_set_0"
-    folder.mkdir(exist_ok=True)
-    inputs = graph.inputs(reference_legs(validation, len(graph.codes)))
-    files = {
-        f"input_{n}": (name, inputs[name]) for n, name in enumerate(("from", "to", "features"))
-    }
-    files["output_0"] = ("probability", graph.run(inputs))
-    for file, (name, values) in files.items():
-        tensor = numpy_helper.from_array(values, name)
-        (folder / f"{file}.pb").write_bytes(tensor.SerializeToString(deterministic=True))
-
-
-def judge(
-    test: Legs, score: np.ndarray, baseline: np.ndarray
+def compare(
+    test: Legs, score: np.ndarray, other: np.ndarray
 ) -> dict[str, tuple[float, float, Interval]]:
     """Return ours, the baseline's, and the interval of the difference, for each metric."""
     found = {}
@@ -346,7 +309,7 @@ def judge(
         ("Brier by day", probabilities.brier, daytime),
     ):
         days, late = Days.of(test.day[keep]), test.late[keep]
-        ours, theirs = metric(days, late, score[keep]), metric(days, late, baseline[keep])
+        ours, theirs = metric(days, late, score[keep]), metric(days, late, other[keep])
         once = np.ones(len(days.rows))
         (difference,) = days.intervals(
             SEED, lambda weights, ours=ours, theirs=theirs: ours(weights) - theirs(weights)
@@ -406,10 +369,10 @@ def reliability_svg(bins: Sequence[probabilities.Bin]) -> str:
 
 
 def describe(
-    sizes: tuple[int, int, int], chosen: Choice, content: bytes, error: float
+    sizes: tuple[int, int, int], chosen: tuple[int, int], size: int, error: float
 ) -> dict[str, object]:
     """Return the model card, without its metrics."""
-    training, validation, test = sizes
+    (training, validation, test), (smoothing, trees) = sizes, chosen
     return {
         "summary": (
             f"The probability that a leg arrives more than {LATE_MINUTES} minutes late, from where "
@@ -417,9 +380,9 @@ def describe(
             "for parcels."
         ),
         "model": (
-            f"LightGBM {lgb.__version__}, {chosen.trees} trees of at most "
+            f"LightGBM {lgb.__version__}, {trees} trees of at most "
             f"{PARAMETERS['num_leaves']} leaves over features and late rates of places by hour "
-            f"(smoothing {chosen.smoothing}), ONNX of {len(content):,} bytes; chosen with "
+            f"(smoothing {smoothing}), ONNX of {size:,} bytes; chosen with "
             f"{training:,} legs before 28 April 2001 on {validation:,} before 26 May, fitted on "
             f"both, judged on {test:,} until the end of June. Expected calibration error on test "
             f"{error:.4f} over {BINS} bins: reliability.svg."
@@ -457,34 +420,35 @@ def describe(
     }
 
 
-def train(data: Path, tradewind: Path, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
-    codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
-    training, validation, test = split(all_legs)
-    chosen = choose(training, validation, len(codes))
-    print(f"chosen: {chosen}")
+def answer(
+    tradewind: Tradewind, models: Path, of: Legs, codes: Sequence[str], work: Path
+) -> np.ndarray:
+    """Return what the model answers in the module."""
+    answers = weekly.module_answers(tradewind, models, inputs(of, codes), work)
+    return answers["probability"][:, 0].astype(np.float64)
 
-    seen = all_legs.where(all_legs.day < test.day.min())
-    rates = Rates.learn(seen, len(codes), chosen.smoothing)
-    model = fit(seen, rates, chosen.trees)
-    made = export(model, rates, codes, all_legs.features.shape[1])
-    content = made.SerializeToString(deterministic=True)
-    (models / "model.onnx").write_bytes(content)
-    graph = Graph.load(content, codes)
-    score = graph.run(graph.inputs(test))[:, 0].astype(np.float64)
-    trained = np.asarray(model.predict(rates.matrix(test)))
-    if not np.allclose(score, trained, atol=1e-5):
-        raise SystemExit(f"the exported model is off by {np.abs(score - trained).max()}")
-    write_samples(graph, validation, models)
 
-    baseline = origin_hour(Rates.learn(seen, len(codes), chosen.baseline_smoothing), test)
-    found = judge(test, score, baseline)
-    bins = probabilities.reliability(Days.of(test.day), test.late, score, BINS, SEED)
-    error = probabilities.calibration_error(bins)
-    (models / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
-    sizes = (len(training), len(validation), len(test))
-    card = describe(sizes, chosen, content, error)
-    card["metrics"] = [
+def judge(test: Legs, score: np.ndarray, other: np.ndarray) -> Judgement:
+    """Judge what the model and the baseline say of the test legs; print the tables."""
+    print(f"test: {len(test):,} legs, {test.late.mean():.4f} late, {score.mean():.4f} predicted")
+    found = compare(test, score, other)
+    print(f"{'':14}{'late':>10}{'origin x hour':>15}{'difference, 95 % over days':>34}")
+    for name, (ours, theirs, difference) in found.items():
+        print(f"{name:14}{ours:10.4f}{theirs:15.4f}{difference!s:>34}")
+    methods = {
+        "late": score,
+        "origin x hour": other,
+        # The legs of a day are in the order of their departures.
+        "age": -np.arange(len(test), dtype=np.float64),
+        "random": np.random.default_rng(SEED).random(len(test)),
+    }
+    looked = alerts.compare(test.day, test.late, methods, SEED)
+    daytime = np.isin(test.hour, DAYTIME)
+    print(f"of {daytime.sum():,} that left from 6:00 to 20:59")
+    by_day = {name: score[daytime] for name, score in methods.items()}
+    looked_by_day = alerts.compare(test.day[daytime], test.late[daytime], by_day, SEED)
+    found |= looked | {f"{name} by day": figures for name, figures in looked_by_day.items()}
+    metrics: list[dict[str, object]] = [
         {
             "name": name,
             "split": f"test, {len(test)} legs of {len(np.unique(test.day))} days",
@@ -496,26 +460,48 @@ def train(data: Path, tradewind: Path, models: Path, work: Path) -> list[str]:
         }
         for name, (ours, theirs, difference) in found.items()
     ]
-    write_json(models / "card.json", card)
-    print(f"test: {len(test):,} legs, {test.late.mean():.4f} late, {score.mean():.4f} predicted")
-    print(f"expected calibration error {error:.4f}; ONNX of {len(content):,} bytes")
-    print(f"{'':14}{'late':>10}{'origin x hour':>15}{'difference, 95 % over days':>34}")
-    for name, (ours, theirs, difference) in found.items():
-        print(f"{name:14}{ours:10.4f}{theirs:15.4f}{difference!s:>34}")
-    return gate(found)
+    return metrics, gate(found)
+
+
+def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
+    """Judge a model on the test split, through the module; print the tables."""
+    codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
+    _, _, test = split(all_legs)
+    score = answer(tradewind, models, test, codes, work)
+    return judge(test, score, baseline(all_legs, len(codes)))
+
+
+def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
+    """Train, export and judge; return what the gate finds missing."""
+    codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
+    training, validation, test = split(all_legs)
+    smoothing, trees = choose(training, validation, len(codes))
+    print(f"chosen: smoothing {smoothing}, {trees} trees")
+
+    seen = before(all_legs, test)
+    rates = Rates.learn(seen, len(codes), smoothing)
+    model = fit(seen, rates, trees)
+    graph = export(model, rates, codes, all_legs.features.shape[1])
+    weekly.write_model(graph, inputs(reference_legs(validation, len(codes)), codes), models)
+    score = answer(tradewind, models, test, codes, work)
+    trained = np.asarray(model.predict(rates.matrix(test)))
+    if not np.allclose(score, trained, atol=1e-5):
+        raise SystemExit(f"the exported model is off by {np.abs(score - trained).max()}")
+
+    metrics, missed = judge(test, score, baseline(all_legs, len(codes)))
+    bins = probabilities.reliability(Days.of(test.day), test.late, score, BINS, SEED)
+    error = probabilities.calibration_error(bins)
+    (models / "reliability.svg").write_text(reliability_svg(bins), encoding="utf-8")
+    sizes = (len(training), len(validation), len(test))
+    card = describe(sizes, (smoothing, trees), graph.ByteSize(), error)
+    write_json(models / "card.json", card | {"metrics": metrics})
+    print(f"expected calibration error {error:.4f}; ONNX of {graph.ByteSize():,} bytes")
+    return missed
 
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train the lateness model and judge it")
-    parser.add_argument("--data", type=Path, required=True, help="what legs.py wrote")
-    parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
-    parser.add_argument("--out", type=Path, required=True, help="the model's folder")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
-        missed = train(arguments.data, arguments.tradewind.resolve(), arguments.out, Path(work))
-    if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+    weekly.main("train the lateness model and judge it", train)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import onnx
 from scipy.optimize import minimize
 
 import weekly
-from recommend import Tradewind, write_json
+from recommend import Judgement, Tradewind, write_json
 
 # Columns of units, and what is added before their logarithm is taken.
 LOGGED = {
@@ -215,9 +215,12 @@ def reference_inputs(rows: weekly.Matrix) -> dict[str, np.ndarray]:
 
 
 def judge(
-    others: dict[str, np.ndarray], test: weekly.Matrix, units: np.ndarray, model: Model
-) -> tuple[list[dict[str, object]], list[str]]:
-    """Return the card's metrics, and what the gate finds missing; print the table."""
+    tradewind: Tradewind, data: Path, models: Path, work: Path, test: weekly.Matrix
+) -> Judgement:
+    """Judge the answers on the test split; print the table."""
+    others = weekly.baselines(tradewind, data, work, "test", test)
+    answers = weekly.module_answers(tradewind, models, answered(test), work)
+    units = answers["units"][:, 0].astype(np.float64)
     reduced = test.column(PRICE) < REDUCED
     metrics, missed = [], []
     split = f"test, {len(np.unique(test.sku)):,} products, weeks 45 to 52"
@@ -234,13 +237,15 @@ def judge(
             print(metrics[-1])
         if (reached := weekly.wmape(kept.units, units[rows])) > gate:
             missed.append(f"wMAPE of {part} weeks is {reached:.4f}, above {gate}")
-    slopes = -model.slopes(test)
     share = 1 - ((test.units - units) ** 2).sum() / ((test.units - test.units.mean()) ** 2).sum()
     print(f"R² {share:.3f}; units expected for each sold {units.sum() / test.units.sum():.3f}")
-    print(f"elasticities: quantiles {np.quantile(slopes, (0, 0.05, 0.5, 0.95, 1)).round(2)}")
-    if slopes.max() > 0:
-        missed.append(f"an elasticity of {slopes.max():.3f}")
     return metrics, missed
+
+
+def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
+    """Judge a model on the test split, through the module; print the table."""
+    rows = weekly.matrices(tradewind, "price", data, models / "spec.json", work)["test"]
+    return judge(tradewind, data, models, work, rows.where(rows.horizon == 1))
 
 
 def describe(model: Model, graph: onnx.ModelProto, penalty: float) -> dict[str, object]:
@@ -290,9 +295,11 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     exported = weekly.answers(graph, answered(rows["validation"]))["units"][:, 0]
     if not np.allclose(exported, model.units(rows["validation"]), rtol=1e-3):
         raise SystemExit("the exported model answers otherwise than the fitted one")
-    units = weekly.module_answers(tradewind, models, answered(test), work)["units"][:, 0]
-    others = weekly.baselines(tradewind, data, work, "test", test)
-    metrics, missed = judge(others, test, units.astype(np.float64), model)
+    metrics, missed = judge(tradewind, data, models, work, test)
+    slopes = -model.slopes(test)
+    print(f"elasticities: quantiles {np.quantile(slopes, (0, 0.05, 0.5, 0.95, 1)).round(2)}")
+    if slopes.max() > 0:
+        missed.append(f"an elasticity of {slopes.max():.3f}")
     write_json(models / "card.json", describe(model, graph, penalty) | {"metrics": metrics})
     return missed
 

@@ -44,6 +44,9 @@ REFERENCE_ROWS = 256
 # Households whose requests are recorded for the tests.
 CASES = 16
 GATE_RECALL_20 = 0.277
+# The moment of the test split.
+TEST = complete_journey.millis(complete_journey.TEST_CUTOFF)
+PACK = "recommend.pack"
 
 PARAMETERS: dict[str, object] = {
     "objective": "binary",
@@ -61,6 +64,8 @@ PARAMETERS: dict[str, object] = {
 
 Baskets = dict[int, set[int]]
 Request = dict[str, object]
+# The metrics of a model card, and what the gate finds missing.
+Judgement = tuple[list[dict[str, object]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -352,7 +357,7 @@ def judge(
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
     """Return metrics per method, and intervals of ours minus TIFU-kNN, on the test split."""
     baskets = log.baskets("test")
-    past = log.history(complete_journey.millis(complete_journey.TEST_CUTOFF))
+    past = log.history(TEST)
     rows = {
         "popularity": metrics.table(baselines.popularity(past, baskets), baskets),
         "personal frequency": metrics.table(baselines.frequency(past, baskets), baskets),
@@ -402,6 +407,31 @@ def show(
     print(f"{'minus TIFU-kNN':20}" + "".join(cells))
 
 
+def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
+    """Judge a model on the test split, through the module; print the table."""
+    log = read_log(data)
+    validation = complete_journey.millis(complete_journey.VALIDATION_CUTOFF)
+    parameters, recall = baselines.choose(log.history(validation), log.baskets("validation"))
+    print(f"TIFU-kNN: {parameters}, R@20 on validation {recall:.4f}", flush=True)
+    pack = work / PACK
+    tradewind.pack(models, pack)
+    means, intervals = judge(log, tradewind.rank(log, TEST, pack, work), parameters)
+    show(means, intervals)
+    figures: list[dict[str, object]] = [
+        {
+            "name": name,
+            "split": f"test, {len(log.targets['test'])} households",
+            "value": round(means["recommend"][name], 4),
+            "baseline": "TIFU-kNN",
+            "baseline_value": round(means["TIFU-kNN"][name], 4),
+            "difference_low": round(intervals[name]["low"], 4),
+            "difference_high": round(intervals[name]["high"], 4),
+        }
+        for name in metrics.NAMES
+    ]
+    return figures, gate(means, intervals)
+
+
 def train(data: Path, tradewind: Tradewind, models: Path, cases: Path, work: Path) -> list[str]:
     """Train, export and judge; return what the gate finds missing."""
     spec = models / "spec.json"
@@ -424,39 +454,18 @@ def train(data: Path, tradewind: Tradewind, models: Path, cases: Path, work: Pat
     model = fit(list(matrices.values()), trees)
     graph, _ = write_model(model, matrices["validation"], models)
 
-    validation = complete_journey.millis(complete_journey.VALIDATION_CUTOFF)
-    parameters, recall = baselines.choose(log.history(validation), log.baskets("validation"))
-    print(f"TIFU-kNN: {parameters}, R@20 on validation {recall:.4f}")
-
     card = describe(trees, graph, log)
     # The card is part of the pack, so one without figures is written before the pack is judged.
     write_json(models / "card.json", card)
-    at = complete_journey.millis(complete_journey.TEST_CUTOFF)
-    pack = work / "recommend.pack"
-    tradewind.pack(models, pack)
-    means, intervals = judge(log, tradewind.rank(log, at, pack, work), parameters)
-    card["metrics"] = [
-        {
-            "name": name,
-            "split": f"test, {len(log.targets['test'])} households",
-            "value": round(means["recommend"][name], 4),
-            "baseline": "TIFU-kNN",
-            "baseline_value": round(means["TIFU-kNN"][name], 4),
-            "difference_low": round(intervals[name]["low"], 4),
-            "difference_high": round(intervals[name]["high"], 4),
-        }
-        for name in metrics.NAMES
-    ]
+    card["metrics"], missed = evaluate(data, tradewind, models, work)
     write_json(models / "card.json", card)
-    write_cases(log, at, tradewind, pack, work, cases)
-    show(means, intervals)
-    return gate(means, intervals)
+    write_cases(log, tradewind, work / PACK, work, cases)
+    return missed
 
 
-def write_cases(
-    log: Log, at: int, tradewind: Tradewind, pack: Path, work: Path, cases: Path
-) -> None:
+def write_cases(log: Log, tradewind: Tradewind, pack: Path, work: Path, cases: Path) -> None:
     """Record requests and replies for the tests: profiles of households, and no purchase rows."""
+    at = TEST
     households = sorted(log.targets["test"])
     chosen = households[:: len(households) // CASES][:CASES]
     made = tradewind.replies(pack, _requests(log, chosen, at), work, "--profiles")

@@ -308,7 +308,7 @@ def plain(values: np.ndarray) -> np.ndarray:
 def main(about: str, train: Callable[[Path, Tradewind, Path, Path], list[str]]) -> None:
     """Run a training from the command line."""
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
+    parser.add_argument("--data", type=Path, required=True, help="the prepared tables")
     parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
     parser.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")

@@ -3,7 +3,9 @@
 //! Every runtime is a [`Guest`], so a new case reaches all of them, and a new runtime joins by
 //! being added to [`runtimes`]. How closely each is compared is its [`Comparison`].
 
+pub mod allocation;
 mod corpus;
+pub mod decisions;
 mod node;
 
 pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, random, refused};

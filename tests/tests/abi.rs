@@ -771,6 +771,7 @@ fn fulfilment() -> Result<Fulfilment> {
             unit_cost: Money(55),
             min_days: 2,
             max_days: 3,
+            states: vec![StateTimes { state: State::Packed, stay: QUANTILES, to_delivery: QUANTILES }],
         }],
     })
 }

@@ -9,12 +9,15 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, env, fs};
 use tradewind_core::{
+    Money,
     guest::{Client, Guest, Instance},
-    message::{InferRequest, Request},
+    message::{InferRequest, Reply, Request},
+    pack::PackView,
+    snapshot::Snapshot,
 };
-use tradewind_host::Runtime;
+use tradewind_host::{Runtime, WasmGuest};
 use tradewind_json as json;
-use tradewind_tests::{PACK, cases, dist, module, pack_of, root};
+use tradewind_tests::{PACK, allocation, cases, decisions, dist, module, pack_of, root};
 
 /// Models whose fuel is watched, one of each kind, over their largest data set.
 const WATCHED: [&str; 6] = [
@@ -108,7 +111,7 @@ fn the_module_stays_within_its_budget() -> Result<()> {
     Ok(())
 }
 
-/// Fuel of each watched call, and the memory that the recommender takes.
+/// Fuel of each watched call and of the decisions, and the memory that the recommender takes.
 fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
     let runtime = Runtime::metered(module)?;
     let mut calls = BTreeMap::new();
@@ -129,5 +132,39 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
     let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no request")?)?;
     client.rank(request.message("recommend", &Default::default())?)?;
     calls.insert("rank".into(), client.guest().instance().fuel_used());
-    Ok((calls, client.guest().instance().memory_len()))
+    let memory = client.guest().instance().memory_len();
+
+    let reference = fs::read(dist("reference.snapshot")?)?;
+    let mut guest = deciding(&runtime, &reference)?;
+    let root = Snapshot::read(&PackView::parse(&reference)?)?.root;
+    let quote = decisions::quotes(root)?.swap_remove(0);
+    for (name, request) in [
+        ("quote", Request::Quote(quote)),
+        ("allocate", Request::Allocate(decisions::orders(root)?)),
+        ("exceptions", Request::Exceptions(decisions::shipments(root)?)),
+    ] {
+        calls.insert(name.into(), fuel(&mut guest, &request)?);
+    }
+    // One order from four hundred nodes, as one that is placed right now.
+    let (snapshot, order) = allocation::shop(&allocation::made_up(1, 400, 20, 9, 100_000), Money(400))?;
+    let mut guest = deciding(&runtime, &snapshot)?;
+    calls.insert("allocate-400".into(), fuel(&mut guest, &Request::Allocate(order))?);
+    Ok((calls, memory))
+}
+
+/// A guest with the packs that decide and a snapshot.
+fn deciding(runtime: &Runtime, snapshot: &[u8]) -> Result<WasmGuest> {
+    let mut guest = runtime.guest()?;
+    for pack in ["price", "late"] {
+        guest.load(&fs::read(dist(&format!("packs/{pack}.pack"))?)?)?;
+    }
+    guest.load(snapshot)?;
+    Ok(guest)
+}
+
+/// What a request takes that is answered.
+fn fuel(guest: &mut WasmGuest, request: &Request) -> Result<u64> {
+    let reply: Reply = postcard::from_bytes(&guest.call(&postcard::to_allocvec(request)?)?)?;
+    ensure!(!matches!(reply, Reply::Fault(_)), "{reply:?}");
+    Ok(guest.instance().fuel_used())
 }

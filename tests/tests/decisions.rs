@@ -3,11 +3,10 @@
 //! With `TRADEWIND_RECORD` set the replies under wasmtime are written, and not compared.
 
 use anyhow::{Context, Result, ensure};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs};
 use tradewind_core::{
     Engine, ErrorKind, Millis, Money, Sku,
     allocate::{AllocateRequest, Allocated, ShopOrder},
-    exceptions::{ExceptionRequest, Policy},
     guest::{Client, ClientError},
     message::{Reply, Request},
     pack::{Digest, PackView, SectionKind},
@@ -20,15 +19,11 @@ use tradewind_host::{
     sha256,
 };
 use tradewind_json as json;
-use tradewind_tests::{Comparison, dist, module, root, runtimes};
-
-/// 4 December 2017, the moment of the reference snapshot, and that afternoon.
-const ISSUED: Millis = Millis(1_512_345_600_000);
-const AFTERNOON: Millis = Millis(ISSUED.0 + 14 * 3_600_000);
-
-fn folder() -> PathBuf {
-    root().join("tests/cases/decisions")
-}
+use tradewind_tests::{
+    Comparison,
+    decisions::{AFTERNOON, folder, orders, quotes, shipments},
+    dist, module, runtimes,
+};
 
 fn snapshot() -> Result<(Vec<u8>, Snapshot)> {
     let bytes = fs::read(dist("reference.snapshot")?)?;
@@ -53,43 +48,6 @@ fn native() -> Result<Client<Engine>> {
     }
     client.load_snapshot(snapshot)?;
     Ok(client)
-}
-
-/// The lines of a file of cases.
-fn lines<T: serde::de::DeserializeOwned>(file: &str) -> Result<Vec<T>> {
-    let path = folder().join(file);
-    let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
-}
-
-fn quotes(root: Digest) -> Result<Vec<QuoteRequest>> {
-    lines::<json::QuoteRequest>("quotes.jsonl")?.into_iter().map(|request| Ok(request.message(root)?)).collect()
-}
-
-fn orders(root: Digest) -> Result<AllocateRequest> {
-    let orders = lines::<json::Order>("orders.jsonl")?.into_iter().map(|order| Ok(order.message()?));
-    let policy: json::AllocationPolicy = serde_json::from_slice(&fs::read(folder().join("policy.json"))?)?;
-    Ok(AllocateRequest {
-        snapshot: root,
-        at: AFTERNOON,
-        orders: orders.collect::<Result<_>>()?,
-        policy: policy.into(),
-        stock: Vec::new(),
-        closed: Vec::new(),
-        previous: Vec::new(),
-    })
-}
-
-fn shipments(root: Digest) -> Result<ExceptionRequest> {
-    let shipments = lines::<json::Shipment>("shipments.jsonl")?.into_iter().map(|shipment| Ok(shipment.message()?));
-    Ok(ExceptionRequest {
-        snapshot: Some(root),
-        at: Millis(ISSUED.0 + 8 * 3_600_000),
-        shipments: shipments.collect::<Result<_>>()?,
-        policy: Policy::default(),
-        limit: 1_000,
-        ..ExceptionRequest::default()
-    })
 }
 
 /// What every runtime is asked, by name.

@@ -37,11 +37,11 @@ const WASM_OPT: [&str; 13] = [
     "--strip-target-features",
 ];
 
-/// The host is built like this, everywhere. `--workspace` though one program is wanted: cargo then
-/// chooses the features of shared crates for all members together, as it does for the tests, and
+/// Native programs are built like this, everywhere. `--workspace` though one program is wanted: cargo
+/// then chooses the features of shared crates for all members together, as it does for the tests, and
 /// wasmtime and tract are compiled once for both.
-const HOST_BUILD: [&str; 7] =
-    ["build", "--locked", "--release", "--workspace", "--exclude=tradewind-module", "--bin", "tradewind"];
+pub const NATIVE_BUILD: [&str; 6] =
+    ["build", "--locked", "--release", "--workspace", "--exclude=tradewind-module", "--bin"];
 
 /// Builds everything.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
@@ -161,7 +161,7 @@ fn record_versions(workspace: &Workspace, toolchain: WasmToolchain) -> Result<()
 }
 
 fn compile_host(workspace: &Workspace) -> Result<()> {
-    workspace.cargo().args(HOST_BUILD).advice("the compiler's messages are above").run()?;
+    workspace.cargo().args(NATIVE_BUILD).arg("tradewind").advice("the compiler's messages are above").run()?;
     let compiled = workspace.target_dir()?.join("release/tradewind");
     let host = workspace.dist("tradewind");
     let same = |path: &Path| Fingerprint::of("host").and(path);

@@ -7,6 +7,7 @@
 //! - [`dist`], [`browser`], [`edge`]: what is built; [`demo`]: what is shown of it
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
+//! - [`models`]: what is trained, and judged
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
 mod apt;
@@ -21,6 +22,7 @@ mod edge;
 mod files;
 mod fingerprint;
 mod fuzz;
+mod models;
 mod operators;
 mod python;
 mod shell;
@@ -30,7 +32,6 @@ mod tools;
 mod workspace;
 
 use std::env;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -48,7 +49,7 @@ struct Command {
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 10] = [
     Command {
         name: "setup",
         argument: "",
@@ -95,27 +96,20 @@ const COMMANDS: [Command; 8] = [
         name: "train",
         argument: "[MODEL]",
         about: "Train a model, or all of them, from the data they come from; then pack",
-        run: train,
+        run: models::train,
     },
-];
-
-/// A model that can be trained, by the script of its name in `models/train`.
-struct Model {
-    name: &'static str,
-    data: fn(&Workspace, &mut Steps) -> Result<PathBuf>,
-    /// What its script is given beside the arguments of all.
-    arguments: &'static [&'static str],
-}
-
-const MODELS: [Model; 4] = [
-    Model {
-        name: "recommend",
-        data: python::complete_journey,
-        arguments: &["--module", "dist/tradewind.wasm", "--cases", "tests/cases/rank"],
+    Command {
+        name: "evaluate",
+        argument: "[SYSTEM]",
+        about: "Judge the committed models and decisions, or one; write the table of models/README.md",
+        run: models::evaluate,
     },
-    Model { name: "demand", data: python::complete_journey, arguments: &[] },
-    Model { name: "price", data: python::complete_journey, arguments: &[] },
-    Model { name: "late", data: python::legs, arguments: &[] },
+    Command {
+        name: "tables",
+        argument: "",
+        about: "Write the tables of the reference snapshot, and the requests over it",
+        run: |workspace, steps, _| models::tables(workspace, steps),
+    },
 ];
 
 fn main() -> ExitCode {
@@ -187,33 +181,4 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 fn operators(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     dist::build_programs(workspace, steps)?;
     operators::write(workspace, steps)
-}
-
-fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
-    let models = match args {
-        [] => &MODELS[..],
-        [_, _, ..] => bail!("one model at a time: `{}`", args.join(" ")),
-        [name] => match MODELS.iter().position(|model| model.name == *name) {
-            Some(place) => &MODELS[place..=place],
-            None => bail!("there is no model `{name}` to train: {}", MODELS.map(|model| model.name).join(", ")),
-        },
-    };
-    let python = Python::obtain(workspace, steps, python::TRAINING)?;
-    // Without the packs: what they are made of is about to change, or not there yet.
-    dist::build_programs(workspace, steps)?;
-    for Model { name, data, arguments } in models {
-        let data = data(workspace, steps)?;
-        steps.run(&format!("train the model {name}"), || {
-            python
-                .script(workspace, &format!("models/train/{name}.py"))
-                .args(["--tradewind", "dist/tradewind"])
-                .arg("--data")
-                .arg(&data)
-                .args(["--out", &format!("models/{name}")])
-                .args(*arguments)
-                .run()?;
-            Ok(())
-        })?;
-    }
-    dist::pack_models(workspace, steps)
 }

@@ -175,8 +175,8 @@ struct Desk<'a> {
     request: &'a AllocateRequest,
     /// The products of all orders, ascending; lines name them by their place here.
     products: Vec<&'a Sku>,
-    /// Which regions orders go to.
-    wanted: Vec<bool>,
+    /// The regions that orders go to, ascending.
+    regions: Vec<usize>,
 }
 
 impl<'a> Desk<'a> {
@@ -203,7 +203,8 @@ impl<'a> Desk<'a> {
         let sorted = order::ascending(products.len(), &|a, b| products[a].cmp(products[b]));
         let mut products: Vec<&Sku> = sorted.into_iter().map(|place| products[place]).collect();
         products.dedup();
-        Ok(Self { snapshot, fulfilment, request, products, wanted })
+        let regions = (0..wanted.len()).filter(|&region| wanted[region]).collect();
+        Ok(Self { snapshot, fulfilment, request, products, regions })
     }
 
     fn problem(&self, late: &mut LateRisk<'_>) -> Result<Problem> {
@@ -245,7 +246,7 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// What nodes have of the products that are ordered, in the order of nodes and products.
+    /// What nodes have of the products that are ordered.
     fn stock(&self) -> Result<Vec<Stock>> {
         let width = self.products.len();
         let ids: Vec<Option<SkuId>> =
@@ -264,13 +265,14 @@ impl<'a> Desk<'a> {
                 *units = change.available;
             }
         }
-        let shares = self.snapshot.node_shares();
+        // By product, then node: the solver sorts it so, and what is sorted already is sorted quickly.
         let mut stock = Vec::new();
-        for (n, &available) in available.iter().enumerate().filter(|(_, available)| **available > 0) {
-            let (node, sku) = (n / width, n % width);
-            let share = shares.get(node).copied().unwrap_or_default();
-            let pressure = ids[sku].map_or(Money(0), |id| self.pressure(id, available, share));
-            stock.push(Stock { node: node as u32, sku: sku as u32, available, pressure });
+        for (sku, id) in ids.iter().enumerate() {
+            for (node, row) in available.chunks_exact(width).enumerate().filter(|(_, row)| row[sku] > 0) {
+                let share = self.snapshot.node_shares.get(node).copied().unwrap_or_default();
+                let pressure = id.map_or(Money(0), |id| self.pressure(id, row[sku], share));
+                stock.push(Stock { node: node as u32, sku: sku as u32, available: row[sku], pressure });
+            }
         }
         Ok(stock)
     }
@@ -301,12 +303,10 @@ impl<'a> Desk<'a> {
 
     /// The lanes to the regions of the orders, with how likely each is late.
     fn lanes(&self, late: &mut LateRisk<'_>) -> Result<Vec<Lane>> {
-        let used: Vec<_> = self
-            .fulfilment
-            .lanes
-            .iter()
-            .filter(|lane| self.wanted.get(usize::from(lane.region)) == Some(&true))
-            .collect();
+        // Few orders go to few regions, and looking each up is quicker than passing over the lanes of all others.
+        let nodes = 0..self.fulfilment.nodes.len();
+        let pairs = nodes.flat_map(|node| self.regions.iter().map(move |&region| (node, region)));
+        let used: Vec<_> = pairs.filter_map(|(node, region)| self.fulfilment.lane(node, region)).collect();
         let risks = if self.request.policy.late == Money(0) {
             vec![0.0; used.len()]
         } else {

@@ -78,10 +78,13 @@ pub(super) fn solve(network: &Network<'_>) -> (Vec<Vec<Take>>, i64) {
 impl Solver<'_> {
     /// Takes in the orders from `joined` on, and returns a bound for all so far.
     fn stage(&mut self, joined: usize) -> i64 {
-        for at in joined..self.orders.len() {
-            self.place(self.orders[at]);
-        }
+        let least = (joined..self.orders.len()).map(|at| self.place(self.orders[at])).sum::<i64>();
         let mut best = self.score();
+        // An order alone has all there is, so what it was found to cost at least is a bound.
+        let alone = -(-least).div_euclid(SCALE);
+        if self.orders.len() == 1 && best[COST] <= alone {
+            return alone;
+        }
         let mut ascent = Ascent::new(self.network, &self.orders);
         self.placer.looked = 0;
         let mut step = 0;
@@ -126,10 +129,11 @@ impl Solver<'_> {
         score
     }
 
-    /// Gives an order without a plan the best that is left.
-    fn place(&mut self, o: usize) {
-        self.placer.place(self.network, &self.left, o, EFFORT, &mut self.plans[o]);
+    /// Gives an order without a plan the best that is left; returns what it costs there at least.
+    fn place(&mut self, o: usize) -> i64 {
+        let least = self.placer.place(self.network, &self.left, o, EFFORT, &mut self.plans[o]);
         self.left.take(&self.plans[o]);
+        least
     }
 
     /// Builds another plan at the ascent's prices, and keeps the better.
@@ -211,7 +215,9 @@ impl Solver<'_> {
             if round % 4 < 2 {
                 self.charge(ascent);
             }
-            group.iter().for_each(|&o| self.place(o));
+            for &o in &group {
+                self.place(o);
+            }
             self.left.free();
             self.improve(&group);
             let found = self.score();

@@ -1,6 +1,6 @@
 //! How long lanes take.
 
-use super::{Id, Quantiles, Shipment, State, bad};
+use super::{Id, Quantiles, Scan, Shipment, State, bad};
 use crate::{bounded, error::Result, event::Millis, order};
 use alloc::{format, vec::Vec};
 use core::cmp::Ordering;
@@ -43,10 +43,7 @@ impl LaneTimes {
         if self.min_days > self.max_days {
             return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
         }
-        self.states.iter().try_for_each(|times| {
-            times.stay.check()?;
-            times.to_delivery.check()
-        })
+        self.states.iter().try_for_each(StateTimes::check)
     }
 
     /// How long a shipment stays in a state; `None` where nothing was learnt.
@@ -63,6 +60,13 @@ impl LaneTimes {
             let (least, most) = (minutes(self.min_days), minutes(self.max_days));
             (state <= State::PickedUp).then_some(Quantiles { p10: least, p50: (least + most) / 2.0, p90: most })
         })
+    }
+}
+
+impl StateTimes {
+    pub(crate) fn check(&self) -> Result<()> {
+        self.stay.check()?;
+        self.to_delivery.check()
     }
 }
 
@@ -99,25 +103,22 @@ impl<'a> Lanes<'a> {
 /// The least stays that quantiles are learnt from.
 const LEAST: usize = 20;
 
-/// Learns from shipments that were delivered how long each of `lanes` takes: for each state with at
+/// Learns how long a lane takes from the scans of its shipments that were delivered: for each state with at
 /// least twenty stays, the P10, P50 and P90 of the minutes to the next scan, and of those to delivery.
 ///
 /// A quantile is the smallest value that so many do not exceed (the nearest rank). Stays are counted
 /// that ended; where scans do not ascend, a stay has no minutes and is left out.
-pub fn learn(lanes: &mut [LaneTimes], delivered: &[Shipment]) {
-    for lane in lanes {
-        let own = delivered.iter().filter(|shipment| shipment.node == lane.node && shipment.region == lane.region);
-        let mut stays: Vec<Stay> = own.flat_map(stays).collect();
-        stays.sort_by_key(|stay| stay.state);
-        let enough = stays.chunk_by(|a, b| a.state == b.state).filter(|stays| stays.len() >= LEAST);
-        let learnt = enough.filter_map(|stays| {
-            let state = stays.first()?.state;
-            let stay = quantiles(stays.iter().map(|stay| stay.minutes).collect());
-            let to_delivery = quantiles(stays.iter().map(|stay| stay.to_delivery).collect());
-            Some(StateTimes { state, stay, to_delivery })
-        });
-        lane.states = learnt.collect();
-    }
+pub fn learn<'a>(delivered: impl IntoIterator<Item = &'a [Scan]>) -> Vec<StateTimes> {
+    let mut stays: Vec<Stay> = delivered.into_iter().flat_map(stays).collect();
+    stays.sort_by_key(|stay| stay.state);
+    let enough = stays.chunk_by(|a, b| a.state == b.state).filter(|stays| stays.len() >= LEAST);
+    let learnt = enough.filter_map(|stays| {
+        let state = stays.first()?.state;
+        let stay = quantiles(stays.iter().map(|stay| stay.minutes).collect());
+        let to_delivery = quantiles(stays.iter().map(|stay| stay.to_delivery).collect());
+        Some(StateTimes { state, stay, to_delivery })
+    });
+    learnt.collect()
 }
 
 /// A stay that ended.
@@ -128,9 +129,9 @@ struct Stay {
 }
 
 /// The stays of a shipment that was delivered.
-fn stays(shipment: &Shipment) -> impl Iterator<Item = Stay> {
-    let delivered = shipment.scans.iter().find(|scan| scan.state == State::Delivered).map(|scan| scan.at);
-    shipment.scans.windows(2).filter_map(move |pair| {
+fn stays(scans: &[Scan]) -> impl Iterator<Item = Stay> {
+    let delivered = scans.iter().find(|scan| scan.state == State::Delivered).map(|scan| scan.at);
+    scans.windows(2).filter_map(move |pair| {
         let [from, to] = pair else { return None };
         let (minutes, to_delivery) = (minutes(from.at, to.at), minutes(from.at, delivered?));
         (minutes >= 0.0 && to_delivery >= 0.0).then_some(Stay { state: from.state, minutes, to_delivery })

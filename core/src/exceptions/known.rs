@@ -20,7 +20,7 @@ pub(crate) fn complete(
 ) -> Result<()> {
     snapshot.holds(request.at)?;
     let Some(fulfilment) = &snapshot.fulfilment else { return Ok(()) };
-    let known = Known { snapshot, fulfilment, shares: snapshot.node_shares(), at: request.at };
+    let known = Known { snapshot, fulfilment, at: request.at };
     if request.lanes.is_empty() {
         request.lanes = fulfilment.lanes.iter().filter_map(|lane| known.times(lane)).collect();
     }
@@ -39,7 +39,6 @@ pub(crate) fn complete(
 struct Known<'a> {
     snapshot: &'a Snapshot,
     fulfilment: &'a Fulfilment,
-    shares: Vec<f32>,
     at: Millis,
 }
 
@@ -52,7 +51,7 @@ impl<'a> Known<'a> {
             region: Id::new(region.code.to_string()).ok()?,
             min_days: lane.min_days,
             max_days: lane.max_days,
-            states: Vec::new(),
+            states: lane.states.clone(),
         })
     }
 
@@ -86,7 +85,7 @@ impl<'a> Known<'a> {
             return Ok(());
         }
         let days = (departure(node, self.at).0 - self.at.0) as f32 / Millis::DAY as f32;
-        let share = self.shares.get(place).copied().unwrap_or_default() * days / 7.0;
+        let share = self.snapshot.node_shares.get(place).copied().unwrap_or_default() * days / 7.0;
         let catalog = &self.snapshot.storefront.catalog;
         for line in shipment.lines.iter_mut().filter(|line| line.stock.is_none()) {
             let id = catalog.id(&line.sku);

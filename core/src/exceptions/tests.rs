@@ -232,16 +232,15 @@ fn durations_are_learnt_from_stays_that_ended() {
     let journey = |n: i64| {
         let packed = scan(State::Packed, hours_ago(100));
         let picked_up = scan(State::PickedUp, Millis(packed.at.0 + n * 60_000));
-        shipment("a", vec![packed, picked_up, scan(State::Delivered, hours_ago(50))])
+        vec![packed, picked_up, scan(State::Delivered, hours_ago(50))]
     };
-    let mut lanes = [lane()];
-    learn(&mut lanes, &(1..=100).map(journey).collect::<Vec<_>>());
-    let [packed, picked_up] = lanes[0].states[..] else { panic!("{:?}", lanes[0].states) };
+    let journeys: Vec<Vec<Scan>> = (1..=100).map(journey).collect();
+    let states = learn(journeys.iter().map(Vec::as_slice));
+    let [packed, picked_up] = states[..] else { panic!("{states:?}") };
     assert_eq!(packed.stay, Quantiles { p10: 10.0, p50: 50.0, p90: 90.0 });
     assert_eq!(packed.to_delivery, Quantiles { p10: 3_000.0, p50: 3_000.0, p90: 3_000.0 });
     assert_eq!(picked_up.state, State::PickedUp);
-    learn(&mut lanes, &[journey(1)]);
-    assert!(lanes[0].states.is_empty(), "one journey is too few");
+    assert!(learn([journey(1).as_slice()]).is_empty(), "one journey is too few");
 }
 
 fn any_state() -> impl Strategy<Value = State> {

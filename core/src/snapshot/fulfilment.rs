@@ -4,11 +4,12 @@ use super::{Code, bad};
 use crate::{
     bounded,
     error::Result,
+    exceptions::{LaneTimes, StateTimes},
     money::Money,
     quantiles::Quantiles,
     sku::{Catalog, SkuId},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// Nodes, lanes and stock.
@@ -61,7 +62,7 @@ pub struct Stock {
 }
 
 /// The way from a node to a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
     /// The node's place in the list.
     pub node: u16,
@@ -77,6 +78,9 @@ pub struct Lane {
     pub min_days: u8,
     /// Days from dispatch to delivery, at most.
     pub max_days: u8,
+    /// How long shipments were found to stay in each state, one for a state at most; empty where nothing was learnt.
+    #[serde(deserialize_with = "bounded::list::<{ LaneTimes::MAX_STATES }, _, _>")]
+    pub states: Vec<StateTimes>,
 }
 
 /// The demand for each product, in the order of the catalogue, over the coming weeks.
@@ -103,6 +107,27 @@ impl Fulfilment {
         let wanted = (node, region);
         let key = |lane: &Lane| (usize::from(lane.node), usize::from(lane.region));
         self.lanes.get(self.lanes.binary_search_by_key(&wanted, key).ok()?)
+    }
+
+    /// The part of all demand that each node serves: see [`Snapshot`](super::Snapshot).
+    pub(super) fn node_shares(&self, regions: usize) -> Vec<f32> {
+        let mut cheapest: Vec<Option<&Lane>> = vec![None; regions];
+        for lane in &self.lanes {
+            let open = self.nodes.get(usize::from(lane.node)).is_some_and(|node| !node.closed);
+            if let Some(best) = cheapest.get_mut(usize::from(lane.region))
+                && open
+                && best.is_none_or(|best| lane.cost < best.cost)
+            {
+                *best = Some(lane);
+            }
+        }
+        let mut shares = vec![0.0; self.nodes.len()];
+        for lane in cheapest.into_iter().flatten() {
+            if let Some(share) = shares.get_mut(usize::from(lane.node)) {
+                *share += 1.0 / regions as f32;
+            }
+        }
+        shares
     }
 
     pub(super) fn check(&self, products: usize, regions: usize) -> Result<()> {
@@ -167,7 +192,8 @@ impl Lane {
             return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
         }
         self.cost.check("cost of a lane")?;
-        self.unit_cost.check("unit_cost of a lane")
+        self.unit_cost.check("unit_cost of a lane")?;
+        self.states.iter().try_for_each(StateTimes::check)
     }
 }
 

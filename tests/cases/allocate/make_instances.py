@@ -36,7 +36,6 @@ LEVELS = {
     "tight": (1.3, 0.55, 1.3),
     "scarce": (0.85, 0.45, 1.0),
 }
-PER_LEVEL = 12
 LAST_PRIORITY = 1
 ANSWERS = ("optimum", "keeping_priorities", "greedy")
 
@@ -101,11 +100,12 @@ def cents(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def draw(rng: Generator, level: str, number: int, hubs: list[Place], homes: list[Place], days: dict) -> Instance:
-    """One problem without its answers."""
+def draw(
+    rng: Generator, level: str, number: int, wanted: int, hubs: list[Place], homes: list[Place], days: dict
+) -> Instance:
+    """One problem of so many orders, without its answers."""
     cover, carried, room = LEVELS[level]
     day = sorted(days)[rng.integers(len(days))]
-    wanted = 20 + 40 * number // (PER_LEVEL - 1)
     picked = sorted(rng.choice(len(days[day]), wanted, replace=False))
     baskets = [days[day][basket] for basket in picked]
     skus = sorted({sku for basket in baskets for sku, _ in basket})
@@ -392,15 +392,19 @@ def main() -> None:
     parser.add_argument("--catalog", type=Path, required=True, help="catalog.csv of Complete Journey")
     parser.add_argument("--places", type=Path, required=True, help="the folder `data` of vega-datasets")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=2026, help="of what is drawn")
+    parser.add_argument("--per-level", type=int, default=12, help="instances at each level")
     parser.add_argument("--seconds", type=float, default=600, help="the most for one instance")
     given = parser.parse_args()
     hubs, homes = read_places(given.places)
     days = read_baskets(given.baskets, given.catalog)
     with given.out.open("w", encoding="utf-8") as out:
         for level_number, level in enumerate(LEVELS):
-            for number in range(PER_LEVEL):
-                rng = np.random.default_rng([2026, level_number, number])
-                instance = draw(rng, level, number, hubs, homes, days)
+            for number in range(given.per_level):
+                rng = np.random.default_rng([given.seed, level_number, number])
+                # From 20 to 60 orders.
+                wanted = 20 + 40 * number // (given.per_level - 1)
+                instance = draw(rng, level, number, wanted, hubs, homes, days)
                 network = Network(instance)
                 best, kept, simple = optimum(network, given.seconds), keeping(network, given.seconds), greedy(network)
                 if best is None or kept is None:
@@ -409,6 +413,7 @@ def main() -> None:
                 for name, flows in zip(ANSWERS, (best, kept, simple), strict=True):
                     instance[name] = {"total": network.total(flows), "plan": flows}
                 out.write(json.dumps(instance, separators=(",", ":")) + "\n")
+                out.flush()
                 totals = ", ".join(f"{name} {instance[name]['total']}" for name in ANSWERS)
                 print(f"{instance['name']}: {totals}", flush=True)
 

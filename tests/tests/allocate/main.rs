@@ -3,10 +3,4 @@
 #[cfg(test)]
 mod always;
 #[cfg(test)]
-mod check;
-#[cfg(test)]
 mod gap;
-#[cfg(test)]
-mod instances;
-#[cfg(test)]
-mod speed;

@@ -1,28 +1,87 @@
 //! The recorded instances: real baskets and places, generated stock and costs, with the optimum that HiGHS proved.
 
-use crate::check::Flow;
+use super::{Flow, check, cost};
+use crate::root;
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use std::{fs, path::PathBuf};
+use std::fs;
 use tradewind_core::{
     Day, Money,
-    allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Problem, Stock},
+    allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Problem, Stock, allocate},
 };
 
 /// A problem with its answers.
+#[derive(Debug)]
 pub struct Instance {
+    /// Its name.
     pub name: String,
+    /// How scarce stock is: `ample`, `tight` or `scarce`.
     pub level: String,
+    /// What is to be decided.
     pub problem: Problem,
+    /// The plan that HiGHS proved to cost the least.
     pub optimum: Answer,
     /// The optimum among plans that keep priorities.
     pub keeping: Answer,
+    /// One order after another from the nearest node, in the manner of Magento.
     pub greedy: Answer,
 }
 
-#[derive(Deserialize)]
+/// A recorded plan.
+#[derive(Debug, Deserialize)]
 pub struct Answer {
+    /// What it costs, in minor units.
     pub total: i64,
+    /// What ships from where.
     pub plan: Vec<Flow>,
+}
+
+/// What plans of an instance cost, in minor units.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Solved {
+    /// What no plan avoids: each line's cheapest option, with the cheapest shipment of each order.
+    pub unavoidable: i64,
+    /// The recorded greedy plan.
+    pub greedy: i64,
+    /// Ours.
+    pub ours: i64,
+    /// Our bound.
+    pub bound: i64,
+    /// The recorded optimum.
+    pub optimum: i64,
+    /// The recorded optimum that keeps priorities.
+    pub keeping: i64,
+}
+
+impl Instance {
+    /// Solves it, and checks our plan and the recorded ones: constraints, costs, bound ≤ optimum ≤ ours.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn solve(&self) -> Result<Solved> {
+        let Self { name, problem, optimum, keeping, greedy, .. } = self;
+        let plan = allocate(problem)?;
+        for answer in [optimum, keeping, greedy] {
+            ensure!(cost(problem, &answer.plan) == Ok(i128::from(answer.total)), "{name}: a recorded plan");
+        }
+        ensure!(check(problem, &plan) == Ok(()), "{name}: {:?}", check(problem, &plan));
+        let (ours, bound) = (plan.total.0, plan.bound.0);
+        ensure!(bound <= optimum.total, "{name}: bound {bound} above the optimum {}", optimum.total);
+        ensure!(ours >= optimum.total, "{name}: {ours} below the optimum {}", optimum.total);
+        let unavoidable = unavoidable(problem)?;
+        Ok(Solved { unavoidable, greedy: greedy.total, ours, bound, optimum: optimum.total, keeping: keeping.total })
+    }
+}
+
+fn unavoidable(problem: &Problem) -> Result<i64> {
+    let mut free = problem.clone();
+    free.stock.iter_mut().for_each(|stock| stock.available = u32::MAX);
+    free.nodes.iter_mut().for_each(|node| node.capacity = Capacity::Unlimited);
+    let alone = problem.orders.iter().map(|order| {
+        free.orders = vec![order.clone()];
+        Ok(allocate(&free)?.bound.0)
+    });
+    alone.sum()
 }
 
 #[derive(Deserialize)]
@@ -77,11 +136,14 @@ struct LineOrder {
     excluded: Vec<u32>,
 }
 
-/// All of them.
-pub fn instances() -> Vec<Instance> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/allocate/instances.jsonl");
-    let text = fs::read_to_string(file).expect("the instances are in the checkout");
-    text.lines().map(|line| instance(serde_json::from_str(line).expect("a line is an instance"))).collect()
+/// The instances of a file in `tests/cases/allocate`.
+///
+/// # Errors
+/// When it is not there, or a line is no instance.
+pub fn instances(file: &str) -> Result<Vec<Instance>> {
+    let path = root().join("tests/cases/allocate").join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
+    text.lines().map(|line| Ok(instance(serde_json::from_str(line)?))).collect()
 }
 
 fn instance(line: Line) -> Instance {

@@ -1,11 +1,11 @@
 //! What holds for every problem, however strange.
 
-use crate::check::check;
 use proptest::{collection::vec, option, prelude::*};
 use tradewind_core::{
     Day, ErrorKind, Money,
     allocate::{Allocation, Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Stock, allocate},
 };
+use tradewind_tests::allocation::{Flow, check, cost, flows, made_up};
 
 const NODES: u32 = 5;
 const REGIONS: u32 = 3;
@@ -96,14 +96,14 @@ fn shortfall(problem: &Problem, plan: &Allocation, priority: u8) -> i64 {
 
 /// The least that an order alone can cost, by trying every way to take each line's units from nodes.
 fn exhaustive(problem: &Problem) -> i128 {
-    fn lines(problem: &Problem, line: usize, flows: &mut Vec<crate::check::Flow>, best: &mut i128) {
+    fn lines(problem: &Problem, line: usize, flows: &mut Vec<Flow>, best: &mut i128) {
         let Some(wanted) = problem.orders[0].lines.get(line) else {
-            if let Ok(cost) = crate::check::cost(problem, flows) {
+            if let Ok(cost) = cost(problem, flows) {
                 *best = cost.min(*best);
             }
             return;
         };
-        fn nodes(problem: &Problem, at: (usize, u32), left: u32, flows: &mut Vec<crate::check::Flow>, best: &mut i128) {
+        fn nodes(problem: &Problem, at: (usize, u32), left: u32, flows: &mut Vec<Flow>, best: &mut i128) {
             let (line, node) = at;
             if node == NODES {
                 return lines(problem, line + 1, flows, best);
@@ -210,25 +210,23 @@ proptest! {
 
 #[test]
 fn a_plan_made_anew_moves_only_what_it_must() {
-    let mut problem = crate::speed::made_up(200, 10, 60, 8, 300);
+    let mut problem = made_up(200, 10, 60, 8, 300);
     problem.nodes.iter_mut().for_each(|node| node.capacity = Capacity::Unlimited);
     let before = allocate(&problem).expect("a problem that is sound");
-    let flows = crate::check::flows(&before);
-    problem.previous =
-        flows.iter().map(|&(order, line, node, quantity)| Held { order, line, node, quantity }).collect();
+    let held = flows(&before);
+    problem.previous = held.iter().map(|&(order, line, node, quantity)| Held { order, line, node, quantity }).collect();
     problem.costs.change = Money(400);
     problem.nodes[3].closed = true;
     let after = allocate(&problem).expect("a problem that is sound");
     assert_eq!(check(&problem, &after), Ok(()));
-    let at_closed = flows.iter().filter(|flow| flow.2 == 3).map(|flow| i64::from(flow.3)).sum::<i64>();
+    let at_closed = held.iter().filter(|flow| flow.2 == 3).map(|flow| i64::from(flow.3)).sum::<i64>();
     let moved = after.orders.iter().map(|order| order.cost.changes.0).sum::<i64>() / 400;
     problem.costs.change = Money(0);
     problem.previous.clear();
-    let free = crate::check::flows(&allocate(&problem).expect("a problem that is sound"));
-    let kept = |flow: &&crate::check::Flow| {
-        free.iter().find(|f| (f.0, f.1, f.2) == (flow.0, flow.1, flow.2)).map_or(0, |f| f.3.min(flow.3))
-    };
-    let moved_freely = flows.iter().map(|flow| i64::from(flow.3 - kept(&flow))).sum::<i64>();
+    let free = flows(&allocate(&problem).expect("a problem that is sound"));
+    let kept =
+        |flow: &&Flow| free.iter().find(|f| (f.0, f.1, f.2) == (flow.0, flow.1, flow.2)).map_or(0, |f| f.3.min(flow.3));
+    let moved_freely = held.iter().map(|flow| i64::from(flow.3 - kept(&flow))).sum::<i64>();
     println!("{at_closed} units were at the closed node; {moved} moved, {moved_freely} without a cost of change");
     assert!(at_closed > 0 && moved >= at_closed);
     assert!(moved <= at_closed + at_closed / 4, "{moved} units moved for {at_closed}");

@@ -1,10 +1,8 @@
-//! How long it takes, natively: `cargo test --release -p tradewind-core --test allocate -- --ignored --nocapture`.
+//! Made-up problems, for measuring and for what must hold of large ones.
 
-use crate::check::check;
-use std::fs;
 use tradewind_core::{
     Day, Money,
-    allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Problem, Stock, allocate},
+    allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Problem, Stock},
 };
 
 /// Numbers that look random and are the same every time.
@@ -93,38 +91,5 @@ pub fn made_up(orders: u32, nodes: u32, skus: u32, carried: u32, cover: u32) -> 
         stock,
         costs: Costs { day_late: Money(250), split: Money(120), change: Money(0) },
         previous: Vec::new(),
-    }
-}
-
-/// Seconds that this thread has had of a processor, so that a busy machine measures the same.
-fn processor_time() -> f64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).expect("nanoseconds") / 1e9
-}
-
-#[test]
-#[ignore = "measures"]
-fn speed() {
-    let cases = [
-        ("1 order, 400 nodes that carry nearly all", made_up(1, 400, 20, 9, 100_000)),
-        ("1 order, 400 nodes that carry a fifth", made_up(1, 400, 20, 2, 100_000)),
-        ("60 orders, 12 nodes, tight", made_up(60, 12, 40, 5, 130)),
-        ("1,000 orders, 50 nodes, tight", made_up(1_000, 50, 200, 5, 130)),
-        ("10,000 orders, 50 nodes, ample", made_up(10_000, 50, 1_000, 8, 300)),
-        ("10,000 orders, 50 nodes, tight", made_up(10_000, 50, 1_000, 5, 130)),
-        ("10,000 orders, 50 nodes, scarce", made_up(10_000, 50, 1_000, 4, 85)),
-    ];
-    for (name, problem) in cases {
-        // The clock has ticks of milliseconds.
-        let runs = if problem.orders.len() == 1 { 1_000 } else { 1 };
-        let start = processor_time();
-        let plan = (0..runs).fold(None, |_, _| Some(allocate(&problem).expect("a problem that is sound")));
-        let time = (processor_time() - start) / f64::from(runs);
-        let plan = plan.expect("at least one run");
-        if problem.orders.len() < 2_000 {
-            assert_eq!(check(&problem, &plan), Ok(()));
-        }
-        let gap = (plan.total.0 - plan.bound.0) as f64 / plan.total.0 as f64;
-        println!("{name:45} {:9.3} ms, bound gap {:.2}%", 1e3 * time, 100.0 * gap);
     }
 }

@@ -1,8 +1,4 @@
-//! Judges exceptions on generated scans: of the shipments that are looked at, how many are in trouble?
-//!
-//! ```text
-//! cargo run --release -p tradewind-core --example alerts
-//! ```
+//! Exceptions on generated scans: of the shipments that are looked at, how many are in trouble?
 //!
 //! Scans of shipments are not to be had, so these are **generated**, from a fixed seed: sixty lanes of
 //! one to three hubs; stays that are log-normal (σ = .5) around a median of the lane and state, from one
@@ -12,13 +8,17 @@
 //! generated but what is learnt; but the world is as simple as they are, so the figures say that the
 //! rules work, and not how well they would with a carrier.
 
+use crate::{metric, random::Random};
+use anyhow::Result;
 use std::collections::BTreeSet;
 use tradewind_core::{
-    BasisPoints, Millis, Money, Result, Sku,
-    exceptions::{
-        ExceptionKind, ExceptionRequest, Id, LaneTimes, Policy, Scan, Shipment, ShipmentLine, State, exceptions, learn,
-    },
+    BasisPoints, Millis, Money, Sku,
+    exceptions::{ExceptionKind, ExceptionRequest, Id, LaneTimes, Policy, Scan, Shipment, ShipmentLine, State, learn},
+    guest::Client,
+    pack::Metric,
 };
+use tradewind_host::{Runtime, WasmGuest};
+use tradewind_tests::module;
 
 const LANES: usize = 60;
 const LEARNT_FROM: usize = 400;
@@ -27,35 +27,6 @@ const OPEN: usize = 3_000;
 const TROUBLE: f64 = 0.04;
 const BUDGETS: [f64; 3] = [0.01, 0.02, 0.05];
 const METHODS: [&str; 4] = ["exceptions", "time in state", "age", "random"];
-const RESAMPLES: usize = 2_000;
-
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Evenly from 0 to 1, without 1.
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.share() * count as f64) as usize
-    }
-
-    /// Of the standard normal distribution (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.share()).cos()
-    }
-}
 
 /// A lane: the states that its shipments pass, with the median minutes in each.
 struct Way {
@@ -105,7 +76,7 @@ fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> Resu
 type Precisions = [[f64; METHODS.len()]; BUDGETS.len()];
 
 /// For each budget, the share of the shipments that each method looks at which are in trouble.
-fn day(ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisions> {
+fn day(client: &mut Client<WasmGuest>, ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisions> {
     let at = Millis(1_512_345_600_000);
     let (mut shipments, mut troubled) = (Vec::new(), BTreeSet::new());
     while shipments.len() < OPEN {
@@ -139,7 +110,7 @@ fn day(ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisi
         limit: u32::MAX,
         ..ExceptionRequest::default()
     };
-    let scores = exceptions(&request)?;
+    let scores = client.exceptions(request)?;
     let rules = scores.iter().filter(|score| !matches!(score.kind, ExceptionKind::Late | ExceptionKind::DataFault));
     let ours: Vec<_> = rules.map(|score| score.shipment.clone()).collect();
     Ok(BUDGETS.map(|budget| {
@@ -155,36 +126,43 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn main() -> Result<()> {
+/// Watches fifty days in the module, prints the precision of each method, and compares with that of the second.
+pub fn judge() -> Result<Vec<Metric>> {
+    let runtime = Runtime::new(&module()?)?;
+    let mut client = Client::new(runtime.guest()?);
     let mut random = Random(20_171_204);
     let ways: Vec<Way> = (0..LANES).map(|n| way(n, &mut random)).collect::<Result<_>>()?;
-    let mut lanes: Vec<LaneTimes> = ways.iter().map(|way| way.times.clone()).collect();
-    let mut past = Vec::new();
+    let mut lanes = Vec::new();
     for way in &ways {
-        for n in 0..LEARNT_FROM {
-            past.push(journey(n, way, Millis(1_500_000_000_000), &mut random)?.0);
-        }
+        let past = (0..LEARNT_FROM).map(|n| journey(n, way, Millis(1_500_000_000_000), &mut random));
+        let past = past.collect::<Result<Vec<_>>>()?;
+        let states = learn(past.iter().map(|(shipment, _)| shipment.scans.as_slice()));
+        lanes.push(LaneTimes { states, ..way.times.clone() });
     }
-    learn(&mut lanes, &past);
-    let days: Vec<Precisions> = (0..DAYS).map(|_| day(&ways, &lanes, &mut random)).collect::<Result<_>>()?;
+    let days = (0..DAYS).map(|n| {
+        if n % 10 == 0 {
+            println!("day {n} of {DAYS}");
+        }
+        day(&mut client, &ways, &lanes, &mut random)
+    });
+    let days: Vec<Precisions> = days.collect::<Result<_>>()?;
 
-    println!("generated: {DAYS} days of {OPEN} shipments; precision, and differences with 95 % over days");
+    println!("precision, and differences with 95 % over days");
+    let split = format!("{DAYS} days of {OPEN} shipments");
+    let mut metrics = Vec::new();
     for (b, budget) in BUDGETS.iter().enumerate() {
-        println!("\nlooking at {:.0} % of the shipments", 100.0 * budget);
-        for (m, method) in METHODS.iter().enumerate() {
-            let precision = mean(&days.iter().map(|day| day[b][m]).collect::<Vec<_>>());
+        let name = format!("precision at {:.0}%", 100.0 * budget);
+        println!("{name}");
+        let of = |m: usize| mean(&days.iter().map(|day| day[b][m]).collect::<Vec<_>>());
+        println!("  {:<14} {:.3}", METHODS[0], of(0));
+        for (m, method) in METHODS.iter().enumerate().skip(1) {
             let gains: Vec<f64> = days.iter().map(|day| day[b][0] - day[b][m]).collect();
-            let mut means: Vec<f64> = (0..RESAMPLES)
-                .map(|_| mean(&(0..DAYS).map(|_| gains[random.below(DAYS)]).collect::<Vec<_>>()))
-                .collect();
-            means.sort_by(f64::total_cmp);
-            let (low, high) = (means[RESAMPLES / 40], means[RESAMPLES - RESAMPLES / 40 - 1]);
-            print!("  {method:<14} {precision:.3}");
-            println!(
-                "{}",
-                if m == 0 { String::new() } else { format!("   {:+.3} [{low:+.3}, {high:+.3}]", mean(&gains)) }
-            );
+            let [low, high] = random.interval(&gains, mean);
+            println!("  {method:<14} {:.3}   {:+.3} [{low:+.3}, {high:+.3}]", of(m), mean(&gains));
+            if m == 1 {
+                metrics.push(metric(name.as_str(), &split, of(0), method, of(m), [low, high]));
+            }
         }
     }
-    Ok(())
+    Ok(metrics)
 }

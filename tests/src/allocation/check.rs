@@ -19,6 +19,9 @@ pub fn flows(plan: &Allocation) -> Vec<Flow> {
 }
 
 /// What flows cost, if they keep every constraint.
+///
+/// # Errors
+/// The constraint that they break.
 pub fn cost(problem: &Problem, flows: &[Flow]) -> Result<i128, String> {
     let mut by_place: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     let mut by_node: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
@@ -98,6 +101,9 @@ pub fn cost(problem: &Problem, flows: &[Flow]) -> Result<i128, String> {
 }
 
 /// Checks a whole answer: constraints, its own costs, shortfalls that add up, and its bound.
+///
+/// # Errors
+/// What does not hold.
 pub fn check(problem: &Problem, plan: &Allocation) -> Result<(), String> {
     let total = cost(problem, &flows(plan))?;
     if total != i128::from(plan.total.0) {

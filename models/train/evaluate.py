@@ -1,0 +1,120 @@
+r"""Judge the committed models on their test splits, and write the table of models/README.md.
+
+    python evaluate.py model demand --data DATA --tradewind dist/tradewind \
+        --module dist/tradewind.wasm --models models --out dist/evaluation/demand.json
+    python evaluate.py table dist/evaluation --readme models/README.md
+
+DATA is what complete_journey.py or, for `late`, legs.py wrote. Nothing is trained: the model is the
+one in its folder, and answers in the module. What is found must be what its card says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import demand
+import late
+import price
+import recommend
+from recommend import Tradewind
+
+MODELS = {"recommend": recommend, "demand": demand, "price": price, "late": late}
+JOURNEY = "Complete Journey"
+# The systems of the table, and what they are judged on; each has a file of metrics.
+SYSTEMS = {
+    "recommend": JOURNEY,
+    "demand": JOURNEY,
+    "price": JOURNEY,
+    "late": "US flights of 2001, a proxy",
+    "exceptions": "generated scans",
+    "allocate": "real baskets and places, generated stock and costs",
+}
+BEGIN, END = "<!-- cargo xtask evaluate: begin -->", "<!-- end -->"
+HEADER = (
+    "| system | data | metric | baseline | its figure | ours | difference, 95 % interval |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+def judge(arguments: argparse.Namespace) -> None:
+    """Judge one model, and write its metrics."""
+    folder = arguments.models / arguments.name
+    tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
+    with tempfile.TemporaryDirectory() as work:
+        found, missed = MODELS[arguments.name].evaluate(
+            arguments.data, tradewind, folder, Path(work)
+        )
+    recommend.write_json(arguments.out, {"metrics": found})
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    if card["metrics"] != found:
+        raise SystemExit(
+            f"`{folder / 'card.json'}` says otherwise than `{arguments.out}`: train it again"
+        )
+    if missed:
+        raise SystemExit("the gate is missed: " + "; ".join(missed))
+
+
+def rows(folder: Path) -> Iterator[str]:
+    """Return the rows of the table, from the files of metrics."""
+    for system, data in SYSTEMS.items():
+        path = folder / f"{system}.json"
+        for metric in json.loads(path.read_text(encoding="utf-8"))["metrics"]:
+            low, high = (figure(metric[f"difference_{side}"], "+") for side in ("low", "high"))
+            cells = (
+                *(system, f"{data}; {metric['split']}", metric["name"], metric["baseline"]),
+                *(figure(metric["baseline_value"]), f"**{figure(metric['value'])}**"),
+                f"{low} … {high}",
+            )
+            yield f"| {' | '.join(cells)} |"
+
+
+def figure(value: float, sign: str = "") -> str:
+    """Return a number with four digits, as the README writes it.
+
+    >>> figure(0.2799), figure(-0.0074, "+"), figure(1.0)
+    ('.2799', '−.0074', '1.0000')
+    """
+    text = f"{value:{sign}.4f}".replace("-", "−")
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Print the table, and write it between the marks of the README."""
+    text = arguments.readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"`{arguments.readme}` has no place for the table: {BEGIN} … {END}")
+    lines = "\n".join((*HEADER, *rows(arguments.metrics)))
+    print(lines)
+    arguments.readme.write_text(
+        f"{before}{begin}\n{lines}\n{end}{after}", encoding="utf-8", newline="\n"
+    )
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="judge the committed models")
+    commands = parser.add_subparsers(required=True)
+    model = commands.add_parser("model", help="judge one model")
+    model.add_argument("name", choices=MODELS)
+    model.add_argument("--data", type=Path, required=True, help="the prepared tables")
+    model.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
+    model.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))
+    model.add_argument("--models", type=Path, required=True, help="the folder of all models")
+    model.add_argument("--out", type=Path, required=True, help="the file for its metrics")
+    model.set_defaults(run=judge)
+    whole = commands.add_parser("table", help="write the table of all systems")
+    whole.add_argument("metrics", type=Path, help="the folder with a file for each system")
+    whole.add_argument("--readme", type=Path, required=True)
+    whole.set_defaults(run=table)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+//! Allocation: problems with recorded answers, made-up ones, and a check of plans that shares nothing with the solver.
+
+mod check;
+mod instances;
+mod made_up;
+mod shop;
+
+pub use check::{Flow, check, cost, flows};
+pub use instances::{Answer, Instance, Solved, instances};
+pub use made_up::made_up;
+pub use shop::shop;

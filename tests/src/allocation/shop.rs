@@ -1,0 +1,132 @@
+//! A made-up problem as a merchant has it: a snapshot, and orders over it.
+
+use anyhow::Result;
+use tradewind_core::{
+    BasisPoints, Catalog, Currency, Line, Millis, Money, Sku, SkuId,
+    allocate::{AllocateRequest, AllocationPolicy, Capacity, Order, Problem, ShopOrder},
+    exceptions::Id,
+    quote::{CoverPolicy, Rounding},
+    snapshot::{Code, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, Pricing, Region, Stock, Storefront},
+};
+use tradewind_host::snapshot::Parts;
+
+/// Noon of the first day of 1970 that a year has passed since: days of the problem count from it.
+const NOON: Millis = Millis(365 * Millis::DAY + Millis::DAY / 2);
+
+/// The snapshot of a problem's nodes, lanes and stock, unsigned, and the request about its orders. What a
+/// snapshot does not have is left out: pressures, and probabilities of lanes, for which `late` is charged
+/// by a model that is asked.
+///
+/// # Errors
+/// When the problem has more than a snapshot can hold.
+pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)> {
+    let products = problem.stock.iter().map(|stock| stock.sku).max().map_or(0, |last| last + 1);
+    let regions = problem.lanes.iter().map(|lane| lane.region).max().map_or(0, |last| last + 1);
+    let names = (0..products).map(|sku| Ok((Sku::new(sku_name(sku))?, "ANY"))).collect::<Result<Vec<_>>>()?;
+    let mut nodes = Vec::new();
+    for (place, node) in problem.nodes.iter().enumerate() {
+        nodes.push(FulfilmentNode {
+            code: node_code(place as u32)?,
+            utc_offset: 0,
+            shipments_per_day: match node.capacity {
+                Capacity::Unlimited => u32::MAX,
+                Capacity::Shipments(most) | Capacity::Units(most) => most,
+            },
+            // What leaves today leaves in the evening; at noon the cut-off of the others is past.
+            cut_off: if node.dispatch.0 == 0 { 1_080 } else { 600 },
+            handling: node.shipment,
+            unit_handling: node.unit,
+            closed: node.closed,
+            stock: NodeStock::default(),
+        });
+    }
+    for stock in &problem.stock {
+        let (product, on_hand) = (SkuId(stock.sku), stock.available);
+        nodes[stock.node as usize].stock.0.push(Stock { product, on_hand, reserved: 0, safety: 0 });
+    }
+    nodes.iter_mut().for_each(|node| node.stock.0.sort_by_key(|stock| stock.product));
+    let mut lanes: Vec<Lane> = problem.lanes.iter().map(lane).collect();
+    lanes.sort_by_key(|lane| (lane.node, lane.region));
+    let named = (0..regions).map(|region| Ok(Region { code: region_code(region)?, utc_offset: 0, promises: vec![] }));
+    let price = ListedPrice { list: Money(1_000), points: Vec::new() };
+    let parts = Parts {
+        name: "made-up".into(),
+        version: "1".into(),
+        storefront: Storefront {
+            currency: Currency::new("USD")?,
+            issued: Millis(NOON.0 - Millis::DAY / 2),
+            expires: Millis(NOON.0 + Millis::DAY),
+            catalog: Catalog::new(names)?,
+            prices: vec![price; products as usize],
+            regions: named.collect::<Result<_>>()?,
+            published: None,
+        },
+        pricing: Pricing {
+            rounding: Rounding { unit: 10, endings: vec![9] },
+            cover: CoverPolicy { short_weeks: 1, long_weeks: 8, excess_loss: BasisPoints(0) },
+            products: Vec::new(),
+        },
+        fulfilment: Fulfilment { nodes, lanes },
+        forecast: None,
+    };
+    let built = parts.build()?;
+    let orders = problem.orders.iter().enumerate().map(|(place, asked)| order(place, asked));
+    let request = AllocateRequest {
+        snapshot: built.snapshot.root,
+        at: NOON,
+        orders: orders.collect::<Result<_>>()?,
+        policy: AllocationPolicy {
+            day_late: problem.costs.day_late,
+            late,
+            split: problem.costs.split,
+            missing: Money(3_000),
+            stock_out: Money(0),
+            change: problem.costs.change,
+        },
+        stock: Vec::new(),
+        closed: Vec::new(),
+        previous: Vec::new(),
+    };
+    Ok((built.whole, request))
+}
+
+fn lane(lane: &tradewind_core::allocate::Lane) -> Lane {
+    Lane {
+        node: lane.node as u16,
+        region: lane.region as u16,
+        distance: 100 * lane.transit,
+        cost: lane.shipment,
+        unit_cost: lane.unit,
+        min_days: lane.transit as u8,
+        max_days: lane.transit as u8,
+        states: Vec::new(),
+    }
+}
+
+fn order(place: usize, order: &Order) -> Result<ShopOrder> {
+    let line = |sku: u32, quantity| Ok(Line { sku: Sku::new(sku_name(sku))?, quantity });
+    let code = |node: &u32| node_code(*node);
+    Ok(ShopOrder {
+        id: Id::new(format!("order-{place}"))?,
+        region: region_code(order.region)?,
+        lines: order.lines.iter().map(|one| line(one.sku, one.quantity)).collect::<Result<_>>()?,
+        promised: tradewind_core::Day(NOON.day().0 + order.promised.0),
+        priority: order.priority,
+        complete: order.complete,
+        max_splits: order.max_splits,
+        pinned: order.pinned.as_ref().map(code).transpose()?,
+        excluded: order.excluded.iter().map(code).collect::<Result<_>>()?,
+    })
+}
+
+fn sku_name(sku: u32) -> String {
+    format!("product-{sku:05}")
+}
+
+fn node_code(node: u32) -> Result<Code> {
+    Ok(Code::new(format!("NODE-{node}"))?)
+}
+
+fn region_code(region: u32) -> Result<Code> {
+    Ok(Code::new(format!("REGION-{region}"))?)
+}

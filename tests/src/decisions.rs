@@ -1,0 +1,73 @@
+//! The recorded requests over the reference snapshot: `tests/cases/decisions`.
+
+use crate::root;
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use std::{fs, path::PathBuf};
+use tradewind_core::{
+    Millis,
+    allocate::AllocateRequest,
+    exceptions::{ExceptionRequest, Policy},
+    pack::Digest,
+    quote::QuoteRequest,
+};
+use tradewind_json as json;
+
+/// 4 December 2017, the moment of the reference snapshot.
+pub const ISSUED: Millis = Millis(1_512_345_600_000);
+/// That afternoon.
+pub const AFTERNOON: Millis = Millis(ISSUED.0 + 14 * 3_600_000);
+
+/// Where the requests are.
+pub fn folder() -> PathBuf {
+    root().join("tests/cases/decisions")
+}
+
+/// The lines of a file of cases.
+fn lines<T: DeserializeOwned>(file: &str) -> Result<Vec<T>> {
+    let path = folder().join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Products to be priced over the snapshot of a root.
+///
+/// # Errors
+/// When the file is not there, or a line is no request.
+pub fn quotes(root: Digest) -> Result<Vec<QuoteRequest>> {
+    lines::<json::QuoteRequest>("quotes.jsonl")?.into_iter().map(|request| Ok(request.message(root)?)).collect()
+}
+
+/// Orders of that afternoon, in one request.
+///
+/// # Errors
+/// As for [`quotes`].
+pub fn orders(root: Digest) -> Result<AllocateRequest> {
+    let orders = lines::<json::Order>("orders.jsonl")?.into_iter().map(|order| Ok(order.message()?));
+    let policy: json::AllocationPolicy = serde_json::from_slice(&fs::read(folder().join("policy.json"))?)?;
+    Ok(AllocateRequest {
+        snapshot: root,
+        at: AFTERNOON,
+        orders: orders.collect::<Result<_>>()?,
+        policy: policy.into(),
+        stock: Vec::new(),
+        closed: Vec::new(),
+        previous: Vec::new(),
+    })
+}
+
+/// Shipments of that morning, in one request.
+///
+/// # Errors
+/// As for [`quotes`].
+pub fn shipments(root: Digest) -> Result<ExceptionRequest> {
+    let shipments = lines::<json::Shipment>("shipments.jsonl")?.into_iter().map(|shipment| Ok(shipment.message()?));
+    Ok(ExceptionRequest {
+        snapshot: Some(root),
+        at: Millis(ISSUED.0 + 8 * 3_600_000),
+        shipments: shipments.collect::<Result<_>>()?,
+        policy: Policy::default(),
+        limit: 1_000,
+        ..ExceptionRequest::default()
+    })
+}

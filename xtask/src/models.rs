@@ -1,0 +1,121 @@
+//! The models: how they are trained and judged; and the tables of the reference snapshot.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::cache::create;
+use crate::dist;
+use crate::python::{self, Python};
+use crate::shell::Run;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// A model that can be trained and judged, by the script of its name in `models/train`.
+struct Model {
+    name: &'static str,
+    data: fn(&Workspace, &mut Steps) -> Result<PathBuf>,
+    /// What its training is given beside the arguments of all.
+    arguments: &'static [&'static str],
+}
+
+const MODELS: [Model; 4] = [
+    Model { name: "recommend", data: python::complete_journey, arguments: &["--cases", "tests/cases/rank"] },
+    Model { name: "demand", data: python::complete_journey, arguments: &[] },
+    Model { name: "price", data: python::complete_journey, arguments: &[] },
+    Model { name: "late", data: python::legs, arguments: &[] },
+];
+
+/// Decisions that are judged beside the models, by `benches`.
+const DECISIONS: [&str; 2] = ["exceptions", "allocate"];
+
+/// The programs that every script calls.
+const PROGRAMS: [&str; 4] = ["--tradewind", "dist/tradewind", "--module", "dist/tradewind.wasm"];
+const EVALUATE: &str = "models/train/evaluate.py";
+
+/// Trains a model, or all of them, and packs.
+pub fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
+    let models = match args {
+        [] => &MODELS[..],
+        [_, _, ..] => bail!("one model at a time: `{}`", args.join(" ")),
+        [name] => match MODELS.iter().position(|model| model.name == *name) {
+            Some(place) => &MODELS[place..=place],
+            None => bail!("there is no model `{name}` to train: {}", MODELS.map(|model| model.name).join(", ")),
+        },
+    };
+    let python = Python::obtain(workspace, steps, python::TRAINING)?;
+    // Without the packs: what they are made of is about to change, or not there yet.
+    dist::build_programs(workspace, steps)?;
+    for Model { name, data, arguments } in models {
+        let data = data(workspace, steps)?;
+        steps.run(&format!("train the model {name}"), || {
+            let script = python.script(workspace, &format!("models/train/{name}.py")).args(PROGRAMS);
+            let script = script.arg("--data").arg(&data).args(["--out", &format!("models/{name}")]);
+            Ok(script.args(*arguments).run()?)
+        })?;
+    }
+    dist::pack_models(workspace, steps)
+}
+
+/// Judges the committed models and the decisions, and writes the table of `models/README.md`; or
+/// judges one of them.
+pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
+    let systems: Vec<&str> = MODELS.iter().map(|model| model.name).chain(DECISIONS).collect();
+    let wanted = match args {
+        [] => &systems[..],
+        [name] if systems.contains(name) => args,
+        _ => bail!("`{}` is not one of {}", args.join(" "), systems.join(", ")),
+    };
+    let python = Python::obtain(workspace, steps, python::TRAINING)?;
+    dist::build(workspace, steps)?;
+    create(&workspace.dist("evaluation"))?;
+    for name in wanted {
+        let out = format!("dist/evaluation/{name}.json");
+        match MODELS.iter().find(|model| model.name == *name) {
+            Some(model) => {
+                let data = (model.data)(workspace, steps)?;
+                steps.run(&format!("judge the model {name}"), || {
+                    let script = python.script(workspace, EVALUATE).args(["model", name]).args(PROGRAMS);
+                    Ok(script.args(["--models", "models", "--out", &out, "--data"]).arg(&data).run()?)
+                })?;
+            }
+            None => {
+                steps.run("compile the judge", || {
+                    let build = workspace.cargo().args(dist::NATIVE_BUILD).arg("judge");
+                    Ok(build.advice("the compiler's messages are above").run()?)
+                })?;
+                let judge = workspace.target_dir()?.join("release/judge");
+                steps.run(&format!("judge the decision {name}"), || {
+                    Ok(Run::new(&judge).args([name, "--out", &out]).dir(workspace.root()).run()?)
+                })?;
+            }
+        }
+    }
+    if args.is_empty() {
+        steps.run("write the table of models/README.md", || {
+            let table = python.script(workspace, EVALUATE).args(["table", "dist/evaluation"]);
+            Ok(table.args(["--readme", "models/README.md"]).run()?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes the tables of the reference snapshot, and the requests that tests and demo make over it.
+pub fn tables(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    let python = Python::obtain(workspace, steps, python::TRAINING)?;
+    let legs = python::legs(workspace, steps)?;
+    let journey = python::complete_journey(workspace, steps)?;
+    let script = |name: &str| -> Run { python.script(workspace, &format!("models/train/{name}.py")) };
+    let snapshot = "models/snapshot";
+    steps.run("write nodes, regions and lanes", || {
+        Ok(script("places").arg("--places").arg(legs.join("places.csv")).args(["--out", snapshot]).run()?)
+    })?;
+    steps.run("write products, prices, sales and stock", || {
+        let script = script("snapshot").arg("--data").arg(&journey);
+        Ok(script.args(["--places", snapshot, "--out", snapshot]).run()?)
+    })?;
+    steps.run("write the requests over them", || {
+        let script = script("decisions").arg("--data").arg(&journey);
+        Ok(script.args(["--snapshot", snapshot, "--out", "tests/cases/decisions"]).run()?)
+    })
+}
