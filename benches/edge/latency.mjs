@@ -2,10 +2,11 @@
 //
 // One workerd without a proxy before it runs the Worker that would be deployed; configuration, snapshot and assets come
 // from a Worker beside it over a folder; origin and client are this process. Pages are asked for in turn over one
-// connection, so that noise meets all kinds alike.
-import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+// connection, so that noise meets all kinds alike; processor time is workerd's, kind by kind.
+import { execFileSync, spawn } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, get } from "node:http";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -80,7 +81,8 @@ const config :Workerd.Config = (
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "edge")],
 );`);
-const workerd = spawn(dist("tools/wrangler/node_modules/workerd/bin/workerd"), ["serve", join(folder, "config.capnp")], { stdio: "inherit" });
+const { default: program } = createRequire(dist("tools/wrangler/"))("workerd");
+const workerd = spawn(program, ["serve", join(folder, "config.capnp")], { stdio: "inherit" });
 
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 const headers = { "accept-encoding": "identity", cookie: "tw_region=SEA" };
@@ -94,11 +96,21 @@ const ask = (base, path) =>
     }).on("error", failed);
   });
 
+/** Milliseconds of processor time that workerd has used. */
+const ticks = Number(execFileSync("getconf", ["CLK_TCK"]));
+function used() {
+  const fields = readFileSync(`/proc/${workerd.pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return ((Number(fields[11]) + Number(fields[12])) / ticks) * 1_000;
+}
+
 const edge = `http://127.0.0.1:${port}`;
 let first;
+let before = 0;
 for (let n = 0; first === undefined && n < 100; n += 1) {
+  before = used();
   first = await ask(edge, "/5").catch(() => new Promise((later) => setTimeout(later, 50)));
 }
+const loading = used() - before;
 const filled = first?.html.match(/data-tradewind="edge"/g)?.length;
 if (filled !== 5) throw new Error(`${filled} of 5 slots were filled: ${first?.html.slice(0, 300)}`);
 
@@ -109,11 +121,17 @@ for (let n = 0; n < count; n += 1) {
     if (n >= count / 10) times[kind].push(ms); // the first tenth warms up
   }
 }
+const processor = {};
+for (const kind of Object.keys(KINDS)) {
+  const before = used();
+  for (let n = 0; n < count; n += 1) await ask(edge, kind);
+  processor[kind] = (used() - before) / count;
+}
 const at = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(2).padStart(7);
-console.log(`first page, with loading: ${first.ms.toFixed(0)} ms\n${"".padEnd(14)} median     p99  ms of ${count} pages of ${page(5).length} bytes`);
+console.log(`first page, with loading: ${first.ms.toFixed(0)} ms, CPU ${loading.toFixed(0)} ms\n${"".padEnd(14)} median     p99     CPU  ms of ${count} pages of ${page(5).length} bytes`);
 for (const [kind, list] of Object.entries(times)) {
   list.sort((a, b) => a - b);
-  console.log(`${(KINDS[kind] ?? "origin alone").padEnd(14)}${at(list, 0.5)} ${at(list, 0.99)}`);
+  console.log(`${(KINDS[kind] ?? "origin alone").padEnd(14)}${at(list, 0.5)} ${at(list, 0.99)} ${processor[kind]?.toFixed(2).padStart(7) ?? ""}`);
 }
 agent.destroy();
 workerd.kill();

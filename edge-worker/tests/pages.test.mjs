@@ -29,6 +29,10 @@ const pages = {
   "/cookies": (_, response) => html(response, 200, { "set-cookie": ["a=1; Path=/", "b=2; Path=/"] }).end(HOME),
   "/data.json": (_, response) =>
     response.writeHead(200, { "content-type": "application/json", etag: '"data"' }).end(`{"html":"${slot(4).replaceAll('"', "'")}"}`),
+  "/kept": (_, response) => response.writeHead(304, { etag: '"origin"' }).end(),
+  "/zipped.css": (_, response) =>
+    response.writeHead(200, { "content-type": "text/css", "content-encoding": "gzip" }).end(gzipSync("a { color: red }")),
+  "/empty": (_, response) => html(response).end(),
   "/missing": (_, response) => html(response, 404).end(HOME),
   "/error": (_, response) => html(response, 503, { "retry-after": "7" }).end(HOME),
   "/moved": (_, response) => response.writeHead(302, { location: "/" }).end(),
@@ -142,7 +146,7 @@ test("the origin's cookies all arrive", async () => {
   assert.deepEqual((await edge.get("/cookies")).headers.getSetCookie(), ["a=1; Path=/", "b=2; Path=/"]);
 });
 
-test("what is no page passes untouched: data, errors, redirects, forms", async () => {
+test("what is no page passes untouched: data, errors, redirects, forms, what has not changed", async () => {
   const data = await edge.get("/data.json");
   assert.equal(data.headers.get("etag"), '"data"');
   assert.match(await data.text(), /^\{"html":"<tradewind-slot/);
@@ -152,6 +156,12 @@ test("what is no page passes untouched: data, errors, redirects, forms", async (
   assert.deepEqual([missing.status, await missing.text()], [404, HOME]);
   const moved = await edge.get("/moved");
   assert.deepEqual([moved.status, moved.headers.get("location")], [302, "/"]);
+  const kept = await edge.get("/kept", { headers: { "if-none-match": '"origin"' } });
+  assert.deepEqual([kept.status, kept.headers.get("etag")], [304, '"origin"']);
+  assert.equal(await (await edge.get("/zipped.css")).text(), "a { color: red }");
+  assert.equal(await (await edge.get("/empty")).text(), "");
+  const head = await edge.get("/", { method: "HEAD" });
+  assert.deepEqual([head.status, head.headers.get("etag")], [200, '"origin"']);
   const posted = await edge.get("/post", { method: "POST", body: HOME });
   assert.equal(await posted.text(), HOME);
 });
