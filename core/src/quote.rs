@@ -96,7 +96,10 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     else {
         return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no product `{product}`")));
     };
-    let Some(pricing) = snapshot.pricing.as_ref().or(storefront.published.as_ref()) else {
+    // What is published is computed from that alone, also where more is known: page, edge and warehouse then give the
+    // same price to the byte.
+    let published = storefront.published.as_ref().filter(|published| published.of(id).is_some());
+    let Some(pricing) = published.or(snapshot.pricing.as_ref()).or(storefront.published.as_ref()) else {
         return Err(Error::new(
             ErrorKind::NoSnapshot,
             "the snapshot publishes nothing that a price is computed from; load the whole of it",
@@ -116,7 +119,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
         rounding: &pricing.rounding,
         past: listed.past(*at, offset),
         objective: request.objective,
-        stock: snapshot.available(id, region),
+        stock: if published.is_some() { None } else { snapshot.available(id, region) },
         cover: pricing.cover,
     };
     let ladder = terms.ladder();

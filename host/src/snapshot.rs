@@ -7,7 +7,7 @@
 //!
 //! | table | columns |
 //! |---|---|
-//! | `products` | `sku`, `category`, `list`; may have `name`, `cost` and `margin` (the least share of the cost on top), `floor` (a price as such, for want of a cost), `ceiling`, `minimum_advertised`, `day_step`, `week_step` (largest steps, rates), `locked_until`, `publish` (whether its floor is public) |
+//! | `products` | `sku`, `category`, `list`; may have `name`, `cost` and `margin` (the least share of the cost on top), `floor` (a price as such, for want of a cost), `ceiling`, `minimum_advertised`, `day_step`, `week_step` (largest steps, rates), `locked_until`, `publish` (whether its floor and sales are public, and its price computed from these alone: the same in a page, without stock and cost) |
 //! | `prices` | `sku`, `since`, `price`: each price from the moment it holds; the last 30 days at least |
 //! | `regions` | `code`, `utc_offset` (minutes) |
 //! | `nodes` | `code`, `utc_offset`, `shipments_per_day`, `cut_off` (minutes after midnight), `handling` (a shipment), `unit_handling`; may have `closed` |

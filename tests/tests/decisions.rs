@@ -324,14 +324,24 @@ fn the_public_part_has_the_same_root_and_no_secrets() -> Result<()> {
     ensure!(public.len() < whole.len());
     let published = part.storefront.published.as_ref().context("nothing is published")?;
     ensure!(published.products.iter().all(|inputs| matches!(inputs.guard.floor, Floor::Price(_))), "a cost is public");
-    // The page computes the price that it may, and no margin.
-    let mut client = Client::new(Engine::new());
-    client.load(&fs::read(dist("packs/price.pack")?)?)?;
-    client.load_snapshot(&public)?;
-    let product = part.storefront.catalog.sku(published.products[0].product).context("no product")?.clone();
-    let region = part.storefront.regions[0].code.clone();
-    let request = QuoteRequest { snapshot: part.root, at: AFTERNOON, product, region, objective: Objective::MARGIN };
-    let quote = client.quote(request)?;
-    ensure!(quote.units.is_some() && quote.margin.is_none(), "{quote:?}");
+    // A page computes the prices that it may, without margins, and edge and warehouse the very same.
+    let client = |snapshot: &[u8]| -> Result<_> {
+        let mut client = Client::new(Engine::new());
+        client.load(&fs::read(dist("packs/price.pack")?)?)?;
+        client.load_snapshot(snapshot)?;
+        Ok(client)
+    };
+    let (mut page, mut warehouse) = (client(&public)?, client(&whole)?);
+    for inputs in &published.products {
+        for objective in [Objective::MARGIN, Objective { margin: 1, revenue: 1, sell_through: 1 }] {
+            let product = part.storefront.catalog.sku(inputs.product).context("no product")?.clone();
+            let region = part.storefront.regions[0].code.clone();
+            let request = QuoteRequest { snapshot: part.root, at: AFTERNOON, product, region, objective };
+            let quote = page.quote(request.clone())?;
+            ensure!(quote.units.is_some() && quote.margin.is_none(), "{quote:?}");
+            warehouse.quote(request)?;
+            ensure!(page.take_exchange() == warehouse.take_exchange(), "{} differs", quote.product);
+        }
+    }
     Ok(())
 }
