@@ -30,18 +30,18 @@ pub(super) struct Solver<'a> {
 const COST: usize = Problem::MAX_PRIORITY as usize + 1;
 
 /// The most steps of the ascent, and how many of them are made whatever they take.
-const STEPS: usize = 400;
+const STEPS: usize = 120;
 const STEPS_AT_LEAST: usize = 10;
 /// Cells that the other steps may look at.
 const STEPS_WORK: i64 = 150_000_000;
 /// Steps after which another plan is built at the prices so far.
 const REBUILD: usize = 10;
 /// How often improving may look at all cells; as long as that is not more than so many cells, but so often in any case.
-const IMPROVE_LOOKS: i64 = 4_000;
+const IMPROVE_LOOKS: i64 = 500;
 const IMPROVE_WORK: i64 = 40_000_000;
 const IMPROVE_AT_LEAST: i64 = 20;
 /// How often each order is the one to begin a shake with.
-const SHAKES: usize = 12;
+const SHAKES: usize = 3;
 /// How thoroughly a single order is placed: see [`Placer::place`].
 const EFFORT: i64 = 64;
 /// Orders that may be moved in a row to make place for one another.
