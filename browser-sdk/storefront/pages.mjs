@@ -60,7 +60,10 @@ ${html`<html lang="en" data-tradewind-region="${region.code}">
     </header>
     <div class="page">
       <main id="main">${main}</main>
-      <aside class="panel" aria-label="What this page does" hidden></aside>
+      <aside class="panel" aria-label="What this page knows">
+        <h2>What this page knows</h2>
+        <p class="notice">Nothing: this is the shop's own page.</p>
+      </aside>
     </div>
     <footer>
       A demonstration. Products, prices and sales are real, of a panel of households in 2017; costs, stock and warehouses

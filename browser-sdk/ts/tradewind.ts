@@ -201,6 +201,11 @@ export class Tradewind {
     this.#stop();
   }
 
+  /** @internal */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** @internal The ranking that the edge handed over for a slot. */
   async handed(slot: string): Promise<Ranking | null> {
     const handed = this.handover?.slots.find((handed) => handed.slot === slot);
