@@ -29,21 +29,22 @@ async function rankedAtTheEdge() {
   return { receipt, html, skus: items.map(({ sku }) => sku) };
 }
 
-/** The page as an edge in its mode *edge* changes it; a flipped `reply` for what a faulty one would say. */
-function edge({ receipt, html }, reply = base64(receipt.reply)) {
+/** The page as an edge in its mode *edge* changes it. */
+function edge({ receipt, html }) {
   const quote = {
     sku: "995242",
     currency: "USD",
     price: 177,
     list: 189,
     lowest_30_days: 169,
-    at: 1_512_396_000_000,
-    valid_until: 1_512_453_600_000,
+    reasons: ["lowered"],
+    at: "2017-12-04T14:00:00Z",
+    valid_until: "2017-12-05T06:00:00Z",
     snapshot: receipt.snapshot,
   };
   const handover = {
     region: "ORD",
-    slots: [{ slot: "for-you", request: base64(receipt.request), reply }],
+    slots: [{ slot: "for-you", request: base64(receipt.request), reply: base64(receipt.reply) }],
     quotes: [{ sku: "995242", request: "", quote }],
   };
   const script = `<script type="application/tradewind" id="tradewind-handover">${JSON.stringify(handover)}</script>`;
@@ -73,7 +74,8 @@ test("the page takes over what the edge ranked, tells of it, and computes the sa
   });
   assert.equal(state.changes, 0, "the slot was filled again");
   assert.equal(state.same, true, "the page's module gives other bytes");
-  assert.deepEqual([state.quote.by, state.quote.price], ["edge", 177], "the price that the edge issued is not shown");
+  const { by, price, at, reasons } = state.quote;
+  assert.deepEqual({ by, price, at, reasons }, { by: "edge", price: 177, at: 1_512_396_000_000, reasons: ["lowered"] });
   assert.equal(await page.getAttribute("tradewind-slot[name=for-you]", "data-tradewind"), "edge");
   assert.deepEqual(await skus(page, "for-you"), ranked.skus);
   assert.equal(new Set([...(await skus(page, "for-you")), ...(await skus(page, "discover"))]).size, 12);

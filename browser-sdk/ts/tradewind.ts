@@ -152,7 +152,7 @@ export class Tradewind {
     } catch (error) {
       const handed = this.handover?.quotes.find((quote) => quote.sku === sku)?.quote;
       if ((error as TradewindError).code !== "refused" || !handed || receipt) throw error;
-      return { ...handed, reasons: handed.reasons ?? [], by: "edge" };
+      return { ...handed, at: Date.parse(handed.at), valid_until: Date.parse(handed.valid_until), by: "edge" };
     }
   }
 
