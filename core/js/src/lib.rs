@@ -1,9 +1,9 @@
-//! The module in a JavaScript engine: what page and edge share.
+//! The module in a JavaScript engine: what page and edge share. Natively there is nothing in here.
 //!
-//! - [`instantiate`] makes a guest of a compiled module, through `WebAssembly` of the engine itself.
-//! - [`verify`] checks digests and signature of a pack or a snapshot with WebCrypto.
+//! - `instantiate` makes a guest of a compiled module, through `WebAssembly` of the engine itself.
+//! - `verify` checks digests and signature of a pack or a snapshot with WebCrypto.
 //!
-//! ```no_run
+//! ```ignore
 //! # async fn start(module: &js_sys::WebAssembly::Module, pack: &[u8], key: [u8; 32]) {
 //! tradewind_js::verify(pack, &[key]).await.expect("a pack that we signed");
 //! let mut client = tradewind_core::guest::Client::new(tradewind_js::instantiate(module).expect("the module"));
