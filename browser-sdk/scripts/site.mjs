@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { card } from "../storefront/card.mjs";
-import { products, regions } from "../storefront/catalog.mjs";
+import { AT, products, regions } from "../storefront/catalog.mjs";
 
 const [folder, module, key] = process.argv.slice(2);
 const integrity = `sha384-${createHash("sha384").update(readFileSync(module)).digest("base64")}`;
@@ -17,8 +17,7 @@ const configuration = {
   card,
   locale: "en-US",
   objective: { margin: 1, revenue: 1 },
-  // The afternoon of the first day for which the reference snapshot holds.
-  at: "2017-12-04T14:00:00Z",
+  at: AT,
   edge: {
     private: "reference.snapshot",
     regions: Object.fromEntries(

@@ -61,13 +61,20 @@ export function title(name, category) {
 
 const department = (category) => DEPARTMENTS.find(([, pattern]) => pattern.test(category))[0];
 
-/** The products, in the snapshot's order: `{ sku, title, category, url, list }`, the list price in cents. */
+/** The moment of the demo: the afternoon of the first day for which the reference snapshot holds. */
+export const AT = "2017-12-04T14:00:00Z";
+
+/** The price of each product that was set last before the moment. */
+const prices = new Map(table("prices.csv").filter(({ since }) => since <= AT).map(({ sku, price }) => [sku, Number(price)]));
+
+/** The products, in the snapshot's order: `{ sku, title, category, url, list, price }`, prices in cents. */
 export const products = table("products.csv").map(({ sku, name, category, list }) => ({
   sku,
   title: title(name, category),
   category: department(category),
   url: `/product/${sku}`,
   list: Number(list),
+  price: prices.get(sku) ?? Number(list),
 }));
 
 /** The departments that have products. */

@@ -43,11 +43,11 @@ export async function checkout(form, { region }, warehouse) {
   };
 }
 
-/** Whether the price of a line holds: what was quoted is computed again, and anything else must be the list price. */
+/** Whether the price of a line holds: what was quoted is computed again, and anything else must be the shop's. */
 async function verified({ sku, product, price, claim }, region, warehouse) {
   if (!claim) {
-    const good = price === product.list;
-    return { good, text: good ? `at the list price, ${dollars(price)}` : `at ${dollars(price)}, but it costs ${dollars(product.list)}` };
+    const good = price === product.price;
+    return { good, text: good ? `at the shop's price, ${dollars(price)}` : `at ${dollars(price)}, but it costs ${dollars(product.price)}` };
   }
   const answer = await ask(warehouse, "/v1/quotes/verify", { ...claim, sku, region: region.code, price });
   if (answer.ok) return { good: true, text: `at ${dollars(price)}; the warehouse computed the same price` };
@@ -88,7 +88,7 @@ function read(text) {
       product,
       quantity,
       // A cart that was filled without Tradewind names neither.
-      price: Number.isSafeInteger(price) ? price : product.list,
+      price: Number.isSafeInteger(price) ? price : product.price,
       promised: /^\d{4}-\d{2}-\d{2}$/.test(promised) ? promised : LATEST,
       claim: claim && { snapshot: String(claim.snapshot), at: Number(claim.at) },
     };

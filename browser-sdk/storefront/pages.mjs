@@ -5,10 +5,11 @@ import { escape, html, raw } from "./html.mjs";
 
 const money = (cents) => new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }).format(cents / 100);
 
-/** The shop's own cards: list prices, and what is bought most first. */
+/** The shop's own cards: its own prices, and what is bought most first. */
 function cards(list, reason) {
-  return list.map(({ sku, title, url, category, list }) => {
-    const values = { sku, title, url, category, price: money(list), list: "", delivery: "", reason };
+  return list.map(({ sku, title, url, category, list, price }) => {
+    const before = list > price ? money(list) : "";
+    const values = { sku, title, url, category, price: money(price), list: before, delivery: "", reason };
     return raw(card.replace(/\{(\w+)\}/g, (_, name) => escape(values[name])));
   });
 }
@@ -60,7 +61,10 @@ ${html`<html lang="en" data-tradewind-region="${region.code}">
     </header>
     <div class="page">
       <main id="main">${main}</main>
-      <aside class="panel" aria-label="What this page does" hidden></aside>
+      <aside class="panel" aria-label="What this page knows">
+        <h2>What this page knows</h2>
+        <p class="notice">Nothing: this is the shop's own page.</p>
+      </aside>
     </div>
     <footer>
       A demonstration. Products, prices and sales are real, of a panel of households in 2017; costs, stock and warehouses
@@ -111,7 +115,7 @@ export function categoryPage(context, name) {
 }
 
 export function productPage(context, product) {
-  const { sku, title, category, list } = product;
+  const { sku, title, category, list, price } = product;
   return layout(
     context,
     product.url,
@@ -121,7 +125,8 @@ export function productPage(context, product) {
         ${picture(category, "picture large")}
         <div>
           <h1>${title}</h1>
-          <p class="price"><tradewind-price sku="${sku}">${money(list)}</tradewind-price> <s data-list hidden></s></p>
+          <p class="price"><tradewind-price sku="${sku}">${money(price)}</tradewind-price>
+            <s data-list ${list <= price && raw("hidden")}>${money(list)}</s></p>
           <ul class="why" data-why aria-label="Why this price"></ul>
           <p data-delivery class="delivery"></p>
           <p class="buttons">

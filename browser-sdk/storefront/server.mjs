@@ -17,6 +17,7 @@ const site = join(root, "dist/site");
 
 const TYPES = {
   ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".json": "application/json",
   ".svg": "image/svg+xml",

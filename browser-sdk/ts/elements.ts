@@ -13,8 +13,9 @@ const slots = new Set<SlotElement>();
 /** Slots are filled one after another: each leaves out what those before it show. */
 let queue: Promise<void> = Promise.resolve();
 
-/** Makes the elements of a page work with an instance. */
+/** Makes the elements of a page work with an instance: the first that is loaded, until it is closed. */
 export function attach(tradewind: Tradewind): void {
+  if (current && !current.closed) return;
   current = tradewind;
   tradewind.on("profile", refresh);
   tradewind.on("consent", refresh);

@@ -9,7 +9,6 @@
  * - `input`: a function was given what it does not take
  * - `timeout`: it took too long
  * - `closed`: it was closed
- * - `storage`: the profile cannot be kept on this device
  */
 export type ErrorCode =
   | "config"
@@ -20,8 +19,7 @@ export type ErrorCode =
   | "refused"
   | "input"
   | "timeout"
-  | "closed"
-  | "storage";
+  | "closed";
 
 /** An error of Tradewind's. */
 export class TradewindError extends Error {

@@ -152,7 +152,7 @@ export class Tradewind {
     } catch (error) {
       const handed = this.handover?.quotes.find((quote) => quote.sku === sku)?.quote;
       if ((error as TradewindError).code !== "refused" || !handed || receipt) throw error;
-      return { ...handed, reasons: handed.reasons ?? [], by: "edge" };
+      return { ...handed, at: Date.parse(handed.at), valid_until: Date.parse(handed.valid_until), by: "edge" };
     }
   }
 
@@ -199,6 +199,11 @@ export class Tradewind {
   close(): void {
     this.#closed = true;
     this.#stop();
+  }
+
+  /** @internal */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** @internal The ranking that the edge handed over for a slot. */

@@ -168,9 +168,12 @@ export interface Receipt {
   reply: string;
 }
 
-/** What the edge hands over to the page, in `<script id="tradewind-handover">`. */
+/** A price as the edge hands it over: moments are RFC 3339. */
+export type HandedQuote = Omit<Quote, "by" | "at" | "valid_until"> & { at: string; valid_until: string };
+
+/** What the edge hands over to the page, in `<script id="tradewind-handover">`: bytes are base64. */
 export interface Handover {
   region: string;
   slots: { slot: string; request: string; reply: string }[];
-  quotes: { sku: string; request: string; quote: Omit<Quote, "by" | "reasons"> & { reasons?: PriceReason[] } }[];
+  quotes: { sku: string; request: string; quote: HandedQuote }[];
 }

@@ -7,7 +7,7 @@ const REASONS: Record<string, string> = {
   model_fault: "the usual price",
   unchanged: "no other price is better",
   lowered: "a lower price serves more shoppers",
-  raised: "the price is a little higher than before",
+  raised: "the price is higher than it was",
   stock_short: "only little is left, so there is no discount",
   stock_long: "there is plenty, so it costs less",
   floor: "it cannot go lower",

@@ -32,7 +32,7 @@ pub trait Guest {
     /// When the guest could not be reached; what the core found is a [`Reply::Fault`].
     fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Hands over the bytes of a [`Request`] and returns those of the [`Reply`].
+    /// Hands over the bytes of a [`Request`](crate::message::Request) and returns those of the [`Reply`].
     ///
     /// # Errors
     /// As for [`load`](Self::load).
@@ -93,7 +93,7 @@ pub struct Client<G> {
 /// A request and its reply, as they went over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The bytes of the [`Request`].
+    /// The bytes of the [`Request`](crate::message::Request).
     pub request: Vec<u8>,
     /// The bytes of the [`Reply`].
     pub reply: Vec<u8>,
@@ -299,7 +299,7 @@ impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
     }
 }
 
-/// A request, by the number of its variant in [`Request`], and what answers it, by that in [`Reply`].
+/// A request, by the number of its variant in [`Request`](crate::message::Request), and what answers it, by that in [`Reply`].
 ///
 /// A shell that asks one thing has the code for its answer so, and not for every other: a page counts its bytes.
 trait Ask: Serialize {

@@ -22,7 +22,7 @@ async function priced(sku, tradewind) {
   const quote = await tradewind.quote({ sku }).catch(() => undefined);
   const to = product?.delivery?.to;
   return {
-    price: quote?.price ?? product?.list,
+    price: quote?.price ?? product?.price,
     currency: product?.currency ?? "USD",
     promised: to === undefined ? undefined : new Date(to).toISOString().slice(0, 10),
     claim: quote && { snapshot: quote.snapshot, at: quote.at },

@@ -5,7 +5,6 @@ import { showPanel } from "/panel.js";
 
 document.documentElement.classList.add("js");
 const panel = document.querySelector(".panel");
-panel.hidden = false;
 
 let tradewind;
 try {
