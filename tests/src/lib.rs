@@ -5,6 +5,7 @@
 
 mod corpus;
 mod node;
+pub mod service;
 
 pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, random, refused};
 pub use node::NodeGuest;

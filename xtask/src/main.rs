@@ -169,6 +169,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     toolchain.obtain_clippy(steps)?;
     tools::wasm_opt(&workspace.cache, steps)?;
     tools::cargo_deny(&workspace.cache, steps)?;
+    tools::postgres(&workspace.cache, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;

@@ -105,6 +105,15 @@ pub fn cargo_deny(cache: &Cache, steps: &mut Steps) -> Result<PathBuf> {
     Ok(dir.join("bin/cargo-deny"))
 }
 
+/// The programs of PostgreSQL, on which the service is tested: each test starts one of its own.
+pub fn postgres(cache: &Cache, steps: &mut Steps) -> Result<()> {
+    if Path::new("/usr/lib/postgresql").exists() || Run::new("initdb").arg("--version").succeeds() {
+        return Ok(());
+    }
+    let _lock = cache.lock()?;
+    steps.run("install PostgreSQL", || apt::install(&["postgresql"]))
+}
+
 /// Makes `cargo fmt` and `cargo clippy` work.
 pub fn rust_components(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {

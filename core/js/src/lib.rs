@@ -11,6 +11,8 @@
 //! # }
 //! ```
 
+#![cfg(target_arch = "wasm32")]
+
 mod instance;
 mod verify;
 
