@@ -96,19 +96,19 @@ pub struct ServeError(#[from] Cause);
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error("the database: {0}")]
+    #[error("the database")]
     Database(#[from] sqlx::Error),
-    #[error("{0}")]
+    #[error(transparent)]
     Release(#[from] ReleaseError),
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, std::io::Error),
-    #[error("{0}")]
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("no random numbers from the system: {0}")]
     Random(getrandom::Error),
     #[error("{0}")]
     Key(String),
-    #[error("metrics: {0}")]
+    #[error("metrics")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 

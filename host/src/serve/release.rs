@@ -67,7 +67,7 @@ pub(crate) enum ReleaseError {
     Read { kind: Kind, source: Error },
     #[error("the snapshot is the public part; the warehouse needs the whole, with its nodes, lanes and stock")]
     Public,
-    #[error("{0}")]
+    #[error(transparent)]
     Module(#[from] GuestError),
     #[error("{what}: {source}")]
     Refused { what: String, source: ClientError<GuestError> },

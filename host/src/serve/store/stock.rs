@@ -1,7 +1,7 @@
 //! Nodes, and what they have.
 
 use super::{Store, Tx, parameters};
-use sqlx::{Any, AssertSqlSafe, FromRow, QueryBuilder, Row, any::AnyRow};
+use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use std::collections::BTreeMap;
 use tradewind_core::{Sku, snapshot::Snapshot};
 
@@ -73,13 +73,18 @@ impl Store {
             }));
         }
         for rows in rows.chunks(ROWS) {
-            let mut insert = QueryBuilder::<Any>::new("INSERT INTO stock (node, sku, on_hand, reserved, safety) ");
-            insert.push_values(rows, |mut row, (node, sku, on_hand, safety)| {
-                row.push_bind((*node).to_owned()).push_bind(sku.to_string());
-                row.push_bind(*on_hand).push_bind(0_i64).push_bind(*safety);
+            let values = (0..rows.len()).map(|n| {
+                let [node, sku, on_hand, safety] = [1, 2, 3, 4].map(|place| 4 * n + place);
+                format!("(${node}, ${sku}, ${on_hand}, 0, ${safety})")
             });
-            insert.push(" ON CONFLICT DO NOTHING");
-            insert.build().execute(&mut **tx).await?;
+            let values = values.collect::<Vec<_>>().join(", ");
+            let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES";
+            let sql = format!("{sql} {values} ON CONFLICT DO NOTHING");
+            let mut insert = sqlx::query(AssertSqlSafe(sql));
+            for (node, sku, on_hand, safety) in rows {
+                insert = insert.bind((*node).to_owned()).bind(sku.to_string()).bind(*on_hand).bind(*safety);
+            }
+            insert.execute(&mut **tx).await?;
         }
         Ok(())
     }
