@@ -235,11 +235,12 @@ async fn first_release(store: &Store, files: Files, trust: &Trust, limits: Limit
         snapshot: Artefact::signed(Kind::Snapshot, snapshot, trust)?,
     };
     let current = store.current_release().await?;
-    if current > 0 && store.unseen(&parts).await?.is_empty() {
-        if let Some(kept) = store.parts(current, trust).await? {
-            tracing::info!(release = current, "the database has seen these files; its own release decides");
-            return Ok(build(current, kept?, limits).await?);
-        }
+    if current > 0
+        && store.unseen(&parts).await?.is_empty()
+        && let Some(kept) = store.parts(current, trust).await?
+    {
+        tracing::info!(release = current, "the database has seen these files; its own release decides");
+        return Ok(build(current, kept?, limits).await?);
     }
     let release = build(current + 1, parts, limits).await?;
     install(store, &release, (current > 0).then_some(current), "files given at the start").await?;

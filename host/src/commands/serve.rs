@@ -1,7 +1,7 @@
 use super::{ModuleArgs, TrustArgs, read, read_json};
 use anyhow::{Context, ensure};
 use std::{
-    io::Write,
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
@@ -159,8 +159,9 @@ impl Key {
 
 impl RunArgs {
     fn config(self) -> anyhow::Result<Config> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        let log = log.with_ansi(io::stderr().is_terminal());
         if self.log_json {
             log.json().init()
         } else {

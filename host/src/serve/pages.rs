@@ -141,7 +141,7 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     let release = app.release();
     let main = html! {
         h1 { "Worklist" }
-        (parts::counts(&counts, open.len()))
+        (parts::counts(&counts, store.open_work().await?))
         (parts::exceptions(&visitor, &release, &open))
         (parts::acted(&acted))
         (parts::orders(&visitor, &orders))

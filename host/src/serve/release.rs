@@ -61,16 +61,16 @@ pub(crate) struct Release {
 /// Why files are not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReleaseError {
-    #[error("the {kind} is not trusted: {source}", kind = .kind.name())]
-    Trust { kind: Kind, source: TrustError },
-    #[error("the {} cannot be read: {source}", .kind.name())]
-    Read { kind: Kind, source: Error },
+    #[error("the {kind} is not trusted: {error}", kind = .kind.name())]
+    Trust { kind: Kind, error: TrustError },
+    #[error("the {} cannot be read: {error}", .kind.name())]
+    Read { kind: Kind, error: Error },
     #[error("the snapshot is the public part; the warehouse needs the whole, with its nodes, lanes and stock")]
     Public,
     #[error(transparent)]
     Module(#[from] GuestError),
-    #[error("{what}: {source}")]
-    Refused { what: String, source: ClientError<GuestError> },
+    #[error("{what}: {error}")]
+    Refused { what: String, error: ClientError<GuestError> },
     #[error("self-test: {what}: {why}")]
     Wrong { what: String, why: String },
 }
@@ -94,13 +94,13 @@ impl Artefact {
     pub(crate) fn module(bytes: Vec<u8>, signature: Option<String>, trust: &Trust) -> Result<Self, ReleaseError> {
         let digest = trust
             .verify_module(&bytes, signature.as_deref())
-            .map_err(|source| ReleaseError::Trust { kind: Kind::Module, source })?;
+            .map_err(|error| ReleaseError::Trust { kind: Kind::Module, error })?;
         Ok(Self { kind: Kind::Module, name: Kind::Module.name().into(), digest, bytes, signature })
     }
 
     /// A pack or a snapshot, if its signature is trusted.
     pub(crate) fn signed(kind: Kind, bytes: Vec<u8>, trust: &Trust) -> Result<Self, ReleaseError> {
-        let view = trust.verify(&bytes).map_err(|source| ReleaseError::Trust { kind, source })?;
+        let view = trust.verify(&bytes).map_err(|error| ReleaseError::Trust { kind, error })?;
         let is_snapshot = view.section(SectionKind::Storefront).is_some();
         if is_snapshot != (kind == Kind::Snapshot) {
             let other = if is_snapshot { "a snapshot, and no pack" } else { "a pack, and no snapshot" };
@@ -146,7 +146,7 @@ impl Release {
     /// Compiles the module, loads all files and tests them. Takes seconds: call it where blocking is allowed.
     pub(crate) fn new(number: i64, parts: Parts, limits: Limits) -> Result<Self, ReleaseError> {
         let Parts { module, packs, snapshot: snapshot_file } = parts;
-        let read = |kind| move |source| ReleaseError::Read { kind, source };
+        let read = |kind| move |error| ReleaseError::Read { kind, error };
         let view = PackView::parse(&snapshot_file.bytes).map_err(read(Kind::Snapshot))?;
         let snapshot = Snapshot::read(&view).map_err(read(Kind::Snapshot))?;
         if snapshot.fulfilment.is_none() {
@@ -187,7 +187,7 @@ impl Release {
 
     /// As [`client`](Self::client), naming the file that is refused.
     fn loaded(&self) -> Result<Client<WasmGuest>, ReleaseError> {
-        let refused = |what: String| move |source| ReleaseError::Refused { what, source };
+        let refused = |what: String| move |error| ReleaseError::Refused { what, error };
         let mut client = Client::new(self.runtime.guest()?);
         for pack in &self.packs {
             client.load(&pack.bytes).map_err(refused(format!("the module does not load the pack `{}`", pack.name)))?;
@@ -202,19 +202,19 @@ impl Release {
     fn test(&self, client: &mut Client<WasmGuest>) -> Result<(), ReleaseError> {
         let refused = |what: &str| {
             let what = format!("self-test: {what}");
-            move |source| ReleaseError::Refused { what, source }
+            move |error| ReleaseError::Refused { what, error }
         };
         let wrong = |what: &str, why: String| ReleaseError::Wrong { what: what.to_owned(), why };
         for pack in &self.packs {
             let what = format!("the samples of the pack `{}`", pack.name);
             self.samples(client, pack).map_err(|error| match error {
-                SampleError::Read(source) => ReleaseError::Read { kind: Kind::Pack, source },
-                SampleError::Refused(source) => refused(&what)(source),
+                SampleError::Read(error) => ReleaseError::Read { kind: Kind::Pack, error },
+                SampleError::Refused(error) => refused(&what)(error),
                 SampleError::Wrong(why) => wrong(&what, why),
             })?;
         }
         let golden = Golden::new(&self.snapshot, self.has_late)
-            .map_err(|source| ReleaseError::Read { kind: Kind::Snapshot, source })?;
+            .map_err(|error| ReleaseError::Read { kind: Kind::Snapshot, error })?;
         let Some(golden) = golden else { return Ok(()) };
         let orders = golden.allocate.orders.clone();
         let allocated = client.allocate(golden.allocate).map_err(refused("an allocation"))?;

@@ -16,8 +16,8 @@ pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use worklist::{WorkRow, kind};
 
 use sqlx::{
-    Any, AnyPool, AssertSqlSafe, Transaction,
-    any::{AnyPoolOptions, install_default_drivers},
+    Any, AnyPool, AssertSqlSafe, ConnectOptions, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
 };
 use std::time::{Duration, SystemTime};
 
@@ -71,7 +71,9 @@ impl Store {
                 Ok(())
             })
         });
-        let store = Self { pool: options.connect(&url).await?, dialect };
+        // Statements are long and of no use in a log; what fails says so.
+        let connect = url.parse::<AnyConnectOptions>()?.disable_statement_logging();
+        let store = Self { pool: options.connect_with(connect).await?, dialect };
         store.migrate().await?;
         Ok(store)
     }

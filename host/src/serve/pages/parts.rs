@@ -14,7 +14,7 @@ use tradewind_json::Date;
 /// Products with the least cover that are shown.
 const LEAST: usize = 10;
 
-pub(super) fn counts(orders: &[(OrderState, i64)], exceptions: usize) -> Markup {
+pub(super) fn counts(orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
     html! {
         dl.counts {
             div { dt { "to look at" } dd { (exceptions) } }

@@ -50,8 +50,8 @@ impl FromRow<'_, AnyRow> for StockRow {
     }
 }
 
-/// Rows to a statement: SQLite takes 32,766 parameters.
-const ROWS: usize = 2_000;
+/// Rows or names to a statement: more are not sooner done.
+const ROWS: usize = 100;
 
 impl Store {
     /// Adds the nodes and the stock of a snapshot that are not known yet. What is known is the service's own:

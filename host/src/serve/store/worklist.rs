@@ -39,6 +39,11 @@ impl Store {
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
+    /// How many entries are open.
+    pub(crate) async fn open_work(&self) -> sqlx::Result<i64> {
+        sqlx::query_scalar("SELECT COUNT(*) FROM worklist WHERE state = 'open'").fetch_one(&self.pool).await
+    }
+
     pub(crate) async fn work(&self, id: &str) -> sqlx::Result<Option<WorkRow>> {
         let sql = format!("{SELECT} WHERE id = $1");
         let found = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).fetch_optional(&self.pool).await?;
