@@ -144,7 +144,7 @@ async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer
     if app.store.any_closed(tx, &[to.node.as_str()]).await? {
         return Err(Problem::conflict(format!("{} is closed", to.node)));
     }
-    if !app.store.cancel_shipment(tx, &row.id).await? {
+    if !app.store.cancel_shipment(tx, &row).await? {
         return Err(gone());
     }
     let mut changes = units(&row.body.lines, &row.node, -1);
@@ -257,7 +257,7 @@ pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> A
                 break;
             }
             missing -= i64::from(line.quantity);
-            if !app.store.cancel_shipment(&mut tx, &row.id).await? {
+            if !app.store.cancel_shipment(&mut tx, &row).await? {
                 return Err(Problem::unavailable("a shipment left while it was counted; send the count again"));
             }
             for (key, units) in units(&row.body.lines, node, -1) {
@@ -299,7 +299,7 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
     let rows = app.store.shipments_of_locked(&mut tx, order).await?;
     let mut changes = BTreeMap::new();
     for row in rows.iter().filter(|row| row.allocated && row.is_at_node()) {
-        app.store.cancel_shipment(&mut tx, &row.id).await?;
+        app.store.cancel_shipment(&mut tx, row).await?;
         for (key, units) in units(&row.body.lines, &row.node, -1) {
             *changes.entry(key).or_default() += units;
         }

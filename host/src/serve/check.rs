@@ -33,7 +33,10 @@ pub(super) fn plan(orders: &[ShopOrder], allocated: &Allocated, snapshot: &Snaps
                 *got.entry(&line.sku).or_default() += u64::from(line.quantity);
             }
         }
-        for short in &answer.shortfalls {
+        for (place, short) in answer.shortfalls.iter().enumerate() {
+            if answer.shortfalls[..place].iter().any(|other| other.sku == short.sku) {
+                return Err(format!("`{}` lacks `{}` twice", order.id, short.sku));
+            }
             *got.entry(&short.sku).or_default() += u64::from(short.quantity);
         }
         let wanted = order.lines.iter().map(|line| (&line.sku, u64::from(line.quantity)));

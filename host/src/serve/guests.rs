@@ -1,6 +1,6 @@
 //! Guests of the module, kept warm: as many at a time as there are processors, and a bounded queue before them.
 
-use super::release::Release;
+use super::release::{Release, ReleaseError};
 use crate::{WasmGuest, receipts::Record};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -32,9 +32,12 @@ pub(crate) enum AskError {
     /// Too many ask at once.
     #[error("too many requests at once; try again")]
     Overloaded,
-    /// The guest refused or died, or another could not be made.
+    /// The guest refused, or died.
     #[error(transparent)]
     Client(#[from] ClientError<GuestError>),
+    /// Another guest could not be made.
+    #[error(transparent)]
+    Guest(#[from] ReleaseError),
     /// The call did not come to its end.
     #[error("the call was cut short; try again")]
     Cut,
@@ -102,7 +105,7 @@ impl Idle {
         Self(Mutex::new(Vec::new()))
     }
 
-    fn take(&self, release: &Release) -> Result<Client<WasmGuest>, ClientError<GuestError>> {
+    fn take(&self, release: &Release) -> Result<Client<WasmGuest>, ReleaseError> {
         let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(|| release.client(), Ok)
     }

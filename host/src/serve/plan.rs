@@ -237,7 +237,7 @@ async fn commit(
             add(app, &mut tx, new, &mut number).await?;
         }
         for row in movable {
-            if !app.store.cancel_shipment(&mut tx, &row.id).await? {
+            if !app.store.cancel_shipment(&mut tx, &row).await? {
                 return Ok(false);
             }
             for line in &row.body.lines {

@@ -77,7 +77,8 @@ async fn put_back(app: &App, lease: &str, batch: &[Queued], error: &PlanError) -
             !matches!(fault.kind(), Some(ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired | ErrorKind::UnknownPack))
         }
         PlanError::Ask(AskError::Client(_)) | PlanError::Order(_) | PlanError::Unsound(_) => true,
-        PlanError::Ask(_) | PlanError::Database(_) | PlanError::Contended => false,
+        PlanError::Database(error) => !super::store::is_away(error),
+        PlanError::Ask(_) | PlanError::Contended => false,
     };
     for Queued { order, tries } in batch {
         let tries = tries + i64::from(theirs);

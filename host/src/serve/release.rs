@@ -159,7 +159,7 @@ impl Release {
         let has_price = tasks.iter().any(|task| matches!(task, Task::Price(_)));
         let idle = Idle::new();
         let release = Self { number, module, packs, snapshot_file, snapshot, idle, runtime, has_late, has_price };
-        let mut client = release.loaded()?;
+        let mut client = release.client()?;
         release.test(&mut client)?;
         release.idle.put(client);
         Ok(release)
@@ -176,17 +176,7 @@ impl Release {
     }
 
     /// Another guest with everything loaded.
-    pub(crate) fn client(&self) -> Result<Client<WasmGuest>, ClientError<GuestError>> {
-        let mut client = Client::new(self.runtime.guest().map_err(ClientError::Guest)?);
-        for pack in &self.packs {
-            client.load(&pack.bytes)?;
-        }
-        client.load_snapshot(&self.snapshot_file.bytes)?;
-        Ok(client)
-    }
-
-    /// As [`client`](Self::client), naming the file that is refused.
-    fn loaded(&self) -> Result<Client<WasmGuest>, ReleaseError> {
+    pub(crate) fn client(&self) -> Result<Client<WasmGuest>, ReleaseError> {
         let refused = |what: String| move |error| ReleaseError::Refused { what, error };
         let mut client = Client::new(self.runtime.guest()?);
         for pack in &self.packs {

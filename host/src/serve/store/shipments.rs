@@ -138,11 +138,12 @@ impl Store {
         sqlx::query(AssertSqlSafe(sql)).bind(node.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
     }
 
-    /// Cancels a shipment that has not left; `false` where it has.
-    pub(crate) async fn cancel_shipment(&self, tx: &mut Tx, id: &str) -> sqlx::Result<bool> {
+    /// Cancels a shipment that is as it was seen, at its node; `false` where it has gone on.
+    pub(crate) async fn cancel_shipment(&self, tx: &mut Tx, seen: &ShipmentRow) -> sqlx::Result<bool> {
         let sql = "UPDATE shipments SET state = 'cancelled', open = 0 \
-                   WHERE id = $1 AND open = 1 AND state IN ('created', 'packed')";
-        Ok(sqlx::query(sql).bind(id).execute(&mut **tx).await?.rows_affected() == 1)
+                   WHERE id = $1 AND open = 1 AND state = $2 AND state IN ('created', 'packed')";
+        let update = sqlx::query(sql).bind(&seen.id).bind(&seen.state);
+        Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
     /// Whether a shipment is still at its node, which it does not leave until the transaction ends.
