@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
+use tradewind_core::pack::SIGNATURE_LEN;
 use tradewind_host::KeyPair;
 use tradewind_tests::{
     dist, module, root,
@@ -129,21 +130,10 @@ fn files_that_nobody_trusted_signed_are_refused() -> Result<()> {
         "public part",
     )?;
 
-    // A pack that was never signed at all, of a model of the corpus.
-    let unsigned = folder.path().join("late.pack");
-    let model = root().join("tests/cases/onnx/sklearn-logistic-binary/model.onnx");
-    let packed =
-        Command::new(dist("tradewind")?).args(["pack", "--unsigned", "--out"]).arg(&unsigned).arg(model).output()?;
-    ensure!(packed.status.success(), "{packed:?}");
-    refused(
-        "an unsigned pack",
-        service.send("admin", "PUT", "/v1/packs/model", &[], &fs::read(&unsigned)?)?,
-        "not trusted",
-    )?;
+    let unsigned = &pack[..pack.len() - SIGNATURE_LEN];
+    refused("an unsigned pack", service.send("admin", "PUT", "/v1/packs/late", &[], unsigned)?, "not trusted")?;
 
     // Nor does a service start with what it would not take.
-    let copy = folder.path().join("copy.wasm");
-    fs::write(&copy, &wasm)?;
     let database = format!("sqlite:{}", folder.path().join("other.db").display());
     let started = Service::start(&database, &keys(&database)?, &["--signature", "/dev/null"]);
     ensure!(started.is_err(), "it started with a module that is not signed");
