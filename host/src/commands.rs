@@ -14,6 +14,8 @@ mod rank;
 mod replay;
 #[cfg(feature = "compiler")]
 mod run;
+mod serve;
+mod sign;
 mod snapshot;
 mod tables;
 #[cfg(feature = "compiler")]
@@ -37,8 +39,10 @@ use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
 #[derive(clap::Parser)]
 #[command(version)]
 pub enum Command {
-    /// Make a key to sign packs with.
+    /// Make a key to sign packs and modules with.
     Keygen(keygen::Keygen),
+    /// Sign a module.
+    Sign(sign::Sign),
     /// Compile an ONNX model into a pack.
     #[cfg(feature = "compiler")]
     Pack(pack::Pack),
@@ -60,6 +64,8 @@ pub enum Command {
     Allocate(allocate::Allocate),
     /// Find what is about to go wrong: JSON Lines of shipments in, exceptions out.
     Exceptions(exceptions::Exceptions),
+    /// Serve the warehouse: orders, stock, shipments and a worklist, over HTTP.
+    Serve(serve::Serve),
     /// Make recorded decisions again, and say what differs.
     Replay(replay::Replay),
     /// Learn from an event log what is known of each product.
@@ -76,6 +82,7 @@ impl Command {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match self {
             Self::Keygen(command) => command.run(out),
+            Self::Sign(command) => command.run(out),
             #[cfg(feature = "compiler")]
             Self::Pack(command) => command.run(out),
             #[cfg(feature = "compiler")]
@@ -88,6 +95,7 @@ impl Command {
             Self::Quote(command) => command.run(out),
             Self::Allocate(command) => command.run(out),
             Self::Exceptions(command) => command.run(out),
+            Self::Serve(command) => command.run(out),
             Self::Replay(command) => command.run(out),
             Self::Tables(command) => command.run(out),
             Self::Features(command) => command.run(out),
@@ -126,12 +134,17 @@ struct ModuleArgs {
 }
 
 impl ModuleArgs {
-    /// The module's bytes, and the module ready for use.
-    fn load(&self) -> anyhow::Result<(Vec<u8>, Runtime)> {
-        let path = match &self.module {
+    /// Where it is.
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        Ok(match &self.module {
             Some(path) => path.clone(),
             None => std::env::current_exe()?.with_file_name("tradewind.wasm"),
-        };
+        })
+    }
+
+    /// The module's bytes, and the module ready for use.
+    fn load(&self) -> anyhow::Result<(Vec<u8>, Runtime)> {
+        let path = self.path()?;
         let module = read(&path)?;
         let runtime = Runtime::new(&module).with_context(|| format!("`{}`", path.display()))?;
         Ok((module, runtime))

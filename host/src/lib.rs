@@ -19,25 +19,27 @@
 //! - [`Trust`] holds the keys whose packs are loaded; [`KeyPair`] signs packs.
 //! - [`snapshot`] builds snapshots from tables, which [`rows`] reads.
 //! - [`receipts`] records decisions, and makes them again.
-//! - `packing` compiles ONNX models into packs (feature `compiler`, on by default).
-//! - `verification` runs recorded cases, and `comparison` judges what they give (feature `compiler`).
+//! - [`comparison`] judges whether outputs are those that were recorded.
+//! - `packing` compiles ONNX models into packs, and `verification` runs recorded cases (feature `compiler`, on by
+//!   default).
+//! - [`serve`] is the warehouse's service: orders in, allocations and a worklist out.
 //! - [`training`] computes tables and features from an event log, with the code that serves them.
 
-#[cfg(feature = "compiler")]
 pub mod comparison;
 #[cfg(feature = "compiler")]
 pub mod packing;
 pub mod receipts;
 pub mod rows;
 mod runtime;
+pub mod serve;
 pub mod snapshot;
 pub mod training;
 mod trust;
 #[cfg(feature = "compiler")]
 pub mod verification;
 
-pub use runtime::{Runtime, WasmGuest, WasmInstance};
-pub use trust::{KeyPair, Trust, TrustError, hex, sha256};
+pub use runtime::{Limits, Runtime, WasmGuest, WasmInstance};
+pub use trust::{KeyPair, Trust, TrustError, hex, sha256, unhex};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 use tradewind_core::guest::{GuestError, Instance, ModuleGuest};
-use wasmtime::{Config, Engine, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc};
-
-/// How long one call may take before it is stopped.
-const DEADLINE: Duration = Duration::from_secs(30);
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, Memory, Module, PoolingAllocationConfig, Store, StoreLimits,
+    StoreLimitsBuilder, TypedFunc,
+};
 
 /// How often the clock that stops calls ticks.
 const TICK: Duration = Duration::from_millis(50);
@@ -20,15 +20,35 @@ const TICK: Duration = Duration::from_millis(50);
 /// The most memory an instance may have, in bytes: what the module itself is linked for.
 const MAX_MEMORY: usize = 128 << 20;
 
+/// What of an instance's memory stays mapped between two that use the same place of a pool, in bytes.
+const KEEP_RESIDENT: usize = 256 << 10;
+
 /// The module, compiled.
 ///
 /// Settings are those under which every engine gives the same bytes: no relaxed SIMD, no threads.
-/// Calls are stopped by epochs after 30 seconds; with [`Runtime::metered`] they also consume fuel,
-/// which is a count of the work done that does not depend on the machine.
+/// What a call may take, [`Limits`] say.
 pub struct Runtime {
     module: Module,
-    metered: bool,
+    limits: Limits,
     ticker: Arc<Ticker>,
+}
+
+/// What a call may take before it is stopped, and how instances are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long one call may take.
+    pub deadline: Duration,
+    /// How much work one call may do: a count of instructions that does not depend on the machine; not counted
+    /// when absent.
+    pub fuel: Option<u64>,
+    /// At most so many instances at a time, from a pool that is reserved beforehand; each on demand when absent.
+    pub pool: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(30), fuel: None, pool: None }
+    }
 }
 
 /// An instance of the module under wasmtime.
@@ -36,7 +56,7 @@ pub struct WasmInstance {
     store: Store<StoreLimits>,
     memory: Memory,
     exports: Exports,
-    metered: bool,
+    limits: Limits,
     /// Calls have deadlines for as long as there are instances.
     _ticker: Arc<Ticker>,
 }
@@ -59,7 +79,7 @@ impl Runtime {
     /// # Errors
     /// [`GuestError::Module`] when the bytes are no module, or it imports something.
     pub fn new(wasm: &[u8]) -> Result<Self, GuestError> {
-        Self::with_fuel(wasm, false)
+        Self::with(wasm, Limits::default())
     }
 
     /// As [`new`](Self::new), counting fuel: see [`WasmInstance::fuel_used`].
@@ -67,12 +87,24 @@ impl Runtime {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn metered(wasm: &[u8]) -> Result<Self, GuestError> {
-        Self::with_fuel(wasm, true)
+        Self::with(wasm, Limits { fuel: Some(u64::MAX), ..Limits::default() })
     }
 
-    fn with_fuel(wasm: &[u8], metered: bool) -> Result<Self, GuestError> {
+    /// As [`new`](Self::new), within limits.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with(wasm: &[u8], limits: Limits) -> Result<Self, GuestError> {
         let mut config = Config::new();
-        config.wasm_simd(true).wasm_relaxed_simd(false).epoch_interruption(true).consume_fuel(metered);
+        config.wasm_simd(true).wasm_relaxed_simd(false).epoch_interruption(true).consume_fuel(limits.fuel.is_some());
+        if let Some(instances) = limits.pool {
+            let mut pool = PoolingAllocationConfig::default();
+            pool.total_core_instances(instances).total_memories(instances).total_tables(4 * instances);
+            pool.max_tables_per_module(4).max_memory_size(MAX_MEMORY);
+            // Where the kernel can say which pages were written (Linux 6.7), only those are put back.
+            pool.linear_memory_keep_resident(KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        }
         let module_error = |error| GuestError::Module(said(error));
         let engine = Engine::new(&config).map_err(module_error)?;
         let module = Module::from_binary(&engine, wasm).map_err(module_error)?;
@@ -80,7 +112,7 @@ impl Runtime {
             let name = format!("it imports `{}` from `{}`; it must import nothing", import.name(), import.module());
             return Err(GuestError::Module(name));
         }
-        Ok(Self { module, metered, ticker: Arc::new(Ticker::start(engine)) })
+        Ok(Self { module, limits, ticker: Arc::new(Ticker::start(engine)) })
     }
 
     /// A new instance.
@@ -93,7 +125,7 @@ impl Runtime {
         let mut store = Store::new(self.module.engine(), limits);
         store.limiter(|limits| limits);
         let module_error = |error| GuestError::Module(said(error));
-        refill(&mut store, self.metered).map_err(module_error)?;
+        refill(&mut store, self.limits).map_err(module_error)?;
         let instance = wasmtime::Instance::new(&mut store, &self.module, &[]).map_err(module_error)?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -107,20 +139,21 @@ impl Runtime {
             score: instance.get_typed_func(&mut store, "score").map_err(module_error)?,
         };
         let ticker = Arc::clone(&self.ticker);
-        ModuleGuest::new(WasmInstance { store, memory, exports, metered: self.metered, _ticker: ticker })
+        ModuleGuest::new(WasmInstance { store, memory, exports, limits: self.limits, _ticker: ticker })
     }
 }
 
 impl WasmInstance {
-    /// Fuel that the last request used; 0 unless the runtime is [metered](Runtime::metered).
+    /// Fuel that the last request used; 0 where none is counted.
     pub fn fuel_used(&self) -> u64 {
-        self.store.get_fuel().map_or(0, |left| u64::MAX - left)
+        let left = self.store.get_fuel().ok();
+        self.limits.fuel.zip(left).map_or(0, |(full, left)| full - left)
     }
 }
 
 impl Instance for WasmInstance {
     fn begin(&mut self) -> Result<(), String> {
-        refill(&mut self.store, self.metered).map_err(said)
+        refill(&mut self.store, self.limits).map_err(said)
     }
 
     fn abi_version(&mut self) -> Result<u32, String> {
@@ -167,9 +200,9 @@ fn said(error: wasmtime::Error) -> String {
 }
 
 /// Gives the next call a fresh deadline, and a full tank where fuel is counted.
-fn refill(store: &mut Store<StoreLimits>, metered: bool) -> wasmtime::Result<()> {
-    store.set_epoch_deadline(DEADLINE.as_millis() as u64 / TICK.as_millis() as u64);
-    if metered { store.set_fuel(u64::MAX) } else { Ok(()) }
+fn refill(store: &mut Store<StoreLimits>, limits: Limits) -> wasmtime::Result<()> {
+    store.set_epoch_deadline((limits.deadline.as_millis() / TICK.as_millis()).max(1) as u64);
+    limits.fuel.map_or(Ok(()), |fuel| store.set_fuel(fuel))
 }
 
 /// A thread that advances the engine's epoch until it is dropped.

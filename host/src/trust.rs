@@ -1,4 +1,4 @@
-//! Digests, signatures, and the keys that are trusted.
+//! Digests, signatures of packs and modules, and the keys that are trusted.
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
@@ -47,6 +47,12 @@ pub enum TrustError {
         /// `ed25519-public` or `ed25519-secret`.
         kind: &'static str,
     },
+    /// A module is not signed by a key that is trusted.
+    #[error("the module {0}; sign it with `tradewind sign` and a key that is trusted here")]
+    Module(&'static str),
+    /// What should be a signature is none.
+    #[error("this is no signature: it needs one line, `{SIGNATURE} `, 64 and 128 hexadecimal digits")]
+    Signature,
     /// The system gave no random numbers.
     #[error("no random numbers from the system: {0}")]
     Random(getrandom::Error),
@@ -54,6 +60,9 @@ pub enum TrustError {
 
 const PUBLIC: &str = "ed25519-public";
 const SECRET: &str = "ed25519-secret";
+const SIGNATURE: &str = "ed25519-signature";
+/// What goes before a module's digest where it is signed, so that its signature cannot be that of a pack.
+const MODULE: &[u8] = b"tradewind module\0";
 
 impl Trust {
     /// Trusts the public keys in these files.
@@ -76,12 +85,44 @@ impl Trust {
     /// A [`tradewind_core::Error`] whose kind tells what is wrong.
     pub fn verify<'a>(&self, pack: &'a [u8]) -> Result<PackView<'a>, TrustError> {
         let view = PackView::parse(pack)?;
-        view.verify(self.keys.as_deref(), sha256, |key, message, signature| {
-            let signature = ed25519_dalek::Signature::from_bytes(signature);
-            VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
-        })?;
+        view.verify(self.keys.as_deref(), sha256, is_signed)?;
         Ok(view)
     }
+
+    /// Checks a module's detached signature, the text of [`KeyPair::sign_module`], and returns the module's digest.
+    ///
+    /// # Errors
+    /// [`TrustError::Module`] when there is none, or not of these bytes by a key that is trusted;
+    /// [`TrustError::Signature`] when the text is none.
+    pub fn verify_module(&self, wasm: &[u8], signature: Option<&str>) -> Result<Digest, TrustError> {
+        let digest = sha256(wasm);
+        let Some(keys) = &self.keys else { return Ok(digest) };
+        let text = signature.ok_or(TrustError::Module("is not signed"))?;
+        let mut parts = text.split_whitespace();
+        let (Some(SIGNATURE), Some(key), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(TrustError::Signature);
+        };
+        let key: [u8; 32] = unhex(key).ok_or(TrustError::Signature)?;
+        let signature: [u8; 64] = unhex(signature).ok_or(TrustError::Signature)?;
+        if !keys.contains(&key) {
+            return Err(TrustError::Module("is signed by a key that is not trusted"));
+        }
+        if !is_signed(&key, &module_message(&digest), &signature) {
+            return Err(TrustError::Module("is not what was signed"));
+        }
+        Ok(digest)
+    }
+}
+
+fn is_signed(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+}
+
+fn module_message(digest: &Digest) -> Vec<u8> {
+    [MODULE, digest].concat()
 }
 
 impl KeyPair {
@@ -123,11 +164,29 @@ impl KeyPair {
     pub fn sign(&self, header: &[u8]) -> Signature {
         Signature { key: self.public(), signature: self.0.sign(header).to_bytes() }
     }
+
+    /// Signs a module: one line of text, which goes beside it (`tradewind.wasm.sig`).
+    pub fn sign_module(&self, wasm: &[u8]) -> String {
+        let signature = self.0.sign(&module_message(&sha256(wasm)));
+        format!("{SIGNATURE} {} {}", hex(&self.public()), hex(&signature.to_bytes()))
+    }
 }
 
 /// The bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of just so many pairs of hexadecimal digits.
+pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
@@ -138,16 +197,7 @@ fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
 
 fn read_key(path: &Path, kind: &'static str) -> Result<[u8; 32], TrustError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, source))?;
-    let key = text.trim().strip_prefix(kind).map(str::trim).and_then(|digits| {
-        let mut key = [0; 32];
-        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (n, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()?;
-        }
-        Some(key)
-    });
+    let key = text.trim().strip_prefix(kind).map(str::trim).and_then(unhex);
     key.ok_or_else(|| TrustError::Key { path: path.display().to_string(), kind })
 }
 

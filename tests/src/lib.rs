@@ -7,6 +7,7 @@ pub mod allocation;
 mod corpus;
 pub mod decisions;
 mod node;
+pub mod service;
 
 pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, random, refused};
 pub use node::NodeGuest;

@@ -37,6 +37,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     check_dependencies(workspace, steps)?;
     steps.run("check the fuzzers' lock file", || fuzz::check(workspace))?;
 
+    tools::postgres(&workspace.cache, steps)?;
     dist::build(workspace, steps)?;
     operators::check(workspace, steps)?;
     steps.run("run the tests", || {

@@ -1,5 +1,5 @@
-//! What a build leaves in `dist/`: the module, the host, a development key, the packs, the reference snapshot, and
-//! what the shells make of them.
+//! What a build leaves in `dist/`: the module and its signature, the host, a development key, the packs, the reference
+//! snapshot, and what the shells make of them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -63,7 +63,8 @@ pub fn build_programs(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     optimise_module(workspace, steps, wasm_opt, &compiled)?;
     record_versions(workspace, toolchain)?;
     steps.run("compile the host", || compile_host(workspace))?;
-    make_key(workspace, steps)
+    make_key(workspace, steps)?;
+    sign_module(workspace, steps)
 }
 
 /// Packs and signs every model: each folder of `models/` that has a `pack.json`.
@@ -182,6 +183,20 @@ fn make_key(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     }
     create(&workspace.dist("keys"))?;
     steps.run("make a key for development", || Ok(host(workspace).args(["keygen", "--out", "dist/keys/dev"]).run()?))
+}
+
+/// The module's signature, which lies beside it: a service takes no module without.
+fn sign_module(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    let stamp = workspace.dist("stamps/tradewind.wasm.sig");
+    let inputs =
+        Fingerprint::of("signature").and(&workspace.dist("tradewind.wasm"))?.and(&workspace.dist("keys/dev.key"))?;
+    if workspace.dist("tradewind.wasm.sig").exists() && inputs.is_recorded_in(&stamp) {
+        return Ok(());
+    }
+    steps.run("sign the module", || {
+        host(workspace).args(["sign", "dist/tradewind.wasm", "--key", "dist/keys/dev.key"]).run()?;
+        inputs.record(&stamp)
+    })
 }
 
 fn models(workspace: &Workspace) -> Result<Vec<PathBuf>> {

@@ -169,6 +169,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?;
     browser::set_up(workspace, steps)?;
     edge::set_up(workspace, steps)?;
+    tools::postgres(&workspace.cache, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;

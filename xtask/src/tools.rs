@@ -147,6 +147,15 @@ pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<
     Ok(dir.join("bin"))
 }
 
+/// The programs of PostgreSQL, on which the service is tested: each test starts one of its own.
+pub fn postgres(cache: &Cache, steps: &mut Steps) -> Result<()> {
+    if Path::new("/usr/lib/postgresql").exists() || Run::new("initdb").arg("--version").succeeds() {
+        return Ok(());
+    }
+    let _lock = cache.lock()?;
+    steps.run("install PostgreSQL", || apt::install(&["postgresql"]))
+}
+
 /// Makes `cargo fmt` and `cargo clippy` work.
 pub fn rust_components(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {

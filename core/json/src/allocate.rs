@@ -11,6 +11,7 @@ use tradewind_core::{
 
 /// An order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Order {
     /// Its name.
@@ -40,6 +41,7 @@ pub struct Order {
 
 /// What things cost, in minor units: see [`AllocationPolicy`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is the cost of its name in `AllocationPolicy`")]
 pub struct Policy {
@@ -53,6 +55,7 @@ pub struct Policy {
 
 /// What becomes of an order. A file of these can be given as the previous plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AllocatedOrder {
     /// Its name.
@@ -60,13 +63,17 @@ pub struct AllocatedOrder {
     /// Its shipments, by node.
     pub shipments: Vec<Shipment>,
     /// What is not shipped, and why.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub shortfalls: Vec<OrderShortfall>,
     /// What it costs, by cause.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub cost: Breakdown,
 }
 
 /// What leaves one node for one order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = AllocatedShipment))]
 #[serde(deny_unknown_fields)]
 pub struct Shipment {
     /// The node.
@@ -99,6 +106,13 @@ impl Order {
             pinned: self.pinned.map(Code::new).transpose()?,
             excluded: self.excluded.into_iter().map(Code::new).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl Default for Policy {
+    /// A guess to begin with, in cents: a merchant knows better.
+    fn default() -> Self {
+        Self { day_late: 300, late: 500, split: 250, missing: 2_500, stock_out: 150, change: 100 }
     }
 }
 

@@ -9,6 +9,7 @@ use tradewind_core::{
 
 /// A shipment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shipment {
     /// Its name.
@@ -35,6 +36,7 @@ pub struct Shipment {
 
 /// Some units of a product.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ShipmentLine {
     /// The product.
@@ -47,10 +49,12 @@ pub struct ShipmentLine {
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scan {
     /// What: `created`, `packed`, `picked_up`, `arrived`, `departed`, `out_for_delivery`, `attempted`,
     /// `address_rejected` or `delivered`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub state: State,
     /// When.
     pub at: Moment,
@@ -60,6 +64,7 @@ pub struct Scan {
 
 /// Another service of the carrier.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Alternative {
     /// Its name.

@@ -31,10 +31,14 @@ use tradewind_core::{Day, Millis};
 
 /// A moment: read from RFC 3339 or milliseconds since 1970, written in RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
 pub struct Moment(pub Millis);
 
 /// A day: a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = Date))]
 pub struct Date(pub Day);
 
 /// The hexadecimal digits of a digest.

@@ -111,6 +111,7 @@ pub struct Search {
 
 /// Units of a product.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Quantity {
     /// Its SKU.

@@ -1,0 +1,204 @@
+use super::{ModuleArgs, TrustArgs, read, read_json};
+use anyhow::{Context, ensure};
+use std::{
+    io::{self, IsTerminal, Write},
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+use tracing_subscriber::EnvFilter;
+use tradewind_core::Millis;
+use tradewind_host::{
+    Limits,
+    serve::{self, Config, Files, Keys, Role},
+};
+use tradewind_json::Moment;
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Serve {
+    #[command(subcommand)]
+    command: Option<Other>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(clap::Subcommand)]
+enum Other {
+    /// Make, list and remove access keys.
+    #[command(subcommand)]
+    Key(Key),
+}
+
+#[derive(clap::Subcommand)]
+enum Key {
+    /// Make a key, and print it this once.
+    Add {
+        /// What it is called.
+        name: String,
+        /// shop, warehouse, operator or admin.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List names, roles and when they were made.
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Take a key away.
+    Remove {
+        /// What it is called.
+        name: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+#[derive(clap::Args)]
+struct DatabaseArgs {
+    /// sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME, which several replicas may share.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "sqlite:tradewind.db",
+        env = "TRADEWIND_DATABASE",
+        hide_env_values = true
+    )]
+    database: String,
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    module: ModuleArgs,
+    /// The module's signature; MODULE.sig when absent.
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// A snapshot of prices, stock and places.
+    #[arg(long, value_name = "FILE", required = true)]
+    snapshot: Option<PathBuf>,
+    /// A pack; may be given several times. One must say how likely a leg is late, one must price.
+    #[arg(long = "pack", value_name = "FILE")]
+    packs: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// What things cost in allocations, as JSON; a guess in cents when absent.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Which exceptions are listed and what they cost, as JSON; a guess in cents when absent.
+    #[arg(long, value_name = "FILE")]
+    exceptions: Option<PathBuf>,
+    /// What prices are for, as JSON: weights of margin, revenue and sell_through. As the edge has it.
+    #[arg(long, value_name = "JSON", default_value = r#"{"margin": 1}"#)]
+    objective: String,
+    /// Calls of the module at a time; as many as there are processors when absent.
+    #[arg(long, value_name = "NUMBER")]
+    guests: Option<NonZeroUsize>,
+    /// Milliseconds that a call of the module may take.
+    #[arg(long, value_name = "MILLIS", default_value = "5000")]
+    deadline: NonZeroU64,
+    /// Units of work that a call of the module may do, whatever the machine; not counted when absent.
+    #[arg(long, value_name = "UNITS")]
+    fuel: Option<NonZeroU64>,
+    /// The moment at which the service's clock starts, for recorded data, in RFC 3339; now when absent.
+    #[arg(long, value_name = "MOMENT")]
+    clock: Option<Moment>,
+    /// Log lines as JSON.
+    #[arg(long)]
+    log_json: bool,
+}
+
+impl Serve {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        match self.command {
+            Some(Other::Key(key)) => runtime.block_on(key.run(out))?,
+            None => {
+                let config = self.run.config()?;
+                let served = serve::run(config, |address| {
+                    // A closed pipe is no reason not to serve.
+                    let _ = writeln!(out, "http://{address}").and_then(|()| out.flush());
+                });
+                runtime.block_on(served)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Key {
+    async fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
+        match self {
+            Self::Add { name, role, database } => {
+                ensure!((1..=64).contains(&name.len()), "a key needs a name of 1 to 64 bytes");
+                let key = Keys::open(&database.database).await?.add(&name, role).await?;
+                writeln!(out, "{key}")?;
+                eprintln!("tradewind: the key `{name}` of role {role}; it is kept as a digest, and not shown again");
+            }
+            Self::List { database } => {
+                for key in Keys::open(&database.database).await?.list().await? {
+                    let made = jiff::Timestamp::from_millisecond(key.made.0)?;
+                    writeln!(out, "{:<24} {:<10} {made}", key.name, key.role)?;
+                }
+            }
+            Self::Remove { name, database } => Keys::open(&database.database).await?.remove(&name).await?,
+        }
+        Ok(())
+    }
+}
+
+impl RunArgs {
+    fn config(self) -> anyhow::Result<Config> {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        let log = log.with_ansi(io::stderr().is_terminal());
+        if self.log_json {
+            log.json().init()
+        } else {
+            log.init()
+        }
+
+        let snapshot = self.snapshot.context("which snapshot? Give `--snapshot FILE`")?;
+        let module = self.module.path()?;
+        let signature = match &self.signature {
+            Some(path) => Some(path.clone()),
+            None => Some(module.with_added_extension("sig")).filter(|path| path.exists()),
+        };
+        let text =
+            |path: PathBuf| String::from_utf8(read(&path)?).with_context(|| format!("`{}` is no text", path.display()));
+        let files = Files {
+            module: read(&module)?,
+            signature: signature.map(text).transpose()?,
+            packs: self.packs.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
+            snapshot: read(&snapshot)?,
+        };
+        let limits = Limits {
+            deadline: Duration::from_millis(self.deadline.get()),
+            fuel: self.fuel.map(NonZeroU64::get),
+            ..Limits::default()
+        };
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Config {
+            database: self.database.database,
+            listen: self.listen,
+            files,
+            trust: self.trust.trust()?,
+            limits,
+            guests: self.guests.map_or(processors, NonZeroUsize::get).min(64),
+            policy: self.policy.as_deref().map(read_json).transpose()?.unwrap_or_default(),
+            exceptions: self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default(),
+            objective: serde_json::from_str(&self.objective).context("`--objective`")?,
+            clock: self.clock.map(|Moment(at)| -> Millis { at }),
+        })
+    }
+}

@@ -1,0 +1,365 @@
+//! `tradewind serve`: the warehouse's backend.
+//!
+//! ```text
+//! shop ── POST /v1/orders ──▶ queue ──▶ tradewind.wasm ──▶ shipments, and units promised from stock ─┐
+//!                                       ▲        │          (one transaction)                        │
+//! warehouse ── stock, nodes, scans ─────┘        ▼                                                   ▼
+//! people ◀── worklist with evidence ◀── exceptions ◀──────────────────────────────── scans of shipments
+//! ```
+//!
+//! - Everything that must outlive the process is in one database (`store`): SQLite, or PostgreSQL for several
+//!   replicas.
+//! - What decides is a release (`release`): a module, its packs and a snapshot, verified, tested, and swapped as one.
+//! - Guests of the module are kept warm behind a gate (`guests`), so that too many requests get an answer too.
+//! - Orders are planned by a worker (`queue`, `plan`); nothing is promised twice, because the database counts.
+//! - Shipments are watched (`watch`), and what people decide about them is carried out (`act`).
+//!
+//! `host/README.md` is the guide for people who run it.
+
+mod act;
+mod api;
+mod auth;
+mod check;
+mod guests;
+mod pages;
+mod plan;
+mod problem;
+mod queue;
+mod release;
+mod store;
+mod watch;
+
+pub use auth::Role;
+
+use crate::{Limits, Trust};
+use guests::Gate;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use release::{Artefact, Kind, Parts, Release, ReleaseError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use store::{Store, wall};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch as channel},
+};
+use tradewind_core::{Millis, exceptions::Policy, quote::Objective};
+use tradewind_json::AllocationPolicy;
+
+/// How often a replica looks whether another has made a release.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+/// What is served, and how.
+#[derive(Debug)]
+pub struct Config {
+    /// `sqlite:FILE` or `postgres://…`.
+    pub database: String,
+    /// Where requests are listened to.
+    pub listen: SocketAddr,
+    /// The files to begin with; a database that has seen all of them goes on with its own release.
+    pub files: Files,
+    /// The keys whose files are taken.
+    pub trust: Trust,
+    /// What a call to the module may take.
+    pub limits: Limits,
+    /// At most so many calls at a time.
+    pub guests: usize,
+    /// What things cost when orders are allocated.
+    pub policy: AllocationPolicy,
+    /// Which exceptions are listed, and what they cost.
+    pub exceptions: Policy,
+    /// What prices are for.
+    pub objective: Objective,
+    /// The moment at which the service's clock starts, for recorded data; now when absent.
+    pub clock: Option<Millis>,
+}
+
+/// The contents of files.
+#[derive(Debug)]
+pub struct Files {
+    /// The module.
+    pub module: Vec<u8>,
+    /// The module's signature.
+    pub signature: Option<String>,
+    /// Packs.
+    pub packs: Vec<Vec<u8>>,
+    /// The snapshot.
+    pub snapshot: Vec<u8>,
+}
+
+/// Why the service does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ServeError(#[from] Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error("the database")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("no random numbers from the system: {0}")]
+    Random(getrandom::Error),
+    #[error("{0}")]
+    Key(String),
+    #[error("metrics")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// What all parts of the service share.
+pub(crate) struct App {
+    store: Store,
+    release: RwLock<Arc<Release>>,
+    gate: Gate,
+    clock: Clock,
+    settings: Settings,
+    metrics: PrometheusHandle,
+    /// There is something in the queue.
+    queued: Notify,
+    /// Shipments have moved.
+    moved: Notify,
+}
+
+struct Settings {
+    trust: Trust,
+    limits: Limits,
+    policy: AllocationPolicy,
+    exceptions: Policy,
+    objective: Objective,
+}
+
+/// The moment of decisions: the machine's, or one that began with recorded data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    ahead: i64,
+}
+
+impl Clock {
+    fn starting(at: Option<Millis>) -> Self {
+        Self { ahead: at.map_or(0, |at| at.0 - wall()) }
+    }
+
+    pub(crate) fn now(self) -> Millis {
+        Millis(wall() + self.ahead)
+    }
+}
+
+impl App {
+    /// What decides now. It stays whole for whoever has it, also when another takes its place.
+    pub(crate) fn release(&self) -> Arc<Release> {
+        Arc::clone(&self.release.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets another release decide from the next request on.
+    pub(crate) fn swap(&self, release: Release) {
+        tracing::info!(
+            release = release.number,
+            module = crate::hex(&release.module.digest),
+            "another release decides"
+        );
+        metrics::gauge!("tradewind_release").set(release.number as f64);
+        *self.release.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(release);
+        self.queued.notify_one();
+        self.moved.notify_one();
+    }
+}
+
+/// Serves until the process is told to stop (SIGTERM, SIGINT); then finishes what is under way. `ready` is told
+/// where it listens.
+///
+/// # Errors
+/// When it cannot start: a file is not trusted or fails its test, the database is not reached, the address is taken.
+pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    serve(config, ready).await.map_err(ServeError)
+}
+
+async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cause> {
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let store = Store::open(&config.database).await?;
+    let limits = Limits { pool: Some(3 * config.guests as u32), ..config.limits };
+    let release = first_release(&store, config.files, &config.trust, limits).await?;
+    metrics::gauge!("tradewind_release").set(release.number as f64);
+    let settings = Settings {
+        trust: config.trust,
+        limits,
+        policy: config.policy,
+        exceptions: config.exceptions,
+        objective: config.objective,
+    };
+    let app = Arc::new(App {
+        store,
+        release: RwLock::new(Arc::new(release)),
+        gate: Gate::new(config.guests),
+        clock: Clock::starting(config.clock),
+        settings,
+        metrics,
+        queued: Notify::new(),
+        moved: Notify::new(),
+    });
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| Cause::Listen(config.listen, error))?;
+    let (stop, stopped) = channel::channel(false);
+    let workers = [
+        tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(follow(Arc::clone(&app), stopped)),
+    ];
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "ready");
+    ready(address);
+    axum::serve(listener, api::router(Arc::clone(&app))).with_graceful_shutdown(told_to_stop()).await?;
+    tracing::info!("stopping: what is under way is finished");
+    stop.send_replace(true);
+    for worker in workers {
+        // A worker that panicked has said so.
+        let _ = worker.await;
+    }
+    app.store.close().await;
+    Ok(())
+}
+
+/// The release to begin with: that of the files, where the database has not seen one of them, else the database's.
+async fn first_release(store: &Store, files: Files, trust: &Trust, limits: Limits) -> Result<Release, Cause> {
+    let Files { module, signature, packs, snapshot } = files;
+    let packs = packs.into_iter().map(|pack| Artefact::signed(Kind::Pack, pack, trust));
+    let mut packs: Vec<Artefact> = packs.collect::<Result<_, _>>()?;
+    packs.sort_by(|a, b| a.name.cmp(&b.name));
+    let parts = Parts {
+        module: Artefact::module(module, signature, trust)?,
+        packs,
+        snapshot: Artefact::signed(Kind::Snapshot, snapshot, trust)?,
+    };
+    let current = store.current_release().await?;
+    if current > 0
+        && store.unseen(&parts).await?.is_empty()
+        && let Some(kept) = store.parts(current, trust).await?
+    {
+        tracing::info!(release = current, "the database has seen these files; its own release decides");
+        return Ok(build(current, kept?, limits).await?);
+    }
+    let release = build(current + 1, parts, limits).await?;
+    install(store, &release, (current > 0).then_some(current), "files given at the start").await?;
+    Ok(release)
+}
+
+/// Builds and tests a release where that may take its time.
+pub(crate) async fn build(number: i64, parts: Parts, limits: Limits) -> Result<Release, ReleaseError> {
+    let built = tokio::task::spawn_blocking(move || Release::new(number, parts, limits)).await;
+    built.unwrap_or_else(|_| {
+        Err(ReleaseError::Wrong { what: "the release".into(), why: "its test was cut short".into() })
+    })
+}
+
+/// Writes a release down, with the nodes and the stock that it brings.
+pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i64>, note: &str) -> sqlx::Result<()> {
+    let mut tx = store.begin().await?;
+    store.add_release(&mut tx, release.number, previous, &release.parts(), note).await?;
+    store.seed(&mut tx, &release.snapshot).await?;
+    tx.commit().await
+}
+
+/// Takes over releases that other replicas make.
+async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
+    let mut refused = 0;
+    while !*stop.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW) => {}
+            _ = stop.changed() => return,
+        }
+        let Ok(number) = app.store.current_release().await else { continue };
+        if number <= app.release().number || number == refused {
+            continue;
+        }
+        let taken = match app.store.parts(number, &app.settings.trust).await {
+            Ok(Some(Ok(parts))) => build(number, parts, app.settings.limits).await,
+            Ok(Some(Err(error))) => Err(error),
+            Ok(None) | Err(_) => continue,
+        };
+        match taken {
+            Ok(release) if release.number > app.release().number => app.swap(release),
+            Ok(_) => {}
+            Err(error) => {
+                refused = number;
+                tracing::error!(release = number, %error, "another replica's release is not taken");
+            }
+        }
+    }
+}
+
+async fn told_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminated) = terminated {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}
+
+/// A key as it is listed.
+#[derive(Debug, Clone)]
+pub struct KeyInfo {
+    /// Its name.
+    pub name: String,
+    /// Its role, as it is written.
+    pub role: String,
+    /// When it was made.
+    pub made: Millis,
+}
+
+/// The access keys of a database.
+#[derive(Debug)]
+pub struct Keys(Store);
+
+impl Keys {
+    /// Opens a database, as [`Config::database`] names it.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open(database: &str) -> Result<Self, ServeError> {
+        Ok(Self(Store::open(database).await.map_err(Cause::from)?))
+    }
+
+    /// Makes a key. It is returned this once, and kept as a digest.
+    ///
+    /// # Errors
+    /// When there is one of that name, or the database fails.
+    pub async fn add(&self, name: &str, role: Role) -> Result<String, ServeError> {
+        let (key, hash) = auth::new_key().map_err(Cause::Random)?;
+        if !self.0.add_key(name, role.name(), &hash).await.map_err(Cause::from)? {
+            return Err(Cause::Key(format!("there is a key `{name}` already; remove it first")).into());
+        }
+        Ok(key)
+    }
+
+    /// Takes a key away.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the database fails.
+    pub async fn remove(&self, name: &str) -> Result<(), ServeError> {
+        if self.0.remove_key(name).await.map_err(Cause::from)? {
+            return Ok(());
+        }
+        Err(Cause::Key(format!("there is no key `{name}`")).into())
+    }
+
+    /// All keys, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list(&self) -> Result<Vec<KeyInfo>, ServeError> {
+        let keys = self.0.keys().await.map_err(Cause::from)?;
+        Ok(keys.into_iter().map(|key| KeyInfo { name: key.id, role: key.role, made: Millis(key.made) }).collect())
+    }
+}

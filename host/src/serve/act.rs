@@ -1,0 +1,333 @@
+//! What people and warehouses decide about orders and shipments, carried out: each in one transaction.
+
+use super::{
+    App,
+    auth::Caller,
+    check,
+    guests::AskError,
+    plan,
+    problem::{Answer, Problem},
+    store::{Body, Conflict, Counts, NewShipment, OrderState, ShipmentRow, Tx, name_of},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tradewind_core::{
+    Line, Millis, Sku,
+    allocate::{AllocateRequest, ShopOrder},
+    exceptions::{Action, Id, State, Step},
+    guest::ClientError,
+    snapshot::Code,
+};
+use tradewind_json::{Date, Moment, Scan, ShipmentLine};
+
+/// Carries out an action that the worklist offers, and closes its entry.
+pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) -> Answer<Value> {
+    let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
+    if entry.state != "open" {
+        return Err(Problem::conflict(format!("`{work}` is {}; only what is open is acted on", entry.state)));
+    }
+    if !entry.score.actions.contains(&action) {
+        let detail = "this action is not one that the entry offers now; look at it again";
+        return Err(Problem::unprocessable(detail).with("actions", json!(entry.score.actions)));
+    }
+    let id = action.shipment.as_str();
+    let planned = match &action.step {
+        Step::Reroute { to, .. } => Some(reroute(app, id, to).await?),
+        _ => None,
+    };
+    let mut tx = app.store.begin().await?;
+    let Some(row) = app.store.lock_shipment(&mut tx, id).await? else {
+        return Err(Problem::not_found("shipment", id));
+    };
+    let mut done = json!({"action": action, "by": caller.key, "at": Moment(app.clock.now())});
+    match (&action.step, planned) {
+        (Step::Reroute { .. }, Some(planned)) => {
+            done["shipment"] = json!(moved(app, &mut tx, row, planned).await?);
+        }
+        (Step::Split { later, .. }, _) => done["shipment"] = json!(split(app, &mut tx, row, later).await?),
+        (Step::Upgrade { service, .. }, _) => {
+            let body = Body { service: Some(service.to_string()), ..row.body };
+            app.store.set_body(&mut tx, id, &body).await?;
+        }
+        (Step::Hold, _) => app.store.set_held(&mut tx, id, true).await?,
+        // Customers are told by the shop, which reads what was acted on.
+        (Step::Notify { .. } | Step::Reroute { .. }, _) => {}
+    }
+    if !app.store.act(&mut tx, work, &done).await? {
+        return Err(Problem::conflict(format!("someone else acted on `{work}`")));
+    }
+    tx.commit().await?;
+    app.moved.notify_one();
+    Ok(done)
+}
+
+/// Keeps what someone says of an entry.
+pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: bool, note: &str) -> Answer<()> {
+    let said = json!({"useful": useful, "note": note, "by": caller.key, "at": Moment(app.clock.now())});
+    if !app.store.set_feedback(work, &said).await? {
+        return Err(Problem::not_found("entry of the worklist", work));
+    }
+    Ok(())
+}
+
+/// How a shipment would go from another node.
+struct Rerouted {
+    node: Code,
+    dispatch: Date,
+    arrival: Date,
+    late: f64,
+}
+
+/// Asks the module for a shipment from another node, all of it.
+async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
+    let row = app.store.shipment(id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    if !row.allocated || !row.is_at_node() {
+        return Err(Problem::conflict(format!("`{id}` has left its node, or is not of this service's stock")));
+    }
+    let lines =
+        row.body.lines.iter().map(|line| Ok(Line { sku: Sku::new(line.sku.as_str())?, quantity: line.quantity }));
+    let release = app.release();
+    let region = release.snapshot.storefront.regions.iter().find(|region| region.code.as_str() == row.region);
+    let offset = region.map_or(0, |region| i64::from(region.utc_offset)) * 60_000;
+    let order = ShopOrder {
+        id: Id::new(id)?,
+        region: Code::new(row.region.as_str())?,
+        lines: lines.collect::<Result<_, tradewind_core::Error>>()?,
+        promised: Millis(row.body.promised.0.0 + offset).day(),
+        priority: 0,
+        complete: true,
+        max_splits: 0,
+        pinned: Some(Code::new(to.as_str())?),
+        excluded: Vec::new(),
+    };
+    let orders = vec![order];
+    let problem = |error: plan::PlanError| match error {
+        plan::PlanError::Database(error) => Problem::from(error),
+        plan::PlanError::Ask(error) => Problem::from(error),
+        error => Problem::internal(&error),
+    };
+    let closed = plan::closed(app).await.map_err(problem)?;
+    let mut policy: tradewind_core::allocate::AllocationPolicy = app.settings.policy.into();
+    if !release.has_late {
+        policy.late = Default::default();
+    }
+    let request = AllocateRequest {
+        snapshot: release.snapshot.root,
+        at: app.clock.now(),
+        stock: plan::stock(app, &release, &orders, &BTreeMap::new()).await.map_err(problem)?,
+        orders: orders.clone(),
+        policy,
+        closed: closed.iter().filter_map(|node| plan::known(&release, node)).collect(),
+        previous: Vec::new(),
+    };
+    let (answer, _) = app.gate.ask(&release, move |client| client.allocate(request)).await?;
+    let answer = answer.map_err(|error: ClientError<_>| AskError::Client(error))?;
+    check::plan(&orders, &answer, &release.snapshot).map_err(|why| Problem::internal(&why))?;
+    let shipment = answer.orders.into_iter().next().and_then(|mut order| match order.shortfalls.as_slice() {
+        [] => order.shipments.pop(),
+        _ => None,
+    });
+    let Some(shipment) = shipment else {
+        return Err(Problem::conflict(format!("`{to}` cannot send all of `{id}` any more; look at the entry again")));
+    };
+    Ok(Rerouted {
+        node: shipment.node,
+        dispatch: Date(shipment.dispatch),
+        arrival: Date(shipment.arrival),
+        late: f64::from(shipment.late.0) / 10_000.0,
+    })
+}
+
+/// Sends a shipment from another node: what is promised moves with it. The new one's name is returned.
+async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer<String> {
+    let gone = || Problem::conflict(format!("`{}` has left its node meanwhile", row.id));
+    if app.store.any_closed(tx, &[to.node.as_str()]).await? {
+        return Err(Problem::conflict(format!("{} is closed", to.node)));
+    }
+    if !app.store.cancel_shipment(tx, &row).await? {
+        return Err(gone());
+    }
+    let mut changes = units(&row.body.lines, &row.node, -1);
+    for (key, more) in units(&row.body.lines, to.node.as_str(), 1) {
+        *changes.entry(key).or_default() += more;
+    }
+    if let Err(Conflict) = app.store.reserve(tx, &changes).await? {
+        return Err(Problem::conflict(format!("{} no longer has all of `{}`", to.node, row.id)));
+    }
+    let body = Body {
+        dispatch: Some(to.dispatch),
+        arrival: Some(to.arrival),
+        late: Some(to.late),
+        created: Moment(app.clock.now()),
+        ..row.body
+    };
+    let new = NewShipment {
+        id: String::new(),
+        order: row.order,
+        node: to.node.to_string(),
+        region: row.region,
+        body,
+        allocated: true,
+    };
+    Ok(plan::add(app, tx, new, &mut 0).await?)
+}
+
+/// Leaves some lines of a shipment to another from the same node. The new one's name is returned.
+async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answer<String> {
+    if !row.is_created() {
+        return Err(Problem::conflict(format!("`{}` is packed, or has left its node", row.id)));
+    }
+    let waits = |line: &ShipmentLine| later.iter().any(|later| later.sku.as_str() == line.sku);
+    let (later, now): (Vec<_>, Vec<_>) = row.body.lines.iter().cloned().partition(waits);
+    if later.is_empty() || now.is_empty() {
+        return Err(Problem::conflict(format!("`{}` no longer holds what is to be split", row.id)));
+    }
+    app.store.set_body(tx, &row.id, &Body { lines: now, ..row.body.clone() }).await?;
+    let body = Body { lines: later, created: Moment(app.clock.now()), ..row.body };
+    let (order, node, region, allocated) = (row.order, row.node, row.region, row.allocated);
+    let new = NewShipment { id: String::new(), order, node, region, body, allocated };
+    Ok(plan::add(app, tx, new, &mut 0).await?)
+}
+
+/// Takes a scan in; `false` where it was known. What leaves is no longer there, and no longer promised.
+pub(super) async fn scan(app: &App, id: &str, scan: &Scan) -> Answer<bool> {
+    let mut tx = app.store.begin().await?;
+    let row = app.store.lock_shipment(&mut tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    if row.state == "cancelled" {
+        return Err(Problem::conflict(format!("`{id}` was cancelled: its units ship otherwise, or not at all")));
+    }
+    if row.held && scan.state > State::Packed && row.is_at_node() {
+        return Err(Problem::conflict(format!("`{id}` is held: it is not to leave until someone has looked")));
+    }
+    if !app.store.add_scan(&mut tx, id, scan).await? {
+        return Ok(false);
+    }
+    if row.allocated && row.is_at_node() && scan.state > State::Packed {
+        let units = row.body.lines.iter().map(|line| (line.sku.clone(), i64::from(line.quantity)));
+        app.store.dispatch(&mut tx, &row.node, &units.collect()).await?;
+    }
+    // Scans may come late: the furthest of them says where it is.
+    let known: Option<State> = serde_json::from_value(Value::String(row.state.clone())).ok();
+    let state = known.map_or(scan.state, |known| known.max(scan.state));
+    app.store.set_state(&mut tx, id, &name_of(state)?, state != State::Delivered).await?;
+    tx.commit().await?;
+    app.moved.notify_one();
+    Ok(true)
+}
+
+/// Lets a shipment that was held go on.
+pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
+    let mut tx = app.store.begin().await?;
+    app.store.lock_shipment(&mut tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    app.store.set_held(&mut tx, id, false).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Opens or closes a node; closing plans the orders again that ship from it. How many those are.
+pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u64> {
+    let mut tx = app.store.begin().await?;
+    if !app.store.set_closed(&mut tx, node, closed).await? {
+        return Err(Problem::not_found("node", node));
+    }
+    let mut count = 0;
+    if closed {
+        let rows = app.store.shipments_at(&mut tx, node).await?;
+        let mut orders: Vec<String> = rows.into_iter().map(|row| row.order).collect();
+        orders.sort();
+        orders.dedup();
+        count = app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?;
+    }
+    tx.commit().await?;
+    app.queued.notify_one();
+    Ok(count)
+}
+
+/// Takes over a count of a product at a node. Orders whose units are no longer there are planned again, the
+/// last first; so are orders that lack the product, where there is more of it. How many those are.
+pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
+    let mut tx = app.store.begin().await?;
+    let before = app.store.stock_for_count(&mut tx, node, sku).await?;
+    let mut again = Vec::new();
+    let mut changes = BTreeMap::new();
+    let mut missing = before.as_ref().map_or(0, |row| row.reserved) - counts.on_hand;
+    if missing > 0 {
+        for row in app.store.shipments_at(&mut tx, node).await? {
+            let Some(line) = row.body.lines.iter().find(|line| line.sku == sku) else { continue };
+            if missing <= 0 {
+                break;
+            }
+            missing -= i64::from(line.quantity);
+            if !app.store.cancel_shipment(&mut tx, &row).await? {
+                return Err(Problem::unavailable("a shipment left while it was counted; send the count again"));
+            }
+            for (key, units) in units(&row.body.lines, node, -1) {
+                *changes.entry(key).or_default() += units;
+            }
+            again.push(row.order);
+        }
+        if missing > 0 {
+            let detail = format!("{sku} at {node} is promised to shipments that this service does not know");
+            return Err(Problem::conflict(detail));
+        }
+    }
+    if let Err(Conflict) = app.store.reserve(&mut tx, &changes).await? {
+        return Err(Problem::unavailable("stock changed while it was counted; send the count again"));
+    }
+    app.store.count(&mut tx, node, sku, counts).await?;
+    if before.as_ref().is_none_or(|row| row.on_hand < counts.on_hand) {
+        again.extend(app.store.lacking(&mut tx, sku).await?);
+    }
+    again.sort();
+    again.dedup();
+    let count = app.store.requeue(&mut tx, &again, &[OrderState::Allocated, OrderState::Short]).await?;
+    tx.commit().await?;
+    app.queued.notify_one();
+    Ok(count)
+}
+
+/// Cancels an order, as far as it has not left.
+pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
+    let mut tx = app.store.begin().await?;
+    if !app.store.cancel(&mut tx, order).await? {
+        drop(tx);
+        let known = app.store.order(order).await?;
+        return Err(match known {
+            None => Problem::not_found("order", order),
+            Some(_) => Problem::conflict(format!("`{order}` is cancelled already")),
+        });
+    }
+    let rows = app.store.shipments_of_locked(&mut tx, order).await?;
+    let mut changes = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.allocated && row.is_at_node()) {
+        app.store.cancel_shipment(&mut tx, row).await?;
+        for (key, units) in units(&row.body.lines, &row.node, -1) {
+            *changes.entry(key).or_default() += units;
+        }
+    }
+    if let Err(Conflict) = app.store.reserve(&mut tx, &changes).await? {
+        return Err(Problem::internal(&format!("`{order}` gives back more than was promised to it")));
+    }
+    tx.commit().await?;
+    app.moved.notify_one();
+    Ok(())
+}
+
+/// Lets a dead order be tried again.
+pub(super) async fn retry(app: &App, order: &str) -> Answer<()> {
+    let mut tx = app.store.begin().await?;
+    if app.store.requeue(&mut tx, &[order.to_owned()], &[OrderState::Dead]).await? == 0 {
+        return Err(Problem::conflict(format!("`{order}` is not dead; only dead orders are tried again by hand")));
+    }
+    tx.commit().await?;
+    app.queued.notify_one();
+    Ok(())
+}
+
+/// The units of lines at a node, by product and node, times `sign`.
+fn units(lines: &[ShipmentLine], node: &str, sign: i64) -> BTreeMap<(String, String), i64> {
+    let mut units = BTreeMap::new();
+    for line in lines {
+        *units.entry((line.sku.clone(), node.to_owned())).or_default() += sign * i64::from(line.quantity);
+    }
+    units
+}

@@ -1,0 +1,164 @@
+//! The routes, and what holds for all of them.
+
+mod body;
+mod health;
+mod orders;
+mod quotes;
+mod releases;
+mod shipments;
+mod stock;
+mod worklist;
+
+pub(super) use orders::{OrderStatus, status as order_status};
+pub(super) use releases::ReleaseStatus;
+
+use super::{App, pages, problem::Problem};
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::{HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+};
+use std::{any::Any, sync::Arc, time::Instant};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    trace::{DefaultOnResponse, TraceLayer},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+/// The longest body of a request that carries no file.
+const MAX_BODY: usize = 4 << 20;
+
+/// The longest file: a pack may have 64 MiB.
+const MAX_FILE: usize = (64 << 20) + 4_096;
+
+/// What pages may load: nothing from elsewhere, and no scripts.
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The API page is a script with its own styles.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tradewind warehouse API",
+        description = "Orders in, allocations and a worklist out. Amounts are minor units of the snapshot's currency; \
+            moments are RFC 3339, days are dates. Errors are problem+json (RFC 9457): `detail` says what was wrong, \
+            with what, and what to do. A status of 503 comes with `Retry-After`: the same request may be sent again.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    modifiers(&AccessKey),
+    security(("key" = [])),
+    tags(
+        (name = "orders", description = "Orders, and from where they ship"),
+        (name = "stock", description = "What nodes have, and whether they are open"),
+        (name = "shipments", description = "Shipments, and what happens to them"),
+        (name = "worklist", description = "What people should look at, and what they do about it"),
+        (name = "quotes", description = "Prices at checkout"),
+        (name = "releases", description = "The module, packs and snapshot that decide"),
+        (name = "service", description = "The service itself"),
+    )
+)]
+struct Api;
+
+struct AccessKey;
+
+impl Modify for AccessKey {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(
+            "An access key, as `tradewind serve key add` prints it. Its role says what it may do: shop, warehouse, \
+             operator or admin.",
+        ));
+        let components = api.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(scheme.build()));
+    }
+}
+
+/// Everything that is served.
+pub(super) fn router(app: Arc<App>) -> Router {
+    let files = OpenApiRouter::new()
+        .routes(routes!(releases::put_module))
+        .routes(routes!(releases::put_pack))
+        .routes(routes!(releases::put_snapshot))
+        .layer(DefaultBodyLimit::max(MAX_FILE));
+    let documents = OpenApiRouter::new()
+        .routes(routes!(orders::submit, orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::retry))
+        .routes(routes!(orders::decision))
+        .routes(routes!(stock::show, stock::count))
+        .routes(routes!(stock::nodes))
+        .routes(routes!(stock::close))
+        .routes(routes!(stock::open))
+        .routes(routes!(shipments::submit))
+        .routes(routes!(shipments::show))
+        .routes(routes!(shipments::scan))
+        .routes(routes!(shipments::release))
+        .routes(routes!(worklist::list))
+        .routes(routes!(worklist::act))
+        .routes(routes!(worklist::feedback))
+        .routes(routes!(quotes::verify))
+        .routes(routes!(releases::list))
+        .routes(routes!(releases::roll_back))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    let (api, document) = OpenApiRouter::with_openapi(Api::openapi()).merge(files).merge(documents).split_for_parts();
+    let docs: Router<Arc<App>> = Router::new()
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .layer(header_layer(header::CONTENT_SECURITY_POLICY, DOCS_POLICY));
+    let pages = pages::router().layer(header_layer(header::CONTENT_SECURITY_POLICY, PAGE_POLICY));
+    api.merge(pages)
+        .merge(docs)
+        .fallback(|request: Request| async move { Problem::not_found("resource", request.uri().path()) })
+        .layer(middleware::from_fn(measured))
+        .layer(header_layer(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header_layer(header::REFERRER_POLICY, "same-origin"))
+        .layer(header_layer(header::CACHE_CONTROL, "no-store"))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(DefaultOnResponse::new()))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .with_state(app)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn header_layer(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Counts and times requests by route, never by what is in the address.
+async fn measured(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let method = request.method().to_string();
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    let labels = [("route", route), ("method", method), ("status", status)];
+    metrics::histogram!("tradewind_http_seconds", &labels).record(started.elapsed().as_secs_f64());
+    response
+}
+
+fn span(request: &Request) -> tracing::Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    axum::response::IntoResponse::into_response(Problem::internal(&said.unwrap_or("a panic")))
+}
+
+/// A document as an answer.
+type Document<T> = super::problem::Answer<Json<T>>;

@@ -1,0 +1,55 @@
+//! Whether the service is well, and in figures.
+
+use super::Document;
+use crate::{
+    hex,
+    serve::{
+        App,
+        problem::{Answer, Problem, ProblemSchema},
+    },
+};
+use axum::{Json, extract::State};
+use std::sync::Arc;
+use tradewind_json::Moment;
+
+/// What decides here.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// The number of the release.
+    release: i64,
+    /// SHA-256 of the module.
+    module: String,
+    /// The root of the snapshot.
+    snapshot: String,
+    /// Until when the snapshot holds.
+    expires: Moment,
+}
+
+/// Answers 200 where the database answers and the snapshot holds.
+#[utoipa::path(
+    get, path = "/healthz", tag = "service", security(()),
+    responses((status = 200, body = Health), (status = 503, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
+    app.store.ping().await?;
+    let release = app.release();
+    release.snapshot.holds(app.clock.now()).map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(Json(Health {
+        status: "ok",
+        release: release.number,
+        module: hex(&release.module.digest),
+        snapshot: hex(&release.snapshot.root),
+        expires: Moment(release.snapshot.storefront.expires),
+    }))
+}
+
+/// Figures for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "service", security(()), responses((status = 200, body = String)))]
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<String> {
+    for (state, count) in app.store.order_counts().await? {
+        metrics::gauge!("tradewind_orders", "state" => state.name()).set(count as f64);
+    }
+    Ok(app.metrics.render())
+}

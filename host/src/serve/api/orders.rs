@@ -1,0 +1,293 @@
+//! Orders.
+
+use super::{
+    Document,
+    body::{self, Body},
+};
+use crate::serve::{
+    App, act,
+    auth::{Caller, Role},
+    problem::{Answer, Problem, ProblemSchema},
+    store::{OrderRow, OrderState, ShipmentRow, Submitted},
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use tradewind_core::Millis;
+use tradewind_json::{Date, Moment, Order, ShipmentLine};
+
+/// An order that was taken.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Taken {
+    /// Its name.
+    id: String,
+    /// Where to read what becomes of it.
+    href: String,
+}
+
+/// An order, and what has become of it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct OrderStatus {
+    /// The order, as it was sent.
+    pub(crate) order: Order,
+    /// What has become of it.
+    pub(crate) state: OrderState,
+    /// When it was taken.
+    pub(crate) received: Moment,
+    /// When its plan was made.
+    pub(crate) decided: Option<Moment>,
+    /// Its shipments, cancelled ones among them.
+    pub(crate) shipments: Vec<OrderShipment>,
+    /// What does not ship, and why.
+    pub(crate) shortfalls: Vec<Shortfall>,
+    /// What its plan costs, by cause, in minor units.
+    pub(crate) cost: Option<Value>,
+    /// What its plan was made from and is, by digests.
+    pub(crate) receipt: Option<Receipt>,
+    /// How often planning failed since it last worked.
+    pub(crate) tries: i64,
+    /// Why planning failed last.
+    pub(crate) error: Option<String>,
+}
+
+/// A shipment of an order.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct OrderShipment {
+    /// Its name.
+    pub(crate) id: String,
+    /// The node that sends it.
+    pub(crate) node: String,
+    /// The last scan, or `cancelled`.
+    pub(crate) state: String,
+    /// Whether it is held until someone has looked.
+    pub(crate) held: bool,
+    /// The day it leaves.
+    pub(crate) dispatch: Option<Date>,
+    /// The day it arrives, if it is not late.
+    pub(crate) arrival: Option<Date>,
+    /// How probable it is that it is late, from 0 to 1.
+    pub(crate) late: Option<f64>,
+    /// The service that carries it, where it was changed.
+    pub(crate) service: Option<String>,
+    /// What is in it.
+    pub(crate) lines: Vec<ShipmentLine>,
+}
+
+/// Units that do not ship.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Shortfall {
+    /// The product.
+    pub(crate) sku: String,
+    /// Units.
+    pub(crate) quantity: i64,
+    /// Why: `no_stock`, `no_lane`, `excluded`, `incomplete`, `sold_out`, `capacity`, `splits` or `cost`.
+    pub(crate) reason: String,
+}
+
+/// What a decision was made from, and what it was, by digests.
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct Receipt {
+    /// The decision: `GET /v1/decisions/{id}` has request and reply, for `tradewind replay`.
+    #[serde(default)]
+    pub(crate) decision: String,
+    /// SHA-256 of the module.
+    pub(crate) module: String,
+    /// The roots of the packs.
+    pub(crate) packs: Vec<String>,
+    /// The root of the snapshot.
+    pub(crate) snapshot: Option<String>,
+    /// SHA-256 of the request.
+    #[serde(rename(deserialize = "request_digest"))]
+    pub(crate) request: String,
+    /// SHA-256 of the reply.
+    #[serde(rename(deserialize = "reply_digest"))]
+    pub(crate) reply: String,
+}
+
+impl From<ShipmentRow> for OrderShipment {
+    fn from(row: ShipmentRow) -> Self {
+        let ShipmentRow { id, node, state, held, body, .. } = row;
+        let (dispatch, arrival, late, service, lines) =
+            (body.dispatch, body.arrival, body.late, body.service, body.lines);
+        Self { id, node, state, held, dispatch, arrival, late, service, lines }
+    }
+}
+
+/// An order with its shipments.
+pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
+    let OrderRow { order, state, received, decided, tries, cost, decision, error } = row;
+    let shipments = app.store.shipments_of(&[&order.id]).await?;
+    let shortfalls = app.store.shortfalls(&order.id).await?;
+    let receipt = match decision {
+        None => None,
+        Some(decision) => {
+            let record = app.store.decision(&decision).await?;
+            let receipt = record.and_then(|record| serde_json::from_str::<Receipt>(&record).ok());
+            receipt.map(|receipt| Receipt { decision, ..receipt })
+        }
+    };
+    Ok(OrderStatus {
+        order,
+        state,
+        received: Moment(Millis(received)),
+        decided: decided.map(|at| Moment(Millis(at))),
+        shipments: shipments.into_iter().map(OrderShipment::from).collect(),
+        shortfalls: shortfalls.into_iter().map(|(sku, quantity, reason)| Shortfall { sku, quantity, reason }).collect(),
+        cost,
+        receipt,
+        tries,
+        error,
+    })
+}
+
+/// Takes an order, once for each key: the same order under the same key gets the same answer.
+///
+/// It is planned in the background; `GET` it at `href`. For shops.
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "orders",
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 characters, another for each order")),
+    request_body = Order,
+    responses(
+        (status = 202, body = Taken),
+        (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "no key, or no order"),
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "the id is another order's"),
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "the key is another order's, or the order cannot be planned as it is"),
+    )
+)]
+pub(super) async fn submit(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(order): Body<Order>,
+) -> Answer<(StatusCode, [(header::HeaderName, String); 1], Json<Taken>)> {
+    caller.may(&[Role::Shop])?;
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
+    if !(1..=255).contains(&key.len()) {
+        let detail = "give the header `Idempotency-Key`, 1 to 255 characters, another for each order";
+        return Err(Problem::bad(detail));
+    }
+    check(&app, &order)?;
+    // Keys are a caller's own.
+    let key = format!("{} {key}", caller.key);
+    let taken = Taken { id: order.id.clone(), href: format!("/v1/orders/{}", order.id) };
+    match app.store.submit(&key, &order, app.clock.now().0).await? {
+        Submitted::New => app.queued.notify_one(),
+        Submitted::Again => {}
+        Submitted::OtherBody => {
+            let detail = "another order was sent with this `Idempotency-Key`; a new order takes a new key";
+            return Err(Problem::unprocessable(detail));
+        }
+        Submitted::SameId => {
+            return Err(Problem::conflict(format!("there is an order `{}`, sent with another key", order.id)));
+        }
+    }
+    metrics::counter!("tradewind_orders_received_total").increment(1);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, taken.href.clone())], Json(taken)))
+}
+
+/// What the module would refuse, and what the snapshot lacks, is said at once.
+fn check(app: &App, order: &Order) -> Answer<()> {
+    body::name("the order", &order.id)?;
+    let message = order.clone().message()?;
+    if message.lines.is_empty() || message.lines.iter().any(|line| line.quantity == 0) {
+        return Err(Problem::unprocessable("an order needs lines, each of one unit or more"));
+    }
+    let mut skus: Vec<_> = message.lines.iter().map(|line| &line.sku).collect();
+    skus.sort();
+    if let Some(pair) = skus.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Problem::unprocessable(format!("`{}` comes in two lines; put its units into one", pair[0])));
+    }
+    let most = tradewind_core::allocate::Problem::MAX_ORDER_LINES;
+    if message.lines.len() > most {
+        return Err(Problem::unprocessable(format!("an order takes at most {most} lines")));
+    }
+    if message.priority > tradewind_core::allocate::Problem::MAX_PRIORITY {
+        return Err(Problem::unprocessable("a priority is a number from 0, the first, to 7"));
+    }
+    let release = app.release();
+    release.snapshot.region(&message.region)?;
+    for node in message.pinned.iter().chain(&message.excluded) {
+        if release.fulfilment().is_none_or(|fulfilment| fulfilment.node(node).is_none()) {
+            return Err(Problem::unprocessable(format!("the snapshot has no node `{node}`")));
+        }
+    }
+    Ok(())
+}
+
+/// Which orders.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Of this state only.
+    state: Option<OrderState>,
+    /// At most so many; 100 when absent, 1,000 at most.
+    limit: Option<u16>,
+}
+
+/// Lists orders, the latest first. For everyone with a key.
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Which), responses((status = 200, body = [OrderStatus])))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Query(which): Query<Which>,
+) -> Document<Vec<OrderStatus>> {
+    let limit = i64::from(which.limit.unwrap_or(100).min(1_000));
+    let mut orders = Vec::new();
+    for row in app.store.orders(which.state, limit).await? {
+        orders.push(status(&app, row).await?);
+    }
+    Ok(Json(orders))
+}
+
+/// Shows an order: its shipments, what does not ship and why, what it costs, and the receipt. For everyone with a key.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "orders", params(("id" = String, Path)),
+    responses((status = 200, body = OrderStatus), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+) -> Document<OrderStatus> {
+    let row = app.store.order(&id).await?.ok_or_else(|| Problem::not_found("order", &id))?;
+    Ok(Json(status(&app, row).await?))
+}
+
+/// Cancels an order: what has not left ships no more, and can be promised again. For shops and operators.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path)),
+    responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
+    caller.may(&[Role::Shop, Role::Operator])?;
+    act::cancel(&app, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tries a dead order again. For operators.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/retry", tag = "orders", params(("id" = String, Path)),
+    responses((status = 202), (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
+    caller.may(&[Role::Operator])?;
+    act::retry(&app, &id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Gives a decision with its receipt, as a line for `tradewind replay`. For operators.
+#[utoipa::path(
+    get, path = "/v1/decisions/{id}", tag = "orders", params(("id" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn decision(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Document<Value> {
+    caller.may(&[Role::Operator])?;
+    let record = app.store.decision(&id).await?.ok_or_else(|| Problem::not_found("decision", &id))?;
+    serde_json::from_str(&record).map(Json).map_err(|error| Problem::internal(&error))
+}

@@ -1,0 +1,102 @@
+//! Prices at checkout.
+
+use super::{Document, body::Body};
+use crate::{
+    serve::{
+        App,
+        auth::{Caller, Role},
+        guests::AskError,
+        plan,
+        problem::{Problem, ProblemSchema},
+    },
+    unhex,
+};
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tradewind_core::{
+    Money, Sku,
+    quote::{Claim, Quote, Refusal},
+    snapshot::Code,
+};
+use tradewind_json::Moment;
+
+/// A price that a cart claims to have been quoted.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QuoteClaim {
+    /// The root of the snapshot that it was quoted from, in hexadecimal.
+    snapshot: String,
+    /// When.
+    at: Moment,
+    /// The product.
+    sku: String,
+    /// The region of the order.
+    region: String,
+    /// The price, in minor units.
+    price: i64,
+}
+
+/// A price that is honoured.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Verified {
+    /// The quote, computed again.
+    #[schema(value_type = Object)]
+    quote: Quote,
+    /// The currency of its amounts.
+    currency: String,
+    /// The digests of request and reply, module, packs and snapshot.
+    #[schema(value_type = Object)]
+    receipt: Value,
+}
+
+/// Checks a price at checkout, by computing it again from the service's own state. For shops.
+///
+/// Nothing is believed of the cart but what it claims: stock and costs are the snapshot's, objective and clock the
+/// service's.
+#[utoipa::path(
+    post, path = "/v1/quotes/verify", tag = "quotes", request_body = QuoteClaim,
+    responses(
+        (status = 200, body = Verified),
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json",
+            description = "the price is not honoured: `differs` says what was claimed and what was quoted"),
+    )
+)]
+pub(super) async fn verify(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(claim): Body<QuoteClaim>,
+) -> Document<Verified> {
+    caller.may(&[Role::Shop])?;
+    let QuoteClaim { snapshot, at, sku, region, price } = claim;
+    let root = unhex(&snapshot).ok_or_else(|| Problem::bad("`snapshot` takes 64 hexadecimal digits"))?;
+    let region = Code::new(region)?;
+    let release = app.release();
+    if root != release.snapshot.root {
+        let differs = json!([{"field": "snapshot", "claimed": snapshot, "quoted": crate::hex(&release.snapshot.root)}]);
+        return Err(
+            Problem::conflict("the price is from another snapshot; ask for a price again").with("differs", differs)
+        );
+    }
+    let currency = release.snapshot.storefront.currency.to_string();
+    let claim = Claim { snapshot: root, at: at.0, product: Sku::new(sku)?, price: Money(price) };
+    let (objective, now) = (app.settings.objective, app.clock.now());
+    let (answer, record) =
+        app.gate.ask(&release, move |client| client.verify_quote(&claim, region, objective, now)).await?;
+    let quote = answer.map_err(|refusal| {
+        let detail = refusal.to_string();
+        let differs = match refusal {
+            Refusal::Quote(error) => return Problem::from(AskError::Client(error)),
+            Refusal::Price { claimed, quoted } => {
+                metrics::counter!("tradewind_prices_refused_total").increment(1);
+                json!([{"field": "price", "claimed": claimed.0, "quoted": quoted.0}])
+            }
+            Refusal::Expired(until) => json!([{"field": "at", "claimed": at, "until": Moment(until)}]),
+            Refusal::NotYet => json!([{"field": "at", "claimed": at, "now": Moment(now)}]),
+        };
+        Problem::new(StatusCode::CONFLICT, detail).with("differs", differs)
+    })?;
+    let receipt = record.map_or(Value::Null, |record| plan::receipt(&record));
+    Ok(Json(Verified { quote, currency, receipt }))
+}

@@ -1,0 +1,182 @@
+//! The module, packs and snapshot that decide.
+
+use super::{Document, body::File};
+use crate::{
+    hex,
+    serve::{
+        self, App,
+        auth::Caller,
+        problem::{Problem, ProblemSchema},
+        release::{Artefact, Kind, Parts, Release, ReleaseError},
+    },
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+use tradewind_core::Millis;
+use tradewind_json::Moment;
+
+/// What decides now.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ReleaseStatus {
+    /// Its number.
+    pub(crate) number: i64,
+    /// SHA-256 of the module.
+    pub(crate) module: String,
+    /// SHA-256 of each pack's file, by name.
+    pub(crate) packs: BTreeMap<String, String>,
+    /// The root of the snapshot.
+    pub(crate) snapshot: String,
+    /// From when the snapshot holds.
+    pub(crate) issued: Moment,
+    /// Until when the snapshot holds.
+    pub(crate) expires: Moment,
+}
+
+impl From<&Release> for ReleaseStatus {
+    fn from(release: &Release) -> Self {
+        Self {
+            number: release.number,
+            module: hex(&release.module.digest),
+            packs: release.packs.iter().map(|pack| (pack.name.clone(), hex(&pack.digest))).collect(),
+            snapshot: hex(&release.snapshot.root),
+            issued: Moment(release.snapshot.storefront.issued),
+            expires: Moment(release.snapshot.storefront.expires),
+        }
+    }
+}
+
+/// Releases.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Releases {
+    /// What decides now.
+    current: ReleaseStatus,
+    /// The latest, the last first.
+    history: Vec<Past>,
+}
+
+/// A release that was made.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Past {
+    number: i64,
+    made: Moment,
+    /// What it was made for.
+    note: String,
+}
+
+/// Shows what decides, and what did. For everyone with a key.
+#[utoipa::path(get, path = "/v1/releases", tag = "releases", responses((status = 200, body = Releases)))]
+pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Document<Releases> {
+    let history = app.store.releases().await?.into_iter();
+    Ok(Json(Releases {
+        current: ReleaseStatus::from(&*app.release()),
+        history: history
+            .map(|row| Past { number: row.number, made: Moment(Millis(row.made)), note: row.note })
+            .collect(),
+    }))
+}
+
+/// Takes a module: verifies its signature, tests it with the packs and the snapshot, and lets it decide from the next
+/// request on. For admins.
+#[utoipa::path(
+    put, path = "/v1/module", tag = "releases",
+    params(("Tradewind-Signature" = String, Header, description = "what `tradewind sign` wrote, on one line")),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn put_module(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    File(bytes): File,
+) -> Document<ReleaseStatus> {
+    caller.may(&[])?;
+    let signature = headers.get("tradewind-signature").and_then(|text| text.to_str().ok()).map(str::to_owned);
+    let artefact = Artefact::module(bytes, signature, &app.settings.trust).map_err(refused)?;
+    replace(&app, &caller, artefact, "a module").await
+}
+
+/// Takes a pack in place of the one of its name, as a module is taken. For admins.
+#[utoipa::path(
+    put, path = "/v1/packs/{name}", tag = "releases", params(("name" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn put_pack(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    File(bytes): File,
+) -> Document<ReleaseStatus> {
+    caller.may(&[])?;
+    let artefact = Artefact::signed(Kind::Pack, bytes, &app.settings.trust).map_err(refused)?;
+    if artefact.name != name {
+        return Err(Problem::unprocessable(format!("the pack is called `{}`, not `{name}`", artefact.name)));
+    }
+    replace(&app, &caller, artefact, "a pack").await
+}
+
+/// Takes a snapshot, as a module is taken. Products and nodes that are new bring their stock; what is known is the
+/// service's own count. For admins.
+#[utoipa::path(
+    put, path = "/v1/snapshot", tag = "releases",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn put_snapshot(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    File(bytes): File,
+) -> Document<ReleaseStatus> {
+    caller.may(&[])?;
+    let artefact = Artefact::signed(Kind::Snapshot, bytes, &app.settings.trust).map_err(refused)?;
+    replace(&app, &caller, artefact, "a snapshot").await
+}
+
+/// Goes back to what the current release replaced; again, to what that one did. For admins.
+#[utoipa::path(
+    post, path = "/v1/rollback", tag = "releases",
+    responses((status = 200, body = ReleaseStatus), (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Document<ReleaseStatus> {
+    caller.may(&[])?;
+    let current = app.release().number;
+    let before = app.store.release_before(current).await?;
+    let before = before.ok_or_else(|| Problem::conflict("there is no release to go back to"))?;
+    let parts = app.store.parts(before, &app.settings.trust).await?;
+    let parts =
+        parts.ok_or_else(|| Problem::conflict("the release to go back to is no longer kept"))?.map_err(refused)?;
+    let previous = app.store.release_before(before).await?;
+    release(&app, parts, current, previous, &format!("back to {before}, by {}", caller.key)).await
+}
+
+async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> Document<ReleaseStatus> {
+    let current = app.release();
+    let note = format!("{what} from {}", caller.key);
+    release(app, current.parts().with(artefact), current.number, Some(current.number), &note).await
+}
+
+async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Document<ReleaseStatus> {
+    let release = serve::build(current + 1, parts, app.settings.limits).await.map_err(refused)?;
+    if let Err(error) = serve::install(&app.store, &release, previous, note).await {
+        return Err(match error.as_database_error() {
+            Some(error) if error.is_unique_violation() => {
+                Problem::conflict("another release was made meanwhile; look at it, and try again")
+            }
+            _ => error.into(),
+        });
+    }
+    let status = ReleaseStatus::from(&release);
+    app.swap(release);
+    Ok(Json(status))
+}
+
+/// Files that are not taken are the sender's.
+fn refused(error: ReleaseError) -> Problem {
+    tracing::warn!(%error, "a file was not taken");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+}

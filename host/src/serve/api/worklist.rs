@@ -1,0 +1,120 @@
+//! The worklist.
+
+use super::{Document, body::Body};
+use crate::serve::{
+    App, act,
+    auth::{Caller, Role},
+    problem::{Answer, Problem, ProblemSchema},
+    store::WorkRow,
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use tradewind_core::{
+    Millis,
+    exceptions::{Action, ExceptionScore},
+};
+use tradewind_json::Moment;
+
+/// Something that people should look at.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Entry {
+    /// Its name.
+    id: String,
+    /// `open`, `acted`, or `resolved` where it went away by itself.
+    state: String,
+    /// When it was found first.
+    found: Moment,
+    /// What is about to go wrong: shipment, kind, probability in basis points, severity in minor units, evidence,
+    /// and actions, each of which can be sent to `/act` as it stands.
+    #[schema(value_type = Object)]
+    exception: ExceptionScore,
+    /// What was done about it.
+    acted: Option<Value>,
+    /// What people said of it.
+    feedback: Option<Value>,
+}
+
+impl From<WorkRow> for Entry {
+    fn from(row: WorkRow) -> Self {
+        let WorkRow { id, state, score, found, acted, feedback } = row;
+        Self { id, state, found: Moment(Millis(found)), exception: score, acted, feedback }
+    }
+}
+
+/// Which entries.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// `open`, which is meant when absent, `acted` or `resolved`.
+    state: Option<String>,
+    /// At most so many; 100 when absent, 1,000 at most.
+    limit: Option<u16>,
+}
+
+/// Lists what is about to go wrong, the dearest first. For everyone with a key.
+#[utoipa::path(get, path = "/v1/worklist", tag = "worklist", params(Which), responses((status = 200, body = [Entry])))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Query(which): Query<Which>,
+) -> Document<Vec<Entry>> {
+    let state = which.state.as_deref().unwrap_or("open");
+    if !["open", "acted", "resolved"].contains(&state) {
+        return Err(Problem::bad(format!("`{state}` is no state; there are open, acted and resolved")));
+    }
+    let rows = app.store.worklist(state, i64::from(which.limit.unwrap_or(100).min(1_000))).await?;
+    Ok(Json(rows.into_iter().map(Entry::from).collect()))
+}
+
+/// Carries out one of an entry's actions, sent as it stands, and closes the entry. For operators.
+#[utoipa::path(
+    post, path = "/v1/worklist/{id}/act", tag = "worklist", params(("id" = String, Path)), request_body = Object,
+    responses(
+        (status = 200, body = Object, description = "what was done; where a shipment was made, its name"),
+        (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "it can no longer be done"),
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "it is not one of the entry's actions"),
+    )
+)]
+pub(super) async fn act(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(action): Body<Action>,
+) -> Document<Value> {
+    caller.may(&[Role::Operator])?;
+    Ok(Json(act::act(&app, &caller, &id, action).await?))
+}
+
+/// What someone says of an entry.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Feedback {
+    /// Whether it was worth looking at.
+    useful: bool,
+    /// Anything else.
+    #[serde(default)]
+    note: String,
+}
+
+/// Says whether an entry was worth looking at. For operators.
+#[utoipa::path(
+    post, path = "/v1/worklist/{id}/feedback", tag = "worklist", params(("id" = String, Path)), request_body = Feedback,
+    responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+)]
+pub(super) async fn feedback(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(feedback): Body<Feedback>,
+) -> Answer<StatusCode> {
+    caller.may(&[Role::Operator])?;
+    act::feedback(&app, &caller, &id, feedback.useful, &feedback.note).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

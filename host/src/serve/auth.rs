@@ -1,0 +1,153 @@
+//! Who may do what: access keys with roles.
+
+use super::{App, problem::Problem, store::wall};
+use crate::{hex, sha256};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The shop's backend: sends orders, and verifies prices at checkout.
+    Shop,
+    /// Warehouse systems: count stock, scan shipments, close nodes.
+    Warehouse,
+    /// People at the worklist: act, tell whether it helped, try dead orders again.
+    Operator,
+    /// Everything, modules, packs and snapshots among it.
+    Admin,
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The name of the key.
+    pub(crate) key: String,
+    pub(crate) role: Role,
+}
+
+/// What access keys begin with.
+const PREFIX: &str = "tw_";
+
+/// How long someone stays signed in on the page, in milliseconds.
+pub(crate) const SESSION: i64 = 12 * 3_600_000;
+
+const COOKIE: &str = "tradewind_session";
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [Self::Shop, Self::Warehouse, Self::Operator, Self::Admin];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shop => "shop",
+            Self::Warehouse => "warehouse",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|role| role.name() == name);
+        found.ok_or_else(|| format!("`{name}` is no role; there are {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+impl Caller {
+    /// Lets these roles pass, and the admin.
+    pub(crate) fn may(&self, roles: &[Role]) -> Result<(), Problem> {
+        if self.role == Role::Admin || roles.contains(&self.role) {
+            return Ok(());
+        }
+        let wanted = roles.iter().copied().chain([Role::Admin]).map(Role::name).collect::<Vec<_>>().join(" or ");
+        let detail = format!("the key `{}` is of role {}; this takes {wanted}", self.key, self.role);
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(key) = key.and_then(|value| value.strip_prefix("Bearer ")) else {
+            let detail = "an access key is needed: `Authorization: Bearer KEY`; `tradewind serve key add` makes one";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+        };
+        app.caller(key.trim()).await
+    }
+}
+
+impl App {
+    /// Whose key this is.
+    pub(crate) async fn caller(&self, key: &str) -> Result<Caller, Problem> {
+        let found = self.store.key(&digest(key)).await?;
+        let known = found.and_then(|(key, role)| Some(Caller { key, role: role.parse().ok()? }));
+        known.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "the access key is not known here"))
+    }
+
+    /// Signs someone in; what the page's cookie is to be set to.
+    pub(crate) async fn sign_in(&self, key: &str) -> Result<String, Problem> {
+        let caller = self.caller(key).await?;
+        let token = hex(&random::<32>().map_err(|error| Problem::internal(&error))?);
+        self.store.add_session(&digest(&token), &caller.key, wall() + SESSION).await?;
+        Ok(format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION / 1_000))
+    }
+
+    /// Who is signed in, and the token that the page's forms must carry.
+    pub(crate) async fn signed_in(&self, headers: &HeaderMap) -> Result<Option<(Caller, String)>, Problem> {
+        let Some(token) = session_token(headers) else { return Ok(None) };
+        let Some(session) = self.store.session(&digest(token)).await? else { return Ok(None) };
+        let Ok(role) = session.role.parse() else { return Ok(None) };
+        Ok(Some((Caller { key: session.key, role }, form_token(token))))
+    }
+
+    pub(crate) async fn sign_out(&self, headers: &HeaderMap) -> Result<String, Problem> {
+        if let Some(token) = session_token(headers) {
+            self.store.remove_session(&digest(token)).await?;
+        }
+        Ok(format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"))
+    }
+}
+
+/// A new access key, and its hash.
+pub(crate) fn new_key() -> Result<(String, String), getrandom::Error> {
+    let key = format!("{PREFIX}{}", hex(&random::<32>()?));
+    let hash = digest(&key);
+    Ok((key, hash))
+}
+
+/// Keys are 256 random bits, so a plain digest cannot be reversed.
+fn digest(secret: &str) -> String {
+    hex(&sha256(secret.as_bytes()))
+}
+
+/// What forms carry: another site can neither read nor guess it.
+fn form_token(session: &str) -> String {
+    digest(&format!("form {session}"))
+}
+
+fn session_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
+    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map(|()| bytes)
+}

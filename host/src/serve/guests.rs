@@ -1,0 +1,119 @@
+//! Guests of the module, kept warm: as many at a time as there are processors, and a bounded queue before them.
+
+use super::release::{Release, ReleaseError};
+use crate::{WasmGuest, receipts::Record};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tradewind_core::guest::{Client, ClientError, Guest, GuestError};
+
+/// How many callers may wait for each guest before others are turned away.
+const WAITING: usize = 32;
+
+/// How long a caller waits before it is turned away.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The gate to the guests, the same for each release after the other.
+pub(crate) struct Gate {
+    /// Callers inside and before the gate.
+    queue: Semaphore,
+    /// Callers inside.
+    guests: Semaphore,
+}
+
+/// Guests that are loaded and wait to be asked.
+pub(crate) struct Idle(Mutex<Vec<Client<WasmGuest>>>);
+
+/// Why a decision was not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    /// Too many ask at once.
+    #[error("too many requests at once; try again")]
+    Overloaded,
+    /// The guest refused, or died.
+    #[error(transparent)]
+    Client(#[from] ClientError<GuestError>),
+    /// Another guest could not be made.
+    #[error(transparent)]
+    Guest(#[from] ReleaseError),
+    /// The call did not come to its end.
+    #[error("the call was cut short; try again")]
+    Cut,
+}
+
+impl Gate {
+    pub(crate) fn new(guests: usize) -> Self {
+        Self { queue: Semaphore::new(guests * (1 + WAITING)), guests: Semaphore::new(guests) }
+    }
+
+    /// For callers that wait for an answer: turned away where too many do.
+    async fn enter(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), AskError> {
+        let queued = self.queue.try_acquire().map_err(|_| AskError::Overloaded)?;
+        match tokio::time::timeout(PATIENCE, self.guests.acquire()).await {
+            Err(_) => Err(AskError::Overloaded),
+            Ok(permit) => Ok((queued, permit.map_err(|_| AskError::Cut)?)),
+        }
+    }
+
+    /// Asks for a caller that waits.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        release: &Arc<Release>,
+        question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
+    ) -> Result<(T, Option<Record>), AskError> {
+        let permits = self.enter().await.inspect_err(|_| metrics::counter!("tradewind_turned_away_total").increment(1));
+        let _permits = permits?;
+        run(release, question).await
+    }
+
+    /// Asks for the service itself, which has time.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        release: &Arc<Release>,
+        question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
+    ) -> Result<(T, Option<Record>), AskError> {
+        let _permit = self.guests.acquire().await.map_err(|_| AskError::Cut)?;
+        run(release, question).await
+    }
+}
+
+/// Asks on a thread that may block, and returns the record of what was asked.
+async fn run<T: Send + 'static>(
+    release: &Arc<Release>,
+    question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
+) -> Result<(T, Option<Record>), AskError> {
+    let release = Arc::clone(release);
+    let asked = tokio::task::spawn_blocking(move || {
+        let started = Instant::now();
+        let mut client = release.idle.take(&release)?;
+        let answer = question(&mut client);
+        let record = Record::take(&mut client, release.module.digest);
+        if client.guest().is_dead() {
+            metrics::counter!("tradewind_guests_lost_total").increment(1);
+        }
+        release.idle.put(client);
+        metrics::histogram!("tradewind_decision_seconds").record(started.elapsed().as_secs_f64());
+        Ok::<_, AskError>((answer, record))
+    });
+    asked.await.map_err(|_| AskError::Cut)?
+}
+
+impl Idle {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn take(&self, release: &Release) -> Result<Client<WasmGuest>, ReleaseError> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| release.client(), Ok)
+    }
+
+    /// Keeps a guest for the next, unless a trap has ended it.
+    pub(crate) fn put(&self, client: Client<WasmGuest>) {
+        if !client.guest().is_dead() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The page for people at the warehouse: what to look at, and what can be done about it. Rendered here, without
+//! scripts; every form carries a token that only this page knows.
+
+mod parts;
+mod words;
+
+use super::{
+    App, act,
+    api::{OrderStatus, ReleaseStatus, order_status},
+    auth::{Caller, Role},
+    problem::Problem,
+};
+use axum::{
+    Form, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+use std::sync::Arc;
+use tradewind_core::exceptions::Action;
+
+/// Entries and orders that are shown.
+const SHOWN: i64 = 25;
+
+pub(super) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(worklist))
+        .route("/orders/{id}", get(order))
+        .route("/login", get(login).post(sign_in))
+        .route("/logout", post(sign_out))
+        .route("/act/{id}", post(act_on))
+        .route("/feedback/{id}", post(feedback))
+        .route("/orders/{id}/retry", post(retry))
+        .route("/nodes/{code}/{to}", post(turn_node))
+        .route("/style.css", get(style))
+}
+
+/// Where someone is who is not signed in, or may not.
+enum Refused {
+    SignIn,
+    Problem(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignIn => Redirect::to("/login").into_response(),
+            Self::Problem(problem) => {
+                let detail = problem.detail().to_owned();
+                let status = problem.into_response().status();
+                let main = html! {
+                    h1 { "That did not work" }
+                    p.notice role="alert" { (detail) }
+                    p { a href="/" { "Back to the worklist" } }
+                };
+                (status, page("That did not work", None, &main)).into_response()
+            }
+        }
+    }
+}
+
+type Shown = Result<Response, Refused>;
+
+/// Someone who is signed in, and the token of their forms.
+struct Visitor {
+    caller: Caller,
+    token: String,
+}
+
+async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refused> {
+    let (caller, token) = app.signed_in(headers).await?.ok_or(Refused::SignIn)?;
+    Ok(Visitor { caller, token })
+}
+
+/// Someone who sent a form of this page's, and may.
+async fn sender(app: &App, headers: &HeaderMap, token: &str, roles: &[Role]) -> Result<Caller, Refused> {
+    let visitor = visitor(app, headers).await?;
+    if visitor.token != token {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "the form is from another session; load the page again").into());
+    }
+    visitor.caller.may(roles)?;
+    Ok(visitor.caller)
+}
+
+fn page(title: &str, visitor: Option<&Visitor>, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · Tradewind" }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                header {
+                    a.brand href="/" { "Tradewind" }
+                    nav aria-label="Pages" {
+                        a href="/" { "Worklist" }
+                        a href="/docs" { "API" }
+                    }
+                    @if let Some(visitor) = visitor {
+                        form method="post" action="/logout" {
+                            span.who { (visitor.caller.key) " · " (visitor.caller.role) }
+                            (hidden(visitor))
+                            button.quiet type="submit" { "Sign out" }
+                        }
+                    }
+                }
+                main #main { (main) }
+            }
+        }
+    }
+}
+
+fn hidden(visitor: &Visitor) -> Markup {
+    html! { input type="hidden" name="token" value=(visitor.token); }
+}
+
+async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
+    let visitor = visitor(&app, &headers).await?;
+    let store = &app.store;
+    let counts = store.order_counts().await?;
+    let (open, acted) = (store.worklist("open", SHOWN).await?, store.worklist("acted", 10).await?);
+    let mut orders = Vec::new();
+    for row in store.orders(None, SHOWN).await? {
+        orders.push(order_status(&app, row).await?);
+    }
+    let nodes = store.nodes().await?;
+    let stock = store.stock(None, None).await?;
+    let release = app.release();
+    let main = html! {
+        h1 { "Worklist" }
+        (parts::counts(&counts, store.open_work().await?))
+        (parts::exceptions(&visitor, &release, &open))
+        (parts::acted(&acted))
+        (parts::orders(&visitor, &orders))
+        (parts::nodes(&visitor, &nodes, &stock))
+        (parts::cover(&release, &stock))
+        (parts::digests(&ReleaseStatus::from(&*release)))
+    };
+    Ok(page("Worklist", Some(&visitor), &main).into_response())
+}
+
+async fn order(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Shown {
+    let visitor = visitor(&app, &headers).await?;
+    let row = app.store.order(&id).await?.ok_or_else(|| Problem::not_found("order", &id))?;
+    let status: OrderStatus = order_status(&app, row).await?;
+    let main = parts::order(&visitor, &app.release(), &status);
+    Ok(page(&id, Some(&visitor), &main).into_response())
+}
+
+async fn login() -> Markup {
+    sign_in_page(None)
+}
+
+fn sign_in_page(wrong: Option<&str>) -> Markup {
+    let main = html! {
+        h1 { "Sign in" }
+        @if let Some(wrong) = wrong { p.notice role="alert" { (wrong) } }
+        form.login method="post" action="/login" {
+            label for="key" { "Access key" }
+            input #key type="password" name="key" required autocomplete="current-password" aria-describedby="hint";
+            p.hint #hint { "Whoever runs this service makes one: " code { "tradewind serve key add NAME --role operator" } }
+            button type="submit" { "Sign in" }
+        }
+    };
+    page("Sign in", None, &main)
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key: String,
+}
+
+async fn sign_in(State(app): State<Arc<App>>, Form(form): Form<Key>) -> Response {
+    match app.sign_in(form.key.trim()).await {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+        Err(problem) => {
+            let page = sign_in_page(Some(problem.detail()));
+            (problem.into_response().status(), page).into_response()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<Token>) -> Shown {
+    sender(&app, &headers, &form.token, &Role::ALL).await?;
+    let cookie = app.sign_out(&headers).await?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    token: String,
+    /// The action, as the API takes it.
+    action: String,
+}
+
+async fn act_on(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<Chosen>,
+) -> Shown {
+    let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
+    let action: Action =
+        serde_json::from_str(&form.action).map_err(|error| Problem::bad(format!("the action: {error}")))?;
+    act::act(&app, &caller, &id, action).await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+#[derive(Deserialize)]
+struct Said {
+    token: String,
+    useful: bool,
+}
+
+async fn feedback(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<Said>,
+) -> Shown {
+    let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
+    act::feedback(&app, &caller, &id, form.useful, "").await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+async fn retry(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<Token>,
+) -> Shown {
+    sender(&app, &headers, &form.token, &[Role::Operator]).await?;
+    act::retry(&app, &id).await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+async fn turn_node(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path((code, to)): Path<(String, String)>,
+    Form(form): Form<Token>,
+) -> Shown {
+    sender(&app, &headers, &form.token, &[Role::Warehouse, Role::Operator]).await?;
+    let closed = match to.as_str() {
+        "close" => true,
+        "open" => false,
+        _ => return Err(Problem::not_found("resource", &format!("/nodes/{code}/{to}")).into()),
+    };
+    act::set_closed(&app, &code, closed).await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("pages/style.css"))
+}

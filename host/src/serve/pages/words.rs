@@ -1,0 +1,101 @@
+//! What is shown, in words.
+
+use tradewind_core::{
+    BasisPoints, Millis, Money,
+    exceptions::{Evidence, ExceptionKind, Step},
+    snapshot::Storefront,
+};
+
+pub(super) fn kind(kind: ExceptionKind) -> String {
+    match kind {
+        ExceptionKind::Late => "Late".into(),
+        ExceptionKind::StockOutBeforeShip => "Out of stock before it ships".into(),
+        ExceptionKind::MissedPickup => "Not picked up".into(),
+        ExceptionKind::MissedConnection => "Lies at a hub".into(),
+        ExceptionKind::MissedDelivery => "Not delivered".into(),
+        ExceptionKind::Stuck { state } => format!("Nothing since it was {}", spaced(&state)),
+        ExceptionKind::AddressFault => "Address not found".into(),
+        ExceptionKind::DataFault => "Data that contradicts itself".into(),
+    }
+}
+
+pub(super) fn evidence(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Leg { probability } => {
+            format!("the model gives its leg a {} chance of being late", percent(*probability))
+        }
+        Evidence::Overdue { promised, minutes } => {
+            format!("promised until {}, {} ago", moment(*promised), span(*minutes))
+        }
+        Evidence::ToDelivery { state, since, typical, probability } => format!(
+            "{} since {}; from there it usually takes {} to the door, {} in one case of ten; {} to arrive after the promise",
+            spaced(state),
+            moment(*since),
+            span(typical.p50 as u32),
+            span(typical.p90 as u32),
+            percent(*probability)
+        ),
+        Evidence::Stay { state, minutes, typical, .. } => format!(
+            "{} for {}; usually that lasts {}, {} in one case of ten",
+            spaced(state),
+            span(*minutes),
+            span(typical.p50 as u32),
+            span(typical.p90 as u32)
+        ),
+        Evidence::Stock { sku, quantity, available, demand, probability } => format!(
+            "{quantity} of {sku} are needed, {available} are there, and others ask for {:.0} before it leaves; {} that they leave too few",
+            demand.p50,
+            percent(*probability)
+        ),
+        Evidence::Scanned { state, at } => format!("{} at {}", spaced(state), moment(*at)),
+        Evidence::Fault(fault) => format!("data: {}", spaced(fault)),
+    }
+}
+
+pub(super) fn step(step: &Step, storefront: &Storefront) -> String {
+    match step {
+        Step::Reroute { to, cost, .. } => format!("Send from {to} ({} more)", money(*cost, storefront)),
+        Step::Split { later, .. } => format!("Send the rest now, {} later", products(later.len())),
+        Step::Upgrade { service, cost } => format!("Send by {service} ({} more)", money(*cost, storefront)),
+        Step::Hold => "Hold".into(),
+        Step::Notify { .. } => "Tell the customer".into(),
+    }
+}
+
+fn products(count: usize) -> String {
+    if count == 1 { "1 product".into() } else { format!("{count} products") }
+}
+
+pub(super) fn money(amount: Money, storefront: &Storefront) -> String {
+    let (sign, amount) = if amount.0 < 0 { ("−", -amount.0) } else { ("", amount.0) };
+    format!("{sign}{}.{:02} {}", amount / 100, amount % 100, storefront.currency)
+}
+
+pub(super) fn percent(share: BasisPoints) -> String {
+    format!("{:.0} %", f64::from(share.0) / 100.0)
+}
+
+/// A moment in UTC, to the minute.
+pub(super) fn moment(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.0.to_string(), |at| at.strftime("%-d %b %Y %H:%M UTC").to_string())
+}
+
+/// Minutes as a span of time.
+fn span(minutes: u32) -> String {
+    match minutes {
+        0..120 => format!("{minutes} minutes"),
+        120..2_880 => format!("{} hours", minutes / 60),
+        _ => format!("{:.1} days", f64::from(minutes) / 1_440.0),
+    }
+}
+
+/// The name of a variant, with what it holds, as plain words.
+pub(super) fn spaced<T: serde::Serialize>(value: &T) -> String {
+    let text = match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(serde_json::Value::Object(fields)) => fields.keys().next().cloned().unwrap_or_default(),
+        _ => String::new(),
+    };
+    text.replace('_', " ")
+}

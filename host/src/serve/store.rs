@@ -1,0 +1,179 @@
+//! What must outlive the process: SQLite in a file, or PostgreSQL, with the same statements.
+//!
+//! Numbers are whole, moments are milliseconds since 1970, documents are JSON. Whoever writes more than one row
+//! does it in a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, stock.
+
+mod keys;
+mod orders;
+mod releases;
+mod shipments;
+mod stock;
+mod worklist;
+
+pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
+pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
+pub(crate) use stock::{Conflict, Counts, StockRow};
+pub(crate) use worklist::{WorkRow, kind};
+
+use sqlx::{
+    Any, AnyPool, AssertSqlSafe, ConnectOptions, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
+};
+use std::time::{Duration, SystemTime};
+
+pub(crate) type Tx = Transaction<'static, Any>;
+
+/// The steps from an empty database to this version's, each a list of statements. They are only added to.
+const MIGRATIONS: [&str; 1] = [include_str!("store/schema.sql")];
+
+/// How long a statement waits for a connection, and SQLite for its lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The database.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Store {
+    /// Opens a database, makes it where it is a file that is not there, and brings it to this version.
+    pub(crate) async fn open(url: &str) -> sqlx::Result<Self> {
+        install_default_drivers();
+        let dialect = if url.starts_with("sqlite:") {
+            Dialect::Sqlite
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Dialect::Postgres
+        } else {
+            let text = format!("`{url}` is no database; give sqlite:FILE or postgres://USER@HOST/NAME");
+            return Err(sqlx::Error::Configuration(text.into()));
+        };
+        let mut url = url.to_owned();
+        if dialect == Dialect::Sqlite && !url.contains('?') {
+            url.push_str("?mode=rwc");
+        }
+        let connections = if dialect == Dialect::Sqlite { 4 } else { 16 };
+        let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        let options = options.after_connect(move |connection, _| {
+            Box::pin(async move {
+                if dialect == Dialect::Sqlite {
+                    // Readers and a writer at once; what is committed is on the disk.
+                    sqlx::raw_sql("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000")
+                        .execute(connection)
+                        .await?;
+                }
+                Ok(())
+            })
+        });
+        // Statements are long and of no use in a log; what fails says so.
+        let connect = url.parse::<AnyConnectOptions>()?.disable_statement_logging();
+        let store = Self { pool: options.connect_with(connect).await?, dialect };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> sqlx::Result<()> {
+        let mut tx = self.begin().await?;
+        if self.dialect == Dialect::Postgres {
+            // Replicas that start together come one after the other.
+            sqlx::query("SELECT pg_advisory_xact_lock(7239640)").execute(&mut *tx).await?;
+        }
+        sqlx::raw_sql("CREATE TABLE IF NOT EXISTS tradewind_schema (version BIGINT NOT NULL)")
+            .execute(&mut *tx)
+            .await?;
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(version) FROM tradewind_schema").fetch_one(&mut *tx).await?;
+        let version = usize::try_from(version.unwrap_or(0)).unwrap_or_default();
+        if version > MIGRATIONS.len() {
+            let text = format!(
+                "the database is of version {version}, of a newer Tradewind; this one knows {}",
+                MIGRATIONS.len()
+            );
+            return Err(sqlx::Error::Configuration(text.into()));
+        }
+        for (step, sql) in MIGRATIONS.iter().enumerate().skip(version) {
+            let sql =
+                if self.dialect == Dialect::Postgres { sql.replace(" BLOB", " BYTEA") } else { (*sql).to_owned() };
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO tradewind_schema (version) VALUES ($1)")
+                .bind(step as i64 + 1)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await
+    }
+
+    /// A transaction that writes.
+    pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
+        match self.dialect {
+            // One that begins by reading could not write once another has.
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgres => self.pool.begin().await,
+        }
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> sqlx::Result<()> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
+    }
+
+    /// Waits for what is under way, and closes all connections.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A lock of rows that are read: SQLite, which lets one write at a time, has and needs none.
+    const fn locking(&self, clause: &'static str) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => clause,
+        }
+    }
+}
+
+/// Whether the database could not be reached, or asks to try again, rather than refuse a statement.
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
+        // PostgreSQL: connection exceptions, rolled back (deadlock), shutting down or starting. SQLite: busy, locked.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "57P", "53"].iter().any(|class| code.starts_with(class))
+                || ["5", "6", "261", "517"].contains(&&*code)
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a transaction was given up because another was in its way; made again, it may succeed.
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("40"))
+}
+
+/// `($from, $from+1, …)`: as many parameters as there are values.
+fn parameters(from: usize, count: usize) -> String {
+    let list: Vec<String> = (from..from + count).map(|n| format!("${n}")).collect();
+    format!("({})", list.join(", "))
+}
+
+/// Milliseconds since 1970 by the machine's clock, by which leases and retries go.
+pub(crate) fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A document as it is kept.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> sqlx::Result<String> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// A document as it was kept.
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> sqlx::Result<T> {
+    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+}

@@ -1,0 +1,257 @@
+//! Orders, which are the queue of what is to be decided.
+//!
+//! An order is `queued` until a plan for it is committed. Whoever plans holds a lease on it: a process that is
+//! killed loses nothing, and one that is slow commits nothing, because the commit asks for its own lease.
+
+use super::{Store, Tx, from_json, parameters, to_json, wall};
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use tradewind_core::{
+    Millis,
+    allocate::{Breakdown, OrderShortfall},
+};
+use tradewind_json::Order;
+
+/// What has become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// It waits for a plan, its first or another.
+    Queued,
+    /// All of it ships.
+    Allocated,
+    /// Some or all of it does not ship, for the reasons given; planned again when stock comes.
+    Short,
+    /// Planning failed too often: someone must look.
+    Dead,
+    /// Nothing of it ships any more.
+    Cancelled,
+}
+
+/// An order as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct OrderRow {
+    pub(crate) order: Order,
+    pub(crate) state: State,
+    pub(crate) received: i64,
+    pub(crate) decided: Option<i64>,
+    pub(crate) tries: i64,
+    pub(crate) cost: Option<serde_json::Value>,
+    pub(crate) decision: Option<String>,
+    pub(crate) error: Option<String>,
+}
+
+/// An order that is ours to plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Queued {
+    pub(crate) order: Order,
+    pub(crate) tries: i64,
+}
+
+/// What was decided of an order.
+#[derive(Debug)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) at: Millis,
+    /// The record that it is in.
+    pub(crate) decision: Option<&'a str>,
+    pub(crate) shortfalls: &'a [OrderShortfall],
+    pub(crate) cost: Option<Breakdown>,
+}
+
+/// What became of a new order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Submitted {
+    /// It is queued.
+    New,
+    /// It was sent before, with the same key.
+    Again,
+    /// Another was sent before with the same key.
+    OtherBody,
+    /// Another has the same id.
+    SameId,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 5] = [Self::Queued, Self::Allocated, Self::Short, Self::Dead, Self::Cancelled];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Allocated => "allocated",
+            Self::Short => "short",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn from_name(name: &str) -> sqlx::Result<Self> {
+        let found = Self::ALL.into_iter().find(|state| state.name() == name);
+        found.ok_or_else(|| sqlx::Error::Decode(format!("`{name}` is no state of an order").into()))
+    }
+}
+
+const SELECT: &str = "SELECT body, state, received, decided, tries, cost, decision, error FROM orders";
+
+fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
+    let cost: Option<String> = row.try_get("cost")?;
+    Ok(OrderRow {
+        order: from_json(&row.try_get::<String, _>("body")?)?,
+        state: State::from_name(&row.try_get::<String, _>("state")?)?,
+        received: row.try_get("received")?,
+        decided: row.try_get("decided")?,
+        tries: row.try_get("tries")?,
+        cost: cost.as_deref().map(from_json).transpose()?,
+        decision: row.try_get("decision")?,
+        error: row.try_get("error")?,
+    })
+}
+
+impl Store {
+    /// Queues an order, once.
+    pub(crate) async fn submit(&self, idempotency: &str, order: &Order, received: i64) -> sqlx::Result<Submitted> {
+        let body = to_json(order)?;
+        let sql = "INSERT INTO orders (id, idempotency, body, state, priority, received, tries, due, lease, lease_until) \
+                   VALUES ($1, $2, $3, 'queued', $4, $5, 0, $6, '', 0) ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(sql).bind(&order.id).bind(idempotency).bind(&body);
+        let insert = insert.bind(i64::from(order.priority)).bind(received).bind(wall());
+        if insert.execute(&self.pool).await?.rows_affected() == 1 {
+            return Ok(Submitted::New);
+        }
+        let sql = "SELECT body FROM orders WHERE idempotency = $1";
+        let known: Option<String> = sqlx::query_scalar(sql).bind(idempotency).fetch_optional(&self.pool).await?;
+        Ok(match known {
+            None => Submitted::SameId,
+            Some(known) if known == body => Submitted::Again,
+            Some(_) => Submitted::OtherBody,
+        })
+    }
+
+    pub(crate) async fn order(&self, id: &str) -> sqlx::Result<Option<OrderRow>> {
+        let sql = format!("{SELECT} WHERE id = $1");
+        let found = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).fetch_optional(&self.pool).await?;
+        found.as_ref().map(row).transpose()
+    }
+
+    /// The latest orders, of a state where one is given.
+    pub(crate) async fn orders(&self, state: Option<State>, limit: i64) -> sqlx::Result<Vec<OrderRow>> {
+        let sql = format!("{SELECT} WHERE ($1 IS NULL OR state = $1) ORDER BY received DESC, id LIMIT $2");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(state.map(State::name)).bind(limit);
+        query.fetch_all(&self.pool).await?.iter().map(row).collect()
+    }
+
+    /// How many orders are in each state.
+    pub(crate) async fn order_counts(&self) -> sqlx::Result<Vec<(State, i64)>> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT state, COUNT(*) FROM orders GROUP BY state").fetch_all(&self.pool).await?;
+        let count = |state: State| rows.iter().find(|(name, _)| name == state.name()).map_or(0, |(_, count)| *count);
+        Ok(State::ALL.map(|state| (state, count(state))).to_vec())
+    }
+
+    /// Takes a lease on orders that are due, the most urgent first.
+    pub(crate) async fn claim(&self, lease: &str, millis: i64, most: i64) -> sqlx::Result<Vec<Queued>> {
+        let sql = format!(
+            "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
+             SELECT id FROM orders WHERE state = 'queued' AND due <= $3 AND lease_until <= $3 \
+             ORDER BY priority, received, id LIMIT $4{}) RETURNING body, tries",
+            self.locking(" FOR UPDATE SKIP LOCKED")
+        );
+        let now = wall();
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(now + millis).bind(now).bind(most);
+        let rows: Vec<(String, i64)> = query.fetch_all(&self.pool).await?;
+        let queued = rows.into_iter().map(|(body, tries)| Ok(Queued { order: from_json(&body)?, tries }));
+        let mut queued: Vec<Queued> = queued.collect::<sqlx::Result<_>>()?;
+        queued.sort_by(|a, b| (a.order.priority, &a.order.id).cmp(&(b.order.priority, &b.order.id)));
+        Ok(queued)
+    }
+
+    /// Commits what was decided of an order; `false` where the lease on it was lost.
+    pub(crate) async fn decide(
+        &self,
+        tx: &mut Tx,
+        lease: &str,
+        order: &str,
+        outcome: &Outcome<'_>,
+    ) -> sqlx::Result<bool> {
+        let Outcome { at, decision, shortfalls, cost } = outcome;
+        let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
+        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, error = NULL, lease = '', \
+                   lease_until = 0, tries = 0 WHERE id = $1 AND lease = $2 AND state = 'queued'";
+        let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(at.0);
+        let update = update.bind(decision.map(str::to_owned)).bind(to_json(cost)?);
+        if update.execute(&mut **tx).await?.rows_affected() != 1 {
+            return Ok(false);
+        }
+        sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut **tx).await?;
+        for short in *shortfalls {
+            let sql = "INSERT INTO shortfalls (order_id, sku, quantity, reason) VALUES ($1, $2, $3, $4)";
+            let reason = serde_json::to_value(short.reason).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            let insert = sqlx::query(sql).bind(order).bind(short.sku.as_str()).bind(i64::from(short.quantity));
+            insert.bind(reason.as_str().unwrap_or_default()).execute(&mut **tx).await?;
+        }
+        Ok(true)
+    }
+
+    /// What does not ship of an order: product, units, reason.
+    pub(crate) async fn shortfalls(&self, order: &str) -> sqlx::Result<Vec<(String, i64, String)>> {
+        let sql = "SELECT sku, quantity, reason FROM shortfalls WHERE order_id = $1 ORDER BY sku";
+        sqlx::query_as(sql).bind(order).fetch_all(&self.pool).await
+    }
+
+    /// Puts an order back that could not be planned: to be tried again after a while, or dead.
+    pub(crate) async fn put_back(
+        &self,
+        lease: &str,
+        order: &str,
+        tries: i64,
+        after: i64,
+        error: &str,
+        dead: bool,
+    ) -> sqlx::Result<()> {
+        let state = if dead { State::Dead } else { State::Queued };
+        let sql = "UPDATE orders SET state = $3, tries = $4, due = $5, error = $6, lease = '', lease_until = 0 \
+                   WHERE id = $1 AND lease = $2 AND state = 'queued'";
+        let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(tries);
+        update.bind(wall() + after).bind(error).execute(&self.pool).await.map(drop)
+    }
+
+    /// Queues orders again that are in one of these states; how many were.
+    pub(crate) async fn requeue(&self, tx: &mut Tx, orders: &[String], from: &[State]) -> sqlx::Result<u64> {
+        let mut count = 0;
+        let states = parameters(3, from.len());
+        let sql = format!(
+            "UPDATE orders SET state = 'queued', tries = 0, due = $2, lease = '', lease_until = 0, error = NULL WHERE id = $1 AND state IN {states}"
+        );
+        for order in orders {
+            let mut update = sqlx::query(AssertSqlSafe(sql.clone())).bind(order.clone()).bind(wall());
+            for state in from {
+                update = update.bind(state.name());
+            }
+            count += update.execute(&mut **tx).await?.rows_affected();
+        }
+        Ok(count)
+    }
+
+    /// The orders that lack a product.
+    pub(crate) async fn lacking(&self, tx: &mut Tx, sku: &str) -> sqlx::Result<Vec<String>> {
+        let sql = "SELECT order_id FROM shortfalls WHERE sku = $1 ORDER BY order_id";
+        sqlx::query_scalar(sql).bind(sku).fetch_all(&mut **tx).await
+    }
+
+    /// Cancels an order; `false` where it is not there or was cancelled before.
+    pub(crate) async fn cancel(&self, tx: &mut Tx, order: &str) -> sqlx::Result<bool> {
+        let sql =
+            "UPDATE orders SET state = 'cancelled', lease = '', lease_until = 0 WHERE id = $1 AND state <> 'cancelled'";
+        let done = sqlx::query(sql).bind(order).execute(&mut **tx).await?.rows_affected() == 1;
+        sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut **tx).await?;
+        Ok(done)
+    }
+
+    pub(crate) async fn add_decision(&self, tx: &mut Tx, id: &str, made: i64, record: &str) -> sqlx::Result<()> {
+        let sql = "INSERT INTO decisions (id, made, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        sqlx::query(sql).bind(id).bind(made).bind(record).execute(&mut **tx).await.map(drop)
+    }
+
+    /// A decision with its receipt, as `tradewind replay` reads it.
+    pub(crate) async fn decision(&self, id: &str) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar("SELECT record FROM decisions WHERE id = $1").bind(id).fetch_optional(&self.pool).await
+    }
+}

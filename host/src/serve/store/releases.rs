@@ -1,0 +1,107 @@
+//! Releases and their files.
+
+use super::{Store, Tx, wall};
+use crate::{
+    Trust, hex,
+    serve::release::{Artefact, Kind, Parts, ReleaseError},
+};
+
+/// Releases that are kept, to go back to.
+const KEPT: i64 = 20;
+
+/// A release, without its files.
+#[derive(Debug, Clone)]
+pub(crate) struct ReleaseRow {
+    pub(crate) number: i64,
+    pub(crate) made: i64,
+    pub(crate) note: String,
+}
+
+impl Store {
+    /// The number of the release that decides; 0 before the first.
+    pub(crate) async fn current_release(&self) -> sqlx::Result<i64> {
+        let number: Option<i64> = sqlx::query_scalar("SELECT MAX(number) FROM releases").fetch_one(&self.pool).await?;
+        Ok(number.unwrap_or(0))
+    }
+
+    /// The latest releases, the last first.
+    pub(crate) async fn releases(&self) -> sqlx::Result<Vec<ReleaseRow>> {
+        let rows: Vec<(i64, i64, String)> =
+            sqlx::query_as("SELECT number, made, note FROM releases ORDER BY number DESC")
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(rows.into_iter().map(|(number, made, note)| ReleaseRow { number, made, note }).collect())
+    }
+
+    /// The release before one: what that one replaced.
+    pub(crate) async fn release_before(&self, number: i64) -> sqlx::Result<Option<i64>> {
+        let sql = "SELECT b.number FROM releases a JOIN releases b ON b.number = a.previous WHERE a.number = $1";
+        sqlx::query_scalar(sql).bind(number).fetch_optional(&self.pool).await
+    }
+
+    /// Which of these files the database has never seen.
+    pub(crate) async fn unseen<'a>(&self, parts: &'a Parts) -> sqlx::Result<Vec<&'a Artefact>> {
+        let mut unseen = Vec::new();
+        for artefact in parts.all() {
+            let sql = "SELECT COUNT(*) FROM artefacts WHERE digest = $1";
+            let seen: i64 = sqlx::query_scalar(sql).bind(hex(&artefact.digest)).fetch_one(&self.pool).await?;
+            if seen == 0 {
+                unseen.push(artefact);
+            }
+        }
+        Ok(unseen)
+    }
+
+    /// The files of a release, verified again; `None` where there is no such release.
+    pub(crate) async fn parts(&self, number: i64, trust: &Trust) -> sqlx::Result<Option<Result<Parts, ReleaseError>>> {
+        let sql = "SELECT kind, bytes, signature FROM artefacts \
+                   JOIN release_parts ON release_parts.digest = artefacts.digest WHERE release = $1";
+        let rows: Vec<(String, Vec<u8>, Option<String>)> =
+            sqlx::query_as(sql).bind(number).fetch_all(&self.pool).await?;
+        let (mut module, mut snapshot, mut packs) = (None, None, Vec::new());
+        for (kind, bytes, signature) in rows {
+            let Some(kind) = Kind::from_name(&kind) else { continue };
+            let artefact = match Artefact::kept(kind, bytes, signature, trust) {
+                Ok(artefact) => artefact,
+                Err(error) => return Ok(Some(Err(error))),
+            };
+            match kind {
+                Kind::Module => module = Some(artefact),
+                Kind::Snapshot => snapshot = Some(artefact),
+                Kind::Pack => packs.push(artefact),
+            }
+        }
+        packs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(module.zip(snapshot).map(|(module, snapshot)| Ok(Parts { module, packs, snapshot })))
+    }
+
+    /// Makes a release the one that decides. Fails with a unique violation where another was made meanwhile.
+    pub(crate) async fn add_release(
+        &self,
+        tx: &mut Tx,
+        number: i64,
+        previous: Option<i64>,
+        parts: &Parts,
+        note: &str,
+    ) -> sqlx::Result<()> {
+        let sql = "INSERT INTO releases (number, previous, made, note) VALUES ($1, $2, $3, $4)";
+        sqlx::query(sql).bind(number).bind(previous).bind(wall()).bind(note).execute(&mut **tx).await?;
+        for artefact in parts.all() {
+            let sql = "INSERT INTO artefacts (digest, kind, bytes, signature) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT (digest) DO UPDATE SET signature = excluded.signature";
+            let Artefact { kind, digest, bytes, signature, .. } = artefact;
+            let statement = sqlx::query(sql).bind(hex(digest)).bind(kind.name()).bind(bytes.clone());
+            statement.bind(signature.clone()).execute(&mut **tx).await?;
+            let sql = "INSERT INTO release_parts (release, digest) VALUES ($1, $2)";
+            sqlx::query(sql).bind(number).bind(hex(digest)).execute(&mut **tx).await?;
+        }
+        for sql in [
+            "DELETE FROM releases WHERE number <= $1",
+            "DELETE FROM release_parts WHERE release <= $1",
+            "DELETE FROM artefacts WHERE $1 > 0 AND digest NOT IN (SELECT digest FROM release_parts)",
+        ] {
+            sqlx::query(sql).bind(number - KEPT).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Nodes, and what they have.
+
+use super::{Store, Tx, parameters};
+use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
+use std::collections::BTreeMap;
+use tradewind_core::{Sku, snapshot::Snapshot};
+
+/// What a node has of a product, in units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StockRow {
+    pub(crate) node: String,
+    pub(crate) sku: String,
+    /// What is there, with what is promised.
+    pub(crate) on_hand: i64,
+    /// What is promised to orders.
+    pub(crate) reserved: i64,
+    /// What is kept back.
+    pub(crate) safety: i64,
+}
+
+/// A count of what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) on_hand: i64,
+    /// As it was where absent.
+    pub(crate) safety: Option<i64>,
+}
+
+/// There is no longer as much as a plan takes.
+#[derive(Debug)]
+pub(crate) struct Conflict;
+
+impl StockRow {
+    /// Units that can be promised.
+    pub(crate) const fn available(&self) -> i64 {
+        let left = self.on_hand - self.reserved - self.safety;
+        if left > 0 { left } else { 0 }
+    }
+}
+
+impl FromRow<'_, AnyRow> for StockRow {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            node: row.try_get("node")?,
+            sku: row.try_get("sku")?,
+            on_hand: row.try_get("on_hand")?,
+            reserved: row.try_get("reserved")?,
+            safety: row.try_get("safety")?,
+        })
+    }
+}
+
+/// Rows or names to a statement: more are not sooner done.
+const ROWS: usize = 100;
+
+impl Store {
+    /// Adds the nodes and the stock of a snapshot that are not known yet. What is known is the service's own:
+    /// a later snapshot does not change it.
+    pub(crate) async fn seed(&self, tx: &mut Tx, snapshot: &Snapshot) -> sqlx::Result<()> {
+        let nodes = snapshot.fulfilment.iter().flat_map(|fulfilment| &fulfilment.nodes);
+        let catalog = &snapshot.storefront.catalog;
+        let mut rows: Vec<(&str, &Sku, i64, i64)> = Vec::new();
+        for node in nodes {
+            sqlx::query("INSERT INTO nodes (code, closed) VALUES ($1, 0) ON CONFLICT DO NOTHING")
+                .bind(node.code.as_str())
+                .execute(&mut **tx)
+                .await?;
+            let known = node.stock.0.iter().filter_map(|stock| Some((stock, catalog.sku(stock.product)?)));
+            // What was promised elsewhere is no longer there for this service's orders.
+            rows.extend(known.map(|(stock, sku)| {
+                let on_hand = i64::from(stock.on_hand.saturating_sub(stock.reserved));
+                (node.code.as_str(), sku, on_hand, i64::from(stock.safety))
+            }));
+        }
+        for rows in rows.chunks(ROWS) {
+            let values = (0..rows.len()).map(|n| {
+                let [node, sku, on_hand, safety] = [1, 2, 3, 4].map(|place| 4 * n + place);
+                format!("(${node}, ${sku}, ${on_hand}, 0, ${safety})")
+            });
+            let values = values.collect::<Vec<_>>().join(", ");
+            let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES";
+            let sql = format!("{sql} {values} ON CONFLICT DO NOTHING");
+            let mut insert = sqlx::query(AssertSqlSafe(sql));
+            for (node, sku, on_hand, safety) in rows {
+                insert = insert.bind((*node).to_owned()).bind(sku.to_string()).bind(*on_hand).bind(*safety);
+            }
+            insert.execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Stock by product and node: of these products where some are named, and of this node where one is.
+    pub(crate) async fn stock(&self, skus: Option<&[String]>, node: Option<&str>) -> sqlx::Result<Vec<StockRow>> {
+        let select = "SELECT node, sku, on_hand, reserved, safety FROM stock";
+        let mut rows = Vec::new();
+        match skus {
+            None => {
+                let sql = format!("{select} WHERE ($1 IS NULL OR node = $1) ORDER BY sku, node");
+                rows = sqlx::query_as(AssertSqlSafe(sql)).bind(node.map(str::to_owned)).fetch_all(&self.pool).await?;
+            }
+            Some(skus) => {
+                for skus in skus.chunks(ROWS) {
+                    let list = parameters(2, skus.len());
+                    let sql = format!("{select} WHERE ($1 IS NULL OR node = $1) AND sku IN {list} ORDER BY sku, node");
+                    let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(node.map(str::to_owned));
+                    for sku in skus {
+                        query = query.bind(sku.clone());
+                    }
+                    rows.extend(query.fetch_all(&self.pool).await?);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// All nodes and whether they are closed.
+    pub(crate) async fn nodes(&self) -> sqlx::Result<BTreeMap<String, bool>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT code, closed FROM nodes").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(code, closed)| (code, closed != 0)).collect())
+    }
+
+    /// Whether one of these nodes is closed. None closes or opens until the transaction ends.
+    pub(crate) async fn any_closed(&self, tx: &mut Tx, nodes: &[&str]) -> sqlx::Result<bool> {
+        let mut closed = false;
+        for node in nodes {
+            let sql = format!("SELECT closed FROM nodes WHERE code = $1{}", self.locking(" FOR SHARE"));
+            let row: Option<i64> =
+                sqlx::query_scalar(AssertSqlSafe(sql)).bind((*node).to_owned()).fetch_optional(&mut **tx).await?;
+            closed |= row != Some(0);
+        }
+        Ok(closed)
+    }
+
+    /// Opens or closes a node; `false` where there is none of that name.
+    pub(crate) async fn set_closed(&self, tx: &mut Tx, node: &str, closed: bool) -> sqlx::Result<bool> {
+        let sql = "UPDATE nodes SET closed = $2 WHERE code = $1";
+        let done = sqlx::query(sql).bind(node).bind(i64::from(closed)).execute(&mut **tx).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Takes and gives back: by product and node, how many units more, or less, are promised. Nothing is
+    /// promised that is not there, whoever else promises at the same time.
+    pub(crate) async fn reserve(
+        &self,
+        tx: &mut Tx,
+        changes: &BTreeMap<(String, String), i64>,
+    ) -> sqlx::Result<Result<(), Conflict>> {
+        // In the order of the map, the same for everyone, so that no two wait for each other.
+        for ((sku, node), units) in changes.iter().filter(|(_, units)| **units != 0) {
+            let sql = "UPDATE stock SET reserved = reserved + $3 WHERE sku = $1 AND node = $2 \
+                       AND reserved + $3 >= 0 AND ($3 < 0 OR on_hand - safety - reserved >= $3)";
+            let done = sqlx::query(sql).bind(sku).bind(node).bind(*units).execute(&mut **tx).await?;
+            if done.rows_affected() != 1 {
+                return Ok(Err(Conflict));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// What was promised has left: it is neither there nor promised any more.
+    pub(crate) async fn dispatch(&self, tx: &mut Tx, node: &str, units: &BTreeMap<String, i64>) -> sqlx::Result<()> {
+        for (sku, units) in units {
+            let sql = "UPDATE stock SET reserved = reserved - $3, on_hand = on_hand - $3 WHERE sku = $1 AND node = $2";
+            sqlx::query(sql).bind(sku).bind(node).bind(*units).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// The stock of a product at a node, which nobody changes until the transaction ends.
+    pub(crate) async fn stock_for_count(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Option<StockRow>> {
+        let sql = format!(
+            "SELECT node, sku, on_hand, reserved, safety FROM stock WHERE sku = $1 AND node = $2{}",
+            self.locking(" FOR UPDATE")
+        );
+        sqlx::query_as(AssertSqlSafe(sql)).bind(sku.to_owned()).bind(node.to_owned()).fetch_optional(&mut **tx).await
+    }
+
+    /// Takes over a count. What is promised must be there.
+    pub(crate) async fn count(&self, tx: &mut Tx, node: &str, sku: &str, counts: Counts) -> sqlx::Result<()> {
+        let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES ($1, $2, $3, 0, COALESCE($4, 0)) \
+                   ON CONFLICT (sku, node) DO UPDATE SET on_hand = $3, safety = COALESCE($4, stock.safety)";
+        let query = sqlx::query(sql).bind(node).bind(sku).bind(counts.on_hand).bind(counts.safety);
+        query.execute(&mut **tx).await.map(drop)
+    }
+}

@@ -1,0 +1,370 @@
+//! `tradewind serve`, the real program on a port of its own, and a real PostgreSQL where one is wanted.
+
+use crate::{dist, root};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long anything is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The roles of keys.
+pub const ROLES: [&str; 4] = ["shop", "warehouse", "operator", "admin"];
+
+/// A running service, which ends with this value.
+pub struct Service {
+    child: Child,
+    address: String,
+    keys: BTreeMap<&'static str, String>,
+    agent: ureq::Agent,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, by their names in small letters.
+    pub headers: BTreeMap<String, String>,
+    /// Its body; text where it is no JSON.
+    pub body: Value,
+}
+
+/// Keys of each role, in a database that may be new.
+///
+/// # Errors
+/// When the command fails.
+pub fn keys(database: &str) -> Result<BTreeMap<&'static str, String>> {
+    let key = |role: &'static str| {
+        let mut command = Command::new(dist("tradewind")?);
+        let made = command.args(["serve", "key", "add", role, "--role", role, "--database", database]).output()?;
+        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Ok((role, String::from_utf8(made.stdout)?.trim().to_owned()))
+    };
+    ROLES.into_iter().map(key).collect()
+}
+
+impl Service {
+    /// Starts the service over the reference snapshot, at its moment plus what `arguments` say.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(database: &str, keys: &BTreeMap<&'static str, String>, arguments: &[&str]) -> Result<Self> {
+        let file = |name: &str| Ok::<_, anyhow::Error>(dist(name)?.display().to_string());
+        let mut command = Command::new(dist("tradewind")?);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database", database]);
+        for (flag, name) in [
+            ("--module", "tradewind.wasm"),
+            ("--snapshot", "reference.snapshot"),
+            ("--pack", "packs/late.pack"),
+            ("--pack", "packs/price.pack"),
+            ("--trust", "keys/dev.pub"),
+        ] {
+            command.args([flag, &file(name)?]);
+        }
+        if !arguments.contains(&"--clock") {
+            command.args(["--clock", "2017-12-04T14:00:00Z"]);
+        }
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+        let address = line.trim().to_owned();
+        if address.is_empty() {
+            bail!("the service did not start: {}", child.wait()?);
+        }
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        let agent = agent.max_redirects(0).max_redirects_will_error(false);
+        Ok(Self { child, address, keys: keys.clone(), agent: agent.build().into() })
+    }
+
+    /// The key of a role.
+    pub fn key(&self, role: &str) -> &str {
+        self.keys.get(role).map_or("", String::as_str)
+    }
+
+    /// Sends a request as a role, or as nobody where it is empty.
+    ///
+    /// # Errors
+    /// When the service cannot be reached.
+    pub fn send(&self, role: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));
+        if let Some(key) = self.keys.get(role) {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response =
+            if body.is_empty() { self.agent.run(request.body(())?) } else { self.agent.run(request.body(body)?) }?;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        let headers = headers.collect();
+        let text = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Answer { status, headers, body })
+    }
+
+    /// As [`send`](Self::send), a document, whose answer must have a status.
+    ///
+    /// # Errors
+    /// When it has another.
+    pub fn ask(&self, role: &str, method: &str, path: &str, body: &Value, status: u16) -> Result<Value> {
+        let bytes = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
+        let answer = self.send(role, method, path, &[("content-type", "application/json")], &bytes)?;
+        ensure!(answer.status == status, "{method} {path}: {} {}, not {status}", answer.status, answer.body);
+        Ok(answer.body)
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.ask("operator", "GET", path, &Value::Null, 200)
+    }
+
+    /// Sends an order, under its id as the key.
+    ///
+    /// # Errors
+    /// When it is not taken.
+    pub fn order(&self, order: &Value) -> Result<()> {
+        let answer = self.submit(order)?;
+        ensure!(answer.status == 202, "{order}: {} {}", answer.status, answer.body);
+        Ok(())
+    }
+
+    /// Sends an order, under its id as the key.
+    ///
+    /// # Errors
+    /// When the service cannot be reached.
+    pub fn submit(&self, order: &Value) -> Result<Answer> {
+        let key = order["id"].as_str().context("an order without an id")?;
+        self.send("shop", "POST", "/v1/orders", &[("idempotency-key", key)], &serde_json::to_vec(order)?)
+    }
+
+    /// Waits until no order is queued, and returns all of them.
+    ///
+    /// # Errors
+    /// When that does not happen in a minute.
+    pub fn settled(&self) -> Result<Vec<Value>> {
+        eventually("no order is queued any more", || {
+            let queued = self.get("/v1/orders?state=queued&limit=1")?;
+            Ok(queued.as_array().is_some_and(Vec::is_empty))
+        })?;
+        Ok(self.get("/v1/orders?limit=1000")?.as_array().context("no list")?.clone())
+    }
+
+    /// Kills it, as a power cut would.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Tells it to stop, and waits until it has; whether it ended well.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(mut self) -> Result<bool> {
+        ensure!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?.success());
+        let mut ended = None;
+        eventually("the service ends", || {
+            ended = self.child.try_wait()?;
+            Ok(ended.is_some())
+        })?;
+        Ok(ended.is_some_and(|status| status.success()))
+    }
+}
+
+impl Answer {
+    /// A header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether it says what was wrong, in the way that is agreed for that.
+    pub fn is_problem(&self, status: u16) -> bool {
+        self.status == status
+            && self.header("content-type") == "application/problem+json"
+            && self.body["detail"].is_string()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Waits until something holds.
+///
+/// # Errors
+/// When it does not in a minute, or asking fails.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !holds()? {
+        ensure!(began.elapsed() < PATIENCE, "it did not come true that {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// The recorded orders.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn orders() -> Result<Vec<Value>> {
+    let text = fs::read_to_string(root().join("tests/cases/decisions/orders.jsonl"))?;
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Checks that what is promised is what ships: for each product and node, units reserved are those of shipments
+/// that have not left, and none is promised that is not there. Orders have all of their units once.
+///
+/// # Errors
+/// What does not add up.
+pub fn balanced(service: &Service) -> Result<()> {
+    let mut shipped: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let units = |value: &Value| value.as_i64().unwrap_or(-1);
+    for order in service.settled()? {
+        let mut wanted: BTreeMap<String, i64> = BTreeMap::new();
+        let lines = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        for line in lines(&order["order"]["lines"]) {
+            *wanted.entry(text(&line["sku"])).or_default() += units(&line["quantity"]);
+        }
+        for shipment in lines(&order["shipments"]).iter().filter(|shipment| shipment["state"] != "cancelled") {
+            for line in lines(&shipment["lines"]) {
+                *wanted.entry(text(&line["sku"])).or_default() -= units(&line["quantity"]);
+                if shipment["state"] == "created" || shipment["state"] == "packed" {
+                    let key = (text(&line["sku"]), text(&shipment["node"]));
+                    *shipped.entry(key).or_default() += units(&line["quantity"]);
+                }
+            }
+        }
+        for short in lines(&order["shortfalls"]) {
+            *wanted.entry(text(&short["sku"])).or_default() -= units(&short["quantity"]);
+        }
+        let decided = order["state"] == "allocated" || order["state"] == "short";
+        ensure!(!decided || wanted.values().all(|left| *left == 0), "{order}: {wanted:?} are left");
+    }
+    for row in service.get("/v1/stock")?.as_array().context("no list")? {
+        let (on_hand, reserved, safety) = (units(&row["on_hand"]), units(&row["reserved"]), units(&row["safety"]));
+        let expected = shipped.remove(&(text(&row["sku"]), text(&row["node"]))).unwrap_or(0);
+        ensure!(reserved == expected, "{row}: {expected} units ship");
+        ensure!(reserved == 0 || on_hand - safety - reserved >= 0, "{row}: more is promised than is there");
+    }
+    ensure!(shipped.is_empty(), "{shipped:?} ship from nowhere");
+    Ok(())
+}
+
+/// A PostgreSQL of its own, in a temporary folder, on a port of its own. It ends with this value.
+pub struct Postgres {
+    folder: tempfile::TempDir,
+    programs: PathBuf,
+    port: u16,
+}
+
+impl Postgres {
+    /// Makes and starts one.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed, or does not start.
+    pub fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let postgres = Self { folder, programs: programs()?, port };
+        #[cfg(unix)]
+        if let Some((uid, gid)) = unprivileged()? {
+            std::os::unix::fs::chown(postgres.folder.path(), Some(uid), Some(gid))?;
+        }
+        postgres.run("initdb", &["--auth=trust", "--username=tradewind", "--no-sync"])?;
+        postgres.up()?;
+        Ok(postgres)
+    }
+
+    /// The address of its database.
+    pub fn url(&self) -> String {
+        format!("postgres://tradewind@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Starts it again.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn up(&self) -> Result<()> {
+        let options = format!("-p {} -c listen_addresses=127.0.0.1 -k {}", self.port, self.folder.path().display());
+        self.run("pg_ctl", &["start", "--wait", "--log", &self.path("log"), "--options", &options])
+    }
+
+    /// Stops it at once, as a crash would.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn down(&self) -> Result<()> {
+        self.run("pg_ctl", &["stop", "--mode=immediate"])
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(["-D", &self.path("data")]).args(arguments).current_dir(self.folder.path());
+        command.stdout(Stdio::null()).stderr(Stdio::inherit());
+        #[cfg(unix)]
+        if let Some((uid, gid)) = unprivileged()? {
+            // PostgreSQL refuses to run as root.
+            std::os::unix::process::CommandExt::uid(&mut command, uid);
+            std::os::unix::process::CommandExt::gid(&mut command, gid);
+        }
+        ensure!(command.status()?.success(), "{program} failed; {} may say why", self.path("log"));
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.down().ok();
+    }
+}
+
+/// Where PostgreSQL's programs are: Debian keeps them apart from the others, by version.
+fn programs() -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    found.sort();
+    let places = std::env::split_paths(&path).chain(found.into_iter().rev());
+    let place = places.into_iter().find(|place: &PathBuf| Path::new(&place.join("initdb")).exists());
+    place.context("PostgreSQL's `initdb` is not there: `cargo xtask setup` installs it")
+}
+
+/// Whom PostgreSQL runs as where this is root.
+#[cfg(unix)]
+fn unprivileged() -> Result<Option<(u32, u32)>> {
+    let id = Command::new("id").arg("-u").output()?;
+    if String::from_utf8(id.stdout)?.trim() != "0" {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd")?;
+    let fields =
+        |name: &str| users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|user| user[0] == name);
+    let user = fields("postgres").or_else(|| fields("nobody")).context("no user but root")?;
+    Ok(Some((user[2].parse()?, user[3].parse()?)))
+}

@@ -1,0 +1,360 @@
+//! The warehouse service, as its users would use it, on SQLite.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::{fs, process::Command};
+use tradewind_tests::{
+    dist,
+    service::{Service, balanced, eventually, keys, orders},
+};
+
+/// A service of its own, with its database in a folder that ends with it.
+fn service(arguments: &[&str]) -> Result<(Service, tempfile::TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let database = database(&folder);
+    let service = Service::start(&database, &keys(&database)?, arguments)?;
+    Ok((service, folder))
+}
+
+fn database(folder: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("warehouse.db").display())
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[test]
+fn orders_are_planned_with_reasons_and_a_receipt_that_replays() -> Result<()> {
+    let (service, folder) = service(&[])?;
+    let orders = orders()?;
+    for order in &orders[..40] {
+        service.order(order)?;
+    }
+    let settled = service.settled()?;
+    ensure!(settled.len() == 40 && settled.iter().all(|order| order["state"] != "dead"), "{settled:?}");
+    ensure!(settled.iter().all(|order| list(&order["shipments"]).len() + list(&order["shortfalls"]).len() > 0));
+    balanced(&service)?;
+
+    let order = service.get("/v1/orders/order-1")?;
+    ensure!(order["cost"]["shipping"].as_i64() > Some(0), "{order}");
+    let receipt = &order["receipt"];
+    let health = service.get("/healthz")?;
+    ensure!(receipt["module"] == health["module"] && receipt["snapshot"] == health["snapshot"], "{receipt}");
+    let decision = service.get(&format!("/v1/decisions/{}", receipt["decision"].as_str().context("no decision")?))?;
+    let record = folder.path().join("decision.jsonl");
+    fs::write(&record, decision.to_string())?;
+    let mut replay = Command::new(dist("tradewind")?);
+    replay.args(["replay", "--unsigned", "--module"]).arg(dist("tradewind.wasm")?);
+    replay.arg("--snapshot").arg(dist("reference.snapshot")?);
+    for pack in ["packs/late.pack", "packs/price.pack"] {
+        replay.arg("--pack").arg(dist(pack)?);
+    }
+    let replayed = replay.arg(&record).output()?;
+    let said = String::from_utf8(replayed.stdout)?;
+    ensure!(replayed.status.success() && said.contains("1 identical"), "{said}");
+    ensure!(service.stop()?, "it did not stop as told");
+    Ok(())
+}
+
+#[test]
+fn an_order_is_taken_once_for_each_key() -> Result<()> {
+    let (service, _folder) = service(&[])?;
+    let order =
+        json!({"id": "o-1", "region": "LAX", "lines": [{"sku": "866211", "quantity": 1}], "promised": "2017-12-08"});
+    let send = |key: &str, order: &Value| {
+        service.send("shop", "POST", "/v1/orders", &[("idempotency-key", key)], &serde_json::to_vec(order)?)
+    };
+    let first = send("a", &order)?;
+    ensure!(first.status == 202, "{first:?}");
+    let mut spaced = order.to_string().replace(':', " : ").into_bytes();
+    spaced.push(b'\n');
+    let again = service.send("shop", "POST", "/v1/orders", &[("idempotency-key", "a")], &spaced)?;
+    ensure!((again.status, &again.body) == (202, &first.body), "the same order under the same key: {again:?}");
+    let mut other = order.clone();
+    other["lines"][0]["quantity"] = json!(2);
+    ensure!(send("a", &other)?.status == 422, "another order under the same key");
+    ensure!(send("b", &order)?.status == 409, "the same order under another key");
+    let nameless = service.send("shop", "POST", "/v1/orders", &[], &serde_json::to_vec(&order)?)?;
+    ensure!(nameless.is_problem(400), "{nameless:?}");
+    ensure!(service.settled()?.len() == 1);
+
+    // What cannot be planned is said at once.
+    for (field, value, said) in [
+        ("region", json!("NOWHERE"), "NOWHERE"),
+        ("pinned", json!("NOWHERE"), "NOWHERE"),
+        ("id", json!("a/b"), "a/b"),
+        ("lines", json!([]), "lines"),
+        ("lines", json!([{"sku": "1", "quantity": 1}, {"sku": "1", "quantity": 1}]), "two lines"),
+        ("priority", json!(9), "priority"),
+    ] {
+        let mut bad = json!({"id": "o-2", "region": "LAX", "lines": [{"sku": "866211", "quantity": 1}], "promised": "2017-12-08"});
+        bad[field] = value;
+        let answer = send("c", &bad)?;
+        let detail = answer.body["detail"].as_str().unwrap_or_default();
+        ensure!(answer.status == 422 && detail.contains(said), "{field}: {answer:?}");
+    }
+    let garbage = service.send("shop", "POST", "/v1/orders", &[("idempotency-key", "d")], b"{\"id\": 1}")?;
+    ensure!(garbage.status == 400 && garbage.body["detail"].as_str().is_some_and(|said| said.contains("line 1")));
+    Ok(())
+}
+
+#[test]
+fn keys_and_roles_guard_every_path_of_the_document() -> Result<()> {
+    let (service, _folder) = service(&[])?;
+    let document = service.send("", "GET", "/openapi.json", &[], b"")?.body;
+    let (mut guarded, mut open) = (0, Vec::new());
+    for (path, methods) in document["paths"].as_object().context("no paths")? {
+        for (method, operation) in methods.as_object().context("no methods")? {
+            let place = path.replace("{id}", "x").replace("{name}", "x").replace("{code}", "STL");
+            let answer = service.send("", &method.to_uppercase(), &place, &[], b"")?;
+            if operation["security"] == json!([{}]) {
+                open.push(path.clone());
+                continue;
+            }
+            ensure!(answer.is_problem(401), "{method} {path} without a key: {answer:?}");
+            guarded += 1;
+        }
+    }
+    ensure!(guarded >= 20 && open == ["/healthz", "/metrics"], "{guarded} guarded, {open:?} open");
+    for (role, method, path) in [
+        ("shop", "POST", "/v1/nodes/STL/close"),
+        ("shop", "PUT", "/v1/stock"),
+        ("warehouse", "POST", "/v1/quotes/verify"),
+        ("operator", "PUT", "/v1/module"),
+        ("operator", "POST", "/v1/rollback"),
+        ("warehouse", "POST", "/v1/orders/x/retry"),
+    ] {
+        let answer = service.send(
+            role,
+            method,
+            path,
+            &[],
+            if path.ends_with("stock") {
+                b"[]"
+            } else {
+                b"{\"snapshot\":\"\",\"at\":0,\"sku\":\"\",\"region\":\"\",\"price\":0}"
+            },
+        )?;
+        ensure!(answer.status == 403, "{role} {method} {path}: {answer:?}");
+    }
+    let docs = service.send("", "GET", "/docs/", &[], b"")?;
+    ensure!(docs.status == 200 && docs.header("content-type").starts_with("text/html"), "{docs:?}");
+    let metrics = service.send("", "GET", "/metrics", &[], b"")?;
+    ensure!(metrics.body.as_str().is_some_and(|text| text.contains("tradewind_http_seconds")), "{metrics:?}");
+    Ok(())
+}
+
+/// Leaves `units` of a product at one node, and none elsewhere.
+fn scarce(service: &Service, sku: &str, node: &str, units: u32) -> Result<()> {
+    let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
+    let counts = list(&rows).iter().map(|row| {
+        json!({"node": row["node"], "sku": sku, "on_hand": if row["node"] == node { units } else { 0 }, "safety": 0})
+    });
+    service.ask("warehouse", "PUT", "/v1/stock", &counts.collect(), 200)?;
+    Ok(())
+}
+
+#[test]
+fn shortfalls_are_answers_and_are_planned_again_when_stock_comes() -> Result<()> {
+    let (service, _folder) = service(&[])?;
+    let (sku, node) = ("866211", "LAS");
+    scarce(&service, sku, node, 5)?;
+    for n in 0..8 {
+        service.order(&json!({"id": format!("o-{n}"), "region": "LAX", "lines": [{"sku": sku, "quantity": 1}], "promised": "2017-12-09"}))?;
+    }
+    let settled = service.settled()?;
+    let short: Vec<_> = settled.iter().filter(|order| order["state"] == "short").collect();
+    ensure!(short.len() == 3, "{short:?}");
+    let reasons: Vec<_> = short.iter().map(|order| &order["shortfalls"][0]["reason"]).collect();
+    ensure!(reasons.iter().all(|reason| *reason == "sold_out" || *reason == "no_stock"), "{reasons:?}");
+    balanced(&service)?;
+
+    // A count finds two more, and another that they were never there.
+    let count = |units: u32| json!([{"node": node, "sku": sku, "on_hand": units}]);
+    let counted = service.ask("warehouse", "PUT", "/v1/stock", &count(7), 200)?;
+    ensure!(counted["replanned"] == 3, "{counted}");
+    let state =
+        |state: &str| Ok::<_, anyhow::Error>(service.settled()?.iter().filter(|order| order["state"] == state).count());
+    ensure!(state("allocated")? == 7, "{}", state("allocated")?);
+    let counted = service.ask("warehouse", "PUT", "/v1/stock", &count(4), 200)?;
+    ensure!(counted["replanned"].as_i64() >= Some(3), "{counted}");
+    ensure!(state("allocated")? == 4 && state("short")? == 4);
+    balanced(&service)?;
+
+    // What is cancelled can be had by others.
+    let taken = service.settled()?.into_iter().find(|order| order["state"] == "allocated").context("none")?;
+    let id = taken["order"]["id"].as_str().context("no id")?;
+    service.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
+    service.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 409)?;
+    balanced(&service)
+}
+
+#[test]
+fn a_node_that_closes_gives_up_its_orders_and_others_keep_theirs() -> Result<()> {
+    let (service, _folder) = service(&[])?;
+    for order in &orders()?[..60] {
+        service.order(order)?;
+    }
+    let before = service.settled()?;
+    let shipments = |orders: &[Value]| -> Vec<(String, String)> {
+        let all = orders.iter().flat_map(|order| list(&order["shipments"]));
+        let open = all.filter(|shipment| shipment["state"] != "cancelled");
+        open.map(|shipment| (shipment["id"].to_string(), shipment["node"].as_str().unwrap_or_default().to_owned()))
+            .collect()
+    };
+    let was = shipments(&before);
+    let mut nodes: Vec<&String> = was.iter().map(|(_, node)| node).collect();
+    nodes.sort();
+    let busiest = nodes.chunk_by(|a, b| a == b).max_by_key(|chunk| chunk.len()).context("no shipments")?[0].clone();
+    let closed = service.ask("warehouse", "POST", &format!("/v1/nodes/{busiest}/close"), &Value::Null, 200)?;
+    ensure!(closed["replanned"].as_i64() > Some(0), "{closed}");
+    let after = service.settled()?;
+    let is = shipments(&after);
+    ensure!(is.iter().all(|(_, node)| *node != busiest), "{busiest} is closed, and ships");
+    let elsewhere: Vec<_> = was.iter().filter(|(_, node)| *node != busiest).collect();
+    let kept = elsewhere.iter().filter(|shipment| is.contains(shipment)).count();
+    ensure!(kept * 10 >= elsewhere.len() * 9, "{kept} of {} shipments from elsewhere stay", elsewhere.len());
+    balanced(&service)?;
+    service.ask("operator", "POST", &format!("/v1/nodes/{busiest}/open"), &Value::Null, 200)?;
+    service.ask("operator", "POST", "/v1/nodes/NOWHERE/close", &Value::Null, 404)?;
+    Ok(())
+}
+
+#[test]
+fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let database = database(&folder);
+    let keys = keys(&database)?;
+    let first = Service::start(&database, &keys, &[])?;
+    for order in &orders()?[..30] {
+        first.order(order)?;
+    }
+    let settled = first.settled()?;
+    let leaves = settled.iter().find_map(|order| list(&order["shipments"]).first()).context("no shipment")?;
+    let id = leaves["id"].as_str().context("no id")?.to_owned();
+    let line = &leaves["lines"][0];
+    let stock = |service: &Service| -> Result<(i64, i64)> {
+        let rows = service.get(&format!(
+            "/v1/stock?sku={}&node={}",
+            line["sku"].as_str().unwrap_or_default(),
+            leaves["node"].as_str().unwrap_or_default()
+        ))?;
+        Ok((rows[0]["on_hand"].as_i64().context("no stock")?, rows[0]["reserved"].as_i64().context("no stock")?))
+    };
+    let before = stock(&first)?;
+    let scans = json!([
+        {"state": "packed", "at": "2017-12-04T15:00:00Z", "place": leaves["node"]},
+        {"state": "picked_up", "at": "2017-12-04T18:00:00Z", "place": leaves["node"]},
+    ]);
+    for _ in 0..2 {
+        first.ask("warehouse", "POST", &format!("/v1/shipments/{id}/scans"), &scans, 204)?;
+    }
+    let units = line["quantity"].as_i64().context("no units")?;
+    ensure!(stock(&first)? == (before.0 - units, before.1 - units), "once, though it was scanned twice");
+    balanced(&first)?;
+    ensure!(first.stop()?);
+
+    // Two days later nothing else has been packed.
+    let later = Service::start(&database, &keys, &["--clock", "2017-12-06T14:00:00Z"])?;
+    eventually("there is something to look at", || Ok(!list(&later.get("/v1/worklist")?).is_empty()))?;
+    let work = later.get("/v1/worklist?limit=1000")?;
+    let steps = |entry: &Value| list(&entry["exception"]["actions"]).to_vec();
+    let (entry, action) = list(&work)
+        .iter()
+        .find_map(|entry| Some((entry, steps(entry).into_iter().find(|action| action["step"]["reroute"].is_object())?)))
+        .context("nothing can be rerouted")?;
+    let place = format!("/v1/worklist/{}", entry["id"].as_str().context("no id")?);
+    ensure!(!list(&entry["exception"]["evidence"]).is_empty(), "{entry}");
+    let forged = json!({"shipment": action["shipment"], "order": action["order"], "step": {"reroute": {"from": "STL", "to": "STL", "cost": 0}}});
+    later.ask("operator", "POST", &format!("{place}/act"), &forged, 422)?;
+    let done = later.ask("operator", "POST", &format!("{place}/act"), &action, 200)?;
+    let moved = later.get(&format!("/v1/shipments/{}", done["shipment"].as_str().context("no shipment")?))?;
+    ensure!(moved["node"] == action["step"]["reroute"]["to"], "{moved}");
+    ensure!(
+        later.get(&format!("/v1/shipments/{}", action["shipment"].as_str().unwrap_or_default()))?["state"]
+            == "cancelled"
+    );
+    later.ask("operator", "POST", &format!("{place}/act"), &action, 409)?;
+    later.ask("operator", "POST", &format!("{place}/feedback"), &json!({"useful": true, "note": "in time"}), 204)?;
+    let acted = later.get("/v1/worklist?state=acted")?;
+    ensure!(acted[0]["feedback"]["useful"] == true && acted[0]["acted"]["by"] == "operator", "{acted}");
+    balanced(&later)
+}
+
+#[test]
+fn a_price_is_honoured_as_it_was_quoted_and_a_tampered_one_is_not() -> Result<()> {
+    let (service, _folder) = service(&["--clock", "2017-12-04T14:05:00Z"])?;
+    let request = r#"{"at": 1512396000000, "sku": "1082185", "region": "IAH", "objective": {"margin": 1}}"#;
+    let mut quote = Command::new(dist("tradewind")?);
+    quote.args(["quote", "--unsigned", "--module"]).arg(dist("tradewind.wasm")?);
+    quote.arg("--snapshot").arg(dist("reference.snapshot")?).arg("--pack").arg(dist("packs/price.pack")?);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("request.json");
+    fs::write(&file, request)?;
+    let quoted: Value = serde_json::from_slice(&quote.arg(&file).output()?.stdout)?;
+    let snapshot = service.get("/healthz")?["snapshot"].clone();
+    let claim = json!({"snapshot": snapshot, "at": 1_512_396_000_000_i64, "sku": "1082185", "region": "IAH", "price": quoted["price"]});
+    let verified = service.ask("shop", "POST", "/v1/quotes/verify", &claim, 200)?;
+    ensure!(verified["quote"]["price"] == quoted["price"] && verified["receipt"]["reply"].is_string(), "{verified}");
+
+    let mut cheaper = claim.clone();
+    cheaper["price"] = json!(quoted["price"].as_i64().context("no price")? - 1);
+    let refused = service.ask("shop", "POST", "/v1/quotes/verify", &cheaper, 409)?;
+    let differs = json!([{"field": "price", "claimed": cheaper["price"], "quoted": quoted["price"]}]);
+    ensure!(refused["differs"] == differs, "{refused}");
+    for (field, value) in [("snapshot", json!("00".repeat(32))), ("at", json!("2017-12-04T15:00:00Z"))] {
+        let mut other = claim.clone();
+        other[field] = value;
+        let refused = service.ask("shop", "POST", "/v1/quotes/verify", &other, 409)?;
+        ensure!(refused["differs"][0]["field"] == field, "{refused}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_page_is_for_those_who_signed_in_and_its_forms_for_itself() -> Result<()> {
+    let (service, _folder) = service(&[])?;
+    for order in &orders()?[..10] {
+        service.order(order)?;
+    }
+    service.settled()?;
+    let visit = |path: &str, cookie: &str| service.send("", "GET", path, &[("cookie", cookie)], b"");
+    let form = |path: &str, cookie: &str, body: &str| {
+        let headers = [("cookie", cookie), ("content-type", "application/x-www-form-urlencoded")];
+        service.send("", "POST", path, &headers, body.as_bytes())
+    };
+    ensure!(visit("/", "")?.header("location") == "/login", "a stranger sees the page");
+    ensure!(form("/login", "", "key=guessed")?.status == 401);
+    let signed_in = form("/login", "", &format!("key={}", service.key("operator")))?;
+    let cookie = signed_in.header("set-cookie");
+    ensure!(
+        signed_in.status == 303 && cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{signed_in:?}"
+    );
+    let cookie = cookie.split(';').next().context("no cookie")?;
+
+    let page = visit("/", cookie)?;
+    let html = page.body.as_str().context("no page")?;
+    let policy = page.header("content-security-policy");
+    ensure!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    ensure!(!html.contains("<script") && !html.contains("//") && html.contains("order-1"), "{html}");
+    ensure!(html.contains(service.get("/healthz")?["module"].as_str().context("no module")?), "no digest");
+    ensure!(visit("/orders/order-1", cookie)?.body.as_str().is_some_and(|html| html.contains("Receipt")));
+    ensure!(visit("/style.css", cookie)?.header("content-type").starts_with("text/css"));
+
+    let token =
+        html.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("no token")?;
+    let closed = || {
+        Ok::<_, anyhow::Error>(
+            service.get("/v1/nodes")?.to_string().contains("{\"closed\":true,\"code\":\"STL\"}")
+                || service.get("/v1/nodes")?.to_string().contains("{\"code\":\"STL\",\"closed\":true}"),
+        )
+    };
+    ensure!(form("/nodes/STL/close", cookie, "token=00")?.status == 403 && !closed()?, "another site closes a node");
+    ensure!(form("/nodes/STL/close", "", &format!("token={token}"))?.header("location") == "/login" && !closed()?);
+    ensure!(form("/nodes/STL/close", cookie, &format!("token={token}"))?.status == 303 && closed()?);
+    ensure!(form("/logout", cookie, &format!("token={token}"))?.status == 303);
+    ensure!(visit("/", cookie)?.header("location") == "/login", "signed out, and still seen");
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! Faults of the warehouse service, each with the real thing: modules that misbehave, files that nobody signed,
+//! replacement under load, power cuts.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    process::Command,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+use tradewind_core::pack::SIGNATURE_LEN;
+use tradewind_host::KeyPair;
+use tradewind_tests::{
+    dist, module, root,
+    service::{Answer, Service, balanced, keys, orders},
+};
+
+fn service(arguments: &[&str]) -> Result<(Service, tempfile::TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let database = format!("sqlite:{}", folder.path().join("warehouse.db").display());
+    let service = Service::start(&database, &keys(&database)?, arguments)?;
+    Ok((service, folder))
+}
+
+fn put_module(service: &Service, wasm: &[u8], signature: &str) -> Result<Answer> {
+    service.send("admin", "PUT", "/v1/module", &[("tradewind-signature", signature)], wasm)
+}
+
+fn signed(service: &Service, wasm: &[u8]) -> Result<Answer> {
+    put_module(service, wasm, &KeyPair::read(dist("keys/dev.key")?)?.sign_module(wasm))
+}
+
+/// A module that takes what it is loaded with, and does `body` at the first request. Its memory begins with `memory`.
+fn misbehaving(abi: u32, body: &str, memory: &str) -> Result<Vec<u8>> {
+    Ok(wat::parse_str(format!(
+        r#"(module
+             (memory (export "memory") 16 2048)
+             (data (i32.const 0) "{memory}")
+             (func $deep (param i32) (result i32)
+               (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (call $deep (local.get 0))))
+             (func (export "abi_version") (result i32) i32.const {abi})
+             (func (export "alloc") (param i32) (result i32) i32.const 1024)
+             (func (export "dealloc") (param i32 i32))
+             (func (export "load") (param i32 i32) (result i32) {body})
+             (func (export "call") (param i32 i32) (result i32) {body})
+             (func (export "score") (param i32 i32 i32 i32 i32 i32) (result i32) {body}))"#
+    ))?)
+}
+
+#[test]
+fn modules_that_misbehave_are_refused_and_the_one_before_goes_on() -> Result<()> {
+    let (service, _folder) = service(&["--deadline", "1000"])?;
+    let before = service.get("/v1/releases")?["current"].clone();
+    let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 64)) (i32.const -1)))) unreachable";
+    let faults = [
+        ("an infinite loop", misbehaving(1, "(loop $on (br $on)) i32.const 0", "")?, "interrupt"),
+        ("a memory bomb", misbehaving(1, grow, "")?, "unreachable"),
+        ("a stack overflow", misbehaving(1, "(call $deep (i32.const 0))", "")?, "stack"),
+        ("a trap", misbehaving(1, "unreachable", "")?, "unreachable"),
+        ("a malformed reply", misbehaving(1, "i32.const 0", r"\02\00\00\00\ff\ff")?, "no reply"),
+        (
+            "a reply that does not decode",
+            misbehaving(1, "i32.const 8", r"\00\00\00\00\00\00\00\00\02\00\00\00\ff\ff")?,
+            "does not decode",
+        ),
+        ("a reply of 2 GiB", misbehaving(1, "i32.const 8", r"\00\00\00\00\00\00\00\00\00\00\00\80")?, "reply of"),
+        ("a reply outside its memory", misbehaving(1, "i32.const 0x7fffffff", "")?, "outside its memory"),
+        (
+            "an answer to another question",
+            misbehaving(1, "i32.const 8", r"\00\00\00\00\00\00\00\00\01\00\00\00\05")?,
+            "another question",
+        ),
+        ("another ABI", misbehaving(7, "i32.const 0", "")?, "ABI 7"),
+        ("no module at all", b"no wasm".to_vec(), "cannot be used"),
+        (
+            "a module that asks for the clock",
+            wat::parse_str(r#"(module (import "wasi_snapshot_preview1" "clock_time_get" (func)))"#)?,
+            "imports",
+        ),
+    ];
+    for (what, wasm, said) in faults {
+        let answer = signed(&service, &wasm)?;
+        let detail = answer.body["detail"].as_str().unwrap_or_default();
+        ensure!(answer.status == 422 && detail.contains(said), "{what}: {answer:?}");
+    }
+    ensure!(service.get("/v1/releases")?["current"] == before, "a module that was refused decides");
+    for order in &orders()?[..5] {
+        service.order(order)?;
+    }
+    balanced(&service)
+}
+
+#[test]
+fn files_that_nobody_trusted_signed_are_refused() -> Result<()> {
+    let (service, folder) = service(&[])?;
+    let (wasm, pack) = (module()?, fs::read(dist("packs/late.pack")?)?);
+    let dev = KeyPair::read(dist("keys/dev.key")?)?;
+    let signature = dev.sign_module(&wasm);
+    let refused = |what: &str, answer: Answer, said: &str| {
+        let detail = answer.body["detail"].as_str().unwrap_or_default();
+        ensure!(answer.status == 422 && detail.contains(said), "{what}: {answer:?}");
+        Ok(())
+    };
+    refused("no signature", service.send("admin", "PUT", "/v1/module", &[], &wasm)?, "not signed")?;
+    refused("a stranger's", put_module(&service, &wasm, &KeyPair::generate()?.sign_module(&wasm))?, "not trusted")?;
+    refused("garbage", put_module(&service, &wasm, "ed25519-signature 00 00")?, "no signature")?;
+    for place in [0, wasm.len() / 2, wasm.len() - 1] {
+        let mut flipped = wasm.clone();
+        flipped[place] ^= 1;
+        refused("a bit of the module", put_module(&service, &flipped, &signature)?, "not what was signed")?;
+        let mut flipped = pack.clone();
+        let place = place * pack.len() / wasm.len();
+        flipped[place] ^= 1;
+        refused("a bit of the pack", service.send("admin", "PUT", "/v1/packs/late", &[], &flipped)?, "not trusted")?;
+    }
+    refused(
+        "a pack under another name",
+        service.send("admin", "PUT", "/v1/packs/price", &[], &pack)?,
+        "called `late`",
+    )?;
+    refused(
+        "a snapshot as a pack",
+        service.send("admin", "PUT", "/v1/packs/late", &[], &fs::read(dist("reference.snapshot")?)?)?,
+        "snapshot",
+    )?;
+    refused(
+        "the public part",
+        service.send("admin", "PUT", "/v1/snapshot", &[], &fs::read(dist("reference.public.snapshot")?)?)?,
+        "public part",
+    )?;
+
+    let unsigned = &pack[..pack.len() - SIGNATURE_LEN];
+    refused("an unsigned pack", service.send("admin", "PUT", "/v1/packs/late", &[], unsigned)?, "not trusted")?;
+
+    // Nor does a service start with what it would not take.
+    let database = format!("sqlite:{}", folder.path().join("other.db").display());
+    let started = Service::start(&database, &keys(&database)?, &["--signature", "/dev/null"]);
+    ensure!(started.is_err(), "it started with a module that is not signed");
+    Ok(())
+}
+
+#[test]
+fn releases_are_swapped_under_load_and_no_request_fails() -> Result<()> {
+    let (service, _folder) = service(&[])?;
+    let (wasm, pack) = (module()?, fs::read(dist("packs/late.pack")?)?);
+    let health = service.get("/healthz")?;
+    let claim = json!({"snapshot": health["snapshot"], "at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "price": 1});
+    let claim = serde_json::to_vec(&claim)?;
+    let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let all = orders()?;
+    thread::scope(|scope| -> Result<()> {
+        let load = || -> Result<()> {
+            while !done.load(Ordering::Relaxed) {
+                let answer = service.send("shop", "POST", "/v1/quotes/verify", &[], &claim)?;
+                // The price is wrong on purpose: that it is refused shows that it was computed.
+                ensure!(answer.status == 409 && answer.body["differs"][0]["field"] == "price", "{answer:?}");
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(load)).collect();
+        let swapped = (|| -> Result<()> {
+            for (round, orders) in all.chunks(16).take(10).enumerate() {
+                for order in orders {
+                    service.order(order)?;
+                }
+                let answer = match round % 3 {
+                    0 => signed(&service, &wasm)?,
+                    1 => service.send("admin", "PUT", "/v1/packs/late", &[], &pack)?,
+                    _ => service.send("admin", "POST", "/v1/rollback", &[], b"")?,
+                };
+                ensure!(answer.status == 200 && answer.body["number"] == round + 2, "{answer:?}");
+            }
+            Ok(())
+        })();
+        done.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??;
+        }
+        swapped
+    })?;
+    ensure!(asked.load(Ordering::Relaxed) > 10, "there was no load");
+    balanced(&service)?;
+    let history = service.get("/v1/releases")?["history"].as_array().context("no history")?.len();
+    ensure!(history == 11, "{history} releases");
+    Ok(())
+}
+
+#[test]
+fn a_power_cut_loses_nothing_and_does_nothing_twice() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let database = format!("sqlite:{}", folder.path().join("warehouse.db").display());
+    let keys = keys(&database)?;
+    let orders = orders()?;
+    let mut service = Service::start(&database, &keys, &[])?;
+    // Cut again and again, while orders arrive and are planned.
+    for part in orders.chunks(orders.len().div_ceil(3)) {
+        for order in part {
+            service.order(order)?;
+        }
+        service.kill()?;
+        service = Service::start(&database, &keys, &[])?;
+    }
+    // Whoever sent them does not know what came through, and sends all of them again.
+    for order in &orders {
+        service.order(order)?;
+    }
+    let settled = service.settled()?;
+    ensure!(settled.len() == orders.len(), "{} of {} orders", settled.len(), orders.len());
+    ensure!(settled.iter().all(|order| order["state"] == "allocated" || order["state"] == "short"));
+    balanced(&service)
+}
+
+#[test]
+fn an_order_that_cannot_be_planned_ends_where_people_see_it() -> Result<()> {
+    let (service, folder) = service(&[])?;
+    let order = orders()?.into_iter().find(|order| order["region"] == "LAX").context("no order")?;
+    let id = order["id"].as_str().context("no id")?;
+    service.order(&order)?;
+    let settled = service.settled()?;
+    let node = settled[0]["shipments"][0]["node"].as_str().context("no shipment")?.to_owned();
+
+    // The next snapshot no longer delivers to where the order goes; then the node closes that was to send it.
+    let tables = folder.path().join("tables");
+    fs::create_dir(&tables)?;
+    for entry in fs::read_dir(root().join("models/snapshot"))? {
+        let entry = entry?;
+        let to = tables.join(entry.file_name());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "regions.csv" || name == "lanes.csv" {
+            let text = fs::read_to_string(entry.path())?;
+            let region = |line: &&str| {
+                !line.split(',').take(2).enumerate().any(|(place, field)| {
+                    field == "LAX" && (name == "regions.csv" && place == 0 || name == "lanes.csv" && place == 1)
+                })
+            };
+            fs::write(to, text.lines().filter(region).map(|line| format!("{line}\n")).collect::<String>())?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    let next = folder.path().join("next.snapshot");
+    let mut build = Command::new(dist("tradewind")?);
+    build.args(["snapshot", "build"]).arg(&tables).arg("--key").arg(dist("keys/dev.key")?).arg("--out").arg(&next);
+    let built = build.output()?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let taken = service.send("admin", "PUT", "/v1/snapshot", &[], &fs::read(&next)?)?;
+    ensure!(taken.status == 200, "{taken:?}");
+    service.ask("operator", "POST", &format!("/v1/nodes/{node}/close"), &Value::Null, 200)?;
+    service.settled()?;
+    let dead = service.get(&format!("/v1/orders/{id}"))?;
+    ensure!(dead["state"] == "dead" && dead["error"].as_str().is_some_and(|said| said.contains("LAX")), "{dead}");
+    ensure!(service.get("/v1/orders?state=dead")?[0]["order"]["id"] == id);
+    let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
+    ensure!(metrics.as_str().is_some_and(|text| text.contains("tradewind_orders{state=\"dead\"} 1")), "{metrics}");
+
+    // Back to the snapshot before, and someone lets it be tried again.
+    ensure!(service.send("admin", "POST", "/v1/rollback", &[], b"")?.status == 200);
+    service.ask("operator", "POST", &format!("/v1/orders/{id}/retry"), &Value::Null, 202)?;
+    service.settled()?;
+    let alive = service.get(&format!("/v1/orders/{id}"))?;
+    ensure!(alive["state"] != "dead" && alive["tries"] == 0, "{alive}");
+    balanced(&service)
+}
