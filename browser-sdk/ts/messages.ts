@@ -1,7 +1,7 @@
 /**
  * The messages of the module that a page needs, as `tradewind_core::message` has them.
  *
- * Here, and not in the shim: the same in Rust, with serde, takes twice the bytes of the whole package. Tests hold both
+ * Here, and not in the shim: in Rust, with serde, they take as many bytes as the rest of the package. Tests hold both
  * to the same bytes, over every recorded case.
  */
 
