@@ -1,7 +1,6 @@
 //! The subcommands, one a file.
 
 mod allocate;
-mod demo;
 mod exceptions;
 mod features;
 mod inspect;
@@ -73,8 +72,6 @@ pub enum Command {
     /// Write the feature matrix that a model is trained on.
     #[command(subcommand)]
     Features(features::Features),
-    /// Follow an order from the page to the packing bench, then rank for real households.
-    Demo(demo::Demo),
 }
 
 impl Command {
@@ -99,7 +96,6 @@ impl Command {
             Self::Replay(command) => command.run(out),
             Self::Tables(command) => command.run(out),
             Self::Features(command) => command.run(out),
-            Self::Demo(command) => command.run(out),
         }
     }
 }
