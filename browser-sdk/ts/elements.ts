@@ -62,6 +62,8 @@ class SlotElement extends Base {
 
   /** Takes what the edge ranked, or ranks. */
   async #first(tradewind: Tradewind): Promise<void> {
+    // Now, and not with the first change: so it is there without a network, and when it is asked for tells nothing.
+    await tradewind.texts;
     const handed = this.dataset["tradewind"] === "edge" ? await tradewind.handed(this.#name) : null;
     if (handed) this.#watch(tradewind, "edge", handed.items.map((item) => item.sku));
     else await this.rank(tradewind);

@@ -145,7 +145,7 @@ proptest! {
             Offer { price, list: Money(list), ..offer }
         };
         let history: Vec<Week> = history.into_iter().map(|week| Week { offer: priced(week.offer), ..week }).collect();
-        for quantiles in forecast(&history, priced(offer), horizon).unwrap() {
+        for quantiles in forecast(demand().unwrap(), &history, priced(offer), horizon).unwrap() {
             prop_assert!(quantiles.check().is_ok(), "{quantiles:?}");
         }
     }
@@ -156,7 +156,7 @@ proptest! {
         offer in offers(),
         horizon in 1..=4_u8,
     ) {
-        match forecast(&history, offer, horizon) {
+        match forecast(demand().unwrap(), &history, offer, horizon) {
             Ok(quantiles) => prop_assert!(quantiles.iter().all(|quantiles| quantiles.check().is_ok()), "{quantiles:?}"),
             Err(error) => {
                 prop_assert!(error.kind() == ErrorKind::NotFinite && error.message().contains("`tea`"), "{error}");
@@ -166,8 +166,12 @@ proptest! {
 }
 
 /// Three forecasts of the same week.
-fn forecast(history: &[Week], offer: Offer, horizon: u8) -> tradewind_core::Result<Vec<Quantiles>> {
-    let (model, mut executor, weights) = demand().unwrap();
+fn forecast(
+    (model, mut executor, weights): (DemandModel, Executor, AlignedBytes),
+    history: &[Week],
+    offer: Offer,
+    horizon: u8,
+) -> tradewind_core::Result<Vec<Quantiles>> {
     let (outlook, tea) = (Outlook::new(history, offer, horizon)?, Sku::new("tea")?);
     model.quantiles(&[outlook; 3], |_| &tea, &mut executor, weights.as_slice())
 }
