@@ -10,7 +10,8 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { configuration, dist, products, startOrigin } from "../../edge-worker/tests/shop.mjs";
+import { configuration, products, startOrigin } from "../../edge-worker/tests/shop.mjs";
+import { dist } from "../../edge-worker/tests/workerd.mjs";
 
 const count = Number(process.argv[2] ?? 1_000);
 const filler = "<p>The rest of a page, as shops have it, with words and links and more words.</p>".repeat(400);

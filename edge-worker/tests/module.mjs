@@ -1,7 +1,7 @@
 // The module with another `call`: for faults that the real one does not have.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { dist } from "./shop.mjs";
+import { dist } from "./workerd.mjs";
 
 /** The first byte of a request for a ranking. */
 const RANK = 2;

@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { operations } from "../../tests/node/module.mjs";
-import { AT, cards, dist, handover, root, startEdge, startOrigin } from "./shop.mjs";
+import { AT, cards, handover, startEdge, startOrigin } from "./shop.mjs";
+import { dist, root } from "./workerd.mjs";
 
 const NOW = Date.parse(AT);
 const HOME = `<!doctype html><body><tradewind-slot name="for-you" limit="8">own</tradewind-slot></body>`;

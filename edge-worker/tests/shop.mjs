@@ -1,15 +1,11 @@
 // A shop for the tests: an origin of its own over HTTP, and the Worker before it in workerd, with the very bundle that
 // `wrangler deploy` would upload.
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, get as httpGet } from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
-export const root = join(import.meta.dirname, "../..");
-export const dist = (file) => join(root, "dist", file);
-const { Miniflare, Log, LogLevel } = createRequire(dist("tools/wrangler/"))("miniflare");
+import { bundled, dist, root, startWorkerd } from "./workerd.mjs";
 
 /** The afternoon of the day from which the reference snapshot holds. */
 export const AT = "2017-12-04T14:00:00Z";
@@ -80,42 +76,19 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
   writeFileSync(join(folder, "products.json"), JSON.stringify(products));
   for (const [name, bytes] of Object.entries(assets)) writeFileSync(join(folder, name), bytes);
 
-  const bundle = dist("edge/bundle");
-  const modules = readdirSync(bundle).filter((name) => /\.(js|wasm)$/.test(name));
-  const part = (name) => ({
-    type: name.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
-    path: join(bundle, name),
-    contents: module !== undefined && name.endsWith("-tradewind.wasm") ? module : readFileSync(join(bundle, name)),
-  });
-  const worker = new Miniflare({
-    modulesRoot: bundle,
-    modules: modules.sort((a, b) => (b === "entry.js") - (a === "entry.js")).map(part),
-    compatibilityDate: "2026-04-01",
-    bindings: { ORIGIN: origin, PROFILE_KEY: "0123456789abcdef".repeat(4), ...vars },
-    kvNamespaces: ["CONFIG"],
-    r2Buckets: ["PRIVATE"],
-    assets: { directory: site, binding: "ASSETS", routerConfig: { has_user_worker: true } },
-    cf: false,
-    log: new Log(process.env.TRADEWIND_VERBOSE ? LogLevel.DEBUG : LogLevel.NONE),
-    handleRuntimeStdio: process.env.TRADEWIND_VERBOSE ? undefined : () => {},
-  });
-  const kv = await worker.getKVNamespace("CONFIG");
-  const configure = (config) => kv.put("config", typeof config === "string" ? config : JSON.stringify(config));
-  await configure(change(configuration()));
-  const bucket = await worker.getR2Bucket("PRIVATE");
+  const edge = await startWorkerd({ origin, site, module, vars });
+  await edge.configure(change(configuration()));
   const whole = { "reference.snapshot": readFileSync(dist("reference.snapshot")), ...objects };
-  for (const [key, bytes] of Object.entries(whole)) await bucket.put(key, new Uint8Array(bytes));
-  const url = await worker.ready;
+  for (const [key, bytes] of Object.entries(whole)) await edge.put(key, bytes);
   return {
-    url,
-    configure,
-    /** tradewind.wasm, as it is in the bundle. */
-    bundled: () => readFileSync(join(bundle, modules.find((name) => name.endsWith("-tradewind.wasm")))),
+    url: edge.url,
+    configure: edge.configure,
+    bundled,
     /** Asks the Worker from Seattle, unless `cf` says from where. */
     get: (path, { headers, cf = { country: "US", latitude: "47.6", longitude: "-122.3" }, ...init } = {}) =>
-      worker.dispatchFetch(new URL(path, "https://shop.example"), { headers, cf, redirect: "manual", ...init }),
+      edge.worker.dispatchFetch(new URL(path, "https://shop.example"), { headers, cf, redirect: "manual", ...init }),
     async close() {
-      await worker.dispose();
+      await edge.close();
       rmSync(site, { recursive: true });
     },
   };

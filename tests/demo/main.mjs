@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startShop } from "../../browser-sdk/storefront/server.mjs";
 import { startEdge } from "./edge.mjs";
-import { dist } from "./files.mjs";
+import { dist } from "../../edge-worker/tests/workerd.mjs";
 import { tell } from "./story.mjs";
 import { startWarehouse } from "./warehouse.mjs";
 

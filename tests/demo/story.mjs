@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { open, skus, startChromium } from "../../browser-sdk/tests/chromium.mjs";
-import { dist, root } from "./files.mjs";
+import { dist, root } from "../../edge-worker/tests/workerd.mjs";
 
 const REGION = "SEA";
 /** Orders of other shops that come in on the same day. */

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { dist } from "./files.mjs";
+import { dist } from "../../edge-worker/tests/workerd.mjs";
 
 const ROLES = ["shop", "warehouse", "operator", "admin"];
 const program = dist("tradewind");

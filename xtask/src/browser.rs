@@ -27,21 +27,7 @@ const SITE: [(&str, &str); 4] = [
 const MODULES: [&str; 3] = ["index", "runtime", "worker"];
 
 /// For size; inlining makes the code smaller, and the file after compression larger.
-const WASM_OPT: [&str; 13] = [
-    "-Oz",
-    "--always-inline-max-function-size=0",
-    "--one-caller-inline-max-function-size=20",
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-    "--enable-simd",
-    "--strip-debug",
-    "--strip-producers",
-    "--strip-target-features",
-];
+const WASM_OPT: [&str; 3] = ["-Oz", "--always-inline-max-function-size=0", "--one-caller-inline-max-function-size=20"];
 
 /// Installs what the package is built and tested with.
 pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
@@ -155,7 +141,13 @@ fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
         .run()?;
     let shim = "tradewind_browser_bg.wasm";
     let wasm_opt = Run::new("node").arg(binaryen.join(tools::WASM_OPT));
-    wasm_opt.args(WASM_OPT).arg(folder.join("pkg").join(shim)).arg("--output").arg(out.join(shim)).run()?;
+    wasm_opt
+        .args(WASM_OPT)
+        .args(tools::WASM_OPT_FEATURES)
+        .arg(folder.join("pkg").join(shim))
+        .arg("--output")
+        .arg(out.join(shim))
+        .run()?;
     copy(&workspace.dist("tradewind.wasm"), &out.join("tradewind.wasm"))?;
     for (from, to) in [
         ("browser-sdk/package.json", "package.json"),

@@ -17,24 +17,13 @@ use crate::toolchain::{TARGET, WasmToolchain};
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// What `wasm-opt` does: nothing that a current browser, workerd or wasmtime lacks, and no relaxed
-/// SIMD. Names and producers go, since they differ between machines.
-const WASM_OPT: [&str; 13] = [
+/// How the module is optimised.
+const WASM_OPT: [&str; 3] = [
     "-O3",
     // The first KiB is the end of the stack, so an address and a constant may be added by the load.
     "--low-memory-unused",
     // Kernels stay apart, though each has one caller: engines compile small functions sooner and better.
     "--one-caller-inline-max-function-size=200",
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-    "--enable-simd",
-    "--strip-debug",
-    "--strip-producers",
-    "--strip-target-features",
 ];
 
 /// Native programs are built like this, everywhere. `--workspace` though one program is wanted: cargo
@@ -134,15 +123,15 @@ fn compile_module(workspace: &Workspace, toolchain: WasmToolchain) -> Result<Pat
 
 fn optimise_module(workspace: &Workspace, steps: &mut Steps, wasm_opt: Run, compiled: &Path) -> Result<()> {
     let (module, stamp) = (workspace.dist("tradewind.wasm"), workspace.dist("stamps/module"));
-    let flags = WASM_OPT.join(" ");
-    let inputs = Fingerprint::of(&format!("{} {flags}", tools::BINARYEN)).and(compiled)?;
+    let flags = [&WASM_OPT[..], &tools::WASM_OPT_FEATURES].concat();
+    let inputs = Fingerprint::of(&format!("{} {}", tools::BINARYEN, flags.join(" "))).and(compiled)?;
     if module.exists() && inputs.is_recorded_in(&stamp) {
         return Ok(());
     }
     steps.run("optimise the module", || {
         let partial = workspace.dist("tradewind.wasm.partial");
         wasm_opt
-            .args(WASM_OPT)
+            .args(flags)
             .arg(compiled)
             .arg("--output")
             .arg(&partial)

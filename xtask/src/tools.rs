@@ -16,6 +16,20 @@ use crate::workspace::Workspace;
 pub const BINARYEN: &str = "132.0.0";
 /// Where its `wasm-opt` is.
 pub const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
+/// What `wasm-opt` may use of WebAssembly: nothing that a current browser, workerd or wasmtime lacks, and no relaxed
+/// SIMD. Names and producers go, since they differ between machines.
+pub const WASM_OPT_FEATURES: [&str; 10] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];
 /// Optimises modules, and in tests makes modules with faults.
 pub const BINARYEN_PACKAGE: NpmPackages = NpmPackages {
     name: "binaryen",

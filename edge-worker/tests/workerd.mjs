@@ -1,0 +1,49 @@
+// The Worker in workerd, from the very bundle that `wrangler deploy` uploads.
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "../..");
+export const dist = (file) => join(root, "dist", file);
+const { Miniflare, Log, LogLevel } = createRequire(dist("tools/wrangler/"))("miniflare");
+
+const bundle = dist("edge/bundle");
+const modules = readdirSync(bundle)
+  .filter((name) => /\.(js|wasm)$/.test(name))
+  .sort((a, b) => (b === "entry.js") - (a === "entry.js"));
+
+/** tradewind.wasm, as it is in the bundle. */
+export const bundled = () => readFileSync(join(bundle, modules.find((name) => name.endsWith("-tradewind.wasm"))));
+
+/** Starts workerd before an origin, over a folder of assets. `module` stands in place of tradewind.wasm. */
+export async function startWorkerd({ origin, site, module, vars = {}, port = 0 }) {
+  const part = (name) => ({
+    type: name.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
+    path: join(bundle, name),
+    contents: module !== undefined && name.endsWith("-tradewind.wasm") ? module : readFileSync(join(bundle, name)),
+  });
+  const worker = new Miniflare({
+    host: "127.0.0.1",
+    port,
+    modulesRoot: bundle,
+    modules: modules.map(part),
+    compatibilityDate: "2026-04-01",
+    bindings: { ORIGIN: origin, PROFILE_KEY: "0123456789abcdef".repeat(4), ...vars },
+    kvNamespaces: ["CONFIG"],
+    r2Buckets: ["PRIVATE"],
+    assets: { directory: site, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+    cf: false,
+    log: new Log(process.env.TRADEWIND_VERBOSE ? LogLevel.DEBUG : LogLevel.NONE),
+    handleRuntimeStdio: process.env.TRADEWIND_VERBOSE ? undefined : () => {},
+  });
+  const [kv, bucket] = await Promise.all([worker.getKVNamespace("CONFIG"), worker.getR2Bucket("PRIVATE")]);
+  return {
+    worker,
+    url: (await worker.ready).href.replace(/\/$/, ""),
+    /** Puts the configuration where a shop would: into KV. */
+    configure: (config) => kv.put("config", typeof config === "string" ? config : JSON.stringify(config)),
+    /** Puts what is not for everyone where a shop would: into R2. */
+    put: (key, bytes) => bucket.put(key, new Uint8Array(bytes)),
+    close: () => worker.dispose(),
+  };
+}
