@@ -80,9 +80,13 @@ impl Solver<'_> {
     fn stage(&mut self, joined: usize) -> i64 {
         let least = (joined..self.orders.len()).map(|at| self.place(self.orders[at])).sum::<i64>();
         let mut best = self.score();
-        // An order alone has all there is, so what it was found to cost at least is a bound.
+        // An order alone has all there is: what it was found to cost at least is a bound, where no node is short of room
+        // for its units, which placing counts and does not search.
         let alone = -(-least).div_euclid(SCALE);
-        if self.orders.len() == 1 && best[COST] <= alone {
+        if let [o] = self.orders[..]
+            && best[COST] <= alone
+            && self.has_room(o)
+        {
             return alone;
         }
         let mut ascent = Ascent::new(self.network, &self.orders);
@@ -110,6 +114,12 @@ impl Solver<'_> {
             self.shake(&ascent, bound);
         }
         bound
+    }
+
+    /// Whether each node has room for all units of an order.
+    fn has_room(&self, o: usize) -> bool {
+        let units = self.network.lines(o).iter().map(|line| u64::from(line.quantity)).sum::<u64>();
+        (0..self.network.problem.nodes.len()).all(|node| u64::from(self.network.capacity(node).0) >= units)
     }
 
     /// What a look at an order costs.
