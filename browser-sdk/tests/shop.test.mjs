@@ -147,7 +147,7 @@ test("the checkout verifies quoted prices, orders, and the order becomes part of
   assert.deepEqual(ordered, { 1082185: 2, 995242: 1 });
   assert.match(order.body.promised, /^2017-12-\d\d$/);
   assert.equal(order.idempotency, order.body.id);
-  await page.waitForFunction(() => /1 orders/.test(document.querySelector("[data-profile-text]").textContent));
+  await page.waitForFunction(() => /1 order,/.test(document.querySelector("[data-profile-text]")?.textContent));
   assert.equal(await page.evaluate(() => localStorage.getItem("cart")), null);
   await page.done();
   await Promise.all([market.close(), warehouse.close()]);

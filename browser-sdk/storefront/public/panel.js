@@ -46,7 +46,7 @@ export async function showPanel(panel, tradewind) {
     const known = await tradewind.profile.export();
     const items = [...(known?.items ?? [])].sort((a, b) => b.attention - a.attention || b.orders - a.orders);
     part("profile-text").textContent = items.length
-      ? `${items.length} products, ${known.orders} orders, ${atob(known.bytes).length} bytes`
+      ? `${count(items.length, "product")}, ${count(known.orders, "order")}, ${atob(known.bytes).length} bytes`
       : "empty";
     const what = ({ orders, attention, dismissed }) =>
       dismissed ? "not wanted" : orders ? `ordered ${orders} ×` : `looked at ${attention.toFixed(1)}`;
@@ -83,6 +83,8 @@ export async function showPanel(panel, tradewind) {
   consent();
   await profile();
 }
+
+const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
 function text(tag, content) {
   const element = document.createElement(tag);
