@@ -163,7 +163,10 @@ pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<
 
 /// The programs of PostgreSQL, on which the service is tested: each test starts one of its own.
 pub fn postgres(cache: &Cache, steps: &mut Steps) -> Result<()> {
-    if Path::new("/usr/lib/postgresql").exists() || Run::new("initdb").arg("--version").succeeds() {
+    // Debian keeps them by version. The folder alone says nothing: a client has one too.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut programs = versions.map(|version| version.path().join("bin/initdb"));
+    if programs.any(|initdb| initdb.exists()) || Run::new("initdb").arg("--version").succeeds() {
         return Ok(());
     }
     let _lock = cache.lock()?;
