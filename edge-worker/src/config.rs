@@ -4,7 +4,7 @@ use crate::{card::Card, region::Place};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::collections::BTreeMap;
 use tradewind_core::quote::Objective;
-use tradewind_json::Moment;
+use tradewind_json::{Moment, unhex};
 
 /// What the edge reads of the document. The page reads fields of its own in it, so unknown ones are no error here.
 #[derive(Debug, Deserialize)]
@@ -74,21 +74,9 @@ fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 32]>, D::
         return Err(D::Error::custom("`keys` is empty; name the key that signs packs and snapshots"));
     }
     let key = |text: &String| {
-        from_hex(text).ok_or_else(|| D::Error::custom(format_args!("the key `{text}` is not 64 hexadecimal digits")))
+        unhex(text).ok_or_else(|| D::Error::custom(format_args!("the key `{text}` is not 64 hexadecimal digits")))
     };
     texts.iter().map(key).collect()
-}
-
-/// 32 bytes from hexadecimal digits.
-pub fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, place) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(place..place + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

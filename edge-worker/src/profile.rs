@@ -4,14 +4,12 @@
 //! forget it. It holds AES-GCM of the profile's postcard, under the secret `PROFILE_KEY`. A profile may be 5 KB and
 //! the cookie at most [`MAX_COOKIE`] bytes: of a longer one, the products that say most are kept.
 
-use crate::{
-    config::from_hex,
-    shop::{Trouble, cookie, other},
-};
+use crate::shop::{Trouble, cookie, other};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use js_sys::{Array, Promise, Uint8Array};
 use tradewind_core::{Millis, Profile};
 use tradewind_js::{said, web_crypto};
+use tradewind_json::unhex;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AesGcmParams, CryptoKey};
@@ -69,7 +67,7 @@ fn header(value: &str, max_age: u32) -> String {
 
 /// Encrypts, or decrypts, under the secret.
 async fn crypt(env: &Env, iv: &[u8], bytes: &[u8], encrypt: bool) -> Result<Vec<u8>, Trouble> {
-    let secret = env.secret("PROFILE_KEY").ok().and_then(|secret| from_hex(&secret.to_string()));
+    let secret = env.secret("PROFILE_KEY").ok().and_then(|secret| unhex::<32>(&secret.to_string()));
     let secret = secret.ok_or_else(|| {
         Trouble::Other(
             "the secret `PROFILE_KEY` is not 64 hexadecimal digits: set it with `wrangler secret put`".into(),

@@ -39,7 +39,7 @@ mod trust;
 pub mod verification;
 
 pub use runtime::{Limits, Runtime, WasmGuest, WasmInstance};
-pub use trust::{KeyPair, Trust, TrustError, hex, sha256, unhex};
+pub use trust::{KeyPair, Trust, TrustError, sha256};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 //! A record is one line of JSON: the receipt's digests, and the bytes of request and reply, all in
 //! hexadecimal.
 
-use crate::{hex, sha256};
+use crate::sha256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use tradewind_core::{
@@ -11,6 +11,7 @@ use tradewind_core::{
     message::Reply,
     pack::Digest,
 };
+use tradewind_json::hex;
 
 /// A decision, as it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

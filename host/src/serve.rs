@@ -160,7 +160,7 @@ impl App {
     pub(crate) fn swap(&self, release: Release) {
         tracing::info!(
             release = release.number,
-            module = crate::hex(&release.module.digest),
+            module = tradewind_json::hex(&release.module.digest),
             "another release decides"
         );
         metrics::gauge!("tradewind_release").set(release.number as f64);

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tradewind_core::pack::{Digest, PackView, Signature};
+use tradewind_json::{hex, unhex};
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> Digest {
@@ -170,23 +171,6 @@ impl KeyPair {
         let signature = self.0.sign(&module_message(&sha256(wasm)));
         format!("{SIGNATURE} {} {}", hex(&self.public()), hex(&signature.to_bytes()))
     }
-}
-
-/// The bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The bytes of just so many pairs of hexadecimal digits.
-pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 fn with_suffix(name: &Path, suffix: &str) -> PathBuf {

@@ -321,7 +321,7 @@ fn messages_have_the_bytes_of_this_version() -> Result<()> {
     let mut found = String::from("# ABI ");
     found.push_str(&format!("{ABI_VERSION}: name and postcard bytes of one message of each kind\n"));
     for (name, bytes) in messages()? {
-        found.push_str(&format!("{name} {}\n", tradewind_host::hex(&bytes)));
+        found.push_str(&format!("{name} {}\n", tradewind_json::hex(&bytes)));
     }
     if found != golden {
         let path = std::env::temp_dir().join("tradewind-messages.txt");

@@ -59,7 +59,7 @@ const COMMANDS: [Command; 10] = [
     Command {
         name: "build",
         argument: "",
-        about: "Build the module, the host, the packs and the Worker into dist/",
+        about: "Build the module, the host, the packs and the shells into dist/",
         run: |workspace, steps, _| dist::build(workspace, steps),
     },
     Command {
@@ -145,7 +145,7 @@ fn run(args: &[String], steps: &mut Steps) -> Result<()> {
 }
 
 fn print_help() {
-    println!("cargo xtask COMMAND: set-up, build, demo, test, bench, fuzz and train of Tradewind\n");
+    println!("cargo xtask COMMAND: set-up, build, demo, test, bench, fuzz, train and evaluate of Tradewind\n");
     for Command { name, argument, about, .. } in &COMMANDS {
         println!("  {:<15}  {about}", format!("{name} {argument}"));
     }

@@ -41,9 +41,21 @@ pub struct Moment(pub Millis);
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = Date))]
 pub struct Date(pub Day);
 
-/// The hexadecimal digits of a digest.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of just so many pairs of hexadecimal digits.
+pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 const EPOCH: jiff::civil::Date = jiff::civil::Date::constant(1970, 1, 1);

@@ -13,8 +13,7 @@ use tradewind_core::{
     rank::RankTables,
     snapshot::Snapshot,
 };
-use tradewind_host::hex;
-use tradewind_json::Moment;
+use tradewind_json::{Moment, hex};
 
 #[derive(clap::Args)]
 pub struct Inspect {

@@ -7,9 +7,10 @@ use std::{
 };
 use tradewind_core::{demand::ForecastRequest, guest::Client};
 use tradewind_host::{
-    Trust, hex,
+    Trust,
     snapshot::{Built, Parts},
 };
+use tradewind_json::hex;
 
 #[derive(clap::Args)]
 pub struct Snapshot {

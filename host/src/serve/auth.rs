@@ -1,12 +1,13 @@
 //! Who may do what: access keys with roles.
 
 use super::{App, problem::Problem, store::wall};
-use crate::{hex, sha256};
+use crate::sha256;
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use std::{fmt, str::FromStr, sync::Arc};
+use tradewind_json::hex;
 
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

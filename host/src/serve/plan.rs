@@ -6,7 +6,7 @@ use super::{
     release::Release,
     store::{Body, NewShipment, Outcome, Queued, ShipmentRow},
 };
-use crate::{hex, receipts::Record, sha256};
+use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
     Error, Line, Millis, Sku,
@@ -14,7 +14,7 @@ use tradewind_core::{
     exceptions::{Id, State},
     snapshot::Code,
 };
-use tradewind_json::{Date, Moment, Scan, ShipmentLine};
+use tradewind_json::{Date, Moment, Scan, ShipmentLine, hex};
 
 /// How often a plan is made anew because others took what it takes, before its orders go back to the queue.
 const ATTEMPTS: usize = 8;

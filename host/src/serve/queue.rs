@@ -6,10 +6,10 @@ use super::{
     plan::{self, PlanError},
     store::Queued,
 };
-use crate::hex;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tradewind_core::{ErrorKind, guest::ClientError};
+use tradewind_json::hex;
 
 /// Orders that are planned together.
 const BATCH: i64 = 64;

@@ -1,16 +1,13 @@
 //! Whether the service is well, and in figures.
 
 use super::Document;
-use crate::{
-    hex,
-    serve::{
-        App,
-        problem::{Answer, Problem, ProblemSchema},
-    },
+use crate::serve::{
+    App,
+    problem::{Answer, Problem, ProblemSchema},
 };
 use axum::{Json, extract::State};
 use std::sync::Arc;
-use tradewind_json::Moment;
+use tradewind_json::{Moment, hex};
 
 /// What decides here.
 #[derive(serde::Serialize, utoipa::ToSchema)]

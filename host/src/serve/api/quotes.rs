@@ -1,15 +1,12 @@
 //! Prices at checkout.
 
 use super::{Document, body::Body};
-use crate::{
-    serve::{
-        App,
-        auth::{Caller, Role},
-        guests::AskError,
-        plan,
-        problem::{Problem, ProblemSchema},
-    },
-    unhex,
+use crate::serve::{
+    App,
+    auth::{Caller, Role},
+    guests::AskError,
+    plan,
+    problem::{Problem, ProblemSchema},
 };
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -20,7 +17,7 @@ use tradewind_core::{
     quote::{Claim, Quote, Refusal},
     snapshot::Code,
 };
-use tradewind_json::Moment;
+use tradewind_json::{Moment, hex, unhex};
 
 /// A price that a cart claims to have been quoted.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -74,7 +71,7 @@ pub(super) async fn verify(
     let region = Code::new(region)?;
     let release = app.release();
     if root != release.snapshot.root {
-        let differs = json!([{"field": "snapshot", "claimed": snapshot, "quoted": crate::hex(&release.snapshot.root)}]);
+        let differs = json!([{"field": "snapshot", "claimed": snapshot, "quoted": hex(&release.snapshot.root)}]);
         return Err(
             Problem::conflict("the price is from another snapshot; ask for a price again").with("differs", differs)
         );

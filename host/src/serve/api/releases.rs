@@ -1,14 +1,11 @@
 //! The module, packs and snapshot that decide.
 
 use super::{Document, body::File};
-use crate::{
-    hex,
-    serve::{
-        self, App,
-        auth::Caller,
-        problem::{Problem, ProblemSchema},
-        release::{Artefact, Kind, Parts, Release, ReleaseError},
-    },
+use crate::serve::{
+    self, App,
+    auth::Caller,
+    problem::{Problem, ProblemSchema},
+    release::{Artefact, Kind, Parts, Release, ReleaseError},
 };
 use axum::{
     Json,
@@ -18,7 +15,7 @@ use axum::{
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 use tradewind_core::Millis;
-use tradewind_json::Moment;
+use tradewind_json::{Moment, hex};
 
 /// What decides now.
 #[derive(Serialize, utoipa::ToSchema)]

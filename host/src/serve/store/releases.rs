@@ -2,9 +2,10 @@
 
 use super::{Store, Tx, wall};
 use crate::{
-    Trust, hex,
+    Trust,
     serve::release::{Artefact, Kind, Parts, ReleaseError},
 };
+use tradewind_json::hex;
 
 /// Releases that are kept, to go back to.
 const KEPT: i64 = 20;
