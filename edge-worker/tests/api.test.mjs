@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { AT, startEdge, startOrigin } from "./shop.mjs";
+import { AT } from "../../browser-sdk/storefront/catalog.mjs";
+import { startEdge, startOrigin } from "./shop.mjs";
 import { dist, root } from "./workerd.mjs";
 
 const NOW = Date.parse(AT);

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { ranking } from "./module.mjs";
-import { AT, cards, configuration, startEdge, startOrigin } from "./shop.mjs";
+import { AT } from "../../browser-sdk/storefront/catalog.mjs";
+import { cards, configuration, startEdge, startOrigin } from "./shop.mjs";
 import { dist } from "./workerd.mjs";
 
 const HOME = `<!doctype html><html><body><h1>Shop</h1><tradewind-slot name="for-you" limit="4"><a>own</a></tradewind-slot><tradewind-price sku="1082185">$9.99</tradewind-price></body></html>`;

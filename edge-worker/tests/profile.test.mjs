@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { operations } from "../../tests/node/module.mjs";
-import { AT, cards, handover, startEdge, startOrigin } from "./shop.mjs";
+import { AT } from "../../browser-sdk/storefront/catalog.mjs";
+import { cards, handover, startEdge, startOrigin } from "./shop.mjs";
 import { dist, root } from "./workerd.mjs";
 
 const NOW = Date.parse(AT);

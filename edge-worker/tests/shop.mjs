@@ -5,18 +5,8 @@ import { once } from "node:events";
 import { createServer, get as httpGet } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundled, dist, root, startWorkerd } from "./workerd.mjs";
-
-/** The afternoon of the day from which the reference snapshot holds. */
-export const AT = "2017-12-04T14:00:00Z";
-
-/** The rows of a table, by its head; a field may be in quotes. */
-function table(file) {
-  const [head, ...rows] = readFileSync(join(root, "models/snapshot", file), "utf8").trim().split("\n");
-  const fields = (line) => [...line.matchAll(/(?:^|,)(?:"([^"]*)"|([^,]*))/g)].map((found) => found[1] ?? found[2]);
-  const names = fields(head);
-  return rows.map((row) => Object.fromEntries(fields(row).map((value, n) => [names[n], value])));
-}
+import { AT, table } from "../../browser-sdk/storefront/catalog.mjs";
+import { bundled, dist, startWorkerd } from "./workerd.mjs";
 
 /** Products' texts as a shop has them, from the reference catalogue. */
 export const products = Object.fromEntries(
