@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, get as httpGet } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AT, table } from "../../browser-sdk/storefront/catalog.mjs";
+import { AT, regions, table } from "../../browser-sdk/storefront/catalog.mjs";
 import { bundled, dist, startWorkerd } from "./workerd.mjs";
 
 /** Products' texts as a shop has them, from the reference catalogue. */
@@ -15,10 +15,7 @@ export const products = Object.fromEntries(
 
 /** The configuration, over the reference snapshot. */
 export function configuration() {
-  const regions = table("regions.csv").map(({ code, latitude, longitude }) => [
-    code,
-    { country: "US", latitude: Number(latitude), longitude: Number(longitude) },
-  ]);
+  const places = regions.map(({ code, latitude, longitude }) => [code, { country: "US", latitude, longitude }]);
   return {
     module: { url: "/tradewind/tradewind.wasm", integrity: "" },
     packs: ["/tradewind/recommend.pack", "/tradewind/price.pack"],
@@ -29,7 +26,7 @@ export function configuration() {
     locale: "en-US",
     objective: { margin: 1, revenue: 1 },
     at: AT,
-    edge: { private: "reference.snapshot", regions: Object.fromEntries(regions), profiles: true, cors: ["https://app.example"] },
+    edge: { private: "reference.snapshot", regions: Object.fromEntries(places), profiles: true, cors: ["https://app.example"] },
   };
 }
 
