@@ -1,6 +1,6 @@
-//! The recorded requests over the reference snapshot: `tests/cases/decisions`.
+//! The recorded requests: `tests/cases/rank`, and over the reference snapshot `tests/cases/decisions`.
 
-use crate::root;
+use crate::{dist, root};
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use std::{fs, path::PathBuf};
@@ -8,8 +8,9 @@ use tradewind_core::{
     Millis,
     allocate::AllocateRequest,
     exceptions::{ExceptionRequest, Policy},
-    pack::Digest,
+    pack::{Digest, PackView, SectionKind},
     quote::QuoteRequest,
+    rank::{RankRequest, RankTables},
 };
 use tradewind_json as json;
 
@@ -28,6 +29,17 @@ fn lines<T: DeserializeOwned>(file: &str) -> Result<Vec<T>> {
     let path = folder().join(file);
     let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Histories of real households, and what is to be ranked for them.
+///
+/// # Errors
+/// When the pack is not built, the file is not there, or a line is no request.
+pub fn rankings() -> Result<Vec<RankRequest>> {
+    let pack = fs::read(dist("packs/recommend.pack")?)?;
+    let catalog = PackView::parse(&pack)?.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
+    let requests = lines::<json::RankRequest>("../rank/requests.jsonl")?.into_iter();
+    requests.map(|request| Ok(request.message("recommend", &catalog)?)).collect()
 }
 
 /// Products to be priced over the snapshot of a root.

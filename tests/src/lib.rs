@@ -1,19 +1,21 @@
 //! What the tests share: the corpus, and the runtimes that are held to it.
 //!
 //! Every runtime is a [`Guest`], so a new case reaches all of them, and a new runtime joins by
-//! being added to [`runtimes`]. How closely each is compared is its [`Comparison`].
+//! being added to [`runtimes`]. How closely each is compared is its [`Comparison`]; an [`Ensemble`] asks them all.
 
 pub mod allocation;
 mod corpus;
 pub mod decisions;
+mod ensemble;
 mod node;
 pub mod service;
 
 pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, random, refused};
+pub use ensemble::{Answers, Ensemble};
 pub use node::NodeGuest;
 
 use anyhow::{Context, Result};
-use std::{fs, path::PathBuf};
+use std::{ffi::OsStr, fs, path::PathBuf};
 use tradewind_core::{Engine, guest::Guest};
 use tradewind_host::{Runtime, WasmGuest};
 
@@ -36,29 +38,27 @@ pub struct Subject {
     pub guest: Box<dyn Guest<Error = anyhow::Error>>,
 }
 
-/// Every runtime, new and empty. The first is the one that [`Comparison::Exact`] ones must equal.
+/// Every runtime, new and empty, each with the module as its shell ships it. The first is the one that
+/// [`Comparison::Exact`] ones must equal.
 ///
 /// # Errors
 /// When the module is not built, or a runtime cannot be started.
 pub fn runtimes() -> Result<Vec<Subject>> {
-    Ok(vec![
-        Subject {
-            name: "wasmtime",
-            comparison: Comparison::Exact,
-            guest: Box::new(Wasmtime(Runtime::new(&module()?)?.guest()?)),
-        },
-        Subject {
-            name: "V8 (Node)",
-            comparison: Comparison::Exact,
-            guest: Box::new(NodeGuest::start(&dist("tradewind.wasm")?)?),
-        },
-        Subject {
-            name: "V8 (workerd)",
-            comparison: Comparison::Exact,
-            guest: Box::new(NodeGuest::start_workerd(&dist("edge/tradewind.wasm")?)?),
-        },
-        Subject { name: "native", comparison: Comparison::Close, guest: Box::new(Native(Engine::new())) },
-    ])
+    let wasmtime = Wasmtime(Runtime::new(&module()?)?.guest()?);
+    let mut runtimes = vec![Subject { name: "wasmtime", comparison: Comparison::Exact, guest: Box::new(wasmtime) }];
+    for (name, script, browser, module) in [
+        ("Node", "guest.mjs", None, "tradewind.wasm"),
+        ("workerd", "workerd.mjs", None, "edge/tradewind.wasm"),
+        ("Chromium", "browser.mjs", Some("chromium"), "package/dist/tradewind.wasm"),
+        ("Firefox", "browser.mjs", Some("firefox"), "package/dist/tradewind.wasm"),
+    ] {
+        let module = dist(module)?;
+        let arguments: Vec<&OsStr> = browser.map(OsStr::new).into_iter().chain([module.as_os_str()]).collect();
+        let guest = Box::new(NodeGuest::start(script, &arguments)?);
+        runtimes.push(Subject { name, comparison: Comparison::Exact, guest });
+    }
+    runtimes.push(Subject { name: "native", comparison: Comparison::Close, guest: Box::new(Native(Engine::new())) });
+    Ok(runtimes)
 }
 
 /// A built artefact; tests do not build, `cargo xtask test` does first.

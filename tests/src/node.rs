@@ -1,7 +1,8 @@
-//! The module under V8: in a Node process, or in workerd, which a Node process drives.
+//! The module in JavaScript engines: in a Node process, or in workerd or a browser that a Node process starts.
 
 use anyhow::{Context, Result, ensure};
 use std::{
+    ffi::OsStr,
     io::{Read, Write},
     path::Path,
     process::{Child, Command, Stdio},
@@ -20,27 +21,15 @@ enum Operation {
 }
 
 impl NodeGuest {
-    /// Starts Node with a module.
+    /// Starts a script of `tests/node` with its arguments.
     ///
     /// # Errors
     /// When Node cannot be started.
-    pub fn start(module: &Path) -> Result<Self> {
-        Self::run("guest.mjs", module)
-    }
-
-    /// Starts workerd with a module.
-    ///
-    /// # Errors
-    /// When Node cannot be started.
-    pub fn start_workerd(module: &Path) -> Result<Self> {
-        Self::run("workerd.mjs", module)
-    }
-
-    fn run(script: &str, module: &Path) -> Result<Self> {
+    pub fn start(script: &str, arguments: &[&OsStr]) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(script);
         let child = Command::new("node")
             .arg(script)
-            .arg(module)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

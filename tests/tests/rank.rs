@@ -1,37 +1,15 @@
-//! Ranking: real profiles, hard constraints, and the same answer everywhere.
+//! Ranking: real profiles and hard constraints.
 
 use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
-use serde::Deserialize;
 use std::{collections::BTreeMap, fs, sync::OnceLock};
 use tradewind_core::{
     Channel, Engine, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
     guest::{Client, ClientError},
-    message::Request,
     pack::{PackView, SectionKind},
     rank::{Constraints, RankRequest, RankTables},
 };
-use tradewind_json as json;
-use tradewind_tests::{Comparison, dist, root, runtimes};
-
-/// A request and its recorded reply: one line each of `requests.jsonl` and `replies.jsonl`.
-struct Case {
-    request: RankRequest,
-    reply: Reply,
-}
-
-#[derive(Deserialize)]
-struct Reply {
-    items: Vec<Item>,
-    considered: u32,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    sku: String,
-    score: f32,
-    reasons: Vec<String>,
-}
+use tradewind_tests::{decisions::rankings, dist};
 
 fn pack() -> Result<Vec<u8>> {
     fs::read(dist("packs/recommend.pack")?).context("cannot read the pack")
@@ -42,62 +20,15 @@ fn tables() -> Result<RankTables> {
     Ok(PackView::parse(&pack)?.read::<RankTables>(SectionKind::Tables)?.prepared()?)
 }
 
-fn cases() -> Result<Vec<Case>> {
-    let folder = root().join("tests/cases/rank");
-    let requests = fs::read_to_string(folder.join("requests.jsonl"))?;
-    let replies = fs::read_to_string(folder.join("replies.jsonl"))?;
-    let catalog = tables()?.catalog;
-    let cases = requests.lines().zip(replies.lines()).map(|(request, reply)| {
-        let request: json::RankRequest = serde_json::from_str(request)?;
-        Ok(Case { request: request.message("recommend", &catalog)?, reply: serde_json::from_str(reply)? })
-    });
-    cases.collect()
-}
-
-#[test]
-fn real_profiles_are_ranked_alike_on_every_runtime() -> Result<()> {
-    let cases = cases()?;
-    ensure!(cases.len() >= 10, "only {} cases", cases.len());
-    let pack = pack()?;
-    let mut replies: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
-    for mut runtime in runtimes()? {
-        runtime.guest.load(&pack)?;
-        for (n, case) in cases.iter().enumerate() {
-            let request = postcard::to_allocvec(&Request::Rank(case.request.clone()))?;
-            let bytes = runtime.guest.call(&request)?;
-            let tradewind_core::message::Reply::Ranking(ranking) = postcard::from_bytes(&bytes)? else {
-                anyhow::bail!("case {n} on {}: no ranking", runtime.name);
-            };
-            if runtime.comparison == Comparison::Exact {
-                ensure!(
-                    replies.entry(n).or_insert_with(|| bytes.clone()) == &bytes,
-                    "case {n}: other bytes on {}",
-                    runtime.name
-                );
-            }
-            ensure!(ranking.considered == case.reply.considered, "case {n} on {}", runtime.name);
-            ensure!(ranking.items.len() == case.reply.items.len(), "case {n} on {}", runtime.name);
-            for (found, expected) in ranking.items.iter().zip(&case.reply.items) {
-                let place = || format!("case {n} on {}: {}", runtime.name, expected.sku);
-                ensure!(found.sku.as_str() == expected.sku, "{} is now {}", place(), found.sku);
-                ensure!((found.score - expected.score).abs() <= 1e-4 * (1.0 + expected.score.abs()), "{}", place());
-                let reasons: Vec<_> = found.reasons.iter().map(ToString::to_string).collect();
-                ensure!(reasons == expected.reasons, "{}: {reasons:?}", place());
-            }
-        }
-    }
-    Ok(())
-}
-
 #[test]
 fn a_profile_gives_the_same_ranking_as_the_events_it_was_made_from() -> Result<()> {
     let mut client = Client::new(Engine::new());
     client.load(&pack()?).map_err(anyhow::Error::msg)?;
-    for case in cases()? {
-        let mut profile = case.request.profile.clone();
-        case.request.events.iter().for_each(|event| profile.apply(event));
-        let by_events = client.rank(case.request.clone()).map_err(anyhow::Error::msg)?;
-        let request = RankRequest { profile, events: Vec::new(), ..case.request };
+    for request in rankings()? {
+        let mut profile = request.profile.clone();
+        request.events.iter().for_each(|event| profile.apply(event));
+        let by_events = client.rank(request.clone()).map_err(anyhow::Error::msg)?;
+        let request = RankRequest { profile, events: Vec::new(), ..request };
         let by_profile = client.rank(request).map_err(anyhow::Error::msg)?;
         ensure!(by_events == by_profile);
     }

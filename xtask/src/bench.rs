@@ -33,7 +33,11 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let out = if quick { workspace.target_dir()?.join("bench") } else { workspace.path("benches") };
     steps.run("measure", || {
         let bench = workspace.cargo().args(["run", "--quiet", "--locked", "--release", "--package"]);
-        let bench = bench.args(["tradewind-benches", "--", "run", "--models"]).arg(models).arg("--out").arg(&out);
+        let bench = bench
+            .args(["tradewind-benches", "--bin", "bench", "--", "run", "--models"])
+            .arg(models)
+            .arg("--out")
+            .arg(&out);
         let bench = bench.arg("--npm").arg(npm).arg("--rten").arg(rten).arg("--python").arg(python.program());
         Ok(bench.args(quick.then_some("--quick")).run()?)
     })?;

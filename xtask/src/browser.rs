@@ -34,7 +34,8 @@ pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?;
     tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
-    chromium(steps)
+    chromium(steps)?;
+    firefox(steps)
 }
 
 /// Builds the package into `dist/npm`, and the site into `dist/site`, from what is in `dist/`.
@@ -66,7 +67,6 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
 /// Tests the package and the demo shop in Chromium.
 pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    chromium(steps)?;
     steps.run("test the package and the demo shop in Chromium", || {
         Run::new("node")
             .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
@@ -84,6 +84,14 @@ pub fn chromium(steps: &mut Steps) -> Result<()> {
         return Ok(());
     }
     steps.run("install Chromium", || apt::install(&["chromium"]))
+}
+
+/// Installs Firefox where it is missing: its engine is another than Chromium's.
+pub fn firefox(steps: &mut Steps) -> Result<()> {
+    if Path::new("/usr/bin/firefox-esr").exists() {
+        return Ok(());
+    }
+    steps.run("install Firefox", || apt::install(&["firefox-esr"]))
 }
 
 /// The shim, and the JavaScript around it, in `browser-sdk/pkg`.

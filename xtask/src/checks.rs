@@ -38,6 +38,8 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("check the fuzzers' lock file", || fuzz::check(workspace))?;
 
     tools::postgres(&workspace.cache, steps)?;
+    browser::chromium(steps)?;
+    browser::firefox(steps)?;
     dist::build(workspace, steps)?;
     operators::check(workspace, steps)?;
     steps.run("run the tests", || {
