@@ -90,12 +90,22 @@ pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
         "Compress" | "NonZero" | "NonMaxSuppression" | "Unique" => {
             Some("the size of its result depends on the data, and a plan knows every size; export it as a mask or TopK")
         }
+        // tract looks for the axes that are missing without end.
+        "Transpose" if !is_permutation(Attributes(node).ints("perm")) => {
+            Some("`perm` does not name each axis once; check the model with onnx.checker")
+        }
         // tract ignores the mode.
         "SpaceToDepth" if node.attribute.iter().any(|mode| mode.name == "mode" && mode.s != b"DCR") => {
             Some("only mode DCR is supported; export it as Reshape and Transpose")
         }
         _ => None,
     }
+}
+
+fn is_permutation(perm: &[i64]) -> bool {
+    let mut sorted = perm.to_vec();
+    sorted.sort_unstable();
+    sorted.into_iter().eq(0..perm.len() as i64)
 }
 
 element_wise!(
