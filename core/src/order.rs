@@ -2,12 +2,34 @@
 //! module has the code of one sort and one heap.
 
 use alloc::{collections::BinaryHeap, vec::Vec};
-use core::{cmp::Ordering, iter};
+use core::{cmp::Ordering, iter, mem};
 
 /// The places `0..len` in ascending order of what is there; of equals, the first comes first.
+///
+/// A merge sort from runs of one up: the library's, which is faster where much is in order as it is, is four times the
+/// code, and a page fetches all of it.
 pub(crate) fn ascending(len: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..len).collect();
-    places.sort_by(|&a, &b| compare(a, b));
+    let (mut places, mut merged): (Vec<usize>, _) = ((0..len).collect(), Vec::with_capacity(len));
+    let mut run = 1;
+    while run < len {
+        for pair in places.chunks(2 * run) {
+            let (mut left, mut right) = pair.split_at(run.min(pair.len()));
+            while let (&[a, ref after_a @ ..], &[b, ref after_b @ ..]) = (left, right) {
+                if compare(b, a).is_lt() {
+                    merged.push(b);
+                    right = after_b;
+                } else {
+                    merged.push(a);
+                    left = after_a;
+                }
+            }
+            merged.extend_from_slice(left);
+            merged.extend_from_slice(right);
+        }
+        mem::swap(&mut places, &mut merged);
+        merged.clear();
+        run *= 2;
+    }
     places
 }
 
@@ -28,6 +50,16 @@ pub(crate) fn greatest(scored: impl Iterator<Item = (f32, u32)>) -> impl Iterato
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_sorted_and_of_equals_the_first_comes_first() {
+        for len in 0..70_usize {
+            let values: Vec<usize> = (0..len).map(|at| at * 37 % 11).collect();
+            let mut expected: Vec<usize> = (0..len).collect();
+            expected.sort_by_key(|&at| values[at]);
+            assert_eq!(ascending(len, &|a, b| values[a].cmp(&values[b])), expected);
+        }
+    }
 
     #[test]
     fn the_greatest_come_first_and_of_equals_the_least_number() {

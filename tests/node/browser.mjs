@@ -72,17 +72,21 @@ await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 
 const profile = mkdtempSync(join(tmpdir(), "tradewind-browser-"));
 const [program, options] = BROWSERS[browser](profile);
-const child = spawn(program, [...options, `http://127.0.0.1:${server.address().port}/`], { stdio: "ignore" });
+const child = spawn(program, [...options, `http://127.0.0.1:${server.address().port}/`], { stdio: "ignore", detached: true });
 child.on("error", ({ message }) => fail(`${message}; \`cargo xtask setup\` installs it`));
 child.on("exit", (status) => fail(`ended with ${status}`));
 
 function stop() {
   child.removeAllListeners("exit");
-  child.kill("SIGKILL");
+  try {
+    // With its children: it leads a group of its own.
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It never began, or has ended.
+  }
   server.closeAllConnections();
   server.close();
   process.stdin.destroy();
-  // Its children may write a moment longer.
   rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 

@@ -18,12 +18,14 @@ use crate::tools;
 use crate::workspace::Workspace;
 
 /// How the module is optimised.
-const WASM_OPT: [&str; 3] = [
+const WASM_OPT: [&str; 5] = [
     "-O3",
+    "--converge",
     // The first KiB is the end of the stack, so an address and a constant may be added by the load.
     "--low-memory-unused",
     // Kernels stay apart, though each has one caller: engines compile small functions sooner and better.
     "--one-caller-inline-max-function-size=200",
+    "--flexible-inline-max-function-size=10",
 ];
 
 /// Native programs are built like this, everywhere. `--workspace` though one program is wanted: cargo

@@ -101,6 +101,8 @@ impl Graph {
                     format!("a node reads `{missing}`, which nothing produces; check the model with onnx.checker");
                 return Err(TractError::new(Refusal::whole(reason)));
             }
+            // What is known at first is looked at before tract counts with it.
+            check_extents(&parsed.model, &operators)?;
             parsed.model.analyse(false)?;
             check_extremes(&parsed.model, &operators)?;
             check_extents(&parsed.model, &operators)?;

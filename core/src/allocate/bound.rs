@@ -29,16 +29,21 @@ pub(super) struct Ascent {
     /// Prices that gave the best bound.
     best: Vec<i64>,
     direction: Vec<f64>,
+    /// Steps without a better bound after which steps get shorter.
+    pub patience: u32,
     pace: f64,
     idle: u32,
+    /// How far the last step went along its direction.
+    length: f64,
     /// The highest price.
-    dearest: i64,
+    pub dearest: i64,
     takes: Vec<Take>,
 }
 
-/// Steps without a better bound after which steps get shorter.
-const PATIENCE: u32 = 10;
-const SHORTER: f64 = 0.6;
+/// By how much steps get shorter.
+const SHORTER: f64 = 0.5;
+/// Parts of a sweep.
+const PARTS: usize = 32;
 
 impl Ascent {
     /// Begins with prices for the products of which these orders want more than there is.
@@ -74,8 +79,8 @@ impl Ascent {
             limits[product] += limits[at];
         }
         for (node, limit) in limits[places..places + nodes].iter_mut().enumerate() {
-            let (units, shipments) = network.capacity(node);
-            *limit = i64::from(units.min(shipments)).min(wanted);
+            let room = &network.room[node];
+            *limit = i64::from(room.units.min(room.shipments)).min(wanted);
         }
         let first = places + nodes;
         let price = |at: usize| if demand[at] > limits[at] && at >= first { worth[at] / 4 * 3 } else { 0 };
@@ -88,8 +93,10 @@ impl Ascent {
             prices,
             limits,
             product,
+            patience: 1,
             pace: 1.0,
             idle: 0,
+            length: 0.0,
             dearest,
             takes: Vec::new(),
         };
@@ -104,8 +111,9 @@ impl Ascent {
     }
 
     fn show(&mut self) {
-        for (at, price) in self.market.price.iter_mut().enumerate() {
-            *price = self.prices[at] + self.prices[self.product[at] as usize];
+        let prices = &self.prices[..];
+        for ((price, own), &product) in self.market.price.iter_mut().zip(prices).zip(&self.product) {
+            *price = own + prices[product as usize];
         }
         let first = self.market.price.len();
         let nodes = first + self.market.node_price.len();
@@ -114,19 +122,10 @@ impl Ascent {
 
     /// Evaluates the prices for these orders and moves them. Returns whether another step may help.
     pub fn step(&mut self, network: &Network<'_>, placer: &mut Placer, orders: &[usize], upper: i64) -> bool {
-        let stock = network.stock.len();
-        let mut excess: Vec<i64> = self.limits.iter().map(|limit| -limit).collect();
+        let mut excess: Vec<f64> = self.limits.iter().map(|&limit| -limit as f64).collect();
         let mut value = 0_i64;
         for &o in orders {
-            value += placer.place(network, &self.market, o, 16, &mut self.takes);
-            for (n, take) in self.takes.iter().enumerate() {
-                let units = i64::from(take.units);
-                excess[take.stock as usize] += units;
-                excess[self.product[take.stock as usize] as usize] += units;
-                let first = n == 0 || self.takes[n - 1].node != take.node;
-                let by_units = network.capacity(take.node as usize).1 == u32::MAX;
-                excess[stock + take.node as usize] += if by_units { units } else { i64::from(first) };
-            }
+            value += self.want(network, placer, o, &mut excess);
         }
         value -= self.prices.iter().zip(&self.limits).map(|(&price, &limit)| price * limit).sum::<i64>();
         if value > self.bound {
@@ -136,13 +135,13 @@ impl Ascent {
         } else {
             self.idle += 1;
         }
-        if self.idle == PATIENCE {
+        if self.idle >= self.patience {
             (self.pace, self.idle) = (SHORTER * self.pace, 0);
         }
         let mut norm = 0.0;
         let prices = self.prices.iter().zip(&self.limits);
         for ((&excess, direction), (&price, &limit)) in excess.iter().zip(&mut self.direction).zip(prices) {
-            let slope = excess as f64 + 0.5 * *direction;
+            let slope = excess + 0.5 * *direction;
             *direction = if price == 0 && slope < 0.0 { 0.0 } else { slope };
             norm += *direction * *direction / limit.max(1) as f64;
         }
@@ -152,11 +151,46 @@ impl Ascent {
             return false;
         }
         let length = self.pace * distance as f64 / norm;
+        self.length = length;
         for ((price, direction), &limit) in self.prices.iter_mut().zip(&self.direction).zip(&self.limits) {
             let moved = (length * direction / limit.max(1) as f64) as i64;
             *price = price.saturating_add(moved).clamp(0, self.dearest);
         }
         self.show();
         true
+    }
+
+    /// Goes through the orders in parts and moves the prices after each, as far in all as the last step went: the later
+    /// parts meet prices that the earlier ones have moved.
+    pub fn sweep(&mut self, network: &Network<'_>, placer: &mut Placer, orders: &[usize]) {
+        let mut excess = Vec::new();
+        for part in orders.chunks(orders.len().div_ceil(PARTS).max(1)) {
+            let share = part.len() as f64 / orders.len() as f64;
+            excess.clear();
+            excess.extend(self.limits.iter().map(|&limit| -share * limit as f64));
+            for &o in part {
+                self.want(network, placer, o, &mut excess);
+            }
+            for ((price, excess), &limit) in self.prices.iter_mut().zip(&excess).zip(&self.limits) {
+                let moved = (self.length * excess / limit.max(1) as f64) as i64;
+                *price = price.saturating_add(moved).clamp(0, self.dearest);
+            }
+            self.show();
+        }
+    }
+
+    /// What an order costs at least at these prices, what it takes then added up.
+    fn want(&mut self, network: &Network<'_>, placer: &mut Placer, o: usize, taken: &mut [f64]) -> i64 {
+        let least = placer.place(network, &self.market, o, 16, &mut self.takes);
+        for (n, take) in self.takes.iter().enumerate() {
+            let units = f64::from(take.units);
+            taken[take.stock as usize] += units;
+            taken[self.product[take.stock as usize] as usize] += units;
+            let first = n == 0 || self.takes[n - 1].node != take.node;
+            let by_units = network.room[take.node as usize].shipments == u32::MAX;
+            let of_node = if by_units { units } else { f64::from(u8::from(first)) };
+            taken[network.stock.len() + take.node as usize] += of_node;
+        }
+        least
     }
 }

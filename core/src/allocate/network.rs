@@ -4,7 +4,7 @@ use super::{
     plan::Breakdown,
     problem::{Capacity, Lane, Node, Order, Problem, Stock},
 };
-use crate::{aligned::headroom, error::Result, event::bad, money::Money, order};
+use crate::{aligned::headroom, error::Result, event::bad, order};
 use alloc::{format, vec::Vec};
 use core::ops::Range;
 
@@ -12,7 +12,9 @@ use core::ops::Range;
 pub(super) struct Network<'a> {
     pub problem: &'a Problem,
     /// By region, then node.
-    pub lanes: Vec<&'a Lane>,
+    lanes: Vec<LaneView<'a>>,
+    /// What each node can do.
+    pub room: Vec<Room>,
     /// By product, then node.
     pub stock: Vec<Place>,
     /// By order, then line of it.
@@ -25,6 +27,25 @@ pub(super) struct Network<'a> {
     wanted: Vec<(u32, u32)>,
     /// The most that nodes, lanes and stock can add to the cost of a unit, in parts of minor units.
     pub dearest: i64,
+}
+
+/// The way from a node to a region, and the work at the node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaneView<'a> {
+    pub node: u32,
+    pub lane: &'a Lane,
+    /// Freight and handling of a shipment.
+    pub shipment: i64,
+    /// Freight and handling of a unit.
+    pub unit: i64,
+}
+
+/// What a node can do; what is not limited is the greatest number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub units: u32,
+    pub shipments: u32,
+    pub closed: bool,
 }
 
 /// Stock of a product at a node.
@@ -72,11 +93,12 @@ impl<'a> Network<'a> {
         let lines = problem.orders.iter().map(|order| order.lines.len()).sum::<usize>();
         // What is sorted here, with the places that sorting takes; then what solving keeps for each of them.
         let (stock, lanes, orders) = (problem.stock.len(), problem.lanes.len(), problem.orders.len());
-        headroom(160 * (stock + orders) + 48 * lanes + 320 * (lines + problem.previous.len()) + 65_536)?;
+        headroom(160 * (stock + orders) + 56 * lanes + 320 * (lines + problem.previous.len()) + 65_536)?;
 
         let mut network = Self {
             problem,
             lanes: Vec::with_capacity(lanes),
+            room: problem.nodes.iter().map(Room::of).collect(),
             stock: Vec::with_capacity(stock),
             lines: Vec::with_capacity(lines),
             first_line: Vec::with_capacity(orders + 1),
@@ -101,12 +123,14 @@ impl<'a> Network<'a> {
         let lanes: Vec<&Lane> =
             problem.lanes.iter().filter(|lane| regions.binary_search(&lane.region).is_ok()).collect();
         let sorted = order::ascending(lanes.len(), &|a, b| by(lanes[a]).cmp(&by(lanes[b])));
-        network.lanes.extend(sorted.into_iter().map(|at| lanes[at]));
-        if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
-            return Err(bad(format!(
-                "the lane from node {} to region {} is there twice",
-                pair[0].node, pair[0].region
-            )));
+        network.lanes.extend(sorted.into_iter().map(|at| {
+            let (lane, node) = (lanes[at], &problem.nodes[lanes[at].node as usize]);
+            let (shipment, unit) = (lane.shipment.0 + node.shipment.0, lane.unit.0 + node.unit.0);
+            LaneView { node: lane.node, lane, shipment, unit }
+        }));
+        if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0].lane) == by(pair[1].lane)) {
+            let Lane { node, region, .. } = pair[0].lane;
+            return Err(bad(format!("the lane from node {node} to region {region} is there twice")));
         }
         network.collect_wanted()?;
         network.collect_stock()?;
@@ -148,8 +172,8 @@ impl<'a> Network<'a> {
     fn collect_orders(&mut self) {
         for order in &self.problem.orders {
             self.first_line.push(self.lines.len());
-            let from = self.lanes.partition_point(|lane| lane.region < order.region);
-            let len = self.lanes[from..].partition_point(|lane| lane.region == order.region);
+            let from = self.lanes.partition_point(|view| view.lane.region < order.region);
+            let len = self.lanes[from..].partition_point(|view| view.lane.region == order.region);
             self.lanes_of.push(from..from + len);
             for line in &order.lines {
                 let from = self.stock.partition_point(|place| place.sku < line.sku);
@@ -195,15 +219,20 @@ impl<'a> Network<'a> {
         &self.lines[self.first_line[o]..self.first_line[o + 1]]
     }
 
+    /// Units that an order wants.
+    pub fn units(&self, o: usize) -> u64 {
+        self.lines(o).iter().map(|line| u64::from(line.quantity)).sum()
+    }
+
     /// The lanes to an order, by node.
-    pub fn lanes(&self, o: usize) -> &[&'a Lane] {
+    pub fn lanes(&self, o: usize) -> &[LaneView<'a>] {
         &self.lanes[self.lanes_of[o].clone()]
     }
 
     /// The lane from a node to an order.
     pub fn lane(&self, o: usize, node: u32) -> Option<&'a Lane> {
         let lanes = self.lanes(o);
-        lanes.binary_search_by_key(&node, |lane| lane.node).ok().map(|at| lanes[at])
+        lanes.binary_search_by_key(&node, |view| view.node).ok().map(|at| lanes[at].lane)
     }
 
     /// The orders that want a product, with it.
@@ -219,20 +248,16 @@ impl<'a> Network<'a> {
         !self.node(node).closed && order.pinned.is_none_or(|pinned| pinned == node) && !order.excluded.contains(&node)
     }
 
-    /// What a shipment costs: freight, handling, days after the promise, and risk.
-    pub fn shipment(&self, o: usize, lane: &Lane) -> Breakdown {
-        let (order, node) = (self.order(o), self.node(lane.node));
-        let days = i64::from(node.dispatch.0) + i64::from(lane.transit) - i64::from(order.promised.0);
+    /// What it costs that a shipment arrives after the promise: days that are known now, and risk.
+    #[inline(always)]
+    pub fn lateness(&self, o: usize, lane: &Lane) -> (i64, i64) {
+        let order = self.order(o);
+        let dispatch = self.node(lane.node).dispatch;
+        let days = i64::from(dispatch.0) + i64::from(lane.transit) - i64::from(order.promised.0);
         // INVARIANT: `Problem::check` has shown that these sums stay far within an i64; a risk is at most `late`.
         let (whole, rest) = (order.late.0 / 1_000_000, order.late.0 % 1_000_000);
         let risk = whole * i64::from(lane.late) + (rest * i64::from(lane.late) + 500_000) / 1_000_000;
-        Breakdown {
-            shipping: lane.shipment,
-            handling: node.shipment,
-            transit: Money(days.max(0) * self.problem.costs.day_late.0),
-            risk: Money(risk),
-            ..Breakdown::default()
-        }
+        (days.max(0) * self.problem.costs.day_late.0, risk)
     }
 
     /// What an order's plan costs, its takes sorted by node.
@@ -242,11 +267,11 @@ impl<'a> Network<'a> {
         for (n, take) in takes.iter().enumerate() {
             let Some(lane) = self.lane(o, take.node) else { continue };
             if n == 0 || takes[n - 1].node != take.node {
-                let shipment = self.shipment(o, lane);
-                cost.shipping.0 += shipment.shipping.0;
-                cost.handling.0 += shipment.handling.0;
-                cost.transit.0 += shipment.transit.0;
-                cost.risk.0 += shipment.risk.0;
+                let (transit, risk) = self.lateness(o, lane);
+                cost.shipping.0 += lane.shipment.0;
+                cost.handling.0 += self.node(take.node).shipment.0;
+                cost.transit.0 += transit;
+                cost.risk.0 += risk;
                 cost.splits.0 += if n == 0 { 0 } else { costs.split.0 };
             }
             let units = i64::from(take.units);
@@ -267,14 +292,16 @@ impl<'a> Network<'a> {
         cost.shortfall.0 = missing * self.order(o).missing.0;
         cost
     }
+}
 
-    /// Units and shipments that a node can do; what is not limited is the greatest number.
-    pub fn capacity(&self, node: usize) -> (u32, u32) {
-        match self.problem.nodes[node].capacity {
+impl Room {
+    fn of(node: &Node) -> Self {
+        let (units, shipments) = match node.capacity {
             Capacity::Unlimited => (u32::MAX, u32::MAX),
             Capacity::Shipments(most) => (u32::MAX, most),
             Capacity::Units(most) => (most, u32::MAX),
-        }
+        };
+        Self { units, shipments, closed: node.closed }
     }
 }
 

@@ -30,13 +30,12 @@ pub(super) struct Market {
 impl Market {
     /// All there is, for nothing.
     pub fn new(network: &Network<'_>) -> Self {
-        let nodes = network.problem.nodes.len();
         Self {
             stock: network.stock.iter().map(|place| place.available).collect(),
-            shipments: (0..nodes).map(|node| network.capacity(node).1).collect(),
-            units: (0..nodes).map(|node| network.capacity(node).0).collect(),
+            shipments: network.room.iter().map(|room| room.shipments).collect(),
+            units: network.room.iter().map(|room| room.units).collect(),
             price: vec![0; network.stock.len()],
-            node_price: vec![0; nodes],
+            node_price: vec![0; network.room.len()],
         }
     }
 
@@ -75,13 +74,19 @@ impl Market {
 #[derive(Default)]
 pub(super) struct Placer {
     candidates: Vec<Candidate>,
+    /// What the two cheapest shipments cost, without a split.
+    cheapest: (i64, i64),
     /// A row of candidates for each line.
     cells: Vec<Cell>,
     wanted: Vec<u32>,
     /// Each node's candidate.
     slots: Vec<u32>,
+    /// What a missing unit costs beside what the order says: more than any price, where no price is to keep an order short.
+    pub urgency: i64,
     /// What a missing unit costs.
     missing: i64,
+    /// What it costs to ship nothing.
+    nothing: i64,
     split: i64,
     /// The price of keeping a unit where the previous plan had it, below its cost.
     change: i64,
@@ -94,11 +99,19 @@ pub(super) struct Placer {
     open: Vec<u32>,
     /// Candidates that save something beyond those open, for each level of the search.
     useful: Vec<Useful>,
+    /// What each candidate saves alone, before its shipment.
+    alone: Vec<i64>,
+    /// What all candidates together save at most.
+    together: i64,
+    /// Which candidates may be of use.
+    kept: Vec<bool>,
     /// What each line takes now, dearest first.
     pieces: Vec<Piece>,
     /// Where each line's pieces begin; one more at the end.
     first_piece: Vec<usize>,
     segments: Vec<Segment>,
+    /// Lines, candidates and units of what is taken.
+    taken: Vec<(u32, u32, u32)>,
     left: Vec<u32>,
     best: i64,
     best_open: Vec<u32>,
@@ -201,12 +214,11 @@ impl Placer {
     ) -> i64 {
         takes.clear();
         let constant = self.load(network, market, o);
-        let nothing =
-            self.wanted.iter().map(|&units| i64::from(units)).sum::<i64>() * network.order(o).missing.0 * SCALE;
-        self.best = nothing;
+        self.best = self.nothing;
         self.best_open.clear();
-        // Most orders are best served by one node, and a short search proves it; of the others, most are small.
-        if !self.search(2) {
+        // Most orders are best served by one node, and a look or a short search proves it; of the others, most are small.
+        if !self.is_one_best() && !self.search(2) {
+            self.prune();
             let (least, exact) = self.tabulate();
             if exact {
                 self.floor = least;
@@ -231,62 +243,168 @@ impl Placer {
                 *slot = BLOCKED;
             }
         }
+        self.split = costs.split.0 * SCALE;
+        self.change = costs.change.0 * SCALE;
+        self.most = (usize::from(order.max_splits) + 1).min(Problem::MAX_SHIPMENTS);
+        self.complete = order.complete;
+        self.missing = order.missing.0 * SCALE + self.urgency;
         self.wanted.clear();
         self.wanted.extend(lines.iter().map(|line| line.quantity));
         let wanted = lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
+        self.nothing = wanted * self.missing;
+        if order.complete && wanted > 0 {
+            // A plan that lacks a unit is none: as dear as nothing at all, as far as it can be added up.
+            self.missing = self.missing.max((wanted * self.missing).min((1 << 50) / wanted));
+        }
         self.candidates.clear();
+        self.cheapest = (NEVER, NEVER);
         self.counted = false;
-        for lane in network.lanes(o) {
-            let node = lane.node as usize;
-            let capacity = network.capacity(node);
-            let (units, shipments) = (market.units[node].min(capacity.0), market.shipments[node]);
-            let pinned = order.pinned.is_none_or(|pinned| pinned == lane.node);
-            if network.node(lane.node).closed || !pinned || units == 0 || shipments == 0 || self.slots[node] == BLOCKED
-            {
+        let (slots, units_left, shipments_left) = (&mut self.slots[..], &market.units[..], &market.shipments[..]);
+        for view in network.lanes(o) {
+            let node = view.node as usize;
+            let room = &network.room[node];
+            let units = units_left[node].min(room.units);
+            let pinned = order.pinned.is_none_or(|pinned| pinned == view.node);
+            if room.closed || !pinned || units == 0 || shipments_left[node] == 0 || slots[node] == BLOCKED {
                 continue;
             }
-            self.slots[node] = self.candidates.len() as u32;
-            let price = if capacity.1 == u32::MAX { 0 } else { market.node_price[node] };
-            let fixed = network.shipment(o, lane).total().0 * SCALE + price;
-            self.counted |= i64::from(market.units[node]) < wanted;
-            let price = if capacity.0 == u32::MAX { 0 } else { market.node_price[node] };
-            let unit = (lane.unit.0 + network.node(lane.node).unit.0) * SCALE + price;
-            self.candidates.push(Candidate { node: lane.node, fixed, unit, units });
+            slots[node] = self.candidates.len() as u32;
+            self.counted |= i64::from(units_left[node]) < wanted;
+            let (transit, risk) = network.lateness(o, view.lane);
+            let by_shipments = if room.shipments == u32::MAX { 0 } else { market.node_price[node] };
+            let by_units = if room.units == u32::MAX { 0 } else { market.node_price[node] };
+            let fixed = (view.shipment + transit + risk) * SCALE + by_shipments;
+            let (first, second) = self.cheapest;
+            self.cheapest = if fixed < first { (fixed, first) } else { (first, second.min(fixed)) };
+            self.candidates.push(Candidate { node: view.node, fixed, unit: view.unit * SCALE + by_units, units });
         }
 
         let width = self.candidates.len();
         self.cells.clear();
         self.cells.resize(width * lines.len(), Cell::default());
-        self.change = costs.change.0 * SCALE;
+        self.alone.clear();
+        self.alone.resize(width, 0);
+        self.together = 0;
+        let (candidates, alone) = (&self.candidates[..], &mut self.alone[..]);
         let mut constant = 0;
         for (n, line) in lines.iter().enumerate() {
             let row = &mut self.cells[n * width..(n + 1) * width];
-            for at in line.stock.clone() {
-                let (place, left) = (&network.stock[at], market.stock[at]);
-                let slot = self.slots[place.node as usize] as usize;
-                let (Some(cell), Some(candidate)) = (row.get_mut(slot), self.candidates.get(slot)) else { continue };
-                let units = left.min(line.quantity).min(candidate.units);
-                cell.units = units;
-                cell.stock = at as u32;
-                cell.cost = place.pressure * SCALE + market.price[at] + candidate.unit;
-            }
             for &(node, units) in &line.held {
                 constant += i64::from(units) * self.change;
-                let slot = self.slots.get(node as usize).map_or(NOWHERE, |&slot| slot);
+                let slot = slots.get(node as usize).map_or(NOWHERE, |&slot| slot);
                 if let Some(cell) = row.get_mut(slot as usize) {
-                    cell.kept = units.min(cell.units);
+                    cell.kept = units;
                 }
             }
+            let (places, left) = (&network.stock[line.stock.clone()], &market.stock[line.stock.clone()]);
+            let price = &market.price[line.stock.clone()];
+            let (mut least, mut there) = (i64::MAX, 0);
+            for (at, place) in places.iter().enumerate() {
+                let slot = slots[place.node as usize] as usize;
+                if slot >= width {
+                    continue;
+                }
+                let (cell, candidate) = (&mut row[slot], &candidates[slot]);
+                let units = left[at].min(line.quantity).min(candidate.units);
+                cell.units = units;
+                cell.stock = (line.stock.start + at) as u32;
+                cell.cost = place.pressure * SCALE + price[at] + candidate.unit;
+                cell.kept = cell.kept.min(units);
+                let (kept, more) = (i64::from(cell.kept), i64::from(units - cell.kept));
+                alone[slot] += more * (self.missing - cell.cost).max(0);
+                let mut cost = cell.cost;
+                if kept > 0 {
+                    cost -= self.change;
+                    alone[slot] += kept * (self.missing - cost).max(0);
+                }
+                if units > 0 {
+                    least = least.min(cost);
+                    there += u64::from(units);
+                }
+            }
+            // What is kept where there is none of the product is kept nowhere.
+            if !line.held.is_empty() {
+                row.iter_mut().for_each(|cell| cell.kept = cell.kept.min(cell.units));
+            }
+            if there > 0 {
+                let units = there.min(u64::from(line.quantity)) as i64;
+                self.together += units * (self.missing - least).max(0);
+            }
         }
-        self.split = costs.split.0 * SCALE;
-        self.most = (usize::from(order.max_splits) + 1).min(Problem::MAX_SHIPMENTS);
-        self.complete = order.complete;
-        self.missing = order.missing.0 * SCALE;
-        if order.complete && wanted > 0 {
-            // A plan that lacks a unit is none: as dear as nothing at all, as far as it can be added up.
-            self.missing = self.missing.max((wanted * self.missing).min((1 << 50) / wanted));
-        }
+        self.looked += (self.cells.len() + width) as i64;
         constant
+    }
+
+    /// Finds the best plan of one shipment, and returns whether no other can be better.
+    fn is_one_best(&mut self) -> bool {
+        let (mut best, mut at) = (0, 0);
+        for (n, (candidate, saved)) in self.candidates.iter().zip(&self.alone).enumerate() {
+            let net = saved - candidate.fixed;
+            if net > best {
+                (best, at) = (net, n);
+            }
+        }
+        let width = self.candidates.len();
+        let whole = |(line, &wanted): (usize, &u32)| {
+            let cell = &self.cells[line * width + at];
+            cell.units == wanted && cell.cost < self.missing
+        };
+        if best > 0 && (self.counted || (self.complete && !self.wanted.iter().enumerate().all(whole))) {
+            return false;
+        }
+        let empty = self.empty();
+        let one = if best > 0 { empty - best } else { NEVER };
+        // Two shipments save at most what all do together.
+        let (first, second) = self.cheapest;
+        let two = first + second + self.split + empty - self.together;
+        if self.most > 1 && two < one.min(self.best) {
+            return false;
+        }
+        if one < self.best {
+            self.best = one;
+            self.best_open.push(at as u32);
+        }
+        self.floor = i64::MAX;
+        true
+    }
+
+    /// What it costs to ship nothing.
+    fn empty(&self) -> i64 {
+        self.missing * self.wanted.iter().map(|&units| i64::from(units)).sum::<i64>()
+    }
+
+    /// Leaves out candidates that no plan below the best has, or none that would be dearer without them.
+    fn prune(&mut self) {
+        let (width, empty, (first, second)) = (self.candidates.len(), self.empty(), self.cheapest);
+        let mut kept = core::mem::take(&mut self.kept);
+        kept.clear();
+        kept.extend(self.candidates.iter().zip(&self.alone).map(|(candidate, saved)| {
+            let other = if candidate.fixed == first { second } else { first };
+            let among = other + candidate.fixed + self.split + empty - self.together;
+            let among = if self.most > 1 { among } else { i64::MAX };
+            among.min(empty - saved + candidate.fixed) < self.best && (*saved > candidate.fixed || self.complete)
+        }));
+        for &open in &self.best_open {
+            kept[open as usize] = true;
+        }
+        self.looked += (width + self.cells.len()) as i64;
+        // The others close ranks.
+        let mut to = 0;
+        for from in 0..self.cells.len() {
+            if kept[from % width] {
+                self.cells[to] = self.cells[from];
+                if from < width {
+                    self.candidates[to] = self.candidates[from];
+                }
+                to += 1;
+            }
+        }
+        self.cells.truncate(to);
+        self.candidates.truncate(to / self.wanted.len());
+        for open in &mut self.best_open {
+            *open = kept[..*open as usize].iter().filter(|kept| **kept).count() as u32;
+        }
+        self.kept = kept;
     }
 
     /// Searches all sets of nodes for one that costs less than the best; returns whether it looked at all of them.
@@ -298,7 +416,7 @@ impl Placer {
         self.useful.clear();
         self.useful.extend((0..self.candidates.len() as u32).map(|candidate| Useful { candidate, net: 0 }));
         self.explore(0);
-        self.looked += 2 * self.cells.len() as i64 + budget - self.budget + 8;
+        self.looked += self.cells.len() as i64 + budget - self.budget + 8;
         self.floor == i64::MAX
     }
 
@@ -323,10 +441,15 @@ impl Placer {
         for at in from..own {
             let candidate = self.useful[at].candidate as usize;
             let (mut saved, mut needed) = (0, false);
+            let mut cells = &self.cells[candidate..];
             for line in 0..self.wanted.len() {
-                let by_line = self.saving(line, &self.cells[line * width + candidate]);
-                saved += by_line;
-                needed |= missing && by_line > 0 && self.is_missing(line);
+                let cell = &cells[0];
+                cells = cells.get(width..).unwrap_or_default();
+                if cell.units > 0 {
+                    let by_line = self.saving(line, cell);
+                    saved += by_line;
+                    needed |= missing && by_line > 0 && self.is_missing(line);
+                }
             }
             let fixed = self.candidates[candidate].fixed + split;
             if saved <= fixed && needed {
@@ -423,6 +546,7 @@ impl Placer {
         node.clear();
         node.resize(states, 0);
         own.resize(states.max(own.len()), 0);
+        let own = &mut own[..states];
         for (n, candidate) in self.candidates.iter().enumerate() {
             own[0] = candidate.fixed + self.split;
             for (line, digit) in digits.iter().enumerate() {
@@ -438,7 +562,7 @@ impl Placer {
                         .for_each(|(more, fewer)| *more = (fewer + cost).min(NEVER));
                 }
             }
-            for (state, &own) in own[..states].iter().enumerate() {
+            for (state, &own) in own.iter().enumerate() {
                 if own < one[state] && (!self.counted || units[state] <= candidate.units) {
                     one[state] = own;
                     node[state] = n as u32;
@@ -453,37 +577,42 @@ impl Placer {
         let rounds = self.most.min(self.wanted.iter().map(|&wanted| wanted as usize).sum());
         let mut round = 1;
         let mut better = true;
+        parts.resize(states, 0);
+        let (one, parts) = (&one[..], &mut parts[..]);
         while better && round < rounds {
             better = false;
-            let before = (round - 1) * states;
-            for state in 0..states {
-                last.push(last[before + state]);
-                least.push(least[before + state]);
-                parts.clear();
-                parts.push(0);
+            last.extend_from_within((round - 1) * states..);
+            least.extend_from_within((round - 1) * states..);
+            let (before, now) = least.split_at_mut(round * states);
+            let (before, last) = (&before[(round - 1) * states..], &mut last[round * states..]);
+            for state in 1..states {
                 // The shipment that is added has a unit of the last line at least, so that each split is seen once.
-                let mut rest = state;
+                let (mut rest, mut count) = (state, 0);
                 for digit in digits.iter().rev() {
                     let here = rest / digit.stride;
                     rest %= digit.stride;
-                    let first = u32::from(rest + digit.stride * here == state && here > 0) as usize;
-                    let known = parts.len();
+                    let known = count;
                     for many in 1..=here {
+                        if known == 0 {
+                            parts[count] = many * digit.stride;
+                            count += 1;
+                        }
                         for at in 0..known {
-                            let part = parts[at] + many * digit.stride;
-                            parts.push(part);
+                            parts[count] = parts[at] + many * digit.stride;
+                            count += 1;
                         }
                     }
-                    parts.drain(..first * known);
                 }
-                for &part in parts.iter() {
-                    let cost = one[part] + least[before + state - part];
-                    if cost < least[before + states + state] {
-                        least[before + states + state] = cost;
-                        last[before + states + state] = part as u32;
-                        better = true;
+                let mut best = now[state];
+                for &part in &parts[..count] {
+                    let cost = one[part] + before[state - part];
+                    if cost < best {
+                        best = cost;
+                        last[state] = part as u32;
                     }
                 }
+                better |= best < now[state];
+                now[state] = best;
             }
             round += 1;
         }
@@ -528,7 +657,8 @@ impl Placer {
         self.saving(line, &all)
     }
 
-    /// Fills each line from the open nodes, cheapest first, and returns what that costs. Leaves the pieces.
+    /// Fills each line from the open nodes, cheapest first, and returns what that costs. Leaves the pieces, and what is
+    /// taken in `taken`.
     fn fill(&mut self) -> i64 {
         let width = self.candidates.len();
         let mut cost = self.open.iter().map(|&open| self.candidates[open as usize].fixed).sum::<i64>();
@@ -537,6 +667,7 @@ impl Placer {
         self.left.extend(self.open.iter().map(|&open| self.candidates[open as usize].units));
         self.pieces.clear();
         self.first_piece.clear();
+        self.taken.clear();
         for line in 0..self.wanted.len() {
             let first = self.pieces.len();
             self.first_piece.push(first);
@@ -552,6 +683,7 @@ impl Placer {
                     wanted -= units;
                     cost += segment.cost * i64::from(units);
                     self.pieces.push(Piece { cost: segment.cost, units });
+                    self.taken.push((line as u32, self.open[segment.open as usize], units));
                 }
             }
             if wanted > 0 {
@@ -568,11 +700,13 @@ impl Placer {
     fn sort_segments(&mut self, row: Range<usize>) {
         self.segments.clear();
         for (n, &open) in self.open.iter().enumerate() {
-            let cell = self.cells[row.start + open as usize];
-            for (cost, units) in [(cell.cost - self.change, cell.kept), (cell.cost, cell.units - cell.kept)] {
-                if units > 0 && cost < self.missing {
-                    let at = self.segments.partition_point(|segment| segment.cost <= cost);
-                    self.segments.insert(at, Segment { cost, units, open: n as u32 });
+            let (cell, open) = (self.cells[row.start + open as usize], n as u32);
+            let kept = Segment { cost: cell.cost - self.change, units: cell.kept, open };
+            let more = Segment { cost: cell.cost, units: cell.units - cell.kept, open };
+            for segment in [kept, more] {
+                if segment.units > 0 && segment.cost < self.missing {
+                    let at = self.segments.partition_point(|other| other.cost <= segment.cost);
+                    self.segments.insert(at, segment);
                 }
             }
         }
@@ -583,28 +717,27 @@ impl Placer {
     }
 
     /// What a line saves with a cell more.
+    #[inline(always)]
     fn saving(&self, line: usize, cell: &Cell) -> i64 {
-        if cell.units == 0 {
-            return 0;
-        }
-        let mut saved = 0;
-        let mut pieces = self.pieces[self.first_piece[line]..self.first_piece[line + 1]].iter();
-        let Some(&(mut piece)) = pieces.next() else { return 0 };
-        for (cost, mut units) in [(cell.cost - self.change, cell.kept), (cell.cost, cell.units - cell.kept)] {
-            while units > 0 && cost < piece.cost {
-                let moved = units.min(piece.units);
-                saved += (piece.cost - cost) * i64::from(moved);
-                units -= moved;
-                piece.units -= moved;
-                if piece.units == 0 {
-                    match pieces.next() {
-                        Some(&next) => piece = next,
-                        None => return saved,
-                    }
+        let pieces = &self.pieces[self.first_piece[line]..self.first_piece[line + 1]];
+        let (mut saved, mut at, mut used) = (0, 0, 0);
+        // What is kept goes first: it costs less.
+        let (mut cost, mut units) = (cell.cost - self.change, cell.kept);
+        let mut more = cell.units - cell.kept;
+        loop {
+            while units > 0 && at < pieces.len() && cost < pieces[at].cost {
+                let moved = units.min(pieces[at].units - used);
+                saved += (pieces[at].cost - cost) * i64::from(moved);
+                (units, used) = (units - moved, used + moved);
+                if used == pieces[at].units {
+                    (at, used) = (at + 1, 0);
                 }
             }
+            if more == 0 {
+                return saved;
+            }
+            (cost, units, more) = (cell.cost, more, 0);
         }
-        saved
     }
 
     /// Writes down what the best set takes.
@@ -612,30 +745,15 @@ impl Placer {
         let width = self.candidates.len();
         self.open.clear();
         self.open.extend((0..width as u32).filter(|candidate| self.best_open.contains(candidate)));
-        self.left.clear();
-        self.left.extend(self.open.iter().map(|&open| self.candidates[open as usize].units));
-        for line in 0..self.wanted.len() {
-            self.sort_segments(line * width..(line + 1) * width);
-            let mut wanted = self.wanted[line];
-            for segment in &self.segments {
-                let left = &mut self.left[segment.open as usize];
-                let units = segment.units.min(wanted).min(*left);
-                if units == 0 {
-                    continue;
-                }
-                if self.counted {
-                    *left -= units;
-                }
-                wanted -= units;
-                let open = self.open[segment.open as usize] as usize;
-                let (node, stock) = (self.candidates[open].node, self.cells[line * width + open].stock);
-                // A node's kept units and its others are one take.
-                let line = line as u32;
-                let at = takes.partition_point(|take| (take.node, take.line) < (node, line));
-                match takes.get_mut(at) {
-                    Some(take) if (take.node, take.line) == (node, line) => take.units += units,
-                    _ => takes.insert(at, Take { line, stock, node, units }),
-                }
+        self.fill();
+        for &(line, candidate, units) in &self.taken {
+            let stock = self.cells[line as usize * width + candidate as usize].stock;
+            let node = self.candidates[candidate as usize].node;
+            // A node's kept units and its others are one take.
+            let at = takes.partition_point(|take| (take.node, take.line) < (node, line));
+            match takes.get_mut(at) {
+                Some(take) if (take.node, take.line) == (node, line) => take.units += units,
+                _ => takes.insert(at, Take { line, stock, node, units }),
             }
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Solver<'a> {
     orders: Vec<usize>,
     /// Cells that may be looked at in all.
     work: i64,
+    /// What each order costs at least, in minor units, where that is known.
+    alone: Vec<Option<i64>>,
 }
 
 /// Where a score has the costs.
@@ -33,7 +35,9 @@ const COST: usize = Problem::MAX_PRIORITY as usize + 1;
 const STEPS: usize = 120;
 const STEPS_AT_LEAST: usize = 10;
 /// Cells that the other steps may look at.
-const STEPS_WORK: i64 = 150_000_000;
+const STEPS_WORK: i64 = 60_000_000;
+/// The first steps, which go on with a sweep.
+const SWEEPS: usize = 12;
 /// Steps after which another plan is built at the prices so far.
 const REBUILD: usize = 10;
 /// How often improving may look at all cells; as long as that is not more than so many cells, but so often in any case.
@@ -62,6 +66,7 @@ pub(super) fn solve(network: &Network<'_>) -> (Vec<Vec<Take>>, i64) {
         plans: vec![Vec::new(); network.problem.orders.len()],
         orders: Vec::new(),
         work: 0,
+        alone: vec![None; network.problem.orders.len()],
     };
     let mut bound = 0;
     for priority in 0..=Problem::MAX_PRIORITY {
@@ -79,7 +84,7 @@ impl Solver<'_> {
     /// Takes in the orders from `joined` on, and returns a bound for all so far.
     fn stage(&mut self, joined: usize) -> i64 {
         let least = (joined..self.orders.len()).map(|at| self.place(self.orders[at])).sum::<i64>();
-        let mut best = self.score();
+        let mut best = self.score(&self.orders);
         // An order alone has all there is: what it was found to cost at least is a bound, where no node is short of room
         // for its units, which placing counts and does not search.
         let alone = -(-least).div_euclid(SCALE);
@@ -96,9 +101,16 @@ impl Solver<'_> {
             && step < STEPS
             && (step < STEPS_AT_LEAST || self.placer.looked < STEPS_WORK)
         {
+            if step == 0 {
+                let affordable = STEPS_WORK / (self.placer.looked + 1);
+                ascent.patience = (affordable.min(STEPS as i64) / 12).clamp(2, 10) as u32;
+            }
             step += 1;
+            if step < SWEEPS {
+                ascent.sweep(self.network, &mut self.placer, &self.orders);
+            }
             if step % REBUILD == 0 {
-                best = self.rebuild(&ascent, best);
+                best = self.rebuild(&ascent, joined, best);
             }
         }
         ascent.finish();
@@ -118,8 +130,8 @@ impl Solver<'_> {
 
     /// Whether each node has room for all units of an order.
     fn has_room(&self, o: usize) -> bool {
-        let units = self.network.lines(o).iter().map(|line| u64::from(line.quantity)).sum::<u64>();
-        (0..self.network.problem.nodes.len()).all(|node| u64::from(self.network.capacity(node).0) >= units)
+        let units = self.network.units(o);
+        self.network.room.iter().all(|room| u64::from(room.units) >= units)
     }
 
     /// What a look at an order costs.
@@ -127,8 +139,8 @@ impl Solver<'_> {
         (self.network.lines(o).len() as i64 + 1) * (self.network.lanes(o).len() as i64 + 1)
     }
 
-    fn score(&self) -> Score {
-        self.orders.iter().fold(Score::default(), |sum, &o| add(sum, self.score_of(o, &self.plans[o])))
+    fn score(&self, orders: &[usize]) -> Score {
+        orders.iter().fold(Score::default(), |sum, &o| add(sum, self.score_of(o, &self.plans[o])))
     }
 
     fn score_of(&self, o: usize, takes: &[Take]) -> Score {
@@ -146,16 +158,46 @@ impl Solver<'_> {
         least
     }
 
-    /// Builds another plan at the ascent's prices, and keeps the better.
-    fn rebuild(&mut self, ascent: &Ascent, best: Score) -> Score {
-        let old = (self.plans.clone(), self.left.clone());
+    /// Gives an order the best that is left, instead of what it has.
+    fn replace(&mut self, o: usize) {
+        let old = core::mem::take(&mut self.plans[o]);
+        self.left.give(&old);
+        self.place(o);
+    }
+
+    /// Builds another plan at the ascent's prices, and keeps the better. Orders from `joined` on are new in this stage.
+    fn rebuild(&mut self, ascent: &Ascent, joined: usize, best: Score) -> Score {
+        let orders = self.orders.clone();
+        let (before, joining) = orders.split_at(joined);
+        let (short, old) = (self.score(before), (self.plans.clone(), self.left.clone()));
         self.left = Market::new(self.network);
         self.charge(ascent);
-        for at in 0..self.orders.len() {
-            self.place(self.orders[at]);
+        // No price keeps orders of earlier stages from what they can have.
+        self.placer.urgency = ascent.dearest;
+        for &o in before {
+            self.place(o);
+        }
+        self.placer.urgency = 0;
+        if self.score(before)[..COST] > short[..COST] {
+            self.left = Market::new(self.network);
+            self.charge(ascent);
+            for &o in before {
+                self.plans[o].clone_from(&old.0[o]);
+                self.left.take(&self.plans[o]);
+            }
+        }
+        for &o in joining {
+            self.place(o);
         }
         self.left.free();
-        let found = self.score();
+        // Nor does any keep others from what nobody took.
+        for &o in joining {
+            let shipped = self.plans[o].iter().map(|take| u64::from(take.units)).sum::<u64>();
+            if shipped < self.network.units(o) {
+                self.replace(o);
+            }
+        }
+        let found = self.score(&orders);
         if found < best {
             return found;
         }
@@ -176,9 +218,14 @@ impl Solver<'_> {
             if self.placer.looked > self.work || idle == orders.len() {
                 return;
             }
+            let score = self.score_of(o, &self.plans[o]);
+            if score[COST] <= self.alone(o) {
+                self.placer.looked += 1;
+                idle += 1;
+                continue;
+            }
             let old = core::mem::take(&mut self.plans[o]);
             self.left.give(&old);
-            let score = self.score_of(o, &old);
             if self.chain(o, negative(score), CHAIN) {
                 idle = 0;
             } else {
@@ -189,10 +236,18 @@ impl Solver<'_> {
         }
     }
 
+    /// What an order costs at least, in minor units: with all there is to itself.
+    fn alone(&mut self, o: usize) -> i64 {
+        *self.alone[o].get_or_insert_with(|| {
+            let least = self.placer.place(self.network, &self.all, o, EFFORT, &mut Vec::new());
+            -(-least).div_euclid(SCALE)
+        })
+    }
+
     /// Takes an order and those in its way out, puts them back at the prices of what is scarce, improves them, and keeps
     /// what is no worse; from one order after another, in larger and larger groups.
     fn shake(&mut self, ascent: &Ascent, bound: i64) {
-        let mut best = self.score();
+        let mut best = self.score(&self.orders);
         let mut ideal = Vec::new();
         for turn in 0..SHAKES * self.orders.len() {
             if self.placer.looked > self.work || best[COST] <= bound {
@@ -230,7 +285,7 @@ impl Solver<'_> {
             }
             self.left.free();
             self.improve(&group);
-            let found = self.score();
+            let found = self.score(&self.orders);
             if found <= best {
                 best = found;
             } else {
@@ -286,26 +341,37 @@ impl Solver<'_> {
         for (n, take) in ideal.iter().enumerate() {
             let node = take.node as usize;
             let mut some = 0;
-            let mut offer = |other: usize, has: bool| {
-                if has && other != o && some < VICTIMS && !found.contains(&other) {
-                    found.push(other);
-                    some += 1;
-                }
-            };
             if self.left.stock[take.stock as usize] < take.units {
                 for &(_, other) in self.network.wanting(self.network.stock[take.stock as usize].sku) {
-                    offer(other as usize, self.plans[other as usize].iter().any(|has| has.stock == take.stock));
+                    let other = other as usize;
+                    if some < VICTIMS && self.plans[other].iter().any(|has| has.stock == take.stock) {
+                        some += usize::from(offer(&mut found, o, other));
+                    }
                 }
             }
             let first = n == 0 || ideal[n - 1].node != take.node;
             if self.left.units[node] < take.units || (first && self.left.shipments[node] == 0) {
                 for &other in &self.orders {
-                    offer(other, self.plans[other].iter().any(|has| has.node == take.node));
+                    if some == VICTIMS {
+                        break;
+                    }
+                    if self.plans[other].iter().any(|has| has.node == take.node) {
+                        some += usize::from(offer(&mut found, o, other));
+                    }
                 }
             }
         }
         found
     }
+}
+
+/// Adds an order to those that are in the way of another, if it is not there yet.
+fn offer(found: &mut Vec<usize>, o: usize, other: usize) -> bool {
+    let new = other != o && !found.contains(&other);
+    if new {
+        found.push(other);
+    }
+    new
 }
 
 fn add(a: Score, b: Score) -> Score {

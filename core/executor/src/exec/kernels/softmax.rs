@@ -27,29 +27,24 @@ pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>,
     }
     for (from, out) in from.chunks_exact(axis * inner).zip(out.chunks_exact_mut(axis * inner)) {
         for first in 0..inner {
-            let (from, out) = (&from[first..], &mut out[first..]);
-            if inner == 1 {
-                line::<true>(from, out, inner, axis, log, zero_stays);
-            } else {
-                line::<false>(from, out, inner, axis, log, zero_stays);
-            }
+            line(&from[first..], &mut out[first..], inner, axis, log, zero_stays);
         }
     }
     Ok(())
 }
 
-/// Softmax of `count` elements that lie `stride` apart; `PACKED`, that is 1.
+/// Softmax of `count` elements that lie `stride` apart.
 #[inline(never)]
-fn line<const PACKED: bool>(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, zero_stays: bool) {
+fn line(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, zero_stays: bool) {
     // Lanes past the last element are −∞: they are not the greatest, and add nothing.
     let mut greatest = F32x4::splat(f32::NEG_INFINITY);
     for position in (0..count).step_by(LANES) {
-        greatest = greatest.at_least(load::<PACKED>(from, stride, position, count));
+        greatest = greatest.at_least(load(from, stride, position, count));
     }
     let greatest = F32x4::splat(greatest.fold(|a, b| if b > a { b } else { a }));
     let mut sums = F32x4::ZERO;
     for position in (0..count).step_by(LANES) {
-        let x = load::<PACKED>(from, stride, position, count);
+        let x = load(from, stride, position, count);
         let shifted = x - greatest;
         // Masked elements give 0 as it is, but getting there by underflow is slow.
         let gone = shifted.less(GONE);
@@ -59,20 +54,20 @@ fn line<const PACKED: bool>(from: &[f32], out: &mut [f32], stride: usize, count:
             power = ZERO.less(x.abs()).select(power, x.equal(x).select(F32x4::ZERO, x));
         }
         sums += power;
-        store::<PACKED>(if log { shifted } else { power }, out, stride, position, count);
+        store(if log { shifted } else { power }, out, stride, position, count);
     }
     let sum = F32x4::splat(sums.sum());
     let ln_sum = if log { ln(sum) } else { sum };
     for position in (0..count).step_by(LANES) {
-        let x = load::<PACKED>(out, stride, position, count);
-        store::<PACKED>(if log { x - ln_sum } else { x / sum }, out, stride, position, count);
+        let x = load(out, stride, position, count);
+        store(if log { x - ln_sum } else { x / sum }, out, stride, position, count);
     }
 }
 
 /// The elements of a line from `position` on; −∞ past the last.
 #[inline(always)]
-fn load<const PACKED: bool>(from: &[f32], stride: usize, position: usize, count: usize) -> F32x4 {
-    if let (true, Some(whole)) = (PACKED, from[position..count].first_chunk()) {
+fn load(from: &[f32], stride: usize, position: usize, count: usize) -> F32x4 {
+    if let (1, Some(whole)) = (stride, from[position..count].first_chunk()) {
         return F32x4::load(whole);
     }
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -84,8 +79,8 @@ fn load<const PACKED: bool>(from: &[f32], stride: usize, position: usize, count:
 
 /// Writes elements of a line from `position` on, as far as there are any.
 #[inline(always)]
-fn store<const PACKED: bool>(values: F32x4, out: &mut [f32], stride: usize, position: usize, count: usize) {
-    if let (true, Some(whole)) = (PACKED, out[position..count].first_chunk_mut()) {
+fn store(values: F32x4, out: &mut [f32], stride: usize, position: usize, count: usize) {
+    if let (1, Some(whole)) = (stride, out[position..count].first_chunk_mut()) {
         return values.store(whole);
     }
     let mut lanes = [0.0; LANES];
