@@ -160,6 +160,7 @@ pub fn decisions(folder: &Path) -> Result<Vec<Case>> {
         ("allocate-400", "One order from 400 nodes", 0, made_up(1, 400, 20, 9, 100_000)),
         ("allocate-400-late", "One order from 400 nodes, by their lateness", 400, made_up(1, 400, 20, 9, 100_000)),
         ("allocate-50", "10,000 orders from 50 nodes, ample stock", 0, made_up(10_000, 50, 1_000, 8, 300)),
+        ("allocate-50-tight", "10,000 orders from 50 nodes, tight stock", 0, made_up(10_000, 50, 1_000, 8, 100)),
     ] {
         let (snapshot, request) = shop(&problem, Money(late))?;
         let request = Request::Allocate(request);

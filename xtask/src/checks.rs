@@ -48,7 +48,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })?;
     browser::test(workspace, steps)?;
     edge::test(workspace, steps)?;
-    demo::tell(workspace, steps)
+    demo::test(workspace, steps)
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {

@@ -18,8 +18,17 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     }
 }
 
+/// Tests the warehouse's pages in Chromium, then tells the story.
+pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    steps.run("test the warehouse's pages in Chromium", || {
+        let tests = Run::new("node").args(["--test", "--test-reporter=spec", "tests/demo/worklist.test.mjs"]);
+        Ok(tests.dir(workspace.root()).advice("the failed tests are listed above").run()?)
+    })?;
+    tell(workspace, steps)
+}
+
 /// Tells the story in headless Chromium; a step that is not as told is an error.
-pub fn tell(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+fn tell(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     browser::chromium(steps)?;
     steps.run("tell the story of the demo", || {
         Ok(node(workspace).arg("--once").advice("TRADEWIND_VERBOSE=1 shows what edge and warehouse say").run()?)
