@@ -122,18 +122,27 @@ for (let n = 0; n < count; n += 1) {
     if (n >= count / 10) times[kind].push(ms); // the first tenth warms up
   }
 }
-const processor = {};
+// Pages one after another over the one connection: client, origin and workerd share the machine.
+const [processor, rate] = [{}, {}];
 for (const kind of Object.keys(KINDS)) {
-  const before = used();
+  const [before, start] = [used(), performance.now()];
   for (let n = 0; n < count; n += 1) await ask(edge, kind);
+  rate[kind] = (1000 * count) / (performance.now() - start);
   processor[kind] = (used() - before) / count;
 }
-const at = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(2).padStart(7);
-console.log(`first page, with loading: ${first.ms.toFixed(0)} ms, CPU ${loading.toFixed(0)} ms\n${"".padEnd(14)} median     p99     CPU  ms of ${count} pages of ${page(5).length} bytes`);
-for (const [kind, list] of Object.entries(times)) {
-  list.sort((a, b) => a - b);
-  console.log(`${(KINDS[kind] ?? "origin alone").padEnd(14)}${at(list, 0.5)} ${at(list, 0.99)} ${processor[kind]?.toFixed(2).padStart(7) ?? ""}`);
+const at = (kind, share) => times[kind].toSorted((a, b) => a - b)[Math.floor(share * (times[kind].length - 1))];
+console.log("| at the edge | median, ms | beyond pass-through | p99, ms | processor, ms | pages a second |\n|---|--:|--:|--:|--:|--:|");
+for (const kind of Object.keys(times)) {
+  const cells = [KINDS[kind] ?? "origin alone", at(kind, 0.5).toFixed(2), "–", at(kind, 0.99).toFixed(2), "–", "–"];
+  if (kind in KINDS) {
+    if (kind !== "/plain") cells[2] = `+${(at(kind, 0.5) - at("/plain", 0.5)).toFixed(2)}`;
+    cells.splice(4, 2, processor[kind].toFixed(2), rate[kind].toFixed(0));
+  }
+  console.log(`| ${cells.join(" | ")} |`);
 }
+console.log(`
+${count} pages of ${page(5).length} bytes of each kind, in turns over one connection; processor time is workerd's. The first page of an
+isolate, with all that is loaded for it: ${first.ms.toFixed(0)} ms, ${loading.toFixed(0)} ms of processor.`);
 agent.destroy();
 workerd.kill();
 origin.close();

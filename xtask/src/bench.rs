@@ -1,13 +1,16 @@
 //! Obtains what Tradewind is measured against, and measures.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use crate::browser;
 use crate::dist;
 use crate::fingerprint::Fingerprint;
 use crate::python::{self, Python};
+use crate::shell::Run;
 use crate::steps::Steps;
 use crate::toolchain::{TARGET, WasmToolchain};
 use crate::tools;
@@ -26,6 +29,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let npm = tools::npm_packages(&workspace.cache, steps, &tools::PEERS)?;
     let python = Python::obtain(workspace, steps, python::CASES)?;
     let models = models(workspace, steps, &python)?;
+    browser::chromium(steps)?;
     steps.run("compile the benchmarks", || {
         let build = ["build", "--locked", "--release", "--package", "tradewind-benches"];
         Ok(workspace.cargo().args(build).advice("the compiler's messages are above").run()?)
@@ -38,10 +42,22 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
             .arg(models)
             .arg("--out")
             .arg(&out);
-        let bench = bench.arg("--npm").arg(npm).arg("--rten").arg(rten).arg("--python").arg(python.program());
+        let bench = bench.arg("--npm").arg(&npm).arg("--rten").arg(rten).arg("--python").arg(python.program());
         Ok(bench.args(quick.then_some("--quick")).run()?)
     })?;
-    println!("Results are in {}", out.join("RESULTS.md").display());
+    let results = out.join("RESULTS.md");
+    let rounds = if quick { ["2", "50"] } else { ["15", "1000"] };
+    for (title, script, folder, rounds) in [
+        ("In a page", "benches/browser/first-rank.mjs", Some(&npm), rounds[0]),
+        ("At the edge", "benches/edge/latency.mjs", None, rounds[1]),
+    ] {
+        steps.run(&format!("measure with {script}"), || {
+            let table = Run::new("node").arg(script).args(folder).arg(rounds).dir(workspace.root()).output()?;
+            let section = format!("\n## {title}\n\n`node {script}`\n\n{table}");
+            Ok(OpenOptions::new().append(true).open(&results)?.write_all(section.as_bytes())?)
+        })?;
+    }
+    println!("Results are in {}", results.display());
     Ok(())
 }
 
