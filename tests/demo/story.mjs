@@ -259,7 +259,7 @@ async function nextSnapshot(warehouse, folder) {
 }
 
 /** Asks until there is an answer. */
-async function until(what, ask) {
+export async function until(what, ask) {
   const end = Date.now() + 20_000;
   for (;;) {
     const answer = await ask();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { root, startChromium } from "../../browser-sdk/tests/chromium.mjs";
 import { dist } from "../../edge-worker/tests/workerd.mjs";
+import { until } from "./story.mjs";
 import { startWarehouse } from "./warehouse.mjs";
 
 const { at, objective } = JSON.parse(readFileSync(dist("site/tradewind/tradewind.json"), "utf8"));
@@ -29,14 +30,11 @@ after(async () => {
 });
 
 /** Loads the page again until it is as wanted. */
-async function until(what, holds) {
-  for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((soon) => setTimeout(soon, 200))) {
+const shown = (what, holds) =>
+  until(what, async () => {
     await page.goto(warehouse.url);
-    const found = await holds();
-    if (found) return found;
-  }
-  throw new Error(`not within 20 seconds: ${what}`);
-}
+    return holds();
+  });
 
 const signIn = async (key) => {
   await page.getByLabel("Access key").fill(key);
@@ -59,7 +57,7 @@ test("someone signed in sees orders with their state, and each has a page", asyn
     await warehouse.ask("shop", "POST", "/v1/orders", JSON.parse(order), { "idempotency-key": JSON.parse(order).id });
   }
   const { id } = JSON.parse(orders.at(-1));
-  await until("the last order is allocated", () => rowOf("orders", id).getByText("allocated").count());
+  await shown("the last order is allocated", () => rowOf("orders", id).getByText("allocated").count());
   await page.getByRole("link", { name: id }).first().click();
   assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), `Order ${id}`);
 });
@@ -75,7 +73,7 @@ test("a node is closed and opened again by its button", async () => {
 
 test("an exception comes with its evidence; an action is one click, and a thumb down another", async () => {
   await warehouse.restart("2017-12-06T14:00:00Z");
-  await until("two exceptions are there", async () => (await page.locator(".work article").count()) > 1);
+  await shown("two exceptions are there", async () => (await page.locator(".work article").count()) > 1);
   const first = page.locator(".work article").first();
   assert.match(await first.locator(".stake").textContent(), /^[\d.,]+ USD at stake, [\d.]+ % likely$/);
   assert.ok((await first.locator(".evidence li").count()) > 0);
