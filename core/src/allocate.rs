@@ -45,11 +45,10 @@ mod solve;
 
 pub use plan::{Allocation, Breakdown, OrderPlan, Reason, Shipment, Shortfall};
 pub use problem::{Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Stock};
+pub(crate) use request::answer;
 pub use request::{
     AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, OrderShipment, OrderShortfall, Planned, ShopOrder,
-    StockChange,
 };
-pub(crate) use request::{answer, departure};
 
 use crate::error::Result;
 

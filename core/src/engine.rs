@@ -15,7 +15,7 @@ use crate::{
     plan::{Plan, Port},
     quote::{self, Quote, QuoteRequest},
     rank::{RankRequest, RankSpec, Ranker, Ranking},
-    snapshot::{Snapshot, SnapshotInfo},
+    snapshot::{Live, Snapshot, SnapshotInfo},
     tensor::Tensor,
 };
 use alloc::{format, string::ToString, vec::Vec};
@@ -230,6 +230,8 @@ impl Engine {
             let packs = &mut self.packs;
             let mut late = |legs: &[Leg<'_>]| risk(packs, legs).unwrap_or_else(|| Ok(Vec::new()));
             exceptions::complete(&mut request, snapshot, if knows { Some(&mut late) } else { None })?;
+        } else if request.live != Live::default() {
+            return Err(Error::new(ErrorKind::BadRequest, "`live` is of a snapshot; name it"));
         }
         exceptions::exceptions(&request)
     }

@@ -39,6 +39,7 @@ use crate::{
     order,
     pack::{self, Digest},
     quantiles::Quantiles,
+    snapshot::Live,
 };
 use alloc::vec::Vec;
 use durations::Lanes;
@@ -82,6 +83,8 @@ pub struct ExceptionRequest {
     /// The shipments, in any order.
     #[serde(deserialize_with = "bounded::list::<{ ExceptionRequest::MAX_SHIPMENTS }, _, _>")]
     pub shipments: Vec<Shipment>,
+    /// What is not as the snapshot says.
+    pub live: Live,
     /// The lanes that exist, and how long they take.
     #[serde(deserialize_with = "bounded::list::<{ ExceptionRequest::MAX_LANES }, _, _>")]
     pub lanes: Vec<LaneTimes>,

@@ -14,10 +14,13 @@
 //! The public file is the same one cut off behind its first section, and has the same root.
 
 mod fulfilment;
+mod live;
 mod pricing;
 mod storefront;
 
 pub use fulfilment::{Forecast, Fulfilment, FulfilmentNode, Lane, NodeStock, Stock};
+pub(crate) use live::LiveNode;
+pub use live::{Booked, Live, LiveStock};
 pub use pricing::{PriceInputs, Pricing, Promotion};
 pub(crate) use storefront::start_of_day;
 pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};

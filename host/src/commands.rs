@@ -6,6 +6,7 @@ mod features;
 mod inspect;
 mod keygen;
 mod lines;
+mod live;
 #[cfg(feature = "compiler")]
 mod pack;
 mod quote;

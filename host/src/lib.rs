@@ -38,7 +38,7 @@ mod trust;
 #[cfg(feature = "compiler")]
 pub mod verification;
 
-pub use runtime::{Limits, Runtime, WasmGuest, WasmInstance};
+pub use runtime::{Limits, Runtime, RuntimeConfig, WasmGuest, WasmInstance};
 pub use trust::{KeyPair, Trust, TrustError, sha256};
 
 /// Compiles the examples of the README.

@@ -1,6 +1,9 @@
 //! `tradewind.wasm` under wasmtime.
 
 use std::{
+    fs::DirBuilder,
+    io,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +13,8 @@ use std::{
 };
 use tradewind_core::guest::{GuestError, Instance, ModuleGuest};
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, Memory, Module, PoolingAllocationConfig, Store, StoreLimits,
-    StoreLimitsBuilder, TypedFunc,
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, Memory, Module, PoolingAllocationConfig,
+    Store, StoreLimits, StoreLimitsBuilder, TypedFunc,
 };
 
 /// How often the clock that stops calls ticks.
@@ -33,7 +36,7 @@ pub struct Runtime {
     ticker: Arc<Ticker>,
 }
 
-/// What a call may take before it is stopped, and how instances are made.
+/// What a call may take before it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How long one call may take.
@@ -41,13 +44,23 @@ pub struct Limits {
     /// How much work one call may do: a count of instructions that does not depend on the machine; not counted
     /// when absent.
     pub fuel: Option<u64>,
+}
+
+/// How the module is compiled and its instances are made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeConfig {
+    /// What a call may take.
+    pub limits: Limits,
     /// At most so many instances at a time, from a pool that is reserved beforehand; each on demand when absent.
     pub pool: Option<u32>,
+    /// A folder for compiled code, which is there at the next start. What lies in it is run as it is found, so
+    /// nobody else may write to it.
+    pub cache: Option<PathBuf>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), fuel: None, pool: None }
+        Self { deadline: Duration::from_secs(30), fuel: None }
     }
 }
 
@@ -79,7 +92,7 @@ impl Runtime {
     /// # Errors
     /// [`GuestError::Module`] when the bytes are no module, or it imports something.
     pub fn new(wasm: &[u8]) -> Result<Self, GuestError> {
-        Self::with(wasm, Limits::default())
+        Self::with(wasm, &RuntimeConfig::default())
     }
 
     /// As [`new`](Self::new), counting fuel: see [`WasmInstance::fuel_used`].
@@ -87,17 +100,19 @@ impl Runtime {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn metered(wasm: &[u8]) -> Result<Self, GuestError> {
-        Self::with(wasm, Limits { fuel: Some(u64::MAX), ..Limits::default() })
+        let limits = Limits { fuel: Some(u64::MAX), ..Limits::default() };
+        Self::with(wasm, &RuntimeConfig { limits, ..RuntimeConfig::default() })
     }
 
-    /// As [`new`](Self::new), within limits.
+    /// As [`new`](Self::new), as it is configured.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub fn with(wasm: &[u8], limits: Limits) -> Result<Self, GuestError> {
+    /// As [`new`](Self::new), and when the folder for compiled code is not private.
+    pub fn with(wasm: &[u8], RuntimeConfig { limits, pool, cache }: &RuntimeConfig) -> Result<Self, GuestError> {
+        let module_error = |error| GuestError::Module(said(error));
         let mut config = Config::new();
         config.wasm_simd(true).wasm_relaxed_simd(false).epoch_interruption(true).consume_fuel(limits.fuel.is_some());
-        if let Some(instances) = limits.pool {
+        if let Some(instances) = *pool {
             let mut pool = PoolingAllocationConfig::default();
             pool.total_core_instances(instances).total_memories(instances).total_tables(4 * instances);
             pool.max_tables_per_module(4).max_memory_size(MAX_MEMORY);
@@ -105,14 +120,19 @@ impl Runtime {
             pool.linear_memory_keep_resident(KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
-        let module_error = |error| GuestError::Module(said(error));
+        if let Some(folder) = cache {
+            make_private(folder).map_err(|why| GuestError::Module(format!("`{}`: {why}", folder.display())))?;
+            let mut cache = CacheConfig::new();
+            cache.with_directory(folder);
+            config.cache(Some(Cache::new(cache).map_err(module_error)?));
+        }
         let engine = Engine::new(&config).map_err(module_error)?;
         let module = Module::from_binary(&engine, wasm).map_err(module_error)?;
         if let Some(import) = module.imports().next() {
             let name = format!("it imports `{}` from `{}`; it must import nothing", import.name(), import.module());
             return Err(GuestError::Module(name));
         }
-        Ok(Self { module, limits, ticker: Arc::new(Ticker::start(engine)) })
+        Ok(Self { module, limits: *limits, ticker: Arc::new(Ticker::start(engine)) })
     }
 
     /// A new instance.
@@ -192,6 +212,24 @@ impl Instance for WasmInstance {
     fn memory_len(&self) -> usize {
         self.memory.data_size(&self.store)
     }
+}
+
+/// Makes a folder that nobody else may write to, or checks that it is one.
+fn make_private(folder: &Path) -> Result<(), String> {
+    let said = |error: io::Error| error.to_string();
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(said)?;
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::MetadataExt::mode(&folder.metadata().map_err(said)?);
+        if mode & 0o022 != 0 {
+            return Err("others may write to it, and compiled code is run as it is found: `chmod 700` it".into());
+        }
+    }
+    Ok(())
 }
 
 /// Everything an engine says of a trap.

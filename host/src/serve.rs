@@ -11,7 +11,8 @@
 //!   replicas.
 //! - What decides is a release (`release`): a module, its packs and a snapshot, verified, tested, and swapped as one.
 //! - Guests of the module are kept warm behind a gate (`guests`), so that too many requests get an answer too.
-//! - Orders are planned by a worker (`queue`, `plan`); nothing is promised twice, because the database counts.
+//! - Orders are planned by a worker (`queue`, `plan`) over what is there now (`live`); nothing is promised twice, because
+//!   the database counts.
 //! - Shipments are watched (`watch`), and what people decide about them is carried out (`act`).
 //!
 //! `host/README.md` is the guide for people who run it.
@@ -21,6 +22,7 @@ mod api;
 mod auth;
 mod check;
 mod guests;
+mod live;
 mod pages;
 mod plan;
 mod problem;
@@ -31,11 +33,12 @@ mod watch;
 
 pub use auth::Role;
 
-use crate::{Limits, Trust};
+use crate::{RuntimeConfig, Trust};
 use guests::Gate;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use release::{Artefact, Kind, Parts, Release, ReleaseError};
 use std::{
+    mem,
     net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -51,6 +54,9 @@ use tradewind_json::AllocationPolicy;
 /// How often a replica looks whether another has made a release.
 const FOLLOW: Duration = Duration::from_secs(1);
 
+/// How often decisions are looked for that need not be kept any more.
+const SWEEP: Duration = Duration::from_secs(600);
+
 /// What is served, and how.
 #[derive(Debug)]
 pub struct Config {
@@ -62,8 +68,8 @@ pub struct Config {
     pub files: Files,
     /// The keys whose files are taken.
     pub trust: Trust,
-    /// What a call to the module may take.
-    pub limits: Limits,
+    /// How the module is run; what a call may take.
+    pub runtime: RuntimeConfig,
     /// At most so many calls at a time.
     pub guests: usize,
     /// What things cost when orders are allocated.
@@ -72,6 +78,8 @@ pub struct Config {
     pub exceptions: Policy,
     /// What prices are for.
     pub objective: Objective,
+    /// For how long decisions are kept to be replayed; for ever when absent.
+    pub keep_decisions: Option<Duration>,
     /// The moment at which the service's clock starts, for recorded data; now when absent.
     pub clock: Option<Millis>,
 }
@@ -115,7 +123,7 @@ enum Cause {
 /// What all parts of the service share.
 pub(crate) struct App {
     store: Store,
-    release: RwLock<Arc<Release>>,
+    releases: RwLock<Releases>,
     gate: Gate,
     clock: Clock,
     settings: Settings,
@@ -126,9 +134,15 @@ pub(crate) struct App {
     moved: Notify,
 }
 
+/// What decides, and what did before: prices that it quoted are still in carts.
+struct Releases {
+    current: Arc<Release>,
+    before: Option<Arc<Release>>,
+}
+
 struct Settings {
     trust: Trust,
-    limits: Limits,
+    runtime: RuntimeConfig,
     policy: AllocationPolicy,
     exceptions: Policy,
     objective: Objective,
@@ -148,12 +162,23 @@ impl Clock {
     pub(crate) fn now(self) -> Millis {
         Millis(wall() + self.ahead)
     }
+
+    /// What the machine's clock shows at a moment.
+    pub(crate) const fn wall(self, at: Millis) -> i64 {
+        at.0 - self.ahead
+    }
 }
 
 impl App {
     /// What decides now. It stays whole for whoever has it, also when another takes its place.
     pub(crate) fn release(&self) -> Arc<Release> {
-        Arc::clone(&self.release.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.releases.read().unwrap_or_else(PoisonError::into_inner).current)
+    }
+
+    /// What may have quoted a price that is valid: what decides now, and what did before.
+    pub(crate) fn quoting(&self) -> Vec<Arc<Release>> {
+        let releases = self.releases.read().unwrap_or_else(PoisonError::into_inner);
+        [Some(&releases.current), releases.before.as_ref()].into_iter().flatten().map(Arc::clone).collect()
     }
 
     /// Lets another release decide from the next request on.
@@ -164,7 +189,9 @@ impl App {
             "another release decides"
         );
         metrics::gauge!("tradewind_release").set(release.number as f64);
-        *self.release.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(release);
+        let mut releases = self.releases.write().unwrap_or_else(PoisonError::into_inner);
+        releases.before = Some(mem::replace(&mut releases.current, Arc::new(release)));
+        drop(releases);
         self.queued.notify_one();
         self.moved.notify_one();
     }
@@ -182,19 +209,23 @@ pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), S
 async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cause> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let store = Store::open(&config.database).await?;
-    let limits = Limits { pool: Some(3 * config.guests as u32), ..config.limits };
-    let release = first_release(&store, config.files, &config.trust, limits).await?;
+    let runtime = RuntimeConfig { pool: Some(3 * config.guests as u32), ..config.runtime };
+    let release = first_release(&store, config.files, &config.trust, &runtime).await?;
+    // Clock and policy may be others than before.
+    let mut tx = store.begin().await?;
+    store.requeue_short(&mut tx).await?;
+    tx.commit().await?;
     metrics::gauge!("tradewind_release").set(release.number as f64);
     let settings = Settings {
         trust: config.trust,
-        limits,
+        runtime,
         policy: config.policy,
         exceptions: config.exceptions,
         objective: config.objective,
     };
     let app = Arc::new(App {
         store,
-        release: RwLock::new(Arc::new(release)),
+        releases: RwLock::new(Releases { current: Arc::new(release), before: None }),
         gate: Gate::new(config.guests),
         clock: Clock::starting(config.clock),
         settings,
@@ -207,6 +238,8 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let workers = [
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(remember(Arc::clone(&app))),
+        tokio::spawn(sweep(Arc::clone(&app), config.keep_decisions, stopped.clone())),
         tokio::spawn(follow(Arc::clone(&app), stopped)),
     ];
     let address = listener.local_addr()?;
@@ -224,7 +257,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
 }
 
 /// The release to begin with: that of the files, where the database has not seen one of them, else the database's.
-async fn first_release(store: &Store, files: Files, trust: &Trust, limits: Limits) -> Result<Release, Cause> {
+async fn first_release(store: &Store, files: Files, trust: &Trust, runtime: &RuntimeConfig) -> Result<Release, Cause> {
     let Files { module, signature, packs, snapshot } = files;
     let packs = packs.into_iter().map(|pack| Artefact::signed(Kind::Pack, pack, trust));
     let mut packs: Vec<Artefact> = packs.collect::<Result<_, _>>()?;
@@ -240,16 +273,17 @@ async fn first_release(store: &Store, files: Files, trust: &Trust, limits: Limit
         && let Some(kept) = store.parts(current, trust).await?
     {
         tracing::info!(release = current, "the database has seen these files; its own release decides");
-        return Ok(build(current, kept?, limits).await?);
+        return Ok(build(current, kept?, runtime).await?);
     }
-    let release = build(current + 1, parts, limits).await?;
+    let release = build(current + 1, parts, runtime).await?;
     install(store, &release, (current > 0).then_some(current), "files given at the start").await?;
     Ok(release)
 }
 
 /// Builds and tests a release where that may take its time.
-pub(crate) async fn build(number: i64, parts: Parts, limits: Limits) -> Result<Release, ReleaseError> {
-    let built = tokio::task::spawn_blocking(move || Release::new(number, parts, limits)).await;
+pub(crate) async fn build(number: i64, parts: Parts, runtime: &RuntimeConfig) -> Result<Release, ReleaseError> {
+    let runtime = runtime.clone();
+    let built = tokio::task::spawn_blocking(move || Release::new(number, parts, &runtime)).await;
     built.unwrap_or_else(|_| {
         Err(ReleaseError::Wrong { what: "the release".into(), why: "its test was cut short".into() })
     })
@@ -260,7 +294,22 @@ pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i
     let mut tx = store.begin().await?;
     store.add_release(&mut tx, release.number, previous, &release.parts(), note).await?;
     store.seed(&mut tx, &release.snapshot).await?;
+    // It may bring what orders were short of.
+    store.requeue_short(&mut tx).await?;
     tx.commit().await
+}
+
+/// Brings back what decided before this start, for prices that it quoted.
+async fn remember(app: Arc<App>) {
+    let before = app.release().number - 1;
+    let Ok(Some(Ok(parts))) = app.store.parts(before, &app.settings.trust).await else { return };
+    match build(before, parts, &app.settings.runtime).await {
+        Ok(release) => {
+            let mut releases = app.releases.write().unwrap_or_else(PoisonError::into_inner);
+            releases.before.get_or_insert(Arc::new(release));
+        }
+        Err(error) => tracing::warn!(release = before, %error, "prices that it quoted are not honoured any more"),
+    }
 }
 
 /// Takes over releases that other replicas make.
@@ -276,7 +325,7 @@ async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
             continue;
         }
         let taken = match app.store.parts(number, &app.settings.trust).await {
-            Ok(Some(Ok(parts))) => build(number, parts, app.settings.limits).await,
+            Ok(Some(Ok(parts))) => build(number, parts, &app.settings.runtime).await,
             Ok(Some(Err(error))) => Err(error),
             Ok(None) | Err(_) => continue,
         };
@@ -287,6 +336,23 @@ async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
                 refused = number;
                 tracing::error!(release = number, %error, "another replica's release is not taken");
             }
+        }
+    }
+}
+
+/// Forgets decisions that need not be kept any more.
+async fn sweep(app: Arc<App>, keep: Option<Duration>, mut stop: channel::Receiver<bool>) {
+    let Some(keep) = keep else { return };
+    while !*stop.borrow() {
+        let oldest = app.clock.now().0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+        match app.store.forget_decisions(oldest).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "decisions are no longer kept"),
+            Err(error) => tracing::warn!(%error, "decisions are kept for longer"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            _ = stop.changed() => {}
         }
     }
 }

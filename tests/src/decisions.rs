@@ -11,6 +11,7 @@ use tradewind_core::{
     pack::{Digest, PackView, SectionKind},
     quote::QuoteRequest,
     rank::{RankRequest, RankTables},
+    snapshot::Live,
 };
 use tradewind_json as json;
 
@@ -62,8 +63,7 @@ pub fn orders(root: Digest) -> Result<AllocateRequest> {
         at: AFTERNOON,
         orders: orders.collect::<Result<_>>()?,
         policy: policy.into(),
-        stock: Vec::new(),
-        closed: Vec::new(),
+        live: Live::default(),
         previous: Vec::new(),
     })
 }

@@ -61,9 +61,11 @@ impl Service {
         let file = |name: &str| Ok::<_, anyhow::Error>(dist(name)?.display().to_string());
         let mut command = Command::new(dist("tradewind")?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database", database]);
+        if !arguments.contains(&"--snapshot") {
+            command.args(["--snapshot", &file("reference.snapshot")?]);
+        }
         for (flag, name) in [
             ("--module", "tradewind.wasm"),
-            ("--snapshot", "reference.snapshot"),
             ("--pack", "packs/late.pack"),
             ("--pack", "packs/price.pack"),
             ("--trust", "keys/dev.pub"),
@@ -230,6 +232,27 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result
 pub fn orders() -> Result<Vec<Value>> {
     let text = fs::read_to_string(root().join("tests/cases/decisions/orders.jsonl"))?;
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// The reference snapshot made anew from its tables, which `alter` may change: it is given the name and text of each that is text.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn snapshot(folder: &Path, alter: impl Fn(&str, String) -> String) -> Result<PathBuf> {
+    let (tables, snapshot) = (folder.join("tables"), folder.join("altered.snapshot"));
+    fs::create_dir_all(&tables)?;
+    for entry in fs::read_dir(root().join("models/snapshot"))? {
+        let (name, from) = entry.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))?;
+        match fs::read_to_string(&from) {
+            Ok(text) => fs::write(tables.join(&name), alter(&name, text))?,
+            Err(_) => fs::copy(from, tables.join(&name)).map(drop)?,
+        }
+    }
+    let mut build = Command::new(dist("tradewind")?);
+    build.args(["snapshot", "build"]).arg(&tables).arg("--key").arg(dist("keys/dev.key")?).arg("--out").arg(&snapshot);
+    let built = build.output()?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Ok(snapshot)
 }
 
 /// Checks that what is promised is what ships: for each product and node, units reserved are those of shipments

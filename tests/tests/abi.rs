@@ -8,7 +8,7 @@ use tradewind_core::{
     Profile, Quantiles, Sku, SkuBits, SkuId,
     allocate::{
         self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
-        Planned, ShopOrder, StockChange,
+        Planned, ShopOrder,
     },
     demand::{self, DemandSpec, ForecastRequest, Offer, PriceSpec, Week},
     exceptions::{
@@ -28,8 +28,8 @@ use tradewind_core::{
         Ranking, Reason,
     },
     snapshot::{
-        Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, PriceInputs, PricePoint, Pricing,
-        Promise, Promotion, Region, SnapshotInfo, Stock, Storefront,
+        Booked, Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, LiveStock, NodeStock, PriceInputs,
+        PricePoint, Pricing, Promise, Promotion, Region, SnapshotInfo, Stock, Storefront,
     },
     tensor::{Tensor, TensorData},
 };
@@ -479,6 +479,15 @@ fn forecast_request() -> Result<ForecastRequest> {
     Ok(ForecastRequest { snapshot: [9; 32], products: vec![Sku::new("tea")?] })
 }
 
+fn live() -> Result<Live> {
+    let node = Code::new("STL")?;
+    Ok(Live {
+        stock: vec![LiveStock { node: node.clone(), sku: Sku::new("tea")?, available: 3 }],
+        closed: vec![Code::new("LAX")?],
+        booked: vec![Booked { node, shipments: 7 }],
+    })
+}
+
 fn allocate_request() -> Result<AllocateRequest> {
     let line = Line { sku: Sku::new("tea")?, quantity: 2 };
     let node = Code::new("STL")?;
@@ -504,8 +513,7 @@ fn allocate_request() -> Result<AllocateRequest> {
             stock_out: Money(5),
             change: Money(6),
         },
-        stock: vec![StockChange { node: node.clone(), sku: line.sku.clone(), available: 3 }],
-        closed: vec![Code::new("LAX")?],
+        live: live()?,
         previous: vec![Planned { order: id("order-1")?, node, sku: line.sku, quantity: 1 }],
     })
 }
@@ -584,6 +592,7 @@ fn exception_request() -> Result<ExceptionRequest> {
             scans: scans.collect::<Result<_>>()?,
             alternatives: ways.map(|way| Alternative { way, cost: Money(1), arrives: AT }).to_vec(),
         }],
+        live: live()?,
         lanes: vec![LaneTimes {
             node: id("STL")?,
             region: id("ORD")?,

@@ -1,16 +1,20 @@
 //! The decisions over the reference snapshot, within their rules.
 
 use anyhow::{Context, Result, ensure};
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 use tradewind_core::{
     Engine, ErrorKind, Millis, Money, Sku,
-    allocate::{AllocateRequest, Allocated, ShopOrder},
+    allocate::{AllocateRequest, Allocated, Reason, ShopOrder},
+    exceptions::{ExceptionKind, ExceptionRequest, State, Step},
     guest::{Client, ClientError},
     message::Reply,
     pack::{PackView, SectionKind},
     quote::{Claim, Floor, Objective, QuoteRequest, Refusal},
     rank::{Constraints, RankRequest, RankTables},
-    snapshot::{Code, Snapshot},
+    snapshot::{Booked, Code, Live, LiveStock, Snapshot},
 };
 use tradewind_host::{
     receipts::{Difference, Record},
@@ -18,7 +22,7 @@ use tradewind_host::{
 };
 use tradewind_json as json;
 use tradewind_tests::{
-    decisions::{AFTERNOON, orders, quotes},
+    decisions::{AFTERNOON, orders, quotes, shipments},
     dist, module,
 };
 
@@ -185,7 +189,11 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
         busy.iter().max_by_key(|(_, count)| **count).map(|(node, _)| (*node).clone()).context("no shipment")?;
     let previous = plan.orders.iter().map(|order| json::AllocatedOrder::from(order.clone()).planned());
     let previous = previous.collect::<Result<Vec<_>, _>>()?.concat();
-    let again = AllocateRequest { closed: vec![closed.clone()], previous: previous.clone(), ..request.clone() };
+    let again = AllocateRequest {
+        live: Live { closed: vec![closed.clone()], ..Live::default() },
+        previous: previous.clone(),
+        ..request.clone()
+    };
     let anew = client.allocate(again)?;
     check(&snapshot, &request.orders, &anew)?;
     let from = |plan: &Allocated| -> BTreeMap<(String, Sku, Code), u32> {
@@ -203,6 +211,81 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
         kept.map(|(units, kept)| if moved { units - kept } else { *units }).sum()
     };
     ensure!(units(true) * 10 <= units(false), "{} of {} units move that could stay", units(true), units(false));
+    Ok(())
+}
+
+#[test]
+fn what_is_booked_already_is_not_booked_again() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let mut request = orders(snapshot.root)?;
+    let nodes = &snapshot.fulfilment.as_ref().context("no nodes")?.nodes;
+    // Every node has room for two more.
+    let booked = nodes.iter().map(|node| Booked { node: node.code.clone(), shipments: node.shipments_per_day - 2 });
+    request.live.booked = booked.collect();
+    let plan = client.allocate(request.clone())?;
+    check(&snapshot, &request.orders, &plan)?;
+    for node in nodes {
+        let shipments = plan.orders.iter().flat_map(|order| &order.shipments);
+        let count = shipments.filter(|shipment| shipment.node == node.code).count();
+        ensure!(count <= 2, "{count} shipments from {}", node.code);
+    }
+    let short = plan.orders.iter().flat_map(|order| &order.shortfalls);
+    ensure!(short.filter(|short| short.reason == Reason::Capacity).count() > 0, "no shortfall names the capacity");
+
+    request.live.booked[0].node = Code::new("NOWHERE")?;
+    let refused = client.allocate(request).err().context("a node that does not exist is booked")?;
+    ensure!(refused.to_string().contains("the snapshot has no node `NOWHERE`"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn exceptions_look_at_what_is_there_now() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let mut request = shipments(snapshot.root)?;
+    request.shipments.retain(|shipment| shipment.scans.iter().all(|scan| scan.state == State::Created));
+    let reroutes = |client: &mut _, request: &ExceptionRequest| -> Result<Vec<(String, String)>> {
+        let found = Client::exceptions(client, request.clone())?;
+        let actions = found.into_iter().flat_map(|score| score.actions);
+        let reroutes = actions.filter_map(|action| match action.step {
+            Step::Reroute { to, .. } => Some((action.shipment.to_string(), to.to_string())),
+            _ => None,
+        });
+        Ok(reroutes.collect())
+    };
+    let stock_outs = |client: &mut _, request: &ExceptionRequest| -> Result<usize> {
+        let found = Client::exceptions(client, request.clone())?;
+        Ok(found.iter().filter(|score| score.kind == ExceptionKind::StockOutBeforeShip).count())
+    };
+    let before = reroutes(&mut client, &request)?;
+    let (_, to) = before.first().context("nothing can be rerouted")?;
+    let node = Code::new(to.as_str())?;
+
+    // The node that was offered closes, or is full, or has sold its stock.
+    let full = snapshot.fulfilment.as_ref().and_then(|places| places.nodes.iter().find(|place| place.code == node));
+    let shipments = full.context("an unknown node is offered")?.shipments_per_day;
+    let skus = request.shipments.iter().flat_map(|shipment| &shipment.lines).map(|line| line.sku.clone());
+    let sold =
+        |node: &Code| skus.clone().map(|sku| LiveStock { node: node.clone(), sku, available: 0 }).collect::<Vec<_>>();
+    for live in [
+        Live { closed: vec![node.clone()], ..Live::default() },
+        Live { booked: vec![Booked { node: node.clone(), shipments }], ..Live::default() },
+        Live { stock: sold(&node), ..Live::default() },
+    ] {
+        let after = reroutes(&mut client, &ExceptionRequest { live: live.clone(), ..request.clone() })?;
+        ensure!(after.iter().all(|(_, other)| other != to), "{live:?}: {after:?}");
+    }
+
+    // What is reserved for a shipment is its own; when nothing else is left, demand may take that.
+    let calm = stock_outs(&mut client, &request)?;
+    let nodes: BTreeSet<String> = request.shipments.iter().map(|shipment| shipment.node.to_string()).collect();
+    let nodes = nodes.into_iter().map(Code::new).collect::<Result<Vec<_>, _>>()?;
+    request.live.stock = nodes.iter().flat_map(sold).collect();
+    ensure!(stock_outs(&mut client, &request)? > calm, "nothing is about to be sold out");
+
+    request.snapshot = None;
+    ensure!(client.exceptions(request).is_err(), "what is of a snapshot is taken without one");
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use std::{fs, process::Command};
+use std::{collections::BTreeMap, fs, process::Command};
 use tradewind_tests::{
     dist,
-    service::{Service, balanced, eventually, keys, orders},
+    service::{Service, balanced, eventually, keys, orders, snapshot},
 };
 
 /// A service of its own, with its database in a folder that ends with it.
@@ -219,6 +219,243 @@ fn a_node_that_closes_gives_up_its_orders_and_others_keep_theirs() -> Result<()>
     service.ask("operator", "POST", &format!("/v1/nodes/{busiest}/open"), &Value::Null, 200)?;
     service.ask("operator", "POST", "/v1/nodes/NOWHERE/close", &Value::Null, 404)?;
     Ok(())
+}
+
+/// Shipments that are not cancelled, by node and the day on which they leave.
+fn days(orders: &[Value]) -> BTreeMap<(String, String), usize> {
+    let mut days = BTreeMap::new();
+    for shipment in orders.iter().flat_map(|order| list(&order["shipments"])) {
+        if shipment["state"] != "cancelled" {
+            let [node, day] = ["node", "dispatch"].map(|name| shipment[name].as_str().unwrap_or_default().to_owned());
+            *days.entry((node, day)).or_default() += 1;
+        }
+    }
+    days
+}
+
+/// A snapshot whose nodes pack so many shipments a day.
+fn narrow(folder: &tempfile::TempDir, shipments: usize) -> Result<String> {
+    let path = snapshot(folder.path(), |name, text| match name {
+        "nodes.csv" => {
+            let capacity = |line: &str| {
+                let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+                if fields[0] != "code" {
+                    fields[6] = shipments.to_string();
+                }
+                fields.join(",") + "\n"
+            };
+            text.lines().map(capacity).collect()
+        }
+        _ => text,
+    })?;
+    Ok(path.display().to_string())
+}
+
+#[test]
+fn a_node_packs_no_more_in_a_day_than_it_can() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (database, snapshot) = (database(&folder), narrow(&folder, 4)?);
+    let keys = keys(&database)?;
+    let first = Service::start(&database, &keys, &["--snapshot", &snapshot])?;
+    for orders in orders()?[..100].chunks(10) {
+        for order in orders {
+            first.order(order)?;
+        }
+        first.settled()?;
+    }
+    let settled = first.settled()?;
+    let booked = days(&settled);
+    ensure!(booked.values().all(|count| *count <= 4) && booked.values().any(|count| *count == 4), "{booked:?}");
+    let short: Vec<_> = settled.iter().filter(|order| order["state"] == "short").collect();
+    let full = short.iter().filter(|order| order["shortfalls"][0]["reason"] == "capacity").count();
+    ensure!(full > 0, "{short:?}");
+    balanced(&first)?;
+
+    // What is cancelled makes room, and what leaves does not: it was packed today.
+    let one = settled.iter().find(|order| order["state"] == "allocated").context("no order ships")?;
+    let id = one["order"]["id"].as_str().context("no id")?;
+    first.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
+    for order in first.settled()? {
+        for shipment in list(&order["shipments"]).iter().filter(|shipment| shipment["state"] == "created") {
+            let scans = json!([{"state": "picked_up", "at": "2017-12-04T20:00:00Z", "place": shipment["node"]}]);
+            let path = format!("/v1/shipments/{}/scans", shipment["id"].as_str().context("no id")?);
+            first.ask("warehouse", "POST", &path, &scans, 204)?;
+        }
+    }
+    let booked = days(&first.settled()?);
+    ensure!(booked.values().all(|count| *count <= 4), "{booked:?}");
+    ensure!(first.stop()?);
+
+    // The next day is another.
+    let next = Service::start(&database, &keys, &["--snapshot", &snapshot, "--clock", "2017-12-05T14:00:00Z"])?;
+    let settled = next.settled()?;
+    let booked = days(&settled);
+    ensure!(booked.values().all(|count| *count <= 4), "{booked:?}");
+    let before = short.len();
+    eventually("more ships", || Ok(next.settled()?.iter().filter(|order| order["state"] == "short").count() < before))?;
+    balanced(&next)
+}
+
+#[test]
+fn orders_that_wait_for_room_are_planned_when_a_new_day_begins() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (database, snapshot) = (database(&folder), narrow(&folder, 1)?);
+    // Fifteen seconds before Baltimore's cut-off, the first of all.
+    let clock = ["--snapshot", &snapshot, "--clock", "2017-12-04T18:59:45Z"];
+    let service = Service::start(&database, &keys(&database)?, &clock)?;
+    for n in 0..30 {
+        service.order(&json!({"id": format!("o-{n}"), "region": "LAX", "lines": [{"sku": "866211", "quantity": 1}], "promised": "2017-12-12"}))?;
+    }
+    let ship = |service: &Service| -> Result<Vec<Value>> {
+        Ok(service.settled()?.into_iter().filter(|order| order["state"] == "allocated").collect())
+    };
+    let before = ship(&service)?;
+    ensure!((1..=12).contains(&before.len()), "{} of 12 nodes ship", before.len());
+    let mut shipments = before.iter().flat_map(|order| list(&order["shipments"]));
+    let first = shipments.find(|shipment| shipment["node"] == "BWI").context("nothing ships from Baltimore")?;
+    let scans = json!([{"state": "picked_up", "at": "2017-12-04T18:59:59Z", "place": "BWI"}]);
+    let path = format!("/v1/shipments/{}/scans", first["id"].as_str().context("no id")?);
+    service.ask("warehouse", "POST", &path, &scans, 204)?;
+    eventually("Baltimore packs for the next day", || Ok(ship(&service)?.len() == before.len() + 1))?;
+    balanced(&service)
+}
+
+#[test]
+fn a_price_is_honoured_after_the_next_snapshot_and_not_after_the_one_after_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let database = database(&folder);
+    let keys = keys(&database)?;
+    let service = Service::start(&database, &keys, &[])?;
+    let root = service.get("/healthz")?["snapshot"].clone();
+    let mut claim =
+        json!({"snapshot": root, "at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "price": 1});
+    let refused = service.ask("shop", "POST", "/v1/quotes/verify", &claim, 409)?;
+    claim["price"] = refused["differs"][0]["quoted"].clone();
+    service.ask("shop", "POST", "/v1/quotes/verify", &claim, 200)?;
+    let put = |service: &Service, shipments: usize| -> Result<()> {
+        let bytes = fs::read(narrow(&folder, shipments)?)?;
+        let taken = service.send("admin", "PUT", "/v1/snapshot", &[], &bytes)?;
+        ensure!(taken.status == 200, "{taken:?}");
+        Ok(())
+    };
+    put(&service, 100)?;
+    ensure!(service.get("/healthz")?["snapshot"] != root, "the snapshot is the same");
+    let verified = service.ask("shop", "POST", "/v1/quotes/verify", &claim, 200)?;
+    ensure!(verified["receipt"]["snapshot"] == root, "{verified}");
+    ensure!(service.stop()?);
+
+    // Also after a restart.
+    let service = Service::start(&database, &keys, &[])?;
+    eventually("what decided before is there again", || {
+        let answer = service.send("shop", "POST", "/v1/quotes/verify", &[], &serde_json::to_vec(&claim)?)?;
+        Ok(answer.status == 200)
+    })?;
+    let mut cheaper = claim.clone();
+    cheaper["price"] = json!(1);
+    service.ask("shop", "POST", "/v1/quotes/verify", &cheaper, 409)?;
+    put(&service, 200)?;
+    let refused = service.ask("shop", "POST", "/v1/quotes/verify", &claim, 409)?;
+    ensure!(refused["differs"][0]["field"] == "snapshot", "{refused}");
+    Ok(())
+}
+
+#[test]
+fn decisions_are_kept_for_as_long_as_is_wanted() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let database = database(&folder);
+    let keys = keys(&database)?;
+    let first = Service::start(&database, &keys, &[])?;
+    first.order(&orders()?[0])?;
+    let path = format!("/v1/decisions/{}", first.settled()?[0]["receipt"]["decision"].as_str().context("none")?);
+    first.get(&path)?;
+    ensure!(first.stop()?);
+    let week = Service::start(&database, &keys, &["--clock", "2017-12-05T14:00:00Z", "--keep-decisions", "7"])?;
+    week.get(&path)?;
+    ensure!(week.stop()?);
+    let day = Service::start(&database, &keys, &["--clock", "2017-12-07T14:00:00Z", "--keep-decisions", "1"])?;
+    eventually("it is forgotten", || Ok(day.send("operator", "GET", &path, &[], b"")?.is_problem(404)))
+}
+
+/// Waits for an action of a kind on the worklist, and carries it out; what was done.
+fn act(service: &Service, kind: &str) -> Result<(Value, Value)> {
+    let mut found = None;
+    eventually(&format!("{kind} is offered"), || {
+        let work = service.get("/v1/worklist?limit=1000")?;
+        found = list(&work).iter().find_map(|entry| {
+            let mut actions = list(&entry["exception"]["actions"]).iter();
+            let action = actions.find(|action| action["step"] == kind || !action["step"][kind].is_null())?;
+            Some((entry["id"].as_str()?.to_owned(), action.clone()))
+        });
+        Ok(found.is_some())
+    })?;
+    let (id, action) = found.context("nothing was found")?;
+    let done = service.ask("operator", "POST", &format!("/v1/worklist/{id}/act"), &action, 200)?;
+    Ok((action, done))
+}
+
+#[test]
+fn what_the_worklist_offers_is_carried_out() -> Result<()> {
+    let (service, _folder) = service(&["--clock", "2017-12-05T09:00:00Z"])?;
+    let shipment = |id: &str| service.get(&format!("/v1/shipments/{id}"));
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("no text");
+
+    // A parcel that is late anyhow, and a faster service.
+    let parcel = json!({
+        "id": "p-1", "order": "elsewhere-1", "node": "SEA", "region": "IAH",
+        "lines": [{"sku": "1082185", "quantity": 1, "value": 10_000}],
+        "created": "2017-12-01T09:00:00Z", "promised": "2017-12-06T09:00:00Z",
+        "scans": [{"state": "packed", "at": "2017-12-01T12:00:00Z", "place": "SEA"}],
+        "services": [{"service": "express", "cost": 100, "arrives": "2017-12-06T07:00:00Z"}],
+    });
+    service.ask("warehouse", "POST", "/v1/shipments", &parcel, 201)?;
+    let (action, _) = act(&service, "upgrade")?;
+    ensure!(action["step"]["upgrade"]["service"] == "express", "{action}");
+    ensure!(shipment("p-1")?["service"] == "express", "{}", shipment("p-1")?);
+
+    // An order of two products: one of them is nearly gone, and more is asked for than there is.
+    let (scarce_sku, other) = ("1082185", "866211");
+    let nodes = |sku: &str| -> Result<Vec<String>> {
+        let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
+        list(&rows).iter().filter(|row| row["available"] != 0).map(|row| text(&row["node"])).collect()
+    };
+    let both = nodes(other)?;
+    let node = &nodes(scarce_sku)?.into_iter().find(|node| both.contains(node)).context("no node has both")?;
+    scarce(&service, scarce_sku, node, 2)?;
+    let order = json!({"id": "o-1", "region": "LAX", "promised": "2017-12-12",
+        "lines": [{"sku": scarce_sku, "quantity": 2}, {"sku": other, "quantity": 1}], "pinned": node});
+    service.order(&order)?;
+    service.settled()?;
+    let (action, done) = act(&service, "split")?;
+    let (first, second) = (text(&action["shipment"])?, text(&done["shipment"])?);
+    let skus = |id: &str| -> Result<Vec<Value>> {
+        Ok(list(&shipment(id)?["lines"]).iter().map(|line| line["sku"].clone()).collect())
+    };
+    ensure!(skus(&first)? == [json!(other)] && skus(&second)? == [json!(scarce_sku)], "{done}");
+    balanced(&service)?;
+
+    // What the carrier cannot deliver is held.
+    let rejected = json!([{"state": "address_rejected", "at": "2017-12-05T08:59:00Z", "place": node}]);
+    service.ask("warehouse", "POST", &format!("/v1/shipments/{first}/scans"), &rejected, 204)?;
+    act(&service, "hold")?;
+    ensure!(shipment(&first)?["held"] == true, "{}", shipment(&first)?);
+
+    // So is what was packed before it was ordered, as it seems; it stays so when it is sent from elsewhere.
+    service.order(
+        &json!({"id": "o-2", "region": "LAX", "promised": "2017-12-12", "lines": [{"sku": other, "quantity": 1}]}),
+    )?;
+    service.settled()?;
+    let before = service.get("/v1/orders/o-2")?["shipments"][0].clone();
+    let (id, node) = (text(&before["id"])?, text(&before["node"])?);
+    let packed = json!([{"state": "packed", "at": "2017-12-01T09:00:00Z", "place": node}]);
+    service.ask("warehouse", "POST", &format!("/v1/shipments/{id}/scans"), &packed, 204)?;
+    let (action, _) = act(&service, "hold")?;
+    ensure!(action["shipment"] == before["id"], "{action}");
+    service.ask("operator", "POST", &format!("/v1/nodes/{node}/close"), &Value::Null, 200)?;
+    service.settled()?;
+    let order = service.get("/v1/orders/o-2")?;
+    let open: Vec<_> = list(&order["shipments"]).iter().filter(|shipment| shipment["state"] != "cancelled").collect();
+    ensure!(open.len() == 1 && open[0]["node"] != before["node"] && open[0]["held"] == true, "{order}");
+    balanced(&service)
 }
 
 #[test]

@@ -5,15 +5,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{
     fs,
-    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 use tradewind_core::pack::SIGNATURE_LEN;
 use tradewind_host::KeyPair;
 use tradewind_tests::{
-    dist, module, root,
-    service::{Answer, Service, balanced, keys, orders},
+    dist, module,
+    service::{Answer, Service, balanced, keys, orders, snapshot},
 };
 
 fn service(arguments: &[&str]) -> Result<(Service, tempfile::TempDir)> {
@@ -188,6 +187,78 @@ fn releases_are_swapped_under_load_and_no_request_fails() -> Result<()> {
 }
 
 #[test]
+fn those_who_come_when_too_many_wait_are_told_to_come_back() -> Result<()> {
+    let (service, _folder) = service(&["--guests", "1"])?;
+    let claim = json!({"snapshot": service.get("/healthz")?["snapshot"], "at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "price": 1});
+    let claim = serde_json::to_vec(&claim)?;
+    // The one guest is busy with orders, too.
+    for order in orders()? {
+        service.order(&order)?;
+    }
+    let ask = || -> Result<Vec<Answer>> {
+        (0..5).map(|_| service.send("shop", "POST", "/v1/quotes/verify", &[], &claim)).collect()
+    };
+    let answers = thread::scope(|scope| {
+        let threads: Vec<_> = (0..150).map(|_| scope.spawn(ask)).collect();
+        let join =
+            |thread: thread::ScopedJoinHandle<'_, _>| thread.join().map_err(|_| anyhow::anyhow!("it panicked"))?;
+        threads.into_iter().map(join).collect::<Result<Vec<_>>>()
+    })?;
+    let answers = answers.concat();
+    let computed = answers.iter().filter(|answer| answer.status == 409).count();
+    let turned_away = answers.iter().filter(|answer| answer.is_problem(503) && answer.header("retry-after") == "1");
+    let turned_away = turned_away.count();
+    ensure!(computed + turned_away == answers.len() && computed > 0, "{computed} + {turned_away}");
+    ensure!(turned_away > 0, "nobody was turned away");
+    let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
+    let counted = format!("tradewind_turned_away_total {turned_away}");
+    ensure!(metrics.as_str().is_some_and(|text| text.contains(&counted)), "{metrics}");
+    // Afterwards everyone is served.
+    ensure!(service.send("shop", "POST", "/v1/quotes/verify", &[], &claim)?.status == 409);
+    balanced(&service)
+}
+
+#[test]
+fn work_is_limited_whatever_the_machine() -> Result<()> {
+    // Enough for what the service asks, and time without end: only the work is limited.
+    let (service, folder) = service(&["--fuel", "20000000000", "--deadline", "600000"])?;
+    for order in &orders()?[..5] {
+        service.order(order)?;
+    }
+    balanced(&service)?;
+    let endless = signed(&service, &misbehaving(1, "(loop $on (br $on)) i32.const 0", "")?)?;
+    ensure!(endless.status == 422 && endless.body["detail"].as_str().is_some_and(|said| said.contains("fuel")));
+    let database = format!("sqlite:{}", folder.path().join("other.db").display());
+    let starved = Service::start(&database, &keys(&database)?, &["--fuel", "1000"]);
+    ensure!(starved.is_err(), "it started though no call can be finished");
+    Ok(())
+}
+
+#[test]
+fn compiled_code_is_kept_where_nobody_else_can_write() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let database = format!("sqlite:{}", folder.path().join("warehouse.db").display());
+    let keys = keys(&database)?;
+    let compiled = folder.path().join("compiled");
+    let arguments = ["--compiled", compiled.to_str().context("a path")?];
+    for _ in 0..2 {
+        let service = Service::start(&database, &keys, &arguments)?;
+        service.order(&orders()?[0])?;
+        balanced(&service)?;
+        ensure!(fs::read_dir(&compiled)?.count() > 0, "nothing was kept");
+        ensure!(service.stop()?);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        ensure!(fs::metadata(&compiled)?.permissions().mode() & 0o777 == 0o700, "others may look");
+        fs::set_permissions(&compiled, fs::Permissions::from_mode(0o777))?;
+        ensure!(Service::start(&database, &keys, &arguments).is_err(), "code that others may write is run");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_power_cut_loses_nothing_and_does_nothing_twice() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let database = format!("sqlite:{}", folder.path().join("warehouse.db").display());
@@ -222,30 +293,15 @@ fn an_order_that_cannot_be_planned_ends_where_people_see_it() -> Result<()> {
     let node = settled[0]["shipments"][0]["node"].as_str().context("no shipment")?.to_owned();
 
     // The next snapshot no longer delivers to where the order goes; then the node closes that was to send it.
-    let tables = folder.path().join("tables");
-    fs::create_dir(&tables)?;
-    for entry in fs::read_dir(root().join("models/snapshot"))? {
-        let entry = entry?;
-        let to = tables.join(entry.file_name());
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name == "regions.csv" || name == "lanes.csv" {
-            let text = fs::read_to_string(entry.path())?;
-            let region = |line: &&str| {
-                !line.split(',').take(2).enumerate().any(|(place, field)| {
-                    field == "LAX" && (name == "regions.csv" && place == 0 || name == "lanes.csv" && place == 1)
-                })
-            };
-            fs::write(to, text.lines().filter(region).map(|line| format!("{line}\n")).collect::<String>())?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    let next = folder.path().join("next.snapshot");
-    let mut build = Command::new(dist("tradewind")?);
-    build.args(["snapshot", "build"]).arg(&tables).arg("--key").arg(dist("keys/dev.key")?).arg("--out").arg(&next);
-    let built = build.output()?;
-    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let taken = service.send("admin", "PUT", "/v1/snapshot", &[], &fs::read(&next)?)?;
+    let next = snapshot(folder.path(), |name, text| {
+        let region = |line: &&str| {
+            !line.split(',').take(2).enumerate().any(|(place, field)| {
+                field == "LAX" && (name == "regions.csv" && place == 0 || name == "lanes.csv" && place == 1)
+            })
+        };
+        text.lines().filter(region).map(|line| format!("{line}\n")).collect()
+    })?;
+    let taken = service.send("admin", "PUT", "/v1/snapshot", &[], &fs::read(next)?)?;
     ensure!(taken.status == 200, "{taken:?}");
     service.ask("operator", "POST", &format!("/v1/nodes/{node}/close"), &Value::Null, 200)?;
     service.settled()?;

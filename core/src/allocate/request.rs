@@ -12,9 +12,9 @@ use crate::{
     pack::{self, Digest},
     quote::Floor,
     sku::{Sku, SkuId},
-    snapshot::{Code, Forecast, Fulfilment, FulfilmentNode, Snapshot, start_of_day},
+    snapshot::{Code, Forecast, Fulfilment, Live, LiveNode, Snapshot},
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// From where do these orders ship?
@@ -30,14 +30,11 @@ pub struct AllocateRequest {
     pub orders: Vec<ShopOrder>,
     /// What is the same for all of them.
     pub policy: AllocationPolicy,
-    /// Stock that is not as the snapshot says; each entry stands for what it says.
-    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_LINES }, _, _>")]
-    pub stock: Vec<StockChange>,
-    /// Nodes that ship nothing, beside those that are closed in the snapshot.
-    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
-    pub closed: Vec<Code>,
+    /// What is not as the snapshot says.
+    pub live: Live,
     /// The plan that stood before, where it is made anew: what of it can stay, stays, unless moving it saves
-    /// more than [`AllocationPolicy::change`]. Its units are not taken from the stock that is given here.
+    /// more than [`AllocationPolicy::change`]. Its units are not taken from the stock that is given here, nor its
+    /// shipments from what is booked.
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_LINES }, _, _>")]
     pub previous: Vec<Planned>,
 }
@@ -84,17 +81,6 @@ pub struct AllocationPolicy {
     pub stock_out: Money,
     /// A unit of the previous plan that no longer ships from its node.
     pub change: Money,
-}
-
-/// What a node has now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StockChange {
-    /// The node.
-    pub node: Code,
-    /// The product.
-    pub sku: Sku,
-    /// Units available to promise.
-    pub available: u32,
 }
 
 /// Units of the previous plan.
@@ -172,6 +158,8 @@ pub(crate) fn answer(snapshot: &Snapshot, request: &AllocateRequest, late: &mut 
 struct Desk<'a> {
     snapshot: &'a Snapshot,
     fulfilment: &'a Fulfilment,
+    /// The nodes of the snapshot, in its order, as they are now.
+    nodes: Vec<LiveNode<'a>>,
     request: &'a AllocateRequest,
     /// The products of all orders, ascending; lines name them by their place here.
     products: Vec<&'a Sku>,
@@ -189,6 +177,7 @@ impl<'a> Desk<'a> {
                 "only the public part of the snapshot is loaded; load the whole of it to allocate",
             ));
         };
+        let nodes = request.live.nodes(fulfilment)?;
         let mut products: Vec<&Sku> = Vec::new();
         let mut wanted = vec![false; snapshot.storefront.regions.len()];
         for order in &request.orders {
@@ -204,24 +193,23 @@ impl<'a> Desk<'a> {
         let mut products: Vec<&Sku> = sorted.into_iter().map(|place| products[place]).collect();
         products.dedup();
         let regions = (0..wanted.len()).filter(|&region| wanted[region]).collect();
-        Ok(Self { snapshot, fulfilment, request, products, regions })
+        Ok(Self { snapshot, fulfilment, nodes, request, products, regions })
     }
 
     fn problem(&self, late: &mut LateRisk<'_>) -> Result<Problem> {
         let policy = &self.request.policy;
-        let closed = self.request.closed.iter().map(|code| self.node(code)).collect::<Result<Vec<u32>>>()?;
-        let nodes = self.fulfilment.nodes.iter().enumerate().map(|(place, node)| Node {
-            capacity: Capacity::Shipments(node.shipments_per_day),
-            dispatch: dispatch(node, self.request.at),
+        let nodes = self.nodes.iter().map(|LiveNode { node, closed, room, .. }| Node {
+            capacity: Capacity::Shipments(*room),
+            dispatch: node.dispatch(self.request.at),
             shipment: node.handling,
             unit: node.unit_handling,
-            closed: node.closed || closed.contains(&(place as u32)),
+            closed: *closed,
         });
         let orders = self.request.orders.iter().map(|order| self.order(order)).collect::<Result<_>>()?;
         Ok(Problem {
             orders,
             nodes: nodes.collect(),
-            stock: self.stock()?,
+            stock: self.stock(),
             lanes: self.lanes(late)?,
             costs: Costs { day_late: policy.day_late, split: policy.split, change: policy.change },
             previous: self.previous()?,
@@ -247,34 +235,22 @@ impl<'a> Desk<'a> {
     }
 
     /// What nodes have of the products that are ordered.
-    fn stock(&self) -> Result<Vec<Stock>> {
-        let width = self.products.len();
-        let ids: Vec<Option<SkuId>> =
-            self.products.iter().map(|sku| self.snapshot.storefront.catalog.id(sku)).collect();
-        let mut available = vec![0; self.fulfilment.nodes.len() * width];
-        for (row, node) in available.chunks_exact_mut(width.max(1)).zip(&self.fulfilment.nodes) {
-            for (units, id) in row.iter_mut().zip(&ids) {
-                *units = id.map_or(0, |id| node.stock.available(id));
-            }
-        }
-        for change in &self.request.stock {
-            let node = self.node(&change.node)? as usize;
-            if let Ok(place) = self.products.binary_search(&&change.sku)
-                && let Some(units) = available.get_mut(node * width + place)
-            {
-                *units = change.available;
-            }
-        }
+    fn stock(&self) -> Vec<Stock> {
         // By product, then node: the solver sorts it so, and what is sorted already is sorted quickly.
         let mut stock = Vec::new();
-        for (sku, id) in ids.iter().enumerate() {
-            for (node, row) in available.chunks_exact(width).enumerate().filter(|(_, row)| row[sku] > 0) {
+        for (sku, name) in self.products.iter().enumerate() {
+            let id = self.snapshot.storefront.catalog.id(name);
+            for (node, live) in self.nodes.iter().enumerate() {
+                let available = live.available(name, id);
+                if available == 0 {
+                    continue;
+                }
                 let share = self.snapshot.node_shares.get(node).copied().unwrap_or_default();
-                let pressure = id.map_or(Money(0), |id| self.pressure(id, row[sku], share));
-                stock.push(Stock { node: node as u32, sku: sku as u32, available: row[sku], pressure });
+                let pressure = id.map_or(Money(0), |id| self.pressure(id, available, share));
+                stock.push(Stock { node: node as u32, sku: sku as u32, available, pressure });
             }
         }
-        Ok(stock)
+        stock
     }
 
     /// What it costs to take a unit of a product at a node that serves a share of its demand: what a unit that
@@ -316,7 +292,7 @@ impl<'a> Desk<'a> {
                 Some(Leg {
                     from: node.code.as_str(),
                     to: region.code.as_str(),
-                    departs: departure(node, self.request.at),
+                    departs: node.departure(self.request.at),
                     utc_offset: node.utc_offset,
                     distance: f32::from(lane.distance),
                 })
@@ -351,11 +327,7 @@ impl<'a> Desk<'a> {
     }
 
     fn node(&self, code: &Code) -> Result<u32> {
-        code.check()?;
-        let place = self.fulfilment.node(code);
-        place
-            .map(|place| place as u32)
-            .ok_or_else(|| Error::new(ErrorKind::BadRequest, format!("the snapshot has no node `{code}`")))
+        self.fulfilment.place(code).map(|place| place as u32)
     }
 
     /// The place of a product among those of the orders.
@@ -396,15 +368,4 @@ impl<'a> Desk<'a> {
         });
         Allocated { orders: orders.collect(), total: plan.total, bound: plan.bound }
     }
-}
-
-/// The day by the calendar of a node on which what is decided now leaves it.
-fn dispatch(node: &FulfilmentNode, at: Millis) -> Day {
-    Millis(departure(node, at).0 + i64::from(node.utc_offset) * 60_000).day()
-}
-
-/// The moment at which what is decided now leaves a node: its next cut-off.
-pub(crate) fn departure(node: &FulfilmentNode, at: Millis) -> Millis {
-    let today = Millis(start_of_day(at, node.utc_offset).0 + i64::from(node.cut_off) * 60_000);
-    if at <= today { today } else { Millis(today.0 + Millis::DAY) }
 }

@@ -2,14 +2,14 @@
 
 use super::{Alternative, ExceptionRequest, Id, LaneTimes, Shipment, State, Stock, Way};
 use crate::{
-    allocate::departure,
     error::Result,
     event::Millis,
     late::{LateRisk, Leg},
     money::Money,
-    snapshot::{Fulfilment, FulfilmentNode, Lane, Snapshot},
+    snapshot::{Fulfilment, FulfilmentNode, Lane, LiveNode, Snapshot},
 };
 use alloc::{string::ToString, vec::Vec};
+use core::mem;
 
 /// Adds to a request what it does not say itself: lanes, how likely legs are late, the stock that
 /// shipments wait for and what is asked of it, and other nodes that could send them.
@@ -20,7 +20,8 @@ pub(crate) fn complete(
 ) -> Result<()> {
     snapshot.holds(request.at)?;
     let Some(fulfilment) = &snapshot.fulfilment else { return Ok(()) };
-    let known = Known { snapshot, fulfilment, at: request.at };
+    let live = mem::take(&mut request.live);
+    let known = Known { snapshot, fulfilment, nodes: live.nodes(fulfilment)?, at: request.at };
     if request.lanes.is_empty() {
         request.lanes = fulfilment.lanes.iter().filter_map(|lane| known.times(lane)).collect();
     }
@@ -39,6 +40,8 @@ pub(crate) fn complete(
 struct Known<'a> {
     snapshot: &'a Snapshot,
     fulfilment: &'a Fulfilment,
+    /// The nodes of the snapshot, in its order, as they are now.
+    nodes: Vec<LiveNode<'a>>,
     at: Millis,
 }
 
@@ -70,7 +73,7 @@ impl<'a> Known<'a> {
         Some(Leg {
             from: node.code.as_str(),
             to: self.snapshot.storefront.regions.get(region)?.code.as_str(),
-            departs: left.unwrap_or_else(|| departure(node, self.at)),
+            departs: left.unwrap_or_else(|| node.departure(self.at)),
             utc_offset: node.utc_offset,
             distance: f32::from(lane.distance),
         })
@@ -80,11 +83,12 @@ impl<'a> Known<'a> {
     fn add(&self, shipment: &mut Shipment) -> Result<()> {
         shipment.check()?;
         let Some((place, region, lane)) = self.way(shipment) else { return Ok(()) };
-        let Some(node) = self.fulfilment.nodes.get(place) else { return Ok(()) };
+        let Some(from) = self.nodes.get(place) else { return Ok(()) };
+        let node = from.node;
         if shipment.scans.iter().any(|scan| scan.state >= State::Packed) {
             return Ok(());
         }
-        let days = (departure(node, self.at).0 - self.at.0) as f32 / Millis::DAY as f32;
+        let days = (node.departure(self.at).0 - self.at.0) as f32 / Millis::DAY as f32;
         let share = self.snapshot.node_shares.get(place).copied().unwrap_or_default() * days / 7.0;
         let catalog = &self.snapshot.storefront.catalog;
         for line in shipment.lines.iter_mut().filter(|line| line.stock.is_none()) {
@@ -92,25 +96,24 @@ impl<'a> Known<'a> {
             let demand = id.and_then(|id| self.snapshot.forecast.as_ref()?.of(id)).map(|weeks| weeks[0].part(share));
             if let (Some(id), Some(demand)) = (id, demand) {
                 // What the shipment needs is reserved for it, and so no longer available to others.
-                let available = node.stock.available(id).saturating_add(line.quantity);
+                let available = from.available(&line.sku, Some(id)).saturating_add(line.quantity);
                 line.stock = Some(Stock { available, demand });
             }
         }
         if !shipment.alternatives.iter().any(|other| matches!(other.way, Way::Node(_))) {
             let now = freight(node, lane, shipment);
-            let others = self.fulfilment.nodes.iter().enumerate().filter(|(other, _)| *other != place);
-            let ways = others.filter(|(_, node)| !node.closed).filter_map(|(other, node)| {
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != place);
+            let ways = others.filter(|(_, other)| !other.closed && other.room > 0).filter_map(|(other, live)| {
+                let node = live.node;
                 let lane = self.fulfilment.lane(other, region)?;
-                let has_all = shipment
-                    .lines
-                    .iter()
-                    .all(|line| catalog.id(&line.sku).is_some_and(|id| node.stock.available(id) >= line.quantity));
+                let has_all =
+                    shipment.lines.iter().all(|line| live.available(&line.sku, catalog.id(&line.sku)) >= line.quantity);
                 let days = Millis::DAY * i64::from(lane.max_days);
                 has_all.then_some(())?;
                 Some(Alternative {
                     way: Way::Node(Id::new(node.code.to_string()).ok()?),
                     cost: Money(freight(node, lane, shipment) - now),
-                    arrives: Millis(departure(node, self.at).0 + days),
+                    arrives: Millis(node.departure(self.at).0 + days),
                 })
             });
             let room = Shipment::MAX_ALTERNATIVES.saturating_sub(shipment.alternatives.len());

@@ -58,6 +58,7 @@ fn request(shipments: Vec<Shipment>) -> ExceptionRequest {
         snapshot: None,
         at: NOW,
         shipments,
+        live: Live::default(),
         lanes: vec![lane()],
         places,
         policy: Policy::default(),

@@ -1,9 +1,10 @@
 //! Where things are, how they get to shoppers, and what will be asked for.
 
-use super::{Code, bad};
+use super::{Code, bad, start_of_day};
 use crate::{
     bounded,
     error::Result,
+    event::{Day, Millis},
     exceptions::{LaneTimes, StateTimes},
     money::Money,
     quantiles::Quantiles,
@@ -149,6 +150,17 @@ impl Fulfilment {
 }
 
 impl FulfilmentNode {
+    /// The moment at which what is decided now leaves it: its next cut-off.
+    pub fn departure(&self, at: Millis) -> Millis {
+        let today = Millis(start_of_day(at, self.utc_offset).0 + i64::from(self.cut_off) * 60_000);
+        if at <= today { today } else { Millis(today.0 + Millis::DAY) }
+    }
+
+    /// The day of that by its calendar.
+    pub fn dispatch(&self, at: Millis) -> Day {
+        Millis(self.departure(at).0 + i64::from(self.utc_offset) * 60_000).day()
+    }
+
     fn check(&self, products: usize) -> Result<()> {
         self.code.check()?;
         self.handling.check("handling")?;

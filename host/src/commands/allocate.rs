@@ -1,16 +1,12 @@
 use super::{
     LoadArgs,
     lines::{self, RequestArgs},
+    live::LiveArgs,
     read, read_json,
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
-use tradewind_core::{
-    Sku,
-    allocate::{AllocateRequest, StockChange},
-    snapshot::Code,
-};
-use tradewind_host::rows::Table;
+use tradewind_core::allocate::AllocateRequest;
 use tradewind_json::{AllocatedOrder, AllocationPolicy, Moment, Order};
 
 #[derive(clap::Args)]
@@ -23,25 +19,13 @@ pub struct Allocate {
     /// What things cost: JSON with day_late, late, split, missing, stock_out and change, in minor units.
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Stock that has changed since the snapshot: a table with node, sku and available.
-    #[arg(long, value_name = "FILE")]
-    stock: Option<PathBuf>,
-    /// A node that ships nothing; may be given several times.
-    #[arg(long, value_name = "NODE")]
-    closed: Vec<String>,
+    #[command(flatten)]
+    live: LiveArgs,
     /// What this command wrote before: as much of it as can stays as it is.
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
     #[command(flatten)]
     orders: RequestArgs,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StockRow {
-    node: String,
-    sku: String,
-    available: u32,
 }
 
 impl Allocate {
@@ -51,14 +35,7 @@ impl Allocate {
         let mut loaded = self.load.load()?;
         let (snapshot, _) = loaded.storefront()?;
         let policy: AllocationPolicy = read_json(&self.policy)?;
-        let mut stock = Vec::new();
-        if let Some(path) = self.stock {
-            Table::<StockRow>::read_file(path)?.each(|row| {
-                let (node, sku) = (Code::new(row.node.as_str())?, Sku::new(row.sku.as_str())?);
-                stock.push(StockChange { node, sku, available: row.available });
-                Ok::<_, tradewind_core::Error>(())
-            })?;
-        }
+        let live = self.live.read()?;
         let mut previous = Vec::new();
         if let Some(path) = &self.previous {
             let text = read(path)?;
@@ -66,7 +43,6 @@ impl Allocate {
                 previous.extend(order.with_context(|| format!("`{}`", path.display()))?.planned()?);
             }
         }
-        let closed = self.closed.into_iter().map(Code::new).collect::<Result<Vec<_>, _>>()?;
         lines::answer_all(
             &mut loaded,
             &self.orders,
@@ -75,7 +51,7 @@ impl Allocate {
             |client, orders, out| {
                 let count = orders.len();
                 let policy = policy.into();
-                let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, stock, closed, previous };
+                let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, live, previous };
                 let allocated = client.allocate(request)?;
                 let mut short = 0;
                 for order in allocated.orders {

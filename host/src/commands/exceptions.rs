@@ -1,6 +1,7 @@
 use super::{
     LoadArgs,
     lines::{self, RequestArgs},
+    live::LiveArgs,
     read_json,
 };
 use anyhow::Context;
@@ -22,6 +23,8 @@ pub struct Exceptions {
     #[arg(long, default_value_t = 1_000)]
     limit: u32,
     #[command(flatten)]
+    live: LiveArgs,
+    #[command(flatten)]
     shipments: RequestArgs,
 }
 
@@ -35,6 +38,7 @@ impl Exceptions {
             None => Policy::default(),
             Some(path) => read_json(path)?,
         };
+        let live = self.live.read()?;
         lines::answer_all(
             &mut loaded,
             &self.shipments,
@@ -46,6 +50,7 @@ impl Exceptions {
                     snapshot: Some(snapshot),
                     at: self.at.0,
                     shipments,
+                    live,
                     lanes: Vec::new(),
                     places: Vec::new(),
                     policy,

@@ -3,7 +3,7 @@ use anyhow::{Context, ensure};
 use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
-    num::{NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     process::ExitCode,
     thread,
@@ -12,7 +12,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 use tradewind_core::Millis;
 use tradewind_host::{
-    Limits,
+    Limits, RuntimeConfig,
     serve::{self, Config, Files, Keys, Role},
 };
 use tradewind_json::Moment;
@@ -110,6 +110,12 @@ struct RunArgs {
     /// Units of work that a call of the module may do, whatever the machine; not counted when absent.
     #[arg(long, value_name = "UNITS")]
     fuel: Option<NonZeroU64>,
+    /// A private folder for compiled code, so that the next start need not compile; made when absent.
+    #[arg(long, value_name = "FOLDER")]
+    compiled: Option<PathBuf>,
+    /// Days for which decisions are kept to be replayed; for ever when absent.
+    #[arg(long, value_name = "DAYS")]
+    keep_decisions: Option<NonZeroU32>,
     /// The moment at which the service's clock starts, for recorded data, in RFC 3339; now when absent.
     #[arg(long, value_name = "MOMENT")]
     clock: Option<Moment>,
@@ -182,22 +188,21 @@ impl RunArgs {
             packs: self.packs.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
             snapshot: read(&snapshot)?,
         };
-        let limits = Limits {
-            deadline: Duration::from_millis(self.deadline.get()),
-            fuel: self.fuel.map(NonZeroU64::get),
-            ..Limits::default()
-        };
+        let limits =
+            Limits { deadline: Duration::from_millis(self.deadline.get()), fuel: self.fuel.map(NonZeroU64::get) };
+        let runtime = RuntimeConfig { limits, cache: self.compiled, ..RuntimeConfig::default() };
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
             database: self.database.database,
             listen: self.listen,
             files,
             trust: self.trust.trust()?,
-            limits,
+            runtime,
             guests: self.guests.map_or(processors, NonZeroUsize::get).min(64),
             policy: self.policy.as_deref().map(read_json).transpose()?.unwrap_or_default(),
             exceptions: self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default(),
             objective: serde_json::from_str(&self.objective).context("`--objective`")?,
+            keep_decisions: self.keep_decisions.map(|days| Duration::from_secs(86_400 * u64::from(days.get()))),
             clock: self.clock.map(|Moment(at)| -> Millis { at }),
         })
     }

@@ -5,15 +5,20 @@ use super::{
     auth::Caller,
     check,
     guests::AskError,
-    plan,
+    live::{Held, overbooked},
+    plan::{self, PlanError},
     problem::{Answer, Problem},
+    release::Release,
     store::{Body, Conflict, Counts, NewShipment, OrderState, ShipmentRow, Tx, name_of},
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tradewind_core::{
     Line, Millis, Sku,
-    allocate::{AllocateRequest, ShopOrder},
+    allocate::ShopOrder,
     exceptions::{Action, Id, State, Step},
     guest::ClientError,
     snapshot::Code,
@@ -36,6 +41,11 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
         _ => None,
     };
     let mut tx = app.store.begin().await?;
+    if let Some(to) = planned.as_ref().map(|planned| planned.node.to_string())
+        && app.store.any_closed(&mut tx, &BTreeSet::from([to.clone()])).await?
+    {
+        return Err(Problem::conflict(format!("{to} is closed")));
+    }
     let Some(row) = app.store.lock_shipment(&mut tx, id).await? else {
         return Err(Problem::not_found("shipment", id));
     };
@@ -47,7 +57,9 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
         (Step::Split { later, .. }, _) => done["shipment"] = json!(split(app, &mut tx, row, later).await?),
         (Step::Upgrade { service, .. }, _) => {
             let body = Body { service: Some(service.to_string()), ..row.body };
-            app.store.set_body(&mut tx, id, &body).await?;
+            if !app.store.set_body(&mut tx, id, &body).await? {
+                return Err(Problem::conflict(format!("`{id}` is over")));
+            }
         }
         (Step::Hold, _) => app.store.set_held(&mut tx, id, true).await?,
         // Customers are told by the shop, which reads what was acted on.
@@ -72,6 +84,9 @@ pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: boo
 
 /// How a shipment would go from another node.
 struct Rerouted {
+    /// What decided that, and when.
+    release: Arc<Release>,
+    at: Millis,
     node: Code,
     dispatch: Date,
     arrival: Date,
@@ -101,25 +116,13 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
         excluded: Vec::new(),
     };
     let orders = vec![order];
-    let problem = |error: plan::PlanError| match error {
-        plan::PlanError::Database(error) => Problem::from(error),
-        plan::PlanError::Ask(error) => Problem::from(error),
+    let asked = plan::asked(app, &release, orders.clone(), Vec::new(), &Held::default()).await;
+    let request = asked.map_err(|error| match error {
+        PlanError::Database(error) => Problem::from(error),
+        PlanError::Ask(error) => Problem::from(error),
         error => Problem::internal(&error),
-    };
-    let closed = plan::closed(app).await.map_err(problem)?;
-    let mut policy: tradewind_core::allocate::AllocationPolicy = app.settings.policy.into();
-    if !release.has_late {
-        policy.late = Default::default();
-    }
-    let request = AllocateRequest {
-        snapshot: release.snapshot.root,
-        at: app.clock.now(),
-        stock: plan::stock(app, &release, &orders, &BTreeMap::new()).await.map_err(problem)?,
-        orders: orders.clone(),
-        policy,
-        closed: closed.iter().filter_map(|node| plan::known(&release, node)).collect(),
-        previous: Vec::new(),
-    };
+    })?;
+    let at = request.at;
     let (answer, _) = app.gate.ask(&release, move |client| client.allocate(request)).await?;
     let answer = answer.map_err(|error: ClientError<_>| AskError::Client(error))?;
     check::plan(&orders, &answer, &release.snapshot).map_err(|why| Problem::internal(&why))?;
@@ -131,6 +134,8 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
         return Err(Problem::conflict(format!("`{to}` cannot send all of `{id}` any more; look at the entry again")));
     };
     Ok(Rerouted {
+        release,
+        at,
         node: shipment.node,
         dispatch: Date(shipment.dispatch),
         arrival: Date(shipment.arrival),
@@ -141,9 +146,6 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
 /// Sends a shipment from another node: what is promised moves with it. The new one's name is returned.
 async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer<String> {
     let gone = || Problem::conflict(format!("`{}` has left its node meanwhile", row.id));
-    if app.store.any_closed(tx, &[to.node.as_str()]).await? {
-        return Err(Problem::conflict(format!("{} is closed", to.node)));
-    }
     if !app.store.cancel_shipment(tx, &row).await? {
         return Err(gone());
     }
@@ -168,8 +170,13 @@ async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer
         region: row.region,
         body,
         allocated: true,
+        held: row.held,
     };
-    Ok(plan::add(app, tx, new, &mut 0).await?)
+    let id = plan::add(app, tx, new, &mut 0).await?;
+    if overbooked(app, tx, &to.release, to.at, &BTreeSet::from([to.node.to_string()])).await? {
+        return Err(Problem::conflict(format!("{} has no room for `{}` today any more", to.node, row.id)));
+    }
+    Ok(id)
 }
 
 /// Leaves some lines of a shipment to another from the same node. The new one's name is returned.
@@ -182,10 +189,12 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     if later.is_empty() || now.is_empty() {
         return Err(Problem::conflict(format!("`{}` no longer holds what is to be split", row.id)));
     }
-    app.store.set_body(tx, &row.id, &Body { lines: now, ..row.body.clone() }).await?;
+    if !app.store.set_body(tx, &row.id, &Body { lines: now, ..row.body.clone() }).await? {
+        return Err(Problem::conflict(format!("`{}` is over", row.id)));
+    }
     let body = Body { lines: later, created: Moment(app.clock.now()), ..row.body };
-    let (order, node, region, allocated) = (row.order, row.node, row.region, row.allocated);
-    let new = NewShipment { id: String::new(), order, node, region, body, allocated };
+    let (order, node, region, allocated, held) = (row.order, row.node, row.region, row.allocated, row.held);
+    let new = NewShipment { id: String::new(), order, node, region, body, allocated, held };
     Ok(plan::add(app, tx, new, &mut 0).await?)
 }
 
@@ -223,20 +232,22 @@ pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
     Ok(tx.commit().await?)
 }
 
-/// Opens or closes a node; closing plans the orders again that ship from it. How many those are.
+/// Opens or closes a node; closing plans the orders again that ship from it, opening those that are short. How many
+/// those are.
 pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u64> {
     let mut tx = app.store.begin().await?;
     if !app.store.set_closed(&mut tx, node, closed).await? {
         return Err(Problem::not_found("node", node));
     }
-    let mut count = 0;
-    if closed {
+    let count = if closed {
         let rows = app.store.shipments_at(&mut tx, node).await?;
         let mut orders: Vec<String> = rows.into_iter().map(|row| row.order).collect();
         orders.sort();
         orders.dedup();
-        count = app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?;
-    }
+        app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?
+    } else {
+        app.store.requeue_short(&mut tx).await?
+    };
     tx.commit().await?;
     app.queued.notify_one();
     Ok(count)
@@ -297,7 +308,7 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
         });
     }
     let rows = app.store.shipments_of_locked(&mut tx, order).await?;
-    let mut changes = BTreeMap::new();
+    let mut changes: BTreeMap<(String, String), i64> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.allocated && row.is_at_node()) {
         app.store.cancel_shipment(&mut tx, row).await?;
         for (key, units) in units(&row.body.lines, &row.node, -1) {
@@ -307,7 +318,14 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
     if let Err(Conflict) = app.store.reserve(&mut tx, &changes).await? {
         return Err(Problem::internal(&format!("`{order}` gives back more than was promised to it")));
     }
+    // Others may have waited for what it gives back.
+    let skus: BTreeSet<&str> = changes.keys().map(|(sku, _)| sku.as_str()).collect();
+    for sku in skus {
+        let lacking = app.store.lacking(&mut tx, sku).await?;
+        app.store.requeue(&mut tx, &lacking, &[OrderState::Short]).await?;
+    }
     tx.commit().await?;
+    app.queued.notify_one();
     app.moved.notify_one();
     Ok(())
 }

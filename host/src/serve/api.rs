@@ -25,8 +25,9 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
-    trace::{DefaultOnResponse, TraceLayer},
+    trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer},
 };
+use tracing::Level;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
@@ -118,6 +119,11 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .layer(header_layer(header::CONTENT_SECURITY_POLICY, DOCS_POLICY));
     let pages = pages::router().layer(header_layer(header::CONTENT_SECURITY_POLICY, PAGE_POLICY));
+    // What fails has said so where it failed; that many are turned away, a counter says.
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(span)
+        .on_response(DefaultOnResponse::new())
+        .on_failure(DefaultOnFailure::new().level(Level::DEBUG));
     api.merge(pages)
         .merge(docs)
         .fallback(|request: Request| async move { Problem::not_found("resource", request.uri().path()) })
@@ -126,7 +132,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .layer(header_layer(header::REFERRER_POLICY, "same-origin"))
         .layer(header_layer(header::CACHE_CONTROL, "no-store"))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(DefaultOnResponse::new()))
+        .layer(trace)
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .with_state(app)

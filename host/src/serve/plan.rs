@@ -3,6 +3,7 @@
 use super::{
     App, check,
     guests::AskError,
+    live::{Held, LiveError, known, live, overbooked},
     release::Release,
     store::{Body, NewShipment, Outcome, Queued, ShipmentRow},
 };
@@ -10,7 +11,7 @@ use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
     Error, Line, Millis, Sku,
-    allocate::{AllocateRequest, Allocated, AllocatedOrder, Planned, ShopOrder, StockChange},
+    allocate::{AllocateRequest, Allocated, AllocatedOrder, Planned, Reason, ShopOrder},
     exceptions::{Id, State},
     snapshot::Code,
 };
@@ -30,8 +31,17 @@ pub(super) enum PlanError {
     Order(#[from] Error),
     #[error("the module's plan is not sound: {0}")]
     Unsound(String),
-    #[error("others took the stock that was planned with, {ATTEMPTS} times")]
+    #[error("others took the stock or the capacity that was planned with, {ATTEMPTS} times")]
     Contended,
+}
+
+impl From<LiveError> for PlanError {
+    fn from(error: LiveError) -> Self {
+        match error {
+            LiveError::Database(error) => Self::Database(error),
+            LiveError::Name(error) => Self::Order(error),
+        }
+    }
 }
 
 /// What is open of an order.
@@ -48,10 +58,9 @@ struct Case {
 pub(super) async fn plan(app: &App, lease: &str, batch: &[Queued]) -> Result<(), PlanError> {
     for _ in 0..ATTEMPTS {
         let release = app.release();
-        let closed = closed(app).await?;
-        let cases = cases(app, batch, &closed).await?;
-        let request = request(app, &release, &cases, closed).await?;
-        let orders = request.orders.clone();
+        let cases = cases(app, batch).await?;
+        let request = request(app, &release, &cases).await?;
+        let (at, orders) = (request.at, request.orders.clone());
         let (allocated, record) = if orders.is_empty() {
             // All of them are packed or gone: nothing is left to decide.
             (Allocated { orders: Vec::new(), total: Default::default(), bound: Default::default() }, None)
@@ -60,7 +69,7 @@ pub(super) async fn plan(app: &App, lease: &str, batch: &[Queued]) -> Result<(),
             (answer.map_err(AskError::Client)?, record)
         };
         check::plan(&orders, &allocated, &release.snapshot).map_err(PlanError::Unsound)?;
-        match commit(app, &release, lease, cases, allocated.orders, record).await {
+        match commit(app, &release, lease, at, cases, allocated.orders, record).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(PlanError::Database(error)) if super::store::is_conflict(&error) => {}
@@ -71,12 +80,9 @@ pub(super) async fn plan(app: &App, lease: &str, batch: &[Queued]) -> Result<(),
     Err(PlanError::Contended)
 }
 
-/// Nodes that are closed here; those that are in the snapshot, the module knows.
-pub(super) async fn closed(app: &App) -> Result<BTreeSet<String>, PlanError> {
-    Ok(app.store.nodes().await?.into_iter().filter(|(_, closed)| *closed).map(|(node, _)| node).collect())
-}
-
-async fn cases(app: &App, batch: &[Queued], closed: &BTreeSet<String>) -> Result<Vec<Case>, PlanError> {
+async fn cases(app: &App, batch: &[Queued]) -> Result<Vec<Case>, PlanError> {
+    // Of nodes that are closed here; those that are so in the snapshot, the module knows.
+    let nodes = app.store.nodes().await?;
     let ids: Vec<&str> = batch.iter().map(|queued| queued.order.id.as_str()).collect();
     let mut rows: BTreeMap<String, Vec<ShipmentRow>> = BTreeMap::new();
     for row in app.store.shipments_of(&ids).await? {
@@ -88,8 +94,9 @@ async fn cases(app: &App, batch: &[Queued], closed: &BTreeSet<String>) -> Result
         let rows = rows.remove(&queued.order.id).unwrap_or_default();
         let shipments = rows.len();
         let ours = rows.into_iter().filter(|row| row.allocated && row.state != "cancelled");
-        let (movable, fixed): (Vec<_>, Vec<_>) =
-            ours.partition(|row| row.is_created() || (row.is_at_node() && closed.contains(&row.node)));
+        let (movable, fixed): (Vec<_>, Vec<_>) = ours.partition(|row| {
+            row.is_created() || (row.is_at_node() && nodes.get(&row.node).is_some_and(|closed| *closed))
+        });
         for line in fixed.iter().flat_map(|row| &row.body.lines) {
             for wanted in order.lines.iter_mut().filter(|wanted| wanted.sku.as_str() == line.sku) {
                 wanted.quantity = wanted.quantity.saturating_sub(line.quantity);
@@ -102,21 +109,18 @@ async fn cases(app: &App, batch: &[Queued], closed: &BTreeSet<String>) -> Result
     Ok(cases)
 }
 
-async fn request(
-    app: &App,
-    release: &Release,
-    cases: &[Case],
-    closed: BTreeSet<String>,
-) -> Result<AllocateRequest, PlanError> {
+async fn request(app: &App, release: &Release, cases: &[Case]) -> Result<AllocateRequest, PlanError> {
     let orders: Vec<ShopOrder> =
         cases.iter().map(|case| &case.order).filter(|order| !order.lines.is_empty()).cloned().collect();
-    let mut held: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let mut held = Held::default();
     let mut previous = Vec::new();
     for case in cases {
         // What a node held that the snapshot no longer has moves.
         for row in case.movable.iter().filter(|row| known(release, &row.node).is_some()) {
+            let day = row.body.dispatch.map(|Date(day)| day);
+            *held.shipments.entry((row.node.clone(), day)).or_default() += 1;
             for line in &row.body.lines {
-                *held.entry((line.sku.clone(), row.node.clone())).or_default() += i64::from(line.quantity);
+                *held.units.entry((line.sku.clone(), row.node.clone())).or_default() += i64::from(line.quantity);
                 previous.push(Planned {
                     order: case.order.id.clone(),
                     node: Code::new(row.node.as_str())?,
@@ -126,45 +130,26 @@ async fn request(
             }
         }
     }
+    asked(app, release, orders, previous, &held).await
+}
+
+/// What the module is asked about orders, over what is there now.
+pub(super) async fn asked(
+    app: &App,
+    release: &Release,
+    orders: Vec<ShopOrder>,
+    previous: Vec<Planned>,
+    held: &Held,
+) -> Result<AllocateRequest, PlanError> {
+    let at = app.clock.now();
     let mut policy: tradewind_core::allocate::AllocationPolicy = app.settings.policy.into();
     if !release.has_late {
         // Nothing says how likely a leg is late, so nothing can be charged for it.
         policy.late = Default::default();
     }
-    Ok(AllocateRequest {
-        snapshot: release.snapshot.root,
-        at: app.clock.now(),
-        stock: stock(app, release, &orders, &held).await?,
-        orders,
-        policy,
-        closed: closed.iter().filter_map(|node| known(release, node)).collect(),
-        previous,
-    })
-}
-
-/// The code of a node, if the snapshot has it: nothing can be asked about another.
-pub(super) fn known(release: &Release, node: &str) -> Option<Code> {
-    let code = Code::new(node).ok()?;
-    release.fulfilment()?.node(&code).map(|_| code)
-}
-
-/// What there is of the products of orders, with what these orders hold themselves.
-pub(super) async fn stock(
-    app: &App,
-    release: &Release,
-    orders: &[ShopOrder],
-    held: &BTreeMap<(String, String), i64>,
-) -> Result<Vec<StockChange>, PlanError> {
-    let skus: BTreeSet<String> =
-        orders.iter().flat_map(|order| &order.lines).map(|line| line.sku.to_string()).collect();
-    let rows = app.store.stock(Some(&skus.into_iter().collect::<Vec<_>>()), None).await?;
-    let changes = rows.iter().filter_map(|row| Some((row, known(release, &row.node)?))).map(|(row, node)| {
-        let own = held.get(&(row.sku.clone(), row.node.clone())).copied().unwrap_or(0);
-        let left = (row.on_hand - row.reserved - row.safety + own).max(0);
-        let available = u32::try_from(left).unwrap_or(u32::MAX);
-        Ok(StockChange { node, sku: Sku::new(row.sku.as_str())?, available })
-    });
-    changes.collect()
+    let skus = orders.iter().flat_map(|order| &order.lines).map(|line| line.sku.as_str()).collect();
+    let live = live(app, release, at, &skus, held).await?;
+    Ok(AllocateRequest { snapshot: release.snapshot.root, at, orders, policy, live, previous })
 }
 
 /// Writes a plan: orders, shipments, what is promised, and the record of the decision, all or nothing. `false`
@@ -173,20 +158,21 @@ async fn commit(
     app: &App,
     release: &Release,
     lease: &str,
+    at: Millis,
     cases: Vec<Case>,
     answers: Vec<AllocatedOrder>,
     record: Option<Record>,
 ) -> Result<bool, PlanError> {
-    let at = app.clock.now();
     let decision = record.map(|record| kept(&record)).transpose()?;
     let mut answers: BTreeMap<Id, AllocatedOrder> =
         answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
     let mut tx = app.store.begin().await?;
-    let nodes: BTreeSet<&str> =
-        answers.values().flat_map(|answer| &answer.shipments).map(|shipment| shipment.node.as_str()).collect();
-    if app.store.any_closed(&mut tx, &nodes.into_iter().collect::<Vec<_>>()).await? {
+    let shipments = answers.values().flat_map(|answer| &answer.shipments);
+    let nodes: BTreeSet<String> = shipments.map(|shipment| shipment.node.to_string()).collect();
+    if app.store.any_closed(&mut tx, &nodes).await? {
         return Ok(false);
     }
+    let mut taking = BTreeSet::new();
     let mut changes: BTreeMap<(String, String), i64> = BTreeMap::new();
     for case in cases {
         let answer = answers.remove(&case.order.id);
@@ -196,22 +182,32 @@ async fn commit(
         };
         let id = case.order.id.as_str();
         let decision = decision.as_ref().map(|(id, _)| id.as_str());
-        let outcome = Outcome { at, decision, shortfalls: &shortfalls, cost };
+        let full = shortfalls.iter().any(|short| short.reason == Reason::Capacity);
+        let again = full.then(|| app.clock.wall(next_day(release, at)));
+        let outcome = Outcome { at, decision, shortfalls: &shortfalls, cost, again };
         if !app.store.decide(&mut tx, lease, id, &outcome).await? {
             // Someone else plans it: the rest of the plan holds without it.
             continue;
         }
         let mut movable = case.movable;
         let mut number = case.shipments;
+        let held = movable.iter().any(|row| row.held);
         for shipment in shipments {
+            let days = (Some(Date(shipment.dispatch)), Some(Date(shipment.arrival)));
+            let late = Some(f64::from(shipment.late.0) / 10_000.0);
             let same = movable.iter().position(|row| row.node == shipment.node.as_str() && same(row, &shipment.lines));
             if let Some(place) = same {
                 let row = movable.swap_remove(place);
-                if !app.store.keep_shipment(&mut tx, &row.id).await? {
+                if row.body.dispatch != days.0 {
+                    taking.insert(row.node);
+                }
+                let body = Body { dispatch: days.0, arrival: days.1, late, ..row.body };
+                if !app.store.set_body(&mut tx, &row.id, &body).await? {
                     return Ok(false);
                 }
                 continue;
             }
+            taking.insert(shipment.node.to_string());
             for line in &shipment.lines {
                 *changes.entry((line.sku.to_string(), shipment.node.to_string())).or_default() +=
                     i64::from(line.quantity);
@@ -220,9 +216,9 @@ async fn commit(
                 lines: valued(release, &shipment.lines, at),
                 created: Moment(at),
                 promised: promised(release, &case.order),
-                dispatch: Some(Date(shipment.dispatch)),
-                arrival: Some(Date(shipment.arrival)),
-                late: Some(f64::from(shipment.late.0) / 10_000.0),
+                dispatch: days.0,
+                arrival: days.1,
+                late,
                 service: None,
                 services: Vec::new(),
             };
@@ -233,6 +229,7 @@ async fn commit(
                 region: case.order.region.to_string(),
                 body,
                 allocated: true,
+                held,
             };
             add(app, &mut tx, new, &mut number).await?;
         }
@@ -245,7 +242,7 @@ async fn commit(
             }
         }
     }
-    if app.store.reserve(&mut tx, &changes).await?.is_err() {
+    if app.store.reserve(&mut tx, &changes).await?.is_err() || overbooked(app, &mut tx, release, at, &taking).await? {
         return Ok(false);
     }
     if let Some((id, record)) = &decision {
@@ -286,6 +283,13 @@ pub(super) fn receipt(record: &Record) -> serde_json::Value {
         "module": record.module, "packs": record.packs, "snapshot": record.snapshot,
         "request": record.request_digest, "reply": record.reply_digest,
     })
+}
+
+/// When the first node begins to pack for another day.
+fn next_day(release: &Release, at: Millis) -> Millis {
+    let nodes = release.fulfilment().map_or(&[][..], |fulfilment| &fulfilment.nodes);
+    let first = nodes.iter().map(|node| node.departure(at).0).min();
+    Millis(first.unwrap_or(at.0 + Millis::DAY) + 1)
 }
 
 fn same(row: &ShipmentRow, lines: &[Line]) -> bool {

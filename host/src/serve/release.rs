@@ -1,7 +1,7 @@
 //! What decides: a module, its packs and a snapshot, verified and tested together, and swapped as one.
 
 use super::{check, guests::Idle};
-use crate::{Limits, Runtime, Trust, TrustError, WasmGuest, comparison::compare_outputs, sha256};
+use crate::{Runtime, RuntimeConfig, Trust, TrustError, WasmGuest, comparison::compare_outputs, sha256};
 use tradewind_core::{
     Day, Error, Line, Millis, Money, SkuId,
     allocate::{AllocateRequest, AllocationPolicy, Problem, ShopOrder},
@@ -11,7 +11,7 @@ use tradewind_core::{
     pack::{Digest, PackView, Sample, SectionKind, Task},
     plan::{Encoding, Plan},
     quote::{Objective, QuoteRequest},
-    snapshot::{Fulfilment, Snapshot, Storefront},
+    snapshot::{Fulfilment, Live, Snapshot, Storefront},
 };
 
 /// A file that decides, or is decided over.
@@ -144,7 +144,7 @@ impl Parts {
 
 impl Release {
     /// Compiles the module, loads all files and tests them. Takes seconds: call it where blocking is allowed.
-    pub(crate) fn new(number: i64, parts: Parts, limits: Limits) -> Result<Self, ReleaseError> {
+    pub(crate) fn new(number: i64, parts: Parts, config: &RuntimeConfig) -> Result<Self, ReleaseError> {
         let Parts { module, packs, snapshot: snapshot_file } = parts;
         let read = |kind| move |error| ReleaseError::Read { kind, error };
         let view = PackView::parse(&snapshot_file.bytes).map_err(read(Kind::Snapshot))?;
@@ -154,7 +154,7 @@ impl Release {
         }
         let tasks = packs.iter().map(|pack| PackView::parse(&pack.bytes)?.read(SectionKind::Task));
         let tasks: Vec<Task> = tasks.collect::<Result<_, Error>>().map_err(read(Kind::Pack))?;
-        let runtime = Runtime::with(&module.bytes, limits)?;
+        let runtime = Runtime::with(&module.bytes, config)?;
         let has_late = tasks.iter().any(|task| matches!(task, Task::Late(_)));
         let has_price = tasks.iter().any(|task| matches!(task, Task::Price(_)));
         let idle = Idle::new();
@@ -313,8 +313,7 @@ impl Golden {
                 at,
                 orders: vec![order],
                 policy,
-                stock: Vec::new(),
-                closed: Vec::new(),
+                live: Live::default(),
                 previous: Vec::new(),
             },
             exceptions: ExceptionRequest {

@@ -11,7 +11,7 @@ mod stock;
 mod worklist;
 
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
-pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
+pub(crate) use shipments::{Body, DayRow, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use worklist::{WorkRow, kind};
 
@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) type Tx = Transaction<'static, Any>;
 
 /// The steps from an empty database to this version's, each a list of statements. They are only added to.
-const MIGRATIONS: [&str; 1] = [include_str!("store/schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("store/schema.sql"), include_str!("store/schema.2.sql")];
 
 /// How long a statement waits for a connection, and SQLite for its lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -116,6 +116,11 @@ impl Store {
             Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
             Dialect::Postgres => self.pool.begin().await,
         }
+    }
+
+    /// What reads outside of a transaction.
+    pub(crate) const fn pool(&self) -> &AnyPool {
+        &self.pool
     }
 
     /// Whether the database answers.

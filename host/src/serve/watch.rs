@@ -3,13 +3,14 @@
 use super::{
     App,
     guests::AskError,
+    live::{Held, LiveError, live},
     store::{self, ShipmentRow},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tradewind_core::{
     Error,
-    exceptions::{self, ExceptionRequest, ExceptionScore},
+    exceptions::{self, ExceptionRequest, ExceptionScore, State},
 };
 use tradewind_json::{Scan, Shipment};
 
@@ -19,8 +20,8 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How long scans are gathered before shipments are looked at.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Shipments that are looked at together.
-const CHUNK: usize = 2_000;
+/// Shipments that are looked at together, with the stock that they wait for.
+const CHUNK: usize = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WatchError {
@@ -28,6 +29,8 @@ pub(super) enum WatchError {
     Ask(#[from] AskError),
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Live(#[from] LiveError),
     #[error(transparent)]
     Shipment(#[from] Error),
 }
@@ -72,10 +75,15 @@ pub(super) async fn ask(
     app: &App,
     shipments: Vec<exceptions::Shipment>,
 ) -> Result<Vec<(String, ExceptionScore)>, WatchError> {
-    let release = app.release();
+    let (release, at) = (app.release(), app.clock.now());
+    // What is packed waits for no stock, and goes from where it is.
+    let waiting = shipments.iter().filter(|shipment| shipment.scans.iter().all(|scan| scan.state < State::Packed));
+    let skus = waiting.flat_map(|shipment| &shipment.lines).map(|line| line.sku.as_str()).collect();
+    let live = live(app, &release, at, &skus, &Held::default()).await?;
     let request = ExceptionRequest {
         snapshot: Some(release.snapshot.root),
-        at: app.clock.now(),
+        at,
+        live,
         limit: shipments.len().saturating_mul(8) as u32,
         shipments,
         policy: app.settings.exceptions.clone(),

@@ -6,7 +6,9 @@ use tradewind_core::{
     allocate::{AllocateRequest, AllocationPolicy, Capacity, Order, Problem, ShopOrder},
     exceptions::Id,
     quote::{CoverPolicy, Rounding},
-    snapshot::{Code, Fulfilment, FulfilmentNode, Lane, ListedPrice, NodeStock, Pricing, Region, Stock, Storefront},
+    snapshot::{
+        Code, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, NodeStock, Pricing, Region, Stock, Storefront,
+    },
 };
 use tradewind_host::snapshot::Parts;
 
@@ -83,8 +85,7 @@ pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)
             stock_out: Money(0),
             change: problem.costs.change,
         },
-        stock: Vec::new(),
-        closed: Vec::new(),
+        live: Live::default(),
         previous: Vec::new(),
     };
     Ok((built.whole, request))

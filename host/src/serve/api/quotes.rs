@@ -6,7 +6,8 @@ use crate::serve::{
     auth::{Caller, Role},
     guests::AskError,
     plan,
-    problem::{Problem, ProblemSchema},
+    problem::{Answer, Problem, ProblemSchema},
+    release::Release,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ pub(super) struct Verified {
 /// Checks a price at checkout, by computing it again from the service's own state. For shops.
 ///
 /// Nothing is believed of the cart but what it claims: stock and costs are the snapshot's, objective and clock the
-/// service's.
+/// service's. A price that was quoted from the snapshot before is honoured for as long as it holds.
 #[utoipa::path(
     post, path = "/v1/quotes/verify", tag = "quotes", request_body = QuoteClaim,
     responses(
@@ -69,18 +70,26 @@ pub(super) async fn verify(
     let QuoteClaim { snapshot, at, sku, region, price } = claim;
     let root = unhex(&snapshot).ok_or_else(|| Problem::bad("`snapshot` takes 64 hexadecimal digits"))?;
     let region = Code::new(region)?;
-    let release = app.release();
-    if root != release.snapshot.root {
-        let differs = json!([{"field": "snapshot", "claimed": snapshot, "quoted": hex(&release.snapshot.root)}]);
-        return Err(
-            Problem::conflict("the price is from another snapshot; ask for a price again").with("differs", differs)
-        );
-    }
-    let currency = release.snapshot.storefront.currency.to_string();
     let claim = Claim { snapshot: root, at: at.0, product: Sku::new(sku)?, price: Money(price) };
-    let (objective, now) = (app.settings.objective, app.clock.now());
+    let mut refused = None;
+    for release in app.quoting().into_iter().filter(|release| release.snapshot.root == root) {
+        match computed(&app, &release, claim.clone(), region.clone()).await {
+            Ok(verified) => return Ok(Json(verified)),
+            // What decides now says why.
+            Err(problem) => refused = refused.or(Some(problem)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        let differs = json!([{"field": "snapshot", "claimed": snapshot, "quoted": hex(&app.release().snapshot.root)}]);
+        Problem::conflict("the price is from another snapshot; ask for a price again").with("differs", differs)
+    }))
+}
+
+/// Computes a claimed price again, as a release would have quoted it.
+async fn computed(app: &App, release: &Arc<Release>, claim: Claim, region: Code) -> Answer<Verified> {
+    let (objective, now, at) = (app.settings.objective, app.clock.now(), Moment(claim.at));
     let (answer, record) =
-        app.gate.ask(&release, move |client| client.verify_quote(&claim, region, objective, now)).await?;
+        app.gate.ask(release, move |client| client.verify_quote(&claim, region, objective, now)).await?;
     let quote = answer.map_err(|refusal| {
         let detail = refusal.to_string();
         let differs = match refusal {
@@ -94,6 +103,7 @@ pub(super) async fn verify(
         };
         Problem::new(StatusCode::CONFLICT, detail).with("differs", differs)
     })?;
+    let currency = release.snapshot.storefront.currency.to_string();
     let receipt = record.map_or(Value::Null, |record| plan::receipt(&record));
-    Ok(Json(Verified { quote, currency, receipt }))
+    Ok(Verified { quote, currency, receipt })
 }

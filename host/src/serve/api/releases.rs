@@ -158,7 +158,7 @@ async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> 
 }
 
 async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Document<ReleaseStatus> {
-    let release = serve::build(current + 1, parts, app.settings.limits).await.map_err(refused)?;
+    let release = serve::build(current + 1, parts, &app.settings.runtime).await.map_err(refused)?;
     if let Err(error) = serve::install(&app.store, &release, previous, note).await {
         return Err(match error.as_database_error() {
             Some(error) if error.is_unique_violation() => {

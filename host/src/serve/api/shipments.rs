@@ -60,7 +60,7 @@ pub(super) async fn submit(
     let Shipment { id, order, node, region, lines, created, promised, scans, services } = shipment;
     let body =
         store::Body { lines, created, promised, dispatch: None, arrival: None, late: None, service: None, services };
-    let new = store::NewShipment { id: id.clone(), order, node, region, body, allocated: false };
+    let new = store::NewShipment { id: id.clone(), order, node, region, body, allocated: false, held: false };
     let mut tx = app.store.begin().await?;
     if !app.store.add_shipment(&mut tx, &new).await? {
         return Err(Problem::conflict(format!("there is a shipment `{id}` already")));

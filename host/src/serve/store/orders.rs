@@ -1,6 +1,6 @@
 //! Orders, which are the queue of what is to be decided.
 //!
-//! An order is `queued` until a plan for it is committed. Whoever plans holds a lease on it: a process that is
+//! An order is `queued` until a plan for it is committed; one that is `short` may be due again. Whoever plans holds a lease on it: a process that is
 //! killed loses nothing, and one that is slow commits nothing, because the commit asks for its own lease.
 
 use super::{Store, Tx, from_json, parameters, to_json, wall};
@@ -55,6 +55,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) decision: Option<&'a str>,
     pub(crate) shortfalls: &'a [OrderShortfall],
     pub(crate) cost: Option<Breakdown>,
+    /// When what does not ship is to be planned again whatever happens, by the machine's clock.
+    pub(crate) again: Option<i64>,
 }
 
 /// What became of a new order.
@@ -150,7 +152,7 @@ impl Store {
     pub(crate) async fn claim(&self, lease: &str, millis: i64, most: i64) -> sqlx::Result<Vec<Queued>> {
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
-             SELECT id FROM orders WHERE state = 'queued' AND due <= $3 AND lease_until <= $3 \
+             SELECT id FROM orders WHERE state IN ('queued', 'short') AND due <= $3 AND lease_until <= $3 \
              ORDER BY priority, received, id LIMIT $4{}) RETURNING body, tries",
             self.locking(" FOR UPDATE SKIP LOCKED")
         );
@@ -171,12 +173,13 @@ impl Store {
         order: &str,
         outcome: &Outcome<'_>,
     ) -> sqlx::Result<bool> {
-        let Outcome { at, decision, shortfalls, cost } = outcome;
+        let Outcome { at, decision, shortfalls, cost, again } = outcome;
         let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
-        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, error = NULL, lease = '', \
-                   lease_until = 0, tries = 0 WHERE id = $1 AND lease = $2 AND state = 'queued'";
+        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, due = $7, error = NULL, \
+                   lease = '', lease_until = 0, tries = 0 \
+                   WHERE id = $1 AND lease = $2 AND state IN ('queued', 'short')";
         let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(at.0);
-        let update = update.bind(decision.map(str::to_owned)).bind(to_json(cost)?);
+        let update = update.bind(decision.map(str::to_owned)).bind(to_json(cost)?).bind(again.unwrap_or(i64::MAX));
         if update.execute(&mut **tx).await?.rows_affected() != 1 {
             return Ok(false);
         }
@@ -208,9 +211,15 @@ impl Store {
     ) -> sqlx::Result<()> {
         let state = if dead { State::Dead } else { State::Queued };
         let sql = "UPDATE orders SET state = $3, tries = $4, due = $5, error = $6, lease = '', lease_until = 0 \
-                   WHERE id = $1 AND lease = $2 AND state = 'queued'";
+                   WHERE id = $1 AND lease = $2 AND state IN ('queued', 'short')";
         let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(tries);
         update.bind(wall() + after).bind(error).execute(&self.pool).await.map(drop)
+    }
+
+    /// Lets all orders be planned again that are short, because more can be shipped now; how many are.
+    pub(crate) async fn requeue_short(&self, tx: &mut Tx) -> sqlx::Result<u64> {
+        let sql = "UPDATE orders SET due = $1 WHERE state = 'short'";
+        Ok(sqlx::query(sql).bind(wall()).execute(&mut **tx).await?.rows_affected())
     }
 
     /// Queues orders again that are in one of these states; how many were.
@@ -248,6 +257,12 @@ impl Store {
     pub(crate) async fn add_decision(&self, tx: &mut Tx, id: &str, made: i64, record: &str) -> sqlx::Result<()> {
         let sql = "INSERT INTO decisions (id, made, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         sqlx::query(sql).bind(id).bind(made).bind(record).execute(&mut **tx).await.map(drop)
+    }
+
+    /// Forgets decisions that were made before a moment; how many those are.
+    pub(crate) async fn forget_decisions(&self, before: i64) -> sqlx::Result<u64> {
+        let delete = sqlx::query("DELETE FROM decisions WHERE made < $1").bind(before);
+        Ok(delete.execute(&self.pool).await?.rows_affected())
     }
 
     /// A decision with its receipt, as `tradewind replay` reads it.

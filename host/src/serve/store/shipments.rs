@@ -1,7 +1,7 @@
 //! Shipments, and what happened to them.
 
 use super::{Store, Tx, from_json, parameters, to_json};
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
 use tradewind_core::{Millis, exceptions::State};
 use tradewind_json::{Alternative, Date, Moment, Scan, ShipmentLine};
 
@@ -35,6 +35,20 @@ pub(crate) struct NewShipment {
     pub(crate) body: Body,
     /// Whether its units are promised from this service's stock.
     pub(crate) allocated: bool,
+    /// Whether it is not to leave until someone has looked.
+    pub(crate) held: bool,
+}
+
+/// Shipments of one node and day.
+#[derive(Debug, Clone)]
+pub(crate) struct DayRow {
+    pub(crate) node: String,
+    /// The day on which they are to leave, in days since 1970.
+    pub(crate) dispatch: i64,
+    /// All of them.
+    pub(crate) shipments: i64,
+    /// Those that the node has still.
+    pub(crate) waiting: i64,
 }
 
 /// A shipment as it is kept.
@@ -50,6 +64,13 @@ pub(crate) struct ShipmentRow {
     pub(crate) allocated: bool,
     pub(crate) open: bool,
     pub(crate) held: bool,
+}
+
+impl Body {
+    /// The day on which it is to leave its node, in days since 1970.
+    fn dispatch_day(&self) -> Option<i64> {
+        self.dispatch.map(|Date(day)| i64::from(day.0))
+    }
 }
 
 impl ShipmentRow {
@@ -84,11 +105,12 @@ fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
 impl Store {
     /// Keeps a shipment; `false` where one of its id is there.
     pub(crate) async fn add_shipment(&self, tx: &mut Tx, shipment: &NewShipment) -> sqlx::Result<bool> {
-        let NewShipment { id, order, node, region, body, allocated } = shipment;
-        let sql = "INSERT INTO shipments (id, order_id, node, region, body, state, allocated, open, held) \
-                   VALUES ($1, $2, $3, $4, $5, 'created', $6, 1, 0) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(sql).bind(id).bind(order).bind(node).bind(region).bind(to_json(body)?);
-        let done = insert.bind(i64::from(*allocated)).execute(&mut **tx).await?;
+        let NewShipment { id, order, node, region, body, allocated, held } = shipment;
+        let sql = "INSERT INTO shipments (id, order_id, node, region, body, dispatch, state, allocated, open, held) \
+                   VALUES ($1, $2, $3, $4, $5, $6, 'created', $7, 1, $8) ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(sql).bind(id).bind(order).bind(node).bind(region);
+        let insert = insert.bind(to_json(body)?).bind(body.dispatch_day());
+        let done = insert.bind(i64::from(*allocated)).bind(i64::from(*held)).execute(&mut **tx).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -146,15 +168,26 @@ impl Store {
         Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
-    /// Whether a shipment is still at its node, which it does not leave until the transaction ends.
-    pub(crate) async fn keep_shipment(&self, tx: &mut Tx, id: &str) -> sqlx::Result<bool> {
-        let sql = "UPDATE shipments SET open = 1 WHERE id = $1 AND open = 1";
-        Ok(sqlx::query(sql).bind(id).execute(&mut **tx).await?.rows_affected() == 1)
+    /// Changes what is kept of a shipment; `false` where it is over. It stays as it is until the transaction ends.
+    pub(crate) async fn set_body(&self, tx: &mut Tx, id: &str, body: &Body) -> sqlx::Result<bool> {
+        let sql = "UPDATE shipments SET body = $2, dispatch = $3 WHERE id = $1 AND open = 1";
+        let update = sqlx::query(sql).bind(id).bind(to_json(body)?).bind(body.dispatch_day());
+        Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
-    pub(crate) async fn set_body(&self, tx: &mut Tx, id: &str, body: &Body) -> sqlx::Result<()> {
-        let sql = "UPDATE shipments SET body = $2 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(to_json(body)?).execute(&mut **tx).await.map(drop)
+    /// How many shipments of this service's orders nodes have, by the day on which they are to leave: of all days
+    /// from `since` on, and of those before what is still there.
+    pub(crate) async fn days<'e>(
+        &self,
+        executor: impl Executor<'e, Database = Any>,
+        since: i64,
+    ) -> sqlx::Result<Vec<DayRow>> {
+        let sql = "SELECT node, dispatch, COUNT(*), COUNT(CASE WHEN state IN ('created', 'packed') THEN 1 END) \
+                   FROM shipments WHERE allocated = 1 AND dispatch IS NOT NULL AND state <> 'cancelled' \
+                   AND (dispatch >= $1 OR (open = 1 AND state IN ('created', 'packed'))) GROUP BY node, dispatch";
+        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(sql).bind(since).fetch_all(executor).await?;
+        let rows = rows.into_iter();
+        Ok(rows.map(|(node, dispatch, shipments, waiting)| DayRow { node, dispatch, shipments, waiting }).collect())
     }
 
     pub(crate) async fn set_held(&self, tx: &mut Tx, id: &str, held: bool) -> sqlx::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{Store, Tx, parameters};
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{Sku, snapshot::Snapshot};
 
 /// What a node has of a product, in units.
@@ -119,13 +119,14 @@ impl Store {
         Ok(rows.into_iter().map(|(code, closed)| (code, closed != 0)).collect())
     }
 
-    /// Whether one of these nodes is closed. None closes or opens until the transaction ends.
-    pub(crate) async fn any_closed(&self, tx: &mut Tx, nodes: &[&str]) -> sqlx::Result<bool> {
+    /// Whether one of these nodes is closed. None closes or opens, and nobody else books on it, until the transaction
+    /// ends.
+    pub(crate) async fn any_closed(&self, tx: &mut Tx, nodes: &BTreeSet<String>) -> sqlx::Result<bool> {
         let mut closed = false;
         for node in nodes {
-            let sql = format!("SELECT closed FROM nodes WHERE code = $1{}", self.locking(" FOR SHARE"));
+            let sql = format!("SELECT closed FROM nodes WHERE code = $1{}", self.locking(" FOR UPDATE"));
             let row: Option<i64> =
-                sqlx::query_scalar(AssertSqlSafe(sql)).bind((*node).to_owned()).fetch_optional(&mut **tx).await?;
+                sqlx::query_scalar(AssertSqlSafe(sql)).bind(node.clone()).fetch_optional(&mut **tx).await?;
             closed |= row != Some(0);
         }
         Ok(closed)

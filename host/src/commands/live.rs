@@ -1,0 +1,55 @@
+use std::path::PathBuf;
+use tradewind_core::{
+    Sku,
+    snapshot::{Booked, Code, Live, LiveStock},
+};
+use tradewind_host::rows::Table;
+
+/// What is not as the snapshot says.
+#[derive(clap::Args)]
+pub struct LiveArgs {
+    /// Stock that has changed: a table with node, sku and available.
+    #[arg(long, value_name = "FILE")]
+    stock: Option<PathBuf>,
+    /// Shipments that nodes have taken on already for the day: a table with node and shipments.
+    #[arg(long, value_name = "FILE")]
+    booked: Option<PathBuf>,
+    /// A node that ships nothing; may be given several times.
+    #[arg(long, value_name = "NODE")]
+    closed: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StockRow {
+    node: String,
+    sku: String,
+    available: u32,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BookedRow {
+    node: String,
+    shipments: u32,
+}
+
+impl LiveArgs {
+    pub fn read(self) -> anyhow::Result<Live> {
+        let mut live = Live::default();
+        if let Some(path) = self.stock {
+            Table::<StockRow>::read_file(path)?.each(|StockRow { node, sku, available }| {
+                live.stock.push(LiveStock { node: Code::new(node)?, sku: Sku::new(sku)?, available: *available });
+                Ok::<_, tradewind_core::Error>(())
+            })?;
+        }
+        if let Some(path) = self.booked {
+            Table::<BookedRow>::read_file(path)?.each(|BookedRow { node, shipments }| {
+                live.booked.push(Booked { node: Code::new(node)?, shipments: *shipments });
+                Ok::<_, tradewind_core::Error>(())
+            })?;
+        }
+        live.closed = self.closed.into_iter().map(Code::new).collect::<Result<_, _>>()?;
+        Ok(live)
+    }
+}
