@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -30,6 +30,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let python = Python::obtain(workspace, steps, python::CASES)?;
     let models = models(workspace, steps, &python)?;
     browser::chromium(steps)?;
+    tools::postgres(&workspace.cache, steps)?;
     steps.run("compile the benchmarks", || {
         let build = ["build", "--locked", "--release", "--package", "tradewind-benches"];
         Ok(workspace.cargo().args(build).advice("the compiler's messages are above").run()?)
@@ -53,12 +54,23 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     ] {
         steps.run(&format!("measure with {script}"), || {
             let table = Run::new("node").arg(script).args(folder).arg(rounds).dir(workspace.root()).output()?;
-            let section = format!("\n## {title}\n\n`node {script}`\n\n{table}");
-            Ok(OpenOptions::new().append(true).open(&results)?.write_all(section.as_bytes())?)
+            append(&results, title, &format!("node {script}"), &table)
         })?;
     }
+    steps.run("measure the host", || {
+        let effort = if quick { ["1", "200"] } else { ["7", "1000"] };
+        let host = ["run", "--quiet", "--locked", "--release", "--package", "tradewind-benches", "--bin", "host"];
+        let table = workspace.cargo().args(host).arg("--").args(effort).output()?;
+        append(&results, "In the warehouse", "cargo run --release --package tradewind-benches --bin host", &table)
+    })?;
     println!("Results are in {}", results.display());
     Ok(())
+}
+
+/// Adds what a program found to the results.
+fn append(results: &Path, title: &str, command: &str, table: &str) -> Result<()> {
+    let section = format!("\n## {title}\n\n`{command}`\n\n{table}");
+    Ok(OpenOptions::new().append(true).open(results)?.write_all(section.as_bytes())?)
 }
 
 /// rten as WebAssembly, compiled once for each version and toolchain.

@@ -1,0 +1,186 @@
+//! What the module costs under wasmtime, and how many orders `tradewind serve` takes and plans on SQLite and on
+//! PostgreSQL: `cargo xtask bench` adds what this prints to `RESULTS.md`.
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use serde_json::{Value, json};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+use tradewind_core::{guest::Client, pack::PackView, snapshot::Snapshot};
+use tradewind_host::{Runtime, RuntimeConfig, WasmGuest};
+use tradewind_tests::{
+    decisions::quotes,
+    dist, module,
+    service::{Postgres, Service, balanced, keys, orders},
+};
+
+/// Connections that send orders.
+const CONNECTIONS: usize = 8;
+
+#[derive(Parser)]
+struct Arguments {
+    /// How often everything is done.
+    #[arg(default_value_t = 7)]
+    rounds: usize,
+    /// Orders of a round; 1,000 at most.
+    #[arg(default_value_t = 1_000)]
+    orders: usize,
+}
+
+/// What was found of one database: a value for each round.
+#[derive(Default)]
+struct Database {
+    taken: Vec<f64>,
+    planned: Vec<f64>,
+    prices: Vec<f64>,
+    latencies: Vec<f64>,
+}
+
+fn main() -> Result<()> {
+    let Arguments { rounds, orders } = Arguments::parse();
+    wasmtime(20 * rounds)?;
+    let (mut sqlite, mut postgres) = (Database::default(), Database::default());
+    for _ in 0..rounds {
+        let folder = tempfile::tempdir()?;
+        sqlite.round(&format!("sqlite:{}", folder.path().join("warehouse.db").display()), orders)?;
+        let server = Postgres::start()?;
+        postgres.round(&server.url(), orders)?;
+    }
+    println!("\n| `tradewind serve` | SQLite | PostgreSQL | ratio |\n|---|--:|--:|--:|");
+    let row = |what: &str, of: &dyn Fn(&Database) -> f64, unit: &str, digits: usize| {
+        let (one, other) = (of(&sqlite), of(&postgres));
+        println!("| {what} | {one:.digits$} {unit} | {other:.digits$} {unit} | **{:.2}×** |", other / one);
+    };
+    row("orders taken", &|database| median(&database.taken), "/s", 0);
+    row("orders planned, until the last is", &|database| median(&database.planned), "/s", 0);
+    row("answer to an order, median", &|database| median(&database.latencies), "ms", 1);
+    row("answer to an order, 99 of 100", &|database| quantile(&database.latencies, 0.99), "ms", 1);
+    row("prices verified", &|database| median(&database.prices), "/s", 0);
+    println!(
+        "\nMedians of {rounds} rounds of {orders} orders over {CONNECTIONS} connections, in turns, each with a new database on this \
+         machine's disk, which syncs every commit. After each round units promised equal units that ship. Sender, service and \
+         database share the machine."
+    );
+    Ok(())
+}
+
+/// What is done once for each start, and what for each guest and call.
+fn wasmtime(rounds: usize) -> Result<()> {
+    let wasm = module()?;
+    let folder = tempfile::tempdir()?;
+    let pooled = RuntimeConfig { pool: Some(8), ..RuntimeConfig::default() };
+    let cached = RuntimeConfig { cache: Some(folder.path().join("compiled")), ..pooled.clone() };
+    let bytes = fs::read(dist("reference.snapshot")?)?;
+    let root = Snapshot::read(&PackView::parse(&bytes)?)?.root;
+    let packs = [fs::read(dist("packs/price.pack")?)?, fs::read(dist("packs/late.pack")?)?];
+    let loaded = |runtime: &Runtime| -> Result<Client<WasmGuest>> {
+        let mut client = Client::new(runtime.guest()?);
+        for pack in &packs {
+            client.load(pack)?;
+        }
+        client.load_snapshot(&bytes)?;
+        Ok(client)
+    };
+    Runtime::with(&wasm, &cached)?;
+    // Writing it down is done aside.
+    thread::sleep(Duration::from_secs(1));
+    let runtime = Runtime::with(&wasm, &pooled)?;
+    let mut client = loaded(&runtime)?;
+    let quote = quotes(root)?.into_iter().next().context("no request for a price")?;
+
+    let (mut compile, mut reuse, mut instance, mut guest, mut call, mut price) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        if round % 10 == 0 {
+            compile.push(timed(|| Ok(Runtime::with(&wasm, &pooled)?))?);
+        }
+        reuse.push(timed(|| Ok(Runtime::with(&wasm, &cached)?))?);
+        instance.push(timed(|| Ok(runtime.guest()?))?);
+        guest.push(timed(|| loaded(&runtime))?);
+        call.push(timed(|| Ok(client.describe()?))?);
+        price.push(timed(|| Ok(client.quote(quote.clone())?))?);
+    }
+    println!("| the module under wasmtime | median |\n|---|--:|");
+    for (what, times, scale, unit) in [
+        ("compile it", &compile, 1e3, "ms"),
+        ("the same from `--compiled`", &reuse, 1e3, "ms"),
+        ("an instance from the pool", &instance, 1e6, "µs"),
+        ("a guest, with packs and snapshot loaded", &guest, 1e3, "ms"),
+        ("the smallest call: what is loaded?", &call, 1e6, "µs"),
+        ("a price", &price, 1e6, "µs"),
+    ] {
+        println!("| {what} | {:.1} {unit} |", scale * median(times));
+    }
+    Ok(())
+}
+
+impl Database {
+    /// Sends orders to a service of its own, waits until all are planned, and asks for prices.
+    fn round(&mut self, url: &str, count: usize) -> Result<()> {
+        let service = Service::start(url, &keys(url)?, &[])?;
+        let rows = service.get("/v1/stock")?;
+        let counts = rows.as_array().into_iter().flatten();
+        let counts = counts.map(|row| json!({"node": row["node"], "sku": row["sku"], "on_hand": 1_000_000}));
+        service.ask("warehouse", "PUT", "/v1/stock", &counts.collect(), 200)?;
+        let recorded = orders()?;
+        let named = recorded.iter().cycle().take(count).enumerate().map(|(n, order)| {
+            let mut order = order.clone();
+            order["id"] = json!(format!("order-{n}"));
+            order
+        });
+        let named: Vec<Value> = named.collect();
+
+        let began = Instant::now();
+        let send = |orders: &[Value]| -> Result<Vec<f64>> {
+            orders.iter().map(|order| timed(|| service.order(order)).map(|seconds| 1e3 * seconds)).collect()
+        };
+        let latencies = at_once(&named.chunks(count.div_ceil(CONNECTIONS)).collect::<Vec<_>>(), |orders| send(orders))?;
+        self.latencies.extend(latencies.concat());
+        self.taken.push(count as f64 / began.elapsed().as_secs_f64());
+        let settled = service.settled()?;
+        self.planned.push(count as f64 / began.elapsed().as_secs_f64());
+        ensure!(settled.len() == count && settled.iter().all(|order| order["state"] != "dead"));
+        balanced(&service)?;
+
+        let claim = json!({
+            "snapshot": service.get("/healthz")?["snapshot"], "at": "2017-12-04T14:00:00Z",
+            "sku": "1082185", "region": "IAH", "price": 1,
+        });
+        // The price is wrong, so it has to be computed.
+        let ask = || service.ask("shop", "POST", "/v1/quotes/verify", &claim, 409).map(drop);
+        let began = Instant::now();
+        let each = count / CONNECTIONS;
+        at_once(&[each; CONNECTIONS], |each| (0..*each).try_for_each(|_| ask()))?;
+        self.prices.push((each * CONNECTIONS) as f64 / began.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// Does something with each, all at the same time.
+fn at_once<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = all.iter().map(|one| scope.spawn(|| each(one))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?).collect()
+    })
+}
+
+/// Seconds that something takes.
+fn timed<T>(what: impl FnOnce() -> Result<T>) -> Result<f64> {
+    let began = Instant::now();
+    let made = what()?;
+    let took = began.elapsed().as_secs_f64();
+    drop(made);
+    Ok(took)
+}
+
+fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get((share * (sorted.len() as f64 - 1.0)).round() as usize).copied().unwrap_or(f64::NAN)
+}
