@@ -2,8 +2,9 @@
 // node_modules has onnxruntime-web; `cargo xtask bench` obtains it.
 //
 // Both run the committed recommendation model in Chromium, fetched from this machine: what a page fetches, how long a page
-// takes to its first scores with empty caches and with warm ones, the scores of 100 and 1,000 candidates in turns within
-// one page, and what the page's memory is afterwards. Their scores are compared first.
+// takes to its first scores with empty caches and with warm ones, beside a page that only fetches the features, the
+// scores of 100 and 1,000 candidates in turns within one page, and what the page's memory is afterwards. Their scores
+// are compared first.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -44,9 +45,9 @@ const PEERS = {
   Tradewind: `
     import { instantiate } from "/tradewind.mjs";
     export async function open() {
-      const [wasm, pack] = await Promise.all(["/tradewind.wasm", "/model.pack"].map(async (file) => (await fetch(file)).arrayBuffer()));
-      const guest = await instantiate(wasm);
-      const handle = guest.load(new Uint8Array(pack));
+      const pack = fetch("/model.pack").then((file) => file.arrayBuffer());
+      const guest = await instantiate(await WebAssembly.compileStreaming(fetch("/tradewind.wasm")));
+      const handle = guest.load(new Uint8Array(await pack));
       return (rows, { columns }) => {
         const score = guest.scorer(handle, rows, columns);
         return async () => score()[0];
@@ -66,8 +67,24 @@ const PEERS = {
 };
 const NAMES = Object.keys(PEERS);
 
-const PAGE = (peer) => `<!doctype html><title>${peer}</title><script type="module">
-  import { open } from "/peer/${peer}.mjs";
+/** What each page can be told to fetch at once, before its scripts ask for it. */
+const FILES = {
+  Tradewind: ["/tradewind.mjs", "/tradewind.wasm", "/model.pack"],
+  "onnxruntime-web": ["/ort.wasm.bundle.min.mjs", "/ort-wasm-simd-threaded.wasm", "/model.onnx"],
+};
+const ahead = (path) =>
+  path.endsWith(".mjs")
+    ? `<link rel="modulepreload" href="${path}">`
+    : `<link rel="preload" as="fetch" crossorigin href="${path}">`;
+
+const EMPTY = `<!doctype html><title>empty</title><script type="module">
+  await (await fetch("/rows/100")).arrayBuffer();
+  window.took = performance.now();
+  window.scores = [];
+</script>`;
+
+const PAGE = (peer) => `<!doctype html><title>${peer}</title>${[...FILES[peer], "/rows/100"].map(ahead).join("")}
+<script type="module">${PEERS[peer]}
   const rows = await (await fetch("/rows/100")).arrayBuffer();
   const features = new Float32Array(rows);
   const columns = Float32Array.from(features, (_, at) => features[(at % 100) * ${COLUMNS} + Math.floor(at / 100)]);
@@ -104,6 +121,7 @@ const files = {
   "/ort-wasm-simd-threaded.wasm": ["application/wasm", ort("ort-wasm-simd-threaded.wasm")],
   "/model.onnx": ["application/octet-stream", readFileSync(MODEL)],
   "/turns": ["text/html", TURNS],
+  "/empty": ["text/html", EMPTY],
   "/rows/100": ["application/octet-stream", Buffer.from(features(100).buffer)],
   "/rows/1000": ["application/octet-stream", Buffer.from(features(1000).buffer)],
 };
@@ -131,14 +149,15 @@ const at = (path) => `http://127.0.0.1:${server.address().port}${path}`;
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 22 } };
-const figures = Object.fromEntries(NAMES.map((name) => [name, { cold: [], warm: [], memory: [], bytes: 0 }]));
+const PAGES = [...NAMES, "empty"];
+const figures = Object.fromEntries(PAGES.map((name) => [name, { cold: [], warm: [], memory: [], bytes: 0 }]));
 
-const chromium = await startChromium();
+const chromium = await startChromium({ recorded: false });
 const load = (averages) => averages[0].toFixed(2);
 const before = load(loadavg());
 const scores = {};
 for (let round = 0; round < Number(rounds); round += 1) {
-  for (const name of round % 2 ? NAMES : NAMES.toReversed()) {
+  for (const name of round % 2 ? PAGES : PAGES.toReversed()) {
     const page = await chromium.page();
     sent.clear();
     // Chromium keeps compiled code from the second visit on.
@@ -179,11 +198,14 @@ await chromium.close();
 server.close();
 
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(0)} kB`;
+const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
 const times = (ratio) => `**${ratio.toFixed(1)}×**`;
 const rows = [
   ["fetched, after brotli", (name) => figures[name].bytes, kilobytes, 20],
-  ["first scores, empty caches", (name) => median(figures[name].cold), (ms) => `${ms.toFixed(1)} ms`, 10],
-  ["first scores, fourth visit", (name) => median(figures[name].warm), (ms) => `${ms.toFixed(1)} ms`, 10],
+  ["first scores, empty caches", (name) => median(figures[name].cold), milliseconds, 10],
+  ["… beyond an empty page", (name) => median(figures[name].cold) - median(figures.empty.cold), milliseconds, undefined],
+  ["first scores, fourth visit", (name) => median(figures[name].warm), milliseconds, 10],
+  ["… beyond an empty page", (name) => median(figures[name].warm) - median(figures.empty.warm), milliseconds, undefined],
   ["scores of 100 candidates", (name) => median(turns[100][name]), (us) => `${us.toFixed(0)} µs`, 1.5],
   ["scores of 1,000 candidates", (name) => median(turns[1000][name]), (us) => `${us.toFixed(0)} µs`, 1.5],
   ["memory of the page", (name) => median(figures[name].memory), (bytes) => `${(bytes / 1e6).toFixed(1)} MB`, undefined],
@@ -195,5 +217,6 @@ for (const [what, of, shown, goal] of rows) {
   console.log(`| ${cells.join(" | ")} |`);
 }
 console.log(`
+An empty page takes ${milliseconds(median(figures.empty.cold))}, on the fourth visit ${milliseconds(median(figures.empty.warm))}: it fetches the features and does nothing.
 Medians of ${rounds} fresh profiles that took turns, and of 41 turns in one page; scores agree within ${apart.toExponential(0)}. Files come
 from this machine: a network adds what they weigh. ${cpus().length} × ${cpus()[0].model}, load ${before} at the start, ${load(loadavg())} at the end.`);

@@ -14,8 +14,10 @@ const TYPES = [Float32Array, BigInt64Array, Int32Array, Uint8Array, Uint8Array];
 const text = new TextDecoder();
 const utf8 = new TextEncoder();
 
+// From the module's bytes, or compiled.
 export async function instantiate(wasm) {
-  const { memory, alloc, dealloc, load, call, score } = (await WebAssembly.instantiate(wasm, {})).instance.exports;
+  const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
+  const { memory, alloc, dealloc, load, call, score } = (await WebAssembly.instantiate(module, {})).exports;
   let memoryBytes = new Uint8Array(0);
   const bytes = () => (memoryBytes.buffer === memory.buffer ? memoryBytes : (memoryBytes = new Uint8Array(memory.buffer)));
 
