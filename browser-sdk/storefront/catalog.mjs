@@ -35,6 +35,7 @@ const WORDS = {
   org: "organic", frsh: "fresh", sld: "salad", drsng: "dressing", sndwch: "sandwich", ckn: "chicken", chix: "chicken",
   bf: "beef", pnt: "peanut", crm: "cream", yog: "yogurt", jce: "juice", juic: "juice", mnr: "minor", prem: "premium",
   mainstream: "", fluid: "", pot: "potato", tort: "tortilla", reg: "regular", convntnl: "", conventional: "",
+  sgl: "single", "sv/vend": "serve", mach: "", "chip/p": "chips",
   "grpfruit": "grapefruit", "grprft": "grapefruit", "vnlla": "vanilla", "vnla": "vanilla", "strwbrry": "strawberry",
 };
 

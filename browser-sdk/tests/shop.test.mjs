@@ -52,6 +52,29 @@ for (const run of ["worker", "page"]) {
   });
 }
 
+test("a real household's orders can be replayed, and forgotten", async () => {
+  const page = await chromium.page();
+  await open(page, shop.url);
+  await filled(page, "for-you");
+  const stranger = await skus(page, "for-you");
+  const [, household] = await page.$$eval("[data-shopper] option", (options) => options.map(({ value }) => value));
+  await page.selectOption("[data-shopper]", household);
+  await page.waitForFunction(() => /among the first/.test(document.querySelector("[data-replayed]").textContent));
+  assert.match(await page.textContent("[data-profile-text]"), /^\d+ products, \d+ orders, \d+ bytes$/);
+  await page.waitForFunction(() => /bought/.test(document.querySelector("tradewind-slot[name=for-you]").textContent));
+  const known = await skus(page, "for-you");
+  assert.notDeepEqual(known, stranger);
+  await shot(page, "household");
+  await page.selectOption("[data-shopper]", "");
+  await page.waitForFunction(() => document.querySelector("[data-profile-text]").textContent === "empty");
+  await page.waitForFunction(
+    (before) => [...document.querySelectorAll("tradewind-slot[name=for-you] [data-sku]")].map((card) => card.dataset.sku).join() === before,
+    stranger.join(),
+  );
+  assert.deepEqual(page.faults, []);
+  await page.done();
+});
+
 test("nothing in the shop moves while it is ranked and priced", async () => {
   const page = await chromium.page();
   await page.addInitScript(() => {

@@ -34,7 +34,8 @@ export type Received<T> = T & { receipt?: Receipt };
 export interface Backend {
   load(sources: Sources): Promise<{ loaded: Loaded; consent: Consent }>;
   setConsent(consent: Consent): Promise<Consent>;
-  track(event: ShopperEvent): Promise<boolean>;
+  /** Takes events in; they are returned with their moments, or not at all where there is no consent. */
+  track(events: ShopperEvent[]): Promise<ShopperEvent[] | undefined>;
   rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>>;
   quote(request: { sku: string; region: string; objective: Objective | undefined }, receipt: boolean): Promise<Received<Quote>>;
   products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]>;

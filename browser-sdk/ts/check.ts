@@ -68,9 +68,13 @@ export const checkQuote = (request: object): void =>
     "the request",
   );
 
-export const checkEvent = (event: object): void => {
-  const [kind, ...more] = Object.keys(event);
+export const checkEvent = (event: object, now: number): void => {
+  const { at = now, ...happened } = event as { at?: unknown };
+  const [kind, ...more] = Object.keys(happened);
   const check = kinds[kind ?? ""];
   if (!check || more.length) return fail(`an event needs exactly one of ${Object.keys(kinds).join(", ")}`);
-  check(Object.values(event)[0], kind as string);
+  check(Object.values(happened)[0], kind as string);
+  if (!Number.isSafeInteger(at) || (at as number) < 0 || (at as number) > now) {
+    fail("`at` needs milliseconds since 1970, and no moment that is to come");
+  }
 };

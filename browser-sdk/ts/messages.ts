@@ -121,10 +121,10 @@ function body(reply: Uint8Array, wanted: number): Reader {
   throw new TradewindError("module", `the module answered another question, with reply ${found}`);
 }
 
-function writeEvent(to: Writer, at: number, event: ShopperEvent): void {
+function writeEvent(to: Writer, now: number, event: ShopperEvent): void {
   const line = ({ sku, quantity }: Line): unknown => to.text(sku).unsigned(quantity);
   /** The moment, the channel, which is the web, and what happened. */
-  const kind = (number: number): Writer => to.signed(at).unsigned(0).unsigned(number);
+  const kind = (number: number): Writer => to.signed(event.at ?? now).unsigned(0).unsigned(number);
   if ("view" in event) {
     kind(0).text(event.view.sku);
   } else if ("search" in event) {

@@ -34,6 +34,11 @@ export interface PageOptions {
    * and `denied` before that. Global Privacy Control makes it `denied`, whatever is said here.
    */
   consent?: Consent | undefined;
+  /**
+   * The address that is told of events, too: `/v1/events` of a Worker that keeps profiles at the edge, so that the next
+   * page is ranked there. Without it, and without consent, nothing leaves the page.
+   */
+  events?: string | undefined;
   /** Where the shopper is; `data-tradewind-region` of the page's root element by default. */
   region?: string | undefined;
   /** Where the runtime runs; in a web worker by default. */
@@ -61,6 +66,7 @@ export interface Resolved {
   products: string | undefined;
   locale: string;
   region: string | undefined;
+  events: string | undefined;
 }
 
 const CARD =
@@ -106,6 +112,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
     products: products === undefined ? undefined : absolute(products),
     locale: configuration.locale || root.lang || "en",
     region: options.region ?? root.dataset["tradewindRegion"],
+    events: options.events === undefined ? undefined : new URL(options.events, document.baseURI).href,
   };
 }
 

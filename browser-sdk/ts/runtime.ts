@@ -90,20 +90,20 @@ export class Runtime implements Backend {
     return this.#consent;
   }
 
-  async track(event: ShopperEvent): Promise<boolean> {
-    if (this.#consent !== "granted") return false;
-    checkEvent(event);
-    const at = this.#now();
-    // The module alone changes a profile: a ranking of no products takes the event in.
+  async track(events: ShopperEvent[]): Promise<ShopperEvent[] | undefined> {
+    if (this.#consent !== "granted") return undefined;
+    const now = this.#now();
+    for (const event of events) checkEvent(event, now);
+    // The module alone changes a profile: a ranking of no products takes the events in.
     const change = (profile: Uint8Array | undefined): Uint8Array =>
-      messages.readRanking(this.#ask(messages.rankRequest(this.#pack, at, { limit: 0 }, profile, [event]))).profile;
+      messages.readRanking(this.#ask(messages.rankRequest(this.#pack, now, { limit: 0 }, profile, events))).profile;
     if (this.#unstored) {
       this.#unstored.profile = change(this.#unstored.profile);
     } else if (!(await store.update(change))) {
       this.#consent = "denied";
-      return false;
+      return undefined;
     }
-    return true;
+    return events.map((event) => ({ at: now, ...event }));
   }
 
   async rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>> {

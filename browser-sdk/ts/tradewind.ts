@@ -1,4 +1,5 @@
 import type { Backend, Received } from "./backend.js";
+import { EdgeProfile } from "./edge.js";
 import { TradewindError } from "./error.js";
 import { checkConsent, json, type LoadOptions, type ProductText, type Resolved, resolved } from "./options.js";
 import { remote } from "./remote.js";
@@ -51,6 +52,7 @@ export class Tradewind {
   readonly #options: LoadOptions;
   readonly #resolved: Resolved;
   readonly #listeners = new Map<keyof Events, Set<(detail: never) => void>>();
+  readonly #edge: EdgeProfile | undefined;
   #backend: Promise<Backend> | undefined;
   #worker: Worker | undefined;
   #loaded: Loaded | undefined;
@@ -63,6 +65,7 @@ export class Tradewind {
     this.#place = place;
     this.#options = options;
     this.#resolved = resolved;
+    if (resolved.events !== undefined) this.#edge = new EdgeProfile(resolved.events, (error) => this.#emit("error", error));
   }
 
   /** @internal */
@@ -112,15 +115,21 @@ export class Tradewind {
   async setConsent(consent: Consent): Promise<ConsentState> {
     checkConsent(consent);
     this.#consent = await this.#call((backend) => backend.setConsent(consent));
+    if (!this.consent.gpc) await this.#edge?.consent(this.#consent);
     this.#emit("consent", { consent: this.#consent });
     return this.consent;
   }
 
-  /** Takes in what the shopper did. `false` where there is no consent: then it is forgotten at once. */
-  async track(event: ShopperEvent): Promise<boolean> {
-    const taken = await this.#call((backend) => backend.track(event));
-    if (taken) this.#emit("profile", { erased: false });
-    return taken;
+  /**
+   * Takes in what the shopper did, now or earlier: one thing, or a history. `false` where there is no consent: then it is
+   * forgotten at once.
+   */
+  async track(events: ShopperEvent | ShopperEvent[]): Promise<boolean> {
+    const taken = await this.#call((backend) => backend.track([events].flat()));
+    if (!taken) return false;
+    this.#edge?.track(taken);
+    this.#emit("profile", { erased: false });
+    return true;
   }
 
   /** Ranks products, for the profile of this device where there is one. */
@@ -168,6 +177,7 @@ export class Tradewind {
     /** Forgets it. */
     erase: async (): Promise<void> => {
       await this.#call((backend) => backend.eraseProfile());
+      if (this.#consent === "granted") await this.#edge?.consent("denied");
       this.#emit("profile", { erased: true });
     },
   };

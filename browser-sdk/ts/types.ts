@@ -9,8 +9,11 @@ export interface Line {
   quantity: number;
 }
 
-/** Something that the shopper did; the moment is added. */
-export type ShopperEvent =
+/** Something that the shopper did, and when, in milliseconds since 1970: now, where nothing else is said. */
+export type ShopperEvent = Happened & { at?: number | undefined };
+
+/** What a shopper can do. */
+export type Happened =
   | { view: { sku: string } }
   | { click: { sku: string } }
   | { dismiss: { sku: string } }

@@ -36,7 +36,8 @@ try {
     console.log(`
   The shop is open at ${edge.url}
     - pages come from an origin, are ranked and priced at the edge, and ranked again in the page: look at the panel
-    - look at products, allow a profile, withdraw it; cut the network: the page goes on ranking
+    - look at products, allow a profile, withdraw it; be a real household of 2017; cut the network: the page goes on ranking
+    - with ${edge.url}/?profile=edge the edge knows the profile, too, and ranks the next page
     - put something into the cart and order: the warehouse computes each price again, and decides from where it ships
 
   The warehouse is at ${warehouse.url}

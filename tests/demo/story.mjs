@@ -92,6 +92,20 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
       return [`the profile was “${known}”; now it is empty, and there is nowhere else where it was`];
     });
 
+    await step("A real household's orders are replayed in the page, the network cut", async () => {
+      const before = await skus(page, "for-you");
+      await page.context().setOffline(true);
+      const households = await page.$$eval("[data-shopper] option", (options) => options.map(({ value }) => value));
+      await page.selectOption("[data-shopper]", households.at(-1));
+      await changed(page, before);
+      await page.waitForFunction(() => document.querySelector("[data-replayed]").textContent);
+      await shot("household");
+      await page.context().setOffline(false);
+      const known = await page.textContent("[data-profile-text]");
+      assert.match(known, /^\d+ products, \d+ orders/, known);
+      return [`household ${households.at(-1)}: ${known}`, await page.textContent("[data-replayed]")];
+    });
+
     let order;
     await step("Prices are verified at checkout: a tampered one is refused, the true one is honoured", async () => {
       const cart = await page.evaluate(() => localStorage.getItem("cart"));

@@ -16,11 +16,12 @@ use crate::tools;
 use crate::workspace::Workspace;
 
 /// What everyone may have, in `dist/site/tradewind`: files of `dist/`, and what they are called there.
-const SITE: [(&str, &str); 4] = [
+const SITE: [(&str, &str); 5] = [
     ("tradewind.wasm", "tradewind.wasm"),
     ("packs/recommend.pack", "recommend.pack"),
     ("packs/price.pack", "price.pack"),
     ("reference.public.snapshot", "public.snapshot"),
+    ("shoppers.json", "shoppers.json"),
 ];
 
 /// The scripts of the package: the page's half, the runtime, and the runtime behind a worker's port.

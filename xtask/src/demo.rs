@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::browser;
 use crate::dist;
+use crate::files;
 use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
@@ -18,10 +19,11 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     }
 }
 
-/// Tests the warehouse's pages in Chromium, then tells the story.
+/// Tests the demo's parts together in Chromium, then tells the story.
 pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    steps.run("test the warehouse's pages in Chromium", || {
-        let tests = Run::new("node").args(["--test", "--test-reporter=spec", "tests/demo/worklist.test.mjs"]);
+    steps.run("test the demo's parts together in Chromium", || {
+        let tests = Run::new("node").args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+        let tests = tests.args(files::tests(&workspace.path("tests/demo"))?);
         Ok(tests.dir(workspace.root()).advice("the failed tests are listed above").run()?)
     })?;
     tell(workspace, steps)

@@ -11,6 +11,7 @@ use crate::browser;
 use crate::cache::create;
 use crate::edge;
 use crate::fingerprint::Fingerprint;
+use crate::models;
 use crate::shell::Run;
 use crate::steps::Steps;
 use crate::toolchain::{TARGET, WasmToolchain};
@@ -39,6 +40,7 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     build_programs(workspace, steps)?;
     pack_models(workspace, steps)?;
     build_snapshot(workspace, steps)?;
+    models::shoppers(workspace, steps)?;
     browser::build(workspace, steps)?;
     edge::build(workspace, steps)
 }

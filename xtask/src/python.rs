@@ -18,7 +18,7 @@ pub const TRAINING: &str = "models/train/requirements.lock";
 /// What made the test cases: the libraries that train and export, and onnxruntime.
 pub const CASES: &str = "tests/cases/requirements.lock";
 /// For reading the data only, which is all that the demo does: an installation of seconds.
-const DATA: &str = "models/train/requirements-data.lock";
+pub const DATA: &str = "models/train/requirements-data.lock";
 
 /// For the ONNX project's own test cases.
 pub const NODE_CASES: &str = "tests/cases/node/requirements.lock";

@@ -2,13 +2,17 @@
 
 /** Fills the panel, and keeps it up to date. */
 export async function showPanel(panel, tradewind) {
-  const texts = await (await fetch("/tradewind/products.json", { credentials: "omit" })).json();
+  const read = async (file) => (await fetch(`/tradewind/${file}`, { credentials: "omit" })).json();
+  // Both at once and for everyone, so that what is fetched tells nothing.
+  const [texts, shoppers] = await Promise.all([read("products.json"), read("shoppers.json")]);
   const title = (sku) => texts[sku]?.title ?? sku;
   panel.innerHTML = `<h2>What this page knows</h2>
     <p class="notice" data-consent-text></p>
     <p class="buttons-row"><button type="button" class="small" data-consent></button>
       <button type="button" class="small quiet" data-erase>Erase</button></p>
     <h3>Your profile, on this device only</h3><p data-profile-text></p><ul data-profile></ul>
+    <h3>Be a household of 2017</h3>
+    <p><label class="shopper">Replay the orders of <select data-shopper></select></label></p><p class="replayed" data-replayed></p>
     <h3>Timings</h3><dl data-timings></dl>
     <h3>Digests</h3><dl data-digests></dl>`;
   const part = (name) => panel.querySelector(`[data-${name}]`);
@@ -72,6 +76,14 @@ export async function showPanel(panel, tradewind) {
     tradewind.setConsent(tradewind.consent.consent === "granted" ? "denied" : "granted"),
   );
   part("erase").addEventListener("click", () => tradewind.profile.erase());
+  part("shopper").append(
+    new Option("nobody", ""),
+    ...shoppers.map(({ household, events }) => new Option(`household ${household}: ${count(events.length, "order")}`, household)),
+  );
+  part("shopper").addEventListener("change", async ({ target }) => {
+    const shopper = shoppers.find(({ household }) => String(household) === target.value);
+    part("replayed").textContent = await replay(tradewind, shopper);
+  });
   tradewind.on("consent", () => (consent(), profile()));
   tradewind.on("profile", profile);
   tradewind.on("decision", ({ kind, took }) => {
@@ -83,6 +95,21 @@ export async function showPanel(panel, tradewind) {
   consent();
   await profile();
 }
+
+/** Takes a household's orders in, as if they had been made on this device; says what that tells of its next ones. */
+async function replay(tradewind, shopper) {
+  await tradewind.profile.erase();
+  if (!shopper) return "";
+  const { events, next } = shopper;
+  const right = async () => (await tradewind.rank({ limit: FIRST })).items.filter(({ sku }) => next.includes(sku)).length;
+  const stranger = await right();
+  await tradewind.setConsent("granted");
+  if (!(await tradewind.track(events))) return "Your browser allows no profile.";
+  return `In the week after, it bought ${count(next.length, "product")} of this shop. ${await right()} of them are among the first ${FIRST} now, and ${stranger} among those of a stranger.`;
+}
+
+/** Of how many products it is said how many were bought. */
+const FIRST = 12;
 
 const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 

@@ -8,7 +8,7 @@ const panel = document.querySelector(".panel");
 
 let tradewind;
 try {
-  tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json", run: runs() });
+  tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json", ...chosen() });
 } catch (error) {
   panel.innerHTML = "<h2>This page, without Tradewind</h2><p class=notice></p>";
   panel.querySelector("p").textContent = `What you see is the shop's own page. (${error.code}: ${error.message})`;
@@ -21,9 +21,13 @@ if (tradewind) {
   document.documentElement.dataset.tradewind = "ready";
 }
 
-/** `?run=page` runs the module in the page itself. */
-function runs() {
-  return new URLSearchParams(location.search).get("run") === "page" ? "page" : "worker";
+/** `?run=page` runs the module in the page itself; `?profile=edge` tells the edge of events, too, where there is one. */
+function chosen() {
+  const asked = new URLSearchParams(location.search);
+  return {
+    run: asked.get("run") === "page" ? "page" : "worker",
+    events: asked.get("profile") === "edge" ? "/v1/events" : undefined,
+  };
 }
 
 document.addEventListener("click", async ({ target }) => {
