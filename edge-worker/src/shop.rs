@@ -11,7 +11,7 @@ use crate::{
 };
 use futures_util::{
     FutureExt,
-    future::{self, Either, LocalBoxFuture, Shared, select},
+    future::{self, Either, LocalBoxFuture, Shared, select, try_join_all, try_join3},
 };
 use js_sys::{Function, Reflect, WebAssembly::Module};
 use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, time::Duration};
@@ -164,15 +164,15 @@ impl Shop {
     async fn load(env: &Env, document: String) -> Result<Self, Trouble> {
         let config: Config = serde_json::from_str(&document)
             .map_err(|error| Trouble::Other(format!("the configuration cannot be read: {error}")))?;
-        let mut packs = Vec::new();
-        for path in &config.packs {
-            packs.push((path, asset(env, path).await?));
-        }
-        let snapshot = match &config.edge.private {
-            Some(key) => object(env, key).await?,
-            None => asset(env, &config.snapshot).await?,
+        let packs = config.packs.iter().map(async |path| Ok((path, asset(env, path).await?)));
+        let snapshot = async {
+            match &config.edge.private {
+                Some(key) => object(env, key).await,
+                None => asset(env, &config.snapshot).await,
+            }
         };
-        let products = asset(env, &config.products).await?;
+        let arriving = try_join3(try_join_all(packs), snapshot, asset(env, &config.products));
+        let (packs, snapshot, products) = arriving.await?;
         let products = serde_json::from_slice(&products)
             .map_err(|error| Trouble::Other(format!("`{}`: {error}", config.products)))?;
 
