@@ -8,7 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writ
 import { Agent, get } from "node:http";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { configuration, products, startOrigin } from "../../edge-worker/tests/shop.mjs";
 import { dist } from "../../edge-worker/tests/workerd.mjs";
@@ -144,7 +144,8 @@ for (const kind of Object.keys(times)) {
 }
 console.log(`
 ${count} pages of ${page(5).length} bytes of each kind, in turns over one connection; processor time is workerd's. The first page of an
-isolate, with all that is loaded for it: ${first.ms.toFixed(0)} ms, ${loadingMain.toFixed(0)} ms of processor, and ${(loading - loadingMain).toFixed(0)} ms more by V8's compiler in the background.`);
+isolate, with all that is loaded for it: ${first.ms.toFixed(0)} ms, ${loadingMain.toFixed(0)} ms of processor, and ${(loading - loadingMain).toFixed(0)} ms more by V8's compiler in the background.
+Load ${loadavg()[0].toFixed(2)} at the end.`);
 agent.destroy();
 workerd.kill();
 origin.close();

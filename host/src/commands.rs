@@ -27,9 +27,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
+    rc::Rc,
 };
 use tradewind_core::{
-    guest::{Client, Guest},
+    guest::{Client, Revived},
     pack::{Digest, HEADER_LEN, PackView, SectionKind, Task, sign},
     snapshot::{Snapshot, Storefront},
 };
@@ -187,12 +188,14 @@ struct LoadArgs {
 
 /// What [`LoadArgs`] name, verified and ready.
 struct Loaded {
-    client: Client<WasmGuest>,
-    packs: Vec<Vec<u8>>,
-    snapshot: Option<Vec<u8>>,
+    guest: Revived<WasmGuest, Make>,
+    packs: Rc<[Vec<u8>]>,
+    snapshot: Option<Rc<[u8]>>,
     module: Vec<u8>,
-    runtime: Runtime,
 }
+
+/// Makes a guest with everything loaded.
+type Make = Box<dyn FnMut() -> anyhow::Result<Client<WasmGuest>>>;
 
 impl LoadArgs {
     fn load(&self) -> anyhow::Result<Loaded> {
@@ -203,35 +206,24 @@ impl LoadArgs {
             trust.verify(&bytes).with_context(|| format!("`{}`", path.display()))?;
             anyhow::Ok(bytes)
         };
-        let packs = self.packs.iter().map(verified).collect::<Result<_, _>>()?;
-        let snapshot = self.snapshot.as_ref().map(verified).transpose()?;
-        let mut loaded = Loaded { client: Client::new(runtime.guest()?), packs, snapshot, module, runtime };
-        loaded.fill()?;
-        Ok(loaded)
+        let packs: Rc<[Vec<u8>]> = self.packs.iter().map(verified).collect::<Result<_, _>>()?;
+        let snapshot: Option<Rc<[u8]>> = self.snapshot.as_ref().map(verified).transpose()?.map(Rc::from);
+        let files = (packs.clone(), snapshot.clone());
+        let make = move || {
+            let mut client = Client::new(runtime.guest()?);
+            for pack in files.0.iter() {
+                client.load(pack)?;
+            }
+            if let Some(snapshot) = &files.1 {
+                client.load_snapshot(snapshot)?;
+            }
+            Ok(client)
+        };
+        Ok(Loaded { guest: Revived::new(Box::new(make) as Make)?, packs, snapshot, module })
     }
 }
 
 impl Loaded {
-    /// Loads packs and snapshot into the guest.
-    fn fill(&mut self) -> anyhow::Result<()> {
-        for pack in &self.packs {
-            self.client.load(pack)?;
-        }
-        if let Some(snapshot) = &self.snapshot {
-            self.client.load_snapshot(snapshot)?;
-        }
-        Ok(())
-    }
-
-    /// Makes another guest if a trap has ended the last.
-    fn revive(&mut self) -> anyhow::Result<()> {
-        if self.client.guest().is_dead() {
-            self.client = Client::new(self.runtime.guest()?);
-            self.fill()?;
-        }
-        Ok(())
-    }
-
     /// The root and the public section of the snapshot.
     fn storefront(&self) -> anyhow::Result<(Digest, Storefront)> {
         let snapshot =
@@ -243,7 +235,7 @@ impl Loaded {
     /// The one pack whose task is wanted.
     fn pack(&self, wanted: fn(&Task) -> bool, does: &str) -> anyhow::Result<PackView<'_>> {
         let mut found = None;
-        for pack in &self.packs {
+        for pack in self.packs.iter() {
             let view = PackView::parse(pack)?;
             if wanted(&view.read(SectionKind::Task)?) {
                 ensure!(found.is_none(), "two packs that {does}; give one of them");

@@ -58,10 +58,12 @@ fn main() -> Result<()> {
     row("answer to an order, median", &|database| median(&database.latencies), "ms", 1);
     row("answer to an order, 99 of 100", &|database| quantile(&database.latencies, 0.99), "ms", 1);
     row("prices verified", &|database| median(&database.prices), "/s", 0);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
         "\nMedians of {rounds} rounds of {orders} orders over {CONNECTIONS} connections, in turns, each with a new database on this \
          machine's disk, which syncs every commit. After each round units promised equal units that ship. Sender, service and \
-         database share the machine."
+         database share the machine; load {} at the end.",
+        load.split(' ').next().unwrap_or("unknown")
     );
     Ok(())
 }

@@ -49,9 +49,9 @@ pub fn answer(
     let mut failed = 0;
     let mut told = Instant::now();
     for (done, (number, request)) in requests.iter().enumerate() {
-        let reply = decide(&mut loaded.client, request);
-        receipts.keep(&mut loaded.client)?;
-        loaded.revive()?;
+        let client = loaded.guest.client()?;
+        let reply = decide(client, request);
+        receipts.keep(client)?;
         match reply {
             Ok(reply) => writeln!(out, "{reply}")?,
             Err(error) => {
@@ -92,8 +92,9 @@ pub fn answer_all<T>(
             }
         }
     }
-    decide(&mut loaded.client, parsed, &mut out)?;
-    receipts.keep(&mut loaded.client)?;
+    let client = loaded.guest.client()?;
+    decide(client, parsed, &mut out)?;
+    receipts.keep(client)?;
     out.flush()?;
     receipts.finish()?;
     Ok(status(failed, lines.len()))

@@ -22,8 +22,7 @@ impl Replay {
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let place = || format!("`{}`, line {}", self.records.display(), n + 1);
             let record: Record = serde_json::from_str(line).with_context(place)?;
-            let differences = record.replay(&mut loaded.client, module).with_context(place)?;
-            loaded.revive()?;
+            let differences = record.replay(loaded.guest.client()?, module).with_context(place)?;
             if differences.is_empty() {
                 identical += 1;
                 continue;

@@ -3,12 +3,16 @@
 use super::{
     App,
     release::Release,
-    store::{DayRow, Tx},
+    store::{Store, Tx},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use sqlx::{Any, Executor};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 use tradewind_core::{
     Day, Error, Millis, Sku,
-    snapshot::{Booked, Code, Fulfilment, Live, LiveStock},
+    snapshot::{Booked, Code, Fulfilment, FulfilmentNode, Live, LiveStock},
 };
 
 /// Why it is not known.
@@ -27,6 +31,14 @@ pub(super) struct Held {
     pub(super) units: BTreeMap<(String, String), i64>,
     /// Shipments, by node and by the day on which they are to leave.
     pub(super) shipments: BTreeMap<(String, Option<Day>), i64>,
+}
+
+/// What a node has to do on a day, in shipments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Workload {
+    pub(super) day: Day,
+    pub(super) booked: i64,
+    pub(super) capacity: i64,
 }
 
 /// What is not as the snapshot says, of these products, as far as the module can be asked about it.
@@ -53,18 +65,17 @@ pub(super) async fn live(
     }
     let closed = app.store.nodes().await?.into_iter().filter(|(_, closed)| *closed);
     let closed = closed.filter_map(|(node, _)| known(release, &node)).collect();
-    let days = days(fulfilment, at);
-    let mut booked = booked(&app.store.days(app.store.pool(), since(&days)).await?, &days);
+    let mut workloads = workloads(&app.store, app.store.pool(), release, at).await?;
     for ((node, day), own) in &held.shipments {
         // What was to leave earlier and is still there is booked for today.
-        if let Some(shipments) = booked.get_mut(node)
-            && day.is_some_and(|day| days.get(node).is_some_and(|today| day <= *today))
+        if let Some(workload) = workloads.get_mut(node)
+            && day.is_some_and(|day| day <= workload.day)
         {
-            *shipments -= own;
+            workload.booked -= own;
         }
     }
-    let booked = booked.into_iter().filter(|(_, shipments)| *shipments > 0).filter_map(|(node, shipments)| {
-        Some(Booked { node: known(release, &node)?, shipments: u32::try_from(shipments).unwrap_or(u32::MAX) })
+    let booked = workloads.into_iter().filter(|(_, workload)| workload.booked > 0).filter_map(|(node, workload)| {
+        Some(Booked { node: known(release, &node)?, shipments: u32::try_from(workload.booked).unwrap_or(u32::MAX) })
     });
     Ok(Live { stock, closed, booked: booked.collect() })
 }
@@ -78,13 +89,8 @@ pub(super) async fn overbooked(
     at: Millis,
     nodes: &BTreeSet<String>,
 ) -> sqlx::Result<bool> {
-    let Some(fulfilment) = release.fulfilment() else { return Ok(false) };
-    let days = days(fulfilment, at);
-    let booked = booked(&app.store.days(&mut **tx, since(&days)).await?, &days);
-    Ok(fulfilment.nodes.iter().filter(|node| nodes.contains(node.code.as_str())).any(|node| {
-        let shipments = booked.get(node.code.as_str()).copied().unwrap_or(0);
-        shipments > i64::from(node.shipments_per_day)
-    }))
+    let workloads = workloads(&app.store, &mut **tx, release, at).await?;
+    Ok(workloads.iter().any(|(node, workload)| nodes.contains(node) && workload.booked > workload.capacity))
 }
 
 /// The code of a node, if the snapshot has it: nothing can be asked about another.
@@ -97,25 +103,28 @@ fn place(fulfilment: &Fulfilment, node: &str) -> Option<usize> {
     fulfilment.nodes.iter().position(|known| known.code.as_str() == node)
 }
 
-/// The day on which what is decided now leaves each node.
-fn days(fulfilment: &Fulfilment, at: Millis) -> BTreeMap<String, Day> {
-    fulfilment.nodes.iter().map(|node| (node.code.to_string(), node.dispatch(at))).collect()
-}
-
-fn since(days: &BTreeMap<String, Day>) -> i64 {
-    days.values().min().map_or(i64::MAX, |day| i64::from(day.0))
-}
-
-/// Shipments that each node has to pack on its day: those of that day, and those of days before that it still has.
-fn booked(rows: &[DayRow], days: &BTreeMap<String, Day>) -> BTreeMap<String, i64> {
-    let mut booked: BTreeMap<String, i64> = BTreeMap::new();
-    for row in rows {
-        let Some(today) = days.get(&row.node).map(|day| i64::from(day.0)) else { continue };
-        *booked.entry(row.node.clone()).or_default() += match row.dispatch {
-            day if day == today => row.shipments,
-            day if day < today => row.waiting,
-            _ => 0,
+/// What each node of the snapshot has to pack on the day on which what is decided now leaves it: shipments of that day,
+/// and of days before those that it still has.
+pub(super) async fn workloads<'e>(
+    store: &Store,
+    executor: impl Executor<'e, Database = Any>,
+    release: &Release,
+    at: Millis,
+) -> sqlx::Result<BTreeMap<String, Workload>> {
+    let nodes = release.fulfilment().map_or(&[][..], |fulfilment| &fulfilment.nodes);
+    let workload = |node: &FulfilmentNode| {
+        let capacity = i64::from(node.shipments_per_day);
+        (node.code.to_string(), Workload { day: node.dispatch(at), booked: 0, capacity })
+    };
+    let mut workloads: BTreeMap<String, Workload> = nodes.iter().map(workload).collect();
+    let first = workloads.values().map(|workload| i64::from(workload.day.0)).min();
+    for row in store.days(executor, first.unwrap_or(i64::MAX)).await? {
+        let Some(workload) = workloads.get_mut(&row.node) else { continue };
+        workload.booked += match row.dispatch.cmp(&i64::from(workload.day.0)) {
+            Ordering::Equal => row.shipments,
+            Ordering::Less => row.waiting,
+            Ordering::Greater => 0,
         };
     }
-    booked
+    Ok(workloads)
 }

@@ -8,6 +8,7 @@ use super::{
     App, act,
     api::{OrderStatus, ReleaseStatus, order_status},
     auth::{Caller, Role},
+    live,
     problem::Problem,
 };
 use axum::{
@@ -139,13 +140,14 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     let nodes = store.nodes().await?;
     let stock = store.stock(None, None).await?;
     let release = app.release();
+    let workloads = live::workloads(store, store.pool(), &release, app.clock.now()).await?;
     let main = html! {
         h1 { "Worklist" }
         (parts::counts(&counts, store.open_work().await?))
         (parts::exceptions(&visitor, &release, &open))
         (parts::acted(&acted))
         (parts::orders(&visitor, &orders))
-        (parts::nodes(&visitor, &nodes, &stock))
+        (parts::nodes(&visitor, &nodes, &stock, &workloads))
         (parts::cover(&release, &stock))
         (parts::digests(&ReleaseStatus::from(&*release)))
     };

@@ -11,7 +11,7 @@ mod stock;
 mod worklist;
 
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
-pub(crate) use shipments::{Body, DayRow, NewShipment, ShipmentRow, name_of};
+pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use worklist::{WorkRow, kind};
 

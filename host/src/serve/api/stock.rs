@@ -4,6 +4,7 @@ use super::{Document, body::Body};
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
+    live,
     problem::{Answer, Problem, ProblemSchema},
     store::{Counts, StockRow},
 };
@@ -14,6 +15,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tradewind_core::{Sku, snapshot::Code};
+use tradewind_json::Date;
 
 /// What a node has of a product, in units.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -122,13 +124,32 @@ pub(super) struct Node {
     code: String,
     /// Whether nothing ships from it.
     closed: bool,
+    /// What it has to pack next; null where the snapshot no longer has it.
+    workload: Option<Workload>,
+}
+
+/// What a node has to pack.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Workload {
+    /// The day on which what is decided now leaves it.
+    day: Date,
+    /// Shipments that it has to pack by then.
+    booked: i64,
+    /// Shipments that it can pack in a day.
+    capacity: i64,
 }
 
 /// Lists nodes. For everyone with a key.
 #[utoipa::path(get, path = "/v1/nodes", tag = "stock", responses((status = 200, body = [Node])))]
 pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Document<Vec<Node>> {
-    let nodes = app.store.nodes().await?;
-    Ok(Json(nodes.into_iter().map(|(code, closed)| Node { code, closed }).collect()))
+    let workloads = live::workloads(&app.store, app.store.pool(), &app.release(), app.clock.now()).await?;
+    let nodes = app.store.nodes().await?.into_iter().map(|(code, closed)| {
+        let workload = workloads.get(&code);
+        let workload =
+            workload.map(|&live::Workload { day, booked, capacity }| Workload { day: Date(day), booked, capacity });
+        Node { code, closed, workload }
+    });
+    Ok(Json(nodes.collect()))
 }
 
 /// What a node's closing has led to.

@@ -3,6 +3,7 @@
 use super::{Visitor, hidden, words};
 use crate::serve::{
     api::{OrderStatus, ReleaseStatus},
+    live::Workload,
     release::Release,
     store::{OrderState, StockRow, WorkRow},
 };
@@ -152,7 +153,12 @@ pub(super) fn order(visitor: &Visitor, release: &Release, status: &OrderStatus) 
     }
 }
 
-pub(super) fn nodes(visitor: &Visitor, nodes: &BTreeMap<String, bool>, stock: &[StockRow]) -> Markup {
+pub(super) fn nodes(
+    visitor: &Visitor,
+    nodes: &BTreeMap<String, bool>,
+    stock: &[StockRow],
+    workloads: &BTreeMap<String, Workload>,
+) -> Markup {
     let mut sums: BTreeMap<&str, (i64, i64, usize)> = BTreeMap::new();
     for row in stock {
         let (available, reserved, empty) = sums.entry(&row.node).or_default();
@@ -165,13 +171,16 @@ pub(super) fn nodes(visitor: &Visitor, nodes: &BTreeMap<String, bool>, stock: &[
             h2 #nodes { "Nodes" }
             div.scroll tabindex="0" role="region" aria-labelledby="nodes" {
                 table {
-                    thead { tr { th scope="col" { "Node" } th scope="col" { "State" } th.number scope="col" { "Available" } th.number scope="col" { "Promised" } th.number scope="col" { "Products sold out" } th scope="col" { "" } } }
+                    thead { tr { th scope="col" { "Node" } th scope="col" { "State" } th.number scope="col" { "To pack" } th.number scope="col" { "Available" } th.number scope="col" { "Promised" } th.number scope="col" { "Products sold out" } th scope="col" { "" } } }
                     tbody {
                         @for (code, closed) in nodes {
                             @let (available, reserved, empty) = sums.get(code.as_str()).copied().unwrap_or_default();
                             tr {
                                 th scope="row" { (code) }
                                 td { @if *closed { span class="state dead" { "closed" } } @else { span class="state allocated" { "open" } } }
+                                td.number {
+                                    @if let Some(Workload { booked, capacity, .. }) = workloads.get(code) { (booked) " of " (capacity) }
+                                }
                                 td.number { (available) } td.number { (reserved) } td.number { (empty) }
                                 td {
                                     form method="post" action={ "/nodes/" (code) "/" (if *closed { "open" } else { "close" }) } {
