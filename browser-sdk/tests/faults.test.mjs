@@ -63,6 +63,12 @@ const FAULTS = [
   ["the card has an unknown field", { "/tradewind/tradewind.json": unknown }, "config", /\{titel\}/],
   ["the module is missing", { "/tradewind/tradewind.wasm": null }, "fetch", /tradewind.wasm. cannot be fetched/],
   ["the module is another than its integrity says", { "/tradewind/tradewind.json": wrongIntegrity }, "fetch", /integrity/],
+  ...["sha384-…", "sha384-", `sha384-${"0".repeat(96)}`].map((integrity) => [
+    `the integrity is no digest: ${integrity.slice(0, 9)}`,
+    { "/tradewind/tradewind.json": JSON.stringify({ ...configuration(), module: { url: "/tradewind/tradewind.wasm", integrity } }) },
+    "config",
+    /64 digits of base64/,
+  ]),
   ["the module is altered", { "/tradewind/tradewind.wasm": flipped(site("tradewind.wasm"), 90_000) }, "fetch", /integrity/],
   ["the module is none", withModule(Buffer.from("not a module")), "module", /cannot be compiled/],
   ["the module imports something", withModule(imports), "module", /imports `b` from `a`/],
@@ -98,6 +104,18 @@ for (const [what, files, code, words] of FAULTS) {
     await shop.close();
   });
 }
+
+test("where products have no texts, the slot stays, and says so", async () => {
+  const shop = await startShop({ files: { "/tradewind/products.json": "{}" } });
+  const page = await chromium.page();
+  const said = page.waitForEvent("console", (message) => message.text().includes("has none of the ranked products"));
+  await open(page, shop.url);
+  await page.waitForSelector("tradewind-slot[name=for-you][data-tradewind-error=config]");
+  await said;
+  assert.match(await page.textContent("tradewind-slot .card-reason"), /often bought/);
+  await page.done();
+  await shop.close();
+});
 
 test("after a trap the page is as it was, and the next call has a new instance", async () => {
   const shop = await startShop({ files: withModule(altered((module) => module.unreachable())) });
@@ -183,7 +201,7 @@ test("what a page asks wrongly is said clearly", async () => {
     /^refused: fault \d+: the snapshot has no region `NOWHERE`/,
     /^input: an event needs exactly one of view, click/,
     /^input: `sku` needs a text/,
-    /^input: `at` needs milliseconds since 1970, and no moment that is to come/,
+    /^input: `at` needs milliseconds since 1970, and no moment after 2017-12-04T14:00:00.000Z, which counts as now/,
     /^refused: fault \d+: the snapshot has no product `0`/,
     /^input: the snapshot has no region `NOWHERE`/,
     /^input: .*consent/,

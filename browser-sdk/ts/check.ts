@@ -75,6 +75,6 @@ export const checkEvent = (event: object, now: number): void => {
   if (!check || more.length) return fail(`an event needs exactly one of ${Object.keys(kinds).join(", ")}`);
   check(Object.values(happened)[0], kind as string);
   if (!Number.isSafeInteger(at) || (at as number) < 0 || (at as number) > now) {
-    fail("`at` needs milliseconds since 1970, and no moment that is to come");
+    fail(`\`at\` needs milliseconds since 1970, and no moment after ${new Date(now).toISOString()}, which counts as now`);
   }
 };

@@ -125,6 +125,9 @@ class SlotElement extends Base {
 async function cards(tradewind: Tradewind, { items }: Ranking): Promise<string> {
   const texts = await tradewind.texts;
   const shown = items.filter((item) => texts[item.sku]);
+  if (items.length && !shown.length) {
+    throw new TradewindError("config", `\`products\` has none of the ranked products, such as \`${items[0]?.sku}\``);
+  }
   const listed = await tradewind.products(shown.map((item) => item.sku));
   const prices = await Promise.all(shown.map((item) => tradewind.quote(item).catch(() => null)));
   const { locale } = tradewind;

@@ -72,6 +72,9 @@ export interface Resolved {
 const CARD =
   '<a href="{url}" data-sku="{sku}"><strong>{title}</strong> <span>{price}</span> <small>{delivery} {reason}</small></a>';
 
+/** A whole digest: browsers take what is none for no wish to check anything. */
+const INTEGRITY = /^sha(256-[\w+/]{43}=|384-[\w+/]{64}|512-[\w+/]{86}==)$/;
+
 /** Checks the options, and completes them. */
 export async function resolved(options: LoadOptions): Promise<Resolved> {
   let base = document.baseURI;
@@ -85,8 +88,8 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
   const { module, packs, keys, snapshot, products, objective } = configuration;
   const wrong = (what: string): TradewindError => new TradewindError("config", `the configuration's ${what}`);
   const absolute = (url: string): string => new URL(url, base).href;
-  if (typeof module?.url !== "string" || !/^sha(256|384|512)-/.test(module.integrity ?? "")) {
-    throw wrong("`module` needs `url` and `integrity`, for example `sha384-…`");
+  if (typeof module?.url !== "string" || !INTEGRITY.test(module.integrity ?? "")) {
+    throw wrong("`module` needs `url` and `integrity`: `sha384-` and the 64 digits of base64 of its SHA-384");
   }
   if (!Array.isArray(packs) || packs.length === 0) throw wrong("`packs` needs the address of a pack");
   if (!Array.isArray(keys) || !keys.length || !keys.every((key) => /^[0-9a-f]{64}$/i.test(key))) {

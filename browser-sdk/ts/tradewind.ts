@@ -35,7 +35,7 @@ export interface Events {
   profile: { erased: boolean };
   /** Consent changed. */
   consent: { consent: Consent };
-  /** Something failed; the page's own content is still there. */
+  /** Something failed; the page's own content is still there. Where nobody listens, it is on the console. */
   error: TradewindError;
 }
 
@@ -240,7 +240,9 @@ export class Tradewind {
   }
 
   #emit<K extends keyof Events>(event: K, detail: Events[K]): void {
-    for (const listener of this.#listeners.get(event) ?? []) (listener as (detail: Events[K]) => void)(detail);
+    const listeners = this.#listeners.get(event);
+    if (event === "error" && !listeners?.size) console.warn(detail);
+    for (const listener of listeners ?? []) (listener as (detail: Events[K]) => void)(detail);
   }
 
   /** Asks the runtime, within the time that a call may take. */

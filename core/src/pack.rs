@@ -58,7 +58,7 @@ pub const SIGNATURE_LEN: usize = 96;
 /// The largest pack that is loaded, in bytes.
 pub const MAX_PACK_LEN: usize = 64 << 20;
 
-pub(crate) const MAGIC: [u8; 4] = *b"TWPK";
+pub const MAGIC: [u8; 4] = *b"TWPK";
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];

@@ -104,7 +104,7 @@ async fn asked(
     headers: &Headers,
 ) -> std::result::Result<Response, Problem> {
     match route {
-        Route::Health => health(shop),
+        Route::Health => health(shop, env),
         Route::Events => events(&*shop?, request, env, headers).await,
         Route::Rank => rank(&*shop?, request).await,
         Route::Quote => quote(&*shop?, request).await,
@@ -186,13 +186,15 @@ async fn events(
 }
 
 /// What is loaded, by digests.
-fn health(shop: std::result::Result<Rc<Shop>, Trouble>) -> std::result::Result<Response, Problem> {
+fn health(shop: std::result::Result<Rc<Shop>, Trouble>, env: &Env) -> std::result::Result<Response, Problem> {
     let shop = shop.map_err(|trouble| Problem::new(503, trouble.to_string()))?;
     let module = digest()?;
     let snapshot = &shop.snapshot;
     snapshot.holds(shop.now()).map_err(|error| Problem::new(503, error.message()))?;
     let packs =
         shop.packs.iter().map(|pack| json!({ "name": pack.name, "version": pack.version, "root": hex(&pack.root) }));
+    let keyless =
+        || profile::secret(env).err().filter(|_| shop.config.edge.profiles).map(|trouble| trouble.to_string());
     let health = json!({
         "status": "ok",
         "abi": ABI_VERSION,
@@ -205,8 +207,8 @@ fn health(shop: std::result::Result<Rc<Shop>, Trouble>) -> std::result::Result<R
             "whole": snapshot.pricing.is_some(),
             "expires": Moment(snapshot.storefront.expires),
         },
-        // Why what the configuration says now is not what is loaded.
-        "trouble": last_trouble(),
+        // Why what the configuration says now is not what is loaded, or done.
+        "trouble": last_trouble().or_else(keyless),
     });
     json_of(&health, "application/json")
 }

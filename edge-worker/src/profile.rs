@@ -65,14 +65,22 @@ fn header(value: &str, max_age: u32) -> String {
     format!("{NAME}={value}; Path=/; Max-Age={max_age}; HttpOnly; Secure; SameSite=Lax")
 }
 
+/// The secret.
+///
+/// # Errors
+/// Where there is none.
+pub fn secret(env: &Env) -> Result<[u8; 32], Trouble> {
+    let secret = env.secret("PROFILE_KEY").ok().and_then(|secret| unhex(&secret.to_string()));
+    secret.ok_or_else(|| {
+        let what = "the secret `PROFILE_KEY` is not 64 hexadecimal digits: set it with `wrangler secret put PROFILE_KEY`, \
+                    in development with `--var PROFILE_KEY:DIGITS`";
+        Trouble::Other(what.into())
+    })
+}
+
 /// Encrypts, or decrypts, under the secret.
 async fn crypt(env: &Env, iv: &[u8], bytes: &[u8], encrypt: bool) -> Result<Vec<u8>, Trouble> {
-    let secret = env.secret("PROFILE_KEY").ok().and_then(|secret| unhex::<32>(&secret.to_string()));
-    let secret = secret.ok_or_else(|| {
-        Trouble::Other(
-            "the secret `PROFILE_KEY` is not 64 hexadecimal digits: set it with `wrangler secret put`".into(),
-        )
-    })?;
+    let secret = secret(env)?;
     let subtle = web_crypto().map_err(other)?.subtle();
     let failed = |error| other(said(&error));
     let (secret, uses) = (Uint8Array::from(&secret[..]), Array::of2(&"encrypt".into(), &"decrypt".into()));

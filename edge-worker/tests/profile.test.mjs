@@ -131,5 +131,6 @@ test("a shop that does not offer it keeps nothing, and one without a key says so
   const response = await keyless.get("/v1/events", init);
   assert.equal(response.status, 503);
   assert.doesNotMatch(await response.text(), /PROFILE_KEY/);
+  assert.match((await (await keyless.get("/healthz")).json()).trouble, /`PROFILE_KEY` is not 64 hexadecimal digits/);
   await keyless.close();
 });

@@ -105,7 +105,9 @@ pub enum PackError {
     #[error(transparent)]
     Core(#[from] tradewind_core::Error),
     /// The plan's outputs are not the recorded ones, or not those of the reference runtime.
-    #[error("the plan is wrong: {0}; please report the model")]
+    #[error(
+        "the plan does not give the recorded outputs: {0}; if they are this model's, the plan is wrong: please report it"
+    )]
     Wrong(String),
     /// The weights in fewer bytes change the outputs by more than the bound.
     #[error(
@@ -194,9 +196,10 @@ impl Source {
             compare_outputs(&outputs, &sample.outputs, false)
                 .map_err(|difference| PackError::Wrong(format!("sample {n}: {difference}")))?;
         }
-        if !self.samples.is_empty() {
-            checks.push(format!("{} recorded samples are met", self.samples.len()));
-        }
+        checks.push(match self.samples.len() {
+            0 => "there are no recorded samples to compare its answers with".to_owned(),
+            count => format!("{count} recorded samples are met"),
+        });
         checks.push(beside_reference(&self.onnx, options, &mut runner)?);
         let mut losses = Vec::new();
         let stored = compiled.at(storage.precision);

@@ -48,7 +48,7 @@ use tokio::{
     net::TcpListener,
     sync::{Notify, watch as channel},
 };
-use tradewind_core::{Millis, exceptions::Policy, quote::Objective};
+use tradewind_core::{Millis, exceptions::Policy, quote::Objective, snapshot::Storefront};
 use tradewind_json::AllocationPolicy;
 
 /// How often a replica looks whether another has made a release.
@@ -211,6 +211,8 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let store = Store::open(&config.database).await?;
     let runtime = RuntimeConfig { pool: Some(3 * config.guests as u32), ..config.runtime };
     let release = first_release(&store, config.files, &config.trust, &runtime).await?;
+    let clock = Clock::starting(config.clock);
+    warn(&release, clock.now());
     // Clock and policy may be others than before.
     let mut tx = store.begin().await?;
     store.requeue_short(&mut tx).await?;
@@ -227,7 +229,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
         store,
         releases: RwLock::new(Releases { current: Arc::new(release), before: None }),
         gate: Gate::new(config.guests),
-        clock: Clock::starting(config.clock),
+        clock,
         settings,
         metrics,
         queued: Notify::new(),
@@ -254,6 +256,23 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     }
     app.store.close().await;
     Ok(())
+}
+
+/// Says what a release cannot do.
+fn warn(release: &Release, now: Millis) {
+    if !release.has_late {
+        tracing::warn!("no pack says how likely a leg is late: orders are allocated as if none were");
+    }
+    if !release.has_price {
+        tracing::warn!("no pack prices: prices are not verified");
+    }
+    let Storefront { issued, expires, .. } = &release.snapshot.storefront;
+    if !(issued.0..expires.0).contains(&now.0) {
+        let shown =
+            |at: Millis| jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string());
+        let (from, until, now) = (shown(*issued), shown(*expires), shown(now));
+        tracing::warn!("the snapshot holds from {from} until {until}, and it is {now}: orders wait for another");
+    }
 }
 
 /// The release to begin with: that of the files, where the database has not seen one of them, else the database's.

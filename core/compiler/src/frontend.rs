@@ -19,7 +19,7 @@ use tract_onnx::{
     prelude::*,
     tract_hir::infer::{Factoid, InferenceModelExt},
 };
-use tradewind_core::exec::PLAN_LIMITS;
+use tradewind_core::{exec::PLAN_LIMITS, pack::MAGIC};
 
 /// The symbol that stands for the number of rows, in tract's shapes and in refusals.
 pub(crate) const BATCH: &str = "N";
@@ -140,6 +140,12 @@ pub(crate) fn framework() -> Onnx {
 }
 
 pub(crate) fn decode(framework: &Onnx, mut onnx: &[u8]) -> Result<ModelProto, Refusal> {
+    if onnx.is_empty() {
+        return Err(Refusal::whole("the file is empty"));
+    }
+    if onnx.starts_with(&MAGIC) {
+        return Err(Refusal::whole("it is a pack, which is compiled already; give the ONNX file that it was made of"));
+    }
     let decoded = quiet::catch(|| framework.proto_model_for_read(&mut onnx).map_err(|error| format!("{error:#}")));
     decoded.and_then(|decoded| decoded).map_err(|error| {
         Refusal::whole(format!("its bytes are not an ONNX model ({error}); check that the file is whole"))

@@ -11,7 +11,7 @@ pub struct LiveArgs {
     /// Stock that has changed: a table with node, sku and available.
     #[arg(long, value_name = "FILE")]
     stock: Option<PathBuf>,
-    /// Shipments that nodes have taken on already for the day: a table with node and shipments.
+    /// Shipments that nodes have taken on already for the day: a table with node and shipments; rows of a node add up.
     #[arg(long, value_name = "FILE")]
     booked: Option<PathBuf>,
     /// A node that ships nothing; may be given several times.

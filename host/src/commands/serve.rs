@@ -82,7 +82,7 @@ struct RunArgs {
     /// A snapshot of prices, stock and places.
     #[arg(long, value_name = "FILE", required = true)]
     snapshot: Option<PathBuf>,
-    /// A pack; may be given several times. One must say how likely a leg is late, one must price.
+    /// A pack; may be given several times. One that says how likely a leg is late, and one that prices, are of use.
     #[arg(long = "pack", value_name = "FILE")]
     packs: Vec<PathBuf>,
     #[command(flatten)]
@@ -107,7 +107,8 @@ struct RunArgs {
     /// Milliseconds that a call of the module may take.
     #[arg(long, value_name = "MILLIS", default_value = "5000")]
     deadline: NonZeroU64,
-    /// Units of work that a call of the module may do, whatever the machine; not counted when absent.
+    /// Units of work that a call of the module may do, whatever the machine; not counted when absent. A batch of 64 orders
+    /// over twelve nodes takes some thousand million.
     #[arg(long, value_name = "UNITS")]
     fuel: Option<NonZeroU64>,
     /// A private folder for compiled code, so that the next start need not compile; made when absent.

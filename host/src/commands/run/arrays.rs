@@ -119,6 +119,9 @@ impl Arrays {
                 column.push(cell.trim().to_owned());
             }
         }
+        if columns.iter().all(Vec::is_empty) {
+            bail!("it has no rows");
+        }
         let arrays = columns.into_iter().map(|cells| Array { shape: vec![cells.len()], elements: parsed(cells) });
         Ok(Self { arrays: names.into_iter().zip(arrays).collect(), is_table: true })
     }
