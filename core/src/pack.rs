@@ -58,6 +58,7 @@ pub const SIGNATURE_LEN: usize = 96;
 /// The largest pack that is loaded, in bytes.
 pub const MAX_PACK_LEN: usize = 64 << 20;
 
+/// How every pack begins.
 pub const MAGIC: [u8; 4] = *b"TWPK";
 
 /// A SHA-256 digest.
