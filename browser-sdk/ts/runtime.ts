@@ -103,7 +103,7 @@ export class Runtime implements Backend {
       this.#consent = "denied";
       return undefined;
     }
-    return events.map((event) => ({ at: now, ...event }));
+    return events.map((event) => ({ ...event, at: event.at ?? now }));
   }
 
   async rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>> {

@@ -83,7 +83,7 @@ test("whatever happens at once, the edge learns all of it", async () => {
     const { Tradewind } = await import("/tradewind/sdk/index.js");
     const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json", events: "/v1/events" });
     const list = Object.keys(texts).slice(100, 120);
-    await Promise.all(list.map((sku) => tradewind.track({ view: { sku } })));
+    await Promise.all(list.map((sku, n) => tradewind.track({ view: { sku }, at: n ? undefined : 1_512_000_000_000 })));
     return list;
   });
   const request = await until("the edge knows all of it", async () => {
