@@ -24,13 +24,16 @@ let page;
 /** The page's messages and its postcard, for Node. */
 let messages;
 let postcard;
+/** What the page reads of a snapshot, for Node. */
+let storefront;
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "tradewind-corpus-"));
-  const entryPoints = ["messages", "postcard"].map((name) => join(root, `browser-sdk/ts/${name}.ts`));
+  const entryPoints = ["messages", "postcard", "storefront"].map((name) => join(root, `browser-sdk/ts/${name}.ts`));
   await build({ entryPoints, bundle: true, format: "esm", outdir: folder, outExtension: { ".js": ".mjs" } });
   messages = await import(pathToFileURL(join(folder, "messages.mjs")));
   postcard = await import(pathToFileURL(join(folder, "postcard.mjs")));
+  storefront = await import(pathToFileURL(join(folder, "storefront.mjs")));
   [chromium, shop] = await Promise.all([startChromium(), startShop()]);
   page = await chromium.page();
   await open(page, shop.url);
@@ -175,19 +178,50 @@ test("the page writes and reads prices as the core does", () => {
 });
 
 test("what the page reads of the snapshot is what its tables and the module say", async () => {
-  const { listed, deliverable } = await page.evaluate(async (skus) => {
+  const { listed, deliverable, quotes } = await page.evaluate(async (skus) => {
     const { Tradewind } = await import("/tradewind/sdk/index.js");
     const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });
     const { items } = await tradewind.rank({ limit: 10_000, candidates: skus, region: "SEA" });
-    return { listed: await tradewind.products(skus, "SEA"), deliverable: items.map(({ sku }) => sku) };
+    const listed = await tradewind.products(skus, "SEA");
+    const quotes = await Promise.all(skus.map((sku) => tradewind.quote({ sku, region: "SEA" }).catch(() => null)));
+    return { listed, deliverable: items.map(({ sku }) => sku), quotes };
   }, products.map(({ sku }) => sku));
   const prices = (all) => all.map(({ sku, list, price }) => [sku, list, price]);
   assert.deepEqual(prices(listed), prices(products));
   const promised = listed.filter(({ delivery }) => delivery).map(({ sku }) => sku);
   assert.ok(promised.length > 500 && promised.length < products.length, `${promised.length} are promised`);
   assert.deepEqual(promised.sort(), deliverable.sort());
-  for (const { price, list, lowest_30_days, delivery } of listed) {
-    assert.ok(lowest_30_days <= list && price <= list);
+  const unmoved = listed.filter(({ price }, n) => quotes[n]?.price === price);
+  assert.ok(unmoved.length > 20, `${unmoved.length} prices stay as they are listed`);
+  for (const { price, list, delivery } of listed) {
+    assert.ok(price <= list);
     if (delivery) assert.equal(delivery.to - delivery.from, (delivery.max_days - delivery.min_days) * 86_400_000);
+  }
+  for (const { sku, lowest_30_days } of unmoved) {
+    assert.equal(lowest_30_days, quotes.find((quote) => quote?.sku === sku).lowest_30_days, sku);
+  }
+});
+
+test("a reduction is compared with the 30 days before it began", () => {
+  const DAY = 86_400_000;
+  const day = (days) => (17_000 + days) * DAY;
+  const { cases } = JSON.parse(readFileSync(join(root, "tests/cases/prior-prices.json"), "utf8"));
+  for (const { what, points, day: at, price, lowest } of cases) {
+    const prices = { list: 999, points: points.map(([since, price]) => ({ since: day(since), price })) };
+    const listed = points.findLast(([since]) => since <= at) ?? points[0] ?? [0, 999];
+    assert.equal(storefront.lowestBefore(prices, price ?? listed[1], day(at)), lowest, what);
+  }
+});
+
+test("amounts have the digits of ISO 4217", async () => {
+  const { digits } = JSON.parse(readFileSync(join(root, "tests/cases/currencies.json"), "utf8"));
+  const currencies = Object.entries(digits).filter(([, digits]) => digits !== null);
+  const shown = await page.evaluate(async (currencies) => {
+    const { money } = await import("/tradewind/sdk/index.js");
+    return currencies.map(([currency]) => money(1_234_567, currency, "en-US"));
+  }, currencies);
+  for (const [n, [currency, digits]] of currencies.entries()) {
+    const text = (1_234_567 / 10 ** digits).toFixed(digits);
+    assert.equal(shown[n].replace(/[^\d.]/g, ""), text, `${currency}: ${shown[n]}`);
   }
 });

@@ -90,7 +90,7 @@ export interface Quote {
   currency: string;
   price: number;
   list: number;
-  /** The lowest price of the last 30 days. */
+  /** The lowest price of the 30 days before this price began: what a reduction is compared with in the EU. */
   lowest_30_days: number;
   reasons: PriceReason[];
   /** The moment for which it was computed, in milliseconds since 1970. */
@@ -119,6 +119,7 @@ export interface ListedProduct {
   currency: string;
   price: number;
   list: number;
+  /** The lowest price of the 30 days before this price began. */
   lowest_30_days: number;
   /** `null` where it is not delivered, or no region is known. */
   delivery: Delivery | null;

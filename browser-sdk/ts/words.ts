@@ -24,10 +24,19 @@ export function priceReason(reason: PriceReason): string {
   return REASONS[key] ?? key;
 }
 
-/** An amount of minor units: `$1.99`. */
+/** Currencies by the digits of their minor unit, where these are not two: `Currency::digits` in the core. */
+const DIGITS: Record<number, string> = {
+  0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+  3: "BHD IQD JOD KWD LYD OMR TND",
+  4: "CLF UYW",
+};
+
+/** An amount of minor units: `$1.99`. The digits are those of ISO 4217, whatever `Intl` shows of a currency by itself. */
 export function money(amount: number, currency: string, locale: string): string {
-  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+  const digits = [0, 3, 4].find((digits) => DIGITS[digits]?.includes(currency)) ?? 2;
+  const [minimumFractionDigits, maximumFractionDigits] = [digits, digits];
+  const format = new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits, maximumFractionDigits });
+  return format.format(amount / 10 ** digits);
 }
 
 /** The days on which a product arrives: `Dec 6 – 8`. */

@@ -1,7 +1,7 @@
 //! Money and rates, in whole numbers.
 
 use crate::error::{Error, ErrorKind, Result};
-use alloc::format;
+use alloc::{format, string::String};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,17 @@ impl Money {
         let (whole, rate) = (BasisPoints::WHOLE.0 as i64, rate.0 as i64);
         let (many, rest) = (self.0.div_euclid(whole), self.0.rem_euclid(whole));
         Self(many.saturating_mul(rate) + (rest * rate).div_euclid(whole))
+    }
+
+    /// The amount in major units, where a minor unit has so many digits: `12.90`.
+    pub fn decimal(self, digits: u32) -> String {
+        let unit = 10_u64.saturating_pow(digits);
+        let (whole, rest) = (self.0.unsigned_abs() / unit, self.0.unsigned_abs() % unit);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        match digits as usize {
+            0 => format!("{sign}{whole}"),
+            digits => format!("{sign}{whole}.{rest:0digits$}"),
+        }
     }
 
     /// Checks an amount that was received.
@@ -93,11 +104,42 @@ impl Currency {
         core::str::from_utf8(&self.0).unwrap_or("???")
     }
 
+    /// Digits of the minor unit (0, 2, 3 or 4), by ISO 4217: an amount of minor units is divided by ten to this power.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) for a code that the standard does not list, or without a minor unit, such as
+    /// `XAU` (gold).
+    pub fn digits(self) -> Result<u32> {
+        let found = ISO_4217.iter().find(|(_, codes)| codes.split(' ').any(|code| code == self.as_str()));
+        found.map(|(digits, _)| *digits).ok_or_else(|| {
+            let code = self.as_str();
+            Error::new(
+                ErrorKind::BadRequest,
+                format!("`{code}` has no minor unit in ISO 4217, so no amount can be written in it; use a code such as `EUR`"),
+            )
+        })
+    }
+
     /// Checks what was received.
     pub(crate) fn check(self) -> Result<()> {
         Self::new(self.as_str()).map(drop)
     }
 }
+
+/// Currencies by the digits of their minor unit: ISO 4217, list one, as published on 2026-01-01.
+const ISO_4217: [(u32, &str); 4] = [
+    (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+    (
+        2,
+        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY \
+         COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS \
+         INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR \
+         MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP \
+         STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG",
+    ),
+    (3, "BHD IQD JOD KWD LYD OMR TND"),
+    (4, "CLF UYW"),
+];
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! Prices and dates as people read them, by the platform's `Intl`: a page that does the same writes the same.
 
-use js_sys::{Date, Function, JSON, Reflect};
+use js_sys::{Date, Function, JSON};
 use tradewind_core::{Currency, Millis, Money, snapshot::Promise};
 use wasm_bindgen::prelude::*;
 
@@ -12,8 +12,6 @@ extern "C" {
     fn new(locale: &str, options: &JsValue) -> Result<NumberFormat, JsValue>;
     #[wasm_bindgen(method, getter)]
     fn format(this: &NumberFormat) -> Function;
-    #[wasm_bindgen(method, js_name = resolvedOptions)]
-    fn options(this: &NumberFormat) -> JsValue;
 
     #[wasm_bindgen(js_namespace = Intl)]
     type DateTimeFormat;
@@ -27,7 +25,7 @@ extern "C" {
 pub struct Words {
     money: NumberFormat,
     days: DateTimeFormat,
-    /// Digits of the currency's minor unit: at most 4, in ISO 4217.
+    /// Digits of the currency's minor unit.
     digits: u32,
 }
 
@@ -35,41 +33,33 @@ impl Words {
     /// The words of a locale.
     ///
     /// # Errors
-    /// For what is no locale or no currency.
+    /// For what is no locale, and for a currency without a minor unit.
     pub fn new(locale: &str, currency: Currency) -> Result<Self, String> {
         let options = |text: &str| JSON::parse(text).unwrap_or(JsValue::UNDEFINED);
         let wrong =
             |error| format!("`locale` is `{locale}`, for amounts in {currency}: {}", tradewind_js::said(&error));
-        let money = NumberFormat::new(locale, &options(&format!(r#"{{"style":"currency","currency":"{currency}"}}"#)))
-            .map_err(wrong)?;
+        // The digits of ISO 4217, and not what this platform's `Intl` shows of a currency by itself.
+        let digits = currency.digits().map_err(|error| error.message().to_owned())?;
+        let style = format!(
+            r#"{{"style":"currency","currency":"{currency}","minimumFractionDigits":{digits},"maximumFractionDigits":{digits}}}"#
+        );
+        let money = NumberFormat::new(locale, &options(&style)).map_err(wrong)?;
         let days = DateTimeFormat::new(locale, &options(r#"{"month":"short","day":"numeric","timeZone":"UTC"}"#))
             .map_err(wrong)?;
-        let digits = Reflect::get(&money.options(), &"maximumFractionDigits".into()).ok().and_then(|it| it.as_f64());
-        Ok(Self { money, days, digits: digits.unwrap_or(2.0).clamp(0.0, 4.0) as u32 })
+        Ok(Self { money, days, digits })
     }
 
     /// An amount with its currency.
     pub fn money(&self, amount: Money) -> String {
         // No amount is above 10¹³ minor units, so a float is nearer to it than to the next.
-        let major = amount.0 as f64 / self.unit() as f64;
+        let major = amount.0 as f64 / f64::from(10_u32.pow(self.digits));
         let text = self.money.format().call1(&JsValue::UNDEFINED, &major.into());
         text.ok().and_then(|text| text.as_string()).unwrap_or_else(|| self.decimal(amount))
     }
 
     /// An amount in the currency's major unit: `12.90`.
     pub fn decimal(&self, amount: Money) -> String {
-        let unit = self.unit();
-        let (whole, rest) = (amount.0.unsigned_abs() / unit, amount.0.unsigned_abs() % unit);
-        let sign = if amount.0 < 0 { "-" } else { "" };
-        match self.digits as usize {
-            0 => format!("{sign}{whole}"),
-            digits => format!("{sign}{whole}.{rest:0digits$}"),
-        }
-    }
-
-    /// Minor units in a major one.
-    const fn unit(&self) -> u64 {
-        10_u64.pow(self.digits)
+        amount.decimal(self.digits)
     }
 
     /// The days on which what is ordered at a moment arrives, where clocks are some minutes ahead of UTC.

@@ -8,7 +8,7 @@
 //! | table | columns |
 //! |---|---|
 //! | `products` | `sku`, `category`, `list`; may have `name`, `cost` and `margin` (the least share of the cost on top), `floor` (a price as such, for want of a cost), `ceiling`, `minimum_advertised`, `day_step`, `week_step` (largest steps, rates), `locked_until`, `publish` (whether its floor and sales are public, and its price computed from these alone: the same in a page, without stock and cost) |
-//! | `prices` | `sku`, `since`, `price`: each price from the moment it holds; the last 30 days at least |
+//! | `prices` | `sku`, `since`, `price`: each price from the moment it holds, also those of the 30 days before the price that is running began: a reduction is compared with them |
 //! | `regions` | `code`, `utc_offset` (minutes) |
 //! | `nodes` | `code`, `utc_offset`, `shipments_per_day`, `cut_off` (minutes after midnight), `handling` (a shipment), `unit_handling`; may have `closed` |
 //! | `lanes` | `node`, `region`, `distance` (km), `cost` (a shipment), `unit_cost`, `min_days`, `max_days` (from dispatch) |
@@ -101,7 +101,14 @@ impl Parts {
     /// # Errors
     /// [`SnapshotError`] says which file and row, and what is wrong there.
     pub fn read(folder: &Path) -> Result<Self, SnapshotError> {
-        let settings = Settings::read(&folder.join("snapshot.json"))?;
+        let path = folder.join("snapshot.json");
+        let settings = Settings::read(&path)?;
+        // Amounts can be written in it, wherever the snapshot goes.
+        let currency = Currency::new(&settings.currency).and_then(|currency| currency.digits().map(|_| currency));
+        let currency = currency.map_err(|error| SnapshotError::Settings {
+            path: path.display().to_string(),
+            message: error.to_string(),
+        })?;
         let products: Table<ProductRow> = Table::read(folder, "products")?;
         let catalog = catalog(&products)?;
         let weeks = Weeks { first: settings.issued.0.day(), catalog: &catalog };
@@ -133,7 +140,7 @@ impl Parts {
         }
         let forecast = forecast(folder, &weeks)?;
         let storefront = Storefront {
-            currency: Currency::new(&settings.currency)?,
+            currency,
             issued: settings.issued.0,
             expires: settings.expires.0,
             prices: prices(folder, &catalog, &products)?,

@@ -224,6 +224,26 @@ fn a_table_that_is_wrong_is_refused_with_file_row_and_column() -> Result<()> {
 }
 
 #[test]
+fn a_currency_without_a_minor_unit_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    write(folder.path(), &tables(), "csv")?;
+    for (code, expected) in
+        [("KWD", None), ("XAU", Some("`XAU` has no minor unit")), ("USF", Some("`USF`")), ("usd", Some("`usd`"))]
+    {
+        fs::write(folder.path().join("snapshot.json"), SETTINGS.replace("USD", code))?;
+        let said = Parts::read(folder.path()).err().map(|error| error.to_string());
+        match expected {
+            None => ensure!(said.is_none(), "{code}: {said:?}"),
+            Some(words) => {
+                let said = said.with_context(|| format!("{code} was accepted"))?;
+                ensure!(said.contains(words) && said.contains("snapshot.json"), "{code}: {said}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_strangers_cut_of_a_snapshot_is_refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);

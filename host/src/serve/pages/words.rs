@@ -67,8 +67,11 @@ fn products(count: usize) -> String {
 }
 
 pub(super) fn money(amount: Money, storefront: &Storefront) -> String {
-    let (sign, amount) = if amount.0 < 0 { ("−", -amount.0) } else { ("", amount.0) };
-    format!("{sign}{}.{:02} {}", amount / 100, amount % 100, storefront.currency)
+    let currency = storefront.currency;
+    match currency.digits() {
+        Ok(digits) => format!("{} {currency}", amount.decimal(digits).replace('-', "−")),
+        Err(_) => format!("{} minor units of {currency}", amount.0),
+    }
 }
 
 pub(super) fn percent(share: BasisPoints) -> String {
@@ -98,4 +101,27 @@ pub(super) fn spaced<T: serde::Serialize>(value: &T) -> String {
         _ => String::new(),
     };
     text.replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tradewind_core::{Catalog, Currency};
+
+    #[test]
+    fn amounts_have_the_digits_of_their_currency() {
+        for (code, text) in [("USD", "−12.90 USD"), ("JPY", "−1290 JPY"), ("KWD", "−1.290 KWD"), ("RSD", "−12.90 RSD")]
+        {
+            let storefront = Storefront {
+                currency: Currency::new(code).unwrap(),
+                issued: Millis(0),
+                expires: Millis(0),
+                catalog: Catalog::default(),
+                prices: vec![],
+                regions: vec![],
+                published: None,
+            };
+            assert_eq!(money(Money(-1_290), &storefront), text);
+        }
+    }
 }
