@@ -6,9 +6,10 @@ import type { ListedProduct } from "./types.js";
 
 const DAY = 86_400_000;
 
-interface Point {
-  since: number;
-  price: number;
+/** A product's list price, and each price from the moment it holds, ascending; the first holds before its moment too. */
+interface Prices {
+  list: number;
+  points: { since: number; price: number }[];
 }
 
 interface Region {
@@ -21,7 +22,7 @@ interface Region {
 export class Storefront {
   readonly currency: string;
   readonly #places: Map<string, number>;
-  readonly #prices: { list: number; points: Point[] }[];
+  readonly #prices: Prices[];
   readonly #regions: Region[];
 
   constructor(section: Uint8Array) {
@@ -32,7 +33,7 @@ export class Storefront {
     this.#places = new Map(from.list(() => from.text()).map((sku, place) => [sku, place]));
     from.list(() => from.unsigned()); // categories
     from.list(() => from.text()); // their names
-    const point = (): Point => ({ since: from.signed(), price: from.signed() });
+    const point = (): Prices["points"][number] => ({ since: from.signed(), price: from.signed() });
     this.#prices = from.list(() => ({ list: from.signed(), points: from.list(point) }));
     this.#regions = from.list(() => ({
       code: from.text(),
@@ -53,19 +54,31 @@ export class Storefront {
     const place = this.#places.get(sku);
     const prices = place === undefined ? undefined : this.#prices[place];
     if (place === undefined || !prices) return null;
-    const { list, points } = prices;
-    const price = (at: number): number => (points.findLast((point) => point.since <= at) ?? points[0])?.price ?? list;
-    const from = at - 30 * DAY;
-    const lately = points.filter((point) => point.since >= from && point.since < at).map((point) => point.price);
+    const { list } = prices;
+    const price = priceAt(prices, at);
     return {
       sku,
       currency: this.currency,
-      price: price(at),
+      price,
       list,
-      lowest_30_days: Math.min(price(from), ...lately),
+      lowest_30_days: lowestBefore(prices, price, at),
       delivery: region ? delivery(region, place, at) : null,
     };
   }
+}
+
+/** The listed price of a moment. */
+function priceAt({ list, points }: Prices, at: number): number {
+  return (points.findLast((point) => point.since <= at) ?? points[0])?.price ?? list;
+}
+
+/** The lowest price of the 30 days before `price` began: `ListedPrice::lowest_before` in the core. */
+export function lowestBefore(prices: Prices, price: number, at: number): number {
+  const shown = prices.points.filter((point) => point.since <= at);
+  const began = shown[shown.findLastIndex((point) => point.price !== price) + 1]?.since ?? at;
+  const from = began - 30 * DAY;
+  const since = prices.points.filter((point) => point.since >= from && point.since < began);
+  return Math.min(priceAt(prices, from), ...since.map((point) => point.price));
 }
 
 /** The soonest promise for a product. */

@@ -64,7 +64,7 @@ pub struct Quote {
     pub floor: Money,
     /// The highest price that the guards allow, where they say.
     pub ceiling: Option<Money>,
-    /// The lowest price of the last 30 days.
+    /// The lowest price of the 30 days before this price began ([`ListedPrice::lowest_before`]).
     pub lowest_30_days: Money,
     /// Units that are expected to be sold in a week at this price; `None` where the model failed.
     pub units: Option<f32>,
@@ -142,7 +142,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
         list: listed.list,
         floor: guard.floor.price(),
         ceiling: guard.ceiling,
-        lowest_30_days: listed.lowest(*at),
+        lowest_30_days: listed.lowest_before(price, *at),
         units,
         margin,
         elasticity,

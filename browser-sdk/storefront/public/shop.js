@@ -63,7 +63,7 @@ async function describe(tradewind, sku, element) {
   list.textContent = amount(product.list);
   const where = quote ? `computed ${quote.by === "device" ? "on this device" : "at the edge"}, from nothing about you` : "the shop's price";
   const why = [...(quote?.reasons.map(priceReason) ?? []), where];
-  why.push(`lowest price of the last 30 days: ${amount(product.lowest_30_days)}`);
+  why.push(`lowest price of the 30 days before it began: ${amount((quote ?? product).lowest_30_days)}`);
   element.querySelector("[data-why]").replaceChildren(...why.map((text) => row("li", text)));
   const arrives = product.delivery;
   element.querySelector("[data-delivery]").textContent = arrives

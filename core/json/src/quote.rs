@@ -67,7 +67,7 @@ pub struct PublicQuote {
     pub price: i64,
     /// The list price.
     pub list: i64,
-    /// The lowest price of the last 30 days.
+    /// The lowest price of the 30 days before this price began.
     pub lowest_30_days: i64,
     /// Why: whether it is locked, unchanged, lowered or raised.
     pub reasons: Vec<PriceReason>,

