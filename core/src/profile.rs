@@ -51,8 +51,9 @@ pub struct Interest {
     pub first: Day,
     /// The day it was last bought.
     pub last: Day,
-    /// The number of the order it was last bought in, counted from 1; 0 if never.
-    pub last_order: u32,
+    /// The number of the order it was last bought in, and the spare units above it: in one number, because profiles
+    /// lie on devices for years, and this is how those that know of no spare units were laid out.
+    last_order: u32,
     /// Orders that contained it, each counting one of [`ORDER_DECAYS`] to the power of the orders
     /// since; as of `last_order`.
     by_order: [f32; 3],
@@ -73,6 +74,8 @@ pub const ORDER_DECAYS: [f32; 3] = [0.90, 0.95, 0.98];
 pub const HALF_LIFE_DAYS: i64 = 120;
 /// Time after which attention counts half.
 pub const ATTENTION_HALF_LIFE: Millis = Millis(Millis::DAY);
+/// The bits of an order's number in [`Interest::last_order`]; those above count spare units.
+const ORDER: u32 = (1 << 20) - 1;
 
 impl Profile {
     /// The most products that a profile keeps: past it, those that say least are forgotten.
@@ -94,7 +97,7 @@ impl Profile {
             EventKind::Purchase(lines) => self.purchase(event.at.day(), lines),
             EventKind::Return(line) => {
                 if let Ok(at) = self.position(&line.sku) {
-                    self.items[at].returned();
+                    self.items[at].returned(line.quantity);
                 }
             }
             EventKind::View(sku) | EventKind::Click(sku) => self.attend(sku, event.at, 1.0),
@@ -121,11 +124,14 @@ impl Profile {
         let order = self.orders;
         let mut last = None;
         for n in order::ascending(lines.len(), &|a, b| lines[a].sku.cmp(&lines[b].sku)) {
-            let sku = &lines[n].sku;
-            if last.replace(sku) != Some(sku) {
-                self.lines = self.lines.saturating_add(1);
-                self.entry(sku).bought(order, day);
+            let Line { sku, quantity } = &lines[n];
+            let first = last.replace(sku) != Some(sku);
+            self.lines = self.lines.saturating_add(first.into());
+            let item = self.entry(sku);
+            if first {
+                item.bought(order, day);
             }
+            item.set_spare(item.spare().saturating_add(quantity.saturating_sub(first.into())));
         }
     }
 
@@ -173,7 +179,7 @@ impl Profile {
             let orders = 0.0..=self.orders as f32 * 1.001;
             item.by_order.iter().chain([&item.by_day]).all(|decayed| orders.contains(decayed))
                 && (0.0..=1e9).contains(&item.attention)
-                && item.last_order <= self.orders
+                && item.last_order() <= self.orders
                 && item.orders <= self.orders
                 && item.first <= item.last
         });
@@ -209,21 +215,37 @@ impl Interest {
         self.by_order = self.by_order_at(order).map(|decayed| decayed + 1.0);
         self.by_day = self.by_day_at(last) + halved(i64::from(last.since(day)), HALF_LIFE_DAYS);
         self.last = last;
-        self.last_order = order;
+        self.last_order = self.last_order & !ORDER | order.min(ORDER);
         self.orders = self.orders.saturating_add(1);
     }
 
-    /// One order of it less.
-    fn returned(&mut self) {
-        let kept = self.orders.saturating_sub(1) as f32 / self.orders.max(1) as f32;
-        self.orders = self.orders.saturating_sub(1);
+    /// The number of the order it was last bought in, counted from 1; 0 if never.
+    pub const fn last_order(&self) -> u32 {
+        self.last_order & ORDER
+    }
+
+    /// Units that can come back before an order counts less: those bought beyond the first of each order.
+    const fn spare(&self) -> u32 {
+        self.last_order >> ORDER.count_ones()
+    }
+
+    fn set_spare(&mut self, units: u32) {
+        self.last_order = self.last_order() | units.min(u32::MAX >> ORDER.count_ones()) << ORDER.count_ones();
+    }
+
+    /// So many units of it less. The units that are left are those of so many orders at most.
+    fn returned(&mut self, units: u32) {
+        let orders = self.orders.saturating_sub(units.saturating_sub(self.spare()));
+        self.set_spare(self.spare().saturating_sub(units));
+        let kept = orders as f32 / self.orders.max(1) as f32;
+        self.orders = orders;
         self.by_order = self.by_order.map(|decayed| decayed * kept);
         self.by_day *= kept;
     }
 
     /// Orders that contained it after `orders` orders in all, decayed by each of [`ORDER_DECAYS`].
     pub fn by_order_at(&self, orders: u32) -> [f32; 3] {
-        let since = orders.saturating_sub(self.last_order) as f32;
+        let since = orders.saturating_sub(self.last_order()) as f32;
         core::array::from_fn(|n| self.by_order[n] * libm::powf(ORDER_DECAYS[n], since))
     }
 
@@ -246,7 +268,7 @@ impl Interest {
     fn weight(&self, orders: u32, now: Millis) -> f32 {
         // A wish not to see a product is forgotten last of all.
         let wish = if self.dismissed { 1e6 } else { 0.0 };
-        let since = orders.saturating_sub(self.last_order) as f32;
+        let since = orders.saturating_sub(self.last_order()) as f32;
         let [.., decay] = ORDER_DECAYS;
         let [.., longest] = self.by_order;
         longest * libm::powf(decay, since) + self.attention_at(now) + wish
@@ -321,6 +343,24 @@ mod tests {
         let line = Line { sku: sku(1), quantity: 1 };
         let profile = after(&[purchase(0, &[1]), at_day(1, EventKind::Return(line))]);
         assert_eq!(profile.interest(&sku(1)).map(|item| (item.orders, item.by_order_at(1))), Some((0, [0.0; 3])));
+    }
+
+    #[test]
+    fn what_is_returned_in_part_counts_as_if_less_had_been_bought() {
+        let line = |quantity| Line { sku: sku(1), quantity };
+        let bought = |day, quantities: &[u32]| {
+            at_day(day, EventKind::Purchase(quantities.iter().map(|&quantity| line(quantity)).collect()))
+        };
+        let back = |quantity| at_day(9, EventKind::Return(line(quantity)));
+        assert_eq!(after(&[bought(0, &[5]), back(1)]), after(&[bought(0, &[4])]));
+        assert_eq!(after(&[bought(0, &[5]), back(2), back(2)]), after(&[bought(0, &[1])]));
+        assert_eq!(after(&[bought(0, &[2, 3]), back(4)]), after(&[bought(0, &[1])]), "an order of several lines");
+        assert_eq!(after(&[bought(0, &[5]), bought(3, &[1]), back(1)]), after(&[bought(0, &[4]), bought(3, &[1])]));
+        let orders = |events: &[Event]| after(events).interest(&sku(1)).map(|item| item.orders);
+        assert_eq!(orders(&[bought(0, &[5]), back(5)]), Some(0), "all of it");
+        assert_eq!(orders(&[bought(0, &[2]), bought(3, &[2]), back(3)]), Some(1), "more than one order had");
+        assert_eq!(orders(&[bought(0, &[1]), bought(3, &[1]), back(2)]), Some(0));
+        assert_eq!(orders(&[bought(0, &[u32::MAX, u32::MAX]), back(4_000)]), Some(1));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Moment<'_> {
             orders: bought.map_or(0, |interest| interest.orders),
             decayed: bought.map_or([0.0; 3], |interest| interest.by_order_at(self.profile.orders)),
             days_since: bought.map(|interest| self.at.day().since(interest.last) as f32),
-            orders_since: bought.map(|interest| self.profile.orders.saturating_sub(interest.last_order) as f32),
+            orders_since: bought.map(|interest| self.profile.orders.saturating_sub(interest.last_order()) as f32),
             gap: bought.and_then(Interest::mean_gap_days),
         }
     }
