@@ -219,6 +219,12 @@ impl<'a> Network<'a> {
         &self.lines[self.first_line[o]..self.first_line[o + 1]]
     }
 
+    /// Whether one order may have the plan of another, and the other its own.
+    pub fn alike(&self, a: usize, b: usize) -> bool {
+        let held = |(a, b): (&LineView, &LineView)| a.held == b.held;
+        self.order(a) == self.order(b) && self.lines(a).iter().zip(self.lines(b)).all(held)
+    }
+
     /// Units that an order wants.
     pub fn units(&self, o: usize) -> u64 {
         self.lines(o).iter().map(|line| u64::from(line.quantity)).sum()

@@ -77,6 +77,7 @@ pub(super) fn solve(network: &Network<'_>) -> (Vec<Vec<Take>>, i64) {
             bound = solver.stage(before);
         }
     }
+    solver.settle();
     (solver.plans, bound)
 }
 
@@ -126,6 +127,21 @@ impl Solver<'_> {
             self.shake(&ascent, bound);
         }
         bound
+    }
+
+    /// Gives the units that there are to the earlier of orders that are alike: improving makes place at whichever order it
+    /// finds first.
+    fn settle(&mut self) {
+        let units = |takes: &[Take]| takes.iter().map(|take| u64::from(take.units)).sum::<u64>();
+        let mut shipped: Vec<u64> = self.plans.iter().map(|takes| units(takes)).collect();
+        for earlier in 0..shipped.len() {
+            for later in earlier + 1..shipped.len() {
+                if shipped[earlier] < shipped[later] && self.network.alike(earlier, later) {
+                    shipped.swap(earlier, later);
+                    self.plans.swap(earlier, later);
+                }
+            }
+        }
     }
 
     /// Whether each node has room for all units of an order.
