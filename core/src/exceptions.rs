@@ -167,7 +167,11 @@ impl ExceptionRequest {
 }
 
 impl Policy {
-    fn check(&self) -> Result<()> {
+    /// Checks rates and costs.
+    ///
+    /// # Errors
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
+    pub fn check(&self) -> Result<()> {
         for (what, rate) in [("threshold", self.threshold), ("trouble", self.trouble)] {
             if !(1..=BasisPoints::WHOLE.0).contains(&rate.0) {
                 return Err(bad(alloc::format!("`{what}` is {} basis points; 1 to 10,000 are taken", rate.0)));

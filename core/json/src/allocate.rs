@@ -1,6 +1,6 @@
 //! Orders, and from where they ship.
 
-use super::{Date, Quantity};
+use super::{Date, Quantity, exceptions::named};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     BasisPoints, Error, Money, Sku,
@@ -89,23 +89,28 @@ pub struct Shipment {
 }
 
 impl Order {
-    /// The order as the module takes it.
+    /// The order as the module takes it: one that can be planned over a snapshot that has what it names.
     ///
     /// # Errors
-    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) or [`TooLarge`](tradewind_core::ErrorKind::TooLarge) names
+    /// what does not hold.
     pub fn message(self) -> Result<ShopOrder, Error> {
-        let lines = self.lines.into_iter().map(Quantity::message).collect::<Result<_, _>>()?;
-        Ok(ShopOrder {
-            id: Id::new(self.id)?,
-            region: Code::new(self.region)?,
-            lines,
-            promised: self.promised.0,
+        let within = |field: &'static str| move |error: Error| error.within(&format!("`{field}`"));
+        let lines = self.lines.into_iter().enumerate();
+        let lines = lines.map(|(n, line)| line.message().map_err(|error| error.within(&format!("`lines[{n}].sku`"))));
+        let order = ShopOrder {
+            id: named("id", self.id)?,
+            region: Code::new(self.region).map_err(within("region"))?,
+            lines: lines.collect::<Result<_, _>>()?,
+            promised: self.promised.checked().map_err(within("promised"))?,
             priority: self.priority,
             complete: self.complete,
             max_splits: self.max_splits.unwrap_or(Problem::MAX_SHIPMENTS as u16),
-            pinned: self.pinned.map(Code::new).transpose()?,
-            excluded: self.excluded.into_iter().map(Code::new).collect::<Result<_, _>>()?,
-        })
+            pinned: self.pinned.map(Code::new).transpose().map_err(within("pinned"))?,
+            excluded: self.excluded.into_iter().map(Code::new).collect::<Result<_, _>>().map_err(within("excluded"))?,
+        };
+        order.check()?;
+        Ok(order)
     }
 }
 

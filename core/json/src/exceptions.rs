@@ -75,35 +75,52 @@ pub struct Alternative {
     pub arrives: Moment,
 }
 
+impl Scan {
+    /// The scan as the module takes it: one that it can judge.
+    ///
+    /// # Errors
+    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
+    pub fn message(self) -> Result<exceptions::Scan, Error> {
+        let scan = exceptions::Scan { state: self.state, at: self.at.0, place: named("place", self.place)? };
+        scan.check()?;
+        Ok(scan)
+    }
+}
+
 impl Shipment {
-    /// The shipment as the module takes it.
+    /// The shipment as the module takes it: one that it can judge.
     ///
     /// # Errors
     /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
     pub fn message(self) -> Result<exceptions::Shipment, Error> {
-        let lines = self.lines.into_iter().map(|line| {
-            let (sku, value) = (Sku::new(line.sku)?, Money(line.value));
-            Ok(exceptions::ShipmentLine { sku, quantity: line.quantity, value, stock: None })
+        let lines = self.lines.into_iter().enumerate().map(|(n, line)| {
+            let sku = Sku::new(line.sku).map_err(|error| error.within(&format!("`lines[{n}].sku`")))?;
+            Ok(exceptions::ShipmentLine { sku, quantity: line.quantity, value: Money(line.value), stock: None })
         });
-        let scans = self
-            .scans
-            .into_iter()
-            .map(|scan| Ok(exceptions::Scan { state: scan.state, at: scan.at.0, place: Id::new(scan.place)? }));
+        let scans = self.scans.into_iter().enumerate();
+        let scans = scans.map(|(n, scan)| scan.message().map_err(|error| error.within(&format!("`scans[{n}]`"))));
         let services = self.services.into_iter().map(|other| {
-            let way = Way::Service(Id::new(other.service)?);
+            let way = Way::Service(named("service", other.service)?);
             Ok(exceptions::Alternative { way, cost: Money(other.cost), arrives: other.arrives.0 })
         });
-        Ok(exceptions::Shipment {
-            id: Id::new(self.id)?,
-            order: Id::new(self.order)?,
-            node: Id::new(self.node)?,
-            region: Id::new(self.region)?,
+        let shipment = exceptions::Shipment {
+            id: named("id", self.id)?,
+            order: named("order", self.order)?,
+            node: named("node", self.node)?,
+            region: named("region", self.region)?,
             lines: lines.collect::<Result<_, Error>>()?,
             created: self.created.0,
             promised: self.promised.0,
             leg: None,
             scans: scans.collect::<Result<_, Error>>()?,
             alternatives: services.collect::<Result<_, Error>>()?,
-        })
+        };
+        shipment.check()?;
+        Ok(shipment)
     }
+}
+
+/// What a field names.
+pub(super) fn named(field: &str, name: String) -> Result<Id, Error> {
+    Id::new(name).map_err(|error| error.within(&format!("`{field}`")))
 }

@@ -17,6 +17,7 @@ pub struct QuoteRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The moment of the decision, in milliseconds since 1970.
+    #[serde(deserialize_with = "crate::millis")]
     pub at: i64,
     /// The product.
     pub sku: String,

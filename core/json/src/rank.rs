@@ -15,6 +15,7 @@ pub struct RankRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The moment of the decision, in milliseconds since 1970.
+    #[serde(deserialize_with = "crate::millis")]
     pub at: i64,
     /// How many products are wanted.
     pub limit: u16,
@@ -50,6 +51,7 @@ pub struct RankRequest {
 #[expect(missing_docs, reason = "each is the event of its name")]
 pub struct StorefrontEvent {
     /// When, in milliseconds since 1970.
+    #[serde(deserialize_with = "crate::millis")]
     pub at: i64,
     /// Where; `web` when absent.
     #[serde(default)]

@@ -235,7 +235,7 @@ impl Problem {
     }
 }
 
-fn cost(amount: Money, what: &str) -> Result<()> {
+pub(super) fn cost(amount: Money, what: &str) -> Result<()> {
     amount.check(what)?;
     if amount.0 < 0 { Err(bad(format!("`{what}` is {}; it cannot be below 0", amount.0))) } else { Ok(()) }
 }

@@ -1,10 +1,13 @@
 //! Orders as shells send them, and allocations as they get them: by name, over a snapshot.
 
-use super::{Allocation, Breakdown, Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Reason, Stock};
+use super::{
+    Allocation, Breakdown, Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Reason, Stock,
+    network::Network, problem::cost,
+};
 use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
-    event::{Day, Line, Millis},
+    event::{Day, Line, Millis, at_most, bad},
     exceptions::Id,
     late::{LateRisk, Leg},
     money::{BasisPoints, Money},
@@ -14,7 +17,7 @@ use crate::{
     sku::{Sku, SkuId},
     snapshot::{Code, Forecast, Fulfilment, Live, LiveNode, Snapshot},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// From where do these orders ship?
@@ -147,6 +150,74 @@ pub struct OrderShortfall {
     pub reason: Reason,
 }
 
+impl AllocateRequest {
+    /// Checks what answering checks, without answering: for those who take orders in that are planned later.
+    ///
+    /// # Errors
+    /// As an answer to it.
+    pub fn check(&self, snapshot: &Snapshot) -> Result<()> {
+        let problem = Desk::new(snapshot, self)?.problem(&mut |legs| Ok(vec![0.0; legs.len()]))?;
+        Network::new(&problem).map(drop)
+    }
+}
+
+impl ShopOrder {
+    /// The most units of an order that is taken in to be planned later: so few that neither more days nor a plan
+    /// that stood before make them more than can be added up.
+    pub const MAX_UNITS: usize = 1_000_000;
+
+    /// Checks an order by itself, for those who take it in. What depends on the snapshot,
+    /// [`AllocateRequest::check`] checks.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) or [`TooLarge`](ErrorKind::TooLarge) names what does not hold.
+    pub fn check(&self) -> Result<()> {
+        self.check_names()?;
+        if self.lines.is_empty() {
+            return Err(bad("an order needs lines, each of one unit or more"));
+        }
+        at_most("lines in an order", self.lines.len(), Problem::MAX_ORDER_LINES)?;
+        at_most("nodes in `excluded`", self.excluded.len(), Problem::MAX_NODES)?;
+        for (place, line) in self.lines.iter().enumerate() {
+            if self.lines.iter().take(place).any(|other| other.sku == line.sku) {
+                return Err(bad(format!("`{}` comes in two lines; put its units into one", line.sku)));
+            }
+        }
+        let units = self.lines.iter().map(|line| u64::from(line.quantity)).sum::<u64>();
+        at_most("units in an order", usize::try_from(units).unwrap_or(usize::MAX), Self::MAX_UNITS)?;
+        if self.priority > Problem::MAX_PRIORITY {
+            let (found, most) = (self.priority, Problem::MAX_PRIORITY);
+            return Err(bad(format!("`priority` is {found}; a priority is a number from 0, the first, to {most}")));
+        }
+        [Some(&self.region), self.pinned.as_ref()].into_iter().flatten().chain(&self.excluded).try_for_each(Code::check)
+    }
+
+    /// Checks what the order and its lines name.
+    fn check_names(&self) -> Result<()> {
+        self.id.check()?;
+        self.lines.iter().try_for_each(Line::check)
+    }
+}
+
+impl AllocationPolicy {
+    /// Checks that no cost is below 0, or more than can be added up.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
+    pub fn check(&self) -> Result<()> {
+        let Self { day_late, late, split, missing, stock_out, change } = *self;
+        let costs = [
+            (day_late, "day_late"),
+            (late, "late"),
+            (split, "split"),
+            (missing, "missing"),
+            (stock_out, "stock_out"),
+            (change, "change"),
+        ];
+        costs.into_iter().try_for_each(|(amount, what)| cost(amount, what))
+    }
+}
+
 /// Answers a request, given how likely a leg is late.
 pub(crate) fn answer(snapshot: &Snapshot, request: &AllocateRequest, late: &mut LateRisk<'_>) -> Result<Allocated> {
     let desk = Desk::new(snapshot, request)?;
@@ -181,13 +252,10 @@ impl<'a> Desk<'a> {
         let mut products: Vec<&Sku> = Vec::new();
         let mut wanted = vec![false; snapshot.storefront.regions.len()];
         for order in &request.orders {
-            order.id.check()?;
             let place = |error: Error| error.within(order.id.as_str());
+            order.check_names().map_err(place)?;
             wanted[snapshot.region(&order.region).map_err(place)?] = true;
-            for line in &order.lines {
-                line.check().map_err(place)?;
-                products.push(&line.sku);
-            }
+            products.extend(order.lines.iter().map(|line| &line.sku));
         }
         let sorted = order::ascending(products.len(), &|a, b| products[a].cmp(products[b]));
         let mut products: Vec<&Sku> = sorted.into_iter().map(|place| products[place]).collect();

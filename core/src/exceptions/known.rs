@@ -112,7 +112,8 @@ impl<'a> Known<'a> {
                 has_all.then_some(())?;
                 Some(Alternative {
                     way: Way::Node(Id::new(node.code.to_string()).ok()?),
-                    cost: Money(freight(node, lane, shipment) - now),
+                    // However many units there are, the amount is one that can be judged.
+                    cost: Money((freight(node, lane, shipment) - now).clamp(-Money::MAX.0, Money::MAX.0)),
                     arrives: Millis(node.departure(self.at).0 + days),
                 })
             });

@@ -167,7 +167,12 @@ impl Shipment {
         Money(self.lines.iter().map(|line| line.value.0).sum())
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks what no program should send: names, moments, amounts and lists within their limits. A shipment that
+    /// passes can be judged, over any snapshot.
+    ///
+    /// # Errors
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) names what does not hold.
+    pub fn check(&self) -> Result<()> {
         [&self.id, &self.order, &self.node, &self.region].into_iter().try_for_each(Id::check)?;
         at_most("lines", self.lines.len(), Self::MAX_LINES)?;
         at_most("scans", self.scans.len(), Self::MAX_SCANS)?;
@@ -181,16 +186,24 @@ impl Shipment {
             amount("value", line.value)?;
             line.stock.map_or(Ok(()), |stock| stock.demand.check())?;
         }
-        for scan in &self.scans {
-            scan.at.check()?;
-            scan.place.check()?;
-        }
+        self.scans.iter().try_for_each(Scan::check)?;
         self.alternatives.iter().try_for_each(|alternative| {
             let (Way::Node(id) | Way::Service(id)) = &alternative.way;
             id.check()?;
             alternative.arrives.check()?;
             alternative.cost.check("cost")
         })
+    }
+}
+
+impl Scan {
+    /// Checks a scan that was received.
+    ///
+    /// # Errors
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
+    pub fn check(&self) -> Result<()> {
+        self.at.check()?;
+        self.place.check()
     }
 }
 
