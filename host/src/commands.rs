@@ -35,6 +35,7 @@ use tradewind_core::{
     snapshot::{Snapshot, Storefront},
 };
 use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
+use tradewind_json::without_bom;
 
 /// Packs ONNX models and runs them in `tradewind.wasm`.
 #[derive(clap::Parser)]
@@ -252,7 +253,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Reads a JSON file.
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    serde_json::from_slice(&read(path)?).with_context(|| format!("`{}`", path.display()))
+    serde_json::from_slice(without_bom(&read(path)?)).with_context(|| format!("`{}`", path.display()))
 }
 
 /// Writes a file, and the folder that it is in.

@@ -401,5 +401,5 @@ fn file_error(path: &Path, error: impl ToString) -> PackError {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PackError> {
-    serde_json::from_slice(&read(path)?).map_err(|error| file_error(path, error))
+    serde_json::from_slice(tradewind_json::without_bom(&read(path)?)).map_err(|error| file_error(path, error))
 }

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
 };
+use tradewind_json::without_bom;
 
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -132,12 +133,13 @@ fn csv_message(header: &csv::StringRecord, error: &csv::Error) -> String {
 
 fn json_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     let text = fs::read(path).map_err(|error| file(path, error))?;
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(&text).map_err(|error| file(path, error))?;
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(without_bom(&text)).map_err(|error| file(path, error))?;
     values(path, rows.into_iter().map(Ok::<_, serde_json::Error>))
 }
 
 fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     let text = fs::read_to_string(path).map_err(|error| file(path, error))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     values(path, text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str))
 }
 

@@ -45,7 +45,7 @@ use tradewind_core::{
         Storefront,
     },
 };
-use tradewind_json::Date;
+use tradewind_json::{Date, without_bom};
 
 /// Why a snapshot was not built.
 #[derive(Debug, thiserror::Error)]
@@ -257,7 +257,7 @@ impl Settings {
     fn read(path: &Path) -> Result<Self, SnapshotError> {
         let error = |message: String| SnapshotError::Settings { path: path.display().to_string(), message };
         let text = fs::read(path).map_err(|source| error(source.to_string()))?;
-        serde_json::from_slice(&text).map_err(|source| error(source.to_string()))
+        serde_json::from_slice(without_bom(&text)).map_err(|source| error(source.to_string()))
     }
 }
 

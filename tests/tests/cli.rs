@@ -103,3 +103,57 @@ fn an_untrusted_pack_is_not_run() -> Result<()> {
     ensure!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not trusted"));
     Ok(())
 }
+
+#[test]
+fn moments_in_seconds_are_refused_and_a_byte_order_mark_is_passed_over() -> Result<()> {
+    let file = |name: &str| Ok::<_, anyhow::Error>(dist(name)?.display().to_string());
+    let (trust, snapshot) = (file("keys/dev.pub")?, file("reference.snapshot")?);
+    let (recommend, price, late) = (file("packs/recommend.pack")?, file("packs/price.pack")?, file("packs/late.pack")?);
+    let policy = root().join("tests/cases/decisions/policy.json");
+    let allocate = ["allocate", "--snapshot", &snapshot, "--pack", &late, "--policy", path(&policy), "--at"];
+    let exceptions = ["exceptions", "--snapshot", &snapshot, "--pack", &late, "--at"];
+    let quote = ["quote", "--snapshot", &snapshot, "--pack", &price];
+    let at = "2017-12-04T14:00:00Z";
+    let moment = |command: &[&str], at: &str| [command, &[at]].concat().iter().map(ToString::to_string).collect();
+    let plain = |command: &[&str]| command.iter().map(ToString::to_string).collect();
+    let event = r#"{"at": 1512400000000, "limit": 3, "events": [{"at": AT, "view": {"sku": "995242"}}]}"#;
+    let shipment = r#"{"id": "p", "order": "o", "node": "SEA", "region": "IAH", "lines": [], "created": 1512000000000,
+        "promised": AT}"#;
+    let scan = r#"{"id": "p", "order": "o", "node": "SEA", "region": "IAH", "lines": [], "created": 1512000000000,
+        "promised": 1512500000000, "scans": [{"state": "packed", "at": AT, "place": "SEA"}]}"#;
+    let order =
+        r#"{"id": "o", "region": "LAX", "lines": [{"sku": "866211", "quantity": 1}], "promised": "2017-12-09"}"#;
+    let commands: [(Vec<String>, &str); 7] = [
+        (plain(&["rank", "--pack", &recommend]), r#"{"at": AT, "limit": 3}"#),
+        (plain(&["rank", "--pack", &recommend]), event),
+        (plain(&quote), r#"{"at": AT, "sku": "1082185", "region": "IAH", "objective": {"margin": 1}}"#),
+        (moment(&exceptions, at), shipment),
+        (moment(&exceptions, at), scan),
+        (moment(&exceptions, "AT"), scan),
+        (moment(&allocate, "AT"), order),
+    ];
+    for (command, request) in commands {
+        let run = |at: &str, mark: &str| {
+            let argument = |argument: &String| if argument == "AT" { at.replace('"', "") } else { argument.clone() };
+            let arguments: Vec<String> = command.iter().map(argument).collect();
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--trust", &trust]).collect();
+            tradewind(&arguments, &(mark.to_owned() + &request.replace("AT", at).replace('\n', " ")))
+        };
+        for (at, mark) in [("1512396000000", "\u{feff}"), ("\"2017-12-04T14:00:00Z\"", "")] {
+            let done = run(at, mark)?;
+            ensure!(done.status.success(), "{command:?} {at}: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        for (at, said) in [
+            (
+                "1512396000",
+                "moment `1512396000` lies before 2000: milliseconds since 1970 are expected; did you give seconds?",
+            ),
+            ("\"2101-01-01T00:00:00Z\"", "after 2100"),
+        ] {
+            let refused = run(at, "")?;
+            let errors = String::from_utf8(refused.stderr)?;
+            ensure!(!refused.status.success() && errors.contains(said), "{command:?} {at}: {errors}");
+        }
+    }
+    Ok(())
+}

@@ -7,7 +7,7 @@ use super::{
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 use tradewind_core::allocate::AllocateRequest;
-use tradewind_json::{AllocatedOrder, AllocationPolicy, Moment, Order};
+use tradewind_json::{AllocatedOrder, AllocationPolicy, Moment, Order, without_bom};
 
 #[derive(clap::Args)]
 pub struct Allocate {
@@ -39,7 +39,7 @@ impl Allocate {
         let mut previous = Vec::new();
         if let Some(path) = &self.previous {
             let text = read(path)?;
-            for order in serde_json::Deserializer::from_slice(&text).into_iter::<AllocatedOrder>() {
+            for order in serde_json::Deserializer::from_slice(without_bom(&text)).into_iter::<AllocatedOrder>() {
                 previous.extend(order.with_context(|| format!("`{}`", path.display()))?.planned()?);
             }
         }

@@ -153,9 +153,10 @@ fn read_requests(path: Option<&Path>) -> anyhow::Result<Vec<(usize, String)>> {
             text
         }
     };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // A document that spans lines is one request or an array of them; everything else is lines.
     if text.trim_start().starts_with(['[', '{'])
-        && let Ok(document) = serde_json::from_str::<&serde_json::value::RawValue>(&text)
+        && let Ok(document) = serde_json::from_str::<&serde_json::value::RawValue>(text)
     {
         if let Ok(array) = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(document.get()) {
             return Ok(array.iter().enumerate().map(|(n, request)| (n + 1, request.get().to_owned())).collect());

@@ -16,6 +16,7 @@ impl Replay {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let text =
             fs::read_to_string(&self.records).with_context(|| format!("cannot read `{}`", self.records.display()))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let mut loaded = self.load.load()?;
         let module = sha256(&loaded.module);
         let (mut identical, mut different) = (0, 0);
