@@ -13,6 +13,8 @@
 //! - Guests of the module are kept warm behind a gate (`guests`), so that too many requests get an answer too.
 //! - Orders are planned by a worker (`queue`, `plan`) over what is there now (`live`); nothing is promised twice, because
 //!   the database counts.
+//! - What comes in is checked by the types that the module decodes (`door`, `tradewind_json`), so that what is accepted
+//!   can be decided; what cannot, because it was there before, is listed alone (`queue`, `watch`).
 //! - Shipments are watched (`watch`), and what people decide about them is carried out (`act`).
 //!
 //! `host/README.md` is the guide for people who run it.
@@ -21,11 +23,13 @@ mod act;
 mod api;
 mod auth;
 mod check;
+mod door;
 mod guests;
 mod live;
 mod pages;
 mod plan;
 mod problem;
+mod pulse;
 mod queue;
 mod release;
 mod store;
@@ -36,6 +40,7 @@ pub use auth::Role;
 use crate::{RuntimeConfig, Trust};
 use guests::Gate;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use pulse::Pulse;
 use release::{Artefact, Kind, Parts, Release, ReleaseError};
 use std::{
     mem,
@@ -48,7 +53,9 @@ use tokio::{
     net::TcpListener,
     sync::{Notify, watch as channel},
 };
-use tradewind_core::{Millis, exceptions::Policy, quote::Objective, snapshot::Storefront};
+use tradewind_core::{
+    Millis, allocate::AllocationPolicy as AllocationCosts, exceptions::Policy, quote::Objective, snapshot::Storefront,
+};
 use tradewind_json::AllocationPolicy;
 
 /// How often a replica looks whether another has made a release.
@@ -116,6 +123,8 @@ enum Cause {
     Random(getrandom::Error),
     #[error("{0}")]
     Key(String),
+    #[error("the policy of {0}: {1}")]
+    Policy(&'static str, tradewind_core::Error),
     #[error("metrics")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
@@ -132,6 +141,10 @@ pub(crate) struct App {
     queued: Notify,
     /// Shipments have moved.
     moved: Notify,
+    /// Passes over the queue: due orders are planned, or put back for their own faults.
+    planned: Pulse,
+    /// Exception scans of all open shipments.
+    looked: Pulse,
 }
 
 /// What decides, and what did before: prices that it quoted are still in carts.
@@ -166,6 +179,11 @@ impl Clock {
     /// What the machine's clock shows at a moment.
     pub(crate) const fn wall(self, at: Millis) -> i64 {
         at.0 - self.ahead
+    }
+
+    /// The moment at which the machine's clock shows this.
+    pub(crate) const fn at(self, wall: Millis) -> Millis {
+        Millis(wall.0 + self.ahead)
     }
 }
 
@@ -207,6 +225,8 @@ pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), S
 }
 
 async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cause> {
+    AllocationCosts::from(config.policy).check().map_err(|error| Cause::Policy("allocation", error))?;
+    config.exceptions.check().map_err(|error| Cause::Policy("exceptions", error))?;
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let store = Store::open(&config.database).await?;
     let runtime = RuntimeConfig { pool: Some(3 * config.guests as u32), ..config.runtime };
@@ -234,6 +254,8 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
         metrics,
         queued: Notify::new(),
         moved: Notify::new(),
+        planned: Pulse::new("planning of orders", "tradewind_last_plan_seconds"),
+        looked: Pulse::new("exception scan of shipments", "tradewind_last_exception_scan_seconds"),
     });
     let listener = TcpListener::bind(config.listen).await.map_err(|error| Cause::Listen(config.listen, error))?;
     let (stop, stopped) = channel::channel(false);

@@ -5,6 +5,7 @@
 
 pub mod allocation;
 mod corpus;
+pub mod database;
 pub mod decisions;
 mod ensemble;
 mod node;

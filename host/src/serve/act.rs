@@ -19,7 +19,7 @@ use std::{
 use tradewind_core::{
     Line, Millis, Sku,
     allocate::ShopOrder,
-    exceptions::{Action, Id, State, Step},
+    exceptions::{Action, Id, Shipment, State, Step},
     guest::ClientError,
     snapshot::Code,
 };
@@ -31,9 +31,10 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
     if entry.state != "open" {
         return Err(Problem::conflict(format!("`{work}` is {}; only what is open is acted on", entry.state)));
     }
-    if !entry.score.actions.contains(&action) {
+    let offered = &entry.finding.score.actions;
+    if !offered.contains(&action) {
         let detail = "this action is not one that the entry offers now; look at it again";
-        return Err(Problem::unprocessable(detail).with("actions", json!(entry.score.actions)));
+        return Err(Problem::unprocessable(detail).with("actions", json!(offered)));
     }
     let id = action.shipment.as_str();
     let planned = match &action.step {
@@ -198,30 +199,61 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     Ok(plan::add(app, tx, new, &mut 0).await?)
 }
 
-/// Takes a scan in; `false` where it was known. What leaves is no longer there, and no longer promised.
-pub(super) async fn scan(app: &App, id: &str, scan: &Scan) -> Answer<bool> {
+/// Takes scans in, all or none. What leaves is no longer there, and no longer promised.
+pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
     let mut tx = app.store.begin().await?;
-    let row = app.store.lock_shipment(&mut tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    take_scans(app, &mut tx, id, scans).await?;
+    tx.commit().await?;
+    app.moved.notify_one();
+    Ok(())
+}
+
+/// Takes a shipment in that another system has planned, with its scans.
+pub(super) async fn add_shipment(app: &App, new: &NewShipment, scans: &[Scan]) -> Answer<()> {
+    let mut tx = app.store.begin().await?;
+    if !app.store.add_shipment(&mut tx, new).await? {
+        return Err(Problem::conflict(format!("there is a shipment `{}` already", new.id)));
+    }
+    take_scans(app, &mut tx, &new.id, scans).await?;
+    tx.commit().await?;
+    app.moved.notify_one();
+    Ok(())
+}
+
+async fn take_scans(app: &App, tx: &mut Tx, id: &str, scans: &[Scan]) -> Answer<()> {
+    app.store.lock_shipment(tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    for scan in scans {
+        take_scan(app, tx, id, scan).await?;
+    }
+    // What is delivered is not judged any more.
+    let most = Shipment::MAX_SCANS as i64;
+    let over = scans.iter().all(|scan| scan.state != State::Delivered) && app.store.scan_count(tx, id).await? > most;
+    if over {
+        return Err(Problem::unprocessable(format!("`{id}` would have more than {most} scans; no more are taken")));
+    }
+    Ok(())
+}
+
+/// Takes a scan in; one that is known changes nothing.
+async fn take_scan(app: &App, tx: &mut Tx, id: &str, scan: &Scan) -> Answer<()> {
+    let row = app.store.lock_shipment(tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
     if row.state == "cancelled" {
         return Err(Problem::conflict(format!("`{id}` was cancelled: its units ship otherwise, or not at all")));
     }
     if row.held && scan.state > State::Packed && row.is_at_node() {
         return Err(Problem::conflict(format!("`{id}` is held: it is not to leave until someone has looked")));
     }
-    if !app.store.add_scan(&mut tx, id, scan).await? {
-        return Ok(false);
+    if !app.store.add_scan(tx, id, scan).await? {
+        return Ok(());
     }
     if row.allocated && row.is_at_node() && scan.state > State::Packed {
         let units = row.body.lines.iter().map(|line| (line.sku.clone(), i64::from(line.quantity)));
-        app.store.dispatch(&mut tx, &row.node, &units.collect()).await?;
+        app.store.dispatch(tx, &row.node, &units.collect()).await?;
     }
     // Scans may come late: the furthest of them says where it is.
     let known: Option<State> = serde_json::from_value(Value::String(row.state.clone())).ok();
     let state = known.map_or(scan.state, |known| known.max(scan.state));
-    app.store.set_state(&mut tx, id, &name_of(state)?, state != State::Delivered).await?;
-    tx.commit().await?;
-    app.moved.notify_one();
-    Ok(true)
+    Ok(app.store.set_state(tx, id, &name_of(state)?, state != State::Delivered).await?)
 }
 
 /// Lets a shipment that was held go on.
@@ -253,8 +285,8 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
     Ok(count)
 }
 
-/// Takes over a count of a product at a node. Orders whose units are no longer there are planned again, the
-/// last first; so are orders that lack the product, where there is more of it. How many those are.
+/// Takes over a count of a product at a node. Orders whose units are no longer there are planned again, in the order of
+/// [`shipments_at`](super::store::Store::shipments_at); so are orders that lack the product, where there is more of it. How many those are.
 pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
     let mut tx = app.store.begin().await?;
     let before = app.store.stock_for_count(&mut tx, node, sku).await?;
@@ -296,7 +328,8 @@ pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> A
     Ok(count)
 }
 
-/// Cancels an order, as far as it has not left.
+/// Cancels an order, as far as it has not left: what is not planned, and shipments that their nodes have still, packed
+/// or not. An order of which all has left cannot be cancelled.
 pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     if !app.store.cancel(&mut tx, order).await? {
@@ -308,8 +341,17 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
         });
     }
     let rows = app.store.shipments_of_locked(&mut tx, order).await?;
+    let (here, gone): (Vec<_>, Vec<_>) =
+        rows.into_iter().filter(|row| row.allocated && row.state != "cancelled").partition(ShipmentRow::is_at_node);
+    let wanted = app.store.order_units(&mut tx, order).await?;
+    let left = gone.iter().flat_map(|row| &row.body.lines).map(|line| u64::from(line.quantity)).sum::<u64>();
+    if !gone.is_empty() && here.is_empty() && left >= wanted {
+        let states = gone.iter().map(|row| format!("`{}` is {}", row.id, row.state.replace('_', " ")));
+        let states = states.collect::<Vec<_>>().join(", ");
+        return Err(Problem::conflict(format!("nothing of `{order}` can be cancelled any more: {states}")));
+    }
     let mut changes: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.allocated && row.is_at_node()) {
+    for row in &here {
         app.store.cancel_shipment(&mut tx, row).await?;
         for (key, units) in units(&row.body.lines, &row.node, -1) {
             *changes.entry(key).or_default() += units;

@@ -9,6 +9,7 @@ mod shipments;
 mod stock;
 mod worklist;
 
+pub(super) use body::{Form, Path};
 pub(super) use orders::{OrderStatus, status as order_status};
 pub(super) use releases::ReleaseStatus;
 
@@ -16,9 +17,9 @@ use super::{App, pages, problem::Problem};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use std::{any::Any, sync::Arc, time::Instant};
 use tower_http::{
@@ -126,7 +127,15 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .on_failure(DefaultOnFailure::new().level(Level::DEBUG));
     api.merge(pages)
         .merge(docs)
-        .fallback(|request: Request| async move { Problem::not_found("resource", request.uri().path()) })
+        .fallback(|request: Request| async move {
+            refused(request.headers(), Problem::not_found("resource", request.uri().path()))
+        })
+        .method_not_allowed_fallback(|request: Request| async move {
+            let detail =
+                format!("`{}` is not done to `{}`; `Allow` says what is", request.method(), request.uri().path());
+            refused(request.headers(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
+        })
+        .layer(middleware::from_fn(plain))
         .layer(middleware::from_fn(measured))
         .layer(header_layer(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header_layer(header::REFERRER_POLICY, "same-origin"))
@@ -142,6 +151,31 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn header_layer(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Refuses control characters in an address: no name has any, and not every database can be asked for them.
+async fn plain(request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query().map_or("", |address| address.as_str()).as_bytes();
+    let control = |escaped: &&[u8]| {
+        let digits = escaped.strip_prefix(b"%").and_then(|digits| str::from_utf8(digits).ok());
+        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_some_and(|byte| byte.is_ascii_control())
+    };
+    match address.windows(3).find(control) {
+        None => next.run(request).await,
+        Some(found) => {
+            let detail = format!("the address has the control character `{}`", String::from_utf8_lossy(found));
+            refused(request.headers(), Problem::bad(detail))
+        }
+    }
+}
+
+/// What is wrong, as a page for those who ask for pages, else as a document.
+fn refused(headers: &HeaderMap, problem: Problem) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accepted| accepted.to_str().ok());
+    if accepted.map(str::to_ascii_lowercase).any(|accepted| accepted.contains("text/html")) {
+        return pages::refused(problem);
+    }
+    problem.into_response()
 }
 
 /// Counts and times requests by route, never by what is in the address.
@@ -163,7 +197,7 @@ fn span(request: &Request) -> tracing::Span {
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    axum::response::IntoResponse::into_response(Problem::internal(&said.unwrap_or("a panic")))
+    Problem::internal(&said.unwrap_or("a panic")).into_response()
 }
 
 /// A document as an answer.

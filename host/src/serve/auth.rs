@@ -84,8 +84,10 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(key) = key.and_then(|value| value.strip_prefix("Bearer ")) else {
+        let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // Schemes ignore case (RFC 9110, section 11.1).
+        let credentials = value.and_then(|value| value.trim_start().split_once(' '));
+        let Some((_, key)) = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
             let detail = "an access key is needed: `Authorization: Bearer KEY`; `tradewind serve key add` makes one";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
         };

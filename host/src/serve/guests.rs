@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tradewind_core::guest::{Client, ClientError, Guest, GuestError};
+use tradewind_core::{
+    ErrorKind,
+    guest::{Client, ClientError, Guest, GuestError},
+};
 
 /// How many callers may wait for each guest before others are turned away.
 const WAITING: usize = 32;
@@ -41,6 +44,20 @@ pub(crate) enum AskError {
     /// The call did not come to its end.
     #[error("the call was cut short; try again")]
     Cut,
+}
+
+impl AskError {
+    /// Whether what was asked is at fault, rather than the service: another question may well be answered.
+    pub(crate) fn is_of_request(&self) -> bool {
+        match self {
+            Self::Client(ClientError::Fault(fault)) => !matches!(
+                fault.kind(),
+                Some(ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired | ErrorKind::UnknownPack)
+            ),
+            Self::Client(_) => true,
+            Self::Overloaded | Self::Guest(_) | Self::Cut => false,
+        }
+    }
 }
 
 impl Gate {

@@ -99,6 +99,21 @@ pub(super) fn known(release: &Release, node: &str) -> Option<Code> {
     Some(fulfilment.nodes.get(place(fulfilment, node)?)?.code.clone())
 }
 
+/// Which of these products neither the snapshot has, nor any node.
+pub(super) async fn unknown<'a>(
+    app: &App,
+    release: &Release,
+    skus: impl IntoIterator<Item = &'a Sku>,
+) -> sqlx::Result<BTreeSet<Sku>> {
+    let catalog = &release.snapshot.storefront.catalog;
+    let mut unknown: BTreeSet<Sku> = skus.into_iter().filter(|sku| catalog.id(sku).is_none()).cloned().collect();
+    let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    for row in app.store.stock(Some(&names), None).await? {
+        unknown.retain(|sku| sku.as_str() != row.sku);
+    }
+    Ok(unknown)
+}
+
 fn place(fulfilment: &Fulfilment, node: &str) -> Option<usize> {
     fulfilment.nodes.iter().position(|known| known.code.as_str() == node)
 }

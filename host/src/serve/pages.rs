@@ -6,15 +6,15 @@ mod words;
 
 use super::{
     App, act,
-    api::{OrderStatus, ReleaseStatus, order_status},
+    api::{Form, OrderStatus, Path, ReleaseStatus, order_status},
     auth::{Caller, Role},
     live,
     problem::Problem,
 };
 use axum::{
-    Form, Router,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -55,21 +55,29 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
             Self::SignIn => Redirect::to("/login").into_response(),
-            Self::Problem(problem) => {
-                let detail = problem.detail().to_owned();
-                let status = problem.into_response().status();
-                let main = html! {
-                    h1 { "That did not work" }
-                    p.notice role="alert" { (detail) }
-                    p { a href="/" { "Back to the worklist" } }
-                };
-                (status, page("That did not work", None, &main)).into_response()
-            }
+            Self::Problem(problem) => refused(problem),
         }
     }
 }
 
+/// The page of what is wrong.
+pub(super) fn refused(problem: Problem) -> Response {
+    let main = html! {
+        h1 { "That did not work" }
+        p.notice role="alert" { (problem.detail()) }
+        p { a href="/" { "Back to the worklist" } }
+    };
+    let page = page("That did not work", None, &main);
+    // Status and headers are those of the document.
+    let (mut parts, _) = problem.into_response().into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    (parts, page.into_string()).into_response()
+}
+
 type Shown = Result<Response, Refused>;
+
+/// What was sent, or why it could not be read: that is a page, too.
+type Sent<T> = Result<T, Problem>;
 
 /// Someone who is signed in, and the token of their forms.
 struct Visitor {
@@ -141,8 +149,10 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     let stock = store.stock(None, None).await?;
     let release = app.release();
     let workloads = live::workloads(store, store.pool(), &release, app.clock.now()).await?;
+    let troubles: Vec<String> = [&app.planned, &app.looked].into_iter().filter_map(|pulse| pulse.trouble()).collect();
     let main = html! {
         h1 { "Worklist" }
+        @for trouble in &troubles { p.notice role="alert" { (trouble) } }
         (parts::counts(&counts, store.open_work().await?))
         (parts::exceptions(&visitor, &release, &open))
         (parts::acted(&acted))
@@ -154,8 +164,8 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     Ok(page("Worklist", Some(&visitor), &main).into_response())
 }
 
-async fn order(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Shown {
-    let visitor = visitor(&app, &headers).await?;
+async fn order(State(app): State<Arc<App>>, headers: HeaderMap, path: Sent<Path<String>>) -> Shown {
+    let (visitor, Path(id)) = (visitor(&app, &headers).await?, path?);
     let row = app.store.order(&id).await?.ok_or_else(|| Problem::not_found("order", &id))?;
     let status: OrderStatus = order_status(&app, row).await?;
     let main = parts::order(&visitor, &app.release(), &status);
@@ -185,12 +195,16 @@ struct Key {
     key: String,
 }
 
-async fn sign_in(State(app): State<Arc<App>>, Form(form): Form<Key>) -> Response {
-    match app.sign_in(form.key.trim()).await {
+async fn sign_in(State(app): State<Arc<App>>, form: Sent<Form<Key>>) -> Response {
+    let signed_in = match form {
+        Ok(Form(form)) => app.sign_in(form.key.trim()).await,
+        Err(problem) => Err(problem),
+    };
+    match signed_in {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
         Err(problem) => {
             let page = sign_in_page(Some(problem.detail()));
-            (problem.into_response().status(), page).into_response()
+            (problem.status(), page).into_response()
         }
     }
 }
@@ -200,7 +214,8 @@ struct Token {
     token: String,
 }
 
-async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<Token>) -> Shown {
+async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap, form: Sent<Form<Token>>) -> Shown {
+    let Form(form) = form?;
     sender(&app, &headers, &form.token, &Role::ALL).await?;
     let cookie = app.sign_out(&headers).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
@@ -216,9 +231,10 @@ struct Chosen {
 async fn act_on(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(form): Form<Chosen>,
+    path: Sent<Path<String>>,
+    form: Sent<Form<Chosen>>,
 ) -> Shown {
+    let (Path(id), Form(form)) = (path?, form?);
     let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
     let action: Action =
         serde_json::from_str(&form.action).map_err(|error| Problem::bad(format!("the action: {error}")))?;
@@ -235,9 +251,10 @@ struct Said {
 async fn feedback(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(form): Form<Said>,
+    path: Sent<Path<String>>,
+    form: Sent<Form<Said>>,
 ) -> Shown {
+    let (Path(id), Form(form)) = (path?, form?);
     let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
     act::feedback(&app, &caller, &id, form.useful, "").await?;
     Ok(Redirect::to("/").into_response())
@@ -246,9 +263,10 @@ async fn feedback(
 async fn retry(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(form): Form<Token>,
+    path: Sent<Path<String>>,
+    form: Sent<Form<Token>>,
 ) -> Shown {
+    let (Path(id), Form(form)) = (path?, form?);
     sender(&app, &headers, &form.token, &[Role::Operator]).await?;
     act::retry(&app, &id).await?;
     Ok(Redirect::to("/").into_response())
@@ -257,9 +275,10 @@ async fn retry(
 async fn turn_node(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path((code, to)): Path<(String, String)>,
-    Form(form): Form<Token>,
+    path: Sent<Path<(String, String)>>,
+    form: Sent<Form<Token>>,
 ) -> Shown {
+    let (Path((code, to)), Form(form)) = (path?, form?);
     sender(&app, &headers, &form.token, &[Role::Warehouse, Role::Operator]).await?;
     let closed = match to.as_str() {
         "close" => true,

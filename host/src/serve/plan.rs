@@ -1,19 +1,19 @@
 //! From queued orders to shipments: what the module is asked, and how its answer is committed.
 
 use super::{
-    App, check,
+    App, check as sound,
     guests::AskError,
     live::{Held, LiveError, known, live, overbooked},
     release::Release,
-    store::{Body, NewShipment, Outcome, Queued, ShipmentRow},
+    store::{Body, NewShipment, Outcome, ShipmentRow},
 };
 use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
-    Error, Line, Millis, Sku,
-    allocate::{AllocateRequest, Allocated, AllocatedOrder, Planned, Reason, ShopOrder},
+    Error, ErrorKind, Line, Millis, Money, Sku,
+    allocate::{AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Planned, Reason, ShopOrder},
     exceptions::{Id, State},
-    snapshot::Code,
+    snapshot::{Code, Live},
 };
 use tradewind_json::{Date, Moment, Scan, ShipmentLine, hex};
 
@@ -44,6 +44,25 @@ impl From<LiveError> for PlanError {
     }
 }
 
+impl PlanError {
+    /// Whether the orders are at fault, rather than the service: others may well be planned.
+    pub(super) fn is_of_orders(&self) -> bool {
+        match self {
+            Self::Ask(error) => error.is_of_request(),
+            Self::Database(error) => !super::store::is_away(error),
+            Self::Order(_) | Self::Unsound(_) => true,
+            Self::Contended => false,
+        }
+    }
+}
+
+/// An order that is to be planned.
+pub(super) struct Due {
+    pub(super) order: ShopOrder,
+    /// How often that failed since it last worked.
+    pub(super) tries: i64,
+}
+
 /// What is open of an order.
 struct Case {
     /// What is still to be planned: without what is packed or has left.
@@ -55,7 +74,7 @@ struct Case {
 }
 
 /// Plans orders on which `lease` is held, together, and commits the plan.
-pub(super) async fn plan(app: &App, lease: &str, batch: &[Queued]) -> Result<(), PlanError> {
+pub(super) async fn plan(app: &App, lease: &str, batch: &[Due]) -> Result<(), PlanError> {
     for _ in 0..ATTEMPTS {
         let release = app.release();
         let cases = cases(app, batch).await?;
@@ -68,7 +87,7 @@ pub(super) async fn plan(app: &App, lease: &str, batch: &[Queued]) -> Result<(),
             let (answer, record) = app.gate.work(&release, move |client| client.allocate(request)).await?;
             (answer.map_err(AskError::Client)?, record)
         };
-        check::plan(&orders, &allocated, &release.snapshot).map_err(PlanError::Unsound)?;
+        sound::plan(&orders, &allocated, &release.snapshot).map_err(PlanError::Unsound)?;
         match commit(app, &release, lease, at, cases, allocated.orders, record).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
@@ -80,18 +99,18 @@ pub(super) async fn plan(app: &App, lease: &str, batch: &[Queued]) -> Result<(),
     Err(PlanError::Contended)
 }
 
-async fn cases(app: &App, batch: &[Queued]) -> Result<Vec<Case>, PlanError> {
+async fn cases(app: &App, batch: &[Due]) -> Result<Vec<Case>, PlanError> {
     // Of nodes that are closed here; those that are so in the snapshot, the module knows.
     let nodes = app.store.nodes().await?;
-    let ids: Vec<&str> = batch.iter().map(|queued| queued.order.id.as_str()).collect();
+    let ids: Vec<&str> = batch.iter().map(|due| due.order.id.as_str()).collect();
     let mut rows: BTreeMap<String, Vec<ShipmentRow>> = BTreeMap::new();
     for row in app.store.shipments_of(&ids).await? {
         rows.entry(row.order.clone()).or_default().push(row);
     }
     let mut cases = Vec::with_capacity(batch.len());
-    for queued in batch {
-        let mut order = queued.order.clone().message()?;
-        let rows = rows.remove(&queued.order.id).unwrap_or_default();
+    for Due { order, .. } in batch {
+        let mut order = order.clone();
+        let rows = rows.remove(order.id.as_str()).unwrap_or_default();
         let shipments = rows.len();
         let ours = rows.into_iter().filter(|row| row.allocated && row.state != "cancelled");
         let (movable, fixed): (Vec<_>, Vec<_>) = ours.partition(|row| {
@@ -142,14 +161,47 @@ pub(super) async fn asked(
     held: &Held,
 ) -> Result<AllocateRequest, PlanError> {
     let at = app.clock.now();
-    let mut policy: tradewind_core::allocate::AllocationPolicy = app.settings.policy.into();
-    if !release.has_late {
-        // Nothing says how likely a leg is late, so nothing can be charged for it.
-        policy.late = Default::default();
-    }
     let skus = orders.iter().flat_map(|order| &order.lines).map(|line| line.sku.as_str()).collect();
     let live = live(app, release, at, &skus, held).await?;
+    let policy = policy(app, release);
     Ok(AllocateRequest { snapshot: release.snapshot.root, at, orders, policy, live, previous })
+}
+
+/// What things cost, over a release.
+fn policy(app: &App, release: &Release) -> AllocationPolicy {
+    let mut policy: AllocationPolicy = app.settings.policy.into();
+    if !release.has_late {
+        // Nothing says how likely a leg is late, so nothing can be charged for it.
+        policy.late = Money(0);
+    }
+    policy
+}
+
+/// Checks that an order can be planned over a release, by what the module checks when it is: now, and as long as the
+/// snapshot holds, when all of it has a plan already.
+pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<(), Error> {
+    let snapshot = &release.snapshot;
+    let worth = valued(release, &order.lines, app.clock.now()).into_iter().find(|line| line.value >= Money::MAX.0);
+    if let Some(line) = worth {
+        let message = format!("{} units of `{}` are worth more than can be added up", line.quantity, line.sku);
+        return Err(Error::new(ErrorKind::BadRequest, message));
+    }
+    let node = release.fulfilment().and_then(|fulfilment| fulfilment.nodes.first());
+    let previous = order.lines.iter().zip(node.into_iter().cycle()).map(|(line, node)| Planned {
+        order: order.id.clone(),
+        node: node.code.clone(),
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+    });
+    let request = AllocateRequest {
+        snapshot: snapshot.root,
+        at: Millis(snapshot.storefront.expires.0 - 1),
+        previous: previous.collect(),
+        orders: vec![order],
+        policy: policy(app, release),
+        live: Live::default(),
+    };
+    request.check(snapshot)
 }
 
 /// Writes a plan: orders, shipments, what is promised, and the record of the decision, all or nothing. `false`
@@ -302,7 +354,9 @@ pub(super) fn valued(release: &Release, lines: &[Line], at: Millis) -> Vec<Shipm
     let storefront = &release.snapshot.storefront;
     let lines = lines.iter().map(|line| {
         let price = storefront.catalog.id(&line.sku).and_then(|id| storefront.prices.get(id.0 as usize));
-        let value = price.map_or(0, |price| price.at(at).0) * i64::from(line.quantity);
+        let value = price.map_or(0, |price| price.at(at).0).saturating_mul(i64::from(line.quantity));
+        // More is not judged.
+        let value = value.min(Money::MAX.0);
         ShipmentLine { sku: line.sku.to_string(), quantity: line.quantity, value }
     });
     lines.collect()
@@ -312,5 +366,6 @@ pub(super) fn valued(release: &Release, lines: &[Line], at: Millis) -> Vec<Shipm
 fn promised(release: &Release, order: &ShopOrder) -> Moment {
     let region = release.snapshot.storefront.regions.iter().find(|region| region.code == order.region);
     let offset = region.map_or(0, |region| i64::from(region.utc_offset)) * 60_000;
-    Moment(Millis((i64::from(order.promised.0) + 1) * Millis::DAY - offset - 1_000))
+    let last = Millis((i64::from(order.promised.0) + 1) * Millis::DAY - offset - 1_000);
+    Moment(last.min(Moment::LAST.0))
 }

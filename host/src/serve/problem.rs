@@ -71,6 +71,10 @@ impl Problem {
         self
     }
 
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }

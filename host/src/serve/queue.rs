@@ -2,13 +2,11 @@
 
 use super::{
     App,
-    guests::AskError,
-    plan::{self, PlanError},
-    store::Queued,
+    plan::{self, Due, PlanError},
+    store::{self, Queued},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
-use tradewind_core::{ErrorKind, guest::ClientError};
 use tradewind_json::hex;
 
 /// Orders that are planned together.
@@ -31,6 +29,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             Ok(0) => LOOK,
             Ok(_) => continue,
             Err(error) => {
+                app.planned.failed();
                 tracing::warn!(%error, "orders wait");
                 LOOK
             }
@@ -43,54 +42,64 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Plans what is due; how many orders that were.
+/// Plans what is due; how many orders that were. An order that cannot be planned keeps no other from being planned.
 async fn step(app: &App) -> Result<usize, PlanError> {
     let lease = lease()?;
-    let batch = app.store.claim(&lease, LEASE.as_millis() as i64, BATCH).await?;
-    let count = batch.len();
-    if count == 0 {
-        return Ok(0);
+    let queued = app.store.claim(&lease, LEASE.as_millis() as i64, BATCH).await?;
+    let count = queued.len();
+    let mut due = Vec::with_capacity(count);
+    for Queued { id, order, tries } in queued {
+        let read = order.map_err(|error| store::unread(&error));
+        match read.and_then(|order| order.message().map_err(|error| error.to_string())) {
+            Ok(order) => due.push(Due { order, tries }),
+            // It will never be another.
+            Err(error) => put_back(app, &lease, &id, TRIES, 0, &error).await?,
+        }
     }
-    match plan::plan(app, &lease, &batch).await {
-        Ok(()) => {}
-        // The leases end by themselves.
-        Err(PlanError::Database(error)) if super::store::is_away(&error) => return Err(PlanError::Database(error)),
-        Err(error) if count == 1 => put_back(app, &lease, &batch, &error).await?,
-        Err(error) => {
-            tracing::warn!(%error, orders = count, "a batch could not be planned; each order is tried alone");
-            for one in batch.chunks(1) {
-                if let Err(error) = plan::plan(app, &lease, one).await {
-                    put_back(app, &lease, one, &error).await?;
+    // What fails is planned again in ever smaller parts, until the order is alone that cannot be planned.
+    let mut sound = true;
+    let mut parts = vec![due.as_slice()];
+    while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
+        match plan::plan(app, &lease, part).await {
+            Ok(()) => {}
+            // The leases end by themselves.
+            Err(PlanError::Database(error)) if store::is_away(&error) => return Err(PlanError::Database(error)),
+            Err(error) if part.len() > 1 && error.is_of_orders() => {
+                tracing::warn!(%error, orders = part.len(), "a batch could not be planned; its halves are tried");
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            Err(error) => {
+                let theirs = error.is_of_orders();
+                sound &= theirs;
+                for Due { order, tries } in part {
+                    let tries = tries + i64::from(theirs);
+                    let after = if theirs { 500 << tries.min(6) } else { 1_000 };
+                    put_back(app, &lease, order.id.as_str(), tries, after, &error.to_string()).await?;
                 }
             }
         }
     }
-    metrics::counter!("tradewind_orders_planned_total").increment(count as u64);
-    app.moved.notify_one();
+    if sound {
+        app.planned.done();
+    } else {
+        app.planned.failed();
+    }
+    if count > 0 {
+        metrics::counter!("tradewind_orders_planned_total").increment(count as u64);
+        app.moved.notify_one();
+    }
     Ok(count)
 }
 
-/// Puts orders back: to wait for the service, where the fault is not theirs, or to be tried again, or to be seen.
-async fn put_back(app: &App, lease: &str, batch: &[Queued], error: &PlanError) -> Result<(), PlanError> {
-    let theirs = match error {
-        PlanError::Ask(AskError::Client(ClientError::Fault(fault))) => {
-            !matches!(fault.kind(), Some(ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired | ErrorKind::UnknownPack))
-        }
-        PlanError::Ask(AskError::Client(_)) | PlanError::Order(_) | PlanError::Unsound(_) => true,
-        PlanError::Database(error) => !super::store::is_away(error),
-        PlanError::Ask(_) | PlanError::Contended => false,
-    };
-    for Queued { order, tries } in batch {
-        let tries = tries + i64::from(theirs);
-        let dead = tries >= TRIES;
-        let after = if theirs { 500 << tries.min(6) } else { 1_000 };
-        if dead {
-            metrics::counter!("tradewind_orders_dead_total").increment(1);
-            tracing::error!(order = order.id, %error, "an order is dead: someone must look at it");
-        }
-        app.store.put_back(lease, &order.id, tries, after, &error.to_string(), dead).await?;
+/// Puts an order back that could not be planned: to be tried again after some milliseconds, or to be seen.
+async fn put_back(app: &App, lease: &str, order: &str, tries: i64, after: i64, error: &str) -> sqlx::Result<()> {
+    let dead = tries >= TRIES;
+    if dead {
+        metrics::counter!("tradewind_orders_dead_total").increment(1);
+        tracing::error!(order, error, "an order is dead: someone must look at it");
     }
-    Ok(())
+    app.store.put_back(lease, order, tries, after, error, dead).await
 }
 
 /// A name for a lease that nobody else has.

@@ -13,7 +13,7 @@ mod worklist;
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
 pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
-pub(crate) use worklist::{WorkRow, kind};
+pub(crate) use worklist::{Finding, WorkRow, kind};
 
 use sqlx::{
     Any, AnyPool, AssertSqlSafe, ConnectOptions, Transaction,
@@ -23,8 +23,13 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) type Tx = Transaction<'static, Any>;
 
-/// The steps from an empty database to this version's, each a list of statements. They are only added to.
-const MIGRATIONS: [&str; 2] = [include_str!("store/schema.sql"), include_str!("store/schema.2.sql")];
+/// The steps from an empty database to this version's, each a list of statements for every database, and one of those
+/// that PostgreSQL needs on top. They are only added to.
+const MIGRATIONS: [(&str, &str); 3] = [
+    (include_str!("store/schema.sql"), ""),
+    (include_str!("store/schema.2.sql"), ""),
+    (include_str!("store/schema.3.sql"), include_str!("store/schema.3.postgres.sql")),
+];
 
 /// How long a statement waits for a connection, and SQLite for its lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -97,9 +102,11 @@ impl Store {
             );
             return Err(sqlx::Error::Configuration(text.into()));
         }
-        for (step, sql) in MIGRATIONS.iter().enumerate().skip(version) {
-            let sql =
-                if self.dialect == Dialect::Postgres { sql.replace(" BLOB", " BYTEA") } else { (*sql).to_owned() };
+        for (step, (sql, postgres)) in MIGRATIONS.iter().enumerate().skip(version) {
+            let sql = match self.dialect {
+                Dialect::Sqlite => (*sql).to_owned(),
+                Dialect::Postgres => sql.replace(" BLOB", " BYTEA") + postgres,
+            };
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
             sqlx::query("INSERT INTO tradewind_schema (version) VALUES ($1)")
                 .bind(step as i64 + 1)
@@ -131,6 +138,14 @@ impl Store {
     /// Waits for what is under way, and closes all connections.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// The number of the next order to arrive. Where several write at once, a number may be passed over.
+    const fn next_arrival(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => "(SELECT COALESCE(MAX(seq), 0) + 1 FROM orders)",
+            Dialect::Postgres => "nextval('arrivals')",
+        }
     }
 
     /// A lock of rows that are read: SQLite, which lets one write at a time, has and needs none.
@@ -171,6 +186,14 @@ fn parameters(from: usize, count: usize) -> String {
 pub(crate) fn wall() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Why something that is kept cannot be read, in words.
+pub(crate) fn unread(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Decode(error) => format!("what is kept of it cannot be read: {error}"),
+        error => format!("what is kept of it cannot be read: {error}"),
+    }
 }
 
 /// A document as it is kept.

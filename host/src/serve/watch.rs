@@ -1,16 +1,23 @@
-//! Watches shipments: what is about to go wrong with those that are open becomes the worklist.
+//! Watches shipments: what is about to go wrong with those that are open becomes the worklist. A shipment that cannot be
+//! judged is on it too, with the reason, and keeps no other from being judged.
 
 use super::{
     App,
     guests::AskError,
-    live::{Held, LiveError, live},
-    store::{self, ShipmentRow},
+    live::{self, Held, LiveError, live},
+    release::Release,
+    store::{self, Finding, ShipmentRow},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::watch;
 use tradewind_core::{
-    Error,
-    exceptions::{self, ExceptionRequest, ExceptionScore, State},
+    BasisPoints, Error,
+    exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Id, State, Step},
 };
 use tradewind_json::{Scan, Shipment};
 
@@ -31,15 +38,32 @@ pub(super) enum WatchError {
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Live(#[from] LiveError),
-    #[error(transparent)]
-    Shipment(#[from] Error),
+}
+
+/// A shipment that cannot be judged, or only in part.
+struct Unjudged {
+    id: String,
+    order: Option<String>,
+    /// Whether the node has it still.
+    at_node: bool,
+    reason: String,
 }
 
 /// Watches until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut told = BTreeMap::new();
     while !*stop.borrow() {
-        if let Err(error) = look(&app).await {
-            tracing::warn!(%error, "shipments could not be looked at");
+        let looked = tokio::select! {
+            looked = look(&app, &mut told) => looked,
+            _ = stop.changed() => return,
+        };
+        match looked {
+            Ok(()) => app.looked.done(),
+            Err(error) => {
+                app.looked.failed();
+                metrics::counter!("tradewind_exception_scans_failed_total").increment(1);
+                tracing::error!(%error, "exception scan failed");
+            }
         }
         tokio::select! {
             () = app.moved.notified() => tokio::time::sleep(GATHER).await,
@@ -49,32 +73,87 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn look(app: &App) -> Result<(), WatchError> {
-    let mut scans: BTreeMap<String, Vec<Scan>> = BTreeMap::new();
+/// Scans all open shipments for exceptions. Each shipment that cannot be judged is logged once.
+async fn look(app: &App, told: &mut BTreeMap<String, String>) -> Result<(), WatchError> {
+    let mut scans: BTreeMap<String, sqlx::Result<Vec<Scan>>> = BTreeMap::new();
     for (shipment, scan) in app.store.open_scans().await? {
-        scans.entry(shipment).or_default().push(scan);
+        let known = scans.entry(shipment).or_insert_with(|| Ok(Vec::new()));
+        match (known.as_mut(), scan) {
+            (Ok(known), Ok(scan)) => known.push(scan),
+            (Ok(_), Err(error)) => *known = Err(error),
+            (Err(_), _) => {}
+        }
     }
     let rows = app.store.open_shipments().await?;
     metrics::gauge!("tradewind_open_shipments").set(rows.len() as f64);
-    let shipments = rows.into_iter().map(|row| {
-        let scans = scans.remove(&row.id).unwrap_or_default();
-        document(row, scans).message()
-    });
-    let shipments = shipments.collect::<Result<Vec<_>, _>>()?;
-    let mut found = Vec::new();
-    for chunk in shipments.chunks(CHUNK) {
-        found.extend(ask(app, chunk.to_vec()).await?);
+    let (mut shipments, mut unjudged) = (Vec::new(), Vec::new());
+    for (id, row) in rows {
+        let scans = scans.remove(&id).unwrap_or_else(|| Ok(Vec::new()));
+        let row = match row {
+            Ok(row) => row,
+            Err(error) => {
+                unjudged.push(Unjudged { id, order: None, at_node: false, reason: store::unread(&error) });
+                continue;
+            }
+        };
+        let (order, at_node) = (Some(row.order.clone()), row.is_at_node());
+        let read = scans.map_err(|error| store::unread(&error));
+        match read.and_then(|scans| document(row, scans).message().map_err(|error| error.to_string())) {
+            Ok(shipment) => shipments.push(shipment),
+            Err(reason) => unjudged.push(Unjudged { id, order, at_node, reason }),
+        }
     }
+    let release = app.release();
+    unjudged.extend(unknown_products(app, &release, &shipments).await?);
+    let mut found = judge(app, shipments, &mut unjudged).await?;
+    metrics::gauge!("tradewind_unjudged_shipments").set(unjudged.len() as f64);
+    let before = mem::take(told);
+    for unjudged in unjudged {
+        let Unjudged { id, reason, .. } = &unjudged;
+        if before.get(id) != Some(reason) {
+            tracing::error!(shipment = id, reason, "a shipment cannot be judged");
+        }
+        told.insert(id.clone(), reason.clone());
+        add(app, &mut found, unjudged);
+    }
+    let found: Vec<(String, Finding)> = found.into_iter().collect();
     app.store.refresh(&found, app.clock.now().0).await?;
     metrics::gauge!("tradewind_exceptions_open").set(found.len() as f64);
     Ok(())
 }
 
-/// What is about to go wrong with shipments, by the name of the worklist's entry.
-pub(super) async fn ask(
+/// What is about to go wrong with all of these, by the name of the worklist's entry. What the module refuses is asked
+/// about in ever smaller parts, until the shipment is alone that it cannot judge.
+async fn judge(
     app: &App,
     shipments: Vec<exceptions::Shipment>,
-) -> Result<Vec<(String, ExceptionScore)>, WatchError> {
+    unjudged: &mut Vec<Unjudged>,
+) -> Result<BTreeMap<String, Finding>, WatchError> {
+    let mut found = BTreeMap::new();
+    let mut parts: Vec<Vec<exceptions::Shipment>> = shipments.chunks(CHUNK).map(<[_]>::to_vec).collect();
+    while let Some(mut part) = parts.pop() {
+        match ask(app, part.clone()).await {
+            Ok(scores) => found.extend(scores),
+            Err(WatchError::Ask(error)) if error.is_of_request() => {
+                let rest = part.split_off(part.len() / 2);
+                match (part.is_empty(), rest.first()) {
+                    (true, Some(shipment)) => unjudged.push(Unjudged {
+                        id: shipment.id.to_string(),
+                        order: Some(shipment.order.to_string()),
+                        at_node: shipment.scans.iter().all(|scan| scan.state <= State::Packed),
+                        reason: error.to_string(),
+                    }),
+                    _ => parts.extend([part, rest]),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// What is about to go wrong with shipments, by the name of the worklist's entry.
+pub(super) async fn ask(app: &App, shipments: Vec<exceptions::Shipment>) -> Result<Vec<(String, Finding)>, WatchError> {
     let (release, at) = (app.release(), app.clock.now());
     // What is packed waits for no stock, and goes from where it is.
     let waiting = shipments.iter().filter(|shipment| shipment.scans.iter().all(|scan| scan.state < State::Packed));
@@ -91,11 +170,58 @@ pub(super) async fn ask(
     };
     let (answer, _) = app.gate.work(&release, move |client| client.exceptions(request)).await?;
     let scores = answer.map_err(AskError::Client)?.into_iter();
-    Ok(scores.map(|score| (format!("{}-{}", score.shipment, store::kind(&score)), score)).collect())
+    Ok(scores.map(|score| (entry(&score), Finding { score, reason: None })).collect())
+}
+
+/// Shipments of products that neither the snapshot has nor any node: the snapshot before had them.
+async fn unknown_products(
+    app: &App,
+    release: &Release,
+    shipments: &[exceptions::Shipment],
+) -> sqlx::Result<Vec<Unjudged>> {
+    let skus: BTreeSet<_> = shipments.iter().flat_map(|shipment| &shipment.lines).map(|line| &line.sku).collect();
+    let unknown = live::unknown(app, release, skus).await?;
+    let with = shipments.iter().filter_map(|shipment| {
+        let line = shipment.lines.iter().find(|line| unknown.contains(&line.sku))?;
+        Some(Unjudged {
+            id: shipment.id.to_string(),
+            order: Some(shipment.order.to_string()),
+            at_node: shipment.scans.iter().all(|scan| scan.state <= State::Packed),
+            reason: format!("the snapshot has no product `{}`", line.sku),
+        })
+    });
+    Ok(with.collect())
+}
+
+/// Lists a shipment that cannot be judged, or says why what the module found about its data.
+fn add(app: &App, found: &mut BTreeMap<String, Finding>, unjudged: Unjudged) {
+    let Unjudged { id, order, at_node, reason } = unjudged;
+    let Ok(shipment) = Id::new(id) else { return };
+    let order = order.and_then(|order| Id::new(order).ok()).filter(|_| at_node);
+    let hold = order.map(|order| Action { shipment: shipment.clone(), order, step: Step::Hold });
+    let score = ExceptionScore {
+        shipment,
+        kind: ExceptionKind::DataFault,
+        probability: BasisPoints::WHOLE,
+        severity: app.settings.exceptions.data.fixed,
+        evidence: Vec::new(),
+        actions: hold.into_iter().collect(),
+    };
+    found.entry(entry(&score)).or_insert(Finding { score, reason: None }).reason = Some(reason);
+}
+
+/// The name of a worklist's entry.
+fn entry(score: &ExceptionScore) -> String {
+    format!("{}-{}", score.shipment, store::kind(score))
+}
+
+/// Why a shipment with these scans cannot be judged, where it cannot.
+pub(super) fn fault(row: ShipmentRow, scans: Vec<Scan>) -> Option<Error> {
+    document(row, scans).message().err()
 }
 
 /// A shipment with its scans, as it is sent and shown.
-pub(super) fn document(row: ShipmentRow, scans: Vec<Scan>) -> Shipment {
+fn document(row: ShipmentRow, scans: Vec<Scan>) -> Shipment {
     Shipment {
         id: row.id,
         order: row.order,

@@ -1,13 +1,15 @@
-//! What is sent: JSON, and the names that go into addresses.
+//! What is sent: documents, files, forms, and what stands in the address. What cannot be read is a [`Problem`], whichever
+//! it is.
 
-use crate::serve::problem::{Answer, Problem};
+use crate::serve::problem::Problem;
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
-    http::StatusCode,
+    extract::{self, FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
     response::IntoResponse,
 };
 use serde::de::DeserializeOwned;
+use tradewind_json::without_bom;
 
 /// A document of a request.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -15,12 +17,31 @@ pub(crate) struct Body<T>(pub(crate) T);
 /// A file of a request.
 pub(crate) struct File(pub(crate) Vec<u8>);
 
+/// The fields of a form.
+pub(crate) struct Form<T>(pub(crate) T);
+
+/// What stands in the path of the address.
+pub(crate) struct Path<T>(pub(crate) T);
+
+/// What stands behind the path of the address.
+pub(crate) struct Query<T>(pub(crate) T);
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
+    /// Reads JSON. What is none is malformed (400); what is, and does not hold what is asked for, is told with the
+    /// place (422).
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::bad(format!("the body: {error}")))
+        let document = &mut serde_json::Deserializer::from_slice(without_bom(&bytes));
+        let read = serde_path_to_error::deserialize(&mut *document).map_err(|error| {
+            let path = error.path().to_string();
+            let at = if path == "." { String::new() } else { format!(", `{path}`") };
+            let detail = format!("the body{at}: {}", error.inner());
+            if error.inner().is_data() { Problem::unprocessable(detail) } else { Problem::bad(detail) }
+        })?;
+        document.end().map_err(|error| Problem::bad(format!("the body: {error}")))?;
+        Ok(Self(read))
     }
 }
 
@@ -32,6 +53,39 @@ impl<S: Send + Sync> FromRequest<S> for File {
     }
 }
 
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match extract::Form::from_request(request, state).await {
+            Ok(extract::Form(form)) => Ok(Self(form)),
+            Err(rejection) => Err(rejected("the form", rejection.status(), &rejection.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match extract::Path::from_request_parts(parts, state).await {
+            Ok(extract::Path(path)) => Ok(Self(path)),
+            Err(rejection) => Err(rejected("the path", rejection.status(), &rejection.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match extract::Query::from_request_parts(parts, state).await {
+            Ok(extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(rejected("the query", rejection.status(), &rejection.body_text())),
+        }
+    }
+}
+
 fn unread(rejection: BytesRejection) -> Problem {
     let detail = rejection.body_text();
     match rejection.into_response().status() {
@@ -40,11 +94,8 @@ fn unread(rejection: BytesRejection) -> Problem {
     }
 }
 
-/// Checks a name that is given here and goes into addresses: 1 to 48 letters, digits, `.`, `_` and `-`.
-pub(crate) fn name(what: &str, name: &str) -> Answer<()> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=48).contains(&name.len()) && name.bytes().all(fits) {
-        return Ok(());
-    }
-    Err(Problem::unprocessable(format!("{what} `{name}`: it takes 1 to 48 letters, digits, `.`, `_` and `-`")))
+/// What the framework says of what it does not take, without the name that it has for it.
+fn rejected(what: &str, status: StatusCode, said: &str) -> Problem {
+    let said = said.split_once(": ").map_or(said, |(_, said)| said);
+    Problem::new(status, format!("{what}: {said}"))
 }

@@ -12,8 +12,14 @@ use tradewind_json::{Moment, hex};
 /// What decides here.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub(super) struct Health {
-    /// `ok`.
+    /// `ok`, or `degraded` if the service takes requests but its background work fails: `troubles` has the reasons.
     status: &'static str,
+    /// Background work that fails, or that did not finish for two minutes.
+    troubles: Vec<String>,
+    /// Time of the last successful pass over the queue: due orders were planned, or put back for their own faults.
+    last_plan: Option<Moment>,
+    /// Time of the last successful exception scan of all open shipments.
+    last_exception_scan: Option<Moment>,
     /// The number of the release.
     release: i64,
     /// SHA-256 of the module.
@@ -24,7 +30,7 @@ pub(super) struct Health {
     expires: Moment,
 }
 
-/// Answers 200 where the database answers and the snapshot holds.
+/// Answers 200 where the database answers and the snapshot holds; orders and scans are taken then.
 #[utoipa::path(
     get, path = "/healthz", tag = "service", security(()),
     responses((status = 200, body = Health), (status = 503, body = ProblemSchema, content_type = "application/problem+json"))
@@ -33,8 +39,14 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
     app.store.ping().await?;
     let release = app.release();
     release.snapshot.holds(app.clock.now()).map_err(|error| Problem::unavailable(error.to_string()))?;
+    let pulses = [&app.planned, &app.looked];
+    let troubles: Vec<String> = pulses.iter().filter_map(|pulse| pulse.trouble()).collect();
+    let [last_plan, last_exception_scan] = pulses.map(|pulse| pulse.last().map(|last| Moment(app.clock.at(last))));
     Ok(Json(Health {
-        status: "ok",
+        status: if troubles.is_empty() { "ok" } else { "degraded" },
+        troubles,
+        last_plan,
+        last_exception_scan,
         release: release.number,
         module: hex(&release.module.digest),
         snapshot: hex(&release.snapshot.root),

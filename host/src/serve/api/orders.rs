@@ -2,17 +2,18 @@
 
 use super::{
     Document,
-    body::{self, Body},
+    body::{Body, Path, Query},
 };
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
+    door,
     problem::{Answer, Problem, ProblemSchema},
     store::{OrderRow, OrderState, ShipmentRow, Submitted},
 };
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
 };
 use serde::{Deserialize, Serialize};
@@ -147,16 +148,18 @@ pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
 
 /// Takes an order, once for each key: the same order under the same key gets the same answer.
 ///
-/// It is planned in the background; `GET` it at `href`. For shops.
+/// It is planned in the background, by priority and then as it arrived; `GET` it at `href`. An order has 1 to 500 lines
+/// of different products that the snapshot or a node has, and at most 1,000,000 units; it is promised for a day of the
+/// years 2000 to 2100. For shops.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders",
     params(("Idempotency-Key" = String, Header, description = "1 to 255 characters, another for each order")),
     request_body = Order,
     responses(
         (status = 202, body = Taken),
-        (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "no key, or no order"),
+        (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "no key, or no JSON"),
         (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "the id is another order's"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "the key is another order's, or the order cannot be planned as it is"),
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "the key is another order's, or the order can never be planned: `detail` names the field and what it takes"),
     )
 )]
 pub(super) async fn submit(
@@ -171,7 +174,7 @@ pub(super) async fn submit(
         let detail = "give the header `Idempotency-Key`, 1 to 255 characters, another for each order";
         return Err(Problem::bad(detail));
     }
-    check(&app, &order)?;
+    door::order(&app, &order).await?;
     // Keys are a caller's own.
     let key = format!("{} {key}", caller.key);
     let taken = Taken { id: order.id.clone(), href: format!("/v1/orders/{}", order.id) };
@@ -190,38 +193,10 @@ pub(super) async fn submit(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, taken.href.clone())], Json(taken)))
 }
 
-/// What the module would refuse, and what the snapshot lacks, is said at once.
-fn check(app: &App, order: &Order) -> Answer<()> {
-    body::name("the order", &order.id)?;
-    let message = order.clone().message()?;
-    if message.lines.is_empty() || message.lines.iter().any(|line| line.quantity == 0) {
-        return Err(Problem::unprocessable("an order needs lines, each of one unit or more"));
-    }
-    let mut skus: Vec<_> = message.lines.iter().map(|line| &line.sku).collect();
-    skus.sort();
-    if let Some(pair) = skus.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Problem::unprocessable(format!("`{}` comes in two lines; put its units into one", pair[0])));
-    }
-    let most = tradewind_core::allocate::Problem::MAX_ORDER_LINES;
-    if message.lines.len() > most {
-        return Err(Problem::unprocessable(format!("an order takes at most {most} lines")));
-    }
-    if message.priority > tradewind_core::allocate::Problem::MAX_PRIORITY {
-        return Err(Problem::unprocessable("a priority is a number from 0, the first, to 7"));
-    }
-    let release = app.release();
-    release.snapshot.region(&message.region)?;
-    for node in message.pinned.iter().chain(&message.excluded) {
-        if release.fulfilment().is_none_or(|fulfilment| fulfilment.node(node).is_none()) {
-            return Err(Problem::unprocessable(format!("the snapshot has no node `{node}`")));
-        }
-    }
-    Ok(())
-}
-
 /// Which orders.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Of this state only.
     state: Option<OrderState>,
@@ -229,7 +204,7 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-/// Lists orders, the latest first. For everyone with a key.
+/// Lists orders, the last to arrive first. For everyone with a key.
 #[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Which), responses((status = 200, body = [OrderStatus])))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -258,11 +233,12 @@ pub(super) async fn show(
     Ok(Json(status(&app, row).await?))
 }
 
-/// Cancels an order: what has not left ships no more, and can be promised again. For shops and operators.
+/// Cancels an order: what has not left its node ships no more, packed or not, and can be promised again. What has left
+/// goes on; an order of which all has left cannot be cancelled. For shops and operators.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "cancelled already, or all of it has left"))
 )]
 pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Shop, Role::Operator])?;

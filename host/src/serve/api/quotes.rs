@@ -4,6 +4,7 @@ use super::{Document, body::Body};
 use crate::serve::{
     App,
     auth::{Caller, Role},
+    door,
     guests::AskError,
     plan,
     problem::{Answer, Problem, ProblemSchema},
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tradewind_core::{
-    Money, Sku,
+    Money,
     quote::{Claim, Quote, Refusal},
     snapshot::Code,
 };
@@ -68,9 +69,9 @@ pub(super) async fn verify(
 ) -> Document<Verified> {
     caller.may(&[Role::Shop])?;
     let QuoteClaim { snapshot, at, sku, region, price } = claim;
-    let root = unhex(&snapshot).ok_or_else(|| Problem::bad("`snapshot` takes 64 hexadecimal digits"))?;
-    let region = Code::new(region)?;
-    let claim = Claim { snapshot: root, at: at.0, product: Sku::new(sku)?, price: Money(price) };
+    let root = unhex(&snapshot).ok_or_else(|| Problem::unprocessable("`snapshot` takes 64 hexadecimal digits"))?;
+    let region = door::code("region", &region)?;
+    let claim = Claim { snapshot: root, at: at.0, product: door::sku("sku", &sku)?, price: Money(price) };
     let mut refused = None;
     for release in app.quoting().into_iter().filter(|release| release.snapshot.root == root) {
         match computed(&app, &release, claim.clone(), region.clone()).await {

@@ -1,6 +1,9 @@
 //! The module, packs and snapshot that decide.
 
-use super::{Document, body::File};
+use super::{
+    Document,
+    body::{File, Path},
+};
 use crate::serve::{
     self, App,
     auth::Caller,
@@ -9,7 +12,7 @@ use crate::serve::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use serde::Serialize;

@@ -2,20 +2,17 @@
 
 use super::{
     Document,
-    body::{self, Body},
+    body::{Body, Path},
     orders::OrderShipment,
 };
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
+    door,
     problem::{Answer, Problem, ProblemSchema},
     store, watch,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
 use tradewind_json::{Moment, Scan, Shipment};
@@ -32,8 +29,10 @@ pub(super) struct ShipmentStatus {
     /// The shipment.
     #[serde(flatten)]
     shipment: OrderShipment,
-    /// What happened to it, the first first.
+    /// What happened to it, the first first; without what cannot be read.
     scans: Vec<Scan>,
+    /// Why it cannot be judged, where what is kept of it is not as it should be; it is on the worklist then.
+    fault: Option<String>,
 }
 
 /// Takes a shipment that another system has planned, to watch it. For warehouses.
@@ -50,26 +49,12 @@ pub(super) async fn submit(
     Body(shipment): Body<Shipment>,
 ) -> Answer<StatusCode> {
     caller.may(&[Role::Warehouse])?;
-    body::name("the shipment", &shipment.id)?;
-    let message = shipment.clone().message()?;
-    // What the module would refuse later, it refuses now.
-    watch::ask(&app, vec![message]).await.map_err(|error| match error {
-        watch::WatchError::Ask(error) => error.into(),
-        error => Problem::internal(&error),
-    })?;
+    door::shipment(&app, &shipment).await?;
     let Shipment { id, order, node, region, lines, created, promised, scans, services } = shipment;
     let body =
         store::Body { lines, created, promised, dispatch: None, arrival: None, late: None, service: None, services };
-    let new = store::NewShipment { id: id.clone(), order, node, region, body, allocated: false, held: false };
-    let mut tx = app.store.begin().await?;
-    if !app.store.add_shipment(&mut tx, &new).await? {
-        return Err(Problem::conflict(format!("there is a shipment `{id}` already")));
-    }
-    tx.commit().await?;
-    for scan in scans {
-        act::scan(&app, &id, &scan).await?;
-    }
-    app.moved.notify_one();
+    let new = store::NewShipment { id, order, node, region, body, allocated: false, held: false };
+    act::add_shipment(&app, &new, &scans).await?;
     Ok(StatusCode::CREATED)
 }
 
@@ -84,18 +69,23 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Document<ShipmentStatus> {
     let row = app.store.shipment(&id).await?.ok_or_else(|| Problem::not_found("shipment", &id))?;
-    let scans = app.store.scans(&id).await?;
+    let (scans, unread): (Vec<_>, Vec<_>) = app.store.scans(&id).await?.into_iter().partition(Result::is_ok);
+    let scans: Vec<Scan> = scans.into_iter().flatten().collect();
+    let unread = unread.iter().find_map(|scan| scan.as_ref().err()).map(store::unread);
+    let fault = unread.or_else(|| watch::fault(row.clone(), scans.clone()).map(|error| error.to_string()));
     let (order, region, promised) = (row.order.clone(), row.region.clone(), row.body.promised);
-    Ok(Json(ShipmentStatus { order, region, promised, shipment: row.into(), scans }))
+    Ok(Json(ShipmentStatus { order, region, promised, shipment: row.into(), scans, fault }))
 }
 
-/// Takes scans in, in any order; one that is known changes nothing. For warehouses.
+/// Takes scans in, all or none, in any order; one that is known changes nothing. For warehouses.
 ///
-/// What was picked up is no longer there, and no longer promised.
+/// What was picked up is no longer there, and no longer promised. `place` takes 1 to 64 bytes of text, `at` a moment of
+/// the years 2000 to 2100; a shipment has at most 1,000 scans.
 #[utoipa::path(
     post, path = "/v1/shipments/{id}/scans", tag = "shipments", params(("id" = String, Path)), request_body = [Scan],
     responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "cancelled or held"))
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "cancelled or held"),
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "a scan that can never be judged"))
 )]
 pub(super) async fn scan(
     State(app): State<Arc<App>>,
@@ -104,9 +94,8 @@ pub(super) async fn scan(
     Body(scans): Body<Vec<Scan>>,
 ) -> Answer<StatusCode> {
     caller.may(&[Role::Warehouse])?;
-    for scan in &scans {
-        act::scan(&app, &id, scan).await?;
-    }
+    door::scans(&scans)?;
+    act::scan(&app, &id, &scans).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,20 +1,19 @@
 //! Stock and nodes.
 
-use super::{Document, body::Body};
+use super::{
+    Document,
+    body::{Body, Path, Query},
+};
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
-    live,
+    door, live,
     problem::{Answer, Problem, ProblemSchema},
     store::{Counts, StockRow},
 };
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tradewind_core::{Sku, snapshot::Code};
 use tradewind_json::Date;
 
 /// What a node has of a product, in units.
@@ -45,6 +44,7 @@ impl From<StockRow> for Stock {
 /// Which stock.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Of this product only.
     sku: Option<String>,
@@ -59,7 +59,8 @@ pub(super) async fn show(
     _caller: Caller,
     Query(which): Query<Which>,
 ) -> Document<Vec<Stock>> {
-    let skus = which.sku.map(|sku| vec![sku]);
+    let skus = which.sku.map(|sku| door::sku("sku", &sku).map(|sku| vec![sku.to_string()])).transpose()?;
+    which.node.as_deref().map(|node| door::code("node", node)).transpose()?;
     let rows = app.store.stock(skus.as_deref(), which.node.as_deref()).await?;
     Ok(Json(rows.into_iter().map(Stock::from).collect()))
 }
@@ -89,8 +90,8 @@ pub(super) struct Counted {
 
 /// Takes over counts, one after the other.
 ///
-/// Where less is there than is promised, orders are planned again, the last first. Where there is more, orders that
-/// lacked the product are. For warehouses.
+/// Where less is there than is promised, orders are planned again: those that are not packed first, of these the least
+/// urgent, of these the last to arrive. Where there is more, orders that lacked the product are. For warehouses.
 #[utoipa::path(
     put, path = "/v1/stock", tag = "stock", request_body = [Count],
     responses((status = 200, body = Counted), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
@@ -103,8 +104,8 @@ pub(super) async fn count(
     caller.may(&[Role::Warehouse])?;
     let nodes = app.store.nodes().await?;
     for Count { node, sku, .. } in &counts {
-        Sku::new(sku.as_str())?;
-        Code::new(node.as_str())?;
+        door::sku("sku", sku)?;
+        door::code("node", node)?;
         if !nodes.contains_key(node) {
             return Err(Problem::unprocessable(format!("there is no node `{node}`; nothing was counted")));
         }

@@ -1,17 +1,17 @@
 //! The worklist.
 
-use super::{Document, body::Body};
+use super::{
+    Document,
+    body::{Body, Path, Query},
+};
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
+    door,
     problem::{Answer, Problem, ProblemSchema},
-    store::WorkRow,
+    store::{Finding, WorkRow},
 };
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(super) struct Entry {
     /// and actions, each of which can be sent to `/act` as it stands.
     #[schema(value_type = Object)]
     exception: ExceptionScore,
+    /// Why what is known of the shipment cannot be judged, for data faults that `exception` has no evidence of.
+    reason: Option<String>,
     /// What was done about it.
     acted: Option<Value>,
     /// What people said of it.
@@ -42,14 +44,15 @@ pub(super) struct Entry {
 
 impl From<WorkRow> for Entry {
     fn from(row: WorkRow) -> Self {
-        let WorkRow { id, state, score, found, acted, feedback } = row;
-        Self { id, state, found: Moment(Millis(found)), exception: score, acted, feedback }
+        let WorkRow { id, state, finding: Finding { score, reason }, found, acted, feedback } = row;
+        Self { id, state, found: Moment(Millis(found)), exception: score, reason, acted, feedback }
     }
 }
 
 /// Which entries.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// `open`, which is meant when absent, `acted` or `resolved`.
     state: Option<String>,
@@ -57,7 +60,7 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-/// Lists what is about to go wrong, the dearest first. For everyone with a key.
+/// Lists what is about to go wrong, the dearest first; of equals, what was found first. For everyone with a key.
 #[utoipa::path(get, path = "/v1/worklist", tag = "worklist", params(Which), responses((status = 200, body = [Entry])))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -98,7 +101,7 @@ pub(super) async fn act(
 pub(super) struct Feedback {
     /// Whether it was worth looking at.
     useful: bool,
-    /// Anything else.
+    /// Anything else, in at most 2,000 bytes.
     #[serde(default)]
     note: String,
 }
@@ -115,6 +118,7 @@ pub(super) async fn feedback(
     Body(feedback): Body<Feedback>,
 ) -> Answer<StatusCode> {
     caller.may(&[Role::Operator])?;
+    door::note("note", &feedback.note)?;
     act::feedback(&app, &caller, &id, feedback.useful, &feedback.note).await?;
     Ok(StatusCode::NO_CONTENT)
 }

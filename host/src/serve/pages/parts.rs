@@ -5,7 +5,7 @@ use crate::serve::{
     api::{OrderStatus, ReleaseStatus},
     live::Workload,
     release::Release,
-    store::{OrderState, StockRow, WorkRow},
+    store::{Finding, OrderState, StockRow, WorkRow},
 };
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -33,14 +33,17 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
             h2 #exceptions { "What is about to go wrong" }
             @if open.is_empty() { p.hint { "Nothing: every open shipment is where it should be." } }
             ol.work {
-                @for WorkRow { id, score, feedback, .. } in open {
+                @for WorkRow { id, finding: Finding { score, reason }, feedback, .. } in open {
                     li {
                         article aria-labelledby=(id) {
                             header {
                                 h3 #(id) { (words::kind(score.kind)) ": " code { (score.shipment) } }
                                 p.stake { strong { (words::money(score.severity, storefront)) } " at stake, " (words::percent(score.probability)) " likely" }
                             }
-                            ul.evidence { @for evidence in &score.evidence { li { (words::evidence(evidence)) } } }
+                            ul.evidence {
+                                @for evidence in &score.evidence { li { (words::evidence(evidence)) } }
+                                @if let Some(reason) = reason { li { (reason) } }
+                            }
                             div.actions {
                                 @for (place, action) in score.actions.iter().enumerate() {
                                     form method="post" action={ "/act/" (id) } {
@@ -71,7 +74,7 @@ pub(super) fn acted(acted: &[WorkRow]) -> Markup {
             details {
                 summary { "What was done (" (acted.len()) ")" }
                 ul {
-                    @for WorkRow { score, acted, .. } in acted {
+                    @for WorkRow { finding: Finding { score, .. }, acted, .. } in acted {
                         @let done = acted.clone().unwrap_or_default();
                         li {
                             code { (score.shipment) } " " (words::kind(score.kind)) ": "

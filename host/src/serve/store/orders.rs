@@ -6,10 +6,10 @@
 use super::{Store, Tx, from_json, parameters, to_json, wall};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 use tradewind_core::{
-    Millis,
+    Day, Millis,
     allocate::{Breakdown, OrderShortfall},
 };
-use tradewind_json::Order;
+use tradewind_json::{Date, Order};
 
 /// What has become of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -41,9 +41,11 @@ pub(crate) struct OrderRow {
 }
 
 /// An order that is ours to plan.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Queued {
-    pub(crate) order: Order,
+    pub(crate) id: String,
+    /// As it was sent; fails where what is kept cannot be read.
+    pub(crate) order: sqlx::Result<Order>,
     pub(crate) tries: i64,
 }
 
@@ -91,29 +93,54 @@ impl State {
     }
 }
 
-const SELECT: &str = "SELECT body, state, received, decided, tries, cost, decision, error FROM orders";
+const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, decision, error FROM orders";
 
 fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     let cost: Option<String> = row.try_get("cost")?;
+    let read = from_json(&row.try_get::<String, _>("body")?);
+    let unread = read.as_ref().err().map(super::unread);
+    let order = match read {
+        Ok(order) => order,
+        Err(_) => nothing(row.try_get("id")?),
+    };
     Ok(OrderRow {
-        order: from_json(&row.try_get::<String, _>("body")?)?,
+        order,
         state: State::from_name(&row.try_get::<String, _>("state")?)?,
         received: row.try_get("received")?,
         decided: row.try_get("decided")?,
         tries: row.try_get("tries")?,
         cost: cost.as_deref().map(from_json).transpose()?,
         decision: row.try_get("decision")?,
-        error: row.try_get("error")?,
+        error: unread.map_or_else(|| row.try_get("error"), |unread| Ok(Some(unread)))?,
     })
+}
+
+/// An order of which nothing is known but what it is called.
+fn nothing(id: String) -> Order {
+    Order {
+        id,
+        region: String::new(),
+        lines: Vec::new(),
+        promised: Date(Day::default()),
+        priority: 0,
+        complete: false,
+        max_splits: None,
+        pinned: None,
+        excluded: Vec::new(),
+    }
 }
 
 impl Store {
     /// Queues an order, once.
     pub(crate) async fn submit(&self, idempotency: &str, order: &Order, received: i64) -> sqlx::Result<Submitted> {
         let body = to_json(order)?;
-        let sql = "INSERT INTO orders (id, idempotency, body, state, priority, received, tries, due, lease, lease_until) \
-                   VALUES ($1, $2, $3, 'queued', $4, $5, 0, $6, '', 0) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(sql).bind(&order.id).bind(idempotency).bind(&body);
+        let sql = format!(
+            "INSERT INTO orders (id, idempotency, body, state, priority, received, seq, tries, due, lease, lease_until) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, {}, 0, $6, '', 0) ON CONFLICT DO NOTHING",
+            self.next_arrival()
+        );
+        let insert = sqlx::query(AssertSqlSafe(sql)).bind(order.id.clone()).bind(idempotency.to_owned());
+        let insert = insert.bind(body.clone());
         let insert = insert.bind(i64::from(order.priority)).bind(received).bind(wall());
         if insert.execute(&self.pool).await?.rows_affected() == 1 {
             return Ok(Submitted::New);
@@ -133,9 +160,9 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// The latest orders, of a state where one is given.
+    /// The orders that arrived last, the last first; of a state where one is given.
     pub(crate) async fn orders(&self, state: Option<State>, limit: i64) -> sqlx::Result<Vec<OrderRow>> {
-        let sql = format!("{SELECT} WHERE ($1 IS NULL OR state = $1) ORDER BY received DESC, id LIMIT $2");
+        let sql = format!("{SELECT} WHERE ($1 IS NULL OR state = $1) ORDER BY seq DESC LIMIT $2");
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state.map(State::name)).bind(limit);
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
@@ -148,21 +175,20 @@ impl Store {
         Ok(State::ALL.map(|state| (state, count(state))).to_vec())
     }
 
-    /// Takes a lease on orders that are due, the most urgent first.
+    /// Takes a lease on orders that are due: by priority, then as they arrived.
     pub(crate) async fn claim(&self, lease: &str, millis: i64, most: i64) -> sqlx::Result<Vec<Queued>> {
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
              SELECT id FROM orders WHERE state IN ('queued', 'short') AND due <= $3 AND lease_until <= $3 \
-             ORDER BY priority, received, id LIMIT $4{}) RETURNING body, tries",
+             ORDER BY priority, seq LIMIT $4{}) RETURNING id, body, tries, priority, seq",
             self.locking(" FOR UPDATE SKIP LOCKED")
         );
         let now = wall();
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(now + millis).bind(now).bind(most);
-        let rows: Vec<(String, i64)> = query.fetch_all(&self.pool).await?;
-        let queued = rows.into_iter().map(|(body, tries)| Ok(Queued { order: from_json(&body)?, tries }));
-        let mut queued: Vec<Queued> = queued.collect::<sqlx::Result<_>>()?;
-        queued.sort_by(|a, b| (a.order.priority, &a.order.id).cmp(&(b.order.priority, &b.order.id)));
-        Ok(queued)
+        let mut rows: Vec<(String, String, i64, i64, i64)> = query.fetch_all(&self.pool).await?;
+        rows.sort_by_key(|&(_, _, _, priority, seq)| (priority, seq));
+        let queued = rows.into_iter().map(|(id, body, tries, ..)| Queued { id, order: from_json(&body), tries });
+        Ok(queued.collect())
     }
 
     /// Commits what was decided of an order; `false` where the lease on it was lost.
@@ -252,6 +278,15 @@ impl Store {
         let done = sqlx::query(sql).bind(order).execute(&mut **tx).await?.rows_affected() == 1;
         sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut **tx).await?;
         Ok(done)
+    }
+
+    /// How many units an order asked for, of all products.
+    pub(crate) async fn order_units(&self, tx: &mut Tx, order: &str) -> sqlx::Result<u64> {
+        let sql = "SELECT body FROM orders WHERE id = $1";
+        let body: String = sqlx::query_scalar(sql).bind(order).fetch_one(&mut **tx).await?;
+        // What cannot be read is not known to have left.
+        let order = from_json::<Order>(&body);
+        Ok(order.map_or(u64::MAX, |order| order.lines.iter().map(|line| u64::from(line.quantity)).sum()))
     }
 
     pub(crate) async fn add_decision(&self, tx: &mut Tx, id: &str, made: i64, record: &str) -> sqlx::Result<()> {

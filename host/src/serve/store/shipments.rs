@@ -9,7 +9,9 @@ use tradewind_json::{Alternative, Date, Moment, Scan, ShipmentLine};
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Body {
     pub(crate) lines: Vec<ShipmentLine>,
+    #[serde(deserialize_with = "Moment::of_any_year")]
     pub(crate) created: Moment,
+    #[serde(deserialize_with = "Moment::of_any_year")]
     pub(crate) promised: Moment,
     /// What the plan said, for shipments of this service's own.
     #[serde(default)]
@@ -114,12 +116,13 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// The shipments of these orders, also those that are closed, by id.
+    /// The shipments of these orders, also those that are closed, as they were made.
     pub(crate) async fn shipments_of(&self, orders: &[&str]) -> sqlx::Result<Vec<ShipmentRow>> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!("{SELECT} WHERE order_id IN {} ORDER BY order_id, id", parameters(1, orders.len()));
+        let sql =
+            format!("{SELECT} WHERE order_id IN {} ORDER BY order_id, LENGTH(id), id", parameters(1, orders.len()));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for order in orders {
             query = query.bind((*order).to_owned());
@@ -146,17 +149,21 @@ impl Store {
         sqlx::query(AssertSqlSafe(sql)).bind(order.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
     }
 
-    /// All shipments that are not over, by id.
-    pub(crate) async fn open_shipments(&self) -> sqlx::Result<Vec<ShipmentRow>> {
+    /// All shipments that are not over, by id; fails for those of which what is kept cannot be read.
+    pub(crate) async fn open_shipments(&self) -> sqlx::Result<Vec<(String, sqlx::Result<ShipmentRow>)>> {
         let sql = format!("{SELECT} WHERE open = 1 ORDER BY id");
-        sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?.iter().map(row).collect()
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        rows.iter().map(|kept| Ok((kept.try_get("id")?, row(kept)))).collect()
     }
 
-    /// Shipments that a node has still, the last first.
+    /// Shipments that a node has still, in the order in which they lose what it has not: those that are not packed
+    /// first, of these the least urgent, of these the last to arrive.
     pub(crate) async fn shipments_at(&self, tx: &mut Tx, node: &str) -> sqlx::Result<Vec<ShipmentRow>> {
-        let sql = format!(
-            "{SELECT} WHERE open = 1 AND node = $1 AND allocated = 1 AND state IN ('created', 'packed') ORDER BY id DESC"
-        );
+        let sql = "SELECT s.id, order_id, node, region, s.body, s.state, allocated, open, held FROM shipments s \
+                   LEFT JOIN orders o ON o.id = s.order_id \
+                   WHERE open = 1 AND node = $1 AND allocated = 1 AND s.state IN ('created', 'packed') \
+                   ORDER BY CASE s.state WHEN 'created' THEN 0 ELSE 1 END, priority DESC, seq DESC, \
+                   LENGTH(s.id) DESC, s.id DESC";
         sqlx::query(AssertSqlSafe(sql)).bind(node.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
     }
 
@@ -208,26 +215,35 @@ impl Store {
         sqlx::query(sql).bind(id).bind(state).bind(i64::from(open)).execute(&mut **tx).await.map(drop)
     }
 
-    /// The scans of a shipment, the first first.
-    pub(crate) async fn scans(&self, shipment: &str) -> sqlx::Result<Vec<Scan>> {
-        let sql = "SELECT shipment, at, state, place FROM scans WHERE shipment = $1 ORDER BY at";
-        let rows: Vec<(String, i64, String, String)> = sqlx::query_as(sql).bind(shipment).fetch_all(&self.pool).await?;
-        rows.into_iter().map(|row| Ok(scan(row)?.1)).collect()
+    /// How many scans of a shipment are kept.
+    pub(crate) async fn scan_count(&self, tx: &mut Tx, shipment: &str) -> sqlx::Result<i64> {
+        let sql = "SELECT COUNT(*) FROM scans WHERE shipment = $1";
+        sqlx::query_scalar(sql).bind(shipment).fetch_one(&mut **tx).await
     }
 
-    /// The scans of all shipments that are not over, by shipment, the first first.
-    pub(crate) async fn open_scans(&self) -> sqlx::Result<Vec<(String, Scan)>> {
+    /// The scans of a shipment, the first first; fails for those that cannot be read.
+    pub(crate) async fn scans(&self, shipment: &str) -> sqlx::Result<Vec<sqlx::Result<Scan>>> {
+        let sql = "SELECT shipment, at, state, place FROM scans WHERE shipment = $1 ORDER BY at";
+        let rows: Vec<ScanRow> = sqlx::query_as(sql).bind(shipment).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| scan(row).1).collect())
+    }
+
+    /// The scans of all shipments that are not over, by shipment, the first first; fails for those that cannot be read.
+    pub(crate) async fn open_scans(&self) -> sqlx::Result<Vec<(String, sqlx::Result<Scan>)>> {
         let sql = "SELECT shipment, at, scans.state, place FROM scans \
                    JOIN shipments ON shipments.id = scans.shipment WHERE open = 1 ORDER BY shipment, at";
-        let rows: Vec<(String, i64, String, String)> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
-        rows.into_iter().map(scan).collect()
+        let rows: Vec<ScanRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(scan).collect())
     }
 }
 
-fn scan((shipment, at, state, place): (String, i64, String, String)) -> sqlx::Result<(String, Scan)> {
-    let state: State =
-        serde_json::from_value(serde_json::Value::String(state)).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok((shipment, Scan { state, at: Moment(Millis(at)), place }))
+/// Shipment, moment, state and place of a scan.
+type ScanRow = (String, i64, String, String);
+
+fn scan((shipment, at, state, place): ScanRow) -> (String, sqlx::Result<Scan>) {
+    let state: Result<State, _> = serde_json::from_value(serde_json::Value::String(state));
+    let scan = state.map(|state| Scan { state, at: Moment(Millis(at)), place });
+    (shipment, scan.map_err(|error| sqlx::Error::Decode(format!("a scan: {error}").into())))
 }
 
 /// A state as it is written.

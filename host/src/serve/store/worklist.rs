@@ -11,10 +11,20 @@ pub(crate) struct WorkRow {
     pub(crate) id: String,
     /// `open`, `acted` or `resolved`.
     pub(crate) state: String,
-    pub(crate) score: ExceptionScore,
+    pub(crate) finding: Finding,
     pub(crate) found: i64,
     pub(crate) acted: Option<serde_json::Value>,
     pub(crate) feedback: Option<serde_json::Value>,
+}
+
+/// What was found out about a shipment.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Finding {
+    #[serde(flatten)]
+    pub(crate) score: ExceptionScore,
+    /// Why what is known of the shipment cannot be judged, in words; of data faults that the module cannot name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
 }
 
 const SELECT: &str = "SELECT id, state, score, found, acted, feedback FROM worklist";
@@ -24,7 +34,7 @@ fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
     Ok(WorkRow {
         id: row.try_get("id")?,
         state: row.try_get("state")?,
-        score: from_json(&row.try_get::<String, _>("score")?)?,
+        finding: from_json(&row.try_get::<String, _>("score")?)?,
         found: row.try_get("found")?,
         acted: document("acted")?,
         feedback: document("feedback")?,
@@ -32,9 +42,9 @@ fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
 }
 
 impl Store {
-    /// Entries of a state, the dearest first.
+    /// Entries of a state, the dearest first; of equals, the one that was found first.
     pub(crate) async fn worklist(&self, state: &str, limit: i64) -> sqlx::Result<Vec<WorkRow>> {
-        let sql = format!("{SELECT} WHERE state = $1 ORDER BY severity DESC, id LIMIT $2");
+        let sql = format!("{SELECT} WHERE state = $1 ORDER BY severity DESC, found, id LIMIT $2");
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state.to_owned()).bind(limit);
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
@@ -52,17 +62,18 @@ impl Store {
 
     /// Takes over what was found of all open shipments: new entries open, known ones are brought up to date,
     /// open ones that are no longer found are resolved. What people acted on stays so.
-    pub(crate) async fn refresh(&self, found: &[(String, ExceptionScore)], at: i64) -> sqlx::Result<()> {
+    pub(crate) async fn refresh(&self, found: &[(String, Finding)], at: i64) -> sqlx::Result<()> {
         let mut tx = self.begin().await?;
         let open: Vec<String> =
             sqlx::query_scalar("SELECT id FROM worklist WHERE state = 'open'").fetch_all(&mut *tx).await?;
-        for (id, score) in found {
+        for (id, finding) in found {
             let sql = "INSERT INTO worklist (id, shipment, kind, state, severity, score, found) \
                        VALUES ($1, $2, $3, 'open', $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
                        severity = excluded.severity, score = excluded.score, \
                        state = CASE WHEN worklist.state = 'resolved' THEN 'open' ELSE worklist.state END";
+            let score = &finding.score;
             let insert = sqlx::query(sql).bind(id).bind(score.shipment.as_str()).bind(kind(score));
-            insert.bind(score.severity.0).bind(to_json(score)?).bind(at).execute(&mut *tx).await?;
+            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut *tx).await?;
         }
         let still: BTreeSet<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
         for id in open.iter().filter(|id| !still.contains(id.as_str())) {

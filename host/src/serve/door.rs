@@ -1,0 +1,108 @@
+//! What is checked of everything that comes in before any of it is kept: by the types that the module decodes, and
+//! against what the release has. What passes can be decided, alone and with everything that has passed before.
+
+use super::{
+    App, live, plan,
+    problem::{Answer, Problem},
+    watch::{self, WatchError},
+};
+use tradewind_core::{Error, Sku, snapshot::Code};
+use tradewind_json::{Order, Scan, Shipment};
+
+/// The longest text that people write, in bytes.
+const MAX_NOTE: usize = 2_000;
+
+/// Checks a name that is given here and goes into addresses: 1 to 48 letters, digits, `.`, `_` and `-`; not `.` and `..`,
+/// which addresses cannot hold (RFC 3986, section 5.2.4).
+pub(super) fn name(what: &str, name: &str) -> Answer<()> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=48).contains(&name.len()) && name.bytes().all(fits) && ![".", ".."].contains(&name) {
+        return Ok(());
+    }
+    Err(Problem::unprocessable(format!(
+        "{what} `{name}`: it takes 1 to 48 letters, digits, `.`, `_` and `-`, and not `.` or `..`"
+    )))
+}
+
+/// Checks that a text has no control characters, which not every database keeps.
+fn plain(field: &str, text: &str) -> Answer<()> {
+    match text.chars().find(|character| character.is_control()) {
+        None => Ok(()),
+        Some(found) => {
+            let detail = format!("`{field}` has the control character U+{:04X}; it takes text", u32::from(found));
+            Err(Problem::unprocessable(detail))
+        }
+    }
+}
+
+/// Checks what someone says in words, over several lines or on one.
+pub(super) fn note(field: &str, text: &str) -> Answer<()> {
+    if text.len() > MAX_NOTE {
+        let detail = format!("`{field}` has {} bytes; at most {MAX_NOTE} are taken", text.len());
+        return Err(Problem::unprocessable(detail));
+    }
+    text.split(['\n', '\r', '\t']).try_for_each(|part| plain(field, part))
+}
+
+/// Checks a product that a field names, of which the snapshot need not know.
+pub(super) fn sku(field: &str, sku: &str) -> Answer<Sku> {
+    plain(field, sku)?;
+    Ok(Sku::new(sku).map_err(|error| error.within(&format!("`{field}`")))?)
+}
+
+/// Checks a region or node that a field names.
+pub(super) fn code(field: &str, code: &str) -> Answer<Code> {
+    Ok(Code::new(code).map_err(|error| error.within(&format!("`{field}`")))?)
+}
+
+/// Checks an order.
+pub(super) async fn order(app: &App, order: &Order) -> Answer<()> {
+    name("the order", &order.id)?;
+    let message = order.clone().message()?;
+    let release = app.release();
+    products(app, message.lines.iter().map(|line| &line.sku)).await?;
+    Ok(plan::check(app, &release, message)?)
+}
+
+/// Checks a shipment that another system has planned.
+pub(super) async fn shipment(app: &App, shipment: &Shipment) -> Answer<()> {
+    name("the shipment", &shipment.id)?;
+    let Shipment { order, services, scans: known, .. } = shipment;
+    plain("order", order)?;
+    services.iter().try_for_each(|other| plain("service", &other.service))?;
+    scans(known)?;
+    let message = shipment.clone().message()?;
+    let snapshot = &app.release().snapshot;
+    snapshot.region(&code("region", &shipment.region)?)?;
+    let node = code("node", &shipment.node)?;
+    if snapshot.fulfilment.as_ref().is_none_or(|fulfilment| fulfilment.node(&node).is_none()) {
+        return Err(Problem::unprocessable(format!("the snapshot has no node `{node}`")));
+    }
+    products(app, message.lines.iter().map(|line| &line.sku)).await?;
+    // What the module would refuse later, it refuses now.
+    watch::ask(app, vec![message]).await.map(drop).map_err(|error| match error {
+        WatchError::Ask(error) => error.into(),
+        error => Problem::internal(&error),
+    })
+}
+
+/// Checks scans.
+pub(super) fn scans(scans: &[Scan]) -> Answer<()> {
+    for (n, scan) in scans.iter().enumerate() {
+        let place = |error: Error| error.within(&format!("scan {n}"));
+        plain("place", &scan.place)?;
+        scan.clone().message().map_err(place)?;
+    }
+    Ok(())
+}
+
+/// Checks that the snapshot has these products, or a node does.
+async fn products(app: &App, skus: impl Iterator<Item = &Sku> + Send) -> Answer<()> {
+    let unknown = live::unknown(app, &app.release(), skus).await?;
+    match unknown.first() {
+        None => Ok(()),
+        Some(sku) => Err(Problem::unprocessable(format!(
+            "there is no product `{sku}`: the snapshot does not have it, and no node has counted it"
+        ))),
+    }
+}

@@ -1,0 +1,78 @@
+//! Databases of a service, of each kind that it runs on, and what stands in them.
+
+use crate::service::Postgres;
+use anyhow::{Context, Result};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, any::install_default_drivers};
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+
+/// A database that ends with this value.
+pub struct Database {
+    /// Its address, as a service takes it.
+    pub url: String,
+    _kept: Kept,
+}
+
+/// What a database lies in.
+#[expect(dead_code, reason = "what is kept ends with it")]
+enum Kept {
+    Folder(TempDir),
+    Postgres(Postgres),
+}
+
+impl Database {
+    /// A new SQLite.
+    ///
+    /// # Errors
+    /// When there can be no folder for it.
+    pub fn sqlite() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let url = format!("sqlite:{}", folder.path().join("warehouse.db").display());
+        Ok(Self { url, _kept: Kept::Folder(folder) })
+    }
+
+    /// A new PostgreSQL.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn postgres() -> Result<Self> {
+        let postgres = Postgres::start()?;
+        Ok(Self { url: postgres.url(), _kept: Kept::Postgres(postgres) })
+    }
+
+    /// Runs statements in it, one after the other.
+    ///
+    /// # Errors
+    /// Which one failed.
+    pub fn run(&self, statements: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
+        install_default_drivers();
+        let url = if self.url.starts_with("sqlite:") { format!("{}?mode=rwc", self.url) } else { self.url.clone() };
+        Builder::new_current_thread().enable_all().build()?.block_on(async {
+            let mut connection = AnyConnection::connect(&url).await?;
+            for statement in statements {
+                let statement = statement.into();
+                let ran = sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut connection).await;
+                ran.with_context(|| statement)?;
+            }
+            Ok(connection.close().await?)
+        })
+    }
+
+    /// Makes the tables as the versions before left them, up to a version of the schema.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub fn older(&self, version: usize) -> Result<()> {
+        let bytes = if self.url.starts_with("sqlite:") { " BLOB" } else { " BYTEA" };
+        let steps = [
+            include_str!("../../host/src/serve/store/schema.sql"),
+            include_str!("../../host/src/serve/store/schema.2.sql"),
+        ];
+        self.run(["CREATE TABLE tradewind_schema (version BIGINT NOT NULL)"])?;
+        for (step, sql) in steps.iter().take(version).enumerate() {
+            self.run([sql.replace(" BLOB", bytes)])?;
+            self.run([format!("INSERT INTO tradewind_schema (version) VALUES ({})", step + 1)])?;
+        }
+        Ok(())
+    }
+}
