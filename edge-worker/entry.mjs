@@ -1,8 +1,10 @@
-// The Worker's entry. A Worker cannot compile WebAssembly while it runs, so the module comes with it, and its digest is
-// written beside it when the Worker is built.
-import module from "./tradewind.wasm";
-import digest from "./digest.mjs";
+// The Worker's entry. Whatever goes wrong in here, a page leaves as the origin wrote it.
+import { answer, routeOf } from "./worker/api.mjs";
+import { page } from "./worker/pages.mjs";
 
-globalThis.tradewind = { module, digest };
-
-export { default } from "./worker/index.js";
+export default {
+  fetch(request, env, context) {
+    const route = routeOf(new URL(request.url).pathname);
+    return route ? answer(route, request, env, context) : page(request, env, context);
+  },
+};

@@ -285,6 +285,11 @@ impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
         Ok(Self { make, client })
     }
 
+    /// A client that was made already.
+    pub const fn with(client: Client<G>, make: F) -> Self {
+        Self { make, client: Some(client) }
+    }
+
     /// The client, or another one where its guest is dead.
     ///
     /// # Errors

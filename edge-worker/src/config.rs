@@ -2,7 +2,7 @@
 
 use crate::{card::Card, region::Place};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 use tradewind_core::quote::Objective;
 use tradewind_json::{Moment, unhex};
 
@@ -13,8 +13,8 @@ pub struct Config {
     pub packs: Vec<String>,
     /// Path of the public snapshot, among the static assets.
     pub snapshot: String,
-    /// Path of the products' titles and links, among the static assets.
-    pub products: String,
+    /// The products' titles and links.
+    pub products: Products,
     /// The keys of which one must have signed packs and snapshot.
     #[serde(deserialize_with = "keys")]
     pub keys: Vec<[u8; 32]>,
@@ -63,6 +63,64 @@ pub struct Product {
     pub category: String,
 }
 
+/// Where products' texts are, among the static assets. Nobody signs them, so their digest is said here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Named")]
+pub struct Products {
+    /// The path.
+    pub url: String,
+    /// Their Subresource Integrity; without it, they are what the assets say.
+    pub integrity: Option<Integrity>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`products` needs `url` and `integrity`: {\"url\": …, \"integrity\": \"sha384-…\"}")]
+enum Named {
+    File { url: String, integrity: String },
+    Path(String),
+}
+
+impl TryFrom<Named> for Products {
+    type Error = String;
+
+    fn try_from(named: Named) -> Result<Self, String> {
+        Ok(match named {
+            Named::File { url, integrity } => Self { url, integrity: Some(integrity.try_into()?) },
+            Named::Path(url) => Self { url, integrity: None },
+        })
+    }
+}
+
+/// A digest as Subresource Integrity writes it: `sha384-` and its base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Integrity(String);
+
+impl TryFrom<String> for Integrity {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // Lengths of base64, and how many of it are padding.
+        let is_digest = [("sha256-", 44, 1), ("sha384-", 64, 0), ("sha512-", 88, 2)].iter().any(|(name, len, pad)| {
+            text.strip_prefix(name).is_some_and(|digest| {
+                let (digits, padding) = digest.split_at_checked(len - pad).unwrap_or_default();
+                let is_digit = |digit: u8| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/');
+                digest.len() == *len && digits.bytes().all(is_digit) && padding.bytes().all(|it| it == b'=')
+            })
+        });
+        if is_digest {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is no integrity: write `sha384-` and the 64 digits of base64 of the file's SHA-384"))
+        }
+    }
+}
+
+impl fmt::Display for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 const fn refresh_seconds() -> u32 {
     60
 }
@@ -105,5 +163,17 @@ mod tests {
         let document = DOCUMENT.replace("KEY", &"0f".repeat(32)).replace("{title}", "{titel}");
         let error = serde_json::from_str::<Config>(&document).unwrap_err().to_string();
         assert!(error.contains("`{titel}`"), "{error}");
+        let document = DOCUMENT.replace("KEY", &"0f".repeat(32));
+        for (integrity, is_one) in [
+            (format!("sha384-{}", "a".repeat(64)), true),
+            (format!("sha256-{}=", "a".repeat(43)), true),
+            (format!("sha384-{}", "a".repeat(63)), false),
+            (format!("md5-{}", "a".repeat(24)), false),
+            (String::new(), false),
+        ] {
+            let products = format!(r#"{{"url": "/tradewind/products.json", "integrity": "{integrity}"}}"#);
+            let document = document.replace(r#""/tradewind/products.json""#, &products);
+            assert_eq!(serde_json::from_str::<Config>(&document).is_ok(), is_one, "{integrity}");
+        }
     }
 }

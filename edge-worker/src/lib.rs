@@ -1,23 +1,29 @@
-//! The shell at the CDN edge: a Worker that fills the slots and prices of an origin's pages, and answers the
-//! storefront API, with the module.
+//! The shell at the CDN edge: what fills the slots and prices of an origin's pages, and answers the storefront API,
+//! with the module.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`], [`card`], [`region`] | the document that configures it |
-//! | [`closed`] | what keeps a page whole whose slot does not end |
-//! | `shop` | the loaded module, packs and snapshot of an isolate, and what is asked of them |
-//! | `page`, `pump`, `rewriter` | pages |
-//! | `api`, `problem`, `offer` | the API |
-//! | `profile` | the profile of a shopper who wants it kept, in a cookie |
+//! | [`tokens`], [`tree`], [`elements`] | what is an element of ours in a page, and what it says |
+//! | [`splice`] | a page on its way through, with its elements filled |
+//! | `page` | what they are filled with |
+//! | `shop` | the loaded module, packs and snapshot, and what is asked of them |
+//! | `api`, `offer` | the answers of the API |
 //! | `text` | prices and dates as people read them |
 //!
-//! Nothing that goes wrong in here makes a page worse than the origin's: where there is no answer, what the origin
-//! wrote stays.
+//! HTTP, streams, storage and cookies are the platform's: the JavaScript in `worker` has them, and calls what is in
+//! here from outside. So nothing that the platform throws comes in here, and where this code fails, the origin's page
+//! goes on without it.
+//!
+//! Nothing that goes wrong makes a page worse than the origin's: where there is no answer, what the origin wrote stays.
 
 pub mod card;
-pub mod closed;
 pub mod config;
+pub mod elements;
 pub mod region;
+pub mod splice;
+pub mod tokens;
+pub mod tree;
 
 #[cfg(target_arch = "wasm32")]
 mod api;
@@ -26,28 +32,6 @@ mod offer;
 #[cfg(target_arch = "wasm32")]
 mod page;
 #[cfg(target_arch = "wasm32")]
-mod problem;
-#[cfg(target_arch = "wasm32")]
-mod profile;
-#[cfg(target_arch = "wasm32")]
-mod pump;
-#[cfg(target_arch = "wasm32")]
-mod rewriter;
-#[cfg(target_arch = "wasm32")]
 mod shop;
 #[cfg(target_arch = "wasm32")]
 mod text;
-
-#[cfg(target_arch = "wasm32")]
-#[worker::event(fetch)]
-async fn fetch(
-    request: worker::Request,
-    env: worker::Env,
-    context: worker::Context,
-) -> worker::Result<worker::Response> {
-    context.pass_through_on_exception();
-    match api::Route::of(&request.path()) {
-        Some(route) => api::answer(route, request, env, context).await,
-        None => page::answer(request, env, context).await,
-    }
-}

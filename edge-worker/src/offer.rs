@@ -1,12 +1,12 @@
 //! An offer as search engines and shopping agents read it: schema.org in JSON-LD.
 
-use crate::shop::Shop;
+use crate::shop::Inside;
 use serde_json::{Value, json};
 use tradewind_core::{SkuId, quote::Quote, snapshot::Region};
 use tradewind_json::Moment;
 
 /// The offer of a product in a region at a price.
-pub fn json_ld(shop: &Shop, origin: &str, id: SkuId, region: &Region, quote: &Quote) -> Value {
+pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &Quote) -> Value {
     let sku = quote.product.as_str();
     let promise = region.promise(id);
     let mut offer = json!({

@@ -1,16 +1,14 @@
-//! Pages of the origin, filled while they stream.
+//! What a page is filled with: rankings and prices.
 
 use crate::{
     card::{Fields, escape},
-    closed::Lookahead,
-    profile,
-    pump::through,
-    rewriter::{Element, HtmlRewriter},
-    shop::{Arriving, Shop, Trouble},
+    elements::{Decode, Slot},
+    shop::{Inside, Shop, Trouble, Visitor},
+    splice::{Declared, Fill, Splicer},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 use tradewind_core::{
     Millis, Money, Profile, Sku,
     guest::Exchange,
@@ -19,121 +17,128 @@ use tradewind_core::{
     snapshot::Region,
 };
 use tradewind_json::PublicQuote;
-use wasm_bindgen::JsCast;
-use worker::{Context, Env, Fetch, Method, Request, Response, ResponseBody, ResponseBuilder, Result};
+use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Slots of one page that are filled; what comes after stays as the origin wrote it.
 const MAX_SLOTS: usize = 8;
-/// Products in one slot.
-const MAX_LIMIT: u16 = 48;
 /// Prices that are computed for one page.
 const MAX_QUOTES: usize = 128;
 
-/// Fetches a page from the origin and fills it; anything else passes as it is.
-pub async fn answer(request: Request, env: Env, context: Context) -> Result<Response> {
-    let arriving = (request.method() == Method::Get).then(|| Arriving::new(&env, &context));
-    let response = match Fetch::Request(to_origin(&request, &env)?).send().await {
-        Ok(response) => response,
-        Err(error) => {
-            worker::console_error!("tradewind: the origin cannot be reached: {error}");
-            return Response::error("The shop cannot be reached at the moment. Please try again.", 502);
-        }
-    };
-    let Some(arriving) = arriving.filter(|_| is_page(&response)) else { return Ok(response) };
-    let filling = match arriving.shop().await {
-        Ok(shop) => {
-            let known = shop.config.edge.profiles && !profile::is_refused(&request);
-            let profile = if known { profile::read(&request, &env).await } else { None };
-            Filling::new(shop, &request, profile)
-        }
-        Err(trouble) => Err(trouble),
-    };
-    match filling {
-        Ok(filling) => fill(response, filling, &context),
-        Err(trouble) => {
-            worker::console_warn!("tradewind: {} passes as it is: {trouble}", request.path());
-            passed(response)
-        }
+// What the platform throws ends here.
+#[wasm_bindgen(inline_js = "
+export const encodingOf = (label) => {
+  try {
+    return new TextDecoder(label).encoding.toLowerCase();
+  } catch {
+    return undefined;
+  }
+};
+export const decoded = (label, bytes) => {
+  try {
+    return new TextDecoder(label).decode(bytes);
+  } catch {
+    return undefined;
+  }
+};
+")]
+extern "C" {
+    /// The name of the encoding that a label is of.
+    #[wasm_bindgen(js_name = encodingOf)]
+    fn encoding_of(label: &str) -> Option<String>;
+    fn decoded(label: &str, bytes: &[u8]) -> Option<String>;
+}
+
+/// A page of the origin on its way to a visitor.
+#[wasm_bindgen]
+pub struct Page(Splicer<Filling>);
+
+#[wasm_bindgen]
+impl Page {
+    /// A page before its first byte. `charset` is what its header says; `profile` are the bytes of the profile of a
+    /// shopper who agreed.
+    ///
+    /// # Errors
+    /// Why the page stays as it is.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        shop: &Shop,
+        visitor: &Visitor,
+        charset: Option<String>,
+        profile: Option<Vec<u8>>,
+    ) -> Result<Page, Trouble> {
+        let shop = shop.inside();
+        let region = shop.region(visitor).cloned();
+        let region = region.ok_or_else(|| Trouble::other("nothing is promised where the request comes from"))?;
+        let at = shop.now();
+        shop.snapshot.holds(at).map_err(Trouble::from)?;
+        let encoding = match charset {
+            Some(label) => Some(ascii_like(&label).ok_or_else(|| Trouble::other(format!("its charset is `{label}`")))?),
+            None => None,
+        };
+        let profile = profile.and_then(|bytes| postcard::from_bytes(&bytes).ok());
+        Ok(Self(Splicer::new(Filling {
+            shop,
+            region,
+            at,
+            profile,
+            shown: Vec::new(),
+            slots: Vec::new(),
+            quotes: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            is_troubled: false,
+            is_declared: encoding.is_some(),
+            encoding,
+        })))
+    }
+
+    /// Takes in bytes of the page, and returns those that leave.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.0.push(bytes)
+    }
+
+    /// What is left where the page has ended.
+    pub fn finish(&mut self) -> Vec<u8> {
+        self.0.finish()
+    }
+
+    /// Takes the page for one with something to fill.
+    pub fn release(&mut self) -> Vec<u8> {
+        self.0.release()
+    }
+
+    /// Whether there is something to fill. Until then, nothing leaves.
+    #[wasm_bindgen(getter)]
+    pub fn found(&self) -> bool {
+        self.0.is_found()
+    }
+
+    /// How many of the page's bytes have left.
+    #[wasm_bindgen(getter)]
+    pub fn left(&self) -> f64 {
+        self.0.left() as f64
+    }
+
+    /// The region that it is filled for.
+    #[wasm_bindgen(getter)]
+    pub fn region(&self) -> String {
+        self.0.fill().region()
+    }
+
+    /// Whether it is filled for a shopper.
+    #[wasm_bindgen(getter)]
+    pub fn personal(&self) -> bool {
+        self.0.fill().profile.is_some()
     }
 }
 
-/// The request as the origin gets it: `ORIGIN` stands for its scheme and host, where the Worker's route does not.
-fn to_origin(request: &Request, env: &Env) -> Result<Request> {
-    let url = request.url()?;
-    let mut target = url.clone();
-    if let Ok(origin) = env.var("ORIGIN").map(|origin| origin.to_string())
-        && !origin.is_empty()
-    {
-        target = worker::Url::parse(&origin)?;
-        target.set_path(url.path());
-        target.set_query(url.query());
-    }
-    // A request serves as the settings of another: method, headers and body go over.
-    let init: &web_sys::RequestInit = request.inner().unchecked_ref();
-    let request = Request::from(web_sys::Request::new_with_str_and_init(target.as_str(), init)?);
-    let headers = request.inner().headers();
-    headers.set("x-forwarded-host", &url.host_str().map(ToOwned::to_owned).unwrap_or_default())?;
-    headers.set("x-forwarded-proto", url.scheme())?;
-    Ok(request)
-}
-
-fn is_page(response: &Response) -> bool {
-    let html = response.headers().get("content-type").ok().flatten().is_some_and(|it| it.starts_with("text/html"));
-    html && response.status_code() == 200
-}
-
-/// A page that stays as it is, and says so to whoever looks.
-fn passed(response: Response) -> Result<Response> {
-    let headers = response.headers().clone();
-    headers.append("server-timing", "tradewind;desc=\"passed\"")?;
-    Ok(response.with_headers(headers))
-}
-
-/// A page with its slots and prices filled.
-fn fill(response: Response, filling: Filling, context: &Context) -> Result<Response> {
-    let ResponseBody::Stream(body) = response.body() else { return Ok(response) };
-    let headers = response.headers().clone();
-    // These tell of the origin's bytes, and the answer has others.
-    for stale in ["content-length", "etag", "last-modified", "accept-ranges", "content-md5", "digest"] {
-        headers.delete(stale)?;
-    }
-    let mode = if filling.profile.is_some() { "edge" } else { "device" };
-    headers.set("cache-control", if filling.profile.is_some() { "private, no-store" } else { "private, no-cache" })?;
-    headers.append("server-timing", &format!("tradewind;desc=\"{mode} {}\"", filling.region.code))?;
-
-    let lookahead = Rc::new(RefCell::new(Lookahead::default()));
-    let Ok(body) = through(body, lookahead.clone(), context) else { return passed(response) };
-    let checked = ResponseBuilder::new().with_headers(headers).stream(body);
-
-    let region = filling.region.code.to_string();
-    let filling = Rc::new(RefCell::new(filling));
-    let on = |what: fn(&mut Filling, &Element) -> Option<()>| {
-        let (filling, lookahead) = (filling.clone(), lookahead.clone());
-        move |element: Element| {
-            if !lookahead.borrow().is_broken() {
-                // Where there is nothing to fill in, what the origin wrote stays.
-                let _filled = what(&mut filling.borrow_mut(), &element);
-            }
-        }
-    };
-    let (of_body, at_end) = (filling.clone(), filling.clone());
-    let rewriter = HtmlRewriter::new()
-        .on("html", move |html| {
-            let _set = html.set_attribute("data-tradewind-region", &region);
-        })
-        .on("tradewind-slot", on(Filling::slot))
-        .on("tradewind-price", on(Filling::price))
-        .on("body", move |body| {
-            let filling = of_body.clone();
-            let _set = body.before_end(move || filling.borrow_mut().hand_over());
-        })
-        .at_end(move || at_end.borrow_mut().hand_over());
-    Ok(Response::from(rewriter.transform(&checked.into())))
+/// The encoding of a label, if markup is ASCII in it.
+fn ascii_like(label: &str) -> Option<String> {
+    encoding_of(label).filter(|name| !name.starts_with("utf-16") && name != "iso-2022-jp" && name != "x-user-defined")
 }
 
 /// What is filled into one page.
 struct Filling {
-    shop: Rc<Shop>,
+    shop: Rc<Inside>,
     region: Region,
     at: Millis,
     /// The shopper, in edge mode.
@@ -145,7 +150,10 @@ struct Filling {
     /// The texts of promises, by their days: `Intl` takes its time for each.
     deliveries: BTreeMap<(u8, u8), String>,
     /// The module was in trouble; the rest of the page stays as it is.
-    troubled: bool,
+    is_troubled: bool,
+    encoding: Option<String>,
+    /// Whether more than an element says what the encoding is.
+    is_declared: bool,
 }
 
 /// What the page is handed: what it needs to go on without asking again.
@@ -175,65 +183,97 @@ struct Quoted {
     request: String,
 }
 
-impl Filling {
-    fn new(shop: Rc<Shop>, request: &Request, profile: Option<Profile>) -> std::result::Result<Self, Trouble> {
-        let region = shop.region(request).cloned();
-        let region = region.ok_or_else(|| Trouble::Other("nothing is promised where the request comes from".into()))?;
-        let at = shop.now();
-        shop.snapshot.holds(at).map_err(|error| Trouble::Fault(error.into()))?;
-        Ok(Self {
-            shop,
-            region,
-            at,
-            profile,
-            shown: Vec::new(),
-            slots: Vec::new(),
-            quotes: BTreeMap::new(),
-            deliveries: BTreeMap::new(),
-            troubled: false,
-        })
+impl Decode for Filling {
+    fn decode(&self, bytes: &[u8]) -> Option<String> {
+        match self.encoding.as_deref() {
+            None | Some("utf-8") => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Some(encoding) => decoded(encoding, bytes),
+        }
     }
+}
 
-    /// Fills a slot with ranked products.
-    fn slot(&mut self, element: &Element) -> Option<()> {
-        if self.slots.len() >= MAX_SLOTS {
+impl Fill for Filling {
+    fn slot(&mut self, slot: &Slot) -> Option<String> {
+        if self.slots.len() >= MAX_SLOTS || self.is_troubled {
             return None;
         }
-        let limit = element.attribute("limit")?.trim().parse::<u16>().ok()?.min(MAX_LIMIT);
         let (pack, _) = self.shop.ranker.as_ref()?;
+        let excluded = slot.exclude.iter().filter_map(|sku| Sku::new(sku.clone()).ok());
         let request = RankRequest {
             profile: self.profile.clone().unwrap_or_default(),
             constraints: Constraints {
-                exclude: self.shown.clone(),
+                exclude: self.shown.iter().cloned().chain(excluded).collect(),
+                available: Some(self.shop.shown.clone()),
                 deliverable_to: Some(self.region.code.clone()),
                 ..Constraints::default()
             },
-            ..RankRequest::new(pack, self.at, limit)
+            ..RankRequest::new(pack, self.at, slot.limit)
         };
-        let ranked = (!self.troubled).then(|| self.shop.rank(request))?;
-        let (ranking, exchange) = self.answered(ranked)?;
+        let ranked = self.shop.rank(request);
+        let (ranking, Exchange { request, reply }) = self.answered(ranked)?;
         let cards: Vec<String> = ranking.items.iter().filter_map(|item| self.card(item)).collect();
         if cards.is_empty() {
             return None;
         }
-        element.set_attribute("data-tradewind", "edge").ok()?;
-        element.fill(&cards.concat()).ok()?;
-        let Exchange { request, reply } = exchange;
         let (request, reply) = (BASE64_STANDARD.encode(request), BASE64_STANDARD.encode(reply));
-        self.slots.push(HandedSlot { slot: element.attribute("name").unwrap_or_default(), request, reply });
+        self.slots.push(HandedSlot { slot: slot.name.clone(), request, reply });
         self.shown.extend(ranking.items.into_iter().map(|item| item.sku));
-        Some(())
+        Some(cards.concat())
     }
 
-    /// Fills in a price.
-    fn price(&mut self, element: &Element) -> Option<()> {
-        let sku = Sku::new(element.attribute("sku")?).ok()?;
-        let price = self.quote(&sku)?.price;
-        element.set_attribute("data-tradewind", "edge").ok()?;
-        element.fill(&escape(&self.shop.words.money(price))).ok()?;
-        Some(())
+    fn price(&mut self, sku: &str) -> Option<String> {
+        let price = self.quote(&Sku::new(sku.to_owned()).ok()?)?.price;
+        Some(escape(&self.shop.words.money(price)))
     }
 
+    fn region(&self) -> String {
+        self.region.code.to_string()
+    }
+
+    /// The script with what the page is handed; nothing where nothing was filled.
+    fn hand_over(&mut self) -> String {
+        // Without a profile the page ranks for itself.
+        let slots = if self.profile.is_some() { std::mem::take(&mut self.slots) } else { Vec::new() };
+        let quotes = std::mem::take(&mut self.quotes);
+        let (currency, root) = (self.shop.snapshot.storefront.currency, self.shop.snapshot.root);
+        let quotes: Vec<_> = quotes
+            .iter()
+            .filter_map(|(sku, quoted)| {
+                let Quoted { quote, request } = quoted.as_ref()?;
+                Some(HandedQuote {
+                    sku: sku.as_str(),
+                    request,
+                    quote: PublicQuote::new(quote, currency, self.at, root),
+                })
+            })
+            .collect();
+        if slots.is_empty() && quotes.is_empty() {
+            return String::new();
+        }
+        let handover = Handover { region: self.region.code.as_str(), slots, quotes };
+        let json = in_ascii(&serde_json::to_string(&handover).unwrap_or_default());
+        format!(r#"<script type="application/tradewind" id="tradewind-handover">{json}</script>"#)
+    }
+
+    fn encoding(&mut self, label: &str, by: Declared) -> bool {
+        match (encoding_of(label), by) {
+            (Some(name), Declared::Mark) => {
+                self.is_declared = true;
+                self.encoding = Some(name.clone());
+                ascii_like(&name).is_some()
+            }
+            (Some(name), Declared::Element) if !self.is_declared => {
+                // An element that is read at all does not say so in UTF-16.
+                let name = if name.starts_with("utf-16") { "utf-8".into() } else { name };
+                self.encoding = Some(name.clone());
+                ascii_like(&name).is_some()
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Filling {
     /// The card of a product, if the shop has a page for it.
     fn card(&mut self, item: &RankedItem) -> Option<String> {
         let shop = self.shop.clone();
@@ -262,7 +302,7 @@ impl Filling {
     /// The price of a product, computed once a page.
     fn quote(&mut self, sku: &Sku) -> Option<&Quote> {
         if !self.quotes.contains_key(sku) {
-            if self.troubled || self.quotes.len() >= MAX_QUOTES {
+            if self.is_troubled || self.quotes.len() >= MAX_QUOTES {
                 return None;
             }
             let quoted = self.shop.quote(sku.clone(), &self.region, self.at);
@@ -275,37 +315,29 @@ impl Filling {
     }
 
     /// An answer, if there is one. A question that the module refuses says nothing of the next; anything else does.
-    fn answered<T>(&mut self, answer: std::result::Result<T, Trouble>) -> Option<T> {
-        if let Err(trouble) = &answer {
-            self.troubled |= !matches!(trouble, Trouble::Fault(_));
-            worker::console_warn!("tradewind: {trouble}");
+    fn answered<T>(&mut self, answer: Result<T, Trouble>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(trouble) => {
+                self.is_troubled |= !trouble.is_fault();
+                crate::shop::warn(&trouble.message());
+                None
+            }
         }
-        answer.ok()
     }
+}
 
-    /// The script with what the page is handed; nothing the second time, or where nothing was filled.
-    fn hand_over(&mut self) -> String {
-        let slots = std::mem::take(&mut self.slots);
-        let quotes = std::mem::take(&mut self.quotes);
-        // Without a profile the page ranks for itself.
-        let slots = if self.profile.is_some() { slots } else { Vec::new() };
-        let (currency, root) = (self.shop.snapshot.storefront.currency, self.shop.snapshot.root);
-        let quotes: Vec<_> = quotes
-            .iter()
-            .filter_map(|(sku, quoted)| {
-                let Quoted { quote, request } = quoted.as_ref()?;
-                Some(HandedQuote {
-                    sku: sku.as_str(),
-                    request,
-                    quote: PublicQuote::new(quote, currency, self.at, root),
-                })
-            })
-            .collect();
-        if slots.is_empty() && quotes.is_empty() {
-            return String::new();
+/// JSON in ASCII, in which no tag begins.
+fn in_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() && letter != '<' {
+            text.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
         }
-        let handover = Handover { region: self.region.code.as_str(), slots, quotes };
-        let json = serde_json::to_string(&handover).unwrap_or_default().replace('<', "\\u003c");
-        format!(r#"<script type="application/tradewind" id="tradewind-handover">{json}</script>"#)
     }
+    text
 }

@@ -1,22 +1,17 @@
 //! What an isolate has loaded, and what is asked of it.
 //!
-//! The configuration is looked at once in a while, in the background of a request. When its text has changed, all
-//! that it names is fetched, verified and loaded anew, and takes the place of what was there once it is whole;
-//! until then, and where anything of it fails, requests are answered from what was there.
+//! Loading goes in steps, between which whoever calls gives way to others: one step is as long as the module takes for
+//! one pack or one snapshot.
 
 use crate::{
     config::{Config, Product},
     region::{self, Place},
     text::Words,
 };
-use futures_util::{
-    FutureExt,
-    future::{self, Either, LocalBoxFuture, Shared, select, try_join_all, try_join3},
-};
-use js_sys::{Function, Reflect, WebAssembly::Module};
-use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, time::Duration};
+use js_sys::{Function, WebAssembly::Module};
+use std::{cell::RefCell, collections::HashMap, fmt, mem, rc::Rc};
 use tradewind_core::{
-    Catalog, Millis, Sku,
+    Catalog, ErrorKind, Millis, Sku, SkuBits,
     guest::{Client, ClientError, Exchange, GuestError, Revived},
     message::{Fault, PackInfo},
     pack::{PackView, SectionKind, Task},
@@ -25,18 +20,16 @@ use tradewind_core::{
     snapshot::{Region, Snapshot},
 };
 use tradewind_js::{JsGuest, instantiate_with};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Context, Delay, Env, Request};
-
-/// How long a request waits for what is not loaded yet.
-const PATIENCE: Duration = Duration::from_millis(1_500);
-/// After how many milliseconds loading is tried again when it failed.
-const RETRY: f64 = 5_000.0;
+use wasm_bindgen::prelude::*;
 
 type Make = Box<dyn FnMut() -> Result<Client<JsGuest>, Trouble>>;
 
+/// A shop that is loaded. What is filled from it keeps it until the page has ended.
+#[wasm_bindgen]
+pub struct Shop(Rc<Inside>);
+
 /// Everything that requests are answered from.
-pub struct Shop {
+pub struct Inside {
     /// The configuration.
     pub config: Config,
     /// The snapshot.
@@ -49,176 +42,244 @@ pub struct Shop {
     pub packs: Vec<PackInfo>,
     /// The pack that ranks, and the products that it knows.
     pub ranker: Option<(String, Catalog)>,
-    /// The configuration's text.
-    document: String,
+    /// Those of them that can be shown.
+    pub shown: SkuBits,
     guest: RefCell<Revived<JsGuest, Make>>,
 }
 
+/// A shop that is being loaded.
+#[wasm_bindgen]
+pub struct Loading {
+    config: Config,
+    module: Module,
+    client: Client<JsGuest>,
+    packs: Vec<Vec<u8>>,
+    ranker: Option<(String, Catalog)>,
+    snapshot: Option<(Vec<u8>, Snapshot)>,
+    products: HashMap<String, Product>,
+}
+
+/// What the platform says of whoever asks.
+#[wasm_bindgen]
+pub struct Visitor {
+    /// The code of a region that the shopper chose.
+    code: Option<String>,
+    place: Option<Place>,
+}
+
 /// Why there is no answer.
+#[wasm_bindgen]
 #[derive(Debug, Clone)]
-pub enum Trouble {
-    /// The module refused the question.
-    Fault(Fault),
-    /// Anything else.
-    Other(String),
+pub struct Trouble {
+    status: u16,
+    message: String,
+    fault: Option<u16>,
+    is_public: bool,
 }
 
-/// What there is in this isolate.
-#[derive(Default)]
-struct Isolate {
-    shop: Option<Rc<Shop>>,
-    /// Why the last load failed.
-    failed: Option<Trouble>,
-    /// When the configuration was looked at, by the isolate's clock.
-    looked: f64,
-}
-
-thread_local! {
-    static ISOLATE: RefCell<Isolate> = RefCell::default();
-}
-
-/// A shop that is loaded, or on its way.
-pub struct Arriving(Shared<LocalBoxFuture<'static, Result<Rc<Shop>, Trouble>>>);
-
-impl Arriving {
-    /// The shop of this isolate. What is not loaded yet begins to be, and goes on when the request has ended.
-    pub fn new(env: &Env, context: &Context) -> Self {
-        let now = js_sys::Date::now();
-        let (known, fresh) = ISOLATE.with_borrow_mut(|isolate| {
-            let lasts =
-                isolate.shop.as_ref().map_or(RETRY, |shop| f64::from(shop.config.edge.refresh_seconds) * 1_000.0);
-            let fresh = now - isolate.looked < lasts;
-            let known = match (&isolate.shop, &isolate.failed) {
-                (Some(shop), _) => Some(Ok(shop.clone())),
-                (None, Some(failed)) if fresh => Some(Err(failed.clone())),
-                (None, _) => None,
-            };
-            if known.is_none() || !fresh {
-                isolate.looked = now;
-            }
-            (known, fresh)
-        });
-        let load = || {
-            let loading = refreshed(env.clone()).boxed_local().shared();
-            context.wait_until(loading.clone().map(drop));
-            Self(loading)
-        };
-        match known {
-            None => load(),
-            Some(known) => {
-                if !fresh {
-                    load();
-                }
-                Self(future::ready(known).boxed_local().shared())
-            }
-        }
-    }
-
-    /// The shop, if it comes in time.
+#[wasm_bindgen]
+impl Loading {
+    /// Reads a configuration, and makes an instance of the module.
     ///
     /// # Errors
-    /// Why it does not.
-    pub async fn shop(self) -> Result<Rc<Shop>, Trouble> {
-        match select(self.0, Delay::from(PATIENCE)).await {
-            Either::Left((shop, _)) => shop,
-            Either::Right(_) => Err(Trouble::Other("configuration, packs and snapshot did not come in time".into())),
-        }
+    /// What is wrong with the document or the module.
+    #[wasm_bindgen(constructor)]
+    pub fn new(document: &str, module: Module) -> Result<Loading, Trouble> {
+        let config: Config = serde_json::from_str(document)
+            .map_err(|error| Trouble::other(format!("the configuration cannot be read: {error}")))?;
+        let client = Client::new(instantiate_with(&module, guarded).map_err(Trouble::other)?);
+        Ok(Self { config, module, client, packs: Vec::new(), ranker: None, snapshot: None, products: HashMap::new() })
     }
-}
 
-/// Why the configuration of now could not be loaded, if it could not.
-pub fn last_trouble() -> Option<String> {
-    ISOLATE.with_borrow(|isolate| isolate.failed.as_ref().map(ToString::to_string))
-}
+    /// Paths of the packs.
+    #[wasm_bindgen(getter)]
+    pub fn packs(&self) -> Vec<String> {
+        self.config.packs.clone()
+    }
 
-/// Looks at the configuration, and loads what is new.
-async fn refreshed(env: Env) -> Result<Rc<Shop>, Trouble> {
-    let current = ISOLATE.with_borrow(|isolate| isolate.shop.clone());
-    let loaded = async {
-        let document = document(&env).await?;
-        match current.filter(|shop| shop.document == document) {
-            Some(shop) => Ok(shop),
-            None => Shop::load(&env, document).await.map(Rc::new),
+    /// Path of the public snapshot.
+    #[wasm_bindgen(getter)]
+    pub fn snapshot(&self) -> String {
+        self.config.snapshot.clone()
+    }
+
+    /// The key of the whole snapshot in R2, which then stands in its place.
+    #[wasm_bindgen(getter)]
+    pub fn private(&self) -> Option<String> {
+        self.config.edge.private.clone()
+    }
+
+    /// Path of the products' texts.
+    #[wasm_bindgen(getter)]
+    pub fn products(&self) -> String {
+        self.config.products.url.clone()
+    }
+
+    /// Their Subresource Integrity.
+    #[wasm_bindgen(getter, js_name = productsIntegrity)]
+    pub fn products_integrity(&self) -> Option<String> {
+        self.config.products.integrity.as_ref().map(ToString::to_string)
+    }
+
+    /// Checks a pack, and loads it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    #[wasm_bindgen(js_name = loadPack)]
+    pub async fn load_pack(&mut self, path: String, pack: Vec<u8>) -> Result<(), Trouble> {
+        let view = verified(&pack, &path, &self.config).await?;
+        let wrong = |error| refused(&path, &error);
+        if let Task::Rank(_) = view.read(SectionKind::Task).map_err(wrong)? {
+            let tables = view.read::<RankTables>(SectionKind::Tables).and_then(RankTables::prepared).map_err(wrong)?;
+            self.ranker = Some((view.manifest().name.clone(), tables.catalog));
         }
-    };
-    let loaded: Result<Rc<Shop>, Trouble> = loaded.await;
-    ISOLATE.with_borrow_mut(|isolate| match &loaded {
-        Ok(shop) => {
-            isolate.shop = Some(shop.clone());
-            isolate.failed = None;
-        }
-        Err(trouble) => {
-            worker::console_error!("tradewind: {trouble}");
-            isolate.failed = Some(trouble.clone());
-        }
-    });
-    loaded
-}
+        self.client.load(&pack)?;
+        self.packs.push(pack);
+        Ok(())
+    }
 
-async fn document(env: &Env) -> Result<String, Trouble> {
-    let found = env.kv("CONFIG").map_err(other)?.get("config").text().await.map_err(other)?;
-    found.ok_or_else(|| Trouble::Other("KV has no `config`: put it there with `wrangler kv key put`".into()))
-}
+    /// Checks a snapshot, and reads it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    #[wasm_bindgen(js_name = readSnapshot)]
+    pub async fn read_snapshot(&mut self, place: String, bytes: Vec<u8>) -> Result<(), Trouble> {
+        let view = verified(&bytes, &place, &self.config).await?;
+        let snapshot = Snapshot::read(&view).map_err(|error| refused(&place, &error))?;
+        if let Some(unknown) = self.config.edge.regions.keys().find(|code| region_of(&snapshot, code).is_none()) {
+            return Err(Trouble::other(format!("`edge.regions` has `{unknown}`, which the snapshot has not")));
+        }
+        self.snapshot = Some((bytes, snapshot));
+        Ok(())
+    }
 
-impl Shop {
-    async fn load(env: &Env, document: String) -> Result<Self, Trouble> {
-        let config: Config = serde_json::from_str(&document)
-            .map_err(|error| Trouble::Other(format!("the configuration cannot be read: {error}")))?;
-        let packs = config.packs.iter().map(async |path| Ok((path, asset(env, path).await?)));
-        let snapshot = async {
-            match &config.edge.private {
-                Some(key) => object(env, key).await,
-                None => asset(env, &config.snapshot).await,
+    /// Loads the snapshot that was read.
+    ///
+    /// # Errors
+    /// Why the module refuses it.
+    #[wasm_bindgen(js_name = loadSnapshot)]
+    pub fn load_snapshot(&mut self) -> Result<(), Trouble> {
+        if let Some((bytes, _)) = &self.snapshot {
+            self.client.load_snapshot(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the products' texts, whose digest was compared already. A product whose address no page may link to is none
+    /// of the shop's.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    #[wasm_bindgen(js_name = readProducts)]
+    pub fn read_products(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let place = &self.config.products.url;
+        let mut products: HashMap<String, Product> =
+            serde_json::from_slice(bytes).map_err(|error| Trouble::other(format!("`{place}`: {error}")))?;
+        products.retain(|sku, Product { url, .. }| {
+            let is_taken = is_plainly_a_path(url) || is_link(url);
+            if !is_taken {
+                warn(&format!(
+                    "`{place}`: `{sku}` is left out, since its address is `{url}`, and not of http or https"
+                ));
             }
-        };
-        let arriving = try_join3(try_join_all(packs), snapshot, asset(env, &config.products));
-        let (packs, snapshot, products) = arriving.await?;
-        let products = serde_json::from_slice(&products)
-            .map_err(|error| Trouble::Other(format!("`{}`: {error}", config.products)))?;
+            is_taken
+        });
+        self.products = products;
+        Ok(())
+    }
 
-        let mut ranker = None;
-        for (path, pack) in &packs {
-            let view = verified(pack, path, &config).await?;
-            if let Task::Rank(_) = view.read(SectionKind::Task).map_err(|error| refused(path, &error))? {
-                let tables = view.read::<RankTables>(SectionKind::Tables).and_then(RankTables::prepared);
-                let tables = tables.map_err(|error| refused(path, &error))?;
-                ranker = Some((view.manifest().name.clone(), tables.catalog));
-            }
-        }
-        let place = config.edge.private.as_ref().unwrap_or(&config.snapshot);
-        let view = verified(&snapshot, place, &config).await?;
-        let read = Snapshot::read(&view).map_err(|error| refused(place, &error))?;
-        if let Some(unknown) = config.edge.regions.keys().find(|code| region_of(&read, code).is_none()) {
-            return Err(Trouble::Other(format!("`edge.regions` has `{unknown}`, which the snapshot has not")));
-        }
-
-        let packs: Vec<Vec<u8>> = packs.into_iter().map(|(_, pack)| pack).collect();
-        let module = module()?;
+    /// The shop, once all of it is there.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn shop(mut self) -> Result<Shop, Trouble> {
+        let Some((bytes, snapshot)) = self.snapshot else { return Err(Trouble::other("no snapshot was read")) };
+        let infos = self.client.describe()?.packs;
+        let words = Words::new(&self.config.locale, snapshot.storefront.currency).map_err(Trouble::other)?;
+        let catalog = self.ranker.as_ref().map(|(_, catalog)| catalog);
+        let shown = catalog.map_or_else(SkuBits::default, |catalog| shown(catalog, &self.products, &snapshot));
+        let (module, packs) = (self.module, mem::take(&mut self.packs));
         let make = move || {
-            let mut client = Client::new(instantiate_with(&module, guarded).map_err(other)?);
+            let mut client = Client::new(instantiate_with(&module, guarded).map_err(Trouble::other)?);
             for pack in &packs {
                 client.load(pack)?;
             }
-            client.load_snapshot(&snapshot)?;
+            client.load_snapshot(&bytes)?;
             Ok(client)
         };
-        let mut guest = Revived::new(Box::new(make) as Make)?;
-        let packs = guest.client()?.describe()?.packs;
-        let words = Words::new(&config.locale, read.storefront.currency).map_err(Trouble::Other)?;
-        Ok(Self { config, snapshot: read, products, words, packs, ranker, document, guest: RefCell::new(guest) })
+        let guest = RefCell::new(Revived::with(self.client, Box::new(make) as Make));
+        let (config, products, ranker) = (self.config, self.products, self.ranker);
+        Ok(Shop(Rc::new(Inside { config, snapshot, products, words, packs: infos, ranker, shown, guest })))
+    }
+}
+
+#[wasm_bindgen]
+impl Shop {
+    /// The same shop, held by someone else, too.
+    pub fn held(&self) -> Shop {
+        Self(self.0.clone())
     }
 
+    /// After how many seconds the configuration is looked at again.
+    #[wasm_bindgen(getter, js_name = refreshSeconds)]
+    pub fn refresh_seconds(&self) -> u32 {
+        self.0.config.edge.refresh_seconds
+    }
+
+    /// Whether shoppers may have a profile at the edge.
+    #[wasm_bindgen(getter)]
+    pub fn profiles(&self) -> bool {
+        self.0.config.edge.profiles
+    }
+
+    /// Origins of other pages that may call the API.
+    #[wasm_bindgen(getter)]
+    pub fn cors(&self) -> Vec<String> {
+        self.0.config.edge.cors.clone()
+    }
+
+    /// The moment as of which is decided.
+    #[wasm_bindgen(getter)]
+    pub fn now(&self) -> f64 {
+        self.0.now().0 as f64
+    }
+}
+
+impl Shop {
+    /// What is loaded.
+    pub fn inside(&self) -> Rc<Inside> {
+        self.0.clone()
+    }
+}
+
+#[wasm_bindgen]
+impl Visitor {
+    /// `code` is the cookie `tw_region`; the rest is what the platform says of the place.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        code: Option<String>,
+        country: Option<String>,
+        latitude: Option<String>,
+        longitude: Option<String>,
+    ) -> Visitor {
+        let degrees = |text: Option<String>| text?.parse().ok();
+        let place = || Some(Place { country: country?, latitude: degrees(latitude)?, longitude: degrees(longitude)? });
+        Self { code, place: place() }
+    }
+}
+
+impl Inside {
     /// The moment as of which is decided.
     pub fn now(&self) -> Millis {
         self.config.at.map_or(Millis(js_sys::Date::now() as i64), |at| at.0)
     }
 
-    /// The region from which a request comes: what the cookie `tw_region` says, or the region that is nearest.
-    pub fn region(&self, request: &Request) -> Option<&Region> {
-        if let Some(code) = cookie(request, "tw_region") {
-            return region_of(&self.snapshot, &code);
-        }
-        let code = region::nearest(&self.config.edge.regions, &place(request)?)?;
+    /// The region from which a request comes: the one that was chosen, or the one that is nearest.
+    pub fn region(&self, visitor: &Visitor) -> Option<&Region> {
+        let code = match &visitor.code {
+            Some(code) => code,
+            None => region::nearest(&self.config.edge.regions, visitor.place.as_ref()?)?,
+        };
         region_of(&self.snapshot, code)
     }
 
@@ -239,7 +300,7 @@ impl Shop {
         self.ask(|client| client.quote(QuoteRequest { snapshot, at, product, region: region.code.clone(), objective }))
     }
 
-    /// Asks the module, in an instance that is made anew where the last one trapped.
+    /// Asks the module, in another instance where the last one trapped.
     fn ask<T>(
         &self,
         question: impl FnOnce(&mut Client<JsGuest>) -> Result<T, ClientError<GuestError>>,
@@ -247,8 +308,80 @@ impl Shop {
         let mut guest = self.guest.borrow_mut();
         let client = guest.client()?;
         let answer = question(client)?;
-        let exchange = client.take_exchange().ok_or_else(|| Trouble::Other("an answer without an exchange".into()))?;
+        let exchange = client.take_exchange().ok_or_else(|| Trouble::other("an answer without an exchange"))?;
         Ok((answer, exchange))
+    }
+}
+
+#[wasm_bindgen]
+impl Trouble {
+    /// The status that HTTP has for it.
+    #[wasm_bindgen(getter)]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What is wrong, and what to do.
+    #[wasm_bindgen(getter)]
+    pub fn message(&self) -> String {
+        self.message.clone()
+    }
+
+    /// The code of the module's fault.
+    #[wasm_bindgen(getter)]
+    pub fn fault(&self) -> Option<u16> {
+        self.fault
+    }
+
+    /// Whether it is told to whoever asks, and not to the log only.
+    #[wasm_bindgen(getter, js_name = isPublic)]
+    pub fn is_public(&self) -> bool {
+        self.is_public
+    }
+}
+
+impl Trouble {
+    /// Something in the shop's inside.
+    pub fn other(message: impl fmt::Display) -> Self {
+        Self { status: 503, message: message.to_string(), fault: None, is_public: false }
+    }
+
+    /// Something about the request.
+    pub fn of_request(status: u16, message: impl fmt::Display) -> Self {
+        Self { status, message: message.to_string(), fault: None, is_public: true }
+    }
+
+    /// Whether the module refused the question.
+    pub const fn is_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        let status = match fault.kind() {
+            Some(ErrorKind::BadRequest | ErrorKind::Malformed) => 400,
+            Some(ErrorKind::TooLarge) => 413,
+            Some(ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired) => 503,
+            _ => 500,
+        };
+        Self { fault: Some(fault.code), ..Self::of_request(status, fault.message) }
+    }
+}
+
+impl From<tradewind_core::Error> for Trouble {
+    fn from(error: tradewind_core::Error) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<ClientError<GuestError>> for Trouble {
+    fn from(error: ClientError<GuestError>) -> Self {
+        match error {
+            ClientError::Fault(fault) => fault.into(),
+            ClientError::Guest(error) => Self::other(error),
+            ClientError::Protocol(message) => Self::other(message),
+        }
     }
 }
 
@@ -262,100 +395,48 @@ export const guarded = (exported) => (...given) => {
     throw new Error(String(error));
   }
 };
+export const isLink = (url) => {
+  try {
+    return /^https?:$/.test(new URL(url, 'https://shop.invalid/').protocol);
+  } catch {
+    return false;
+  }
+};
+export const warn = (message) => console.warn(`tradewind: ${message}`);
 ")]
 extern "C" {
     fn guarded(exported: Function) -> Function;
+    /// Whether a browser takes an address for one of http or https, in a page of https.
+    #[wasm_bindgen(js_name = isLink)]
+    fn is_link(url: &str) -> bool;
+    /// Tells the log.
+    pub fn warn(message: &str);
 }
 
-/// The module that was compiled into this Worker, and its digest, which `entry.mjs` has put there.
-fn module() -> Result<Module, Trouble> {
-    built("module")?.dyn_into().map_err(|_| Trouble::Other("this Worker was built without `tradewind.wasm`".into()))
+/// Whether an address is a path without a look at the rest: most are, and there are many.
+fn is_plainly_a_path(url: &str) -> bool {
+    matches!(url.as_bytes(), [b'/', first, ..] if first.is_ascii_alphanumeric())
 }
 
-/// SHA-256 of the module, in hexadecimal digits: fixed when the Worker was built, which cannot read its modules.
-///
-/// # Errors
-/// Where the Worker was built without.
-pub fn digest() -> Result<String, Trouble> {
-    built("digest")?
-        .as_string()
-        .ok_or_else(|| Trouble::Other("this Worker was built without the module's digest".into()))
-}
-
-fn built(part: &str) -> Result<JsValue, Trouble> {
-    let built = Reflect::get(&js_sys::global(), &"tradewind".into());
-    built.and_then(|built| Reflect::get(&built, &part.into())).map_err(|error| other(tradewind_js::said(&error)))
-}
-
-/// A static asset.
-async fn asset(env: &Env, path: &str) -> Result<Vec<u8>, Trouble> {
-    // Assets have paths; the host is not looked at.
-    let mut found =
-        env.assets("ASSETS").map_err(other)?.fetch(format!("https://assets{path}"), None).await.map_err(other)?;
-    match found.status_code() {
-        200 => found.bytes().await.map_err(other),
-        status => Err(Trouble::Other(format!("the static asset `{path}` was answered with {status}"))),
-    }
-}
-
-/// An object of the private bucket.
-async fn object(env: &Env, key: &str) -> Result<Vec<u8>, Trouble> {
-    let found = env.bucket("PRIVATE").map_err(other)?.get(key).execute().await.map_err(other)?;
-    match found.as_ref().and_then(worker::Object::body) {
-        Some(body) => body.bytes().await.map_err(other),
-        None => Err(Trouble::Other(format!("R2 has no `{key}`: put it there with `wrangler r2 object put`"))),
-    }
+/// The products of a catalogue that have texts and that the snapshot has.
+fn shown(catalog: &Catalog, products: &HashMap<String, Product>, snapshot: &Snapshot) -> SkuBits {
+    let mut shown = SkuBits::none(catalog.len());
+    let skus = products.keys().filter_map(|sku| Sku::new(sku.clone()).ok());
+    let known = skus.filter(|sku| snapshot.storefront.catalog.id(sku).is_some());
+    known.filter_map(|sku| catalog.id(&sku)).for_each(|id| shown.insert(id));
+    shown
 }
 
 async fn verified<'a>(bytes: &'a [u8], place: &str, config: &Config) -> Result<PackView<'a>, Trouble> {
     let verified = tradewind_js::verify(bytes, &config.keys).await;
-    verified.map_err(|error| Trouble::Other(format!("`{place}` is refused: {error}")))
+    verified.map_err(|error| Trouble::other(format!("`{place}` is refused: {error}")))
 }
 
 fn refused(place: &str, error: &tradewind_core::Error) -> Trouble {
-    Trouble::Other(format!("`{place}` is refused: {}", error.message()))
+    Trouble::other(format!("`{place}` is refused: {}", error.message()))
 }
 
 /// The region of a code.
 pub fn region_of<'a>(snapshot: &'a Snapshot, code: &str) -> Option<&'a Region> {
     snapshot.storefront.regions.iter().find(|region| region.code.as_str() == code)
-}
-
-/// Where the platform says that a request comes from.
-fn place(request: &Request) -> Option<Place> {
-    let cf = Reflect::get(request.inner(), &"cf".into()).ok().filter(JsValue::is_object)?;
-    let text = |name: &str| Reflect::get(&cf, &name.into()).ok()?.as_string();
-    let degrees = |name: &str| text(name)?.parse().ok();
-    Some(Place { country: text("country")?, latitude: degrees("latitude")?, longitude: degrees("longitude")? })
-}
-
-/// A cookie's value.
-pub fn cookie(request: &Request, name: &str) -> Option<String> {
-    let cookies = request.headers().get("cookie").ok()??;
-    let found = cookies.split(';').filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| *key == name);
-    found.map(|(_, value)| value.to_owned())
-}
-
-/// What another party said went wrong.
-pub fn other(error: impl fmt::Display) -> Trouble {
-    Trouble::Other(error.to_string())
-}
-
-impl From<ClientError<GuestError>> for Trouble {
-    fn from(error: ClientError<GuestError>) -> Self {
-        match error {
-            ClientError::Fault(fault) => Self::Fault(fault),
-            ClientError::Guest(error) => Self::Other(error.to_string()),
-            ClientError::Protocol(message) => Self::Other(message),
-        }
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Other(what) => f.write_str(what),
-        }
-    }
 }

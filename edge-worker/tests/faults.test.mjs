@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { ranking } from "./module.mjs";
 import { AT } from "../../browser-sdk/storefront/catalog.mjs";
-import { cards, configuration, startEdge, startOrigin } from "./shop.mjs";
+import { cards, configuration, products, startEdge, startOrigin } from "./shop.mjs";
 import { dist } from "./workerd.mjs";
 
 const HOME = `<!doctype html><html><body><h1>Shop</h1><tradewind-slot name="for-you" limit="4"><a>own</a></tradewind-slot><tradewind-price sku="1082185">$9.99</tradewind-price></body></html>`;
@@ -34,6 +34,7 @@ async function passes(edge, why) {
   const health = await edge.get("/healthz");
   assert.equal(health.status, 503);
   assert.match((await health.json()).detail, why);
+  assert.equal(page.headers.get("etag"), '"origin"');
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: '{"sku":"1082185"}' };
   const quote = await edge.get("/v1/quote", init);
   assert.equal(quote.status, 503);
@@ -50,6 +51,11 @@ for (const [what, options, why] of [
   ["no configuration", { change: () => "" }, /cannot be read/],
   ["a configuration that is no JSON", { change: () => "{" }, /cannot be read/],
   ["a card with an unknown field", { change: (it) => ({ ...it, card: "{titel}" }) }, /`\{titel\}`/],
+  ["a card whose field is run", { change: (it) => ({ ...it, card: `<a onclick="go('{url}')">x</a>` }) }, /`onclick`, where a value cannot be escaped/],
+  ["products with a changed letter", {
+    assets: { "products.json": JSON.stringify(products).replace("/p/", "/q/") },
+  }, /products\.json` is refused: its digest is sha384-/],
+  ["an integrity that is none", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /`sha384-` is no integrity/],
   ["a locale that is none", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
   ["a region that the snapshot has not", {
     change: (it) => ({ ...it, edge: { ...it.edge, regions: { XYZ: { country: "US", latitude: 0, longitude: 0 } } } }),

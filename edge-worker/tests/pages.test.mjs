@@ -17,7 +17,8 @@ const pages = {
   "/": HOME,
   "/two": page(slot(4, "first") + slot(4, "second")),
   "/many": page(Array.from({ length: 12 }, (_, n) => slot(2, `slot-${n}`)).join("")),
-  "/odd": page(`${slot("many")}<tradewind-slot name="a">${OWN}</tradewind-slot>${slot(0)}${price("no-such-sku")}${price("")}`),
+  "/odd": page(`<tradewind-slots limit="4">${OWN}</tradewind-slots>${price("no-such-sku")}${price("")}<tradewind-price>9</tradewind-price>`),
+  "/no-limit": page(`<tradewind-slot name="a">${OWN}</tradewind-slot>`),
   "/no-end-tags": `<!doctype html><title>Shop</title><h1>x</h1>${slot(4)}<p>${price("1082185")}`,
   "/unclosed-slot": page(`<main><tradewind-slot name="for-you" limit="4">${OWN}</main><footer>Imprint</footer>`),
   "/unclosed-price": page(`<p>Bananas <tradewind-price sku="1082185">$9.99</p><footer>Imprint</footer>`),
@@ -115,6 +116,7 @@ test("slots of one page do not repeat each other, and there is a limit to them",
 
 test("a slot or price that says nothing sensible stays as it is", async () => {
   assert.equal(strip(await (await edge.get("/odd")).text()), pages["/odd"]);
+  assert.equal(cards(await (await edge.get("/no-limit")).text()).length, 8);
 });
 
 test("a page without end tags is filled and handed its prices all the same", async () => {

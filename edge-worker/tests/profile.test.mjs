@@ -82,6 +82,55 @@ test("who takes the agreement back is forgotten", async () => {
   assert.match(cookieOf(denied), /^tw_profile=; Path=\/; Max-Age=0;/);
 });
 
+test("what was agreed to and taken back stays taken back, whoever has a copy of the cookie", async () => {
+  const first = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
+  const second = sent(cookieOf(await post({ events: [view("1082185")] }, { cookie: first })));
+  for (const cookie of [first, second]) assert.match((await home({ cookie })).headers.get("server-timing"), /edge SEA/);
+  await post({ consent: "denied" }, { cookie: second });
+  for (const cookie of [first, second]) {
+    const page = await home({ cookie });
+    assert.match(page.headers.get("server-timing"), /device SEA/);
+    assert.equal(page.headers.get("cache-control"), "private, no-cache");
+    const renewed = await post({ events: [view("1082185")] }, { cookie });
+    assert.deepEqual([renewed.status, cookieOf(renewed)], [403, undefined]);
+  }
+  // Who agrees again begins again, and what was said before is not known.
+  const again = sent(cookieOf(await post({ consent: "granted", events: [view("1082185")] }, { cookie: second })));
+  const { slots } = handover(await (await home({ cookie: again })).text());
+  const request = Buffer.from(slots[0].request, "base64").toString("latin1");
+  assert.ok(request.includes("1082185") && !request.includes("1124507"));
+  // Another isolate learns of it from KV.
+  const other = await startEdge({ origin: origin.url });
+  await other.storage.put(`revoked/${await revokedIn(edge)}`, "");
+  const replayed = await other.get("/", { headers: { cookie: second } });
+  assert.match(replayed.headers.get("server-timing"), /device SEA/);
+  await other.close();
+});
+
+/** The last agreement that a Worker noted as taken back. */
+async function revokedIn(edge) {
+  const { keys } = await edge.storage.list({ prefix: "revoked/" });
+  assert.ok(keys.length >= 1);
+  const [{ name, expiration }] = keys;
+  assert.ok(expiration > Date.now() / 1_000 + 15_552_000, "as long as the youngest cookie lasts");
+  return name.slice("revoked/".length);
+}
+
+test("another key forgets nobody while the one before it is there", async () => {
+  const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
+  const [key, other] = ["0123456789abcdef".repeat(4), "ab".repeat(32)];
+  const rotated = await startEdge({ origin: origin.url, vars: { PROFILE_KEY: other, PROFILE_KEY_PREVIOUS: key } });
+  assert.match((await rotated.get("/", { headers: { cookie } })).headers.get("server-timing"), /edge SEA/);
+  const headers = { "content-type": "application/json", cookie };
+  const body = JSON.stringify({ events: [view("1082185")] });
+  const renewed = cookieOf(await rotated.get("/v1/events", { method: "POST", headers, body }));
+  await rotated.close();
+  const later = await startEdge({ origin: origin.url, vars: { PROFILE_KEY: other } });
+  assert.match((await later.get("/", { headers: { cookie: sent(renewed) } })).headers.get("server-timing"), /edge SEA/);
+  assert.match((await later.get("/", { headers: { cookie } })).headers.get("server-timing"), /device SEA/);
+  await later.close();
+});
+
 test("a browser that says Global Privacy Control is ranked for without a profile, and forgotten", async () => {
   const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
   const refused = await post({ consent: "granted", events: [view("1082185")] }, { cookie, "sec-gpc": "1" });

@@ -1,8 +1,10 @@
 // A shop for the tests: an origin of its own over HTTP, and the Worker before it in workerd, with the very bundle that
 // `wrangler deploy` would upload.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, get as httpGet } from "node:http";
+import { createServer as createRawServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AT, regions, table } from "../../browser-sdk/storefront/catalog.mjs";
@@ -13,6 +15,10 @@ export const products = Object.fromEntries(
   table("products.csv").map(({ sku, name, category }) => [sku, { title: name, url: `/p/${sku}`, category }]),
 );
 
+const texts = JSON.stringify(products);
+/** Subresource Integrity of a text. */
+export const integrity = (text) => `sha384-${createHash("sha384").update(text).digest("base64")}`;
+
 /** The configuration, over the reference snapshot. */
 export function configuration() {
   const places = regions.map(({ code, latitude, longitude }) => [code, { country: "US", latitude, longitude }]);
@@ -20,7 +26,7 @@ export function configuration() {
     module: { url: "/tradewind/tradewind.wasm", integrity: "" },
     packs: ["/tradewind/recommend.pack", "/tradewind/price.pack"],
     snapshot: "/tradewind/public.snapshot",
-    products: "/tradewind/products.json",
+    products: { url: "/tradewind/products.json", integrity: integrity(texts) },
     keys: [readFileSync(dist("keys/dev.pub"), "utf8").trim().split(" ").at(-1)],
     card: '<a class="card" href="{url}" data-sku="{sku}"><b>{title}</b> <s>{list}</s> {price} <i>{delivery}</i> {reason}</a>',
     locale: "en-US",
@@ -60,7 +66,7 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
   mkdirSync(folder);
   for (const name of ["recommend", "price"]) cpSync(dist(`packs/${name}.pack`), join(folder, `${name}.pack`));
   cpSync(dist("reference.public.snapshot"), join(folder, "public.snapshot"));
-  writeFileSync(join(folder, "products.json"), JSON.stringify(products));
+  writeFileSync(join(folder, "products.json"), texts);
   for (const [name, bytes] of Object.entries(assets)) writeFileSync(join(folder, name), bytes);
 
   const edge = await startWorkerd({ origin, site, module, vars });
@@ -70,6 +76,8 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
   return {
     url: edge.url,
     configure: edge.configure,
+    put: edge.put,
+    storage: edge.storage,
     bundled,
     /** Asks the Worker from Seattle, unless `cf` says from where. */
     get: (path, { headers, cf = { country: "US", latitude: "47.6", longitude: "-122.3" }, ...init } = {}) =>
@@ -86,6 +94,16 @@ export async function stream(edge, path) {
   const headers = { "accept-encoding": "identity", cookie: "tw_region=SEA" };
   const [response] = await once(httpGet(new URL(path, edge.url), { headers }), "response");
   return response.setEncoding("utf8");
+}
+
+/** What a server that answers any bytes at all is made of: each connection is given `bytes`, and closed. */
+export async function startRaw(bytes) {
+  const server = createRawServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(bytes));
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
 /** The cards on a page. */

@@ -42,6 +42,8 @@ export async function startWorkerd({ origin, site, module, vars = {}, port = 0 }
     url: (await worker.ready).href.replace(/\/$/, ""),
     /** Puts the configuration where a shop would: into KV. */
     configure: (config) => kv.put("config", typeof config === "string" ? config : JSON.stringify(config)),
+    /** What the Worker keeps in KV. */
+    storage: kv,
     /** Puts what is not for everyone where a shop would: into R2. */
     put: (key, bytes) => bucket.put(key, new Uint8Array(bytes)),
     close: () => worker.dispose(),

@@ -33,16 +33,21 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let compiled = steps.run("compile the Worker", || compile(workspace, toolchain))?;
     let stamp = workspace.dist("stamps/edge");
     let mut inputs = Fingerprint::of(&tools::versions()).and(&compiled)?;
-    for file in ["edge-worker/entry.mjs", "edge-worker/wrangler.toml"] {
-        inputs = inputs.and(&workspace.path(file))?;
+    let scripts = scripts(workspace)?;
+    for script in &scripts {
+        inputs = inputs.and(script)?;
     }
+    inputs = inputs.and(&workspace.path("edge-worker/wrangler.toml"))?;
     inputs = inputs.and(&workspace.dist("tradewind.wasm"))?;
     if workspace.dist("edge/bundle/entry.js").exists() && inputs.is_recorded_in(&stamp) {
         return Ok(());
     }
     steps.run("put the Worker together", || {
-        write_glue(workspace, toolchain, &tools)?;
-        copy(&workspace.path("edge-worker/entry.mjs"), &workspace.dist("edge/entry.mjs"))?;
+        write_glue(workspace, &compiled, &tools)?;
+        create(&workspace.dist("edge/worker"))?;
+        for script in &scripts {
+            copy(script, &workspace.dist("edge").join(script.strip_prefix(workspace.path("edge-worker"))?))?;
+        }
         copy(&workspace.dist("tradewind.wasm"), &workspace.dist("edge/tradewind.wasm"))?;
         let digest = format!("export default \"{}\";\n", sha256(&workspace.dist("tradewind.wasm"))?);
         fs::write(workspace.dist("edge/digest.mjs"), digest)?;
@@ -67,7 +72,6 @@ pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 /// What a Worker is built and run with.
 struct WorkerTools {
     bindgen: PathBuf,
-    worker_build: PathBuf,
     binaryen: PathBuf,
     /// The folder with wrangler, which brings workerd, miniflare and esbuild.
     wrangler: PathBuf,
@@ -78,46 +82,52 @@ impl WorkerTools {
         let cache = &workspace.cache;
         Ok(Self {
             bindgen: tools::cargo_tool(cache, steps, &tools::WASM_BINDGEN)?,
-            worker_build: tools::cargo_tool(cache, steps, &tools::WORKER_BUILD)?,
             binaryen: tools::npm_packages(cache, steps, &tools::BINARYEN_PACKAGE)?,
             wrangler: tools::npm_packages(cache, steps, &tools::WRANGLER)?,
         })
     }
 }
 
-/// The options of the compiler, for cargo and for worker-build, which calls it: it then finds its work done.
-fn options(workspace: &Workspace) -> Result<Vec<String>> {
-    let flags = crate::toolchain::remaps(workspace.root(), "/tradewind")?;
-    Ok(vec!["--locked".into(), "--config".into(), format!("target.{TARGET}.rustflags={flags:?}")])
+/// The Worker's own JavaScript.
+fn scripts(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let mut scripts = vec![workspace.path("edge-worker/entry.mjs")];
+    for entry in fs::read_dir(workspace.path("edge-worker/worker"))? {
+        scripts.push(entry?.path());
+    }
+    scripts.sort();
+    Ok(scripts)
 }
 
 fn compile(workspace: &Workspace, toolchain: WasmToolchain) -> Result<PathBuf> {
-    with_environment(toolchain.run("cargo"))
-        .args(["build", "--lib", "--release", "--target", TARGET])
-        .args(options(workspace)?)
+    toolchain
+        .run("cargo")
+        .args(["build", "--locked", "--lib", "--release", "--target", TARGET, "--config"])
+        .arg(format!("target.{TARGET}.rustflags={:?}", crate::toolchain::remaps(workspace.root(), "/tradewind")?))
+        // `wasm-bindgen`'s macros look at it.
+        .env("WASM_BINDGEN_USE_JS_SYS", "1")
+        // Flags from the environment would replace those of `.cargo/config.toml`.
+        .without_env("RUSTFLAGS")
+        .without_env("CARGO_ENCODED_RUSTFLAGS")
         .dir(&workspace.path("edge-worker"))
         .advice("the compiler's messages are above")
         .run()?;
     Ok(workspace.target_dir()?.join(TARGET).join("release/tradewind_edge.wasm"))
 }
 
-/// The Worker's own WebAssembly and the JavaScript around it.
-fn write_glue(workspace: &Workspace, toolchain: WasmToolchain, tools: &WorkerTools) -> Result<()> {
-    let esbuild = tools.wrangler.join("node_modules/esbuild/bin/esbuild");
-    with_environment(toolchain.run(tools.worker_build.join("worker-build")))
-        .args(["--release", "--out-dir", "../dist/edge/worker", "--"])
-        .args(options(workspace)?)
-        .env("WASM_BINDGEN_BIN", tools.bindgen.join("wasm-bindgen"))
-        .env("WASM_OPT_BIN", tools.binaryen.join(tools::WASM_OPT))
-        .env("ESBUILD_BIN", esbuild)
-        .dir(&workspace.path("edge-worker"))
+/// The Worker's own WebAssembly and the JavaScript around it, which can begin again with another instance.
+fn write_glue(workspace: &Workspace, compiled: &Path, tools: &WorkerTools) -> Result<()> {
+    let shim = workspace.dist("edge/shim");
+    if shim.exists() {
+        fs::remove_dir_all(&shim)?;
+    }
+    Run::new(tools.bindgen.join("wasm-bindgen"))
+        .args(["--target", "web", "--experimental-reset-state-function", "--no-typescript", "--out-dir"])
+        .args([&shim, compiled])
         .run()?;
+    let module = shim.join("tradewind_edge_bg.wasm");
+    let wasm_opt = Run::new("node").arg(tools.binaryen.join(tools::WASM_OPT));
+    wasm_opt.arg("-O").args(tools::WASM_OPT_FEATURES).arg(&module).arg("--output").arg(&module).run()?;
     Ok(())
-}
-
-/// `wasm-bindgen`'s macros look at the first; flags from the environment would replace those of `.cargo/config.toml`.
-fn with_environment(run: Run) -> Run {
-    run.env("WASM_BINDGEN_USE_JS_SYS", "1").without_env("RUSTFLAGS").without_env("CARGO_ENCODED_RUSTFLAGS")
 }
 
 /// What `wrangler deploy` would upload, into `dist/edge/bundle`.

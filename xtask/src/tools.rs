@@ -99,8 +99,6 @@ pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0
 pub const WASM_BINDGEN: CargoTool = CargoTool { package: "wasm-bindgen-cli", version: "0.2.129" };
 /// Builds and tests the page's shim.
 pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1" };
-/// Builds the edge's Worker.
-pub const WORKER_BUILD: CargoTool = CargoTool { package: "worker-build", version: "0.8.7" };
 
 /// The oldest Node.js that runs what is used (Debian 12's own is 18, Debian 13's 20).
 const NODE: u32 = 20;
@@ -113,7 +111,7 @@ pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
 
 /// The versions of all that makes JavaScript and WebAssembly of a compiled shell.
 pub fn versions() -> String {
-    format!("{BINARYEN} {} {} {}", WASM_BINDGEN.version, WORKER_BUILD.version, WRANGLER.version)
+    format!("{BINARYEN} {} {}", WASM_BINDGEN.version, WRANGLER.version)
 }
 
 /// A folder whose `node_modules` has what a lock file lists; and Node.js itself.

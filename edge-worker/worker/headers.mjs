@@ -1,0 +1,103 @@
+// The headers of a page that is filled.
+
+/**
+ * What a filled page keeps of the origin's headers. All else goes: leave for caches and validators in any vendor's
+ * words, digests and signatures of bytes that are others now, and lengths and encodings, which the platform writes.
+ */
+const KEPT = new Set([
+  "accept-ch",
+  "access-control-allow-credentials",
+  "access-control-allow-origin",
+  "access-control-expose-headers",
+  "alt-svc",
+  "clear-site-data",
+  "content-language",
+  "content-security-policy",
+  "content-security-policy-report-only",
+  "content-type",
+  "critical-ch",
+  "cross-origin-embedder-policy",
+  "cross-origin-embedder-policy-report-only",
+  "cross-origin-opener-policy",
+  "cross-origin-opener-policy-report-only",
+  "cross-origin-resource-policy",
+  "date",
+  "document-isolation-policy",
+  "document-policy",
+  "expect-ct",
+  "feature-policy",
+  "integrity-policy",
+  "integrity-policy-report-only",
+  "link",
+  "nel",
+  "origin-agent-cluster",
+  "p3p",
+  "permissions-policy",
+  "permissions-policy-report-only",
+  "referrer-policy",
+  "refresh",
+  "report-to",
+  "reporting-endpoints",
+  "server",
+  "server-timing",
+  "set-cookie",
+  "set-login",
+  "sourcemap",
+  "speculation-rules",
+  "strict-transport-security",
+  "supports-loading-mode",
+  "timing-allow-origin",
+  "tk",
+  "vary",
+  "via",
+  "x-content-type-options",
+  "x-correlation-id",
+  "x-dns-prefetch-control",
+  "x-download-options",
+  "x-frame-options",
+  "x-permitted-cross-domain-policies",
+  "x-powered-by",
+  "x-request-id",
+  "x-robots-tag",
+  "x-ua-compatible",
+  "x-xss-protection",
+]);
+
+/** The headers of a page that is filled, for a shopper or for a region. */
+export function filled(origin, { isPersonal, region }) {
+  const headers = new Headers();
+  for (const [name, value] of origin) if (KEPT.has(name)) headers.append(name, value);
+  // The stricter of both: nothing that the origin says allows more than this, and one thing that it says forbids more.
+  const stored = !isPersonal && !directives(origin).has("no-store");
+  headers.set("cache-control", stored ? "private, no-cache" : "private, no-store");
+  tell(headers, `${isPersonal ? "edge" : "device"} ${region}`);
+  return headers;
+}
+
+/** Says in `Server-Timing` what became of a page. */
+export function tell(headers, what) {
+  headers.append("server-timing", `tradewind;desc="${what}"`);
+}
+
+/** The names of the directives of `Cache-Control`. */
+export function directives(headers) {
+  // What is quoted may have commas, and is none of them.
+  const text = (headers.get("cache-control") ?? "").replace(/"(?:[^"\\]|\\.)*"?/g, "");
+  return new Set(text.split(",").map((directive) => directive.split("=")[0].trim().toLowerCase()));
+}
+
+/** A media type: `text/html` with its `charset`, in small letters and without quotes. */
+export function mediaType(headers) {
+  const [type, ...parameters] = (headers.get("content-type") ?? "").split(";");
+  const charset = parameters.map((parameter) => /^\s*charset=\s*(?:"((?:[^"\\]|\\.)*)"?|(.*?))\s*$/i.exec(parameter)).find(Boolean);
+  return { type: type.trim().toLowerCase(), charset: charset && (charset[1] ?? charset[2]).replace(/\\(.)/g, "$1") };
+}
+
+/** A cookie's value. */
+export function cookie(request, name) {
+  for (const part of (request.headers.get("cookie") ?? "").split(";")) {
+    const [key, ...value] = part.split("=");
+    if (value.length && key.trim() === name) return value.join("=").trim();
+  }
+  return undefined;
+}

@@ -1,0 +1,151 @@
+// What this isolate has loaded.
+//
+// The configuration is looked at once in a while, in the background of a request. When its text has changed, all that
+// it names is fetched, checked and loaded, and takes the place of what was there once it is whole; until then, and
+// where anything of it fails, requests are answered from what was there. One request loads; the others look, by timers
+// of their own, whether it is done: a request may not wait for the promise of another.
+import module from "../tradewind.wasm";
+import { Loading } from "../shim/tradewind_edge.js";
+import { ask, askLater, current, inside } from "./wasm.mjs";
+
+/** How many milliseconds a request waits for what is not loaded yet. */
+const PATIENCE = 1_500;
+/** After how many milliseconds loading is tried again when it failed. */
+const RETRY = 5_000;
+/** After how many milliseconds a request that loads is taken for gone. */
+const GONE = 30_000;
+/** How often a request looks whether the shop has come, in milliseconds. */
+const LOOK = 5;
+
+const isolate = {
+  /** What requests are answered from, and the instance of the WebAssembly that it belongs to. */
+  shop: undefined,
+  instance: 0,
+  /** The text of its configuration. */
+  document: undefined,
+  /** Why the last load failed. */
+  trouble: undefined,
+  /** When the configuration was looked at. */
+  looked: 0,
+  /** Since when it is being loaded. */
+  loading: undefined,
+};
+
+/** The shop that is there. */
+function loaded() {
+  return isolate.instance === current() ? isolate.shop : undefined;
+}
+
+/** Has the shop loaded or looked after where that is due; it goes on when the request has ended. */
+export function refresh(env, context) {
+  const now = Date.now();
+  if (isolate.loading !== undefined && now - isolate.loading < GONE) return;
+  const shop = loaded();
+  const lasts = shop ? shop.refreshSeconds * 1_000 : isolate.trouble ? RETRY : 0;
+  if (now - isolate.looked < lasts) return;
+  const begun = {};
+  Object.assign(isolate, { looked: now, loading: now, begun });
+  const loading = load(env)
+    .then(
+      () => (isolate.trouble = undefined),
+      (error) => {
+        console.error(`tradewind: ${error.message}`);
+        isolate.trouble = error;
+      },
+    )
+    .finally(() => {
+      if (isolate.begun === begun) isolate.loading = undefined;
+    });
+  context.waitUntil(loading);
+}
+
+/** Gives the shop to `work`, if it comes in time; otherwise throws why it does not. */
+export async function withShop(work) {
+  const shop = (await arrived()).held();
+  const instance = current();
+  try {
+    return await work(shop);
+  } finally {
+    if (instance === current()) shop.free();
+  }
+}
+
+async function arrived() {
+  const until = Date.now() + PATIENCE;
+  for (;;) {
+    const shop = loaded();
+    if (shop) return shop;
+    if (isolate.loading === undefined) throw isolate.trouble ?? inside("nothing is loaded");
+    if (Date.now() >= until) throw inside("configuration, packs and snapshot did not come in time");
+    await scheduler.wait(LOOK);
+  }
+}
+
+/** Why the configuration of now is not what is loaded. */
+export const lastTrouble = () => isolate.trouble?.message;
+
+async function load(env) {
+  const document = await env.CONFIG.get("config");
+  if (document === null) throw inside("KV has no `config`: put it there with `wrangler kv key put`");
+  if (loaded() && isolate.document === document) return;
+
+  const instance = current();
+  const loading = ask(() => new Loading(document, module));
+  let shop;
+  try {
+    const { packs, snapshot, private: key, products, productsIntegrity } = loading;
+    const [whole, texts, ...bytes] = await Promise.all([
+      key === undefined ? asset(env, snapshot) : object(env, key),
+      asset(env, products),
+      ...packs.map((path) => asset(env, path)),
+    ]);
+    if (productsIntegrity !== undefined) await compare(products, texts, productsIntegrity);
+    // Between two steps, others have their turn.
+    const step = async (work) => {
+      await scheduler.wait(0);
+      if (current() !== instance) throw inside("the Worker's own code began again while it loaded");
+      await askLater(work);
+    };
+    await step(() => loading.readProducts(texts));
+    for (const [n, pack] of bytes.entries()) await step(() => loading.loadPack(packs[n], pack));
+    await step(() => loading.readSnapshot(key ?? snapshot, whole));
+    await step(() => loading.loadSnapshot());
+    await step(() => (shop = loading.shop()));
+  } catch (error) {
+    // An instance that began again has forgotten it, too.
+    if (current() === instance) loading.free();
+    throw error;
+  }
+  const old = loaded();
+  Object.assign(isolate, { shop, instance, document });
+  // Requests that are under way hold it themselves.
+  old?.free();
+}
+
+/** A static asset. */
+async function asset(env, path) {
+  // Assets have paths; the host is not looked at.
+  const found = await env.ASSETS.fetch(new URL(path, "https://assets"));
+  if (found.status !== 200) {
+    await found.body?.cancel();
+    throw inside(`the static asset \`${path}\` was answered with ${found.status}`);
+  }
+  return new Uint8Array(await found.arrayBuffer());
+}
+
+/** An object of the private bucket. */
+async function object(env, key) {
+  const found = await env.PRIVATE.get(key);
+  if (found === null) throw inside(`R2 has no \`${key}\`: put it there with \`wrangler r2 object put\``);
+  return new Uint8Array(await found.arrayBuffer());
+}
+
+/** Checks bytes against their Subresource Integrity. */
+async function compare(path, bytes, integrity) {
+  const [name, expected] = integrity.split("-");
+  const digest = new Uint8Array(await crypto.subtle.digest(name.replace("sha", "SHA-"), bytes));
+  const found = btoa(String.fromCharCode(...digest));
+  if (found !== expected) {
+    throw inside(`\`${path}\` is refused: its digest is ${name}-${found}, and the configuration says ${integrity}`);
+  }
+}
