@@ -8,18 +8,35 @@ const RANK = 2;
 
 const { default: binaryen } = await import(pathToFileURL(dist("tools/binaryen/node_modules/binaryen/index.js")));
 
+const { i32 } = binaryen;
+
 /** tradewind.wasm, but that rankings are answered by an expression that `make` gives. */
 export function ranking(make) {
+  return altered("call", (module, original) => {
+    const isRank = module.i32.eq(module.i32.load8_u(0, 1, original.pointer), module.i32.const(RANK));
+    return module.if(isRank, make(module), original.call());
+  });
+}
+
+/** tradewind.wasm, but that loading anything counts to `turns` before. */
+export function loading(turns) {
+  return altered("load", (module, original) => {
+    const counted = module.local.tee(2, module.i32.add(module.local.get(2, i32), module.i32.const(1)), i32);
+    const again = module.br_if("counting", module.i32.lt_u(counted, module.i32.const(turns)));
+    return module.block(null, [module.loop("counting", again), original.call()], i32);
+  });
+}
+
+/** tradewind.wasm with another export of a name that takes a buffer. */
+function altered(name, body) {
   const module = binaryen.readBinary(readFileSync(dist("tradewind.wasm")));
   module.setFeatures(binaryen.Features.All);
   const exported = Array.from({ length: module.getNumExports() }, (_, n) => binaryen.getExportInfo(module.getExportByIndex(n)));
-  const original = exported.find(({ name }) => name === "call").value;
-  const { i32 } = binaryen;
+  const original = exported.find((it) => it.name === name).value;
   const [pointer, length] = [module.local.get(0, i32), module.local.get(1, i32)];
-  const isRank = module.i32.eq(module.i32.load8_u(0, 1, pointer), module.i32.const(RANK));
-  const body = module.if(isRank, make(module), module.call(original, [pointer, length], i32));
-  module.addFunction("altered", binaryen.createType([i32, i32]), i32, [], body);
-  module.removeExport("call");
-  module.addFunctionExport("altered", "call");
+  const call = () => module.call(original, [pointer, length], i32);
+  module.addFunction("altered", binaryen.createType([i32, i32]), i32, [i32], body(module, { pointer, call }));
+  module.removeExport(name);
+  module.addFunctionExport("altered", name);
   return Buffer.from(module.emitBinary());
 }

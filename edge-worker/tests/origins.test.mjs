@@ -1,8 +1,9 @@
 // Odd answers of an origin, while other shoppers' pages are under way: each of them arrives whole, whatever the answer is.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { get } from "node:http";
 import { gzipSync } from "node:zlib";
-import { cards, handover, inside, startEdge, startOrigin, startRaw, stream } from "./shop.mjs";
+import { cards, handover, inside, startEdge, startOrigin, stream } from "./shop.mjs";
 
 const SLOT = '<tradewind-slot name="a" limit="4">own</tradewind-slot>';
 const ITEMS = `<ul>${"<li>x".repeat(18_000)}`;
@@ -94,6 +95,23 @@ for (const [name, status, headers, body] of UNTOUCHED) {
   });
 }
 
+/** What is answered, whatever it is. */
+function raw(edge, path) {
+  return new Promise((done) => {
+    const asked = get(new URL(path, edge.direct), async (response) => {
+      let text = "";
+      response.on("error", () => {});
+      try {
+        for await (const piece of response) text += piece;
+      } catch {
+        // It broke off, as it did before.
+      }
+      done({ status: response.statusCode, text });
+    });
+    asked.on("error", () => done({ text: "" }));
+  });
+}
+
 for (const [name, answer] of Object.entries({
   "status-600": "HTTP/1.1 600 Odd\r\ncontent-type: text/html\r\ncontent-length: 10\r\n\r\n<p>own</p>",
   "status-999": "HTTP/1.1 999 Odd\r\ncontent-type: text/html\r\ncontent-length: 10\r\n\r\n<p>own</p>",
@@ -109,9 +127,6 @@ for (const [name, answer] of Object.entries({
   "short": "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 100\r\n\r\n<p>own</p>",
 })) {
   test(`${name} is answered at once, and hurts nobody else`, async () => {
-    const raw = await startRaw(Buffer.from(answer, "latin1"));
-    pages["/raw"] = (request, response) => response.writeHead(302, { location: raw.url }).end();
-    // The same Worker, which asks this origin for one page and the other for the rest.
     const mixed = await startOrigin({
       "/slow": pages["/slow"],
       "/raw": (request, response) => {
@@ -122,20 +137,17 @@ for (const [name, answer] of Object.entries({
     try {
       await amid(async () => {
         const started = Date.now();
-        const response = await edge.get("/raw").catch((error) => error);
-        const text = response instanceof Error ? "" : await response.text().catch(() => "");
+        // Not through `fetch` or miniflare, which take no such status either.
+        const { status, text } = await raw(edge, "/raw");
         assert.ok(Date.now() - started < 5_000);
-        const status = /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1];
-        if (name.startsWith("status-") && Number(status) >= 600) {
-          assert.deepEqual([response.status, text], [Number(status), "<p>own</p>"]);
-        }
+        const sent = Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+        if (sent >= 600) assert.deepEqual([status, text], [sent, "<p>own</p>"]);
       }, edge);
       // And the next page is filled as ever.
       await amid(() => {}, edge);
     } finally {
       await edge.close();
       mixed.close();
-      raw.close();
     }
   });
 }

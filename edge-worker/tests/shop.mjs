@@ -4,7 +4,6 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, get as httpGet } from "node:http";
-import { createServer as createRawServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AT, regions, table } from "../../browser-sdk/storefront/catalog.mjs";
@@ -75,6 +74,7 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
   for (const [key, bytes] of Object.entries(whole)) await edge.put(key, bytes);
   return {
     url: edge.url,
+    direct: edge.direct,
     configure: edge.configure,
     put: edge.put,
     storage: edge.storage,
@@ -94,16 +94,6 @@ export async function stream(edge, path) {
   const headers = { "accept-encoding": "identity", cookie: "tw_region=SEA" };
   const [response] = await once(httpGet(new URL(path, edge.url), { headers }), "response");
   return response.setEncoding("utf8");
-}
-
-/** What a server that answers any bytes at all is made of: each connection is given `bytes`, and closed. */
-export async function startRaw(bytes) {
-  const server = createRawServer((socket) => {
-    socket.on("error", () => {});
-    socket.once("data", () => socket.end(bytes));
-  });
-  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
 /** The cards on a page. */

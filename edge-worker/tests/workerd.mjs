@@ -33,6 +33,7 @@ export async function startWorkerd({ origin, site, module, vars = {}, port = 0 }
     r2Buckets: ["PRIVATE"],
     assets: { directory: site, binding: "ASSETS", routerConfig: { has_user_worker: true } },
     cf: false,
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
     log: new Log(process.env.TRADEWIND_VERBOSE ? LogLevel.DEBUG : LogLevel.NONE),
     handleRuntimeStdio: process.env.TRADEWIND_VERBOSE ? undefined : () => {},
   });
@@ -40,6 +41,8 @@ export async function startWorkerd({ origin, site, module, vars = {}, port = 0 }
   return {
     worker,
     url: (await worker.ready).href.replace(/\/$/, ""),
+    /** The Worker itself, without what miniflare puts before it. */
+    direct: (await worker.unsafeGetDirectURL()).href.replace(/\/$/, ""),
     /** Puts the configuration where a shop would: into KV. */
     configure: (config) => kv.put("config", typeof config === "string" ? config : JSON.stringify(config)),
     /** What the Worker keeps in KV. */

@@ -40,7 +40,6 @@ const KEPT = new Set([
   "reporting-endpoints",
   "server",
   "server-timing",
-  "set-cookie",
   "set-login",
   "sourcemap",
   "speculation-rules",
@@ -67,6 +66,7 @@ const KEPT = new Set([
 export function filled(origin, { isPersonal, region }) {
   const headers = new Headers();
   for (const [name, value] of origin) if (KEPT.has(name)) headers.append(name, value);
+  for (const cookie of origin.getSetCookie()) headers.append("set-cookie", cookie);
   // The stricter of both: nothing that the origin says allows more than this, and one thing that it says forbids more.
   const stored = !isPersonal && !directives(origin).has("no-store");
   headers.set("cache-control", stored ? "private, no-cache" : "private, no-store");

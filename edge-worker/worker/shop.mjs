@@ -91,7 +91,7 @@ async function load(env) {
 
   const instance = current();
   const loading = ask(() => new Loading(document, module));
-  let shop;
+  let [rest, shop] = [loading];
   try {
     const { packs, snapshot, private: key, products, productsIntegrity } = loading;
     const [whole, texts, ...bytes] = await Promise.all([
@@ -110,10 +110,13 @@ async function load(env) {
     for (const [n, pack] of bytes.entries()) await step(() => loading.loadPack(packs[n], pack));
     await step(() => loading.readSnapshot(key ?? snapshot, whole));
     await step(() => loading.loadSnapshot());
-    await step(() => (shop = loading.shop()));
+    await step(() => {
+      rest = undefined; // it becomes the shop
+      shop = loading.shop();
+    });
   } catch (error) {
     // An instance that began again has forgotten it, too.
-    if (current() === instance) loading.free();
+    if (current() === instance) rest?.free();
     throw error;
   }
   const old = loaded();
