@@ -38,7 +38,7 @@ test("forty requests to a cold isolate load once, and all pages are whole", asyn
 
 test("a request waits as long as it is patient, however long loading takes", async () => {
   // Three steps, each of a second or so: two packs and a snapshot.
-  const edge = await startEdge({ origin: origin.url, module: loading(500_000_000) });
+  const edge = await startEdge({ origin: origin.url, module: loading(1_500_000_000) });
   try {
     const started = Date.now();
     const took = await Promise.all(
@@ -79,8 +79,8 @@ test("sixty changes of the configuration leave no old shop behind", async () => 
     }
     const grown = memory() - before;
     console.log(`sixty changes: ${grown.toFixed(0)} MB more than ${before.toFixed(0)}`);
-    // What the engine has not collected yet; after three times as many changes it is no more.
-    assert.ok(grown < 160, `${grown.toFixed(0)} MB`);
+    // What the engine has not collected yet: of five old shops or ten. After 200 changes it is no more.
+    assert.ok(grown < 200, `${grown.toFixed(0)} MB`);
   } finally {
     await edge.close();
   }

@@ -11,9 +11,10 @@ import { dist, root } from "./workerd.mjs";
 const NOW = Date.parse(AT);
 const HOME = `<!doctype html><body><tradewind-slot name="for-you" limit="8">own</tradewind-slot></body>`;
 const view = (sku) => ({ at: NOW - 60_000, view: { sku } });
+const pages = { "/": HOME };
 let origin, edge;
 before(async () => {
-  origin = await startOrigin({ "/": HOME });
+  origin = await startOrigin(pages);
   edge = await startEdge({ origin: origin.url });
 });
 after(async () => {
@@ -63,6 +64,24 @@ test("once agreed, the edge ranks for the shopper, and hands the ranking over", 
   assert.equal(more.status, 204, "a clock that is ahead is no error");
   const after = await (await home({ cookie: sent(cookieOf(more)) })).text();
   assert.ok(!cards(after).some(({ sku }) => sku === first.sku));
+});
+
+test("the attributes of slots mean what they mean in the page", async () => {
+  const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
+  const { cases } = JSON.parse(readFileSync(join(root, "tests/cases/elements.json"), "utf8"));
+  const top = cards(await (await home()).text()).map(({ sku }) => sku);
+  for (const { html, name, limit, exclude } of cases) {
+    pages["/element"] = html;
+    const text = await (await edge.get("/element", { headers: { cookie } })).text();
+    const { slots } = handover(text);
+    assert.deepEqual([slots[0].slot, cards(text).length], [name, limit], html);
+    const request = Buffer.from(slots[0].request, "base64").toString("latin1");
+    // Each SKU in the request has its length before it.
+    for (const sku of exclude) assert.ok(request.includes(String.fromCharCode(sku.length) + sku), `${sku} of ${html}`);
+  }
+  pages["/excluded"] = `<tradewind-slot name="a" exclude="\n  ${top.slice(0, 3).join("\n\t")}\n">own</tradewind-slot>`;
+  const left = cards(await (await edge.get("/excluded")).text()).map(({ sku }) => sku);
+  assert.ok(left.length === 8 && !top.slice(0, 3).some((sku) => left.includes(sku)));
 });
 
 test("the page's own run of the request that it is handed gives the same bytes", async () => {

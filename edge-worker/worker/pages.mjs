@@ -19,7 +19,11 @@ const PAUSE = 100;
 /** Answers with the origin's page, filled where it can be. */
 export async function page(request, env, context) {
   const isWanted = request.method === "GET";
-  if (isWanted) refresh(env, context);
+  if (isWanted) {
+    // Where the platform ends this Worker, for its time or its memory.
+    context.passThroughOnException();
+    refresh(env, context);
+  }
   const profile = isWanted ? profiles.read(request, env) : undefined;
   let response;
   try {
@@ -31,7 +35,7 @@ export async function page(request, env, context) {
   try {
     return isWanted && isPage(response) ? await prepared(request, response, profile, context) : response;
   } catch (error) {
-    console.warn(`tradewind: ${request.url} passes as it is: ${error.message}`);
+    console.warn(`tradewind: ${new URL(request.url).pathname} passes as it is: ${error.message}`);
     return passed(response);
   }
 }
