@@ -1,7 +1,7 @@
 // The module with another `call`: for faults that the real one does not have.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { dist } from "./workerd.mjs";
+import { dist, shim } from "./workerd.mjs";
 
 /** The first byte of a request for a ranking. */
 const RANK = 2;
@@ -27,12 +27,31 @@ export function loading(turns) {
   });
 }
 
+/** The Worker's own WebAssembly, but that it traps where a page's piece has just so many bytes. */
+export function dying(length) {
+  const module = binaryen.readBinary(shim());
+  module.setFeatures(binaryen.Features.All);
+  const [parameters, results] = [binaryen.createType([i32, i32, i32]), binaryen.createType([i32, i32])];
+  const [page, pointer, len] = [0, 1, 2].map((n) => module.local.get(n, i32));
+  const push = module.call(exportOf(module, "page_push"), [page, pointer, len], results);
+  const dies = module.if(module.i32.eq(module.local.get(2, i32), module.i32.const(length)), module.unreachable());
+  module.addFunction("altered", parameters, results, [], module.block(null, [dies, push], results));
+  module.removeExport("page_push");
+  module.addFunctionExport("altered", "page_push");
+  return Buffer.from(module.emitBinary());
+}
+
+/** The function behind an export. */
+function exportOf(module, name) {
+  const exported = Array.from({ length: module.getNumExports() }, (_, n) => binaryen.getExportInfo(module.getExportByIndex(n)));
+  return exported.find((it) => it.name === name).value;
+}
+
 /** tradewind.wasm with another export of a name that takes a buffer. */
 function altered(name, body) {
   const module = binaryen.readBinary(readFileSync(dist("tradewind.wasm")));
   module.setFeatures(binaryen.Features.All);
-  const exported = Array.from({ length: module.getNumExports() }, (_, n) => binaryen.getExportInfo(module.getExportByIndex(n)));
-  const original = exported.find((it) => it.name === name).value;
+  const original = exportOf(module, name);
   const [pointer, length] = [module.local.get(0, i32), module.local.get(1, i32)];
   const call = () => module.call(original, [pointer, length], i32);
   module.addFunction("altered", binaryen.createType([i32, i32]), i32, [i32], body(module, { pointer, call }));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { get } from "node:http";
 import { gzipSync } from "node:zlib";
+import { dying } from "./module.mjs";
 import { cards, handover, inside, startEdge, startOrigin, stream } from "./shop.mjs";
 
 const SLOT = '<tradewind-slot name="a" limit="4">own</tradewind-slot>';
@@ -48,6 +49,7 @@ const UNTOUCHED = [
 const pages = Object.fromEntries(UNTOUCHED.map(([name, ...answer]) => [`/${name}`, bytes(name, ...answer)]));
 let origin, edge;
 before(async () => {
+  pages["/typed"] = bytes("typed", 200, html("utf-8"), SLOT);
   pages["/slow"] = (request, response) => {
     response.writeHead(200, html("utf-8")).write(`<!doctype html><body>${SLOT}<p>`);
     waiting.push(() => response.end("<footer>the end</footer></body>"));
@@ -98,7 +100,8 @@ for (const [name, status, headers, body] of UNTOUCHED) {
 /** What is answered, whatever it is. */
 function raw(edge, path) {
   return new Promise((done) => {
-    const asked = get(new URL(path, edge.direct), async (response) => {
+    const headers = { "accept-encoding": "identity", cookie: "tw_region=SEA" };
+    const asked = get(new URL(path, edge.direct), { headers }, async (response) => {
       let text = "";
       response.on("error", () => {});
       try {
@@ -151,6 +154,43 @@ for (const [name, answer] of Object.entries({
     }
   });
 }
+
+test("where the Worker's own WebAssembly dies, all pages go on as they came, and the next one is filled", async () => {
+  const deadly = (length) => `${SLOT}<tradewind-slot name="b" limit="4">`.padEnd(length, "x");
+  pages["/dies"] = (_, response) => response.writeHead(200, html("utf-8")).end(deadly(666));
+  pages["/dies-later"] = async (_, response) => {
+    response.writeHead(200, html("utf-8")).write(`${SLOT}<tradewind-price sku="1082185">own`);
+    setTimeout(() => response.end("".padEnd(666, "y")), 200);
+  };
+  const edge = await startEdge({ origin: origin.url, own: dying(666) });
+  const whole = async (path) => {
+    const { status, text } = await raw(edge, path);
+    assert.equal(status, 200);
+    return text;
+  };
+  try {
+    assert.equal(cards(await (await edge.get("/typed")).text()).length, 4);
+    waiting = [];
+    const under = Array.from({ length: 20 }, async () => {
+      let text = "";
+      for await (const piece of await stream(edge, "/slow")) text += piece;
+      return text;
+    });
+    while (waiting.length < under.length) await new Promise((later) => setTimeout(later, 10));
+    assert.equal(await whole("/dies"), deadly(666));
+    for (const finish of waiting) finish();
+    // They were filled up to here, and go on.
+    for (const text of await Promise.all(under)) assert.match(text, /<footer>the end<\/footer><\/body>$/);
+    // It has begun again.
+    assert.equal(cards(await (await edge.get("/typed")).text()).length, 4);
+    const later = await whole("/dies-later");
+    assert.ok(later.endsWith(`<tradewind-price sku="1082185">own${"".padEnd(666, "y")}`), later);
+    assert.equal(cards(await (await edge.get("/typed")).text()).length, 4);
+    assert.equal((await edge.get("/healthz")).status, 200);
+  } finally {
+    await edge.close();
+  }
+});
 
 test("media types and charsets are read as HTTP has them", async () => {
   for (const type of ["Text/HTML", "TEXT/HTML ;Charset=UTF-8", 'text/html; charset="utf-8"', "text/html; a=b; charset=utf8", "text/html;charset= Latin1"]) {

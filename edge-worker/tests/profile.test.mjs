@@ -74,8 +74,10 @@ test("the attributes of slots mean what they mean in the page", async () => {
     pages["/element"] = html;
     const text = await (await edge.get("/element", { headers: { cookie } })).text();
     const { slots } = handover(text);
-    assert.deepEqual([slots[0].slot, cards(text).length], [name, limit], html);
     const request = Buffer.from(slots[0].request, "base64").toString("latin1");
+    // A request ends with its limit. There are not 48 products that can be delivered.
+    assert.deepEqual([slots[0].slot, request.charCodeAt(request.length - 1)], [name, limit], html);
+    if (limit < 30) assert.equal(cards(text).length, limit, html);
     // Each SKU in the request has its length before it.
     for (const sku of exclude) assert.ok(request.includes(String.fromCharCode(sku.length) + sku), `${sku} of ${html}`);
   }

@@ -56,10 +56,10 @@ export async function startOrigin(pages) {
 }
 
 /**
- * The Worker in workerd, before an origin. `change` alters the configuration, `module` stands in place of
- * tradewind.wasm, and `assets` and `objects` of the files that the shop would publish.
+ * The Worker in workerd, before an origin. `change` alters the configuration, `module` and `own` stand in place of
+ * tradewind.wasm and the Worker's own, and `assets` and `objects` of the files that the shop would publish.
  */
-export async function startEdge({ origin, change = (it) => it, module, assets = {}, objects = {}, vars = {} }) {
+export async function startEdge({ origin, change = (it) => it, module, own, assets = {}, objects = {}, vars = {} }) {
   const site = mkdtempSync(join(tmpdir(), "tradewind-site-"));
   const folder = join(site, "tradewind");
   mkdirSync(folder);
@@ -68,7 +68,7 @@ export async function startEdge({ origin, change = (it) => it, module, assets = 
   writeFileSync(join(folder, "products.json"), texts);
   for (const [name, bytes] of Object.entries(assets)) writeFileSync(join(folder, name), bytes);
 
-  const edge = await startWorkerd({ origin, site, module, vars });
+  const edge = await startWorkerd({ origin, site, module, own, vars });
   await edge.configure(change(configuration()));
   const whole = { "reference.snapshot": readFileSync(dist("reference.snapshot")), ...objects };
   for (const [key, bytes] of Object.entries(whole)) await edge.put(key, bytes);

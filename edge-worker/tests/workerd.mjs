@@ -15,12 +15,20 @@ const modules = readdirSync(bundle)
 /** tradewind.wasm, as it is in the bundle. */
 export const bundled = () => readFileSync(join(bundle, modules.find((name) => name.endsWith("-tradewind.wasm"))));
 
-/** Starts workerd before an origin, over a folder of assets. `module` stands in place of tradewind.wasm. */
-export async function startWorkerd({ origin, site, module, vars = {}, port = 0 }) {
+/** The Worker's own WebAssembly, as it is in the bundle. */
+export const shim = () => readFileSync(join(bundle, modules.find((name) => name.endsWith("-tradewind_edge_bg.wasm"))));
+
+/**
+ * Starts workerd before an origin, over a folder of assets. `module` stands in place of tradewind.wasm, and `own` of the
+ * Worker's own WebAssembly.
+ */
+export async function startWorkerd({ origin, site, module, own, vars = {}, port = 0 }) {
+  const replaced = (name) =>
+    name.endsWith("-tradewind.wasm") ? module : name.endsWith("-tradewind_edge_bg.wasm") ? own : undefined;
   const part = (name) => ({
     type: name.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
     path: join(bundle, name),
-    contents: module !== undefined && name.endsWith("-tradewind.wasm") ? module : readFileSync(join(bundle, name)),
+    contents: replaced(name) ?? readFileSync(join(bundle, name)),
   });
   const worker = new Miniflare({
     host: "127.0.0.1",
