@@ -27,14 +27,15 @@ export function loading(turns) {
   });
 }
 
-/** The Worker's own WebAssembly, but that it traps where a page's piece has just so many bytes. */
+/** The Worker's own WebAssembly, but that it traps where a page's piece has so many bytes or more. */
 export function dying(length) {
   const module = binaryen.readBinary(shim());
-  module.setFeatures(binaryen.Features.All);
+  const { BulkMemory, BulkMemoryOpt = 0, Multivalue, MutableGlobals, NontrappingFPToInt, ReferenceTypes, SIMD128, SignExt } = binaryen.Features;
+  module.setFeatures(BulkMemory | BulkMemoryOpt | Multivalue | MutableGlobals | NontrappingFPToInt | ReferenceTypes | SIMD128 | SignExt);
   const [parameters, results] = [binaryen.createType([i32, i32, i32]), binaryen.createType([i32, i32])];
   const [page, pointer, len] = [0, 1, 2].map((n) => module.local.get(n, i32));
   const push = module.call(exportOf(module, "page_push"), [page, pointer, len], results);
-  const dies = module.if(module.i32.eq(module.local.get(2, i32), module.i32.const(length)), module.unreachable());
+  const dies = module.if(module.i32.ge_u(module.local.get(2, i32), module.i32.const(length)), module.unreachable());
   module.addFunction("altered", parameters, results, [], module.block(null, [dies, push], results));
   module.removeExport("page_push");
   module.addFunctionExport("altered", "page_push");

@@ -162,7 +162,7 @@ test("where the Worker's own WebAssembly dies, all pages go on as they came, and
     response.writeHead(200, html("utf-8")).write(`${SLOT}<tradewind-price sku="1082185">own`);
     setTimeout(() => response.end("".padEnd(666, "y")), 200);
   };
-  const edge = await startEdge({ origin: origin.url, own: dying(666) });
+  const edge = await startEdge({ origin: origin.url, own: dying(300) });
   const whole = async (path) => {
     const { status, text } = await raw(edge, path);
     assert.equal(status, 200);
