@@ -1,6 +1,6 @@
 //! An offer as search engines and shopping agents read it: schema.org in JSON-LD.
 
-use crate::shop::Inside;
+use crate::shop::{Inside, absolute};
 use serde_json::{Value, json};
 use tradewind_core::{SkuId, quote::Quote, snapshot::Region};
 use tradewind_json::Moment;
@@ -23,10 +23,7 @@ pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &
         set("name", json!(product.title));
         set("category", json!(product.category));
         // Relative links are the page's; in here there is no page.
-        set(
-            "url",
-            json!(if product.url.starts_with('/') { format!("{origin}{}", product.url) } else { product.url.clone() }),
-        );
+        set("url", json!(absolute(&product.url, origin)));
     }
     if let Some(promise) = promise {
         let country = shop.config.edge.regions.get(region.code.as_str()).map(|place| &place.country);

@@ -402,6 +402,13 @@ export const isLink = (url) => {
     return false;
   }
 };
+export const absolute = (url, base) => {
+  try {
+    return new URL(url, base).href;
+  } catch {
+    return url;
+  }
+};
 export const warn = (message) => console.warn(`tradewind: ${message}`);
 ")]
 extern "C" {
@@ -409,6 +416,8 @@ extern "C" {
     /// Whether a browser takes an address for one of http or https, in a page of https.
     #[wasm_bindgen(js_name = isLink)]
     fn is_link(url: &str) -> bool;
+    /// An address as it is in a page of another.
+    pub fn absolute(url: &str, base: &str) -> String;
     /// Tells the log.
     pub fn warn(message: &str);
 }

@@ -11,6 +11,7 @@ const KEPT = new Set([
   "access-control-expose-headers",
   "alt-svc",
   "clear-site-data",
+  "content-disposition",
   "content-language",
   "content-security-policy",
   "content-security-policy-report-only",
@@ -51,6 +52,7 @@ const KEPT = new Set([
   "via",
   "x-content-type-options",
   "x-correlation-id",
+  "x-csrf-token",
   "x-dns-prefetch-control",
   "x-download-options",
   "x-frame-options",
@@ -62,10 +64,13 @@ const KEPT = new Set([
   "x-xss-protection",
 ]);
 
+/** Headers by which htmx, Turbo, Inertia, Unpoly and the like say what becomes of a page that a script has fetched. */
+const OF_SCRIPTS = /^(hx|turbo|x-inertia|x-pjax|x-turbolinks|x-up)(-|$)/;
+
 /** The headers of a page that is filled, for a shopper or for a region. */
 export function filled(origin, { isPersonal, region }) {
   const headers = new Headers();
-  for (const [name, value] of origin) if (KEPT.has(name)) headers.append(name, value);
+  for (const [name, value] of origin) if (KEPT.has(name) || OF_SCRIPTS.test(name)) headers.append(name, value);
   for (const cookie of origin.getSetCookie()) headers.append("set-cookie", cookie);
   // The stricter of both: nothing that the origin says allows more than this, and one thing that it says forbids more.
   const stored = !isPersonal && !directives(origin).has("no-store");
