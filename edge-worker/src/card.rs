@@ -6,7 +6,8 @@
 
 use crate::{
     elements::unescaped,
-    tokens::{Content, Place, Tag, Tokenizer},
+    tag::Tag,
+    tokens::{Content, Place, Tokenizer},
     tree::{content, is_implied, is_void},
 };
 use serde::Deserialize;

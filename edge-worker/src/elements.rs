@@ -2,7 +2,7 @@
 //!
 //! `tests/cases/elements.json` has what page and edge agree on.
 
-use crate::tokens::Tag;
+use crate::tag::Tag;
 
 /// Products in a slot that does not say how many.
 const LIMIT: u16 = 8;

@@ -4,7 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`], [`card`], [`region`] | the document that configures it |
-//! | [`tokens`], [`tree`], [`elements`] | what is an element of ours in a page, and what it says |
+//! | [`tag`], [`tokens`], [`tree`], [`elements`] | what is an element of ours in a page, and what it says |
 //! | [`splice`] | a page on its way through, with its elements filled |
 //! | `page` | what they are filled with |
 //! | `shop` | the loaded module, packs and snapshot, and what is asked of them |
@@ -22,6 +22,7 @@ pub mod config;
 pub mod elements;
 pub mod region;
 pub mod splice;
+pub mod tag;
 pub mod tokens;
 pub mod tree;
 

@@ -4,39 +4,8 @@
 //! it does for text and doctypes: a tag in a comment, a script or an attribute's value is no tag. Which text follows a
 //! start tag depends on the element, so whoever builds the tree says so with [`Tokenizer::follow`].
 
-use std::{mem, ops::Range};
-
-/// A start tag or an end tag. Positions count the document's bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tag {
-    /// From `<` to behind `>`.
-    pub span: Range<u64>,
-    /// Whether it is an end tag.
-    pub is_end: bool,
-    /// In small letters, cut off behind [`Tag::MAX_NAME`] bytes.
-    pub name: Vec<u8>,
-    /// Where the name ends.
-    pub name_end: u64,
-    /// As written, the second of a name included; only of tags that [`Tokenizer::new`] asks for.
-    pub attributes: Vec<Attribute>,
-    /// Whether it ends with `/>`.
-    pub is_self_closing: bool,
-    /// Whether there were more attributes than [`Tag::MAX_ATTRIBUTES`] bytes.
-    pub is_too_long: bool,
-}
-
-/// An attribute as it is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attribute {
-    /// In small letters.
-    pub name: Vec<u8>,
-    /// Undecoded.
-    pub value: Vec<u8>,
-    /// Name, equals sign and value with its quotes.
-    pub span: Range<u64>,
-    /// Whether a value follows the equals sign, if there is one.
-    pub is_complete: bool,
-}
+use crate::tag::{Attribute, Tag};
+use std::mem;
 
 /// What comes after a start tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,26 +113,6 @@ pub struct Tokenizer {
     is_foreign: bool,
     /// Whether the attributes of a tag of this name are wanted.
     wants: fn(&[u8]) -> bool,
-}
-
-impl Tag {
-    /// Bytes of a name that are kept.
-    pub const MAX_NAME: usize = 64;
-    /// Bytes of attributes that are kept.
-    pub const MAX_ATTRIBUTES: usize = 64 << 10;
-
-    /// The attribute of a name: the first one, if there are several.
-    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes.iter().find(|attribute| attribute.name == name.as_bytes())
-    }
-
-    /// Where another attribute may be written.
-    pub fn room(&self) -> u64 {
-        match self.attributes.last() {
-            Some(last) if last.is_complete => last.span.end,
-            _ => self.name_end,
-        }
-    }
 }
 
 impl Tokenizer {
@@ -725,91 +674,4 @@ const fn is_space(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The tags of a document that comes in pieces of some length, raw text by the names of HTML alone.
-    fn tags(document: &[u8], piece: usize) -> Vec<Tag> {
-        let mut tokenizer = Tokenizer::new(|_| true);
-        let mut tags = Vec::new();
-        for mut bytes in document.chunks(piece) {
-            while !bytes.is_empty() {
-                let (read, tag) = tokenizer.next(bytes);
-                bytes = &bytes[read..];
-                if let Some(tag) = tag {
-                    if !tag.is_end {
-                        tokenizer.follow(crate::tree::content(&tag.name), false);
-                    }
-                    tags.push(tag);
-                }
-            }
-        }
-        tags
-    }
-
-    fn shown(document: &str) -> String {
-        let tag = |tag: &Tag| {
-            let name = String::from_utf8(tag.name.clone()).unwrap();
-            let attributes: String = tag
-                .attributes
-                .iter()
-                .map(|it| format!(" {}={}", str::from_utf8(&it.name).unwrap(), str::from_utf8(&it.value).unwrap()))
-                .collect();
-            format!("{}{name}{attributes}", if tag.is_end { "/" } else { "" })
-        };
-        tags(document.as_bytes(), 1_000).iter().map(tag).collect::<Vec<_>>().join(", ")
-    }
-
-    #[test]
-    fn tags_are_found_by_the_standards_states() {
-        for (document, expected) in [
-            ("<p>1 < 2</P >", "p, /p"),
-            ("<!-- <a> --><b>", "b"),
-            ("<!--><b><!---><c><!--a--!><d><!-- <!-- --><e>", "b, c, d, e"),
-            ("<!a <b> <c><?d><e></ f><g></><h>", "c, e, g, h"),
-            ("<![CDATA[<a>]]><b>", "b"),
-            ("<a b='<c>' d=\"<e>\" f=<g h>", "a b=<c> d=<e> f=<g h="),
-            ("<a b=1 b=2 / c/d=/ =e>", "a b=1 b=2 c= d=/ =e="),
-            ("<a b= ><a b = 'c'd>", "a b=, a b=c d="),
-            ("<script>a <b> </scrip></script x><b>", "script, /script, b"),
-            ("<script><!-- <script> </script> <b> --></script><c>", "script, /script, c"),
-            ("<script><!-- </script><c>", "script, /script, c"),
-            ("<script><!-- <script></script></script><c>", "script, /script, c"),
-            ("<style><!-- </style> --><b>", "style, /style, b"),
-            ("<title><b></title ><textarea><b></textarea/><i>", "title, /title, textarea, /textarea, i"),
-            ("<plaintext><b></plaintext><c>", "plaintext"),
-            ("<a\0b><c\n/>", "a\0b, c"),
-        ] {
-            assert_eq!(shown(document), expected, "{document}");
-        }
-    }
-
-    #[test]
-    fn another_attribute_is_written_where_it_changes_none() {
-        for (tag, with) in [
-            ("<a>", "<a NEW>"),
-            ("<a b>", "<a b NEW>"),
-            ("<a b />", "<a b NEW />"),
-            ("<a b=1/>", "<a b=1/ NEW>"),
-            ("<a b=\"1\"/>", "<a b=\"1\" NEW/>"),
-            ("<a b= >", "<a NEW b= >"),
-            ("<a b='1' c=>", "<a NEW b='1' c=>"),
-        ] {
-            let found = tags(tag.as_bytes(), 1_000).remove(0);
-            let (before, behind) = tag.split_at(found.room() as usize);
-            assert_eq!(format!("{before} NEW{behind}"), with);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_change_nothing(
-            document in r#"(<|/|>|!|-|--|"|'|=| |a|b|<a |</a>|<!--|-->|<script>|</script>|<title>|</title>|<style>|\]\]>){0,60}"#,
-            piece in 1..20usize,
-        ) {
-            let whole = tags(document.as_bytes(), 10_000);
-            prop_assert_eq!(tags(document.as_bytes(), piece), whole);
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! part of the page; SVG and MathML, whose elements are others and whose text is read by other rules; and elements that
 //! have no tags in them. Where more of the tree would be needed to tell, the page is [lost](Tree::is_lost).
 
-use crate::tokens::{Content, Tag};
+use crate::{tag::Tag, tokens::Content};
 
 /// Open elements of SVG or MathML that are followed.
 const MAX_DEPTH: usize = 256;
