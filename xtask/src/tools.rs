@@ -50,8 +50,8 @@ pub const PEERS: NpmPackages = NpmPackages {
 
 /// What compiles, bundles and tests the package for pages; its `devDependencies`.
 pub const BROWSER: NpmPackages = NpmPackages {
-    name: "playwright-core",
-    what: "TypeScript, esbuild, Vite and Playwright",
+    name: "playwright-react-vue",
+    what: "TypeScript, esbuild, Vite, Playwright, React and Vue",
     version: "1.65.1",
     package: include_str!("../../browser-sdk/package.json"),
     lock: include_str!("../../browser-sdk/package-lock.json"),
