@@ -6,13 +6,16 @@ import { card } from "../storefront/card.mjs";
 import { AT, products, regions } from "../storefront/catalog.mjs";
 
 const [folder, module, key] = process.argv.slice(2);
-const integrity = `sha384-${createHash("sha384").update(readFileSync(module)).digest("base64")}`;
+const integrity = (bytes) => `sha384-${createHash("sha384").update(bytes).digest("base64")}`;
+
+const texts = Object.fromEntries(products.map(({ sku, title, url, category }) => [sku, { title, url, category }]));
+const document = JSON.stringify(texts);
 
 const configuration = {
-  module: { url: "/tradewind/tradewind.wasm", integrity },
+  module: { url: "/tradewind/tradewind.wasm", integrity: integrity(readFileSync(module)) },
   packs: ["/tradewind/recommend.pack", "/tradewind/price.pack"],
   snapshot: "/tradewind/public.snapshot",
-  products: "/tradewind/products.json",
+  products: { url: "/tradewind/products.json", integrity: integrity(document) },
   keys: [readFileSync(key, "utf8").trim().split(" ").at(-1)],
   card,
   locale: "en-US",
@@ -27,6 +30,5 @@ const configuration = {
   },
 };
 
-const texts = Object.fromEntries(products.map(({ sku, title, url, category }) => [sku, { title, url, category }]));
 writeFileSync(join(folder, "tradewind.json"), `${JSON.stringify(configuration, null, 2)}\n`);
-writeFileSync(join(folder, "products.json"), JSON.stringify(texts));
+writeFileSync(join(folder, "products.json"), document);

@@ -54,45 +54,21 @@ impl Pack {
         Ok(())
     }
 
-    /// Whether it is a pack that ranks.
+    /// What it is: name, version, what names it (its root), whether it is a pack that ranks, and what it knows of
+    /// products. That is of a snapshot what everyone may know, postcard of `tradewind_core::snapshot::Storefront`, and of
+    /// a ranking pack its tables, which begin with the SKUs.
+    ///
+    /// One function, since each takes room in the page.
     ///
     /// # Errors
     /// As [`parts`](Self::parts).
-    pub fn ranks(&self) -> Result<bool, JsValue> {
-        Ok(self.view()?.ranks())
-    }
-
-    /// What everyone may know of a snapshot: postcard of `tradewind_core::snapshot::Storefront`. Empty in a pack.
-    ///
-    /// # Errors
-    /// As [`parts`](Self::parts).
-    pub fn storefront(&self) -> Result<Vec<u8>, JsValue> {
-        let range = self.view()?.section(SectionKind::Storefront);
-        Ok(range.and_then(|range| self.bytes.get(range)).unwrap_or_default().to_vec())
-    }
-
-    /// What names it.
-    ///
-    /// # Errors
-    /// As [`parts`](Self::parts).
-    pub fn root(&self) -> Result<Vec<u8>, JsValue> {
-        Ok(self.view()?.root().to_vec())
-    }
-
-    /// The name that requests use.
-    ///
-    /// # Errors
-    /// As [`parts`](Self::parts).
-    pub fn name(&self) -> Result<String, JsValue> {
-        Ok(self.view()?.manifest().name.clone())
-    }
-
-    /// Its version.
-    ///
-    /// # Errors
-    /// As [`parts`](Self::parts).
-    pub fn version(&self) -> Result<String, JsValue> {
-        Ok(self.view()?.manifest().version.clone())
+    pub fn about(&self) -> Result<Array, JsValue> {
+        let view = self.view()?;
+        let manifest = view.manifest();
+        let products = view.section(SectionKind::Storefront).or_else(|| view.section(SectionKind::Tables));
+        let products = products.and_then(|range| self.bytes.get(range)).unwrap_or_default();
+        let (name, version) = (manifest.name.as_str().into(), manifest.version.as_str().into());
+        Ok(Array::of5(&name, &version, &bytes(view.root()), &view.ranks().into(), &bytes(products)))
     }
 }
 

@@ -115,7 +115,10 @@ function file(path, files) {
   };
   const replaced = files[path];
   if (replaced === null) return undefined;
-  if (replaced !== undefined) return { body: replaced, headers: type };
+  // One that is made for each request: its body, or a stream.
+  const made = typeof replaced === "function" ? replaced() : replaced;
+  if (made?.pipe) return { stream: made, headers: type };
+  if (made !== undefined) return { body: made, headers: type };
   const safe = normalize(path);
   const found = [own, site].map((folder) => join(folder, safe)).find((at) => extname(at) && existsSync(at));
   return found && { stream: createReadStream(found), headers: type };

@@ -72,9 +72,24 @@ export async function open(page, url) {
   await page.waitForSelector("html[data-tradewind]");
 }
 
-/** The SKUs of a slot, in order. */
+/** The SKUs that a slot shows, in order: what the page has in it stays there, and is not seen. */
 export const skus = (page, slot) =>
-  page.$$eval(`tradewind-slot[name=${slot}] [data-sku]`, (cards) => cards.map((card) => card.dataset.sku));
+  page.$$eval(`tradewind-slot[name=${slot}] [data-sku]`, (cards) =>
+    cards.filter((card) => card.checkVisibility()).map((card) => card.dataset.sku),
+  );
+
+/** Waits until a slot shows other products than `before`; or these again. */
+export const shows = (page, slot, before, { again = false } = {}) =>
+  page.waitForFunction(
+    ([slot, before, again]) => {
+      const cards = [...document.querySelectorAll(`tradewind-slot[name=${slot}] [data-sku]`)];
+      return (cards.filter((card) => card.checkVisibility()).map((card) => card.dataset.sku).join() === before) === again;
+    },
+    [slot, before.join(), again],
+  );
+
+/** The card at a place of a slot, as a selector. */
+export const card = (n, slot = "for-you") => `tradewind-slot[name=${slot}] .card:nth-child(${n}):visible`;
 
 /** Waits until a slot was filled in the page. */
 export const filled = (page, slot) => page.waitForSelector(`tradewind-slot[name=${slot}][data-tradewind=device]`);

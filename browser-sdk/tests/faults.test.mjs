@@ -1,27 +1,16 @@
 // Whatever fails, the page stays as the shop wrote it.
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { startShop } from "../storefront/server.mjs";
 import { dist, filled, open, startChromium } from "./chromium.mjs";
+import { configured, site, withModule, withProducts } from "./site.mjs";
 
 const { default: binaryen } = await import(pathToFileURL(dist("tools/binaryen/node_modules/binaryen/index.js")));
 
 let chromium;
 before(async () => (chromium = await startChromium()));
 after(() => chromium?.close());
-
-const site = (name) => readFileSync(dist(`site/tradewind/${name}`));
-const configuration = () => JSON.parse(site("tradewind.json"));
-
-/** The configuration with another module in it, whose integrity is that module's own. */
-function withModule(bytes) {
-  const config = configuration();
-  config.module.integrity = `sha384-${createHash("sha384").update(bytes).digest("base64")}`;
-  return { "/tradewind/tradewind.wasm": bytes, "/tradewind/tradewind.json": JSON.stringify(config) };
-}
 
 /** tradewind.wasm, but that rankings are answered by an expression that `make` gives. */
 function altered(make) {
@@ -48,24 +37,21 @@ const flipped = (bytes, at) => {
 /** Without its signature: the last 96 bytes. */
 const unsigned = (bytes) => bytes.subarray(0, -96);
 
-const untrusting = JSON.stringify({ ...configuration(), keys: ["00".repeat(32)] });
-const unknown = JSON.stringify({ ...configuration(), card: "<a>{titel}</a>" });
-const wrongIntegrity = JSON.stringify({
-  ...configuration(),
-  module: { url: "/tradewind/tradewind.wasm", integrity: `sha384-${"A".repeat(64)}` },
-});
+const pinned = (integrity) => configured({ module: { url: "/tradewind/tradewind.wasm", integrity } });
 const imports = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 2, 7, 1, 1, 97, 1, 98, 0, 0]);
 
 /** What is served, and the code and words of the error that the page must have. */
 const FAULTS = [
   ["the configuration is missing", { "/tradewind/tradewind.json": null }, "fetch", /tradewind.json. cannot be read: status 404/],
   ["the configuration is no JSON", { "/tradewind/tradewind.json": "{" }, "fetch", /tradewind.json/],
-  ["the card has an unknown field", { "/tradewind/tradewind.json": unknown }, "config", /\{titel\}/],
+  ["the card has an unknown field", configured({ card: "<a>{titel}</a>" }), "config", /\{titel\}/],
+  ["the card has a field in code", configured({ card: "<a onclick=\"go('{url}')\">x</a>" }), "config", /`\{url\}` in `onclick`/],
+  ["nothing holds the products to what they were", configured({ products: "/tradewind/products.json" }), "config", /`products` needs `url` and `integrity`/],
   ["the module is missing", { "/tradewind/tradewind.wasm": null }, "fetch", /tradewind.wasm. cannot be fetched/],
-  ["the module is another than its integrity says", { "/tradewind/tradewind.json": wrongIntegrity }, "fetch", /integrity/],
+  ["the module is another than its integrity says", pinned(`sha384-${"A".repeat(64)}`), "fetch", /integrity/],
   ...["sha384-…", "sha384-", `sha384-${"0".repeat(96)}`].map((integrity) => [
     `the integrity is no digest: ${integrity.slice(0, 9)}`,
-    { "/tradewind/tradewind.json": JSON.stringify({ ...configuration(), module: { url: "/tradewind/tradewind.wasm", integrity } }) },
+    pinned(integrity),
     "config",
     /64 digits of base64/,
   ]),
@@ -78,7 +64,7 @@ const FAULTS = [
   ["a bit of a signature is flipped", { "/tradewind/recommend.pack": flipped(site("recommend.pack"), -1) }, "untrusted", /signature/],
   ["a pack is cut off", { "/tradewind/price.pack": site("price.pack").subarray(0, 1000) }, "untrusted", /ends after 1000/],
   ["a bit of the snapshot is flipped", { "/tradewind/public.snapshot": flipped(site("public.snapshot"), 50_000) }, "untrusted", /digest/],
-  ["the key is another", { "/tradewind/tradewind.json": untrusting }, "untrusted", /not trusted/],
+  ["the key is another", configured({ keys: ["00".repeat(32)] }), "untrusted", /not trusted/],
   ["the worker is missing", { "/tradewind/sdk/worker.js": null }, "fetch", /worker/],
   ["the shim is missing", { "/tradewind/sdk/tradewind_browser_bg.wasm": null }, "module", /./],
 ];
@@ -106,7 +92,7 @@ for (const [what, files, code, words] of FAULTS) {
 }
 
 test("where products have no texts, the slot stays, and says so", async () => {
-  const shop = await startShop({ files: { "/tradewind/products.json": "{}" } });
+  const shop = await startShop({ files: withProducts({}) });
   const page = await chromium.page();
   const said = page.waitForEvent("console", (message) => message.text().includes("has none of the ranked products"));
   await open(page, shop.url);

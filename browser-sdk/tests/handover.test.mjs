@@ -4,58 +4,19 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { startShop } from "../storefront/server.mjs";
-import { dist, filled, open, skus, startChromium } from "./chromium.mjs";
+import { card, dist, filled, open, skus, startChromium } from "./chromium.mjs";
+import { handover, inPlace, rankedAtTheEdge } from "./handed.mjs";
 
 let chromium;
 before(async () => (chromium = await startChromium()));
 after(() => chromium?.close());
 
-const base64 = (hex) => Buffer.from(hex, "hex").toString("base64");
-
-/** A ranking with its bytes and cards, as an edge has them. */
-async function rankedAtTheEdge() {
-  const shop = await startShop();
-  const page = await chromium.page();
-  await open(page, shop.url);
-  await filled(page, "for-you");
-  const html = await page.$eval("tradewind-slot[name=for-you]", (slot) => slot.innerHTML);
-  const { receipt, items } = await page.evaluate(async () => {
-    const { Tradewind } = await import("/tradewind/sdk/index.js");
-    const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });
-    return tradewind.rank({ limit: 8 }, { receipt: true });
-  });
-  await page.done();
-  await shop.close();
-  return { receipt, html, skus: items.map(({ sku }) => sku) };
-}
-
 /** The page as an edge in its mode *edge* changes it. */
-function edge({ receipt, html }) {
-  const quote = {
-    sku: "995242",
-    currency: "USD",
-    price: 177,
-    list: 189,
-    lowest_30_days: 169,
-    reasons: ["lowered"],
-    at: "2017-12-04T14:00:00Z",
-    valid_until: "2017-12-05T06:00:00Z",
-    snapshot: receipt.snapshot,
-  };
-  const handover = {
-    region: "ORD",
-    slots: [{ slot: "for-you", request: base64(receipt.request), reply: base64(receipt.reply) }],
-    quotes: [{ sku: "995242", request: "", quote }],
-  };
-  const script = `<script type="application/tradewind" id="tradewind-handover">${JSON.stringify(handover)}</script>`;
-  return (page) =>
-    page
-      .replace(/(<tradewind-slot name="for-you"[^>]*)>[\s\S]*?<\/tradewind-slot\s*>/, (_, tag) => `${tag} data-tradewind="edge">${html}</tradewind-slot>`)
-      .replace("</body>", `${script}</body>`);
-}
+const edge = (ranked, quoted, region) => (page) =>
+  inPlace(page, ranked.html).replace("</body>", `${handover(ranked, quoted, region)}</body>`);
 
 test("the page takes over what the edge ranked, tells of it, and computes the same bytes", async () => {
-  const ranked = await rankedAtTheEdge();
+  const ranked = await rankedAtTheEdge(chromium);
   const shop = await startShop({ change: edge(ranked) });
   const page = await chromium.page();
   await page.addInitScript(() => {
@@ -83,7 +44,7 @@ test("the page takes over what the edge ranked, tells of it, and computes the sa
   // Something new is ranked in the page.
   await page.click("[data-consent]");
   await page.waitForSelector(".panel[data-state=granted]");
-  await page.click("tradewind-slot[name=for-you] .card:first-child [data-do=dismiss]");
+  await page.click(`${card(1)} [data-do=dismiss]`);
   await filled(page, "for-you");
   assert.ok(!(await skus(page, "for-you")).includes(ranked.skus[0]));
   assert.deepEqual(page.faults, []);
@@ -119,7 +80,7 @@ test("a slot is told of when it comes into view, once", async () => {
 });
 
 test("receipts name what the decision was made from", async () => {
-  const { receipt } = await rankedAtTheEdge();
+  const { receipt } = await rankedAtTheEdge(chromium);
   const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
   assert.equal(receipt.module, digest(readFileSync(dist("tradewind.wasm"))));
   assert.equal(receipt.request_digest, digest(Buffer.from(receipt.request, "hex")));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startShop } from "../storefront/server.mjs";
-import { filled, open, skus, startChromium } from "./chromium.mjs";
+import { card, filled, open, shows, skus, startChromium } from "./chromium.mjs";
 
 let chromium;
 let shop;
@@ -11,7 +11,6 @@ before(async () => {
 });
 after(() => Promise.all([chromium?.close(), shop?.close()]));
 
-const card = (n) => `tradewind-slot[name=for-you] .card:nth-child(${n})`;
 const databases = (page) => page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
 
 /** A session on the same pages: what is done there is `act`'s. Returns every request that was made. */
@@ -116,10 +115,7 @@ test("a profile can be read, and erased, while consent stays", async () => {
   await page.click("dialog [data-close]");
   await page.click("[data-erase]");
   await page.waitForSelector("[data-profile]:empty", { state: "attached" });
-  await page.waitForFunction(
-    (before) => [...document.querySelectorAll("tradewind-slot[name=for-you] [data-sku]")].map((card) => card.dataset.sku).join() === before,
-    stranger.join(),
-  );
+  await shows(page, "for-you", stranger, { again: true });
   assert.equal(await page.getAttribute(".panel", "data-state"), "granted");
   await page.done();
 });

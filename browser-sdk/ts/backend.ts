@@ -1,3 +1,4 @@
+import type { TradewindError } from "./error.js";
 import type {
   Consent,
   ListedProduct,
@@ -27,6 +28,14 @@ export interface Sources {
   gpc: boolean;
 }
 
+/** What a runtime tells of by itself. */
+export interface Heard {
+  /** Something arrived of what is loaded. */
+  alive(): void;
+  /** Something failed without which it goes on. */
+  failed(error: TradewindError): void;
+}
+
 /** A ranking or price with what it was made from, where that was asked for. */
 export type Received<T> = T & { receipt?: Receipt };
 
@@ -34,9 +43,15 @@ export type Received<T> = T & { receipt?: Receipt };
 export interface Backend {
   load(sources: Sources): Promise<{ loaded: Loaded; consent: Consent }>;
   setConsent(consent: Consent): Promise<Consent>;
+  /** Takes over what was decided of consent elsewhere: in another tab, or by another instance in this one. */
+  heardConsent(consent: Consent): Promise<Consent>;
   /** Takes events in; they are returned with their moments, or not at all where there is no consent. */
   track(events: ShopperEvent[]): Promise<ShopperEvent[] | undefined>;
   rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>>;
+  /** Takes the products that slots may show; returns how many of them can be ranked. */
+  offer(skus: string[]): Promise<number>;
+  /** Ranks for a slot: only products that are offered. */
+  rankOffered(request: RankRequest): Promise<Ranking>;
   quote(request: { sku: string; region: string; objective: Objective | undefined }, receipt: boolean): Promise<Received<Quote>>;
   products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]>;
   readRanking(reply: string): Promise<Ranking>;

@@ -9,6 +9,16 @@ export type CardValues = Record<(typeof NAMES)[number], string>;
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
+/** Elements whose text is none of HTML's, or whose attributes can do what no field should. */
+const REFUSED =
+  "script,style,textarea,title,iframe,noscript,noembed,noframes,xmp,plaintext,meta,link,base,object,embed,applet";
+/** Attributes that are code or style, or become an address by animation. */
+const CODE = /^(on.*|style|srcdoc|values|to|from|by)$/;
+/** Attributes that hold an address. */
+const ADDRESS = /(href|src|srcset|action|poster|background|ping)$/;
+/** Text after which nothing can change where an address leads. */
+const FIXED = /^(https?:)?(\/\/[^/?#\\]+|(?!\/\/)[^:/?#\\]*)[/?#](?!\\)/i;
+
 /** Reads a template. */
 export function card(template: string): (values: CardValues) => string {
   const parts = template.split(/\{([^}]*)\}/);
@@ -18,8 +28,56 @@ export function card(template: string): (values: CardValues) => string {
       throw new TradewindError("config", `\`card\` has \`{${parts[n]}}\`, which is none of ${known}`);
     }
   }
+  for (let n = 1; n < parts.length; n += 2) {
+    const where = misplaced(parts, n);
+    if (where) {
+      const what = "fields stand in text and in quoted attributes, and addresses begin with `{url}`";
+      throw new TradewindError("config", `\`card\` has \`{${parts[n]}}\` in ${where}; ${what}`);
+    }
+  }
   return (values) =>
     parts.map((part, n) => (n % 2 ? escaped(values[part as keyof CardValues]) : part)).join("");
 }
 
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (letter) => ENTITIES[letter] ?? letter);
+/** Text as HTML. */
+export const escaped = (text: string): string => text.replace(/[&<>"']/g, (letter) => ENTITIES[letter] ?? letter);
+
+/** What stands for a field while it is looked for: of two words, so that it is torn apart where quotes are missing. */
+const mark = (n: number): string => `tw-${n}-a tw-b`;
+
+/** Where a field stands that escaping does not hold in: as the browser's parser sees it. */
+function misplaced(parts: string[], field: number): string | undefined {
+  const parsed = document.createElement("template");
+  parsed.innerHTML = parts.map((part, n) => (n % 2 ? mark(n) : part)).join("");
+  const is = (text: string | null, what = `tw-${field}-a`): boolean => text?.includes(what) === true;
+  const nodes = document.createTreeWalker(parsed.content);
+  for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
+    const element = node instanceof Element ? node : node.parentElement;
+    const inside = element?.closest(REFUSED)?.localName;
+    const refused = inside && quoted(inside);
+    if (is(node.nodeValue)) return node instanceof Text ? refused : "a comment";
+    if (is(node.nodeName.toLowerCase())) return node instanceof Element ? "the name of a tag" : "a comment";
+    if (!(node instanceof Element)) continue;
+    for (const { name, value } of node.attributes) {
+      if (is(value, mark(field))) {
+        if (CODE.test(name)) return quoted(name);
+        if (refused) return refused;
+        return ADDRESS.test(name) && !leads(value, parts) ? quoted(name) : undefined;
+      }
+      if (is(value)) return "an attribute without quotes";
+      if (is(name)) return "the name of an attribute";
+    }
+  }
+  // The parser keeps neither attributes of end tags nor the second of the same name.
+  const [, second] = /([\w:-]+)\s*=\s*["'][^"']*$/.exec(parts.slice(0, field).join("")) ?? [];
+  return second ? quoted(second) : "the name of a tag";
+}
+
+const quoted = (name: string): string => `\`${name}\``;
+
+/** Whether an address begins with `{url}`, or with text after which no field changes where it leads. */
+function leads(value: string, parts: string[]): boolean {
+  // Browsers pass over these.
+  const [before, first] = value.replace(/^[\0- ]+|[\t\n\r]/g, "").split(/tw-(\d+)-a /);
+  return before ? FIXED.test(before) : parts[Number(first)] === "url";
+}

@@ -1,170 +1,255 @@
-/** `<tradewind-slot>` and `<tradewind-price>`: what is inside stays as it is until there is something better. */
+/**
+ * `<tradewind-slot>` and `<tradewind-price>`: they say that they are there, and who fills them is {@link live}.
+ *
+ * What is inside an element belongs to the page, or to a framework, and is left alone. What Tradewind shows is in one
+ * child of its own, which takes the place of the others in the element's shadow root.
+ */
 
-import { TradewindError } from "./error.js";
-import type { Tradewind } from "./tradewind.js";
-import { delivery, money } from "./words.js";
-import type { Ranking } from "./types.js";
+/** An instance that can fill elements. */
+export interface Filler {
+  /** An element is new in the document, or has another attribute. */
+  changed(element: HTMLElement): void;
+  /** An element is not in the document any more. */
+  gone(element: HTMLElement): void;
+  /** Fills all there are, since another instance that did so has ended. */
+  takeOver(): void;
+  /** Tells its listeners of products that came into view. */
+  exposed(detail: { slot: string; by: "edge" | "device"; skus: string[] }): void;
+}
 
-/** On a server there are no elements, and none are made. */
-const Base = (globalThis as { HTMLElement?: typeof HTMLElement }).HTMLElement ?? (class {} as typeof HTMLElement);
+/** What all copies of the package in a page have in common. Its shape stays from version to version. */
+interface Page {
+  /** The elements in the document. */
+  readonly elements: Set<HTMLElement>;
+  /** The loaded instances; the last one fills the elements. */
+  readonly live: Filler[];
+  /** The child that Tradewind added to an element. */
+  readonly shown: WeakMap<HTMLElement, HTMLElement>;
+  /** What the edge wrote into elements, by {@link key}: it holds for the page that came from there. */
+  readonly edge: Map<string, string>;
+  /** Elements for which it does not hold any more, by {@link key}; `undefined` where it holds for none. */
+  over: Set<string> | undefined;
+  /** The page view, and the products that were told of in it. */
+  view: string;
+  counted: Set<string>;
+}
 
-let current: Tradewind | undefined;
-const slots = new Set<SlotElement>();
-/** Slots are filled one after another: each leaves out what those before it show. */
-let queue: Promise<void> = Promise.resolve();
+/** Where the shopper is: it changes with soft navigations, too. */
+const here = (): string => location.pathname + location.search;
 
-/** Makes the elements of a page work with an instance: the first that is loaded, until it is closed. */
-export function attach(tradewind: Tradewind): void {
-  if (current && !current.closed) return;
-  current = tradewind;
-  tradewind.on("profile", refresh);
-  tradewind.on("consent", refresh);
-  if (!customElements.get("tradewind-slot")) {
-    customElements.define("tradewind-slot", SlotElement);
-    customElements.define("tradewind-price", PriceElement);
+const shared = globalThis as { [page: symbol]: Page | undefined };
+
+/** On a server there is no page. */
+const page: Page = (shared[Symbol.for("tradewind")] ??= {
+  elements: new Set(),
+  live: [],
+  shown: new WeakMap(),
+  edge: new Map(),
+  over: new Set(),
+  view: globalThis.location ? here() : "",
+  counted: new Set(),
+});
+
+/** The elements in the document. */
+export const elements: ReadonlySet<HTMLElement> = page.elements;
+
+/** The instance that fills elements. */
+export const live = (): Filler | undefined => page.live.at(-1);
+
+/** From now on an instance fills the elements; returns what ends that. */
+export function enter(filler: Filler): () => void {
+  page.live.push(filler);
+  filler.takeOver();
+  return () => {
+    const [last, place] = [live(), page.live.indexOf(filler)];
+    if (place >= 0) page.live.splice(place, 1);
+    if (last === filler) live()?.takeOver();
+  };
+}
+
+/** Whether an element is a slot; else it is a price. */
+export const isSlot = (element: HTMLElement): boolean => element.localName === "tradewind-slot";
+
+/** What an element shows: the slot's name, or the product. */
+const key = (element: HTMLElement, what = element.getAttribute(isSlot(element) ? "name" : "sku")): string =>
+  `${element.localName} ${what ?? ""}`;
+
+/** Whether what the edge decided for an element still holds. */
+export function edgeHolds(element: HTMLElement): boolean {
+  // After a soft navigation it is of another page.
+  if (here() !== page.view) newView();
+  return page.over !== undefined && !page.over.has(key(element));
+}
+
+/** What the edge decided for an element, or for all slots, holds no more. */
+export function overrule(element?: HTMLElement): void {
+  if (element) page.over?.add(key(element));
+  else page.over = undefined;
+}
+
+function newView(): void {
+  page.view = here();
+  page.counted.clear();
+  page.over = undefined;
+}
+
+/** Tells every instance of products that came into view, once in a page view. */
+export function expose(slot: string, by: "edge" | "device", skus: string[]): void {
+  if (here() !== page.view) newView();
+  const fresh = skus.filter((sku) => !page.counted.has(`${slot}\n${sku}`));
+  for (const sku of fresh) page.counted.add(`${slot}\n${sku}`);
+  if (fresh.length) for (const filler of [...page.live]) filler.exposed({ slot, by, skus: fresh });
+}
+
+/** Where what is shown in an element is: the child that Tradewind added, or the element itself. */
+export const shownIn = (element: HTMLElement): HTMLElement => page.shown.get(element) ?? element;
+
+/** Whether Tradewind shows something in an element: in its own child, or what the edge put in place of the others. */
+export const isFilled = (element: HTMLElement): boolean => page.shown.has(element) || element.dataset["tradewind"] === "edge";
+
+/** The comment at which React ends hydration of an element's children, so that one more after it is no mismatch. */
+const END = "/$";
+
+/** Whether what the page has in an element is what the edge put there. */
+export function isEdges(element: HTMLElement, html = page.edge.get(key(element))): boolean {
+  if (html === undefined) return false;
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const own = [...element.childNodes].filter((child) => child !== page.shown.get(element));
+  const text = own.map((child) => (child instanceof Comment ? "" : child.textContent)).join("");
+  return text === template.content.textContent;
+}
+
+/** Shows HTML in place of what the page has in an element, which stays there. */
+export function show(element: HTMLElement, html: string, by: "edge" | "device"): void {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const focused = element.contains(document.activeElement);
+  let shown = page.shown.get(element);
+  if (shown) {
+    shown.replaceChildren(template.content);
   } else {
-    refresh();
+    shown = document.createElement("slot");
+    shown.slot = "tradewind";
+    shown.append(template.content);
+    page.shown.set(element, shown);
+    put(element, shown);
+  }
+  element.dataset["tradewind"] = by;
+  // A keyboard stays where it was.
+  if (focused) shown.querySelector<HTMLElement>("a, button")?.focus({ preventScroll: true });
+}
+
+/** Shows what the page has in an element. */
+export function hide(element: HTMLElement): void {
+  const shown = page.shown.get(element);
+  page.shown.delete(element);
+  const before = shown?.previousSibling;
+  if (before instanceof Comment && before.data === END) before.remove();
+  shown?.remove();
+  delete element.dataset["tradewind"];
+}
+
+/** Adds the child, which takes the place of the others. */
+function put(element: HTMLElement, shown: HTMLElement): void {
+  takeRoom(element);
+  element.append(document.createComment(END), shown);
+  watch(element);
+}
+
+function takeRoom(element: HTMLElement): void {
+  const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
+  if (root.firstChild) return;
+  // Without the child, the inner slot shows the others.
+  const [own, others] = [document.createElement("slot"), document.createElement("slot")];
+  own.name = "tradewind";
+  own.append(others);
+  root.append(own);
+}
+
+/** Frameworks that replace all children at once take Tradewind's along: it is put back, before anything is painted. */
+const kept = new WeakMap<HTMLElement, number>();
+const observer =
+  globalThis.MutationObserver &&
+  new MutationObserver((changes) => {
+    for (const element of new Set(changes.map(({ target }) => target as HTMLElement))) restore(element);
+  });
+
+const watch = (element: HTMLElement): void => observer.observe(element, { childList: true });
+
+/** Times that one element's child is put back: whoever takes it away more often than this has it their way. */
+const MOST = 100;
+
+function restore(element: HTMLElement): void {
+  const shown = page.shown.get(element);
+  const html = page.edge.get(key(element));
+  const lost = shown ? shown.parentNode !== element : element.dataset["tradewind"] === "edge" && edgeHolds(element);
+  const times = kept.get(element) ?? 0;
+  if (!lost || times > MOST) return;
+  kept.set(element, times + 1);
+  if (shown) put(element, shown);
+  else if (html !== undefined) show(element, html, "edge");
+}
+
+/** Takes note of what the edge wrote into an element, or puts it back into one that lost it to a framework. */
+function fromEdge(element: HTMLElement): void {
+  const own = element.querySelector<HTMLElement>(":scope > slot[slot=tradewind]");
+  if (own && !page.shown.has(element)) {
+    page.shown.set(element, own);
+    takeRoom(element);
+  }
+  if (!edgeHolds(element)) return;
+  const html = page.edge.get(key(element));
+  if (element.dataset["tradewind"] === "edge") {
+    if (html === undefined) page.edge.set(key(element), shownIn(element).innerHTML);
+    watch(element);
+  } else if (html !== undefined && !isFilled(element)) {
+    show(element, html, "edge");
   }
 }
 
-/** Ranks every slot anew. */
-function refresh(): void {
-  const tradewind = current;
-  if (!tradewind) return;
-  for (const slot of inOrder()) fill(slot, () => slot.rank(tradewind));
-}
+const Base = (globalThis as { HTMLElement?: typeof HTMLElement }).HTMLElement ?? (class {} as typeof HTMLElement);
 
-function fill(element: HTMLElement, work: () => Promise<void>): void {
-  queue = queue.then(work).catch((error: unknown) => {
-    const failure = TradewindError.of(error, "module");
-    element.dataset["tradewindError"] = failure.code;
-    current?.tell("error", failure);
-  });
-}
-
-const inOrder = (): SlotElement[] =>
-  [...slots].sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
-
-/** Ranked products: `<tradewind-slot name="for-you" limit="8">`. */
-class SlotElement extends Base {
-  #seen: IntersectionObserver | undefined;
+class TradewindElement extends Base {
+  static readonly observedAttributes = ["name", "limit", "exclude", "sku"];
 
   connectedCallback(): void {
-    slots.add(this);
-    const tradewind = current;
-    if (tradewind) fill(this, () => this.#first(tradewind));
+    page.elements.add(this);
+    // What the parser has not read yet is taken note of once it has.
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", () => fromEdge(this));
+    else fromEdge(this);
+    live()?.changed(this);
   }
 
   disconnectedCallback(): void {
-    slots.delete(this);
-    this.#seen?.disconnect();
+    page.elements.delete(this);
+    live()?.gone(this);
   }
 
-  /** Takes what the edge ranked, or ranks. */
-  async #first(tradewind: Tradewind): Promise<void> {
-    // Now, and not with the first change: so it is there without a network, and when it is asked for tells nothing.
-    await tradewind.texts;
-    const handed = this.dataset["tradewind"] === "edge" ? await tradewind.handed(this.#name) : null;
-    if (handed) this.#watch(tradewind, "edge", handed.items.map((item) => item.sku));
-    else await this.rank(tradewind);
-  }
-
-  /** Ranks, and shows the products. */
-  async rank(tradewind: Tradewind): Promise<void> {
-    const limit = Number(this.getAttribute("limit") ?? 8);
-    const before = inOrder();
-    const exclude = before.slice(0, before.indexOf(this)).flatMap((slot) => slot.skus);
-    const cart = (this.getAttribute("exclude") ?? "").split(" ").filter(Boolean);
-    const ranking = await tradewind.rank({ limit, exclude: [...exclude, ...cart] });
-    const skus = ranking.items.map((item) => item.sku);
-    const same = this.dataset["tradewind"] && skus.join() === this.skus.join();
-    const html = same ? "" : await cards(tradewind, ranking);
-    if (html) this.#show(html);
-    this.dataset["tradewind"] = same ? (this.dataset["tradewind"] as string) : "device";
-    delete this.dataset["tradewindError"];
-    this.#watch(tradewind, this.dataset["tradewind"] as "edge" | "device", skus);
-  }
-
-  /** The products that are shown. */
-  get skus(): string[] {
-    return Array.from(this.querySelectorAll<HTMLElement>("[data-sku]"), (card) => card.dataset["sku"] ?? "");
-  }
-
-  get #name(): string {
-    return this.getAttribute("name") ?? "";
-  }
-
-  /** Puts other cards in the place of those that are there, in one step: nothing else on the page moves. */
-  #show(html: string): void {
-    const template = document.createElement("template");
-    template.innerHTML = html;
-    const focused = this.contains(document.activeElement);
-    this.replaceChildren(template.content);
-    // A keyboard stays where it was.
-    if (focused) this.querySelector<HTMLElement>("a, button")?.focus({ preventScroll: true });
-  }
-
-  /** Tells when half of it is in view. */
-  #watch(tradewind: Tradewind, by: "edge" | "device", skus: string[]): void {
-    this.#seen?.disconnect();
-    if (!skus.length) return;
-    const slot = this.#name;
-    this.#seen = new IntersectionObserver(
-      ([entry], observer) => {
-        if (!entry?.isIntersecting) return;
-        observer.disconnect();
-        tradewind.tell("exposure", { slot, by, skus });
-      },
-      { threshold: 0.5 },
-    );
-    this.#seen.observe(this);
+  attributeChangedCallback(name: string, before: string | null, after: string | null): void {
+    if (before === after || !page.elements.has(this)) return;
+    // The price of one product must not stay on another.
+    if (name === "sku" && !isSlot(this)) takeAway(this, page.edge.get(key(this, before)));
+    overrule(this);
+    live()?.changed(this);
   }
 }
 
-/** The cards of a ranking. A product that the shop has no page for is left out. */
-async function cards(tradewind: Tradewind, { items }: Ranking): Promise<string> {
-  const texts = await tradewind.texts;
-  const shown = items.filter((item) => texts[item.sku]);
-  if (items.length && !shown.length) {
-    throw new TradewindError("config", `\`products\` has none of the ranked products, such as \`${items[0]?.sku}\``);
-  }
-  const listed = await tradewind.products(shown.map((item) => item.sku));
-  const prices = await Promise.all(shown.map((item) => tradewind.quote(item).catch(() => null)));
-  const { locale } = tradewind;
-  const html = shown.map(({ sku, reasons, goes_with }, n) => {
-    const [product, text] = [listed[n], texts[sku]];
-    if (!product || !text) return "";
-    const price = prices[n]?.price ?? product.price;
-    const reason = reasons[0] ?? "";
-    return tradewind.card({
-      sku,
-      ...text,
-      price: money(price, product.currency, locale),
-      list: product.list > price ? money(product.list, product.currency, locale) : "",
-      delivery: product.delivery ? delivery(product.delivery, locale) : "",
-      reason: reason === `goes with ${goes_with}` ? `goes with ${texts[goes_with ?? ""]?.title ?? goes_with}` : reason,
-    });
+/** Takes a stale price away: what the page has shows again, unless that is still what the edge put there. */
+function takeAway(element: HTMLElement, stale: string | undefined): void {
+  hide(element);
+  if (!isEdges(element, stale)) return;
+  show(element, "", "edge");
+  const changed = new MutationObserver(() => {
+    changed.disconnect();
+    if (!shownIn(element).firstChild) hide(element);
   });
-  return html.join("");
+  changed.observe(element, { childList: true, characterData: true, subtree: true });
+  changed.takeRecords();
 }
 
-/** A price: `<tradewind-price sku="1082185">`. */
-class PriceElement extends Base {
-  connectedCallback(): void {
-    const tradewind = current;
-    if (tradewind) fill(this, () => this.#price(tradewind));
-  }
-
-  async #price(tradewind: Tradewind): Promise<void> {
-    const sku = this.getAttribute("sku") ?? "";
-    const quote = await tradewind.quote({ sku }).catch((error: TradewindError) => {
-      // Nothing to compute it from is no failure: the page's own price stays.
-      if (error.code === "refused") return null;
-      throw error;
-    });
-    if (!quote) return;
-    const text = money(quote.price, quote.currency, tradewind.locale);
-    if (this.textContent !== text) this.textContent = text;
-    this.dataset["tradewind"] = quote.by;
-  }
+// Another copy of the package may have done so.
+if (globalThis.customElements && !customElements.get("tradewind-slot")) {
+  customElements.define("tradewind-slot", class extends TradewindElement {});
+  customElements.define("tradewind-price", class extends TradewindElement {});
 }

@@ -7,6 +7,7 @@
  * - `trap`: the module trapped; the next call has a new instance
  * - `refused`: the module refused the request
  * - `input`: a function was given what it does not take
+ * - `storage`: the browser's storage does not answer, or refuses: the profile is not used
  * - `timeout`: it took too long
  * - `closed`: it was closed
  */
@@ -18,6 +19,7 @@ export type ErrorCode =
   | "trap"
   | "refused"
   | "input"
+  | "storage"
   | "timeout"
   | "closed";
 

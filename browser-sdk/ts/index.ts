@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 
-import { attach } from "./elements.js";
+import { attach } from "./filler.js";
 import { Tradewind } from "./tradewind.js";
 
 Tradewind.place = {

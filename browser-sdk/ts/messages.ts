@@ -29,21 +29,38 @@ const QUOTED = 7;
 /** Someone of whom nothing is known. */
 const NOBODY = new Uint8Array(5);
 
-/** A request for a ranking; `profile` as a reply gave it. */
+/** A set of products of a catalogue: how many that has, and a bit for each. */
+export interface Bits {
+  length: number;
+  bytes: Uint8Array;
+}
+
+/** The products of a catalogue that are `wanted`. */
+export function bits(catalog: readonly string[], wanted: (sku: string) => boolean): Bits {
+  const bytes = new Uint8Array(Math.ceil(catalog.length / 8));
+  for (const [place, sku] of catalog.entries()) {
+    if (wanted(sku)) bytes[place >> 3] = (bytes[place >> 3] ?? 0) | (1 << (place % 8));
+  }
+  return { length: catalog.length, bytes };
+}
+
+/** A request for a ranking; `profile` as a reply gave it, `available` the products that can be had. */
 export function rankRequest(
   pack: string,
   at: number,
   { limit, candidates, exclude = [], max_per_category, region }: RankRequest,
   profile: Uint8Array = NOBODY,
   events: readonly ShopperEvent[] = [],
+  available?: Bits,
 ): Uint8Array<ArrayBuffer> {
   const to = new Writer();
   const text = (value: string): unknown => to.text(value);
   to.unsigned(RANK).text(pack).signed(at).raw(profile);
   to.list(events, (event) => writeEvent(to, at, event));
   to.optional(candidates, (skus) => to.list(skus, text));
-  // Neither hidden nor available sets: they are of the edge's requests.
-  to.list(exclude, text).unsigned(0).unsigned(0);
+  // Nothing is hidden: that is of the edge's requests.
+  to.list(exclude, text).unsigned(0);
+  to.optional(available, ({ length, bytes }) => to.unsigned(length).unsigned(bytes.length).raw(bytes));
   to.optional(max_per_category, (most) => to.unsigned(most)).optional(region, text);
   return to.unsigned(limit).bytes;
 }

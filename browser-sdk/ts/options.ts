@@ -3,18 +3,22 @@
 import type { Sources } from "./backend.js";
 import { type CardValues, card } from "./card.js";
 import { TradewindError } from "./error.js";
+import { INTEGRITY, json, type Pinned, within } from "./files.js";
 import type { Consent, Objective } from "./types.js";
 
 /** What is loaded. Addresses are relative to the page, or to the configuration that names them. */
 export interface Configuration {
   /** The module, and its Subresource Integrity: `sha384-…`. */
-  module: { url: string; integrity: string };
+  module: Pinned;
   /** The packs, for ranking and for prices. */
   packs: string[];
   /** The snapshot's public part: prices and promises. */
   snapshot?: string | undefined;
-  /** Titles and addresses of products, for `<tradewind-slot>`: `{ [sku]: { title, url, category } }`. */
-  products?: string | undefined;
+  /**
+   * Titles and addresses of the products that `<tradewind-slot>` may show, `{ [sku]: { title, url, category } }`, and
+   * the document's Subresource Integrity: it is held to that as the packs are to their signatures.
+   */
+  products?: Pinned | undefined;
   /** The public keys of which one must have signed packs and snapshot: 64 hexadecimal digits each. */
   keys: string[];
   /** How a product looks in a slot: HTML in which `{name}` stands for an escaped value. */
@@ -43,7 +47,10 @@ export interface PageOptions {
   region?: string | undefined;
   /** Where the runtime runs; in a web worker by default. */
   run?: "worker" | "page" | undefined;
-  /** Milliseconds that loading may take; 10,000 by default. */
+  /**
+   * Milliseconds that loading may go without progress; 10,000 by default. Each part of a file that arrives counts as
+   * progress, so there is no limit on the whole.
+   */
   loadTimeout?: number | undefined;
   /** Milliseconds that a call may take; 2,000 by default. */
   timeout?: number | undefined;
@@ -63,7 +70,7 @@ export interface ProductText {
 export interface Resolved {
   sources: Sources;
   card: (values: CardValues) => string;
-  products: string | undefined;
+  products: Pinned | undefined;
   locale: string;
   region: string | undefined;
   events: string | undefined;
@@ -72,8 +79,8 @@ export interface Resolved {
 const CARD =
   '<a href="{url}" data-sku="{sku}"><strong>{title}</strong> <span>{price}</span> <small>{delivery} {reason}</small></a>';
 
-/** A whole digest: browsers take what is none for no wish to check anything. */
-const INTEGRITY = /^sha(256-[\w+/]{43}=|384-[\w+/]{64}|512-[\w+/]{86}==)$/;
+/** Milliseconds that loading may go without progress. */
+export const patience = ({ loadTimeout = 10_000 }: PageOptions): number => loadTimeout;
 
 /** Checks the options, and completes them. */
 export async function resolved(options: LoadOptions): Promise<Resolved> {
@@ -81,16 +88,20 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
   let configuration: Partial<Configuration>;
   if ("config" in options) {
     base = new URL(options.config, base).href;
-    configuration = await json(base);
+    configuration = await within(patience(options), "loading", (alive) => json(base, alive));
   } else {
     configuration = options;
   }
   const { module, packs, keys, snapshot, products, objective } = configuration;
   const wrong = (what: string): TradewindError => new TradewindError("config", `the configuration's ${what}`);
   const absolute = (url: string): string => new URL(url, base).href;
-  if (typeof module?.url !== "string" || !INTEGRITY.test(module.integrity ?? "")) {
-    throw wrong("`module` needs `url` and `integrity`: `sha384-` and the 64 digits of base64 of its SHA-384");
-  }
+  const pinned = (name: string, file: Pinned | undefined): Pinned => {
+    if (typeof file?.url === "string" && INTEGRITY.test(file.integrity ?? "")) {
+      return { url: absolute(file.url), integrity: file.integrity };
+    }
+    throw wrong(`\`${name}\` needs \`url\` and \`integrity\`: \`sha384-\` and the 64 digits of base64 of its SHA-384`);
+  };
+  const pinnedModule = pinned("module", module);
   if (!Array.isArray(packs) || packs.length === 0) throw wrong("`packs` needs the address of a pack");
   if (!Array.isArray(keys) || !keys.length || !keys.every((key) => /^[0-9a-f]{64}$/i.test(key))) {
     throw wrong("`keys` needs public keys of 64 hexadecimal digits");
@@ -102,7 +113,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
   const root = document.documentElement;
   return {
     sources: {
-      module: { url: absolute(module.url), integrity: module.integrity },
+      module: pinnedModule,
       packs: packs.map(absolute),
       snapshot: snapshot === undefined ? undefined : absolute(snapshot),
       keys,
@@ -112,7 +123,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
       gpc: (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl === true,
     },
     card: card(configuration.card ?? CARD),
-    products: products === undefined ? undefined : absolute(products),
+    products: products === undefined ? undefined : pinned("products", products),
     locale: configuration.locale || root.lang || "en",
     region: options.region ?? root.dataset["tradewindRegion"],
     events: options.events === undefined ? undefined : new URL(options.events, document.baseURI).href,
@@ -122,16 +133,5 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
 export function checkConsent(consent: unknown): void {
   if (consent !== "granted" && consent !== "denied") {
     throw new TradewindError("input", `\`consent\` is \`${consent}\`; it is granted or denied`);
-  }
-}
-
-/** A static document of JSON. */
-export async function json<T>(url: string): Promise<T> {
-  try {
-    const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer" });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    return (await response.json()) as T;
-  } catch (error) {
-    throw new TradewindError("fetch", `\`${url}\` cannot be read: ${(error as Error).message}`);
   }
 }

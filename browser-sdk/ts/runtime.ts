@@ -1,11 +1,13 @@
 /** The runtime: the module with its shim, and the profile. It runs in a web worker, or in the page. */
 
 import init, { Guest, Pack } from "../pkg/tradewind_browser.js";
-import type { Backend, Received, Sources } from "./backend.js";
+import type { Backend, Heard, Received, Sources } from "./backend.js";
 import { base64, fromBase64, fromHex, hex, sha256 } from "./bytes.js";
 import { checkEvent, checkQuote, checkRank } from "./check.js";
 import { TradewindError } from "./error.js";
+import { type Alive, body, bytes, get, hold } from "./files.js";
 import * as messages from "./messages.js";
+import { Reader } from "./postcard.js";
 import * as store from "./store.js";
 import { Storefront } from "./storefront.js";
 import type {
@@ -20,10 +22,18 @@ import type {
   ShopperEvent,
 } from "./types.js";
 
+/** Milliseconds for which the browser's storage is left alone once it did not answer. */
+const PAUSE = 5_000;
+
 export class Runtime implements Backend {
+  readonly #heard: Heard;
   #guest: Guest | undefined;
   /** The name of the pack that ranks. */
   #ranker: string | undefined;
+  /** The products that the pack ranks, in its order. */
+  #catalog: string[] = [];
+  /** The products that slots may show, one bit each. */
+  #offered: messages.Bits | undefined;
   #storefront: Storefront | undefined;
   /** The bytes of the last request and its reply. */
   #last: [request: Uint8Array<ArrayBuffer>, reply: Uint8Array<ArrayBuffer>] | undefined;
@@ -32,38 +42,51 @@ export class Runtime implements Backend {
   #consent: Consent = "denied";
   /** The profile where the browser lets nothing be stored: gone with the page. */
   #unstored: { profile: Uint8Array | undefined } | undefined;
+  /** Until when the browser's storage is left alone. */
+  #pausedUntil = 0;
+
+  constructor(heard: Heard = { alive() {}, failed() {} }) {
+    this.#heard = heard;
+  }
 
   async load(sources: Sources): Promise<{ loaded: Loaded; consent: Consent }> {
     const started = performance.now();
     const since = (moment: number): number => performance.now() - moment;
+    const { alive } = this.#heard;
+    this.#sources = sources;
+    const recalled = this.#recall(sources);
     const shim = init();
-    const packs = sources.packs.map(fetched);
-    const snapshot = sources.snapshot === undefined ? undefined : fetched(sources.snapshot);
+    const packs = sources.packs.map((url) => bytes(url, alive));
+    const snapshot = sources.snapshot === undefined ? undefined : bytes(sources.snapshot, alive);
     // What fails first is reported; the others must not be unheard then.
     for (const promise of [shim, ...packs, snapshot]) promise?.catch(() => {});
-    const { module, digest, compile } = await compiled(sources.module);
+    const { module, digest, compile } = await compiled(sources.module, alive);
     await shim;
-    const bytes = await Promise.all(packs);
+    const packBytes = await Promise.all(packs);
     const snapshotBytes = await snapshot;
     const fetch = since(started) - compile;
 
     let step = performance.now();
-    const files = await Promise.all(bytes.map((pack, n) => verified(pack, sources.packs[n] ?? "", sources.keys)));
+    const files = await Promise.all(packBytes.map((pack, n) => verified(pack, sources.packs[n] ?? "", sources.keys)));
     const file = snapshotBytes && (await verified(snapshotBytes, sources.snapshot ?? "", sources.keys));
-    const digests: Digest[] = files.map(named);
+    const about = files.map(known);
+    const snapshotAbout = file && known(file);
     const loaded: Loaded = {
       module: { name: sources.module.url.replace(/.*\//, ""), digest: hex(digest) },
-      packs: digests,
-      snapshot: file ? named(file) : null,
+      packs: about.map(({ digest }) => digest),
+      snapshot: snapshotAbout?.digest ?? null,
       timings: { fetch, compile, verify: since(step), instantiate: 0, total: 0 },
     };
     step = performance.now();
-    this.#ranker = files.find((pack) => pack.ranks())?.name();
-    this.#storefront = file && new Storefront(file.storefront());
+    const ranker = about.find(({ ranks }) => ranks);
+    this.#ranker = ranker?.name;
+    const tables = ranker && new Reader(ranker.products);
+    // The catalogue's SKUs come first of all.
+    this.#catalog = tables?.list(() => tables.text()) ?? [];
+    this.#storefront = snapshotAbout && new Storefront(snapshotAbout.products);
     this.#guest = new Guest(module, files, file);
     loaded.timings.instantiate = since(step);
-    this.#sources = sources;
-    await this.#recall(sources);
+    await recalled;
     loaded.timings.total = since(started);
     this.#loaded = loaded;
     return { loaded, consent: this.#consent };
@@ -71,23 +94,42 @@ export class Runtime implements Backend {
 
   /** What of consent there is at the start. */
   async #recall({ consent, gpc }: Sources): Promise<void> {
-    if (gpc || consent !== undefined) {
-      await this.setConsent(consent ?? "denied");
-    } else if (await store.exists().catch(() => false)) {
-      this.#consent = "granted";
-    }
+    if (gpc || consent !== undefined) await this.setConsent(consent ?? "denied");
+    else await this.heardConsent("granted");
   }
 
   async setConsent(consent: Consent): Promise<Consent> {
     this.#unstored = undefined;
     if (consent === "granted" && !this.#sources?.gpc) {
-      await store.create().catch(() => (this.#unstored = { profile: undefined }));
+      if (!(await this.#stored(store.create().then(() => true)))) this.#unstored = { profile: undefined };
       this.#consent = "granted";
     } else {
       this.#consent = "denied";
-      await store.remove().catch(() => {});
+      await this.#stored(store.remove());
     }
     return this.#consent;
+  }
+
+  async heardConsent(consent: Consent): Promise<Consent> {
+    if (consent === "denied") {
+      this.#unstored = undefined;
+      this.#consent = "denied";
+    } else if (!this.#sources?.gpc && !this.#unstored) {
+      const exists = await this.#stored(store.exists());
+      if (exists !== undefined) this.#consent = exists ? "granted" : "denied";
+    }
+    return this.#consent;
+  }
+
+  /** What the browser's storage answers; `undefined` where it fails, which is told. */
+  async #stored<T>(answer: Promise<T>): Promise<T | undefined> {
+    try {
+      return await answer;
+    } catch (error) {
+      this.#pausedUntil = performance.now() + PAUSE;
+      this.#heard.failed(TradewindError.of(error, "storage"));
+      return undefined;
+    }
   }
 
   async track(events: ShopperEvent[]): Promise<ShopperEvent[] | undefined> {
@@ -99,7 +141,7 @@ export class Runtime implements Backend {
       messages.readRanking(this.#ask(messages.rankRequest(this.#pack, now, { limit: 0 }, profile, events))).profile;
     if (this.#unstored) {
       this.#unstored.profile = change(this.#unstored.profile);
-    } else if (!(await store.update(change))) {
+    } else if (!(await store.update(change).catch(unstored))) {
       this.#consent = "denied";
       return undefined;
     }
@@ -107,13 +149,31 @@ export class Runtime implements Backend {
   }
 
   async rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>> {
+    return this.#ranking(request, undefined, receipt);
+  }
+
+  async #ranking(
+    request: RankRequest,
+    available: messages.Bits | undefined,
+    receipt: boolean,
+  ): Promise<Received<Ranking>> {
     checkRank(request);
     const profile = await this.#profile();
     const started = performance.now();
-    const reply = this.#ask(messages.rankRequest(this.#pack, this.#now(), request, profile));
+    const reply = this.#ask(messages.rankRequest(this.#pack, this.#now(), request, profile, [], available));
     const took = performance.now() - started;
     const { items, considered } = messages.readRanking(reply);
     return this.#received({ items, considered, took }, receipt);
+  }
+
+  async offer(skus: string[]): Promise<number> {
+    const known = new Set(skus.filter((sku) => this.#listed.has(sku)));
+    this.#offered = messages.bits(this.#catalog, (sku) => known.has(sku));
+    return this.#catalog.filter((sku) => known.has(sku)).length;
+  }
+
+  async rankOffered(request: RankRequest): Promise<Ranking> {
+    return this.#ranking(request, this.#offered, false);
   }
 
   async quote(
@@ -154,7 +214,9 @@ export class Runtime implements Backend {
   /** The profile, where it may be used. */
   async #profile(): Promise<Uint8Array | undefined> {
     if (this.#consent !== "granted") return undefined;
-    return this.#unstored ? this.#unstored.profile : store.read();
+    if (this.#unstored) return this.#unstored.profile;
+    // Without the profile it ranks as for a stranger: sooner than after a wait for each ranking.
+    return performance.now() < this.#pausedUntil ? undefined : this.#stored(store.read());
   }
 
   /** An answer, with its receipt where one is wanted. */
@@ -199,35 +261,27 @@ export class Runtime implements Backend {
   }
 }
 
-/** The bytes of a file. */
-async function fetched(url: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await (await get(url, {})).arrayBuffer());
-}
+/** What could not be kept is said to whoever tracked it. */
+const unstored = (error: unknown): never => {
+  throw TradewindError.of(error, "storage");
+};
 
-async function get(url: string, options: RequestInit): Promise<Response> {
-  // Nothing that could tell shoppers apart goes along with a static file.
-  const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer", ...options }).catch(
-    (error: Error) => {
-      const sworn = options.integrity ? ", or is not what its integrity says" : "";
-      throw new TradewindError("fetch", `\`${url}\` cannot be fetched${sworn}: ${error.message}`);
-    },
-  );
-  if (!response.ok) throw new TradewindError("fetch", `\`${url}\` cannot be fetched: status ${response.status}`);
-  return response;
-}
-
-/** The module, compiled while it arrives, and its SHA-256. */
-async function compiled({
-  url,
-  integrity,
-}: Sources["module"]): Promise<{ module: WebAssembly.Module; digest: Uint8Array; compile: number }> {
-  const response = await get(url, { integrity });
-  const bytes = response.clone().arrayBuffer();
+/** The module, compiled while it arrives, and its SHA-256. Nothing of it runs before its integrity is checked. */
+async function compiled(
+  pinned: Sources["module"],
+  alive: Alive,
+): Promise<{ module: WebAssembly.Module; digest: Uint8Array; compile: number }> {
+  const { url } = pinned;
+  const response = await get(url);
+  const arriving = body(response.clone(), url, alive);
+  // A server that gives it another type than application/wasm gets it compiled all the same.
+  const compiling = WebAssembly.compileStreaming(response).catch(async () => WebAssembly.compile(await arriving));
+  compiling.catch(() => {});
+  const bytes = await arriving;
   const started = performance.now();
+  await hold(bytes, pinned);
   try {
-    // A server that gives it another type than application/wasm gets it compiled all the same.
-    const module = await WebAssembly.compileStreaming(response).catch(async () => WebAssembly.compile(await bytes));
-    return { module, digest: await sha256(await bytes), compile: performance.now() - started };
+    return { module: await compiling, digest: await sha256(bytes), compile: performance.now() - started };
   } catch (error) {
     throw new TradewindError("module", `\`${url}\` cannot be compiled: ${(error as Error).message}`);
   }
@@ -266,6 +320,8 @@ async function holds(
   }
 }
 
-function named(pack: Pack): Digest {
-  return { name: `${pack.name()} ${pack.version()}`, digest: hex(pack.root()) };
+/** What a file is, and what it knows of products. */
+function known(pack: Pack): { name: string; ranks: boolean; digest: Digest; products: Uint8Array } {
+  const [name, version, root, ranks, products] = pack.about() as [string, string, Uint8Array, boolean, Uint8Array];
+  return { name, ranks, digest: { name: `${name} ${version}`, digest: hex(root) }, products };
 }

@@ -1,6 +1,6 @@
 /** For `<script src="…/tradewind.iife.js">`: the global `tradewind` has what the package exports. */
 
-import { attach } from "./elements.js";
+import { attach } from "./filler.js";
 import { Tradewind } from "./tradewind.js";
 
 // While a classic script runs, and only then, the page says where it is from.

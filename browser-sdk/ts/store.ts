@@ -1,25 +1,57 @@
 /** The profile on this device: one IndexedDB database, which does not exist before there is consent. */
 
+import { TradewindError } from "./error.js";
+
 const DATABASE = "tradewind";
 const STORE = "shopper";
 const PROFILE = "profile";
 
+/** Milliseconds that the browser's storage may take to answer. */
+const LIMIT = 1_000;
+
+/** An answer of the browser's storage, which may never come; `late` is called then. */
+function answered<T>(
+  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  late: () => void = () => {},
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new TradewindError("storage", `the browser's storage does not answer within ${LIMIT} ms`));
+      late();
+    }, LIMIT);
+    const ended =
+      <V>(end: (value: V) => void) =>
+      (value: V): void => {
+        clearTimeout(timer);
+        end(value);
+      };
+    start(ended(resolve), ended(reject));
+  });
+}
+
 /** The database; `undefined` where there is none and none may be made. */
 function open(create: boolean): Promise<IDBDatabase | undefined> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
-    request.onupgradeneeded = () => {
-      // Aborted, it leaves nothing behind: to look whether there is consent stores nothing.
-      if (create) request.result.createObjectStore(STORE);
-      else request.transaction?.abort();
-    };
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = (event) => {
-      event.preventDefault();
-      if (!create && request.error?.name === "AbortError") resolve(undefined);
-      else reject(request.error);
-    };
-  });
+  let late = false;
+  return answered(
+    (resolve, reject) => {
+      const request = indexedDB.open(DATABASE, 1);
+      request.onupgradeneeded = () => {
+        // Aborted, it leaves nothing behind: to look whether there is consent stores nothing.
+        if (create && !late) request.result.createObjectStore(STORE);
+        else request.transaction?.abort();
+      };
+      request.onsuccess = () => {
+        if (late) request.result.close();
+        else resolve(request.result);
+      };
+      request.onerror = (event) => {
+        event.preventDefault();
+        if (!create && request.error?.name === "AbortError") resolve(undefined);
+        else reject(request.error);
+      };
+    },
+    () => (late = true),
+  );
 }
 
 /** Runs `work` in a transaction of its own. `false` where there is no database. */
@@ -33,16 +65,19 @@ async function within(
   try {
     const transaction = database.transaction(STORE, mode);
     let failure: unknown;
-    await new Promise<void>((resolve, reject) => {
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(failure ?? transaction.error);
-      try {
-        work(transaction.objectStore(STORE));
-      } catch (error) {
-        failure = error;
-        transaction.abort();
-      }
-    });
+    await answered<void>(
+      (resolve, reject) => {
+        transaction.oncomplete = () => resolve();
+        transaction.onabort = () => reject(failure ?? transaction.error);
+        try {
+          work(transaction.objectStore(STORE));
+        } catch (error) {
+          failure = error;
+          transaction.abort();
+        }
+      },
+      () => transaction.abort(),
+    );
     return true;
   } finally {
     database.close();
@@ -103,7 +138,7 @@ export async function erase(): Promise<void> {
 export async function remove(): Promise<void> {
   // First the content: a tab that has the database open delays what follows.
   await erase();
-  await new Promise<void>((resolve, reject) => {
+  await answered<void>((resolve, reject) => {
     const request = indexedDB.deleteDatabase(DATABASE);
     request.onsuccess = request.onblocked = () => resolve();
     request.onerror = () => reject(request.error);

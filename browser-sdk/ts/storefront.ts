@@ -47,6 +47,11 @@ export class Storefront {
     // What prices may be computed from follows; the module reads it.
   }
 
+  /** Whether the snapshot has a product. */
+  has(sku: string): boolean {
+    return this.#places.has(sku);
+  }
+
   /** What is known of a product at a moment; `null` where the snapshot does not have it. */
   product(sku: string, code: string | undefined, at: number): ListedProduct | null {
     const region = this.#regions.find((region) => region.code === code);

@@ -1,8 +1,10 @@
-import type { Backend, Received } from "./backend.js";
+import type { Backend, Heard, Received } from "./backend.js";
 import { EdgeProfile } from "./edge.js";
 import { TradewindError } from "./error.js";
-import { checkConsent, json, type LoadOptions, type ProductText, type Resolved, resolved } from "./options.js";
-import { remote } from "./remote.js";
+import { within } from "./files.js";
+import { checkConsent, type LoadOptions, patience, type Resolved, resolved } from "./options.js";
+import { products, type Texts } from "./products.js";
+import { type Remote, remote } from "./remote.js";
 import type {
   Consent,
   Handover,
@@ -20,24 +22,27 @@ import type {
 /** How this build of the package reaches its other files. */
 export interface Place {
   worker(): Worker;
-  runtime(): Promise<{ Runtime: new () => Backend }>;
-  /** Called with each new instance that runs in a document. */
-  attach(tradewind: Tradewind): void;
+  runtime(): Promise<{ Runtime: new (heard: Heard) => Backend }>;
+  /** Called with each instance once it is loaded; returns what ends its work on the page's elements. */
+  attach(tradewind: Tradewind): () => void;
 }
 
 /** What `on` tells of. */
 export interface Events {
-  /** Products of a slot came into view. */
+  /** Products of a slot came into view: each is told of once for a slot and a page view. */
   exposure: { slot: string; by: "edge" | "device"; skus: string[] };
   /** A ranking or a price was made. */
   decision: { kind: "rank" | "quote"; took: number };
-  /** The profile changed, or was erased. */
+  /** The profile changed, or was erased: here or in another tab. */
   profile: { erased: boolean };
-  /** Consent changed. */
+  /** Consent changed: here or in another tab. */
   consent: { consent: Consent };
   /** Something failed; the page's own content is still there. Where nobody listens, it is on the console. */
   error: TradewindError;
 }
+
+/** What instances tell each other, in this tab and in others. */
+type Told = { consent: Consent } | { profile: Events["profile"] };
 
 /** How consent stands. */
 export interface ConsentState {
@@ -53,12 +58,17 @@ export class Tradewind {
   readonly #resolved: Resolved;
   readonly #listeners = new Map<keyof Events, Set<(detail: never) => void>>();
   readonly #edge: EdgeProfile | undefined;
+  /** The instances of this origin. */
+  readonly #others = new BroadcastChannel("tradewind");
   #backend: Promise<Backend> | undefined;
-  #worker: Worker | undefined;
+  #remote: Remote | undefined;
   #loaded: Loaded | undefined;
   #consent: Consent = "denied";
   #handover: Handover | null | undefined;
-  #products: Promise<Record<string, ProductText>> | undefined;
+  #texts: Promise<Texts> | undefined;
+  /** The runtime that knows which products slots may show. */
+  #offered: Backend | undefined;
+  #detach = (): void => {};
   #closed = false;
 
   private constructor(place: Place, options: LoadOptions, resolved: Resolved) {
@@ -66,6 +76,9 @@ export class Tradewind {
     this.#options = options;
     this.#resolved = resolved;
     if (resolved.events !== undefined) this.#edge = new EdgeProfile(resolved.events, (error) => this.#emit("error", error));
+    this.#others.onmessage = ({ data }: MessageEvent<Told>) => void this.#hear(data);
+    // A page that was put away heard nothing in the meantime.
+    addEventListener("pageshow", this.#back);
   }
 
   /** @internal */
@@ -82,8 +95,14 @@ export class Tradewind {
     }
     const place = Tradewind.place;
     const tradewind = new Tradewind(place, options, await resolved(options));
-    await tradewind.#ready();
-    place.attach(tradewind);
+    try {
+      await tradewind.#ready();
+    } catch (error) {
+      tradewind.close();
+      throw error;
+    }
+    if (options.consent !== undefined) tradewind.#tell({ consent: tradewind.#consent });
+    tradewind.#detach = place.attach(tradewind);
     return tradewind;
   }
 
@@ -114,9 +133,20 @@ export class Tradewind {
    */
   async setConsent(consent: Consent): Promise<ConsentState> {
     checkConsent(consent);
-    this.#consent = await this.#call((backend) => backend.setConsent(consent));
+    if (consent === "denied") this.#edge?.forget();
+    let failure: unknown;
+    try {
+      this.#consent = await this.#call((backend) => backend.setConsent(consent));
+    } catch (error) {
+      if (consent === "granted") throw error;
+      // Withdrawn it is, whatever becomes of the runtime.
+      this.#consent = "denied";
+      failure = error;
+    }
+    this.#tell({ consent: this.#consent });
     if (!this.consent.gpc) await this.#edge?.consent(this.#consent);
     this.#emit("consent", { consent: this.#consent });
+    if (failure) throw failure;
     return this.consent;
   }
 
@@ -126,9 +156,14 @@ export class Tradewind {
    */
   async track(events: ShopperEvent | ShopperEvent[]): Promise<boolean> {
     const taken = await this.#call((backend) => backend.track([events].flat()));
-    if (!taken) return false;
-    this.#edge?.track(taken);
-    this.#emit("profile", { erased: false });
+    if (!taken) {
+      // It was withdrawn in another tab.
+      if (this.#consent === "granted") await this.#hear({ consent: "denied" });
+      return false;
+    }
+    if (this.#consent === "granted") this.#edge?.track(taken);
+    // What was shown or searched for changes no profile; so a page may track what it exposes.
+    if (taken.some((event) => !("impression" in event || "search" in event))) this.#changed({ erased: false });
     return true;
   }
 
@@ -159,10 +194,18 @@ export class Tradewind {
       this.#emit("decision", { kind: "quote", took: performance.now() - started });
       return quote;
     } catch (error) {
-      const handed = this.handover?.quotes.find((quote) => quote.sku === sku)?.quote;
-      if ((error as TradewindError).code !== "refused" || !handed || receipt) throw error;
-      return { ...handed, at: Date.parse(handed.at), valid_until: Date.parse(handed.valid_until), by: "edge" };
+      const handed = objective || receipt ? null : this.#handedQuote(sku, region);
+      if ((error as TradewindError).code !== "refused" || !handed) throw error;
+      return handed;
     }
+  }
+
+  /** The price that the edge handed over, for the region and the time that it was made for. */
+  #handedQuote(sku: string, region: string): Quote | null {
+    const handed = this.handover?.region === region && this.handover.quotes.find((quote) => quote.sku === sku)?.quote;
+    if (!handed) return null;
+    const [at, valid_until] = [Date.parse(handed.at), Date.parse(handed.valid_until)];
+    return valid_until > this.now ? { ...handed, at, valid_until, by: "edge" } : null;
   }
 
   /** What everyone may know of products, in the order of their SKUs; `null` for what the snapshot does not have. */
@@ -178,7 +221,7 @@ export class Tradewind {
     erase: async (): Promise<void> => {
       await this.#call((backend) => backend.eraseProfile());
       if (this.#consent === "granted") await this.#edge?.consent("denied");
-      this.#emit("profile", { erased: true });
+      this.#changed({ erased: true });
     },
   };
 
@@ -193,7 +236,13 @@ export class Tradewind {
   get handover(): Handover | null {
     if (this.#handover === undefined) {
       const script = document.getElementById("tradewind-handover")?.textContent;
-      this.#handover = script ? (JSON.parse(script) as Handover) : null;
+      try {
+        this.#handover = script ? (JSON.parse(script) as Handover) : null;
+      } catch (error) {
+        this.#handover = null;
+        const why = (error as Error).message;
+        this.#emit("error", new TradewindError("config", `\`#tradewind-handover\` cannot be read: ${why}`));
+      }
     }
     return this.#handover;
   }
@@ -205,28 +254,55 @@ export class Tradewind {
     return this.#call((backend) => backend.replay(handed.request, handed.reply));
   }
 
-  /** Stops: what is on the page stays as it is. */
+  /** Stops: what is on the page stays as it is. Another instance that is loaded takes over the page's elements. */
   close(): void {
     this.#closed = true;
-    this.#stop();
+    removeEventListener("pageshow", this.#back);
+    this.#others.close();
+    this.#detach();
+    this.#stop(new TradewindError("closed", "Tradewind was closed on this page"));
   }
 
-  /** @internal */
-  get closed(): boolean {
-    return this.#closed;
+  /** @internal The moment that counts as now. */
+  get now(): number {
+    return this.#resolved.sources.at ?? Date.now();
   }
 
   /** @internal The ranking that the edge handed over for a slot. */
   async handed(slot: string): Promise<Ranking | null> {
-    const handed = this.handover?.slots.find((handed) => handed.slot === slot);
+    const handed = this.handover?.slots?.find((handed) => handed.slot === slot);
     return handed ? this.#call((backend) => backend.readRanking(handed.reply)) : null;
   }
 
-  /** @internal */
-  get texts(): Promise<Record<string, ProductText>> {
-    const { products } = this.#resolved;
-    if (products === undefined) throw new TradewindError("config", "`products` is missing, which slots need");
-    return (this.#products ??= json<Record<string, ProductText>>(products));
+  /** @internal The products that slots may show. One that could not be fetched is fetched again for the next call. */
+  get texts(): Promise<Texts> {
+    this.#texts ??= this.#fetchTexts().catch((error: unknown) => {
+      this.#texts = undefined;
+      throw error;
+    });
+    return this.#texts;
+  }
+
+  async #fetchTexts(): Promise<Texts> {
+    const file = this.#resolved.products;
+    if (!file) throw new TradewindError("config", "`products` is missing, which slots need");
+    return within(patience(this.#options), `\`${file.url}\``, (alive) =>
+      products(file, alive, (error) => this.#emit("error", error)),
+    );
+  }
+
+  /** @internal Ranks for a slot: the products that it may show. */
+  async rankOffered(request: RankRequest): Promise<Ranking> {
+    const skus = Object.keys(await this.texts);
+    const ranking = await this.#call(async (backend) => {
+      if (this.#offered !== backend && !(await backend.offer(skus))) {
+        throw new TradewindError("config", "`products` has none of the ranked products that the snapshot knows");
+      }
+      this.#offered = backend;
+      return backend.rankOffered({ region: this.region, ...request });
+    });
+    this.#emit("decision", { kind: "rank", took: ranking.took });
+    return ranking;
   }
 
   /** @internal */
@@ -245,14 +321,45 @@ export class Tradewind {
     for (const listener of listeners ?? []) (listener as (detail: Events[K]) => void)(detail);
   }
 
+  /** Says to the other instances what has happened. */
+  #tell(what: Told): void {
+    if (!this.#closed) this.#others.postMessage(what);
+  }
+
+  #changed(how: Events["profile"]): void {
+    this.#tell({ profile: how });
+    this.#emit("profile", how);
+  }
+
+  /** Takes over what happened in another tab, or by another instance in this one. */
+  async #hear(told: Told): Promise<void> {
+    if ("profile" in told) return this.#emit("profile", told.profile);
+    const before = this.#consent;
+    if (told.consent === "denied") {
+      this.#consent = "denied";
+      this.#edge?.forget();
+    }
+    try {
+      this.#consent = await this.#call((backend) => backend.heardConsent(told.consent));
+    } catch (error) {
+      if (!this.#closed) this.#emit("error", TradewindError.of(error, "module"));
+    }
+    if (this.#consent !== before) this.#emit("consent", { consent: this.#consent });
+  }
+
+  readonly #back = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted) void this.#hear({ consent: "granted" }).then(() => this.#emit("profile", { erased: false }));
+  };
+
   /** Asks the runtime, within the time that a call may take. */
   async #call<T>(ask: (backend: Backend) => Promise<T>): Promise<T> {
-    const backend = await this.#ready();
+    const ready = this.#ready();
+    const backend = await ready;
     try {
-      return await within(ask(backend), this.#options.timeout ?? 2_000, "the call");
+      return await within(this.#options.timeout ?? 2_000, "the call", () => ask(backend));
     } catch (error) {
       // Whatever it hangs in, the next call has a new one.
-      if ((error as TradewindError).code === "timeout") this.#stop();
+      if ((error as TradewindError).code === "timeout" && this.#backend === ready) this.#stop(error as TradewindError);
       throw error;
     }
   }
@@ -260,42 +367,45 @@ export class Tradewind {
   /** The runtime, started if need be. */
   #ready(): Promise<Backend> {
     if (this.#closed) return Promise.reject(new TradewindError("closed", "Tradewind was closed on this page"));
-    this.#backend ??= within(this.#start(), this.#options.loadTimeout ?? 10_000, "loading").catch((error: unknown) => {
-      this.#stop();
-      throw error;
-    });
+    if (!this.#backend) {
+      const ready: Promise<Backend> = within(patience(this.#options), "loading", (alive) => this.#start(alive)).catch(
+        (error: TradewindError) => {
+          if (this.#backend === ready) this.#stop(error);
+          throw error;
+        },
+      );
+      this.#backend = ready;
+    }
     return this.#backend;
   }
 
-  async #start(): Promise<Backend> {
+  async #start(alive: () => void): Promise<Backend> {
+    // A page that waits for what is loaded has its listeners only then.
+    const heard: Heard = { alive, failed: (error) => void setTimeout(() => this.#emit("error", error)) };
     let backend: Backend;
     if (this.#options.run === "page") {
       const { Runtime } = await this.#place.runtime();
-      backend = new Runtime();
+      backend = new Runtime(heard);
     } else {
-      this.#worker = this.#place.worker();
-      backend = remote(this.#worker, () => this.#stop());
+      const started = remote(this.#place.worker(), heard, () => {
+        if (this.#remote === started) this.#stop(new TradewindError("fetch", "the worker ended"));
+      });
+      this.#remote = started;
+      backend = started.backend;
     }
-    // A runtime that is started anew has the consent of the one before.
-    const consent = this.#loaded ? this.#consent : this.#resolved.sources.consent;
+    // A runtime that is started anew has the consent of the one before, unless another tab has changed it.
+    const again = this.#consent === "granted" ? this.#consent : undefined;
+    const consent = this.#loaded ? again : this.#resolved.sources.consent;
     const { loaded, consent: now } = await backend.load({ ...this.#resolved.sources, consent });
     this.#loaded = loaded;
     this.#consent = now;
     return backend;
   }
 
-  #stop(): void {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+  /** Drops the runtime: whatever it still owes fails. */
+  #stop(error: TradewindError): void {
+    this.#remote?.stop(error);
+    this.#remote = undefined;
     this.#backend = undefined;
   }
-}
-
-/** A promise that is rejected after a time. */
-function within<T>(promise: Promise<T>, milliseconds: number, what: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => reject(new TradewindError("timeout", `${what} took longer than ${milliseconds} ms`));
-    const timer = setTimeout(late, milliseconds);
-    promise.then(resolve, (error: unknown) => reject(TradewindError.of(error, "module"))).finally(() => clearTimeout(timer));
-  });
 }

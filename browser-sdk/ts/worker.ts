@@ -3,7 +3,12 @@
 import { TradewindError } from "./error.js";
 import { Runtime } from "./runtime.js";
 
-const runtime = new Runtime();
+const plain = ({ code, message }: TradewindError): object => ({ code, message });
+
+const runtime = new Runtime({
+  alive: () => postMessage({}),
+  failed: (error) => postMessage({ error: plain(error) }),
+});
 
 interface Call {
   id: number;
@@ -17,7 +22,6 @@ addEventListener("message", async ({ data }: MessageEvent<Call>) => {
     const value = await (runtime[method] as (...args: unknown[]) => Promise<unknown>).apply(runtime, args);
     postMessage({ id, value });
   } catch (error) {
-    const { code, message } = TradewindError.of(error, "module");
-    postMessage({ id, error: { code, message } });
+    postMessage({ id, error: plain(TradewindError.of(error, "module")) });
   }
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { open, skus, startChromium } from "../../browser-sdk/tests/chromium.mjs";
+import { card, open, skus, startChromium } from "../../browser-sdk/tests/chromium.mjs";
 import { startShop } from "../../browser-sdk/storefront/server.mjs";
 import { dist } from "../../edge-worker/tests/workerd.mjs";
 import { startEdge } from "./edge.mjs";
@@ -34,7 +34,7 @@ const mode = async (page) => {
 test("what the shopper does is known at the edge, which ranks the next page; the page takes that over", async () => {
   const page = await shopper();
   assert.equal(await mode(page), "device");
-  await page.click("tradewind-slot[name=for-you] .card:first-child [data-do=dismiss]");
+  await page.click(`${card(1)} [data-do=dismiss]`);
   await page.waitForSelector(".toast");
   assert.deepEqual(told(), [], "something was told before the shopper agreed");
 
@@ -42,7 +42,7 @@ test("what the shopper does is known at the edge, which ranks the next page; the
   await until("there is a profile at the edge", () => cookie(page));
   const stranger = await skus(page, "for-you");
   const empty = (await cookie(page)).value;
-  await page.click("tradewind-slot[name=for-you] .card:nth-child(4) [data-do=look]");
+  await page.click(`${card(4)} [data-do=look]`);
   await page.waitForSelector("dialog [data-why] li");
   await page.click("dialog [data-do=add]");
   await until("the edge knows more", async () => (await cookie(page)).value.length > empty.length);
@@ -100,7 +100,7 @@ test("with Global Privacy Control the edge is told nothing", async () => {
   const page = await shopper({ gpc: true });
   chromium.taken();
   assert.equal(await mode(page), "device");
-  await page.click("tradewind-slot[name=for-you] .card:first-child [data-do=dismiss]");
+  await page.click(`${card(1)} [data-do=dismiss]`);
   await page.waitForSelector(".toast");
   assert.deepEqual(told(), []);
   assert.equal(await cookie(page), undefined);

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { open, skus, startChromium } from "../../browser-sdk/tests/chromium.mjs";
+import { card, open, shows, skus, startChromium } from "../../browser-sdk/tests/chromium.mjs";
 import { dist, root } from "../../edge-worker/tests/workerd.mjs";
 
 const REGION = "SEA";
@@ -62,15 +62,15 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
       await shot("page");
       const before = await skus(page, "for-you");
       await page.context().setOffline(true);
-      await page.click("tradewind-slot[name=for-you] .card:nth-child(4) [data-do=look]");
+      await page.click(`${card(4)} [data-do=look]`);
       await page.waitForSelector("dialog [data-why] li");
       await page.click("dialog [data-do=add]");
-      await changed(page, before);
+      await shows(page, "for-you", before);
       const after = await skus(page, "for-you");
-      await page.click("tradewind-slot[name=for-you] .card:nth-child(2) [data-do=look]");
+      await page.click(`${card(2)} [data-do=look]`);
       await page.waitForSelector("dialog [data-why] li");
       await page.click("dialog [data-do=add]");
-      await changed(page, after);
+      await shows(page, "for-you", after);
       await shot("offline");
       await page.context().setOffline(false);
       assert.deepEqual(page.faults.filter((fault) => !/ERR_INTERNET_DISCONNECTED/.test(fault)), []);
@@ -97,7 +97,7 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
       await page.context().setOffline(true);
       const households = await page.$$eval("[data-shopper] option", (options) => options.map(({ value }) => value));
       await page.selectOption("[data-shopper]", households.at(-1));
-      await changed(page, before);
+      await shows(page, "for-you", before);
       await page.waitForFunction(() => document.querySelector("[data-replayed]").textContent);
       await shot("household");
       await page.context().setOffline(false);
@@ -218,12 +218,6 @@ function cards(html) {
   const slots = html.match(/<tradewind-slot[^>]*>.*?<\/tradewind-slot\s*>/gs) ?? [];
   return slots.flatMap((slot) => [...slot.matchAll(/data-sku="([^"]*)"/g)].map(([, sku]) => sku));
 }
-
-const changed = (page, before) =>
-  page.waitForFunction(
-    (before) => [...document.querySelectorAll("tradewind-slot[name=for-you] [data-sku]")].map((card) => card.dataset.sku).join() !== before,
-    before.join(),
-  );
 
 /** Sends the cart off, and reads what the shop says. */
 async function checkOut(page, url) {

@@ -1,0 +1,289 @@
+/** Fills the elements of a page, for one instance. */
+
+import { escaped } from "./card.js";
+import {
+  edgeHolds,
+  elements,
+  enter,
+  expose,
+  type Filler,
+  hide,
+  isEdges,
+  isFilled,
+  isSlot,
+  live,
+  overrule,
+  show,
+  shownIn,
+} from "./elements.js";
+import { TradewindError } from "./error.js";
+import type { Tradewind } from "./tradewind.js";
+import { delivery, money } from "./words.js";
+import type { Ranking } from "./types.js";
+
+/** Products that a slot shows where it does not say how many, and at most. */
+const [USUAL, MOST] = [8, 48];
+
+/** Milliseconds after which what could not be fetched, or took too long, is tried again; then twice that, and so on. */
+const [AGAIN, SELDOM] = [5_000, 300_000];
+
+/** The fewest milliseconds between two prices of an element, and the most that a browser waits. */
+const [SOON, LONGEST] = [60_000, 2 ** 31 - 1];
+
+/** Fills the page's elements from an instance; returns what ends that. */
+export function attach(tradewind: Tradewind): () => void {
+  const work = new Work(tradewind);
+  const leave = enter(work);
+  return () => {
+    leave();
+    work.end();
+  };
+}
+
+/** Elements that are filled one after another, in the order of the page. */
+class Lane {
+  readonly waiting = new Set<HTMLElement>();
+  readonly #work: Work;
+  readonly #fill: (element: HTMLElement) => Promise<void>;
+  #running = false;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #pause = AGAIN;
+
+  constructor(work: Work, fill: (element: HTMLElement) => Promise<void>) {
+    this.#work = work;
+    this.#fill = fill;
+  }
+
+  add(element: HTMLElement): void {
+    this.waiting.add(element);
+    if (!this.#running) void this.#run();
+  }
+
+  end(): void {
+    clearTimeout(this.#again);
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    clearTimeout(this.#again);
+    // Attributes that are set together are taken together.
+    await undefined;
+    const failed: HTMLElement[] = [];
+    for (let [element] = inOrder(this.waiting); element && this.#work.fills; [element] = inOrder(this.waiting)) {
+      this.waiting.delete(element);
+      const failure = await this.#fill(element).catch((error: unknown) => TradewindError.of(error, "module"));
+      if (!failure) {
+        delete element.dataset["tradewindError"];
+      } else if (this.#work.fills) {
+        element.dataset["tradewindError"] = failure.code;
+        this.#work.tradewind.tell("error", failure);
+        if (failure.code === "fetch" || failure.code === "timeout") failed.push(element);
+        if (failure.code === "timeout") {
+          // The next one would fare no better now.
+          failed.push(...this.waiting);
+          this.waiting.clear();
+        }
+      }
+    }
+    this.#running = false;
+    if (!failed.length) {
+      this.#pause = AGAIN;
+      return;
+    }
+    this.#again = setTimeout(() => {
+      for (const element of failed) if (elements.has(element)) this.add(element);
+    }, this.#pause);
+    this.#pause = Math.min(2 * this.#pause, SELDOM);
+  }
+}
+
+class Work implements Filler {
+  readonly tradewind: Tradewind;
+  /** A slot leaves out what those before it show; prices wait for no slot. */
+  readonly #slots = new Lane(this, (slot) => this.#slot(slot));
+  readonly #prices = new Lane(this, (price) => this.#price(price));
+  /** What ends when an element goes: to look whether it is in view, to wait until its price is over. */
+  readonly #ends = new Map<HTMLElement, () => void>();
+  readonly #events: (() => void)[];
+
+  constructor(tradewind: Tradewind) {
+    this.tradewind = tradewind;
+    const again = (): void => {
+      overrule();
+      for (const element of elements) if (isSlot(element)) this.changed(element);
+    };
+    this.#events = [tradewind.on("profile", again), tradewind.on("consent", again)];
+  }
+
+  end(): void {
+    for (const end of [...this.#events, ...this.#ends.values()]) end();
+    this.#slots.end();
+    this.#prices.end();
+  }
+
+  /** Whether it is this instance that fills elements. */
+  get fills(): boolean {
+    return live() === this;
+  }
+
+  changed(element: HTMLElement): void {
+    this.#lane(element).add(element);
+  }
+
+  gone(element: HTMLElement): void {
+    this.#lane(element).waiting.delete(element);
+    this.#until(element);
+  }
+
+  takeOver(): void {
+    for (const element of elements) this.changed(element);
+  }
+
+  exposed(detail: Parameters<Filler["exposed"]>[0]): void {
+    this.tradewind.tell("exposure", detail);
+  }
+
+  #lane(element: HTMLElement): Lane {
+    return isSlot(element) ? this.#slots : this.#prices;
+  }
+
+  /** Whether an element is to be filled again already, or by another instance. */
+  #over(element: HTMLElement): boolean {
+    return !this.fills || this.#lane(element).waiting.has(element);
+  }
+
+  /** Ends what was to end with an element, and takes what ends next. */
+  #until(element: HTMLElement, end = (): void => {}): void {
+    this.#ends.get(element)?.();
+    this.#ends.set(element, end);
+    if (!elements.has(element)) this.#ends.delete(element);
+  }
+
+  /** Shows what the edge ranked, or ranks. */
+  async #slot(slot: HTMLElement): Promise<void> {
+    const { tradewind } = this;
+    const name = slot.getAttribute("name") ?? "";
+    // Now, and not with the first change: so it is there without a network, and when it is asked for tells nothing.
+    await tradewind.texts;
+    const handed = edgeHolds(slot) ? await tradewind.handed(name) : null;
+    const theirs = handed?.items.map((item) => item.sku) ?? [];
+    // Unless a framework has put back what it knows.
+    const shown = slot.dataset["tradewind"] === "edge" ? skusOf(slot) : [];
+    if (shown.length && shown.every((sku) => theirs.includes(sku))) return this.#watch(slot);
+
+    const before = inOrder(elements).filter(isSlot);
+    const exclude = before.slice(0, before.indexOf(slot)).flatMap(skusOf);
+    const limit = limitOf(slot);
+    const ranking = handed ?? (await tradewind.rankOffered({ limit, exclude: [...exclude, ...excludedBy(slot)] }));
+    const html = await cards(tradewind, ranking);
+    // What has changed in the meantime is filled again.
+    if (this.#over(slot)) return;
+    const skus = ranking.items.map((item) => item.sku);
+    const same = slot.dataset["tradewind"] === "edge" && skus.join() === skusOf(slot).join();
+    if (!html) {
+      hide(slot);
+    } else if (!same && shownHtml.get(shownIn(slot)) !== html) {
+      show(slot, html, handed ? "edge" : "device");
+      shownHtml.set(shownIn(slot), html);
+    }
+    // The slots after it leave out what it shows.
+    for (const later of before.slice(before.indexOf(slot) + 1)) {
+      if (!isFilled(later) || !skusOf(later).some((sku) => skus.includes(sku))) continue;
+      overrule(later);
+      this.changed(later);
+    }
+    this.#watch(slot);
+  }
+
+  /** Tells when half of a slot is in view: of what is in it then. */
+  #watch(slot: HTMLElement): void {
+    const observer = new IntersectionObserver(
+      ([entry]) => {
+        if (!entry?.isIntersecting) return;
+        observer.disconnect();
+        const by = slot.dataset["tradewind"];
+        if (isFilled(slot)) expose(slot.getAttribute("name") ?? "", by === "edge" ? by : "device", skusOf(slot));
+      },
+      { threshold: 0.5 },
+    );
+    observer.observe(slot);
+    this.#until(slot, () => observer.disconnect());
+  }
+
+  /** Shows a price, for as long as it holds. */
+  async #price(element: HTMLElement): Promise<void> {
+    const { tradewind } = this;
+    const sku = element.getAttribute("sku");
+    if (!sku) return;
+    const quote = await tradewind.quote({ sku }).catch((error: TradewindError) => {
+      // Nothing to compute it from is no failure: the page's own price stays.
+      if (error.code === "refused") return null;
+      throw error;
+    });
+    // What the edge put in place of the page's own price holds elsewhere, or held before.
+    const stale = !quote && isEdges(element) && tradewind.handover?.quotes.some((handed) => handed.sku === sku);
+    const [listed] = stale ? await tradewind.products([sku]).catch(() => []) : [];
+    if (this.#over(element)) return;
+    const amount = quote ?? listed;
+    const text = amount ? money(amount.price, amount.currency, tradewind.locale) : "";
+    const own = shownIn(element) === element;
+    if (quote || stale) {
+      const same = isFilled(element) && shownIn(element).textContent === text;
+      if (!same || (own && quote?.by !== "edge")) show(element, escaped(text), quote?.by ?? "device");
+    } else if (!own) {
+      hide(element);
+    }
+    if (!quote) return;
+    // Once it holds no longer, it is priced anew.
+    const left = Math.min(Math.max(quote.valid_until - tradewind.now, SOON), LONGEST);
+    const timer = setTimeout(() => this.changed(element), left);
+    this.#until(element, () => clearTimeout(timer));
+  }
+}
+
+/** The HTML that was put where something is shown. */
+const shownHtml = new WeakMap<HTMLElement, string>();
+
+const inOrder = (some: Iterable<HTMLElement>): HTMLElement[] =>
+  [...some]
+    .filter((element) => element.isConnected)
+    .sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+
+/** How many products a slot wants, by HTML's rules for parsing non-negative integers. */
+export function limitOf(slot: Element): number {
+  const [, digits] = /^[\t\n\f\r ]*\+?(\d+)/.exec(slot.getAttribute("limit") ?? "") ?? [];
+  return Math.min(Number(digits ?? 0), MOST) || USUAL;
+}
+
+/** The products that a slot must not show: tokens between HTML's white space. */
+export const excludedBy = (slot: Element): string[] => [
+  ...new Set((slot.getAttribute("exclude") ?? "").split(/[\t\n\f\r ]+/).filter(Boolean)),
+];
+
+/** The products that are shown in a slot. */
+const skusOf = (slot: HTMLElement): string[] =>
+  Array.from(shownIn(slot).querySelectorAll<HTMLElement>("[data-sku]"), (card) => card.dataset["sku"] ?? "");
+
+/** The cards of a ranking. */
+async function cards(tradewind: Tradewind, { items }: Ranking): Promise<string> {
+  const texts = await tradewind.texts;
+  const shown = items.filter((item) => texts[item.sku]);
+  const listed = await tradewind.products(shown.map((item) => item.sku));
+  const prices = await Promise.all(shown.map((item) => tradewind.quote(item).catch(() => null)));
+  const { locale } = tradewind;
+  const html = shown.map(({ sku, reasons, goes_with }, n) => {
+    const [product, text] = [listed[n], texts[sku]];
+    if (!product || !text) return "";
+    const price = prices[n]?.price ?? product.price;
+    const reason = reasons[0] ?? "";
+    return tradewind.card({
+      sku,
+      ...text,
+      price: money(price, product.currency, locale),
+      list: product.list > price ? money(product.list, product.currency, locale) : "",
+      delivery: product.delivery ? delivery(product.delivery, locale) : "",
+      reason: reason === `goes with ${goes_with}` ? `goes with ${texts[goes_with ?? ""]?.title ?? goes_with}` : reason,
+    });
+  });
+  return html.join("");
+}

@@ -1,0 +1,36 @@
+/** The products that slots may show: their texts, and where they link to. */
+
+import { TradewindError } from "./error.js";
+import { type Alive, json, type Pinned } from "./files.js";
+import type { ProductText } from "./options.js";
+
+/** Texts by SKU. */
+export type Texts = Record<string, ProductText>;
+
+/** Fetches the products; `failed` is told of those that cannot be linked to, which are left out. */
+export async function products(
+  { url, integrity }: Pinned,
+  alive: Alive,
+  failed: (error: TradewindError) => void,
+): Promise<Texts> {
+  const texts = await json<Texts>(url, alive, integrity);
+  let refused: string | undefined;
+  for (const [sku, text] of Object.entries(texts)) {
+    if (isPage(text?.url)) continue;
+    refused ??= `\`products\` gives \`${sku}\` the address \`${text?.url}\`, which is no page's; it is not shown`;
+    delete texts[sku];
+  }
+  if (refused) failed(new TradewindError("config", refused));
+  return texts;
+}
+
+/** Whether an address is one of a page. */
+export function isPage(url: unknown): boolean {
+  try {
+    const { protocol, hostname } = new URL(String(url), document.baseURI);
+    // Chromium lets hosts pass that are none, and escapes what is wrong with them.
+    return typeof url === "string" && /^https?:$/.test(protocol) && !hostname.includes("%");
+  } catch {
+    return false;
+  }
+}
