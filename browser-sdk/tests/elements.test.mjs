@@ -24,7 +24,7 @@ const PRICE = '<tradewind-price sku="1082185">own</tradewind-price>';
 async function bare(body, { files = {}, ...options } = {}) {
   const shop = await startShop({
     files: {
-      "/bare.html": `<!doctype html><html lang="en" data-tradewind-region="ORD"><link rel="icon" href="/icon.svg"><title>Bare</title><body>${body}</body></html>`,
+      "/bare.html": `<!doctype html><html lang="en" data-tradewind-region="ORD"><link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/shop.css"><title>Bare</title><body>${body}</body></html>`,
       ...files,
     },
   });
@@ -212,6 +212,7 @@ test("a second copy of the package fills the page too", async () => {
   await load(page, {}, "first");
   await ranked(page);
   await priced(page);
+  await page.waitForFunction(() => globalThis.told.some(([, kind]) => kind === "exposure"));
   const state = await page.evaluate(async () => {
     globalThis.first.close();
     globalThis.seen = [];
@@ -232,18 +233,17 @@ test("a second copy of the package fills the page too", async () => {
   await done();
 });
 
-const handed = async (quoted, region) => {
-  const slot = await rankedAtTheEdge(chromium);
-  return `<tradewind-price sku="995242" data-tradewind="edge">$1.23</tradewind-price>${handover(slot, { price: 123, ...quoted }, region)}`;
-};
+const handed = (slot, quoted, region) =>
+  `<tradewind-price sku="995242" data-tradewind="edge">$1.23</tradewind-price>${handover(slot, { price: 123, ...quoted }, region)}`;
 
 test("a price that the edge handed over holds for its region and its time only", async () => {
   // The demo's public snapshot publishes nothing to compute the price of 995242 from.
+  const slot = await rankedAtTheEdge(chromium);
   const listed = products.find(({ sku }) => sku === "995242").price;
   for (const [what, html, region, expected] of [
-    ["it holds", await handed({}), "ORD", 123],
-    ["another region", await handed({}), "SEA", listed],
-    ["its time is over", await handed({ valid_until: "2017-12-04T13:59:59Z" }), "ORD", listed],
+    ["it holds", handed(slot), "ORD", 123],
+    ["another region", handed(slot), "SEA", listed],
+    ["its time is over", handed(slot, { valid_until: "2017-12-04T13:59:59Z" }), "ORD", listed],
   ]) {
     const { page, done } = await bare(html);
     await load(page, { region });
@@ -296,7 +296,8 @@ test("exposures are told of once, though the page tracks them, and never make it
 });
 
 test("after a soft navigation exposures name what is shown then", async () => {
-  const { page, done } = await bare(`<div style="height:3000px"></div>${SLOT}`);
+  const { page, done } = await bare(`<div></div>${SLOT}`);
+  await page.evaluate(() => (document.querySelector("div").style.height = "3000px"));
   await load(page);
   await ranked(page);
   const before = await skus(page, "a");

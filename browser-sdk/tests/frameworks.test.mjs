@@ -15,7 +15,6 @@ const { build } = tools("esbuild");
 
 const REACT = `
   import { StrictMode, useEffect, useState } from "react";
-  export { createElement } from "react";
 
   function App({ load }) {
     const [state, setState] = useState({ count: 0, limit: 8, sku: "1082185", text: false });
@@ -23,8 +22,13 @@ const REACT = `
     globalThis.change = (with_) => setState((state) => ({ ...state, ...with_ }));
     useEffect(() => {
       if (!load) return;
+      let gone = false;
       const loading = load();
-      return () => loading.then((tradewind) => tradewind.close(), () => {});
+      loading.then((tradewind) => gone || (globalThis.tradewind = tradewind));
+      return () => {
+        gone = true;
+        loading.then((tradewind) => tradewind.close(), () => {});
+      };
     }, [load]);
     return (
       <main>
@@ -45,9 +49,7 @@ const REACT_PAGE = `
   if (location.hash !== "#late") await sdk();
   const load = async () => {
     const { Tradewind } = await sdk();
-    const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });
-    globalThis.tradewind = tradewind;
-    return tradewind;
+    return Tradewind.load({ config: "/tradewind/tradewind.json" });
   };
   globalThis.recovered = [];
   globalThis.first = document.querySelector("tradewind-slot");

@@ -12,7 +12,7 @@ before(async () => (chromium = await startChromium()));
 after(() => chromium?.close());
 
 const BARE =
-  '<!doctype html><html lang="en" data-tradewind-region="ORD"><link rel="icon" href="/icon.svg"><title>Bare</title><body>' +
+  '<!doctype html><html lang="en" data-tradewind-region="ORD"><link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/shop.css"><title>Bare</title><body>' +
   '<tradewind-slot name="for-you" limit="4">own</tradewind-slot><tradewind-price sku="1082185">own</tradewind-price></body></html>';
 
 /** A bare page with a slot and a price. */
@@ -65,8 +65,8 @@ const halfway = (bytes) => () =>
 for (const name of ["tradewind.wasm", "recommend.pack", "public.snapshot", "products.json", "tradewind.json"]) {
   for (const run of ["worker", "page"]) {
     test(`${name} arrives slowly, and is waited for: in the ${run}`, async () => {
-      const { page, done } = await bare({ [`/tradewind/${name}`]: slowly(site(name), 8, 150) });
-      assert.equal(await load(page, { loadTimeout: 700, run }), "loaded");
+      const { page, done } = await bare({ [`/tradewind/${name}`]: slowly(site(name), 10, 400) });
+      assert.equal(await load(page, { loadTimeout: 2_500, run }), "loaded");
       await filled(page, "for-you");
       await done();
     });
@@ -77,9 +77,8 @@ test("a file that stops arriving is given up, and asked for again by the next ca
   let times = 0;
   const bytes = site("recommend.pack");
   const { page, done } = await bare({ "/tradewind/recommend.pack": () => (times++ ? bytes : halfway(bytes)()) });
-  const options = { loadTimeout: 500 };
-  assert.equal(await load(page, options), "timeout: loading took longer than 500 ms without progress");
-  assert.equal(await load(page, options), "loaded");
+  assert.equal(await load(page, { loadTimeout: 1_500 }), "timeout: loading took longer than 1500 ms");
+  assert.equal(await load(page), "loaded");
   assert.equal(times, 2);
   await done();
 });
@@ -100,7 +99,7 @@ test("products that cannot be fetched once are fetched again, without anything t
 
 test("products that never arrive hold nothing else up", async () => {
   const { page, done } = await bare({ "/tradewind/products.json": halfway(site("products.json")) });
-  assert.equal(await load(page, { loadTimeout: 600 }), "loaded");
+  assert.equal(await load(page, { loadTimeout: 2_500 }), "loaded");
   const quote = await page.evaluate(() => globalThis.tradewind.quote({ sku: "1082185" }));
   assert.ok(quote.price > 0);
   await page.waitForSelector("tradewind-slot[data-tradewind-error=timeout]");
@@ -128,7 +127,7 @@ for (const [what, first] of Object.entries(HANGS)) {
     const { page, done } = await bare(worker(first));
     const started = Date.now();
     assert.equal(await load(page, { consent: "granted" }), "loaded");
-    assert.ok(Date.now() - started < 5_000);
+    assert.ok(Date.now() - started < 9_000);
     await filled(page, "for-you");
     await page.waitForSelector("tradewind-price[data-tradewind=device]");
     await page.waitForFunction(() => globalThis.told.some(([, code]) => code === "storage"));

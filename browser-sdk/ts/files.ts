@@ -70,12 +70,9 @@ export async function json<T>(url: string, alive: Alive, integrity?: string): Pr
 /** A promise that is rejected once nothing has moved for a time. */
 export function within<T>(milliseconds: number, what: string, work: (alive: Alive) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    let progress = "";
-    const late = (): void =>
-      reject(new TradewindError("timeout", `${what} took longer than ${milliseconds} ms${progress}`));
+    const late = (): void => reject(new TradewindError("timeout", `${what} took longer than ${milliseconds} ms`));
     let timer = setTimeout(late, milliseconds);
     const alive = (): void => {
-      progress = " without progress";
       clearTimeout(timer);
       timer = setTimeout(late, milliseconds);
     };

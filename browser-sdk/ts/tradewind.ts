@@ -381,7 +381,8 @@ export class Tradewind {
 
   async #start(alive: () => void): Promise<Backend> {
     // A page that waits for what is loaded has its listeners only then.
-    const heard: Heard = { alive, failed: (error) => void setTimeout(() => this.#emit("error", error)) };
+    const tell = (error: TradewindError): unknown => setTimeout(() => this.#emit("error", error));
+    const heard: Heard = { alive, failed: (error) => void this.#backend?.then(() => tell(error), () => {}) };
     let backend: Backend;
     if (this.#options.run === "page") {
       const { Runtime } = await this.#place.runtime();
