@@ -1,7 +1,13 @@
 //! From ONNX bytes to tract's decluttered graph, with the batch bound to one symbol.
 
+mod bind;
+mod defaults;
+
+pub(crate) use bind::open_axes;
+
 use crate::{
     Options, dialect, idioms, ml,
+    model::{bytes_of, decode, width},
     narrow::narrow,
     nn, quiet,
     refusal::{Reason, Refusal, node_name},
@@ -10,16 +16,14 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::{
     Onnx,
-    pb::{
-        GraphProto, ModelProto, TensorProto, TensorShapeProto, ValueInfoProto,
-        tensor_proto::{DataLocation, DataType},
-        tensor_shape_proto::{Dimension, dimension},
-        type_proto,
-    },
+    pb::{GraphProto, ModelProto, NodeProto, TensorProto},
     prelude::*,
     tract_hir::infer::{Factoid, InferenceModelExt},
 };
-use tradewind_core::{exec::PLAN_LIMITS, pack::MAGIC};
+use tradewind_core::exec::PLAN_LIMITS;
+
+/// The first version of the format in which a constant need not be listed as an input.
+const LISTS_CONSTANTS_APART: i64 = 4;
 
 /// The symbol that stands for the number of rows, in tract's shapes and in refusals.
 pub(crate) const BATCH: &str = "N";
@@ -63,6 +67,7 @@ impl Graph {
         let framework = framework();
         let mut proto = decode(&framework, onnx)?;
         merge_imports(&mut proto)?;
+        let lists_all = proto.ir_version < LISTS_CONSTANTS_APART;
         let graph = proto
             .graph
             .as_mut()
@@ -75,10 +80,14 @@ impl Graph {
             )));
         }
         let (mut operators, mut notes) = (Operators::default(), BTreeSet::new());
+        let defaults = defaults::settle(graph, &options.overrides)?;
+        if let Some(note) = defaults.filter(|_| !lists_all) {
+            notes.insert(note);
+        }
         idioms::rewrite(graph, &mut notes);
         check_operators(&framework, graph, &mut operators)?;
         graph.initializer.iter().try_for_each(check_tensor)?;
-        bind(graph, options)?;
+        bind::bind(graph, &options.bind)?;
         narrow(graph, &mut notes)?;
         // Declared shapes inside the graph name the batch as they like, and exporters get some
         // wrong: the inputs are enough.
@@ -89,10 +98,9 @@ impl Graph {
             let reason = "a model that takes text has no branches or loops; export it without";
             return Err(Refusal::at(node_name(node), &node.op_type, reason));
         }
-        let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-        let given = graph.input.iter().filter(|input| !constant.contains(input.name.as_str()));
-        let inputs = given.map(|input| input.name.clone()).collect();
+        let inputs = graph.input.iter().map(|input| input.name.clone()).collect();
         let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
+        idioms::copy_passed(graph);
 
         let typed = quiet::catch(|| {
             let mut parsed = framework.parse(&proto, None)?;
@@ -139,17 +147,9 @@ pub(crate) fn framework() -> Onnx {
     framework
 }
 
-pub(crate) fn decode(framework: &Onnx, mut onnx: &[u8]) -> Result<ModelProto, Refusal> {
-    if onnx.is_empty() {
-        return Err(Refusal::whole("the file is empty"));
-    }
-    if onnx.starts_with(&MAGIC) {
-        return Err(Refusal::whole("it is a pack, which is compiled already; give the ONNX file that it was made of"));
-    }
-    let decoded = quiet::catch(|| framework.proto_model_for_read(&mut onnx).map_err(|error| format!("{error:#}")));
-    decoded.and_then(|decoded| decoded).map_err(|error| {
-        Refusal::whole(format!("its bytes are not an ONNX model ({error}); check that the file is whole"))
-    })
+/// Whether an operator is one that tract reads, or we do.
+pub(crate) fn is_known(framework: &Onnx, node: &NodeProto) -> bool {
+    DOMAINS.contains(&node.domain.as_str()) && framework.op_register.0.contains_key(&node.op_type)
 }
 
 /// Refuses operators that nothing here understands, before tract meets them.
@@ -161,7 +161,7 @@ fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operato
         if let Some(reason) = dialect::refused(node) {
             return Err(Refusal::at(name, operator, reason));
         }
-        if !DOMAINS.contains(&node.domain.as_str()) || !framework.op_register.0.contains_key(operator) {
+        if !is_known(framework, node) {
             let domain = if node.domain.is_empty() { "ai.onnx" } else { &node.domain };
             return Err(Refusal::at(
                 name,
@@ -174,72 +174,6 @@ fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operato
         }
     }
     Ok(())
-}
-
-/// Gives every input's leading axis one symbol, or the number that the options set.
-fn bind(graph: &mut GraphProto, options: &Options) -> Result<(), Refusal> {
-    let known: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    let inputs: Vec<&mut ValueInfoProto> =
-        graph.input.iter_mut().filter(|input| !known.contains(input.name.as_str())).collect();
-    let mut shapes = Vec::new();
-    for input in inputs {
-        let ValueInfoProto { name, r#type, .. } = input;
-        let Some(type_proto::Value::TensorType(tensor)) = r#type.as_mut().and_then(|kind| kind.value.as_mut()) else {
-            return Err(Refusal::whole(format!("input `{name}` is not a tensor; export the model with tensors only")));
-        };
-        let Some(shape) = tensor.shape.as_mut() else {
-            return Err(Refusal::whole(format!(
-                "input `{name}` has no shape; export it with its number of axes and their extents"
-            )));
-        };
-        shapes.push((&*name, shape));
-    }
-    let leading: BTreeSet<String> = shapes
-        .iter()
-        .filter_map(|(_, shape)| shape.dim.first().and_then(symbol))
-        .filter(|symbol| !options.bind.contains_key(symbol))
-        .collect();
-    for (name, shape) in shapes {
-        bind_shape(name, shape, &leading, options)?;
-    }
-    Ok(())
-}
-
-fn bind_shape(
-    input: &str,
-    shape: &mut TensorShapeProto,
-    leading: &BTreeSet<String>,
-    options: &Options,
-) -> Result<(), Refusal> {
-    for (axis, dim) in shape.dim.iter_mut().enumerate() {
-        let Some(name) = symbol(dim) else { continue };
-        let named = matches!(&dim.value, Some(dimension::Value::DimParam(_))) && name != BATCH;
-        dim.value = Some(match options.bind.get(&name) {
-            Some(value) if axis == 0 || named => dimension::Value::DimValue(*value),
-            _ if axis == 0 || (named && leading.contains(&name)) => dimension::Value::DimParam(BATCH.into()),
-            _ if named => {
-                return Err(Refusal::whole(format!(
-                    "axis {axis} of input `{input}` is `{name}`, which is not the batch; \
-                     bind it to a number (`{name}=50`) or export it fixed"
-                )));
-            }
-            _ => {
-                return Err(Refusal::whole(format!(
-                    "axis {axis} of input `{input}` has no extent; export it fixed, or with a name to bind to a number"
-                )));
-            }
-        });
-    }
-    Ok(())
-}
-
-/// The symbol of a dimension that is not a number; that of the batch for one without a name.
-fn symbol(dim: &Dimension) -> Option<String> {
-    match &dim.value {
-        Some(dimension::Value::DimValue(value)) if *value >= 0 => None,
-        Some(dimension::Value::DimParam(name)) if !name.is_empty() && name != "?" => Some(name.clone()),
-        _ => Some(BATCH.into()),
-    }
 }
 
 /// Some exporters import `ai.onnx` twice; the highest version is the one they mean.
@@ -323,24 +257,13 @@ fn count(graph: &GraphProto) -> usize {
     graph.node.len() + inner.map(count).sum::<usize>()
 }
 
-/// Refuses constants that lie elsewhere, or are shorter than their shape.
+/// Refuses constants that are shorter than their shape.
 fn check_tensor(tensor: &TensorProto) -> Result<(), Refusal> {
     let name = &tensor.name;
-    if tensor.data_location == Some(DataLocation::External as i32) {
-        return Err(Refusal::whole(format!(
-            "the values of `{name}` are in another file; save the model with all its data in one"
-        )));
-    }
-    let width = match DataType::try_from(tensor.data_type) {
-        Ok(DataType::Double | DataType::Int64 | DataType::Uint64) => 8,
-        Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
-        Ok(DataType::Float16 | DataType::Int16 | DataType::Uint16) => 2,
-        Ok(DataType::Bool | DataType::Int8 | DataType::Uint8) => 1,
-        _ => return Ok(()),
-    };
-    let expected = tensor.dims.iter().try_fold(width, |bytes: i64, extent| bytes.checked_mul(*extent));
+    let Some(width) = width(tensor.data_type) else { return Ok(()) };
+    let expected = bytes_of(&tensor.dims, width);
     let found = tensor.raw_data.len();
-    if found > 0 && expected != i64::try_from(found).ok() {
+    if found > 0 && expected != u64::try_from(found).ok() {
         return Err(Refusal::whole(format!(
             "`{name}` has {found} bytes, which is not what its shape {:?} needs; check that the file is whole",
             tensor.dims
@@ -410,7 +333,13 @@ fn node_in(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tract_onnx::pb::{AttributeProto, NodeProto, OperatorSetIdProto, TypeProto, attribute_proto::AttributeType};
+    use tract_onnx::pb::{
+        AttributeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
+        attribute_proto::AttributeType,
+        tensor_proto::DataType,
+        tensor_shape_proto::{Dimension, dimension},
+        type_proto,
+    };
 
     fn dim(value: Option<dimension::Value>) -> Dimension {
         Dimension { value, ..Dimension::default() }
@@ -418,32 +347,6 @@ mod tests {
 
     fn named(name: &str) -> Dimension {
         dim(Some(dimension::Value::DimParam(name.into())))
-    }
-
-    fn bound(dims: Vec<Dimension>, options: &Options) -> Result<Vec<Dimension>, Refusal> {
-        let mut shape = TensorShapeProto { dim: dims };
-        let leading = shape.dim.first().and_then(symbol).into_iter().collect();
-        bind_shape("x", &mut shape, &leading, options).map(|()| shape.dim)
-    }
-
-    #[test]
-    fn the_leading_axis_is_the_batch_whatever_its_name() {
-        for first in [dim(None), named(""), named("?"), named("batch_size"), dim(Some(dimension::Value::DimValue(-1)))]
-        {
-            let fixed = dim(Some(dimension::Value::DimValue(8)));
-            assert_eq!(bound(vec![first, fixed.clone()], &Options::default()), Ok(vec![named(BATCH), fixed]));
-        }
-    }
-
-    #[test]
-    fn other_symbols_are_bound_or_refused() {
-        let dims = || vec![named("batch"), named("steps")];
-        let refusal = bound(dims(), &Options::default()).expect_err("two symbols");
-        assert!(refusal.reason().contains("`x`") && refusal.reason().contains("steps=50"));
-        let options = Options { bind: [("steps".to_string(), 50)].into(), ..Options::default() };
-        let fifty = dim(Some(dimension::Value::DimValue(50)));
-        assert_eq!(bound(dims(), &options), Ok(vec![named(BATCH), fifty]));
-        assert!(bound(vec![named("batch"), dim(None)], &Options::default()).is_err());
     }
 
     /// Reads a model of one input `x`, `[rows, 1]`, and nodes that end in `y`.

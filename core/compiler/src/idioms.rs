@@ -143,6 +143,28 @@ fn split_sequences(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     }
 }
 
+/// Outputs that no node of their graph makes, such as an input, become a node's: tract forgets the
+/// type of an input that it takes for an output.
+pub(crate) fn copy_passed(graph: &mut GraphProto) {
+    let made: BTreeSet<String> = graph.node.iter().flat_map(|node| node.output.iter().cloned()).collect();
+    for output in &mut graph.output {
+        if !made.contains(&output.name) {
+            let passed = std::mem::take(&mut output.name);
+            output.name = format!("{passed}.passed");
+            graph.node.push(NodeProto {
+                name: output.name.clone(),
+                op_type: "Identity".into(),
+                input: vec![passed],
+                output: vec![output.name.clone()],
+                ..NodeProto::default()
+            });
+        }
+    }
+    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
+        attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(copy_passed);
+    }
+}
+
 fn tensor_of_floats() -> TypeProto {
     let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
     TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }

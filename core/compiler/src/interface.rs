@@ -3,8 +3,9 @@
 
 use crate::{
     frontend,
+    model::decode,
     refusal::Refusal,
-    tensor::{ElementType, TensorError},
+    tensor::{ElementType, TensorError, read_tensor},
 };
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use tract_onnx::{
     pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto},
     tensor::proto_from_reader,
 };
+use tradewind_core::tensor::Tensor;
 
 /// Inputs that determine the shape of what their operator gives, or which of its elements it works
 /// on: operator, place among its inputs, name in the specification.
@@ -64,13 +66,19 @@ const CLASSIFIERS: [&str; 3] = ["LinearClassifier", "SVMClassifier", "TreeEnsemb
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interface {
-    /// What is given to the model, in order; without the initializers that old models list too.
+    /// What must be given to the model, in order.
     pub inputs: Vec<Declared>,
+    /// What may be given to it, in order: initializers that are listed as inputs too. They are
+    /// constants of a plan unless [`Options::overrides`](crate::Options::overrides) names them.
+    pub defaults: Vec<Declared>,
     /// What the model gives, in order.
     pub outputs: Vec<Declared>,
     /// Integer inputs that determine a shape, with what they are to their operator: `axes`, `k`.
     /// A plan's shapes are known when it is compiled, so such inputs need [`bind_input`].
     pub shape_inputs: BTreeMap<String, String>,
+    /// Axes of [`inputs`](Self::inputs) that have no extent and are not the batch, by input and
+    /// place: [`Options::bind`](crate::Options::bind) fixes them.
+    pub open_axes: Vec<(String, usize)>,
     /// Whether the model has a classifier of ai.onnx.ml, which gives labels and scores.
     pub classifies: bool,
 }
@@ -90,15 +98,19 @@ impl Interface {
     /// # Errors
     /// A [`Refusal`] of what is no ONNX model.
     pub fn read(onnx: &[u8]) -> Result<Self, Refusal> {
-        let proto = frontend::decode(&frontend::framework(), onnx)?;
+        let proto = decode(&frontend::framework(), onnx)?;
         let graph =
             proto.graph.as_ref().ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model"))?;
         let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-        let inputs: Vec<Declared> =
-            graph.input.iter().filter(|input| !constant.contains(input.name.as_str())).map(Declared::new).collect();
+        let (defaults, inputs): (Vec<_>, Vec<_>) =
+            graph.input.iter().partition(|input| constant.contains(input.name.as_str()));
+        let open_axes = frontend::open_axes(inputs.iter().copied());
+        let inputs: Vec<Declared> = inputs.into_iter().map(Declared::new).collect();
         Ok(Self {
             shape_inputs: shape_inputs(graph, &inputs),
             inputs,
+            defaults: defaults.into_iter().map(Declared::new).collect(),
+            open_axes,
             outputs: graph.output.iter().map(Declared::new).collect(),
             classifies: graph
                 .node
@@ -114,6 +126,16 @@ impl Declared {
         let element = kind.map(|type_proto::Value::TensorType(tensor)| ElementType::new(tensor.elem_type));
         Self { name: info.name.clone(), element }
     }
+}
+
+/// The value that an input has where nothing else is given, if it has one.
+///
+/// # Errors
+/// [`TensorError`] where it is of a type that plans do not have, or `onnx` is no model.
+pub fn default_input(onnx: &[u8], input: &str) -> Result<Option<Tensor>, TensorError> {
+    let proto = decode(&frontend::framework(), onnx).map_err(|refusal| TensorError::Damaged(refusal.to_string()))?;
+    let known = proto.graph.into_iter().flat_map(|graph| graph.initializer).find(|tensor| tensor.name == input);
+    known.map(|tensor| read_tensor(&tensor.encode_to_vec())).transpose()
 }
 
 /// The model with an input that is always `tensor` (a `TensorProto`): a constant.

@@ -26,7 +26,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `frontend` | reads the protobuf, binds the batch to one symbol, has tract type and declutter it |
+//! | `model` | reads the protobuf: data beside the file, functions in the place of their calls, sparse constants |
+//! | `frontend` | settles inputs with defaults, binds the batch to one symbol, has tract type and declutter it |
 //! | `idioms` | says otherwise what exporters write in a roundabout way: dictionaries, sequences, distances |
 //! | `text` | finds the strings that each input is told apart by |
 //! | `narrow` | makes f64 and f16 f32 before tract sees them |
@@ -65,6 +66,7 @@ mod interface;
 mod layout;
 mod lower;
 mod ml;
+mod model;
 mod narrow;
 mod nn;
 mod plan;
@@ -78,11 +80,12 @@ mod walk;
 mod weights;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};
 
 pub use encode::Precision;
-pub use interface::{Declared, Interface, bind_input};
+pub use interface::{Declared, Interface, bind_input, default_input};
+pub use model::{ReadError, read_model};
 pub use reference::{Reference, Unavailable, Values};
 pub use refusal::Refusal;
 pub use tensor::{ElementType, TensorError, read_tensor, write_tensor};
@@ -92,13 +95,16 @@ pub use tensor::{ElementType, TensorError, read_tensor, write_tensor};
 pub struct Options {
     /// The largest batch of a model whose rows are computed together; 256 unless set.
     pub joint_rows: u32,
-    /// Numbers for named dimensions, such as `steps` = 50. `N` is a leading dimension without a name.
+    /// Extents of axes that the model leaves open, by their name (`steps` = 50) or by input and place (`ids[1]` = 50).
+    /// `N` is a leading axis without a name. One that means no axis, or a fixed one, is refused.
     pub bind: BTreeMap<String, i64>,
+    /// Inputs with a default that are inputs of the plan; the others are constants.
+    pub overrides: BTreeSet<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { joint_rows: 256, bind: BTreeMap::new() }
+        Self { joint_rows: 256, bind: BTreeMap::new(), overrides: BTreeSet::new() }
     }
 }
 

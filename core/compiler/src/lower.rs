@@ -147,6 +147,7 @@ impl Walk<'_> {
         for (name, outlet) in self.graph.outputs.iter().zip(outlets) {
             self.builder.node.clone_from(name);
             let value = self.values.get(outlet).cloned().ok_or_else(|| Reason("it is never computed".into()));
+            self.check_text(name, *outlet)?;
             let value = value.and_then(|value| match value.home {
                 Home::Buffer(..) if value.is_packed() => Ok(value),
                 _ => self.builder.copied(&value),
@@ -154,6 +155,37 @@ impl Walk<'_> {
             outputs.push((name.clone(), value.map_err(|reason| Refusal::whole(format!("output `{name}`: {reason}")))?));
         }
         Ok(outputs)
+    }
+
+    /// Refuses an output of text that an input's strings reach otherwise than as they are: those that
+    /// the model does not know have no place in a plan.
+    fn check_text(&self, name: &str, output: OutletId) -> Result<(), Refusal> {
+        let model = &self.graph.model;
+        let buffer = |outlet: OutletId| match self.values.get(&outlet).map(|value| (&value.home, value.is_packed())) {
+            Some((Home::Buffer(id, _), true)) => Some(*id),
+            _ => None,
+        };
+        let mut open = vec![output];
+        while let Some(outlet) = open.pop() {
+            let node = model.node(outlet.node);
+            let fact = model.outlet_fact(outlet).map_err(|error| Refusal::whole(format!("{error:#}")))?;
+            // The strings of a node of ours are its own.
+            if fact.datum_type != String::datum_type() || whole::is(node) {
+                continue;
+            }
+            if node.op_is::<TypedSource>() && buffer(outlet) != buffer(output) {
+                let maker = model.node(output.node);
+                let (at, operator) = self.graph.origin(&maker.name);
+                let reason = format!(
+                    "output `{name}` would hold strings of input `{}`, which a plan gives only as they came, or looked \
+                     up; put it together outside of the model",
+                    node.name
+                );
+                return Err(Refusal::at(at, operator, reason));
+            }
+            open.extend(&node.inputs);
+        }
+        Ok(())
     }
 }
 

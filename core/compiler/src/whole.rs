@@ -80,7 +80,12 @@ pub(crate) fn lowered(site: &mut Site<'_>) -> Option<Reasoned<Vec<Value>>> {
 
 /// Whether a graph holds an operator that only a plan can run.
 pub(crate) fn any(model: &TypedModel) -> bool {
-    model.nodes().iter().any(|node| node.op_is::<Whole>())
+    model.nodes().iter().any(is)
+}
+
+/// Whether a node's operator stayed whole.
+pub(crate) fn is(node: &TypedNode) -> bool {
+    node.op_is::<Whole>()
 }
 
 /// One of our operators inside tract's graph.

@@ -76,7 +76,8 @@ pub struct Port {
     /// The buffer that holds it.
     pub buffer: BufferId,
     /// For a tensor of strings: the buffer holds indices (`i64`) into these. Those of an input
-    /// ascend; a string that is none of them has the index −1.
+    /// ascend; a string that is none of them has the index −1. An output in the buffer of an input
+    /// holds that input's strings as they came.
     #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub categories: Vec<String>,
 }

@@ -1,6 +1,6 @@
 use super::{SignArgs, write};
-use anyhow::Context;
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use anyhow::{Context, bail};
+use std::{collections::BTreeMap, io::Write, path::PathBuf, process::ExitCode};
 use tradewind_compiler::{Options, Precision};
 use tradewind_host::packing::{MAX_LOSS, Source, Storage};
 
@@ -16,9 +16,15 @@ pub struct Pack {
     /// The most rows of a model whose rows look at each other.
     #[arg(long, value_name = "ROWS", default_value_t = Options::default().joint_rows)]
     joint_rows: u32,
-    /// Fixes a symbol in the model's input shapes.
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = binding)]
+    /// Fixes an axis of the inputs, by its name (`steps=50`) or by input and place (`ids[1]=50`);
+    /// may be given several times.
+    #[arg(long, value_name = "AXIS=NUMBER", value_parser = binding)]
     bind: Vec<(String, i64)>,
+    /// Makes an input with a default (an initializer that is listed as an input) an input of the
+    /// pack; without, it is a constant, unless a recorded sample holds it. May be given several
+    /// times.
+    #[arg(long = "override", value_name = "INPUT")]
+    overrides: Vec<String>,
     /// How the tables and matrices of the model are stored.
     #[arg(long, value_name = "PRECISION", value_enum, default_value_t = Weights::F32)]
     weights: Weights,
@@ -37,7 +43,11 @@ enum Weights {
 
 impl Pack {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let options = Options { joint_rows: self.joint_rows, bind: self.bind.into_iter().collect() };
+        let options = Options {
+            joint_rows: self.joint_rows,
+            bind: bindings(&self.bind)?,
+            overrides: self.overrides.into_iter().collect(),
+        };
         let precision = match self.weights {
             Weights::F32 => Precision::F32,
             Weights::F16 => Precision::F16,
@@ -60,8 +70,19 @@ impl Pack {
     }
 }
 
-/// A symbol and its number, from `NAME=NUMBER`.
+/// An axis and its extent, from `AXIS=NUMBER`.
 pub(super) fn binding(text: &str) -> Result<(String, i64), String> {
-    let (name, number) = text.split_once('=').ok_or("it needs the form NAME=NUMBER")?;
-    Ok((name.to_owned(), number.parse().map_err(|_| format!("`{number}` is no whole number"))?))
+    let (name, number) = text.rsplit_once('=').ok_or("it needs the form AXIS=NUMBER")?;
+    Ok((name.to_owned(), number.parse().map_err(|_| format!("`{number}` is not a whole number"))?))
+}
+
+/// All bindings of a command, each axis once.
+pub(super) fn bindings(given: &[(String, i64)]) -> anyhow::Result<BTreeMap<String, i64>> {
+    let mut bindings = BTreeMap::new();
+    for (axis, number) in given {
+        if let Some(other) = bindings.insert(axis.clone(), *number).filter(|other| other != number) {
+            bail!("`--bind {axis}={number}` contradicts `--bind {axis}={other}`");
+        }
+    }
+    Ok(bindings)
 }

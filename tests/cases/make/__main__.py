@@ -7,6 +7,7 @@ from . import (
     boosting,
     dense,
     estimators,
+    formats,
     frames,
     linear,
     maps,
@@ -20,7 +21,7 @@ from . import (
 )
 from .corpus import ROOT, write_corpus, write_index
 
-FAMILIES = (dense, estimators, zoo, frames, boosting, trees, linear, maps, recommenders, sequences, operators)
+FAMILIES = (dense, estimators, zoo, frames, boosting, trees, linear, maps, recommenders, sequences, operators, formats)
 
 
 def main() -> None:

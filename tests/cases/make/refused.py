@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.random import Generator
 from onnx import ModelProto, TensorProto, helper
 
-from . import trees
+from . import formats, trees
 from .corpus import REGISTRY
 from .dense import gemm
 from .graph import ML, Graph
@@ -156,6 +157,86 @@ def external_data(rng: Generator) -> Made:
     return done(model, "weights in another file", "0.weight")
 
 
+def calls(*functions: onnx.FunctionProto, of: str) -> ModelProto:
+    """A model that is one call."""
+    g = Graph("main_graph")
+    g.op(of, g.input("input", ["batch", 4]), out="output", domain=formats.OWN)
+    g.output("output", ["batch", 4])
+    model = g.model(check=False)
+    model.opset_import.add(domain=formats.OWN, version=1)
+    model.functions.extend(functions)
+    return model
+
+
+def circular_functions(rng: Generator) -> Made:
+    """Two functions that call each other."""
+    made = [
+        formats.function(name, ["x"], ["y"], [helper.make_node(other, ["x"], ["y"], domain=formats.OWN)])
+        for name, other in (("There", "Back"), ("Back", "There"))
+    ]
+    words = ["`example.shop::There` calls `example.shop::Back` calls `example.shop::There`"]
+    return done(calls(*made, of="There"), "functions that call each other", *words)
+
+
+def doubling_functions(rng: Generator) -> Made:
+    """Forty functions, each of which calls the next one twice: a trillion nodes."""
+    made = []
+    for n in range(40):
+        twice = [
+            helper.make_node(f"F{n + 1}", [x], [y], domain=formats.OWN) for x, y in (("x", "between"), ("between", "y"))
+        ]
+        made.append(formats.function(f"F{n}", ["x"], ["y"], twice))
+    made.append(formats.function("F40", ["x"], ["y"], [helper.make_node("Neg", ["x"], ["y"])]))
+    return done(calls(*made, of="F0"), "functions that become a trillion nodes", "more than 32768 nodes")
+
+
+def unknown_function(rng: Generator) -> Made:
+    """A call of another overload than there is."""
+    made = formats.function("Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], overload="ints")
+    return done(calls(made, of="Twice"), "a function that is not there", "example.shop", "Twice")
+
+
+def greedy_call(rng: Generator) -> Made:
+    """A call with more inputs than its function has."""
+    made = formats.function("Twice", [], ["y"], [helper.make_node("Constant", [], ["y"], value_float=1.0)])
+    return done(calls(made, of="Twice"), "more inputs than the function has", "Twice", "1 inputs")
+
+
+def sparse_outside(rng: Generator) -> Made:
+    """A sparse initializer with an index beyond its shape."""
+    g = Graph("main_graph")
+    g.op("Add", g.input("input", ["batch", 4]), "bias", out="output")
+    g.output("output", ["batch", 4])
+    model = g.model(check=False)
+    bias = formats.sparse("bias", np.array([0, 1, 0, 2], np.float32), flat=True)
+    del bias.dims[:]
+    bias.dims.append(3)
+    model.graph.sparse_initializer.append(bias)
+    return done(model, "a sparse constant beyond its shape", "bias", "[3]")
+
+
+def sparse_giant(rng: Generator) -> Made:
+    """A sparse initializer of two elements that would be 40 GB."""
+    g = Graph("main_graph")
+    g.op("Add", g.input("input", ["batch", 4]), "bias", out="output")
+    g.output("output", ["batch", 4])
+    model = g.model(check=False)
+    bias = formats.sparse("bias", np.array([0, 1, 0, 2], np.float32), flat=True)
+    del bias.dims[:]
+    bias.dims.extend([100_000, 100_000])
+    model.graph.sparse_initializer.append(bias)
+    return done(model, "a sparse constant of 40 GB", "bias", "256 MB")
+
+
+def text_put_together(rng: Generator) -> Made:
+    """An output of text that is chosen among inputs."""
+    g = Graph("main_graph")
+    first, second = (g.input(name, ["batch", 1], "str") for name in ("first", "second"))
+    g.op("Concat", first, second, out="both", axis=1)
+    g.output("both", ["batch", 2], "str")
+    return done(g.model(), "an output of text from inputs side by side", "Concat", "`both`", "`second`")
+
+
 def wrong_shapes(rng: Generator) -> Made:
     """A Gemm whose sides do not fit."""
     g = small(rng)
@@ -227,6 +308,13 @@ MAKERS: dict[str, Callable[[Generator], Made]] = {
     "tree-wide-feature": spoiled_tree(put("nodes_featureids", 44), "a feature beyond the input's width", "44"),
     "tree-short-array": spoiled_tree(cut("nodes_values"), "arrays of different lengths", "nodes_values"),
     "tree-wide-target": spoiled_tree(put("target_ids", 3), "a target beyond n_targets"),
+    "functions-circular": circular_functions,
+    "functions-doubling": doubling_functions,
+    "functions-unknown": unknown_function,
+    "functions-greedy": greedy_call,
+    "sparse-outside": sparse_outside,
+    "sparse-giant": sparse_giant,
+    "text-put-together": text_put_together,
 }
 
 

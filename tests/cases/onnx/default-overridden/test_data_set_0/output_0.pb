@@ -1,0 +1,1 @@
+ByJTÉ	AjGAg—*A7ÿA‡1A	óAkAuQ+AJA@Iù@èäCA¶!AM&AÓÆAN>'A€v'Afñ@fãA.ÞATPý@…A

@@ -1,0 +1,1 @@
+BscoresJ›E?Hgv¾y[¿

@@ -1,0 +1,1 @@
+2803312ale2bread2bread2Ale2ünder2breadBitems

@@ -1,0 +1,1 @@
+Bnext accountJ8$ε;•%1•Θιμƒ{M”8Αψ'yPιοM‹ύqS{h&PM¨TQ«ί™`B“Οh)

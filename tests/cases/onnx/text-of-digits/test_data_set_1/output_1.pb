@@ -1,0 +1,1 @@
+Bnext accountJÔ	Ò’UG9
