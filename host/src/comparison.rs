@@ -23,7 +23,8 @@ const ABSOLUTE: f32 = 1e-7;
 /// The first difference, in words.
 pub fn compare_outputs(found: &[Tensor], expected: &[Tensor], classifies: bool) -> Result<(), String> {
     if found.len() != expected.len() {
-        return Err(format!("{} outputs instead of {}", found.len(), expected.len()));
+        let extra = expected.get(found.len()).map(|extra| format!(": the model does not give `{}`", extra.name));
+        return Err(format!("{} outputs instead of {}{}", found.len(), expected.len(), extra.unwrap_or_default()));
     }
     let ties = if classifies { ties(expected) } else { Vec::new() };
     for (found, expected) in found.iter().zip(expected) {

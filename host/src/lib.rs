@@ -27,6 +27,8 @@
 
 pub mod comparison;
 #[cfg(feature = "compiler")]
+mod data_sets;
+#[cfg(feature = "compiler")]
 pub mod packing;
 pub mod receipts;
 pub mod rows;

@@ -6,15 +6,16 @@ pub use loss::Loss;
 
 use crate::{
     comparison::{compare, compare_outputs},
+    data_sets::{DataSet, Fault, data_sets},
     sha256,
     training::{TrainingError, read_products},
 };
 use serde::Deserialize;
-use std::{
-    fs,
-    path::{Path, PathBuf},
+use std::{collections::BTreeSet, fs, path::Path};
+use tradewind_compiler::{
+    Compiled, Interface, Options, Precision, ReadError, Reference, Refusal, Values, compile, default_input, read_model,
+    read_tensor,
 };
-use tradewind_compiler::{Compiled, Options, Precision, Reference, Refusal, Values, compile, read_tensor};
 use tradewind_core::{
     ErrorKind, Executor,
     aligned::AlignedBytes,
@@ -33,7 +34,8 @@ use tradewind_core::{
 /// `model.onnx`, and where there are some:
 ///
 /// - `card.json`, a [`ModelCard`];
-/// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs;
+/// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs; an input with a default that one of
+///   them holds is an input of the pack, as if [`Options::overrides`] named it;
 /// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`;
 /// - for the tasks `demand` and `price`, `spec.json` (a [`DemandSpec`](tradewind_core::demand::DemandSpec)
 ///   or [`PriceSpec`]);
@@ -48,7 +50,7 @@ pub struct Source {
     card: Option<ModelCard>,
     task: Task,
     tables: Option<tradewind_core::rank::RankTables>,
-    samples: Vec<Sample>,
+    samples: Vec<DataSet>,
 }
 
 /// A pack, and what its maker should know.
@@ -125,6 +127,21 @@ pub enum PackError {
     },
 }
 
+impl From<ReadError> for PackError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Refused(refusal) => Self::Refused(refusal),
+            ReadError::File { path, message } => Self::File { path, message },
+        }
+    }
+}
+
+impl From<Fault> for PackError {
+    fn from(Fault { path, message }: Fault) -> Self {
+        file_error(&path, message)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PackJson {
@@ -152,7 +169,7 @@ impl Source {
         if !path.is_dir() {
             let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
             let (version, card, tables, samples) = ("0".into(), None, None, Vec::new());
-            return Ok(Self { name, version, onnx: read(path)?, card, task: Task::Infer, tables, samples });
+            return Ok(Self { name, version, onnx: read_model(path)?, card, task: Task::Infer, tables, samples });
         }
         let PackJson { name, version, task } = read_json(&path.join("pack.json"))?;
         let (task, tables) = match task {
@@ -174,11 +191,11 @@ impl Source {
         Ok(Self {
             name,
             version,
-            onnx: read(&path.join("model.onnx"))?,
+            onnx: read_model(&path.join("model.onnx"))?,
             card,
             task,
             tables,
-            samples: read_samples(path)?,
+            samples: data_sets(path)?,
         })
     }
 
@@ -188,15 +205,17 @@ impl Source {
     /// # Errors
     /// [`PackError`].
     pub fn pack(self, options: &Options, storage: Storage) -> Result<Packed, PackError> {
+        let (samples, overrides) = self.samples(options)?;
+        let options = &Options { overrides, ..options.clone() };
         let compiled = compile(&self.onnx, options)?;
         let mut runner = Runner::new(&compiled)?;
         let mut checks = Vec::new();
-        for (n, sample) in self.samples.iter().enumerate() {
+        for (n, sample) in samples.iter().enumerate() {
             let outputs = runner.run(&sample.inputs)?;
             compare_outputs(&outputs, &sample.outputs, false)
                 .map_err(|difference| PackError::Wrong(format!("sample {n}: {difference}")))?;
         }
-        checks.push(match self.samples.len() {
+        checks.push(match samples.len() {
             0 => "there are no recorded samples to compare its answers with".to_owned(),
             count => format!("{count} recorded samples are met"),
         });
@@ -208,7 +227,7 @@ impl Source {
                 checks.push("no weight is large enough to be stored in fewer bytes, or may lose any".into());
             }
         } else {
-            losses = runner.losses(&mut Runner::new(&stored)?, &self.samples)?;
+            losses = runner.losses(&mut Runner::new(&stored)?, &samples)?;
             let worst = losses.iter().max_by(|a, b| a.largest.total_cmp(&b.largest));
             if let Some(loss) = worst.filter(|loss| loss.largest.is_nan() || loss.largest > storage.max_loss) {
                 let Storage { precision, max_loss } = storage;
@@ -225,10 +244,40 @@ impl Source {
         if let Some(card) = &self.card {
             writer = writer.postcard(SectionKind::Card, card)?;
         }
-        if !self.samples.is_empty() {
-            writer = writer.postcard(SectionKind::Samples, &self.samples)?;
+        if !samples.is_empty() {
+            writer = writer.postcard(SectionKind::Samples, &samples)?;
         }
         Ok(Packed { bytes: writer.finish(sha256)?, notes, checks, losses })
+    }
+
+    /// The recorded samples, each with all inputs of the pack, and which of these have defaults.
+    fn samples(&self, options: &Options) -> Result<(Vec<Sample>, BTreeSet<String>), PackError> {
+        let interface = Interface::read(&self.onnx)?;
+        let mut overrides = options.overrides.clone();
+        let mut samples = Vec::new();
+        for set in &self.samples {
+            let mut inputs = Vec::new();
+            for (name, file) in set.inputs_of(&interface)? {
+                if interface.defaults.iter().any(|input| input.name == name) {
+                    overrides.insert(name.clone());
+                }
+                let tensor = read_tensor(&file.bytes).map_err(|error| file_error(&file.path, error))?;
+                inputs.push(Tensor { name, ..tensor });
+            }
+            let outputs = set.outputs.iter();
+            let outputs = outputs.map(|file| read_tensor(&file.bytes).map_err(|error| file_error(&file.path, error)));
+            samples.push(Sample { inputs, outputs: outputs.collect::<Result<_, _>>()? });
+        }
+        for name in interface.defaults.iter().map(|input| &input.name).filter(|name| overrides.contains(*name)) {
+            let default = default_input(&self.onnx, name)
+                .map_err(|error| PackError::Wrong(format!("the default of `{name}`: {error}")))?;
+            for Sample { inputs, .. } in &mut samples {
+                if inputs.iter().all(|input| input.name != *name) {
+                    inputs.extend(default.clone().map(|tensor| Tensor { name: name.clone(), ..tensor }));
+                }
+            }
+        }
+        Ok((samples, overrides))
     }
 }
 
@@ -374,22 +423,6 @@ fn tensor_data(values: Values) -> TensorData {
         Values::U8(data) => TensorData::U8(data),
         Values::Bool(data) => TensorData::Bool(data.into_iter().map(u8::from).collect()),
     }
-}
-
-fn read_samples(folder: &Path) -> Result<Vec<Sample>, PackError> {
-    let mut samples = Vec::new();
-    loop {
-        let set = folder.join(format!("test_data_set_{}", samples.len()));
-        if !set.is_dir() {
-            return Ok(samples);
-        }
-        samples.push(Sample { inputs: read_tensors(&set, "input")?, outputs: read_tensors(&set, "output")? });
-    }
-}
-
-fn read_tensors(folder: &Path, side: &str) -> Result<Vec<Tensor>, PackError> {
-    let files = (0..).map(|n| folder.join(format!("{side}_{n}.pb"))).take_while(|path| path.exists());
-    files.map(|path: PathBuf| read_tensor(&read(&path)?).map_err(|error| file_error(&path, error))).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PackError> {

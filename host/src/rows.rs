@@ -6,7 +6,6 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
 };
-use tradewind_json::without_bom;
 
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -132,15 +131,20 @@ fn csv_message(header: &csv::StringRecord, error: &csv::Error) -> String {
 }
 
 fn json_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
-    let text = fs::read(path).map_err(|error| file(path, error))?;
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(without_bom(&text)).map_err(|error| file(path, error))?;
+    let text = text(path)?;
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&text).map_err(|error| file(path, error))?;
     values(path, rows.into_iter().map(Ok::<_, serde_json::Error>))
 }
 
 fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
-    let text = fs::read_to_string(path).map_err(|error| file(path, error))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text(path)?;
     values(path, text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str))
+}
+
+/// A file's text, without the byte order mark that some programs put before it.
+fn text(path: &Path) -> Result<String, TableError> {
+    let text = fs::read_to_string(path).map_err(|error| file(path, error))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn parquet_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {

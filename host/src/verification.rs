@@ -4,15 +4,18 @@
 use crate::{
     Runtime,
     comparison::compare_outputs,
+    data_sets::{DataSet, Fault, File, data_sets},
     packing::{PackError, pack_model},
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
 use tradewind_compiler::{
-    Declared, Interface, Options, Refusal, TensorError, bind_input, compile, read_tensor, write_tensor,
+    Declared, Interface, Options, ReadError, Refusal, TensorError, bind_input, compile, read_model, read_tensor,
+    write_tensor,
 };
 use tradewind_core::{
     ErrorKind,
@@ -36,8 +39,11 @@ pub struct Case {
 /// How cases are run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Integer inputs that determine a shape become constants, where the model is refused without.
+    /// What a data set tells is fixed, where the model is refused without: axes of inputs that have no
+    /// extent, and integer inputs that determine a shape.
     pub bind: bool,
+    /// Extents of axes, as in [`Options::bind`].
+    pub extents: BTreeMap<String, i64>,
     /// The folder into which outputs are written, as `CASE/test_data_set_N/output_K.pb`.
     pub out: Option<PathBuf>,
 }
@@ -48,7 +54,8 @@ pub struct Settings {
 pub enum Outcome {
     /// Its outputs are the recorded ones.
     Ok {
-        /// The inputs that were constants, by what they are to their operator.
+        /// The inputs that were constants, by what they are to their operator, and the axes that got their extent from
+        /// the data.
         bound: Vec<String>,
     },
     /// It cannot be run, which was said before it was run.
@@ -107,72 +114,122 @@ pub fn verify(runtime: &Runtime, case: &Case, settings: &Settings) -> Outcome {
     }
 }
 
-/// Inputs that are constants: name and `TensorProto`.
-type Constants = Vec<(String, Vec<u8>)>;
-
-/// One data set of a case, as it lies in files.
-struct DataSet {
-    name: String,
-    inputs: Vec<Vec<u8>>,
-    outputs: Vec<Vec<u8>>,
+/// How a model is compiled for a data set: sets for which it is the same share a plan.
+#[derive(Debug, PartialEq)]
+struct Variant {
+    options: Options,
+    /// Inputs that are constants: name and `TensorProto`.
+    constants: Vec<(String, Vec<u8>)>,
 }
 
 fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String>, Outcome> {
-    let onnx = read(&case.folder.join("model.onnx"))?;
-    let interface = Interface::read(&onnx).map_err(|refusal| unusable(format!("model.onnx: {refusal}")))?;
+    let onnx = read_model(&case.folder.join("model.onnx")).map_err(|error| match error {
+        ReadError::Refused(refusal) => refused(refusal.to_string()),
+        error => unusable(error.to_string()),
+    })?;
+    // A fault of a node is one of the model, any other one of its bytes.
+    let interface = Interface::read(&onnx).map_err(|refusal| match refusal.node() {
+        "" => unusable(format!("model.onnx: {refusal}")),
+        _ => refused(refusal.to_string()),
+    })?;
     check_types("input", &interface.inputs)?;
-    let free = compile(&onnx, &Options::default());
-    // A dictionary for each row, or a sequence, may be tensors in the plan.
-    let outputs = match &free {
-        Ok(compiled) => compiled.plan.outputs.len(),
-        Err(_) => check_types("output", &interface.outputs).map(|()| interface.outputs.len())?,
-    };
-    let sets = data_sets(&case.folder, interface.inputs.len(), outputs)?;
+    let sets = data_sets(&case.folder)?;
+    if sets.is_empty() {
+        return Err(unusable(format!("`{}` has no folder test_data_set_0", case.folder.display())));
+    }
 
-    let mut client: Option<(Constants, Client<_>)> = None;
+    let mut free = BTreeMap::new();
+    let mut client: Option<(Variant, Client<_>)> = None;
     let mut bound = Vec::new();
     for set in &sets {
-        let constants: Constants = match &free {
-            Err(refusal) if interface.shape_inputs.is_empty() => return Err(refused(refusal.to_string())),
-            Err(refusal) if !settings.bind => return Err(refused(advice(refusal, &interface))),
-            Err(_) => shape_constants(&interface, set),
-            Ok(_) => Vec::new(),
+        let given = set.inputs_of(&interface)?;
+        let defaults = interface.defaults.iter().map(|input| &input.name);
+        let overrides: BTreeSet<String> =
+            defaults.filter(|name| given.iter().any(|(given, _)| given == *name)).cloned().collect();
+        let mut options =
+            Options { bind: settings.extents.clone(), overrides: overrides.clone(), ..Options::default() };
+        let free = free.entry(overrides).or_insert_with(|| compile(&onnx, &options));
+        // A dictionary for each row, or a sequence, may be tensors in the plan.
+        let outputs = match free {
+            Ok(compiled) => compiled.plan.outputs.len(),
+            Err(_) => check_types("output", &interface.outputs).map(|()| interface.outputs.len())?,
         };
-        // Sets whose constants are the same share a plan.
-        let client = match &mut client {
-            Some((known, client)) if *known == constants => client,
+        check_count(case, set, outputs)?;
+        let mut constants = Vec::new();
+        if let Err(refusal) = free {
+            let fixable = !interface.shape_inputs.is_empty() || !interface.open_axes.is_empty();
+            if !settings.bind || !fixable {
+                return Err(refused(advice(refusal, &interface)));
+            }
+            options.bind.extend(extents(&interface, &given));
+            constants = shape_constants(&interface, &given);
+        }
+        let variant = Variant { options, constants };
+        let (variant, client) = match &mut client {
+            Some((known, client)) if *known == variant => (&*known, client),
             slot => {
-                let compiled = match &free {
+                let compiled = match free {
                     Ok(compiled) => compiled.clone(),
                     Err(_) => {
                         let mut model = onnx.clone();
-                        for (name, tensor) in &constants {
+                        for (name, tensor) in &variant.constants {
                             model = bind_input(&model, name, tensor)
                                 .map_err(|error| unusable(format!("{}: input `{name}`: {error}", set.name)))?;
                         }
-                        bound = interface.shape_inputs.values().cloned().collect();
-                        compile(&model, &Options::default()).map_err(|refusal| refused(refusal.to_string()))?
+                        bound.extend(interface.shape_inputs.values().cloned());
+                        bound.extend(interface.open_axes.iter().map(|(input, axis)| format!("{input}[{axis}]")));
+                        compile(&model, &variant.options).map_err(|refusal| refused(refusal.to_string()))?
                     }
                 };
-                &mut slot.insert((constants.clone(), load(runtime, compiled)?)).1
+                let (known, client) = slot.insert((variant, load(runtime, compiled)?));
+                (&*known, client)
             }
         };
-        run_set(client, case, set, &interface, &constants, settings)?;
+        run_set(client, case, set, &given, &interface, variant, settings)?;
     }
     bound.sort();
     bound.dedup();
     Ok(bound)
 }
 
+/// What a refusal may be avoided by.
 fn advice(refusal: &Refusal, interface: &Interface) -> String {
-    let names: Vec<String> = interface.shape_inputs.keys().map(|name| format!("`{name}`")).collect();
-    format!("{refusal}; shapes depend on {}, which `--bind` makes constant", names.join(", "))
+    let mut advice = refusal.to_string();
+    if !interface.shape_inputs.is_empty() {
+        let names: Vec<String> = interface.shape_inputs.keys().map(|name| format!("`{name}`")).collect();
+        advice += &format!("; shapes depend on {}, which `--bind` makes constant", names.join(", "));
+    }
+    if !interface.open_axes.is_empty() {
+        let axes: Vec<String> = interface.open_axes.iter().map(|(input, axis)| format!("`{input}[{axis}]`")).collect();
+        advice += &format!("; `--bind` alone gives {} the extent of the data", axes.join(", "));
+    }
+    advice
 }
 
-fn shape_constants(interface: &Interface, set: &DataSet) -> Constants {
-    let inputs = interface.inputs.iter().zip(&set.inputs);
-    let bound = inputs.filter(|(input, _)| interface.shape_inputs.contains_key(&input.name));
-    bound.map(|(input, bytes)| (input.name.clone(), bytes.clone())).collect()
+fn shape_constants(interface: &Interface, given: &[(String, &File)]) -> Vec<(String, Vec<u8>)> {
+    let bound = given.iter().filter(|(name, _)| interface.shape_inputs.contains_key(name));
+    bound.map(|(name, file)| (name.clone(), file.bytes.clone())).collect()
+}
+
+/// The extents that the recorded inputs have on axes that the model leaves open.
+fn extents(interface: &Interface, given: &[(String, &File)]) -> BTreeMap<String, i64> {
+    let open = interface.open_axes.iter().filter_map(|(input, axis)| {
+        let (_, file) = given.iter().find(|(name, _)| name == input)?;
+        let extent = *read_tensor(&file.bytes).ok()?.shape.get(*axis)?;
+        Some((format!("{input}[{axis}]"), extent.into()))
+    });
+    open.collect()
+}
+
+fn check_count(case: &Case, set: &DataSet, outputs: usize) -> Result<(), Outcome> {
+    if let Some(extra) = set.outputs.get(outputs) {
+        return Err(unusable(format!("`{}` is one too many: the model has {outputs} outputs", extra.path.display())));
+    }
+    if set.outputs.len() < outputs {
+        let missing = case.folder.join(&set.name).join(format!("output_{}.pb", set.outputs.len()));
+        return Err(unusable(format!("`{}` is missing: the model has {outputs} outputs", missing.display())));
+    }
+    Ok(())
 }
 
 fn load(runtime: &Runtime, compiled: tradewind_compiler::Compiled) -> Result<Client<crate::WasmGuest>, Outcome> {
@@ -189,14 +246,16 @@ fn run_set(
     client: &mut Client<crate::WasmGuest>,
     case: &Case,
     set: &DataSet,
+    given: &[(String, &File)],
     interface: &Interface,
-    constants: &Constants,
+    variant: &Variant,
     settings: &Settings,
 ) -> Result<(), Outcome> {
     let mut inputs = Vec::new();
-    for (tensor, declared) in tensors(set, "input", &set.inputs)?.into_iter().zip(&interface.inputs) {
-        if constants.iter().all(|(name, _)| *name != declared.name) {
-            inputs.push(Tensor { name: declared.name.clone(), ..tensor });
+    for (name, file) in given {
+        let tensor = tensor(file)?;
+        if variant.constants.iter().all(|(constant, _)| constant != name) {
+            inputs.push(Tensor { name: name.clone(), ..tensor });
         }
     }
     let found = client
@@ -205,7 +264,7 @@ fn run_set(
     if let Some(out) = &settings.out {
         write_outputs(&out.join(&case.name).join(&set.name), &found, interface)?;
     }
-    let expected = tensors(set, "output", &set.outputs);
+    let expected = set.outputs.iter().map(tensor).collect::<Result<Vec<_>, _>>();
     if expected.is_err() {
         check_types("output", &interface.outputs)?;
     }
@@ -248,40 +307,17 @@ fn check_types(side: &str, declared: &[Declared]) -> Result<(), Outcome> {
     }
 }
 
-fn data_sets(folder: &Path, inputs: usize, outputs: usize) -> Result<Vec<DataSet>, Outcome> {
-    let names = (0..).map(|n| format!("test_data_set_{n}")).take_while(|name| folder.join(name).is_dir());
-    let sets = names.map(|name| {
-        let files = |side: &str, count: usize| -> Result<Vec<Vec<u8>>, Outcome> {
-            let path = |n: usize| folder.join(&name).join(format!("{side}_{n}.pb"));
-            let files = (0..count).map(|n| read(&path(n))).collect::<Result<_, _>>()?;
-            if path(count).exists() {
-                let extra = path(count);
-                return Err(unusable(format!("`{}` is one too many: the model has {count} {side}s", extra.display())));
-            }
-            Ok(files)
-        };
-        let (inputs, outputs) = (files("input", inputs)?, files("output", outputs)?);
-        Ok(DataSet { name, inputs, outputs })
-    });
-    let sets: Vec<DataSet> = sets.collect::<Result<_, _>>()?;
-    if sets.is_empty() {
-        return Err(unusable(format!("`{}` has no folder test_data_set_0", folder.display())));
+fn tensor(file: &File) -> Result<Tensor, Outcome> {
+    read_tensor(&file.bytes).map_err(|error| {
+        let reason = format!("`{}`: {error}", file.path.display());
+        if matches!(error, TensorError::Unsupported(_)) { refused(reason) } else { unusable(reason) }
+    })
+}
+
+impl From<Fault> for Outcome {
+    fn from(Fault { path, message }: Fault) -> Self {
+        unusable(format!("`{}`: {message}", path.display()))
     }
-    Ok(sets)
-}
-
-fn tensors(set: &DataSet, side: &str, files: &[Vec<u8>]) -> Result<Vec<Tensor>, Outcome> {
-    let tensors = files.iter().enumerate().map(|(n, bytes)| {
-        read_tensor(bytes).map_err(|error| {
-            let reason = format!("{}/{side}_{n}.pb: {error}", set.name);
-            if matches!(error, TensorError::Unsupported(_)) { refused(reason) } else { unusable(reason) }
-        })
-    });
-    tensors.collect()
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Outcome> {
-    fs::read(path).map_err(|error| unusable(format!("cannot read `{}`: {error}", path.display())))
 }
 
 fn refused(reason: String) -> Outcome {

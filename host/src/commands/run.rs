@@ -1,9 +1,13 @@
 //! A first minute with a model: data in, answers out, and what it costs.
 
 mod arrays;
+mod elements;
 mod npz;
 
-use super::{ModuleArgs, pack::binding, read};
+use super::{
+    ModuleArgs,
+    pack::{binding, bindings},
+};
 use anyhow::{Context, bail};
 use arrays::{Arrays, write_arrays};
 use serde_json::{Map, Value, json};
@@ -13,7 +17,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use tradewind_compiler::{Compiled, Options, compile};
+use tradewind_compiler::{Compiled, Interface, Options, compile, read_model};
 use tradewind_core::{
     guest::Client,
     message::InferRequest,
@@ -36,8 +40,9 @@ const WARM: Duration = Duration::from_millis(300);
 pub struct Run {
     /// The ONNX file.
     model: PathBuf,
-    /// The inputs by name: .npz, .json (an object of nested lists, or a list of row objects) or
-    /// .csv (a header of column names).
+    /// The inputs by name: .npz, .json (an object of nested lists, or a list of row objects) or .csv
+    /// (a header of column names). The model's types say how cells are read. An input with a default
+    /// may be left out.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Write the outputs to this .npz or .json.
@@ -46,8 +51,9 @@ pub struct Run {
     /// Print everything as one JSON document.
     #[arg(long)]
     json: bool,
-    /// Fixes a symbol in the model's input shapes.
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = binding)]
+    /// Fixes an axis of the inputs, by its name (`steps=50`) or by input and place (`ids[1]=50`);
+    /// may be given several times.
+    #[arg(long, value_name = "AXIS=NUMBER", value_parser = binding)]
     bind: Vec<(String, i64)>,
     #[command(flatten)]
     module: ModuleArgs,
@@ -64,8 +70,7 @@ struct Times {
 
 impl Run {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let onnx = read(&self.model)?;
-        let (compiled, inputs, compile) = self.prepare(&onnx)?;
+        let (compiled, inputs, compile) = self.prepare()?;
         let rows = rows(&compiled.plan.inputs, &inputs);
         let notes = compiled.notes.clone();
         let parts = parts(&compiled, inputs, rows)?;
@@ -97,20 +102,32 @@ impl Run {
     }
 
     /// The model compiled for the data, the data as the model takes it, and how long compiling took.
-    fn prepare(&self, onnx: &[u8]) -> anyhow::Result<(Compiled, Vec<Tensor>, Duration)> {
-        let mut options = Options { bind: self.bind.iter().cloned().collect(), ..Options::default() };
+    fn prepare(&self) -> anyhow::Result<(Compiled, Vec<Tensor>, Duration)> {
         let refused = || format!("`{}` is refused", self.model.display());
+        let data = || format!("`{}`", self.input.display());
+        let onnx = read_model(&self.model).with_context(refused)?;
+        let interface = Interface::read(&onnx).with_context(refused)?;
+        let arrays = Arrays::read(&self.input).with_context(data)?;
+        let given = interface.defaults.iter().filter(|input| arrays.names().any(|name| name == input.name));
+        let mut options = Options {
+            bind: bindings(&self.bind)?,
+            overrides: given.map(|input| input.name.clone()).collect(),
+            ..Options::default()
+        };
         let mut started = Instant::now();
-        let mut compiled = compile(onnx, &options).with_context(refused)?;
+        let mut compiled = compile(&onnx, &options).with_context(refused)?;
         let mut took = started.elapsed();
-        let inputs = Arrays::read(&self.input).and_then(|arrays| arrays.inputs(&compiled.plan));
-        let inputs = inputs.with_context(|| format!("`{}`", self.input.display()))?;
+        let unused = arrays.unused(&compiled.plan, &interface.defaults).with_context(data)?;
+        let inputs = arrays.inputs(&compiled.plan).with_context(data)?;
         let rows = rows(&compiled.plan.inputs, &inputs);
         if compiled.plan.batch == Batch::Joint && rows > options.joint_rows as usize {
             options.joint_rows = u32::try_from(rows)?;
             started = Instant::now();
-            compiled = compile(onnx, &options).with_context(refused)?;
+            compiled = compile(&onnx, &options).with_context(refused)?;
             took = started.elapsed();
+        }
+        if !unused.is_empty() {
+            compiled.notes.push(format!("columns that the model does not take: `{}`", unused.join("`, `")));
         }
         Ok((compiled, inputs, took))
     }

@@ -1,7 +1,10 @@
 //! Runs recorded cases, each where it can harm nothing else: in a worker, a process of this same
 //! program that takes case after case and is replaced when one of them ends it.
 
-use super::ModuleArgs;
+use super::{
+    ModuleArgs,
+    pack::{binding, bindings},
+};
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -21,12 +24,13 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(clap::Args)]
 pub struct Verify {
     /// Folders with model.onnx and test_data_set_N, or folders of such folders.
-    #[arg(required_unless_present = "worker", value_name = "CASE_DIR")]
+    #[arg(required_unless_present_any = ["worker", "bind"], value_name = "CASE_DIR")]
     cases: Vec<PathBuf>,
-    /// Make integer inputs that determine a shape constants of the case, where it is refused
-    /// without.
-    #[arg(long)]
-    bind: bool,
+    /// Fixes an axis of the inputs, by its name (`steps=50`) or by input and place (`ids[1]=50`).
+    /// Alone, fixes what the data tell where a case is refused without: axes that have no extent,
+    /// and integer inputs that determine a shape.
+    #[arg(long, value_name = "AXIS=NUMBER", num_args = 0..=1, default_missing_value = "")]
+    bind: Vec<String>,
     /// Print one JSON document instead of a line for each case.
     #[arg(long)]
     json: bool,
@@ -67,10 +71,15 @@ struct Totals {
 }
 
 impl Verify {
-    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub fn run(mut self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        // What follows a `--bind` without an axis is a folder.
+        for folder in self.bind.iter_mut().filter(|binding| !binding.contains('=')) {
+            self.cases.extend((!folder.is_empty()).then(|| PathBuf::from(std::mem::take(folder))));
+        }
         if self.worker {
             return self.work(out);
         }
+        ensure!(!self.cases.is_empty(), "which cases? Give a folder with model.onnx and test_data_set_N");
         let cases = self.find()?;
         let mut totals = Totals::default();
         let mut verdicts = Vec::new();
@@ -158,7 +167,7 @@ impl Verify {
     /// How a worker is started.
     fn worker(&self) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["verify", "--worker"]).args(self.bind.then_some("--bind"));
+        command.args(["verify", "--worker"]).args(self.bind.iter().map(|binding| format!("--bind={binding}")));
         for (option, path) in [("--out", &self.out), ("--module", &self.module.module)] {
             command.args(path.iter().flat_map(|path| [option.as_ref(), path.as_os_str()]));
         }
@@ -168,7 +177,10 @@ impl Verify {
     /// What a worker does: a line in, a line out.
     fn work(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let (_, runtime) = self.module.load()?;
-        let settings = Settings { bind: self.bind, out: self.out.clone() };
+        let (alone, axes): (Vec<_>, Vec<_>) = self.bind.iter().partition(|binding| binding.is_empty());
+        let axes = axes.into_iter().map(|text| binding(text).map_err(anyhow::Error::msg));
+        let extents = bindings(&axes.collect::<anyhow::Result<Vec<_>>>()?)?;
+        let settings = Settings { bind: !alone.is_empty(), extents, out: self.out.clone() };
         // Tells that the module is compiled: from now on the clock of a case runs.
         writeln!(out)?;
         out.flush()?;

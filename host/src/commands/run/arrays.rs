@@ -1,6 +1,6 @@
 //! Named arrays in files: .npz, .json and .csv.
 
-use super::npz;
+use super::{elements::Elements, npz};
 use anyhow::{Context, bail, ensure};
 use npyz::{DType as NpyType, NpyFile, Order, TypeChar, WriterBuilder};
 use serde::{
@@ -8,11 +8,15 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
-use std::{fmt, fs, path::Path};
+use std::{collections::BTreeSet, fmt, fs, path::Path};
+use tradewind_compiler::Declared;
 use tradewind_core::{
     plan::{DType, Plan, Port},
     tensor::{Tensor, TensorData},
 };
+
+/// What some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What a file holds, before it is known what the model takes.
 #[derive(Debug)]
@@ -27,14 +31,6 @@ pub struct Arrays {
 struct Array {
     shape: Vec<usize>,
     elements: Elements,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Elements {
-    Float(Vec<f64>),
-    Integer(Vec<i64>),
-    Bool(Vec<bool>),
-    Text(Vec<String>),
 }
 
 /// The names of an object's fields, in order.
@@ -66,16 +62,22 @@ impl Arrays {
     /// Reads a file; the ending of its name says what it is.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes = fs::read(path)?;
-        match ending(path)? {
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        let read = match ending(path)? {
             "npz" => Self::from_npz(&bytes),
-            "csv" => Self::from_csv(&bytes),
-            _ => Self::from_json(&bytes),
+            "csv" => Self::from_csv(text),
+            _ => Self::from_json(text),
+        }?;
+        let mut names = BTreeSet::new();
+        if let Some((twice, _)) = read.arrays.iter().find(|(name, _)| !names.insert(name)) {
+            bail!("it has two {} named `{twice}`", if read.is_table { "columns" } else { "arrays" });
         }
+        Ok(read)
     }
 
     fn from_npz(bytes: &[u8]) -> anyhow::Result<Self> {
         let arrays = npz::read(bytes)?.into_iter().map(|(file, npy)| {
-            let name = file.trim_end_matches(".npy").to_owned();
+            let name = file.strip_suffix(".npy").unwrap_or(&file).to_owned();
             let array = Array::from_npy(npy).with_context(|| format!("array `{name}`"))?;
             Ok((name, array))
         });
@@ -96,6 +98,12 @@ impl Arrays {
                 let Some(Row(names)) = serde_json::from_slice::<Vec<Row>>(bytes)?.into_iter().next() else {
                     bail!("a list must hold one row object at least");
                 };
+                for (n, row) in rows.iter().enumerate() {
+                    let fields = row.as_object().into_iter().flat_map(Map::keys);
+                    if let Some(extra) = fields.into_iter().find(|field| !names.contains(field)) {
+                        bail!("row {n} has `{extra}`, which row 0 lacks");
+                    }
+                }
                 let column = |name: String| {
                     let cells = rows.iter().enumerate().map(|(n, row)| {
                         row.get(&name).cloned().with_context(|| format!("row {n} has no `{name}`, which row 0 has"))
@@ -112,18 +120,47 @@ impl Arrays {
 
     fn from_csv(bytes: &[u8]) -> anyhow::Result<Self> {
         let mut reader = csv::Reader::from_reader(bytes);
-        let names: Vec<String> = reader.headers()?.iter().map(|name| name.trim().to_owned()).collect();
+        let names: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
         let mut columns: Vec<Vec<String>> = vec![Vec::new(); names.len()];
         for record in reader.records() {
             for (column, cell) in columns.iter_mut().zip(&record?) {
-                column.push(cell.trim().to_owned());
+                column.push(cell.to_owned());
             }
         }
         if columns.iter().all(Vec::is_empty) {
             bail!("it has no rows");
         }
-        let arrays = columns.into_iter().map(|cells| Array { shape: vec![cells.len()], elements: parsed(cells) });
+        let arrays =
+            columns.into_iter().map(|cells| Array { shape: vec![cells.len()], elements: Elements::Cells(cells) });
         Ok(Self { arrays: names.into_iter().zip(arrays).collect(), is_table: true })
+    }
+
+    /// The names of all arrays or columns.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.arrays.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The columns of a table that a plan does not take, where `defaults` are inputs that it could.
+    ///
+    /// # Errors
+    /// Where they are arrays and not columns: each of them is meant for the model.
+    pub fn unused(&self, plan: &Plan, defaults: &[Declared]) -> anyhow::Result<Vec<&str>> {
+        let taken = |name: &str| plan.inputs.iter().any(|port| port.name == name);
+        // A single input may have another name, or be all columns.
+        if let [port] = &plan.inputs[..]
+            && (self.arrays.len() == 1 || self.is_table)
+            && self.names().all(|name| name != port.name)
+        {
+            return Ok(Vec::new());
+        }
+        let unused: Vec<&str> = self.names().filter(|name| !taken(name)).collect();
+        if let (Some(name), false) = (unused.first(), self.is_table) {
+            let ports = plan.inputs.iter().map(|port| &port.name);
+            let inputs: BTreeSet<&String> = ports.chain(defaults.iter().map(|input| &input.name)).collect();
+            let inputs: Vec<String> = inputs.into_iter().map(|input| format!("`{input}`")).collect();
+            bail!("the model has no input `{name}`; it takes {}", inputs.join(", "));
+        }
+        Ok(unused)
     }
 
     /// The tensors that a plan takes.
@@ -133,40 +170,52 @@ impl Arrays {
 
     fn input(&self, plan: &Plan, port: &Port) -> anyhow::Result<Tensor> {
         let name = &port.name;
-        let array = match self.arrays.iter().find(|(known, _)| known == name) {
-            Some((_, array)) => array.clone(),
-            None if plan.inputs.len() == 1 && self.is_table => self.matrix()?,
+        let matrix;
+        let (array, columns) = match self.arrays.iter().find(|(known, _)| known == name) {
+            Some((_, array)) => (array, 1),
+            None if plan.inputs.len() == 1 && self.is_table => {
+                matrix = self.matrix()?;
+                (&matrix, self.arrays.len())
+            }
             None => match &self.arrays[..] {
-                [(_, only)] if plan.inputs.len() == 1 => only.clone(),
+                [(_, only)] if plan.inputs.len() == 1 => (only, 1),
                 _ => {
-                    let names: Vec<&str> = self.arrays.iter().map(|(name, _)| name.as_str()).collect();
-                    let names = names.join("`, `");
+                    let names = self.names().collect::<Vec<_>>().join("`, `");
                     bail!("the model takes `{name}` {}; the file has `{names}`", taken(plan, port));
                 }
             },
         };
         let wanted = || format!("input `{name}` is {}; the model takes {}", array.describe(), taken(plan, port));
         let shape = fitted(port, &array.shape).with_context(wanted)?;
-        let data = array.elements.clone().converted(dtype(plan, port)).with_context(wanted)?;
-        Ok(Tensor::new(name.clone(), shape, data)?)
+        let data = array.elements.converted(dtype(plan, port), |at| match self.is_table {
+            true if columns > 1 => {
+                let column = self.arrays.get(at % columns).map_or("", |(name, _)| name);
+                format!("row {}, column `{column}`", at / columns + 1)
+            }
+            true => format!("row {}", at / array.shape.iter().skip(1).product::<usize>().max(1) + 1),
+            false => format!("element {:?}", place(at, &array.shape)),
+        });
+        Ok(Tensor::new(name.clone(), shape, data.with_context(wanted)?)?)
     }
 
     /// All columns of a table side by side.
     fn matrix(&self) -> anyhow::Result<Array> {
-        let rows = self.arrays.first().map_or(0, |(_, column)| column.shape.iter().product());
-        let mut columns = Vec::new();
-        for (name, column) in &self.arrays {
-            let TensorData::F32(numbers) = column.elements.clone().converted(Some(DType::F32)).with_context(|| {
-                format!("column `{name}` is {}, and the model takes all columns as one matrix", column.describe())
-            })?
-            else {
-                bail!("column `{name}` holds no numbers");
-            };
-            ensure!(numbers.len() == rows, "column `{name}` holds lists; the model takes all columns as one matrix");
-            columns.push(numbers);
+        fn interleaved<T: Clone>(columns: &[&Vec<T>], rows: usize) -> Vec<T> {
+            (0..rows).flat_map(|row| columns.iter().map(move |column| column[row].clone())).collect()
         }
-        let elements = (0..rows).flat_map(|row| columns.iter().map(move |column| f64::from(column[row]))).collect();
-        Ok(Array { shape: vec![rows, columns.len()], elements: Elements::Float(elements) })
+        if let Some((name, _)) = self.arrays.iter().find(|(_, column)| column.shape.len() > 1) {
+            bail!("column `{name}` holds lists; the model takes all columns as one matrix");
+        }
+        let columns = || self.arrays.iter().map(|(_, column)| &column.elements);
+        let rows = columns().next().map_or(0, Elements::len);
+        let json = columns().filter_map(|column| if let Elements::Json(cells) = column { Some(cells) } else { None });
+        let cells = columns().filter_map(|column| if let Elements::Cells(cells) = column { Some(cells) } else { None });
+        let (json, cells): (Vec<_>, Vec<_>) = (json.collect(), cells.collect());
+        let elements = match cells.is_empty() {
+            true => Elements::Json(interleaved(&json, rows)),
+            false => Elements::Cells(interleaved(&cells, rows)),
+        };
+        Ok(Array { shape: vec![rows, self.arrays.len()], elements })
     }
 }
 
@@ -197,26 +246,22 @@ impl Array {
     /// The same array, whose elements came in column-major order.
     fn transposed(self) -> Self {
         fn reordered<T: Clone>(shape: &[usize], elements: &[T]) -> Vec<T> {
-            let place = |mut flat: usize| {
-                let mut index: Vec<usize> = Vec::with_capacity(shape.len());
-                for extent in shape.iter().rev() {
-                    index.push(flat % extent);
-                    flat /= extent;
-                }
-                let strides = shape.iter().scan(1, |stride, extent| {
+            let strides = || {
+                shape.iter().scan(1, |stride, extent| {
                     let this = *stride;
                     *stride *= extent;
                     Some(this)
-                });
-                index.iter().rev().zip(strides).map(|(at, stride)| at * stride).sum::<usize>()
+                })
             };
-            (0..elements.len()).map(|flat| elements[place(flat)].clone()).collect()
+            let from = |flat| place(flat, shape).iter().zip(strides()).map(|(at, stride)| at * stride).sum::<usize>();
+            (0..elements.len()).map(|flat| elements[from(flat)].clone()).collect()
         }
         let elements = match &self.elements {
             Elements::Float(elements) => Elements::Float(reordered(&self.shape, elements)),
             Elements::Integer(elements) => Elements::Integer(reordered(&self.shape, elements)),
             Elements::Bool(elements) => Elements::Bool(reordered(&self.shape, elements)),
             Elements::Text(elements) => Elements::Text(reordered(&self.shape, elements)),
+            Elements::Json(_) | Elements::Cells(_) => self.elements,
         };
         Self { elements, ..self }
     }
@@ -242,89 +287,23 @@ impl Array {
         }
         let (mut shape, mut leaves) = (Vec::new(), Vec::new());
         flatten(value, 0, &mut shape, &mut leaves)?;
-        let elements = if let Some(elements) = leaves.iter().map(|leaf| leaf.as_i64()).collect() {
-            Elements::Integer(elements)
-        } else if let Some(elements) = leaves.iter().map(|leaf| leaf.as_bool()).collect() {
-            Elements::Bool(elements)
-        } else if let Some(elements) = leaves.iter().map(|leaf| number(leaf)).collect() {
-            Elements::Float(elements)
-        } else if let Some(elements) = leaves.iter().map(|leaf| leaf.as_str().map(str::to_owned)).collect() {
-            Elements::Text(elements)
-        } else {
-            bail!("it mixes numbers, text and booleans");
-        };
-        Ok(Self { shape, elements })
+        Ok(Self { shape, elements: Elements::Json(leaves.into_iter().cloned().collect()) })
     }
 
     fn describe(&self) -> String {
-        let kind = match self.elements {
-            Elements::Float(_) => "float",
-            Elements::Integer(_) => "integer",
-            Elements::Bool(_) => "bool",
-            Elements::Text(_) => "text",
-        };
-        format!("{kind} {:?}", self.shape)
+        format!("{} {:?}", self.elements.kinds(), self.shape)
     }
 }
 
-/// A number in JSON; `null` is one that is missing, and the infinities are words.
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Null => Some(f64::NAN),
-        Value::Number(number) => number.as_f64(),
-        Value::String(word) if ["NaN", "Infinity", "-Infinity"].contains(&word.as_str()) => word.parse().ok(),
-        _ => None,
+/// The index of an element, counted in row-major order.
+fn place(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index: Vec<usize> = Vec::with_capacity(shape.len());
+    for extent in shape.iter().rev() {
+        index.push(flat % extent);
+        flat /= extent;
     }
-}
-
-/// The cells of a column, in the narrowest type that all of them have. An empty number is missing.
-fn parsed(cells: Vec<String>) -> Elements {
-    let float = |cell: &String| if cell.is_empty() { Some(f64::NAN) } else { cell.parse().ok() };
-    let boolean = |cell: &String| cell.to_ascii_lowercase().parse().ok();
-    if let Some(elements) = cells.iter().map(|cell| cell.parse().ok()).collect() {
-        Elements::Integer(elements)
-    } else if let Some(elements) = cells.iter().map(boolean).collect() {
-        Elements::Bool(elements)
-    } else if let Some(elements) = cells.iter().map(float).collect() {
-        Elements::Float(elements)
-    } else {
-        Elements::Text(cells)
-    }
-}
-
-impl Elements {
-    /// The elements in a plan's type, `None` for text, where nothing is lost but digits of a float.
-    fn converted(self, dtype: Option<DType>) -> anyhow::Result<TensorData> {
-        let integers = |elements: Self| -> anyhow::Result<Vec<i64>> {
-            match elements {
-                Self::Integer(elements) => Ok(elements),
-                Self::Bool(elements) => Ok(elements.into_iter().map(i64::from).collect()),
-                Self::Float(elements) => {
-                    let whole = |x: f64| if x.fract() == 0.0 { Ok(x as i64) } else { bail!("{x} is no whole number") };
-                    elements.into_iter().map(whole).collect()
-                }
-                Self::Text(_) => bail!("text is no number"),
-            }
-        };
-        Ok(match (dtype, self) {
-            (None, Self::Text(elements)) => TensorData::Text(elements),
-            (None, _) => bail!("numbers are no text"),
-            (Some(DType::F32), Self::Float(elements)) => TensorData::F32(elements.iter().map(|&x| x as f32).collect()),
-            (Some(DType::F32), elements) => TensorData::F32(integers(elements)?.iter().map(|&x| x as f32).collect()),
-            (Some(DType::I64), elements) => TensorData::I64(integers(elements)?),
-            (Some(DType::I32), elements) => TensorData::I32(narrowed(integers(elements)?)?),
-            (Some(DType::U8), elements) => TensorData::U8(narrowed(integers(elements)?)?),
-            (Some(DType::Bool), elements) => {
-                let elements: Vec<u8> = narrowed(integers(elements)?)?;
-                ensure!(elements.iter().all(|&x| x < 2), "a boolean is 0 or 1");
-                TensorData::Bool(elements)
-            }
-        })
-    }
-}
-
-fn narrowed<T: TryFrom<i64>>(numbers: Vec<i64>) -> anyhow::Result<Vec<T>> {
-    numbers.into_iter().map(|x| T::try_from(x).map_err(|_| anyhow::anyhow!("{x} is out of range"))).collect()
+    index.reverse();
+    index
 }
 
 /// The type of a port's elements; `None` for text.
