@@ -65,34 +65,17 @@ pub struct Product {
 
 /// Where products' texts are, among the static assets. Nobody signs them, so their digest is said here.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "Named")]
+#[serde(expecting = "`products` needs `url` and `integrity`: {\"url\": …, \"integrity\": \"sha384-…\"}")]
 pub struct Products {
     /// The path.
     pub url: String,
-    /// Their Subresource Integrity; without it, they are what the assets say.
-    pub integrity: Option<Integrity>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`products` needs `url` and `integrity`: {\"url\": …, \"integrity\": \"sha384-…\"}")]
-enum Named {
-    File { url: String, integrity: String },
-    Path(String),
-}
-
-impl TryFrom<Named> for Products {
-    type Error = String;
-
-    fn try_from(named: Named) -> Result<Self, String> {
-        Ok(match named {
-            Named::File { url, integrity } => Self { url, integrity: Some(integrity.try_into()?) },
-            Named::Path(url) => Self { url, integrity: None },
-        })
-    }
+    /// Their Subresource Integrity.
+    pub integrity: Integrity,
 }
 
 /// A digest as Subresource Integrity writes it: `sha384-` and its base64.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Integrity(String);
 
 impl TryFrom<String> for Integrity {
@@ -112,6 +95,13 @@ impl TryFrom<String> for Integrity {
         } else {
             Err(format!("`{text}` is no integrity: write `sha384-` and the 64 digits of base64 of the file's SHA-384"))
         }
+    }
+}
+
+impl Integrity {
+    /// `sha256`, `sha384` or `sha512`.
+    pub fn algorithm(&self) -> &str {
+        self.0.split_once('-').map_or("", |(algorithm, _)| algorithm)
     }
 }
 
@@ -144,26 +134,34 @@ mod tests {
     const DOCUMENT: &str = r#"{
         "module": {"url": "/tradewind/tradewind.wasm", "integrity": "sha384-"},
         "packs": ["/tradewind/recommend.pack"], "snapshot": "/tradewind/public.snapshot",
-        "products": "/tradewind/products.json", "keys": ["KEY"], "card": "<a href=\"{url}\">{title}</a>",
+        "products": {"url": "/tradewind/products.json", "integrity": "INTEGRITY"}, "keys": ["KEY"], "card": "<a href=\"{url}\">{title}</a>",
         "locale": "en-US", "objective": {"margin": 1}, "edge": {"regions": {}}
     }"#;
 
+    fn document(key: &str, integrity: &str) -> String {
+        DOCUMENT.replace("KEY", key).replace("INTEGRITY", integrity)
+    }
+
     #[test]
     fn the_document_of_the_page_is_read() {
-        let key = "0f".repeat(32);
-        let config: Config = serde_json::from_str(&DOCUMENT.replace("KEY", &key)).unwrap();
+        let document = document(&"0f".repeat(32), &format!("sha384-{}", "a".repeat(64)));
+        let config: Config = serde_json::from_str(&document).unwrap();
         assert_eq!(config.keys, [[15; 32]]);
+        assert_eq!(config.products.integrity.algorithm(), "sha384");
         assert!(config.at.is_none() && config.edge.private.is_none() && !config.edge.profiles);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        let error = serde_json::from_str::<Config>(&DOCUMENT.replace("KEY", "é0")).unwrap_err().to_string();
+        let (key, sha384) = ("0f".repeat(32), format!("sha384-{}", "a".repeat(64)));
+        let said = |document: String| serde_json::from_str::<Config>(&document).unwrap_err().to_string();
+        let error = said(document("é0", &sha384));
         assert!(error.contains("`é0` is not 64 hexadecimal digits"), "{error}");
-        let document = DOCUMENT.replace("KEY", &"0f".repeat(32)).replace("{title}", "{titel}");
-        let error = serde_json::from_str::<Config>(&document).unwrap_err().to_string();
+        let error = said(document(&key, &sha384).replace("{title}", "{titel}"));
         assert!(error.contains("`{titel}`"), "{error}");
-        let document = DOCUMENT.replace("KEY", &"0f".repeat(32));
+        let products = format!(r#"{{"url": "/tradewind/products.json", "integrity": "{sha384}"}}"#);
+        let error = said(document(&key, &sha384).replace(&products, r#""/tradewind/products.json""#));
+        assert!(error.contains("`products` needs `url` and `integrity`"), "{error}");
         for (integrity, is_one) in [
             (format!("sha384-{}", "a".repeat(64)), true),
             (format!("sha256-{}=", "a".repeat(43)), true),
@@ -171,8 +169,7 @@ mod tests {
             (format!("md5-{}", "a".repeat(24)), false),
             (String::new(), false),
         ] {
-            let products = format!(r#"{{"url": "/tradewind/products.json", "integrity": "{integrity}"}}"#);
-            let document = document.replace(r#""/tradewind/products.json""#, &products);
+            let document = document(&key, &integrity);
             assert_eq!(serde_json::from_str::<Config>(&document).is_ok(), is_one, "{integrity}");
         }
     }

@@ -7,13 +7,14 @@
 //! | [`tag`], [`tokens`], [`tree`], [`elements`] | what is an element of ours in a page, and what it says |
 //! | [`splice`] | a page on its way through, with its elements filled |
 //! | `page` | what they are filled with |
+//! | `files` | where all of it comes from: KV, R2, static assets |
 //! | `shop` | the loaded module, packs and snapshot, and what is asked of them |
 //! | `api`, `offer` | the answers of the API |
 //! | `text` | prices and dates as people read them |
 //!
-//! HTTP, streams, storage and cookies are the platform's: the JavaScript in `worker` has them, and calls what is in
-//! here from outside. So nothing that the platform throws comes in here, and where this code fails, the origin's page
-//! goes on without it.
+//! Requests, streams and cookies belong to the JavaScript in `worker`, which calls this code from outside. So nothing that
+//! the platform throws for a page comes in here, and where this code fails, the origin's page goes on without it. What a
+//! shop is loaded from is read in here, beside the requests.
 //!
 //! Nothing that goes wrong makes a page worse than the origin's: where there is no answer, what the origin wrote stays.
 
@@ -28,6 +29,8 @@ pub mod tree;
 
 #[cfg(target_arch = "wasm32")]
 mod api;
+#[cfg(target_arch = "wasm32")]
+mod files;
 #[cfg(target_arch = "wasm32")]
 mod offer;
 #[cfg(target_arch = "wasm32")]

@@ -5,9 +5,11 @@
 
 use crate::{
     config::{Config, Product},
+    files,
     region::{self, Place},
     text::Words,
 };
+use futures_util::future::{try_join_all, try_join3};
 use js_sys::{Function, WebAssembly::Module};
 use std::{cell::RefCell, collections::HashMap, fmt, mem, rc::Rc};
 use tradewind_core::{
@@ -21,6 +23,7 @@ use tradewind_core::{
 };
 use tradewind_js::{JsGuest, instantiate_with};
 use wasm_bindgen::prelude::*;
+use worker::Env;
 
 type Make = Box<dyn FnMut() -> Result<Client<JsGuest>, Trouble>>;
 
@@ -53,9 +56,12 @@ pub struct Loading {
     config: Config,
     module: Module,
     client: Client<JsGuest>,
+    /// The files of the packs, of the snapshot and of the products' texts.
     packs: Vec<Vec<u8>>,
+    whole: Vec<u8>,
+    texts: Vec<u8>,
     ranker: Option<(String, Catalog)>,
-    snapshot: Option<(Vec<u8>, Snapshot)>,
+    snapshot: Option<Snapshot>,
     products: HashMap<String, Product>,
 }
 
@@ -88,68 +94,80 @@ impl Loading {
         let config: Config = serde_json::from_str(document)
             .map_err(|error| Trouble::other(format!("the configuration cannot be read: {error}")))?;
         let client = Client::new(instantiate_with(&module, guarded).map_err(Trouble::other)?);
-        Ok(Self { config, module, client, packs: Vec::new(), ranker: None, snapshot: None, products: HashMap::new() })
+        Ok(Self {
+            config,
+            module,
+            client,
+            packs: Vec::new(),
+            whole: Vec::new(),
+            texts: Vec::new(),
+            ranker: None,
+            snapshot: None,
+            products: HashMap::new(),
+        })
     }
 
-    /// Paths of the packs.
+    /// How many packs the configuration names.
     #[wasm_bindgen(getter)]
-    pub fn packs(&self) -> Vec<String> {
-        self.config.packs.clone()
+    pub fn packs(&self) -> usize {
+        self.config.packs.len()
     }
 
-    /// Path of the public snapshot.
-    #[wasm_bindgen(getter)]
-    pub fn snapshot(&self) -> String {
-        self.config.snapshot.clone()
+    /// Fetches all files that the configuration names, at once, and compares the products' texts with their digest.
+    ///
+    /// # Errors
+    /// Which of them cannot be had.
+    pub async fn fetch(&mut self, env: Env) -> Result<(), Trouble> {
+        let Config { packs, snapshot, products, edge, .. } = &self.config;
+        let whole = async {
+            match &edge.private {
+                Some(key) => files::object(&env, key).await,
+                None => files::asset(&env, snapshot).await,
+            }
+        };
+        let texts = async {
+            let texts = files::asset(&env, &products.url).await?;
+            files::compare(&products.url, &texts, &products.integrity).await?;
+            Ok(texts)
+        };
+        let packs = try_join_all(packs.iter().map(|path| files::asset(&env, path)));
+        let (packs, whole, texts) = try_join3(packs, whole, texts).await?;
+        (self.packs, self.whole, self.texts) = (packs, whole, texts);
+        Ok(())
     }
 
-    /// The key of the whole snapshot in R2, which then stands in its place.
-    #[wasm_bindgen(getter)]
-    pub fn private(&self) -> Option<String> {
-        self.config.edge.private.clone()
-    }
-
-    /// Path of the products' texts.
-    #[wasm_bindgen(getter)]
-    pub fn products(&self) -> String {
-        self.config.products.url.clone()
-    }
-
-    /// Their Subresource Integrity.
-    #[wasm_bindgen(getter, js_name = productsIntegrity)]
-    pub fn products_integrity(&self) -> Option<String> {
-        self.config.products.integrity.as_ref().map(ToString::to_string)
-    }
-
-    /// Checks a pack, and loads it.
+    /// Checks a pack, by its place in the configuration, and loads it.
     ///
     /// # Errors
     /// Why it is refused.
     #[wasm_bindgen(js_name = loadPack)]
-    pub async fn load_pack(&mut self, path: String, pack: Vec<u8>) -> Result<(), Trouble> {
-        let view = verified(&pack, &path, &self.config).await?;
-        let wrong = |error| refused(&path, &error);
+    pub async fn load_pack(&mut self, place: usize) -> Result<(), Trouble> {
+        let Some((path, pack)) = self.config.packs.get(place).zip(self.packs.get(place)) else {
+            return Err(Trouble::other(format!("there is no pack {place}")));
+        };
+        let view = verified(pack, path, &self.config).await?;
+        let wrong = |error| refused(path, &error);
         if let Task::Rank(_) = view.read(SectionKind::Task).map_err(wrong)? {
             let tables = view.read::<RankTables>(SectionKind::Tables).and_then(RankTables::prepared).map_err(wrong)?;
             self.ranker = Some((view.manifest().name.clone(), tables.catalog));
         }
-        self.client.load(&pack)?;
-        self.packs.push(pack);
+        self.client.load(pack)?;
         Ok(())
     }
 
-    /// Checks a snapshot, and reads it.
+    /// Checks the snapshot, and reads it.
     ///
     /// # Errors
     /// Why it is refused.
     #[wasm_bindgen(js_name = readSnapshot)]
-    pub async fn read_snapshot(&mut self, place: String, bytes: Vec<u8>) -> Result<(), Trouble> {
-        let view = verified(&bytes, &place, &self.config).await?;
-        let snapshot = Snapshot::read(&view).map_err(|error| refused(&place, &error))?;
+    pub async fn read_snapshot(&mut self) -> Result<(), Trouble> {
+        let place = self.config.edge.private.as_ref().unwrap_or(&self.config.snapshot);
+        let view = verified(&self.whole, place, &self.config).await?;
+        let snapshot = Snapshot::read(&view).map_err(|error| refused(place, &error))?;
         if let Some(unknown) = self.config.edge.regions.keys().find(|code| region_of(&snapshot, code).is_none()) {
             return Err(Trouble::other(format!("`edge.regions` has `{unknown}`, which the snapshot has not")));
         }
-        self.snapshot = Some((bytes, snapshot));
+        self.snapshot = Some(snapshot);
         Ok(())
     }
 
@@ -159,22 +177,19 @@ impl Loading {
     /// Why the module refuses it.
     #[wasm_bindgen(js_name = loadSnapshot)]
     pub fn load_snapshot(&mut self) -> Result<(), Trouble> {
-        if let Some((bytes, _)) = &self.snapshot {
-            self.client.load_snapshot(bytes)?;
-        }
+        self.client.load_snapshot(&self.whole)?;
         Ok(())
     }
 
-    /// Reads the products' texts, whose digest was compared already. A product whose address no page may link to is none
-    /// of the shop's.
+    /// Reads the products' texts. A product whose address no page may link to is left out.
     ///
     /// # Errors
     /// What is wrong with them.
     #[wasm_bindgen(js_name = readProducts)]
-    pub fn read_products(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+    pub fn read_products(&mut self) -> Result<(), Trouble> {
         let place = &self.config.products.url;
         let mut products: HashMap<String, Product> =
-            serde_json::from_slice(bytes).map_err(|error| Trouble::other(format!("`{place}`: {error}")))?;
+            serde_json::from_slice(&self.texts).map_err(|error| Trouble::other(format!("`{place}`: {error}")))?;
         products.retain(|sku, Product { url, .. }| {
             let is_taken = is_plainly_a_path(url) || is_link(url);
             if !is_taken {
@@ -193,18 +208,18 @@ impl Loading {
     /// # Errors
     /// What is missing.
     pub fn shop(mut self) -> Result<Shop, Trouble> {
-        let Some((bytes, snapshot)) = self.snapshot else { return Err(Trouble::other("no snapshot was read")) };
+        let Some(snapshot) = self.snapshot else { return Err(Trouble::other("no snapshot was read")) };
         let infos = self.client.describe()?.packs;
         let words = Words::new(&self.config.locale, snapshot.storefront.currency).map_err(Trouble::other)?;
         let catalog = self.ranker.as_ref().map(|(_, catalog)| catalog);
         let shown = catalog.map_or_else(SkuBits::default, |catalog| shown(catalog, &self.products, &snapshot));
-        let (module, packs) = (self.module, mem::take(&mut self.packs));
+        let (module, packs, whole) = (self.module, mem::take(&mut self.packs), mem::take(&mut self.whole));
         let make = move || {
             let mut client = Client::new(instantiate_with(&module, guarded).map_err(Trouble::other)?);
             for pack in &packs {
                 client.load(pack)?;
             }
-            client.load_snapshot(&bytes)?;
+            client.load_snapshot(&whole)?;
             Ok(client)
         };
         let guest = RefCell::new(Revived::with(self.client, Box::new(make) as Make));

@@ -5,7 +5,7 @@
 // where anything of it fails, requests are answered from what was there. One request loads; the others look, by timers
 // of their own, whether it is done: a request may not wait for the promise of another.
 import module from "../tradewind.wasm";
-import { Loading } from "../shim/tradewind_edge.js";
+import { configuration, Loading } from "../shim/tradewind_edge.js";
 import { ask, askLater, current, inside } from "./wasm.mjs";
 
 /** How many milliseconds a request waits for what is not loaded yet. */
@@ -85,30 +85,23 @@ async function arrived() {
 export const lastTrouble = () => isolate.trouble?.message;
 
 async function load(env) {
-  const document = await env.CONFIG.get("config");
-  if (document === null) throw inside("KV has no `config`: put it there with `wrangler kv key put`");
+  const document = await askLater(() => configuration(env));
   if (loaded() && isolate.document === document) return;
 
   const instance = current();
   const loading = ask(() => new Loading(document, module));
   let [rest, shop] = [loading];
   try {
-    const { packs, snapshot, private: key, products, productsIntegrity } = loading;
-    const [whole, texts, ...bytes] = await Promise.all([
-      key === undefined ? asset(env, snapshot) : object(env, key),
-      asset(env, products),
-      ...packs.map((path) => asset(env, path)),
-    ]);
-    if (productsIntegrity !== undefined) await compare(products, texts, productsIntegrity);
     // Between two steps, others have their turn.
     const step = async (work) => {
       await scheduler.wait(0);
       if (current() !== instance) throw inside("the Worker's own code began again while it loaded");
       await askLater(work);
     };
-    await step(() => loading.readProducts(texts));
-    for (const [n, pack] of bytes.entries()) await step(() => loading.loadPack(packs[n], pack));
-    await step(() => loading.readSnapshot(key ?? snapshot, whole));
+    await step(() => loading.fetch(env));
+    await step(() => loading.readProducts());
+    for (let n = 0; n < loading.packs; n += 1) await step(() => loading.loadPack(n));
+    await step(() => loading.readSnapshot());
     await step(() => loading.loadSnapshot());
     await step(() => {
       rest = undefined; // it becomes the shop
@@ -123,32 +116,4 @@ async function load(env) {
   Object.assign(isolate, { shop, instance, document });
   // Requests that are under way hold it themselves.
   old?.free();
-}
-
-/** A static asset. */
-async function asset(env, path) {
-  // Assets have paths; the host is not looked at.
-  const found = await env.ASSETS.fetch(new URL(path, "https://assets"));
-  if (found.status !== 200) {
-    await found.body?.cancel();
-    throw inside(`the static asset \`${path}\` was answered with ${found.status}`);
-  }
-  return new Uint8Array(await found.arrayBuffer());
-}
-
-/** An object of the private bucket. */
-async function object(env, key) {
-  const found = await env.PRIVATE.get(key);
-  if (found === null) throw inside(`R2 has no \`${key}\`: put it there with \`wrangler r2 object put\``);
-  return new Uint8Array(await found.arrayBuffer());
-}
-
-/** Checks bytes against their Subresource Integrity. */
-async function compare(path, bytes, integrity) {
-  const [name, expected] = integrity.split("-");
-  const digest = new Uint8Array(await crypto.subtle.digest(name.replace("sha", "SHA-"), bytes));
-  const found = btoa(String.fromCharCode(...digest));
-  if (found !== expected) {
-    throw inside(`\`${path}\` is refused: its digest is ${name}-${found}, and the configuration says ${integrity}`);
-  }
 }
