@@ -202,7 +202,7 @@ fn scans_are_taken_as_long_as_all_of_them_can_be_judged() -> Result<()> {
     service.ask("warehouse", "POST", "/v1/shipments", &parcel("p-1"), 201)?;
     let scan = |n: i64, state: &str| json!({"state": state, "at": 1_512_118_800_000_i64 + 60_000 * n, "place": "SEA"});
     let send = |scans: &Value| post(&service, "warehouse", "/v1/shipments/p-1/scans", scans);
-    for tens in (0..1_000).step_by(10).collect::<Vec<_>>() {
+    for tens in (0..1_000).step_by(10) {
         let scans = (tens..tens + 10).map(|n| scan(n, "arrived")).collect();
         ensure!(send(&scans)?.status == 204, "{tens}");
     }
@@ -280,6 +280,7 @@ fn what_cannot_be_read_is_a_problem_document_or_a_page() -> Result<()> {
         ("GET", "/v1/stock?sku=a%00", 400, "%00"),
         ("GET", "/v1/orders/a%2Fb%25", 404, "`a/b%`"),
         ("GET", "/v1/nothing", 404, "/v1/nothing"),
+        ("GET", "/docs/nothing", 404, "/docs/nothing"),
         ("DELETE", "/v1/orders", 405, "DELETE"),
         ("PUT", "/v1/orders/o-1", 405, "PUT"),
         ("GET", "/nodes/LAS/close", 405, "GET"),

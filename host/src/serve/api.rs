@@ -118,6 +118,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     let (api, document) = OpenApiRouter::with_openapi(Api::openapi()).merge(files).merge(documents).split_for_parts();
     let docs: Router<Arc<App>> = Router::new()
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .layer(middleware::from_fn(found))
         .layer(header_layer(header::CONTENT_SECURITY_POLICY, DOCS_POLICY));
     let pages = pages::router().layer(header_layer(header::CONTENT_SECURITY_POLICY, PAGE_POLICY));
     // What fails has said so where it failed; that many are turned away, a counter says.
@@ -131,8 +132,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
             refused(request.headers(), Problem::not_found("resource", request.uri().path()))
         })
         .method_not_allowed_fallback(|request: Request| async move {
-            let detail =
-                format!("`{}` is not done to `{}`; `Allow` says what is", request.method(), request.uri().path());
+            let (method, path) = (request.method(), request.uri().path());
+            let detail = format!("method `{method}` is not allowed for `{path}`; see the `Allow` header");
             refused(request.headers(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
         })
         .layer(middleware::from_fn(plain))
@@ -167,6 +168,16 @@ async fn plain(request: Request, next: Next) -> Response {
             refused(request.headers(), Problem::bad(detail))
         }
     }
+}
+
+/// Says of a file of the API's page that is not there what is said of everything else.
+async fn found(request: Request, next: Next) -> Response {
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        return refused(&headers, Problem::not_found("resource", &path));
+    }
+    response
 }
 
 /// What is wrong, as a page for those who ask for pages, else as a document.
