@@ -38,6 +38,9 @@ fn a_shipment_that_cannot_be_judged_is_listed_and_all_others_are_judged() -> Res
     unjudged(&Database::postgres()?)
 }
 
+/// What makes a shipment one that cannot be judged, by its name, and what is said then.
+type Fault<'a> = (&'a dyn Fn(&str) -> String, &'a str);
+
 /// More bytes than a name may have, in fewer characters.
 const LONG: &str = "ééééééééééééééééééééééééééééééééé";
 
@@ -53,7 +56,7 @@ fn unjudged(database: &Database) -> Result<()> {
         move |id: &str| format!("UPDATE shipments SET body = REPLACE(body, '{from}', '{to}') WHERE id = '{id}'")
     };
     let at = 1_512_118_800_000;
-    let faults: [(&dyn Fn(&str) -> String, &str); 8] = [
+    let faults: [Fault<'_>; 8] = [
         (&scan(at, "arrived", ""), "0 bytes"),
         (&scan(at, "arrived", LONG), "66 bytes"),
         (&scan(-1, "arrived", "SEA"), "-1"),
