@@ -68,7 +68,7 @@ impl Pack {
         let products = view.section(SectionKind::Storefront).or_else(|| view.section(SectionKind::Tables));
         let products = products.and_then(|range| self.bytes.get(range)).unwrap_or_default();
         let (name, version) = (manifest.name.as_str().into(), manifest.version.as_str().into());
-        Ok(Array::of5(&name, &version, &bytes(view.root()), &view.ranks().into(), &bytes(products)))
+        Ok(Array::of5(&name, &version, &bytes(&view.root()), &view.ranks().into(), &bytes(products)))
     }
 }
 
