@@ -17,7 +17,7 @@ let chromium;
 before(async () => (chromium = await startChromium()));
 after(() => chromium?.close());
 
-const SLOT = '<tradewind-slot name="a" limit="4"><i data-sku="own">own</i></tradewind-slot>';
+const SLOT = '<tradewind-slot class="cards" name="a" limit="4"><i data-sku="own">own</i></tradewind-slot>';
 const PRICE = '<tradewind-price sku="1082185">own</tradewind-price>';
 
 /** A bare page with these elements, in a shop of its own. */
@@ -186,7 +186,7 @@ test("the last instance that was loaded fills the page; when it is closed, the o
   const { page, done } = await bare(SLOT + PRICE);
   await load(page, { region: "ORD" }, "first");
   await ranked(page);
-  await load(page, { region: "MIA" }, "second");
+  await load(page, { region: "SEA" }, "second");
   const before = await skus(page, "a");
   // What any of them learns changes what is shown.
   await page.evaluate(() => globalThis.first.setConsent("granted"));
@@ -194,6 +194,7 @@ test("the last instance that was loaded fills the page; when it is closed, the o
   await page.waitForSelector(`tradewind-slot [data-sku="${before[0]}"]:visible`, { state: "detached" });
   assert.equal(await page.evaluate(() => globalThis.second.consent.consent), "granted");
   await page.evaluate(() => globalThis.second.close());
+  await page.waitForTimeout(500);
   const without = await skus(page, "a");
   await page.evaluate((sku) => globalThis.first.track({ dismiss: { sku } }), without[0]);
   await page.waitForSelector(`tradewind-slot [data-sku="${without[0]}"]:visible`, { state: "detached" });

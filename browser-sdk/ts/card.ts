@@ -31,7 +31,7 @@ export function card(template: string): (values: CardValues) => string {
   for (let n = 1; n < parts.length; n += 2) {
     const where = misplaced(parts, n);
     if (where) {
-      const what = "fields stand in text and in quoted attributes, and addresses begin with `{url}`";
+      const what = "put it into text or a quoted attribute; addresses begin with `{url}`";
       throw new TradewindError("config", `\`card\` has \`{${parts[n]}}\` in ${where}; ${what}`);
     }
   }

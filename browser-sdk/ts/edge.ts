@@ -33,7 +33,7 @@ export class EdgeProfile {
   /** Sends nothing more of what was tracked. */
   forget(): void {
     this.#waiting = [];
-    this.#sending.abort(new TradewindError("closed", "consent was withdrawn"));
+    this.#sending.abort(new TradewindError("closed", "withdrawn"));
   }
 
   /** Makes a profile, or has it forgotten; resolved once that is so, or failed. */

@@ -168,7 +168,6 @@ function takeRoom(element: HTMLElement): void {
 }
 
 /** Frameworks that replace all children at once take Tradewind's along: it is put back, before anything is painted. */
-const kept = new WeakMap<HTMLElement, number>();
 const observer =
   globalThis.MutationObserver &&
   new MutationObserver((changes) => {
@@ -177,16 +176,11 @@ const observer =
 
 const watch = (element: HTMLElement): void => observer.observe(element, { childList: true });
 
-/** Times that one element's child is put back: whoever takes it away more often than this has it their way. */
-const MOST = 100;
-
 function restore(element: HTMLElement): void {
   const shown = page.shown.get(element);
   const html = page.edge.get(key(element));
   const lost = shown ? shown.parentNode !== element : element.dataset["tradewind"] === "edge" && edgeHolds(element);
-  const times = kept.get(element) ?? 0;
-  if (!lost || times > MOST) return;
-  kept.set(element, times + 1);
+  if (!lost) return;
   if (shown) put(element, shown);
   else if (html !== undefined) show(element, html, "edge");
 }

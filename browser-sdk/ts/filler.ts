@@ -27,9 +27,6 @@ const [USUAL, MOST] = [8, 48];
 /** Milliseconds after which what could not be fetched, or took too long, is tried again; then twice that, and so on. */
 const [AGAIN, SELDOM] = [5_000, 300_000];
 
-/** The fewest milliseconds between two prices of an element, and the most that a browser waits. */
-const [SOON, LONGEST] = [60_000, 2 ** 31 - 1];
-
 /** Fills the page's elements from an instance; returns what ends that. */
 export function attach(tradewind: Tradewind): () => void {
   const work = new Work(tradewind);
@@ -102,7 +99,7 @@ class Work implements Filler {
   /** A slot leaves out what those before it show; prices wait for no slot. */
   readonly #slots = new Lane(this, (slot) => this.#slot(slot));
   readonly #prices = new Lane(this, (price) => this.#price(price));
-  /** What ends when an element goes: to look whether it is in view, to wait until its price is over. */
+  /** What ends when an element goes: to look whether it is in view. */
   readonly #ends = new Map<HTMLElement, () => void>();
   readonly #events: (() => void)[];
 
@@ -210,7 +207,7 @@ class Work implements Filler {
     this.#until(slot, () => observer.disconnect());
   }
 
-  /** Shows a price, for as long as it holds. */
+  /** Shows a price. */
   async #price(element: HTMLElement): Promise<void> {
     const { tradewind } = this;
     const sku = element.getAttribute("sku");
@@ -233,11 +230,6 @@ class Work implements Filler {
     } else if (!own) {
       hide(element);
     }
-    if (!quote) return;
-    // Once it holds no longer, it is priced anew.
-    const left = Math.min(Math.max(quote.valid_until - tradewind.now, SOON), LONGEST);
-    const timer = setTimeout(() => this.changed(element), left);
-    this.#until(element, () => clearTimeout(timer));
   }
 }
 

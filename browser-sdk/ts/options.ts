@@ -99,7 +99,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
     if (typeof file?.url === "string" && INTEGRITY.test(file.integrity ?? "")) {
       return { url: absolute(file.url), integrity: file.integrity };
     }
-    throw wrong(`\`${name}\` needs \`url\` and \`integrity\`: \`sha384-\` and the 64 digits of base64 of its SHA-384`);
+    throw wrong(`\`${name}\` needs \`url\` and \`integrity\`: \`sha384-\` and 64 digits of base64`);
   };
   const pinnedModule = pinned("module", module);
   if (!Array.isArray(packs) || packs.length === 0) throw wrong("`packs` needs the address of a pack");

@@ -17,7 +17,7 @@ export async function products(
   let refused: string | undefined;
   for (const [sku, text] of Object.entries(texts)) {
     if (isPage(text?.url)) continue;
-    refused ??= `\`products\` gives \`${sku}\` the address \`${text?.url}\`, which is no page's; it is not shown`;
+    refused ??= `\`products\` gives \`${sku}\` the address \`${text?.url}\`, which is no page's`;
     delete texts[sku];
   }
   if (refused) failed(new TradewindError("config", refused));

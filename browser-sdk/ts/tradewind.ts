@@ -77,8 +77,6 @@ export class Tradewind {
     this.#resolved = resolved;
     if (resolved.events !== undefined) this.#edge = new EdgeProfile(resolved.events, (error) => this.#emit("error", error));
     this.#others.onmessage = ({ data }: MessageEvent<Told>) => void this.#hear(data);
-    // A page that was put away heard nothing in the meantime.
-    addEventListener("pageshow", this.#back);
   }
 
   /** @internal */
@@ -257,7 +255,6 @@ export class Tradewind {
   /** Stops: what is on the page stays as it is. Another instance that is loaded takes over the page's elements. */
   close(): void {
     this.#closed = true;
-    removeEventListener("pageshow", this.#back);
     this.#others.close();
     this.#detach();
     this.#stop(new TradewindError("closed", "Tradewind was closed on this page"));
@@ -346,10 +343,6 @@ export class Tradewind {
     }
     if (this.#consent !== before) this.#emit("consent", { consent: this.#consent });
   }
-
-  readonly #back = ({ persisted }: PageTransitionEvent): void => {
-    if (persisted) void this.#hear({ consent: "granted" }).then(() => this.#emit("profile", { erased: false }));
-  };
 
   /** Asks the runtime, within the time that a call may take. */
   async #call<T>(ask: (backend: Backend) => Promise<T>): Promise<T> {

@@ -28,7 +28,8 @@ const SITE: [(&str, &str); 5] = [
 const MODULES: [&str; 3] = ["index", "runtime", "worker"];
 
 /// For size; inlining makes the code smaller, and the file after compression larger.
-const WASM_OPT: [&str; 3] = ["-Oz", "--always-inline-max-function-size=0", "--one-caller-inline-max-function-size=20"];
+const WASM_OPT: [&str; 4] =
+    ["--converge", "-Oz", "--always-inline-max-function-size=0", "--one-caller-inline-max-function-size=20"];
 
 /// Installs what the package is built and tested with.
 pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
