@@ -1,11 +1,11 @@
 // The elements in pages of React and Vue: what a framework owns is left alone, and it leaves alone what Tradewind adds.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { pathToFileURL } from "node:url";
 import { startShop } from "../storefront/server.mjs";
 import { dist, shows, skus, startChromium } from "./chromium.mjs";
 import { beside, handover, inPlace, rankedAtTheEdge } from "./handed.mjs";
@@ -99,7 +99,8 @@ before(async () => {
     import { renderToString as vue } from "vue/server-renderer";
     import { app as reactApp } from "./react.jsx";
     import { app as vueApp, createSSRApp } from "./vue.js";
-    export const html = { react: react(reactApp()), vue: await vue(vueApp(createSSRApp)) };`);
+    const html = { react: react(reactApp()), vue: await vue(vueApp(createSSRApp)) };
+    process.stdout.write(JSON.stringify(html), () => process.exit());`);
   const options = {
     bundle: true,
     write: false,
@@ -114,7 +115,8 @@ before(async () => {
   const bundled = async (name) => (await build({ ...options, entryPoints: [join(folder, name)] })).outputFiles[0].text;
   writeFileSync(join(folder, "server.mjs"), await bundled("server.js"));
   scripts = { react: await bundled("react-page.js"), vue: await bundled("vue-page.js") };
-  rendered = (await import(pathToFileURL(join(folder, "server.mjs")))).html;
+  // In a process of its own, which React's server would keep from ending.
+  rendered = JSON.parse(execFileSync("node", [join(folder, "server.mjs")], { encoding: "utf8" }));
   chromium = await startChromium();
   ranked = await rankedAtTheEdge(chromium);
 });
