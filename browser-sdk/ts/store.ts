@@ -76,7 +76,13 @@ async function within(
           transaction.abort();
         }
       },
-      () => transaction.abort(),
+      () => {
+        try {
+          transaction.abort();
+        } catch {
+          // It has just ended by itself.
+        }
+      },
     );
     return true;
   } finally {
