@@ -62,7 +62,7 @@ fn numbered(folder: &Path, before: &str, after: &str) -> Result<Vec<PathBuf>, Fa
 
 impl DataSet {
     /// The recorded inputs by the names that the model has for them. Tensors have these names, or,
-    /// where none of them has, the order of the model's inputs.
+    /// where none of them has (or one has no name that can be read), the order of the model's inputs.
     pub fn inputs_of(&self, interface: &Interface) -> Result<Vec<(String, &File)>, Fault> {
         let names: Vec<String> = self
             .inputs
@@ -76,7 +76,8 @@ impl DataSet {
             true => "the model takes nothing".to_owned(),
             false => format!("the model takes `{}`", known.iter().copied().collect::<Vec<_>>().join("`, `")),
         };
-        if names.iter().any(|name| known.contains(name.as_str())) {
+        let named = names.iter().all(|name| !name.is_empty());
+        if named && names.iter().any(|name| known.contains(name.as_str())) {
             let mut seen = BTreeSet::new();
             for (name, file) in names.iter().zip(&self.inputs) {
                 if !known.contains(name.as_str()) {

@@ -40,7 +40,15 @@ def function(
     imports = [helper.make_opsetid("", 18), helper.make_opsetid(OWN, 1)]
     kept = [helper.make_attribute(key, value) for key, value in (defaults or {}).items()]
     return helper.make_function(
-        domain, name, inputs, outputs, nodes, imports, attributes=list(attributes), attribute_protos=kept, overload=overload
+        domain,
+        name,
+        inputs,
+        outputs,
+        nodes,
+        imports,
+        attributes=list(attributes),
+        attribute_protos=kept,
+        overload=overload,
     )
 
 
@@ -56,7 +64,7 @@ def with_functions(g: Graph, functions: list[FunctionProto]) -> ModelProto:
 
 @case("functions")
 def functions(rng: Generator) -> Case:
-    """Layers as functions: attributes handed on, left out and given, optional inputs, several outputs, the same names."""
+    """Layers as functions: attributes handed on, left out and given, optional inputs, outputs that nobody reads."""
     node = helper.make_node
     layer = function(
         "Layer", ["x", "weight", "bias"], ["y"],
@@ -116,7 +124,9 @@ def functions_with_branches(rng: Generator) -> Case:
     first = g.op("Choose", x, shift, out="inner", domain=OWN, double=1)
     g.op("Shift", first, x, out="z", domain=OWN)
     g.output("z", ["batch", 3])
-    shift_by = function("Shift", ["x", "sum"], ["y"], [node("Neg", ["x"], ["inner"]), node("Add", ["inner", "sum"], ["y"])])
+    shift_by = function(
+        "Shift", ["x", "sum"], ["y"], [node("Neg", ["x"], ["inner"]), node("Add", ["inner", "sum"], ["y"])]
+    )
     return Case(with_functions(g, [choose, shift_by]), batches(rng, normal("x", 3)))
 
 
@@ -190,7 +200,8 @@ def passed_through(rng: Generator) -> Case:
     g.op("Add", "x", "x", out="twice")
     for name, dims, kind in (
         ("known", ["batch", 1], "i64"), ("x", ["batch", 2], "f32"), ("same item", ["batch", 1], "str"),
-        ("twice", ["batch", 2], "f32"), ("id", ["batch"], "i64"), ("items", ["batch"], "str"), ("item", ["batch", 1], "str"),
+        ("twice", ["batch", 2], "f32"), ("id", ["batch"], "i64"), ("items", ["batch"], "str"),
+        ("item", ["batch", 1], "str"),
     ):  # fmt: skip
         g.output(name, dims, kind)
     draw = lambda r, n: {
@@ -279,5 +290,9 @@ def transformer_open_steps(rng: Generator) -> Case:
     gemm(g, rng, last_step(g, norm(g, x, "norm")), "head", 3, SIZE, out="scores")
     g.output("states", ["batch", "steps", SIZE])
     g.output("scores", ["batch", 3])
-    draw = lambda r, n: (lambda feed: feed | {"attention_mask": (feed["ids"] > 0).astype(np.int64)})(open_ids(r, n))
+
+    def draw(r: Generator, n: int) -> Feed:
+        feed = open_ids(r, n)
+        return feed | {"attention_mask": (feed["ids"] > 0).astype(np.int64)}
+
     return Case(g.model(), batches(rng, draw, many=20, empty=False))
