@@ -21,6 +21,7 @@ use tradewind_core::{
     ErrorKind,
     guest::{Client, ClientError, GuestError},
     message::InferRequest,
+    plan::{Batch, Plan},
     tensor::Tensor,
 };
 
@@ -139,7 +140,7 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
     }
 
     let mut free = BTreeMap::new();
-    let mut client: Option<(Variant, Client<_>)> = None;
+    let mut client: Option<(Variant, Plan, Client<_>)> = None;
     let mut bound = Vec::new();
     for set in &sets {
         let given = set.inputs_of(&interface)?;
@@ -164,28 +165,32 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
             options.bind.extend(extents(&interface, &given));
             constants = shape_constants(&interface, &given);
         }
+        let inputs = inputs(&given, &constants)?;
         let variant = Variant { options, constants };
-        let (variant, client) = match &mut client {
-            Some((known, client)) if *known == variant => (&*known, client),
+        let client = match &mut client {
+            Some((known, plan, client)) if *known == variant && too_many(plan, &inputs).is_none() => client,
             slot => {
-                let compiled = match free {
+                let mut model = onnx.clone();
+                for (name, tensor) in &variant.constants {
+                    model = bind_input(&model, name, tensor)
+                        .map_err(|error| unusable(format!("{}: input `{name}`: {error}", set.name)))?;
+                }
+                let again = |options| compile(&model, &options).map_err(|refusal| refused(refusal.to_string()));
+                let mut compiled = match free {
                     Ok(compiled) => compiled.clone(),
                     Err(_) => {
-                        let mut model = onnx.clone();
-                        for (name, tensor) in &variant.constants {
-                            model = bind_input(&model, name, tensor)
-                                .map_err(|error| unusable(format!("{}: input `{name}`: {error}", set.name)))?;
-                        }
                         bound.extend(interface.shape_inputs.values().cloned());
                         bound.extend(interface.open_axes.iter().map(|(input, axis)| format!("{input}[{axis}]")));
-                        compile(&model, &variant.options).map_err(|refusal| refused(refusal.to_string()))?
+                        again(variant.options.clone())?
                     }
                 };
-                let (known, client) = slot.insert((variant, load(runtime, compiled)?));
-                (&*known, client)
+                if let Some(joint_rows) = too_many(&compiled.plan, &inputs) {
+                    compiled = again(Options { joint_rows, ..variant.options.clone() })?;
+                }
+                &mut slot.insert((variant, compiled.plan.clone(), load(runtime, compiled)?)).2
             }
         };
-        run_set(client, case, set, &given, &interface, variant, settings)?;
+        run_set(client, case, set, inputs, &interface, settings)?;
     }
     bound.sort();
     bound.dedup();
@@ -242,22 +247,34 @@ fn load(runtime: &Runtime, compiled: tradewind_compiler::Compiled) -> Result<Cli
     Ok(client)
 }
 
+/// The rows that inputs have, where a plan does not take so many at once.
+fn too_many(plan: &Plan, inputs: &[Tensor]) -> Option<u32> {
+    let ports = plan.inputs.iter().zip(inputs);
+    let batched = ports.filter(|(port, _)| port.shape.first().is_some_and(|dim| dim.per_row > 0));
+    let rows = batched.filter_map(|(_, tensor)| tensor.shape.first().copied()).max()?;
+    (plan.batch == Batch::Joint && rows > plan.tile).then_some(rows)
+}
+
+/// The inputs of a set that are no constants.
+fn inputs(given: &[(String, &File)], constants: &[(String, Vec<u8>)]) -> Result<Vec<Tensor>, Outcome> {
+    let mut inputs = Vec::new();
+    for (name, file) in given {
+        let tensor = tensor(file)?;
+        if constants.iter().all(|(constant, _)| constant != name) {
+            inputs.push(Tensor { name: name.clone(), ..tensor });
+        }
+    }
+    Ok(inputs)
+}
+
 fn run_set(
     client: &mut Client<crate::WasmGuest>,
     case: &Case,
     set: &DataSet,
-    given: &[(String, &File)],
+    inputs: Vec<Tensor>,
     interface: &Interface,
-    variant: &Variant,
     settings: &Settings,
 ) -> Result<(), Outcome> {
-    let mut inputs = Vec::new();
-    for (name, file) in given {
-        let tensor = tensor(file)?;
-        if variant.constants.iter().all(|(constant, _)| constant != name) {
-            inputs.push(Tensor { name: name.clone(), ..tensor });
-        }
-    }
     let found = client
         .infer(InferRequest { pack: PACK.into(), inputs })
         .map_err(|error| failure(&format!("{}: the module does not answer", set.name), error))?;

@@ -5,6 +5,10 @@
 //! stretch; with a sequence of steps before it, one for each step. Rows are independent when every
 //! step fills a row's stretches of its output from the same row's stretches of its inputs, and from
 //! what does not change with the batch, and does so whatever the number of rows.
+//!
+//! A buffer of the same length for every batch may still hold the number of rows, as a sum of ones over
+//! them does. So a step that fills such a buffer reads others like it only, and walks no extent, stride or
+//! offset that grows: then its content is the same for every batch.
 
 use crate::{extent::Extent, value};
 use std::collections::BTreeMap;
@@ -57,8 +61,8 @@ impl Rows<'_> {
         let inputs: Vec<u64> = step.inputs.iter().map(|input| self.stretch(*input)).collect();
         let width = self.width(Operand::Buffer(step.output));
         if width == 0 {
-            // What is the same for all rows cannot be made from rows.
-            return inputs.iter().all(|stretch| *stretch == 0);
+            // What is the same for all rows is made neither from rows nor from their number.
+            return inputs.iter().all(|stretch| *stretch == 0) && !geometry(&step.kernel).any(|dim| dim.per_row > 0);
         }
         if matches!(step.kernel, Kernel::Fill { .. }) {
             return true;
@@ -227,6 +231,40 @@ fn walk(step: &Step, width: u64) -> Option<Walk> {
     }
 }
 
+/// Every extent, stride and offset that a kernel walks by.
+fn geometry(kernel: &Kernel) -> impl Iterator<Item = Dim> {
+    let around = |shape: &AxisShape| vec![shape.outer, shape.axis, shape.inner];
+    let walked = |shapes: &[&[Dim]], views: &[&View]| {
+        let offsets = views.iter().map(|view| view.offset);
+        let strides = views.iter().flat_map(|view| view.strides.iter().copied());
+        shapes.iter().flat_map(|shape| shape.iter().copied()).chain(offsets).chain(strides).collect()
+    };
+    let dims: Vec<Dim> = match kernel {
+        // These go through their output from its first element to its last.
+        Kernel::Fill { .. } | Kernel::Cast | Kernel::Unary { .. } | Kernel::Lookup => Vec::new(),
+        Kernel::Copy { shape, source, target } => walked(&[shape], &[source, target]),
+        Kernel::Binary { shape, left, right, .. } | Kernel::Compare { shape, left, right, .. } => {
+            walked(&[shape], &[left, right])
+        }
+        Kernel::Select { shape, condition, on_true, on_false } => walked(&[shape], &[condition, on_true, on_false]),
+        Kernel::Contract { shape, over, left, right } => walked(&[shape, over], &[left, right]),
+        Kernel::Reduce { shape, over, source, .. } => walked(&[shape, over], &[source]),
+        Kernel::Scatter { shape, axis, index, source, target, .. } => {
+            walked(&[shape, std::slice::from_ref(axis)], &[index, source, target])
+        }
+        Kernel::Recurrent(layer) => walked(&[&[layer.rows]], &[&layer.source, &layer.initial]),
+        Kernel::Softmax { shape: data, .. } | Kernel::Cumulate { data, .. } | Kernel::TopK { data, .. } => around(data),
+        Kernel::Gather { data, picks } | Kernel::GatherElements { data, picks } => {
+            around(data).into_iter().chain([*picks]).collect()
+        }
+        Kernel::Dense { rows, .. }
+        | Kernel::Trees { rows, .. }
+        | Kernel::Couple { rows, .. }
+        | Kernel::Distances { rows, .. } => vec![*rows],
+    };
+    dims.into_iter()
+}
+
 /// The axis that grows with the batch, where it is one alone.
 fn grows(shape: &[Dim]) -> Option<usize> {
     let axis = shape.iter().position(|extent| extent.per_row > 0)?;
@@ -295,6 +333,36 @@ mod tests {
         assert!(!apart(|b, x| {
             let first = x.clone().slice(0, Extent::ZERO, Extent::ONE, 1)?;
             b.binary(BinaryOp::Sub, &x, &first)
+        }));
+    }
+
+    #[test]
+    fn what_holds_the_number_of_rows_is_joint() {
+        // A sum of ones over the rows.
+        assert!(!apart(|b, x| {
+            let rows = b.reduce(ReduceOp::Sum, &Value::scalar(1.0).broadcast(&[N])?, &[0])?;
+            b.binary(BinaryOp::Div, &x, &rows)
+        }));
+        // The element of a table at the number of rows.
+        assert!(!apart(|b, x| {
+            let table = Builder::f32s(&[0.5; 300], &[300])?;
+            let at = b.copied(&table.slice(0, N, Extent::ONE, 1)?)?;
+            b.binary(BinaryOp::Mul, &x, &at)
+        }));
+        assert!(!apart(|b, x| {
+            let table = Builder::f32s(&[0.5; 300], &[300])?;
+            b.binary(BinaryOp::Mul, &x, &table.slice(0, N, Extent::ONE, 1)?)
+        }));
+        // How far a row is from the last.
+        assert!(!apart(|b, x| {
+            let ones = Value::scalar(1.0).broadcast(&[N])?;
+            let from_last = b.cumulate(BinaryOp::Add, &ones, 0, true, true)?;
+            b.binary(BinaryOp::Mul, &x, &from_last.insert_axis(1).insert_axis(2))
+        }));
+        // The same ones, a value for each row.
+        assert!(apart(|b, x| {
+            let ones = b.copied(&Value::scalar(1.0).broadcast(&[N, Extent::ONE, Extent::ONE])?)?;
+            b.binary(BinaryOp::Mul, &x, &ones)
         }));
     }
 

@@ -4,11 +4,13 @@
 
 mod cast;
 mod division;
+mod equal;
 mod every;
 mod exact;
 mod pad;
 mod reverse_sequence;
 mod running;
+mod slice;
 mod vectors;
 
 use crate::{
@@ -52,6 +54,7 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Clip", clip);
     operators.insert("CumProd", |_, node| build(node, running::RunningProduct::read));
     operators.insert("Div", division::div_of);
+    operators.insert("Equal", |_, _| Ok((expand(equal::Equal), Vec::new())));
     operators.insert("FusedMatMul", vectors::fused_matmul);
     for operator in ["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"] {
         operators.insert(operator, normalization);
@@ -65,6 +68,7 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("PRelu", vectors::prelu);
     operators.insert("Pad", pad::build);
     operators.insert("ReverseSequence", reverse_sequence::build);
+    operators.insert("Slice", slice::build);
     operators.insert("Softplus", |_, _| Ok((softplus().into_hir(), Vec::new())));
     operators.insert("Swish", |_, node| {
         Ok((like(Swish { alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
@@ -73,7 +77,8 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
 
 /// Keeps tract from rewriting what must stay as it is.
 pub(crate) fn pin(model: &mut TypedModel) -> TractResult<()> {
-    every::pin(model)?;
+    slice::pin(model)?;
+    every::pin(model);
     exact::pin(model)
 }
 

@@ -3,10 +3,7 @@
 
 use tract_onnx::{
     prelude::{TypedFact, TypedModel},
-    tract_core::{
-        internal::*,
-        ops::{array::StridedSlice, downsample::Downsample},
-    },
+    tract_core::{internal::*, ops::downsample::Downsample},
 };
 
 /// tract's operator, where it is.
@@ -37,23 +34,11 @@ impl TypedOp for Every {
     as_op!();
 }
 
-/// Keeps every such operator of a model where it is; tract makes them of slices with steps.
-pub(super) fn pin(model: &mut TypedModel) -> TractResult<()> {
-    for id in 0..model.nodes.len() {
-        let node = model.node(id);
-        let Some(slice) = node.op_as::<StridedSlice>() else { continue };
-        let bounds = node.inputs.iter().skip(1).map(|bound| model.outlet_fact(*bound));
-        let known = bounds.map(|fact| Ok(fact?.konst.is_some())).collect::<TractResult<Vec<_>>>()?;
-        if known.into_iter().all(|known| known)
-            && let Some(patch) = slice.declutter(model, node)?
-        {
-            patch.apply(model)?;
-        }
-    }
+/// Keeps every such operator of a model where it is; slices with steps have one.
+pub(super) fn pin(model: &mut TypedModel) {
     for node in &mut model.nodes {
         if let Some(op) = node.op_as::<Downsample>() {
             node.op = Box::new(Every(op.clone()));
         }
     }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use tract_onnx::tract_core::ops::{
     change_axes::AxisOp,
     downsample::Downsample,
 };
-use tradewind_core::plan::DType;
+use tradewind_core::plan::{BinaryOp, DType};
 
 pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
     let value = if let Some(op) = site.node.op_as::<AxisOp>() {
@@ -60,11 +60,22 @@ fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
     if stride > 0 {
         return value.slice(op.axis, Extent::fixed(op.modulo as i64), extent, stride);
     }
-    let (Some(count), Some(last)) = (extent.constant(), value.shape[op.axis].constant()) else {
-        return Reason::err("a reversal of the batch is not supported");
+    let picks = match (extent.constant(), value.shape[op.axis].constant()) {
+        (Some(count), Some(last)) => {
+            let picks: Vec<i64> = (0..count as i64).map(|n| last as i64 - 1 - op.modulo as i64 + n * stride).collect();
+            Value::constant(Constant::i64(&picks), &[picks.len()])?
+        }
+        // From the last row to the first: each position is the number of those after it.
+        _ if stride == -1 && op.modulo == 0 => {
+            let ones = Value::integer(DType::I64, 1).broadcast(&[extent])?;
+            site.builder.cumulate(BinaryOp::Add, &ones, 0, true, true)?
+        }
+        _ => {
+            return Reason::err(
+                "it takes every n-th row from the end of the batch; take all, or do it after the model",
+            );
+        }
     };
-    let picks: Vec<i64> = (0..count as i64).map(|n| last as i64 - 1 - op.modulo as i64 + n * stride).collect();
-    let picks = Value::constant(Constant::i64(&picks), &[picks.len()])?;
     site.builder.gather(&value, op.axis, &picks)
 }
 
