@@ -20,6 +20,8 @@ mod snapshot;
 mod tables;
 #[cfg(feature = "compiler")]
 mod verify;
+#[cfg(feature = "compiler")]
+mod watch;
 
 use anyhow::{Context, bail, ensure};
 use std::{

@@ -11,7 +11,12 @@ use crate::{
     training::{TrainingError, read_products},
 };
 use serde::Deserialize;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    ops::Range,
+    path::Path,
+};
 use tradewind_compiler::{
     Compiled, Interface, Options, Precision, ReadError, Reference, Refusal, Values, compile, default_input, read_model,
     read_tensor,
@@ -22,7 +27,7 @@ use tradewind_core::{
     demand::PriceSpec,
     exec::Data,
     pack::{ModelCard, PackWriter, Sample, SectionKind, Task},
-    plan::{Batch, Dim, Plan},
+    plan::{Batch, DType, Dim, Plan},
     rank::RankSpec,
     tensor::{Tensor, TensorData},
 };
@@ -205,9 +210,26 @@ impl Source {
     /// # Errors
     /// [`PackError`].
     pub fn pack(self, options: &Options, storage: Storage) -> Result<Packed, PackError> {
+        let compiled = self.compile(options)?;
+        self.pack_compiled(compiled, options, storage)
+    }
+
+    /// Compiles the model: the first half of [`pack`](Self::pack).
+    ///
+    /// # Errors
+    /// [`PackError`] for samples that cannot be read, and the compiler's refusal.
+    pub fn compile(&self, options: &Options) -> Result<Compiled, PackError> {
+        let (_, overrides) = self.samples(options)?;
+        Ok(compile(&self.onnx, &Options { overrides, ..options.clone() })?)
+    }
+
+    /// The second half of [`pack`](Self::pack).
+    ///
+    /// # Errors
+    /// [`PackError`].
+    pub fn pack_compiled(self, compiled: Compiled, options: &Options, storage: Storage) -> Result<Packed, PackError> {
         let (samples, overrides) = self.samples(options)?;
         let options = &Options { overrides, ..options.clone() };
-        let compiled = compile(&self.onnx, options)?;
         let mut runner = Runner::new(&compiled)?;
         let mut checks = Vec::new();
         for (n, sample) in samples.iter().enumerate() {
@@ -322,7 +344,7 @@ impl Runner {
         };
         let bounds = self.index_bounds(&plan)?;
         let mut runs = Vec::new();
-        for inputs in samples.iter().map(|sample| &sample.inputs).chain([&made_up(&plan, rows, &bounds)?]) {
+        for inputs in samples.iter().map(|sample| &sample.inputs).chain([&made_up(&plan, rows, &below(&bounds))?]) {
             runs.push((self.run(inputs)?, other.run(inputs)?));
         }
         Ok(loss::losses(&runs))
@@ -333,9 +355,9 @@ impl Runner {
     fn index_bounds(&mut self, plan: &Plan) -> Result<Vec<u32>, PackError> {
         let mut bounds = vec![2; plan.inputs.len()];
         for n in 0..bounds.len() {
-            while bounds[n] < 1 << 20 {
+            while bounds[n] < MOST_INDICES {
                 bounds[n] *= 2;
-                let mut inputs = made_up(plan, 1, &bounds)?;
+                let mut inputs = made_up(plan, 1, &below(&bounds))?;
                 match &mut inputs[n].data {
                     TensorData::I64(data) => data.fill(i64::from(bounds[n] - 1)),
                     TensorData::I32(data) => data.fill(bounds[n] as i32 - 1),
@@ -355,6 +377,12 @@ impl Runner {
     }
 }
 
+/// Indices that a table is tried with at most.
+const MOST_INDICES: u32 = 1 << 20;
+
+/// The moment from which made-up ones begin: November 2023, in milliseconds.
+const MOMENT: i64 = 1_700_000_000_000;
+
 /// Runs the plan beside the reference runtime on made-up inputs, where that runtime can.
 fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Result<String, PackError> {
     let reference = match Reference::new(onnx, options) {
@@ -366,16 +394,42 @@ fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Resu
         Batch::Independent => 2 * plan.tile as usize + 1,
         Batch::Joint => plan.tile.min(5) as usize,
     };
-    let inputs = made_up(&plan, rows, &vec![2; plan.inputs.len()])?;
+    if let Some(reason) =
+        differs(&reference, rows, &made_up(&plan, rows, &below(&vec![2; plan.inputs.len()]))?, runner)?
+    {
+        return Ok(reason);
+    }
+    // What is kept in f64 is there for large integers: those that are no index are moments.
+    if plan.buffers.iter().any(|buffer| buffer.dtype == DType::F64) {
+        let bounds = runner.index_bounds(&plan)?;
+        let ranges = bounds.iter().map(|&bound| if bound < MOST_INDICES { 0..2 } else { MOMENT..MOMENT + (1 << 30) });
+        if let Some(reason) = differs(&reference, rows, &made_up(&plan, rows, &ranges.collect::<Vec<_>>())?, runner)? {
+            return Ok(reason);
+        }
+        return Ok(format!("{rows} made-up rows, and as many with moments, agree with the reference runtime in f64"));
+    }
+    Ok(format!("{rows} made-up rows agree with the reference runtime"))
+}
+
+/// Why inputs cannot be compared, if they cannot.
+///
+/// # Errors
+/// [`PackError::Wrong`] where the plan gives something else than the reference runtime.
+fn differs(
+    reference: &Reference,
+    rows: usize,
+    inputs: &[Tensor],
+    runner: &mut Runner,
+) -> Result<Option<String>, PackError> {
     let data: Vec<Data<'_>> = inputs.iter().filter_map(|tensor| tensor.data.as_data()).collect();
     let expected = match reference.run(rows, &data) {
         Ok(expected) => expected,
-        Err(unavailable) => return Ok(unavailable.to_string()),
+        Err(unavailable) => return Ok(Some(unavailable.to_string())),
     };
-    let outputs = match runner.run(&inputs) {
+    let outputs = match runner.run(inputs) {
         // An index that was made up may be outside a table; then there is nothing to compare.
         Err(PackError::Core(error)) if error.kind() == ErrorKind::IndexOutOfRange => {
-            return Ok(format!("made-up inputs do not fit the model: {error}"));
+            return Ok(Some(format!("made-up inputs do not fit the model: {error}")));
         }
         outputs => outputs?,
     };
@@ -387,26 +441,32 @@ fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Resu
             PackError::Wrong(format!("output `{}` differs from the reference runtime: {difference}", found.name))
         })?;
     }
-    Ok(format!("{rows} made-up rows agree with the reference runtime"))
+    Ok(None)
+}
+
+/// Integers from 0 on.
+fn below(bounds: &[u32]) -> Vec<Range<i64>> {
+    bounds.iter().map(|&bound| 0..bound.into()).collect()
 }
 
 /// Inputs of all types and shapes that the plan takes, the same every time: numbers between −2
-/// and 2, indices below each input's bound.
-fn made_up(plan: &Plan, rows: usize, bounds: &[u32]) -> Result<Vec<Tensor>, PackError> {
+/// and 2, integers within each input's range.
+fn made_up(plan: &Plan, rows: usize, ranges: &[Range<i64>]) -> Result<Vec<Tensor>, PackError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (state >> 40) as u32
     };
-    let inputs = plan.inputs.iter().zip(bounds).map(|(port, bound)| {
+    let inputs = plan.inputs.iter().zip(ranges).map(|(port, range)| {
+        let len = range.end - range.start;
         let shape: Vec<u32> = port.shape.iter().map(|dim: &Dim| dim.at(rows) as u32).collect();
-        let len = shape.iter().product::<u32>() as usize;
+        let elements = shape.iter().product::<u32>() as usize;
         let dtype = plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype);
-        let mut data = TensorData::zeros(dtype.unwrap_or(tradewind_core::plan::DType::F32), len);
+        let mut data = TensorData::zeros(dtype.unwrap_or(DType::F32), elements);
         match &mut data {
             TensorData::F32(data) => data.iter_mut().for_each(|x| *x = (next() as f32 / (1 << 22) as f32) - 2.0),
-            TensorData::I64(data) => data.iter_mut().for_each(|x| *x = i64::from(next() % bound)),
-            TensorData::I32(data) => data.iter_mut().for_each(|x| *x = (next() % bound) as i32),
+            TensorData::I64(data) => data.iter_mut().for_each(|x| *x = range.start + i64::from(next()) % len),
+            TensorData::I32(data) => data.iter_mut().for_each(|x| *x = (i64::from(next()) % len) as i32),
             TensorData::U8(data) | TensorData::Bool(data) => data.iter_mut().for_each(|x| *x = (next() & 1) as u8),
             TensorData::Text(_) => {}
         }

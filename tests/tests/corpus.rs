@@ -9,7 +9,8 @@ use tradewind_core::{
     plan::Batch,
     tensor::{Tensor, TensorData},
 };
-use tradewind_tests::{cases, refused};
+use tradewind_host::packing::{Source, Storage};
+use tradewind_tests::{cases, random, refused, root};
 
 #[test]
 fn models_that_cannot_be_run_are_refused_with_the_reason() -> Result<()> {
@@ -32,52 +33,102 @@ fn models_that_cannot_be_run_are_refused_with_the_reason() -> Result<()> {
 
 #[test]
 fn a_row_has_the_same_result_alone_and_among_others() -> Result<()> {
-    for case in cases()? {
-        let compiled = compile(&case.onnx, &case.options)?;
+    for case in cases()?.into_iter().chain(random()?) {
+        // Of random graphs a few are refused.
+        let Ok(compiled) = compile(&case.onnx, &case.options) else { continue };
         let weights = AlignedBytes::copy_of(&compiled.weights)?;
         let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
-        if executor.plan().batch != Batch::Independent {
+        let plan = executor.plan();
+        let (inputs, tile) = (plan.inputs.clone(), plan.tile as usize);
+        if plan.batch != Batch::Independent {
             continue;
         }
+        let batched = |tensor: &Tensor| {
+            let port = inputs.iter().find(|port| port.name == tensor.name);
+            port.is_some_and(|port| port.shape.iter().any(|dim| dim.per_row > 0))
+        };
         for set in &case.sets {
-            let inputs = executor.plan().inputs.clone();
-            let batched = |tensor: &Tensor| {
-                let port = inputs.iter().find(|port| port.name == tensor.name);
-                port.is_some_and(|port| port.shape.iter().any(|dim| dim.per_row > 0))
-            };
             let count = set.inputs.iter().find(|tensor| batched(tensor)).map_or(0, Tensor::rows);
-            let together = executor.infer(weights.as_slice(), &set.inputs)?;
-            for n in 0..count {
-                let of_row = |tensor: &Tensor| if batched(tensor) { row(tensor, n, count) } else { tensor.clone() };
-                let alone =
-                    executor.infer(weights.as_slice(), &set.inputs.iter().map(of_row).collect::<Vec<Tensor>>())?;
-                let among: Vec<Tensor> = together.iter().map(|tensor| row(tensor, n, count)).collect();
-                // Bytes, not numbers: NaN is to stay NaN.
-                let same = postcard::to_allocvec(&alone)? == postcard::to_allocvec(&among)?;
-                ensure!(same, "{}: row {n} of {count} gives {alone:?} alone, {among:?} among others", case.name);
+            if count == 0 {
+                continue;
+            }
+            let rows_of = |rows: &[usize]| -> Vec<Tensor> {
+                let picked =
+                    |tensor: &Tensor| if batched(tensor) { picked(tensor, count, rows) } else { tensor.clone() };
+                set.inputs.iter().map(picked).collect()
+            };
+            let alone = (0..count).map(|n| executor.infer(weights.as_slice(), &rows_of(&[n])));
+            let alone = alone.collect::<Result<Vec<_>, _>>()?;
+            // Batches around the tile, whose rows are those of the set in another order.
+            for size in [1, 2, count, tile - 1, tile, tile + 1, 2 * tile + 44] {
+                let rows: Vec<usize> = (0..size).map(|n| (n * 7 + size) % count).collect();
+                let together = executor.infer(weights.as_slice(), &rows_of(&rows))?;
+                for (n, row) in rows.iter().enumerate() {
+                    let among: Vec<Tensor> = together.iter().map(|tensor| picked(tensor, size, &[n])).collect();
+                    // Bytes, not numbers: NaN is to stay NaN.
+                    let same = postcard::to_allocvec(&alone[*row])? == postcard::to_allocvec(&among)?;
+                    let name = &case.name;
+                    ensure!(same, "{name}: row {n} of {size} gives {:?} alone, {among:?} among others", alone[*row]);
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Row `n` of a tensor of so many.
-fn row(tensor: &Tensor, n: usize, count: usize) -> Tensor {
-    fn part<T: Clone>(elements: &[T], n: usize, count: usize) -> Vec<T> {
-        let width = elements.len() / count;
-        elements[n * width..(n + 1) * width].to_vec()
+#[test]
+fn rows_together_have_the_same_results_whatever_the_largest_batch() -> Result<()> {
+    let mut joint = 0;
+    for case in cases()?.into_iter().chain(random()?) {
+        let Ok(compiled) = compile(&case.onnx, &case.options) else { continue };
+        if compiled.plan.batch != Batch::Joint || compiled.plan.tile == 1 {
+            continue;
+        }
+        joint += 1;
+        let more = Options { joint_rows: 2 * case.options.joint_rows + 44, ..case.options.clone() };
+        let larger = compile(&case.onnx, &more)?;
+        let mut answers = Vec::new();
+        for compiled in [compiled, larger] {
+            let weights = AlignedBytes::copy_of(&compiled.weights)?;
+            let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
+            let outputs = case.sets.iter().map(|set| executor.infer(weights.as_slice(), &set.inputs));
+            let outputs: Vec<_> = outputs.map(|outputs| outputs.map_err(|error| error.kind())).collect();
+            answers.push(postcard::to_allocvec(&outputs.into_iter().flatten().collect::<Vec<_>>())?);
+        }
+        ensure!(answers[0] == answers[1], "{}: other results where batches may be larger", case.name);
     }
+    ensure!(joint >= 10, "only {joint} models have rows that look at each other");
+    Ok(())
+}
+
+/// Rows of a tensor of so many.
+fn picked(tensor: &Tensor, count: usize, rows: &[usize]) -> Tensor {
+    fn parts<T: Clone>(elements: &[T], width: usize, rows: &[usize]) -> Vec<T> {
+        rows.iter().flat_map(|row| elements[row * width..(row + 1) * width].iter().cloned()).collect()
+    }
+    let width = tensor.data.len() / count;
     let mut shape = tensor.shape.clone();
-    shape[0] /= count as u32;
+    shape[0] = shape[0] / count as u32 * rows.len() as u32;
     let data = match &tensor.data {
-        TensorData::F32(data) => TensorData::F32(part(data, n, count)),
-        TensorData::I64(data) => TensorData::I64(part(data, n, count)),
-        TensorData::I32(data) => TensorData::I32(part(data, n, count)),
-        TensorData::U8(data) => TensorData::U8(part(data, n, count)),
-        TensorData::Bool(data) => TensorData::Bool(part(data, n, count)),
-        TensorData::Text(data) => TensorData::Text(part(data, n, count)),
+        TensorData::F32(data) => TensorData::F32(parts(data, width, rows)),
+        TensorData::I64(data) => TensorData::I64(parts(data, width, rows)),
+        TensorData::I32(data) => TensorData::I32(parts(data, width, rows)),
+        TensorData::U8(data) => TensorData::U8(parts(data, width, rows)),
+        TensorData::Bool(data) => TensorData::Bool(parts(data, width, rows)),
+        TensorData::Text(data) => TensorData::Text(parts(data, width, rows)),
     };
     Tensor { name: tensor.name.clone(), shape, data }
+}
+
+#[test]
+fn what_stays_f64_is_compared_with_moments_in_f64() -> Result<()> {
+    for case in ["moments-difference", "moments-since", "moments-compared", "moments-linear"] {
+        let model = root().join("tests/cases/onnx").join(case).join("model.onnx");
+        let packed = Source::read(&model)?.pack(&Options::default(), Storage::default())?;
+        let compared = packed.checks.iter().any(|check| check.contains("moments"));
+        ensure!(compared, "{case}: {:?}", packed.checks);
+    }
+    Ok(())
 }
 
 #[test]

@@ -122,6 +122,16 @@ impl Builder {
         if value.dtype == dtype {
             return Ok(value.clone());
         }
+        // Doubles are cast from and to F32 and I64, and other types by way of these.
+        let (double, other) =
+            if dtype == DType::F64 { (true, value.dtype) } else { (value.dtype == DType::F64, dtype) };
+        if double && dtype == DType::Bool {
+            return self.compare(CompareOp::NotEqual, value, &Value::double(0.0));
+        }
+        if double && !matches!(other, DType::F32 | DType::I64) {
+            let between = self.cast(value, DType::I64)?;
+            return self.cast(&between, dtype);
+        }
         let value = self.packed(value)?;
         let output = self.tensor(dtype, &value.shape)?;
         self.push(Kernel::Cast, &[&value], &output)?;
@@ -155,6 +165,7 @@ impl Builder {
             DType::I64 => op != BinaryOp::Prelu,
             DType::I32 => !shift && op != BinaryOp::Prelu,
             DType::Bool | DType::U8 => logic,
+            DType::F64 => matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div),
         };
         if !fits || left.dtype != right.dtype {
             return Reason::err(format!(

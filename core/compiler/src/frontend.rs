@@ -6,12 +6,12 @@ mod defaults;
 pub(crate) use bind::open_axes;
 
 use crate::{
-    Options, dialect, idioms, ml,
+    Options, bounds, dialect, idioms, ml,
     model::{bytes_of, decode, width},
     narrow::narrow,
     nn, quiet,
     refusal::{Reason, Refusal, node_name},
-    text,
+    text, wide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::{
@@ -57,13 +57,22 @@ pub(crate) struct Graph {
     operators: Operators,
 }
 
+/// How wide the floats of a model are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// As a plan has them.
+    Plan,
+    /// As the model was written.
+    Model,
+}
+
 /// The operator of every ONNX node, by the node's name.
 #[derive(Debug, Default)]
-struct Operators(BTreeMap<String, String>);
+pub(crate) struct Operators(BTreeMap<String, String>);
 
 impl Graph {
     /// Reads, types and declutters a model.
-    pub fn read(onnx: &[u8], options: &Options) -> Result<Self, Refusal> {
+    pub fn read(onnx: &[u8], options: &Options, floats: Floats) -> Result<Self, Refusal> {
         let framework = framework();
         let mut proto = decode(&framework, onnx)?;
         merge_imports(&mut proto)?;
@@ -88,7 +97,11 @@ impl Graph {
         check_operators(&framework, graph, &mut operators)?;
         graph.initializer.iter().try_for_each(check_tensor)?;
         bind::bind(graph, &options.bind)?;
-        narrow(graph, &mut notes)?;
+        let kept = match floats {
+            Floats::Plan => wide::widen(graph, &mut notes)?,
+            Floats::Model => wide::Kept::default(),
+        };
+        narrow(graph, floats, &kept, &mut notes)?;
         // Declared shapes inside the graph name the batch as they like, and exporters get some
         // wrong: the inputs are enough.
         graph.value_info.clear();
@@ -114,6 +127,7 @@ impl Graph {
             parsed.model.analyse(false)?;
             check_extremes(&parsed.model, &operators)?;
             check_extents(&parsed.model, &operators)?;
+            bounds::check_folded(&parsed.model, &operators)?;
             let batch = parsed.model.symbols.sym(BATCH);
             let mut typed = parsed.model.into_typed()?;
             dialect::pin(&mut typed)?;
@@ -138,8 +152,15 @@ impl Graph {
     }
 }
 
-/// tract's ONNX reader, with our operators where its own will not do.
+/// tract's ONNX reader, with our operators where its own will not do, and a bound on what any makes.
 pub(crate) fn framework() -> Onnx {
+    let mut framework = operators();
+    bounds::register(&mut framework.op_register);
+    framework
+}
+
+/// The same without the bound.
+pub(crate) fn operators() -> Onnx {
     let mut framework = onnx();
     ml::register(&mut framework.op_register);
     nn::register(&mut framework.op_register);
@@ -234,9 +255,9 @@ fn check_extents(model: &InferenceModel, operators: &Operators) -> TractResult<(
             counts |= of_extents(input)?;
         }
         for (n, input) in node.inputs.iter().enumerate().filter(|_| counts) {
-            // Where a slice ends tract reads in 64 bits.
-            let ends = operator == "Slice" && n == 2;
-            let Some(known) = model.outlet_fact(*input)?.value.concretize().filter(|_| !ends) else { continue };
+            // The bounds and steps of a slice are read in 64 bits.
+            let bound = operator == "Slice" && n != 3;
+            let Some(known) = model.outlet_fact(*input)?.value.concretize().filter(|_| !bound) else { continue };
             if !known.datum_type().is_integer() {
                 continue;
             }
@@ -274,7 +295,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), Refusal> {
 
 impl Operators {
     /// tract derives the names of its nodes from those of ONNX by adding to them.
-    fn origin(&self, name: &str) -> (String, String) {
+    pub fn origin(&self, name: &str) -> (String, String) {
         let known = |name: &str| self.0.get_key_value(name);
         let prefix = (1..=name.len()).rev().filter_map(|end| name.get(..end)).find_map(known);
         match prefix {
@@ -368,7 +389,7 @@ mod tests {
         let operators = OperatorSetIdProto { domain: String::new(), version: 17 };
         let model =
             ModelProto { ir_version: 8, opset_import: vec![operators], graph: Some(graph), ..ModelProto::default() };
-        Graph::read(&prost::Message::encode_to_vec(&model), &Options::default()).map(drop)
+        Graph::read(&prost::Message::encode_to_vec(&model), &Options::default(), Floats::Plan).map(drop)
     }
 
     fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {

@@ -19,6 +19,21 @@ pub(crate) const SQUARED: &str = "squared";
 pub(crate) fn rewrite(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     split_sequences(graph, notes);
     for node in &mut graph.node {
+        // What is not said is zeros of f32, of which tract makes zeros of f64.
+        if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
+            let zero = TensorProto {
+                dims: vec![1],
+                data_type: DataType::Float as i32,
+                float_data: vec![0.0],
+                ..TensorProto::default()
+            };
+            node.attribute.push(AttributeProto {
+                name: "value".into(),
+                r#type: AttributeType::Tensor as i32,
+                t: Some(zero),
+                ..AttributeProto::default()
+            });
+        }
         if node.op_type == "ZipMap" && node.domain == "ai.onnx.ml" {
             table_of_dictionaries(node, &mut graph.output, notes);
         }

@@ -30,7 +30,9 @@
 //! | `frontend` | settles inputs with defaults, binds the batch to one symbol, has tract type and declutter it |
 //! | `idioms` | says otherwise what exporters write in a roundabout way: dictionaries, sequences, distances |
 //! | `text` | finds the strings that each input is told apart by |
-//! | `narrow` | makes f64 and f16 f32 before tract sees them |
+//! | `wide` | keeps f64 where f32 would lose the answer |
+//! | `narrow` | makes all other f64 and f16 f32 before tract sees them |
+//! | `bounds` | limits what tract computes while it reads a model |
 //! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
 //! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |
 //! | `nn` | recurrent layers, convolutions and pools, likewise |
@@ -55,6 +57,7 @@
 
 mod attributes;
 mod batch;
+mod bounds;
 mod builder;
 mod dialect;
 mod encode;
@@ -79,6 +82,7 @@ mod value;
 mod walk;
 mod weights;
 mod whole;
+mod wide;
 
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{aligned::AlignedBytes, exec::Executor, plan::Plan};
@@ -131,7 +135,7 @@ pub fn compile(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
 }
 
 fn compile_or_panic(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
-    let graph = frontend::Graph::read(onnx, options)?;
+    let graph = frontend::Graph::read(onnx, options, frontend::Floats::Plan)?;
     let draft = lower::lower(&graph)?;
     let compiled = plan::finish(draft, options).map_err(|reason| Refusal::whole(reason.0))?;
     // The executor is the judge of what it can run: its limits, and every index of every step.

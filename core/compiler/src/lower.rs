@@ -1,6 +1,7 @@
 //! From tract's decluttered graph to kernel calls, node by node in order of evaluation.
 
 mod axes;
+mod double;
 mod einsum;
 mod elementwise;
 mod gather;
@@ -149,6 +150,8 @@ impl Walk<'_> {
             let value = self.values.get(outlet).cloned().ok_or_else(|| Reason("it is never computed".into()));
             self.check_text(name, *outlet)?;
             let value = value.and_then(|value| match value.home {
+                // No port is of doubles.
+                _ if value.dtype == DType::F64 => self.builder.cast(&value, DType::F32),
                 Home::Buffer(..) if value.is_packed() => Ok(value),
                 _ => self.builder.copied(&value),
             });
@@ -310,6 +313,7 @@ fn constant(tensor: &Tensor) -> Reasoned<Value> {
     }
     let constant = match dtype {
         DType::F32 => Constant::f32(tensor.cast_to::<f32>()?.try_as_plain_ram()?.as_slice()?),
+        DType::F64 => Constant::f64(tensor.try_as_plain_ram()?.as_slice()?),
         DType::I64 => Constant::i64(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice()?),
         DType::I32 => Constant::i32(tensor.cast_to::<i32>()?.try_as_plain_ram()?.as_slice()?),
         DType::Bool => Constant::bool(tensor.try_as_plain_ram()?.as_slice()?),
@@ -325,7 +329,8 @@ fn shape(shape: &ShapeFact, batch: &Symbol) -> Reasoned<Vec<Extent>> {
 /// The plan's type for one of tract's.
 fn dtype(datum_type: DatumType) -> Reasoned<DType> {
     match datum_type {
-        DatumType::F32 | DatumType::F16 | DatumType::F64 => Ok(DType::F32),
+        DatumType::F32 | DatumType::F16 => Ok(DType::F32),
+        DatumType::F64 => Ok(DType::F64),
         DatumType::I64 | DatumType::TDim | DatumType::String => Ok(DType::I64),
         DatumType::U64 | DatumType::U32 | DatumType::U16 | DatumType::I16 | DatumType::I8 => Ok(DType::I64),
         DatumType::I32 => Ok(DType::I32),

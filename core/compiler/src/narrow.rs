@@ -1,8 +1,13 @@
 //! Floats of 16 and 64 bits become floats of 32 before tract reads a model.
 //!
-//! A plan computes in f32, and tract lacks many operators in other widths.
+//! A plan computes in f32, and tract lacks many operators in other widths. What must stay f64 is told apart before:
+//! see [`wide`](crate::wide).
 
-use crate::refusal::{Refusal, node_name};
+use crate::{
+    frontend::Floats,
+    refusal::{Refusal, node_name},
+    wide::Kept,
+};
 use std::collections::BTreeSet;
 use tract_onnx::{
     data_resolver::MmapDataResolver,
@@ -15,8 +20,18 @@ use tract_onnx::{
 /// Thresholds must then be rounded as the rows are, or rows that hit a threshold would miss it.
 pub(crate) const ROUNDED_ROWS: &str = "tradewind_rounded_rows";
 
-/// Makes every f64 and f16 of a graph f32, and notes where.
-pub(crate) fn narrow(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Result<(), Refusal> {
+/// Makes every f16 of a graph f32, and for a plan every f64 but what is kept, and notes where.
+pub(crate) fn narrow(
+    graph: &mut GraphProto,
+    floats: Floats,
+    kept: &Kept,
+    notes: &mut BTreeSet<String>,
+) -> Result<(), Refusal> {
+    let width = |data_type: i32| match DataType::try_from(data_type) {
+        Ok(DataType::Double) if floats == Floats::Plan => Some("f64"),
+        Ok(DataType::Float16) => Some("f16"),
+        _ => None,
+    };
     let mut rounded: BTreeSet<String> = BTreeSet::new();
     for input in &mut graph.input {
         let kind = input.r#type.as_mut().and_then(|kind| kind.value.as_mut());
@@ -31,7 +46,7 @@ pub(crate) fn narrow(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Re
     }
     let (mut constants, mut results) = (Vec::new(), Vec::new());
     for tensor in &mut graph.initializer {
-        if width(tensor.data_type).is_some() {
+        if width(tensor.data_type).is_some() && !kept.names.contains(&tensor.name) {
             rewrite(tensor).map_err(|reason| Refusal::whole(format!("initializer `{}`: {reason}", tensor.name)))?;
             constants.push(tensor.name.clone());
         }
@@ -39,7 +54,7 @@ pub(crate) fn narrow(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Re
     for node in &mut graph.node {
         // These keep their thresholds in f64 until they are rounded in the direction that matters.
         if node.domain == "ai.onnx.ml" {
-            if node.input.first().is_some_and(|input| rounded.contains(input)) {
+            if node.input.first().is_some_and(|input| rounded.contains(input) || kept.tensors.contains(input)) {
                 node.attribute.push(AttributeProto {
                     name: ROUNDED_ROWS.into(),
                     r#type: AttributeType::Int as i32,
@@ -57,13 +72,15 @@ pub(crate) fn narrow(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Re
                     constants.push(name.clone());
                 }
             }
-            let type_of_result = matches!((operator.as_str(), attribute.name.as_str()), ("Cast", "to") | (_, "dtype"));
+            let is_kept = node.output.iter().any(|output| kept.names.contains(output));
+            let type_of_result =
+                !is_kept && matches!((operator.as_str(), attribute.name.as_str()), ("Cast", "to") | (_, "dtype"));
             if type_of_result && i32::try_from(attribute.i).is_ok_and(|kind| width(kind).is_some()) {
                 attribute.i = DataType::Float as i64;
                 results.push(name.clone());
             }
             for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-                narrow(inner, notes)?;
+                narrow(inner, floats, &Kept::default(), notes)?;
             }
         }
     }
@@ -74,14 +91,6 @@ pub(crate) fn narrow(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Re
         notes.insert(format!("{} casts to f16 or f64 give f32, `{first}` first", results.len()));
     }
     Ok(())
-}
-
-fn width(data_type: i32) -> Option<&'static str> {
-    match DataType::try_from(data_type) {
-        Ok(DataType::Double) => Some("f64"),
-        Ok(DataType::Float16) => Some("f16"),
-        _ => None,
-    }
 }
 
 fn rewrite(tensor: &mut TensorProto) -> Result<(), String> {
@@ -117,7 +126,7 @@ mod tests {
             ..GraphProto::default()
         };
         let mut notes = BTreeSet::new();
-        narrow(&mut graph, &mut notes).expect("a tensor that can be read");
+        narrow(&mut graph, Floats::Plan, &Kept::default(), &mut notes).expect("a tensor that can be read");
         assert_eq!(graph.initializer[0].float_data, [0.1, -2.0]);
         assert!(notes.iter().any(|note| note.contains("`weight`")));
     }

@@ -1,6 +1,10 @@
 //! tract itself, to hold a plan against before it is packed.
 
-use crate::{Options, Refusal, frontend::Graph, quiet, whole};
+use crate::{
+    Options, Refusal,
+    frontend::{Floats, Graph},
+    quiet, whole,
+};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tradewind_core::exec::Data;
@@ -44,14 +48,14 @@ pub enum Values {
 }
 
 impl Reference {
-    /// Prepares `onnx`, read as [`compile`](crate::compile) reads it.
+    /// Prepares `onnx`, read as [`compile`](crate::compile) reads it, with f64 where the model has it.
     ///
     /// # Errors
     /// [`Unavailable`] where tract cannot run the model: it has an ai.onnx.ml operator, which only
     /// plans have right, or tract fails on it.
     pub fn new(onnx: &[u8], options: &Options) -> Result<Self, Unavailable> {
         let Graph { model, batch, text, .. } =
-            Graph::read(onnx, options).map_err(|refusal: Refusal| unavailable(refusal))?;
+            Graph::read(onnx, options, Floats::Model).map_err(|refusal: Refusal| unavailable(refusal))?;
         if !text.is_empty() {
             return Err(unavailable("the model takes text, which the reference runtime is not given"));
         }

@@ -11,6 +11,9 @@ use crate::{
 use std::sync::Arc;
 use tradewind_core::plan::{BufferId, DType, View};
 
+/// Elements of a constant that are laid out anew: the weights of a plan have room for so many.
+const MOST_KNOWN: usize = 1 << 24;
+
 /// A tensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
@@ -45,6 +48,10 @@ impl Constant {
         Self { dtype: DType::F32, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
     }
 
+    pub fn f64(values: &[f64]) -> Self {
+        Self { dtype: DType::F64, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
+    }
+
     pub fn i64(values: &[i64]) -> Self {
         Self { dtype: DType::I64, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
     }
@@ -64,6 +71,12 @@ impl Constant {
     pub fn as_f32(&self) -> Option<Vec<f32>> {
         let (words, _) = self.bytes.as_chunks::<4>();
         (self.dtype == DType::F32).then(|| words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+    }
+
+    /// The elements of an F64.
+    pub fn as_f64(&self) -> Option<Vec<f64>> {
+        let (words, _) = self.bytes.as_chunks::<8>();
+        (self.dtype == DType::F64).then(|| words.iter().map(|word| f64::from_le_bytes(*word)).collect())
     }
 
     /// The elements of an I64 or I32.
@@ -100,6 +113,12 @@ impl Value {
         }
     }
 
+    /// A scalar in double precision.
+    pub fn double(value: f64) -> Self {
+        let constant = Constant::f64(&[value]);
+        Self { dtype: DType::F64, home: Home::Constant(Arc::new(constant)), ..Self::scalar(0.0) }
+    }
+
     /// An integer scalar of `dtype`, I64 or I32.
     pub fn integer(dtype: DType, value: i64) -> Self {
         let constant = match dtype {
@@ -126,7 +145,7 @@ impl Value {
         self.offset.is_zero() && self.len() == Ok(home) && is_row_major(&self.shape, &self.strides)
     }
 
-    /// The elements in order, where they are known when packing.
+    /// The elements in order, where they are known when packing and not so many that no plan holds them.
     pub fn known(&self) -> Option<Arc<Constant>> {
         let Home::Constant(constant) = &self.home else { return None };
         if self.is_packed() {
@@ -134,6 +153,7 @@ impl Value {
         }
         let shape: Vec<usize> = self.shape.iter().map(|extent| extent.constant()).collect::<Option<_>>()?;
         let strides: Vec<usize> = self.strides.iter().map(|stride| stride.constant()).collect::<Option<_>>()?;
+        shape.iter().try_fold(1, |len: usize, extent| len.checked_mul(*extent).filter(|len| *len <= MOST_KNOWN))?;
         let width = constant.dtype.bytes();
         let mut bytes = Vec::new();
         for index in indices(&shape) {

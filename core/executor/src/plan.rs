@@ -112,6 +112,8 @@ pub enum DType {
     U8,
     /// A byte that is 0 or 1.
     Bool,
+    /// IEEE 754 double precision, between steps: for casts, arithmetic, comparisons, and what moves elements.
+    F64,
 }
 
 /// Index into [`Plan::buffers`].
@@ -214,7 +216,7 @@ pub enum Kernel {
         target: View,
     },
     /// `output[i] = T0[i]` in the output's type. Float to integer truncates towards zero and
-    /// saturates (NaN gives 0); to `Bool` it is `x != 0`.
+    /// saturates (NaN gives 0); to `Bool` it is `x != 0`. F64 is cast from and to F32 and I64.
     Cast,
     /// `output[i] = op(T0[i])`, same type and length.
     Unary {
@@ -222,7 +224,8 @@ pub enum Kernel {
         op: UnaryOp,
     },
     /// `output[i] = op(T0[left(i)], T1[right(i)])`, output contiguous over `shape`. F32, I64 or
-    /// I32, all three the same; any type but F32 for And, Or and Xor, I64 for shifts.
+    /// I32, all three the same; F64 for Add, Sub, Mul and Div; any type but the floats for And, Or and
+    /// Xor, I64 for shifts.
     Binary {
         /// The function.
         op: BinaryOp,
@@ -760,7 +763,7 @@ impl DType {
     /// Bytes of one element.
     pub const fn bytes(self) -> usize {
         match self {
-            Self::I64 => 8,
+            Self::I64 | Self::F64 => 8,
             Self::F32 | Self::I32 => 4,
             Self::U8 | Self::Bool => 1,
         }

@@ -125,7 +125,8 @@ impl TensorData {
     pub fn zeros(dtype: DType, len: usize) -> Self {
         match dtype {
             DType::F32 => Self::F32(alloc::vec![0.0; len]),
-            DType::I64 => Self::I64(alloc::vec![0; len]),
+            // A port has no doubles; a plan that says so gives an error when they are asked for.
+            DType::I64 | DType::F64 => Self::I64(alloc::vec![0; len]),
             DType::I32 => Self::I32(alloc::vec![0; len]),
             DType::U8 => Self::U8(alloc::vec![0; len]),
             DType::Bool => Self::Bool(alloc::vec![0; len]),

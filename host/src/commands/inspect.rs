@@ -179,6 +179,7 @@ const fn dtype_name(dtype: DType) -> &'static str {
         DType::I32 => "i32",
         DType::U8 => "u8",
         DType::Bool => "bool",
+        DType::F64 => "f64",
     }
 }
 

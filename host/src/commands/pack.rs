@@ -1,4 +1,4 @@
-use super::{SignArgs, write};
+use super::{SignArgs, watch::watched, write};
 use anyhow::{Context, bail};
 use std::{collections::BTreeMap, io::Write, path::PathBuf, process::ExitCode};
 use tradewind_compiler::{Options, Precision};
@@ -54,7 +54,10 @@ impl Pack {
             Weights::Int8 => Precision::Int8,
         };
         let packed = Source::read(&self.source)
-            .and_then(|source| source.pack(&options, Storage { precision, max_loss: self.max_loss }))
+            .and_then(|source| {
+                let compiled = watched(|| source.compile(&options))?;
+                source.pack_compiled(compiled, &options, Storage { precision, max_loss: self.max_loss })
+            })
             .with_context(|| format!("`{}` was not packed", self.source.display()))?;
         let mut bytes = packed.bytes;
         self.sign.sign(&mut bytes)?;

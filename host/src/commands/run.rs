@@ -7,6 +7,7 @@ mod npz;
 use super::{
     ModuleArgs,
     pack::{binding, bindings},
+    watch::watched,
 };
 use anyhow::{Context, bail};
 use arrays::{Arrays, write_arrays};
@@ -115,7 +116,7 @@ impl Run {
             ..Options::default()
         };
         let mut started = Instant::now();
-        let mut compiled = compile(&onnx, &options).with_context(refused)?;
+        let mut compiled = watched(|| compile(&onnx, &options)).with_context(refused)?;
         let mut took = started.elapsed();
         let unused = arrays.unused(&compiled.plan, &interface.defaults).with_context(data)?;
         let inputs = arrays.inputs(&compiled.plan).with_context(data)?;
@@ -123,7 +124,7 @@ impl Run {
         if compiled.plan.batch == Batch::Joint && rows > options.joint_rows as usize {
             options.joint_rows = u32::try_from(rows)?;
             started = Instant::now();
-            compiled = compile(&onnx, &options).with_context(refused)?;
+            compiled = watched(|| compile(&onnx, &options)).with_context(refused)?;
             took = started.elapsed();
         }
         if !unused.is_empty() {

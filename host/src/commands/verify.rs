@@ -4,6 +4,7 @@
 use super::{
     ModuleArgs,
     pack::{binding, bindings},
+    watch::{OVER_LIMIT, watched},
 };
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, BufRead, BufReader, IsTerminal, Write},
     path::PathBuf,
-    process::{Child, ChildStdin, Command, ExitCode, Stdio},
+    process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio},
     sync::{Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -187,7 +188,7 @@ impl Verify {
         for line in io::stdin().lock().lines() {
             let case: Case = serde_json::from_str(&line?)?;
             let started = Instant::now();
-            let outcome = verify(&runtime, &case, &settings);
+            let outcome = watched(|| verify(&runtime, &case, &settings));
             let verdict = Verdict { name: case.name, outcome, seconds: started.elapsed().as_secs_f64() };
             serde_json::to_writer(&mut *out, &verdict)?;
             writeln!(out)?;
@@ -239,8 +240,8 @@ impl Worker {
     }
 
     /// How it ended.
-    fn end(&mut self) -> anyhow::Result<String> {
-        Ok(self.process.wait()?.to_string())
+    fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.process.wait()?)
     }
 }
 
@@ -264,14 +265,24 @@ fn verdict(
         None => slot.insert(Worker::start(command()?)?),
     };
     let started = Instant::now();
-    let difference = match worker.ask(case, deadline) {
+    let outcome = match worker.ask(case, deadline) {
         Ok(verdict) => return Ok(verdict),
-        Err(mpsc::RecvTimeoutError::Timeout) => format!("it took more than {} s", deadline.as_secs()),
-        Err(mpsc::RecvTimeoutError::Disconnected) => format!("it crashed: {}", worker.end()?),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Outcome::Wrong { difference: format!("it took more than {} s", deadline.as_secs()) }
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            let status = worker.end()?;
+            match status.code() {
+                Some(code) if code == i32::from(OVER_LIMIT) => {
+                    Outcome::Refused { reason: "compiling it passes the limit of memory or time".into() }
+                }
+                _ => Outcome::Wrong { difference: format!("it crashed: {status}") },
+            }
+        }
     };
     *slot = None;
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Verdict { name: case.name.clone(), outcome: Outcome::Wrong { difference }, seconds })
+    Ok(Verdict { name: case.name.clone(), outcome, seconds })
 }
 
 impl Totals {

@@ -5,12 +5,14 @@ import time
 
 from . import (
     boosting,
+    counts,
     dense,
     estimators,
     formats,
     frames,
     linear,
     maps,
+    moments,
     operators,
     random_graphs,
     recommenders,
@@ -21,7 +23,22 @@ from . import (
 )
 from .corpus import ROOT, write_corpus, write_index
 
-FAMILIES = (dense, estimators, zoo, frames, boosting, trees, linear, maps, recommenders, sequences, operators, formats)
+FAMILIES = (
+    dense,
+    estimators,
+    zoo,
+    frames,
+    boosting,
+    trees,
+    linear,
+    maps,
+    recommenders,
+    sequences,
+    operators,
+    formats,
+    counts,
+    moments,
+)
 
 
 def main() -> None:

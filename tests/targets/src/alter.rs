@@ -10,7 +10,7 @@ use tradewind_core::{
 const EDGES: [u64; 12] = [0, 1, 2, 3, 7, 8, 16, 255, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
 
 /// Element types: a plan does not name all that there are.
-const NAMES: [&str; 7] = ["F32", "I64", "I32", "U8", "Bool", "Joint", "Independent"];
+const NAMES: [&str; 8] = ["F32", "I64", "I32", "U8", "Bool", "F64", "Joint", "Independent"];
 
 /// A sequence of numbers that depends on its seed alone (SplitMix64).
 #[derive(Debug, Clone)]

@@ -26,9 +26,9 @@ element_wise!(nought, Nought, [f32] => |_, xs| {
     Ok(())
 });
 
-bin_to_super_type!(plus, Plus, [f32] => |c, a, b| *c = a + b);
-bin_to_super_type!(minus, Minus, is_commutative: false, [f32] => |c, a, b| *c = a - b);
-bin_to_super_type!(times, Times, [f32] => |c, a, b| *c = a * b);
+bin_to_super_type!(plus, Plus, [f32, f64] => |c, a, b| *c = a + b);
+bin_to_super_type!(minus, Minus, is_commutative: false, [f32, f64] => |c, a, b| *c = a - b);
+bin_to_super_type!(times, Times, [f32, f64] => |c, a, b| *c = a * b);
 bin_to_super_type!(raise, Raise, is_commutative: false, [f32] => |c, a, b| *c = a.powf(*b));
 
 /// Magnitudes of which the product of two is neither infinite nor subnormal: 2⁻⁶⁰ and 2⁶⁰.
@@ -45,16 +45,18 @@ pub(super) fn pin(model: &mut TypedModel) -> TractResult<()> {
 }
 
 fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn TypedOp>>> {
-    if node.outputs.first().is_none_or(|output| output.fact.datum_type != f32::datum_type()) {
+    let Some(output) = node.outputs.first() else { return Ok(None) };
+    let double = output.fact.datum_type == f64::datum_type();
+    if !double && output.fact.datum_type != f32::datum_type() {
         return Ok(None);
     }
-    if is::<Sqrt>(node) {
+    if is::<Sqrt>(node) && !double {
         // A reciprocal root is one function, and part of normalizations that tract finds.
         let readers = &node.outputs[0].successors;
         let inverted = !readers.is_empty() && readers.iter().all(|reader| is::<Recip>(model.node(reader.node)));
         return Ok((!inverted).then(|| root().into()));
     }
-    if let (Some(sum), [x, ..]) = (node.op_as::<CumSum>(), &node.inputs[..]) {
+    if let (Some(sum), [x, ..], false) = (node.op_as::<CumSum>(), &node.inputs[..], double) {
         // The sum of what comes before the only position.
         let is_single = model.outlet_fact(*x)?.shape[sum.axis].is_one();
         return Ok((sum.exclusive && is_single).then(|| nought().into()));
@@ -72,7 +74,7 @@ fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn Typ
         plus()
     } else if op.is::<Sub>() && either(|term| term == 0.0) {
         minus()
-    } else if op.is::<Pow>() && right == Some(0.5) {
+    } else if op.is::<Pow>() && right == Some(0.5) && !double {
         raise()
     } else {
         return Ok(None);

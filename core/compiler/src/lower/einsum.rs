@@ -6,7 +6,7 @@
 //! [`Kernel::Dense`]: tradewind_core::plan::Kernel::Dense
 //! [`Kernel::Contract`]: tradewind_core::plan::Kernel::Contract
 
-use super::Site;
+use super::{Site, double};
 use crate::{
     builder::Builder,
     extent::Extent,
@@ -30,7 +30,7 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
     }
     let dtype = site.output_dtype()?;
     // Integers are multiplied in I64.
-    let work = if dtype == DType::F32 { dtype } else { DType::I64 };
+    let work = if matches!(dtype, DType::F32 | DType::F64) { dtype } else { DType::I64 };
     let mut terms = Vec::new();
     for (slot, value) in site.inputs.clone().into_iter().enumerate() {
         let value = site.builder.cast(&value, work)?;
@@ -104,7 +104,10 @@ fn multiply(builder: &mut Builder, left: &Named, right: &Named, wanted: &[char])
     let order = [&kept[..], &over].concat();
     let shape: Vec<Extent> = order.iter().map(|&name| extent(name)).collect();
     let (left, right) = (left.arranged(&order, &shape), right.arranged(&order, &shape));
-    let value = builder.contract(&left, &right, over.len())?;
+    let value = match left.dtype {
+        DType::F64 => double::contract(builder, &left, &right, over.len())?,
+        _ => builder.contract(&left, &right, over.len())?,
+    };
     Ok(Named { value, names: kept })
 }
 
@@ -147,7 +150,10 @@ fn summed(builder: &mut Builder, term: Named, output: &[char]) -> Reasoned<Value
     let over: Vec<usize> = (0..term.names.len()).filter(|&axis| !output.contains(&term.names[axis])).collect();
     let mut term = term;
     if over.iter().any(|&axis| !term.value.shape[axis].is_one()) {
-        term.value = builder.reduce(ReduceOp::Sum, &term.value, &over)?;
+        term.value = match term.value.dtype {
+            DType::F64 => double::reduce(builder, ReduceOp::Sum, &term.value, &over)?,
+            _ => builder.reduce(ReduceOp::Sum, &term.value, &over)?,
+        };
     }
     for axis in over.into_iter().rev() {
         term.value = term.value.remove_axis(axis);

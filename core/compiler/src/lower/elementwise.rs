@@ -1,6 +1,6 @@
 //! Element by element: functions, arithmetic, comparisons, choices and casts.
 
-use super::{Site, dtype};
+use super::{Site, double, dtype};
 use crate::{
     refusal::{Reason, Reasoned},
     value::Value,
@@ -60,6 +60,9 @@ fn function(site: &mut Site<'_>, op: &ElementWiseOp) -> Reasoned<Value> {
         return gelu_by_tanh(site, &x, *fast_impl);
     }
     let name = op.0.name();
+    if x.dtype == DType::F64 {
+        return double::function(builder, &name, &x);
+    }
     let datum_type = site.input_type(0)?;
     if datum_type.is_integer() && matches!(name.as_str(), "Neg" | "Abs" | "Sign" | "BitNot") {
         return integer_function(site, &name, datum_type);
@@ -232,6 +235,9 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
         "ShiftRight" => BinaryOp::ShiftRight,
         _ => return Reason::err(format!("`{name}` of {:?} cannot be part of a plan yet", left.dtype)),
     };
+    if left.dtype == DType::F64 {
+        return double::arithmetic(site.builder, op, &left, &right);
+    }
     let datum_type = site.input_type(0)?;
     let mut result = site.builder.binary(op, &left, &right)?;
     if op == BinaryOp::ShiftRight && datum_type == u64::datum_type() {

@@ -1,6 +1,6 @@
 //! Reductions, and the operators that normalise by one.
 
-use super::Site;
+use super::{Site, double};
 use crate::{
     builder::Builder,
     extent::Extent,
@@ -51,6 +51,9 @@ fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
         return site.wrapped(&sum, datum_type);
     }
     let x_dtype = x.dtype;
+    if x_dtype == DType::F64 && op.reducer == Reducer::MeanOfSquares {
+        return double::mean_of_squares(site.builder, &x, axes);
+    }
     let is_narrow = matches!(x_dtype, DType::U8 | DType::Bool);
     let builder = &mut *site.builder;
     let kernel = match op.reducer {
@@ -67,7 +70,10 @@ fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
         Reducer::Any => ReduceOp::Max,
     };
     let numbers = if is_narrow { builder.cast(&x, DType::I32)? } else { x };
-    let result = builder.reduce(kernel, &numbers, axes)?;
+    let result = match numbers.dtype {
+        DType::F64 => double::reduce(builder, kernel, &numbers, axes)?,
+        _ => builder.reduce(kernel, &numbers, axes)?,
+    };
     match op.reducer {
         Reducer::ArgMax(_) | Reducer::ArgMin(_) => Ok(result),
         Reducer::Sum | Reducer::Prod => site.wrapped(&result, datum_type),

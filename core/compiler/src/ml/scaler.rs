@@ -4,7 +4,7 @@ use super::{Attributes, Operator, Output};
 use crate::{
     builder::Builder,
     refusal::{Reason, Reasoned},
-    value::{Value, show},
+    value::{Constant, Value, show},
 };
 use tradewind_core::plan::{BinaryOp, DType};
 
@@ -43,9 +43,15 @@ impl Operator for Scaler {
                 show(&input.shape)
             ));
         }
-        let x = builder.cast(input, DType::F32)?;
-        let shifted = builder.binary(BinaryOp::Sub, &x, &Builder::f32s(&self.offset, &[self.offset.len()])?)?;
-        let scaled = builder.binary(BinaryOp::Mul, &shifted, &Builder::f32s(&self.scale, &[self.scale.len()])?)?;
-        Ok(vec![scaled])
+        // onnxruntime scales f64 in f64, and rounds what comes of it.
+        let double = input.dtype == DType::F64;
+        let x = if double { input.clone() } else { builder.cast(input, DType::F32)? };
+        let constant = |numbers: &[f32]| {
+            let wide = || numbers.iter().map(|&number| number.into()).collect::<Vec<f64>>();
+            Value::constant(if double { Constant::f64(&wide()) } else { Constant::f32(numbers) }, &[numbers.len()])
+        };
+        let shifted = builder.binary(BinaryOp::Sub, &x, &constant(&self.offset)?)?;
+        let scaled = builder.binary(BinaryOp::Mul, &shifted, &constant(&self.scale)?)?;
+        Ok(vec![builder.cast(&scaled, DType::F32)?])
     }
 }

@@ -187,7 +187,7 @@ macro_rules! by_number {
                 type $T = i32;
                 $body
             }
-            DType::U8 | DType::Bool => Err(outside()),
+            DType::U8 | DType::Bool | DType::F64 => Err(outside()),
         }
     };
 }

@@ -239,6 +239,10 @@ impl Checked<'_> {
             }
             Kernel::Cast => {
                 self.arity(1)?;
+                let from = self.dtype(0)?;
+                let double = from == DType::F64 || out == DType::F64;
+                let fits = |dtype| matches!(dtype, DType::F32 | DType::I64) || dtype == DType::F64;
+                ensure(!double || (from != out && fits(from) && fits(out)), "a cast of F64")?;
                 self.same_len()
             }
             Kernel::Unary { op } => {
@@ -265,7 +269,8 @@ impl Checked<'_> {
             Kernel::Binary { op, shape, left, right } => {
                 self.arity(2)?;
                 let typed = match op {
-                    BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => out != DType::F32,
+                    BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div if out == DType::F64 => true,
+                    BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => !matches!(out, DType::F32 | DType::F64),
                     BinaryOp::ShiftLeft | BinaryOp::ShiftRight => out == DType::I64,
                     _ => is_number(out),
                 };
@@ -380,7 +385,7 @@ impl Checked<'_> {
                     DType::F32 => self.ascends::<f32>(1)?,
                     DType::I64 => self.ascends::<i64>(1)?,
                     DType::I32 => self.ascends::<i32>(1)?,
-                    DType::U8 | DType::Bool => false,
+                    DType::U8 | DType::Bool | DType::F64 => false,
                 };
                 ensure(ascend, "keys that are no ascending numbers")?;
                 self.same_len()

@@ -46,7 +46,8 @@ impl Elements {
         Ok(match dtype {
             None => TensorData::Text(all(self, whence, Element::text)?),
             Some(DType::F32) => TensorData::F32(all(self, whence, Element::float)?),
-            Some(DType::I64) => TensorData::I64(all(self, whence, Element::integer)?),
+            // No port is of doubles.
+            Some(DType::I64 | DType::F64) => TensorData::I64(all(self, whence, Element::integer)?),
             Some(DType::I32) => TensorData::I32(all(self, whence, Element::narrow)?),
             Some(DType::U8) => TensorData::U8(all(self, whence, Element::narrow)?),
             Some(DType::Bool) => TensorData::Bool(all(self, whence, Element::boolean)?),

@@ -15,6 +15,7 @@ const BLOCK: usize = 1024;
 pub fn fill(value: f64, dtype: DType, out: &mut [u8]) -> Result<()> {
     match dtype {
         DType::F32 => cast_mut::<f32>(out)?.fill(value as f32),
+        DType::F64 => cast_mut::<f64>(out)?.fill(value),
         DType::I64 => cast_mut::<i64>(out)?.fill(value as i64),
         DType::I32 => cast_mut::<i32>(out)?.fill(value as i32),
         DType::U8 => out.fill(value as u8),
@@ -41,7 +42,7 @@ pub fn unary(op: UnaryOp, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> 
         }
         (_, DType::I64) => map::<i64, i64>(inputs, out, |x| i64::unary(op, x)),
         (_, DType::I32) => map::<i32, i32>(inputs, out, |x| i32::unary(op, x)),
-        (_, DType::U8 | DType::Bool) => Err(outside()),
+        (_, DType::U8 | DType::Bool | DType::F64) => Err(outside()),
     }
 }
 
@@ -65,9 +66,17 @@ pub fn cast(from: DType, inputs: &Inputs<'_>, to: DType, out: &mut [u8]) -> Resu
         (DType::U8 | DType::Bool, DType::F32) => map::<u8, f32>(inputs, out, f32::from),
         (DType::U8 | DType::Bool, DType::I64) => map::<u8, i64>(inputs, out, i64::from),
         (DType::U8 | DType::Bool, DType::I32) => map::<u8, i32>(inputs, out, i32::from),
-        (DType::F32, DType::F32) | (DType::I64, DType::I64) | (DType::I32, DType::I32) | (_, DType::U8) => {
-            copy(inputs, out)
-        }
+        (DType::F64, DType::F32) => map::<f64, f32>(inputs, out, |x| x as f32),
+        (DType::F64, DType::I64) => map::<f64, i64>(inputs, out, |x| x as i64),
+        (DType::F32, DType::F64) => map::<f32, f64>(inputs, out, f64::from),
+        (DType::I64, DType::F64) => map::<i64, f64>(inputs, out, |x| x as f64),
+        // INVARIANT: `validate` refuses other casts of F64.
+        (DType::F64, _)
+        | (_, DType::F64)
+        | (DType::F32, DType::F32)
+        | (DType::I64, DType::I64)
+        | (DType::I32, DType::I32)
+        | (_, DType::U8) => copy(inputs, out),
     }
 }
 

@@ -61,6 +61,22 @@ pub fn binary(op: BinaryOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>, o
         (DType::Bool | DType::U8, BinaryOp::And) => zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| a & b)),
         (DType::Bool | DType::U8, BinaryOp::Or) => zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| a | b)),
         (DType::Bool | DType::U8, BinaryOp::Xor) => zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| a ^ b)),
+        // Doubles are taken for the integers of their bits, which have the loop already.
+        (DType::F64, _) => zip::<i64, i64>(
+            pair,
+            inputs,
+            out,
+            &mut each(|a, b| {
+                let (a, b) = (double(a), double(b));
+                let result = match op {
+                    BinaryOp::Add => a + b,
+                    BinaryOp::Sub => a - b,
+                    BinaryOp::Mul => a * b,
+                    _ => a / b,
+                };
+                result.to_bits().cast_signed()
+            }),
+        ),
         _ => by_number!(dtype, T => {
             let mut undefined = false;
             zip::<T, T>(pair, inputs, out, &mut each(|a, b| T::binary(op, a, b).unwrap_or_else(|| {
@@ -81,6 +97,9 @@ pub fn compare(op: CompareOp, pair: Pair<'_>, dtype: DType, inputs: &Inputs<'_>,
     match dtype {
         DType::U8 | DType::Bool => {
             zip::<u8, u8>(pair, inputs, out, &mut each(|a, b| u8::from(math::compare(op, a, b))))
+        }
+        DType::F64 => {
+            zip::<i64, u8>(pair, inputs, out, &mut each(|a, b| u8::from(math::compare(op, double(a), double(b)))))
         }
         _ => by_number!(dtype, T => {
             zip::<T, u8>(pair, inputs, out, &mut each(|a, b| u8::from(math::compare(op, a, b))))
@@ -114,6 +133,10 @@ pub fn select(
         }
         Ok(())
     })
+}
+
+const fn double(bits: i64) -> f64 {
+    f64::from_bits(bits.cast_unsigned())
 }
 
 /// Elements that are laid side by side at once, where they are not.

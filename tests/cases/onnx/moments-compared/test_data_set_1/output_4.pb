@@ -1,0 +1,1 @@
+	BGreaterOrEqual_f32J

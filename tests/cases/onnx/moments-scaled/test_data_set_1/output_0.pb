@@ -1,0 +1,2 @@
+BnormalJ9îôtJð?Gu°Ë•
+ÀffffffÀ

@@ -1,0 +1,1 @@
+Balone_or_notJD–Ü>xG]¿

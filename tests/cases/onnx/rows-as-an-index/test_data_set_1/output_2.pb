@@ -1,0 +1,1 @@
+Bfew_or_manyJD–Ü>xG]¿
