@@ -214,3 +214,35 @@ fn a_reader_that_leaves_early_is_no_error() -> Result<()> {
     ensure!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
     Ok(())
 }
+
+#[test]
+fn the_number_of_rows_is_that_of_the_whole_batch() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let set = folder.path().join("test_data_set_0");
+    fs::create_dir(&set)?;
+    fs::copy(corpus("rows-as-a-divisor").join("model.onnx"), folder.path().join("model.onnx"))?;
+    // More rows than a tile has, and than a model whose rows look at each other takes unless it is told.
+    let x: Vec<f32> = (0..900).map(|n| n as f32 - 450.0).collect();
+    let by_rows: Vec<f32> = x.iter().map(|x| x / 300.0).collect();
+    let by_size: Vec<f32> = x.iter().map(|x| x / 900.0).collect();
+    for (file, data) in [("input_0", x), ("output_0", by_rows), ("output_1", by_size)] {
+        let tensor = Tensor::new(file, [300, 3], TensorData::F32(data))?;
+        fs::write(set.join(file).with_extension("pb"), write_tensor(&tensor, None)?)?;
+    }
+    let output = tradewind(&[&"verify", &folder.path()])?;
+    ensure!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn a_model_that_would_run_away_is_refused_with_its_node() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pack = folder.path().join("pack");
+    for (model, node) in [("many-constants", "`c1`"), ("pad-far", "`c`"), ("slice-far", "`y`")] {
+        let path = root().join("tests/fuzz/corpus/model").join(model).with_extension("onnx");
+        let output = tradewind(&[&"pack", &path, &"--unsigned", &"--out", &pack])?;
+        let words = stderr(&output);
+        ensure!(!output.status.success() && words.contains(node) && words.contains("elements"), "{model}: {words}");
+    }
+    Ok(())
+}
