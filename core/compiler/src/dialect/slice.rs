@@ -258,7 +258,8 @@ mod tests {
         assert_eq!(taken(Some(5), 3, 0, -1), "1..4");
         assert_eq!(taken(Some(5), 9, -9, -1), "0..5");
         assert_eq!(taken(Some(5), -9, 2, -1), "0..0");
-        assert_eq!(taken(None, -2, FAR, 1), "-2+N..N");
+        // As tract writes a difference.
+        assert_eq!(taken(None, -2, FAR, 1), "N+-2..N");
         assert!(taken(None, 0, 4, 0).contains("a step of 0"));
     }
 }
