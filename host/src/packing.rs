@@ -11,12 +11,7 @@ use crate::{
     training::{TrainingError, read_products},
 };
 use serde::Deserialize;
-use std::{
-    collections::BTreeSet,
-    fs,
-    ops::Range,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, ops::Range, path::Path};
 use tradewind_compiler::{
     Compiled, Interface, Options, Precision, ReadError, Reference, Refusal, Values, compile, default_input, read_model,
     read_tensor,
