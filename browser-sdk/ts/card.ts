@@ -52,8 +52,7 @@ function misplaced(parts: string[], field: number): string | undefined {
   const is = (text: string | null, what = `tw-${field}-a`): boolean => text?.includes(what) === true;
   const nodes = document.createTreeWalker(parsed.content);
   for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
-    const element = node instanceof Element ? node : node.parentElement;
-    const inside = element?.closest(REFUSED)?.localName;
+    const inside = (node instanceof Element ? node : node.parentElement)?.closest(REFUSED)?.localName;
     const refused = inside && quoted(inside);
     if (is(node.nodeValue)) return node instanceof Text ? refused : "a comment";
     if (is(node.nodeName.toLowerCase())) return node instanceof Element ? "the name of a tag" : "a comment";

@@ -159,12 +159,8 @@ function put(element: HTMLElement, shown: HTMLElement): void {
 
 function takeRoom(element: HTMLElement): void {
   const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
-  if (root.firstChild) return;
   // Without the child, the inner slot shows the others.
-  const [own, others] = [document.createElement("slot"), document.createElement("slot")];
-  own.name = "tradewind";
-  own.append(others);
-  root.append(own);
+  root.innerHTML ||= '<slot name="tradewind"><slot></slot></slot>';
 }
 
 /** Frameworks that replace all children at once take Tradewind's along: it is put back, before anything is painted. */

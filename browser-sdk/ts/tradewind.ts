@@ -236,10 +236,9 @@ export class Tradewind {
       const script = document.getElementById("tradewind-handover")?.textContent;
       try {
         this.#handover = script ? (JSON.parse(script) as Handover) : null;
-      } catch (error) {
+      } catch {
         this.#handover = null;
-        const why = (error as Error).message;
-        this.#emit("error", new TradewindError("config", `\`#tradewind-handover\` cannot be read: ${why}`));
+        this.#emit("error", new TradewindError("config", "`#tradewind-handover` is no JSON"));
       }
     }
     return this.#handover;
@@ -293,7 +292,7 @@ export class Tradewind {
     const skus = Object.keys(await this.texts);
     const ranking = await this.#call(async (backend) => {
       if (this.#offered !== backend && !(await backend.offer(skus))) {
-        throw new TradewindError("config", "`products` has none of the ranked products that the snapshot knows");
+        throw new TradewindError("config", "`products` has none of the ranked products");
       }
       this.#offered = backend;
       return backend.rankOffered({ region: this.region, ...request });
