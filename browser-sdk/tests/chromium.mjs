@@ -74,9 +74,11 @@ export async function open(page, url) {
 
 /** The SKUs that a slot shows, in order: what the page has in it stays there, and is not seen. */
 export const skus = (page, slot) =>
-  page.$$eval(`tradewind-slot[name=${slot}] [data-sku]`, (cards) =>
-    cards.filter((card) => card.checkVisibility()).map((card) => card.dataset.sku),
-  );
+  // In one go: cards that are found first and looked at later may have been replaced.
+  page.evaluate((slot) => {
+    const cards = [...document.querySelectorAll(`tradewind-slot[name=${slot}] [data-sku]`)];
+    return cards.filter((card) => card.checkVisibility()).map((card) => card.dataset.sku);
+  }, slot);
 
 /** Waits until a slot shows other products than `before`; or these again. */
 export const shows = (page, slot, before, { again = false } = {}) =>
