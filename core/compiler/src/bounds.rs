@@ -39,7 +39,10 @@ fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     static OPERATORS: LazyLock<OnnxOpRegister> = LazyLock::new(|| operators().op_register);
     let build = OPERATORS.0.get(&node.op_type).context("there is no such operator")?;
     let (operator, closures) = build(context, node)?;
-    if operator.as_op().is::<Const>() {
+    // A branch or a loop holds operators that are looked at by themselves; to work out its shapes twice would take
+    // twice as long for each of those inside each other.
+    let has_body = node.attribute.iter().any(|attribute| attribute.g.is_some());
+    if has_body || operator.as_op().is::<Const>() {
         return Ok((operator, closures));
     }
     let origin = [node_name(node).to_string(), node.op_type.clone()];
