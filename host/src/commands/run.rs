@@ -108,8 +108,10 @@ impl Run {
         let data = || format!("`{}`", self.input.display());
         let onnx = read_model(&self.model).with_context(refused)?;
         let interface = Interface::read(&onnx).with_context(refused)?;
-        let arrays = Arrays::read(&self.input).with_context(data)?;
-        let given = interface.defaults.iter().filter(|input| arrays.names().any(|name| name == input.name));
+        // A model that is refused is refused whatever the data.
+        let arrays = Arrays::read(&self.input);
+        let holds = |name: &str| arrays.as_ref().is_ok_and(|arrays| arrays.names().any(|held| held == name));
+        let given = interface.defaults.iter().filter(|input| holds(&input.name));
         let mut options = Options {
             bind: bindings(&self.bind)?,
             overrides: given.map(|input| input.name.clone()).collect(),
@@ -118,6 +120,7 @@ impl Run {
         let mut started = Instant::now();
         let mut compiled = watched(|| compile(&onnx, &options)).with_context(refused)?;
         let mut took = started.elapsed();
+        let arrays = arrays.with_context(data)?;
         let unused = arrays.unused(&compiled.plan, &interface.defaults).with_context(data)?;
         let inputs = arrays.inputs(&compiled.plan).with_context(data)?;
         let rows = rows(&compiled.plan.inputs, &inputs);

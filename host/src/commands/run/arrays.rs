@@ -154,11 +154,11 @@ impl Arrays {
             return Ok(Vec::new());
         }
         let unused: Vec<&str> = self.names().filter(|name| !taken(name)).collect();
-        if let (Some(name), false) = (unused.first(), self.is_table) {
-            let ports = plan.inputs.iter().map(|port| &port.name);
-            let inputs: BTreeSet<&String> = ports.chain(defaults.iter().map(|input| &input.name)).collect();
-            let inputs: Vec<String> = inputs.into_iter().map(|input| format!("`{input}`")).collect();
-            bail!("the model has no input `{name}`; it takes {}", inputs.join(", "));
+        if !unused.is_empty() && !self.is_table {
+            let ports = plan.inputs.iter().map(|port| port.name.as_str());
+            let inputs: BTreeSet<&str> = ports.chain(defaults.iter().map(|input| input.name.as_str())).collect();
+            let inputs: Vec<&str> = inputs.into_iter().collect();
+            bail!("the model has no input `{}`; it takes `{}`", unused.join("`, `"), inputs.join("`, `"));
         }
         Ok(unused)
     }
