@@ -11,7 +11,7 @@ use crate::{
     exec::{Executor, Matrix},
     late::{LateModel, Leg},
     message::{Description, InferRequest, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
-    pack::{PackView, SectionKind, Task},
+    pack::{PackView, SectionKind, Task, undecoded},
     plan::{Plan, Port},
     quote::{self, Quote, QuoteRequest},
     rank::{RankRequest, RankSpec, Ranker, Ranking},
@@ -295,8 +295,8 @@ fn decode(request: &[u8]) -> Result<Request> {
         (Err(error), _) | (_, Err(error)) => Err(Error::new(
             ErrorKind::Malformed,
             format!(
-                "the request does not decode ({error}): a list in it is over its limit, or the shell was not built for \
-                 ABI {ABI_VERSION}"
+                "the request does not decode: {}, or the shell was not built for ABI {ABI_VERSION}",
+                undecoded(&error)
             ),
         )),
     }

@@ -94,7 +94,7 @@ impl Currency {
             &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
             _ => Err(Error::new(
                 ErrorKind::BadRequest,
-                format!("`{code}` is no currency; three capital letters of ISO 4217 are, for example `USD`"),
+                format!("`{code}` is no currency: use a code of ISO 4217, such as `USD`"),
             )),
         }
     }

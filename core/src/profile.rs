@@ -7,7 +7,7 @@ use crate::{
     order,
     sku::Sku,
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A shopper's history, bounded and decaying: what the features of a ranking need, and no more.
@@ -186,10 +186,7 @@ impl Profile {
         if ordered && sound && self.first <= self.last {
             return self.items.iter().try_for_each(|item| item.sku.check().and(item.attended.check()));
         }
-        Err(Error::new(
-            ErrorKind::BadRequest,
-            format!("the profile of {} products contradicts itself; erase it and start anew", self.items.len()),
-        ))
+        Err(Error::new(ErrorKind::BadRequest, "the profile contradicts itself; erase it"))
     }
 }
 

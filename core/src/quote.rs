@@ -27,7 +27,7 @@ use crate::{
     money::Money,
     pack::{self, Digest},
     sku::Sku,
-    snapshot::{Code, PriceInputs, Snapshot, start_of_day},
+    snapshot::{Code, PriceInputs, Snapshot, only_public, start_of_day},
 };
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -100,10 +100,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     // same price to the byte.
     let published = storefront.published.as_ref().filter(|published| published.of(id).is_some());
     let Some(pricing) = published.or(snapshot.pricing.as_ref()).or(storefront.published.as_ref()) else {
-        return Err(Error::new(
-            ErrorKind::NoSnapshot,
-            "the snapshot publishes nothing that a price is computed from; load the whole of it",
-        ));
+        return Err(only_public());
     };
     let Some(inputs) = pricing.of(id) else {
         return Err(Error::new(

@@ -128,6 +128,12 @@ impl fmt::Display for Code {
     }
 }
 
+/// A question that what everyone may know does not answer.
+#[cold]
+pub(crate) fn only_public() -> Error {
+    Error::new(ErrorKind::NoSnapshot, "only the public part of the snapshot is loaded; load the whole of it")
+}
+
 impl Snapshot {
     /// Reads a snapshot's sections, those that its file has, and checks that they fit each other.
     ///
@@ -178,10 +184,7 @@ impl Snapshot {
         if root == self.root {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::NoSnapshot,
-            "the request is for another snapshot than the one that is loaded; load it, or ask again",
-        ))
+        Err(Error::new(ErrorKind::NoSnapshot, "the request is for another snapshot; load it, or ask again"))
     }
 
     /// Checks that the snapshot holds at a moment.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     bounded,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     event::{Day, Line, Millis, at_most, bad},
     exceptions::Id,
     late::{LateRisk, Leg},
@@ -15,7 +15,7 @@ use crate::{
     pack::{self, Digest},
     quote::Floor,
     sku::{Sku, SkuId},
-    snapshot::{Code, Forecast, Fulfilment, Live, LiveNode, Snapshot},
+    snapshot::{Code, Forecast, Fulfilment, Live, LiveNode, Snapshot, only_public},
 };
 use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,7 @@ impl ShopOrder {
     /// [`AllocateRequest::check`] checks.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) or [`TooLarge`](ErrorKind::TooLarge) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) names what does not hold.
     pub fn check(&self) -> Result<()> {
         self.check_names()?;
         if self.lines.is_empty() {
@@ -203,7 +203,7 @@ impl AllocationPolicy {
     /// Checks that no cost is below 0, or more than can be added up.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
     pub fn check(&self) -> Result<()> {
         let Self { day_late, late, split, missing, stock_out, change } = *self;
         let costs = [
@@ -243,10 +243,7 @@ impl<'a> Desk<'a> {
         snapshot.is(request.snapshot)?;
         snapshot.holds(request.at)?;
         let Some(fulfilment) = &snapshot.fulfilment else {
-            return Err(Error::new(
-                ErrorKind::NoSnapshot,
-                "only the public part of the snapshot is loaded; load the whole of it to allocate",
-            ));
+            return Err(only_public());
         };
         let nodes = request.live.nodes(fulfilment)?;
         let mut products: Vec<&Sku> = Vec::new();

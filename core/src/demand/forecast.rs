@@ -10,7 +10,7 @@ use crate::{
     pack::{self, Digest},
     quantiles::Quantiles,
     sku::{Catalog, Sku},
-    snapshot::{Forecast, Snapshot},
+    snapshot::{Forecast, Snapshot, only_public},
 };
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -40,10 +40,7 @@ pub(crate) fn forecast(
     snapshot.is(request.snapshot)?;
     let storefront = &snapshot.storefront;
     let Some(pricing) = snapshot.pricing.as_ref().or(storefront.published.as_ref()) else {
-        return Err(Error::new(
-            ErrorKind::NoSnapshot,
-            "the snapshot publishes no sales to forecast from; load the whole of it",
-        ));
+        return Err(only_public());
     };
     headroom(request.products.len().saturating_mul(Forecast::WEEKS * 1_024))?;
     let mut outlooks = Vec::with_capacity(request.products.len() * Forecast::WEEKS);

@@ -140,7 +140,7 @@ impl Fulfilment {
         }
         let key = |lane: &Lane| (lane.node, lane.region);
         if self.lanes.windows(2).any(|pair| key(&pair[0]) >= key(&pair[1])) {
-            return Err(bad("lanes that are not in the order of their nodes and regions"));
+            return Err(bad("lanes out of order"));
         }
         for lane in &self.lanes {
             lane.check(self.nodes.len(), regions)?;
@@ -171,7 +171,7 @@ impl FulfilmentNode {
         let stock = &self.stock.0;
         let ascending = stock.windows(2).all(|pair| pair[0].product < pair[1].product);
         if !ascending || stock.last().is_some_and(|last| last.product.0 as usize >= products) {
-            return Err(bad(format!("its stock is not, in order, of the {products} products of the catalogue")));
+            return Err(bad("its stock is out of order"));
         }
         Ok(())
     }

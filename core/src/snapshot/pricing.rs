@@ -70,7 +70,7 @@ impl Pricing {
         self.cover.excess_loss.check("excess_loss")?;
         let ascending = self.products.windows(2).all(|pair| pair[0].product < pair[1].product);
         if !ascending || self.products.last().is_some_and(|last| last.product.0 as usize >= products) {
-            return Err(bad(format!("priced products that are not, in order, among the {products} of the catalogue")));
+            return Err(bad("priced products out of order"));
         }
         self.products.iter().try_for_each(|inputs| {
             inputs.guard.check()?;
