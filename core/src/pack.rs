@@ -280,7 +280,7 @@ impl<'a> PackView<'a> {
         if let Some(signature) = self.signature
             && !verify(&signature.key, &self.bytes[..HEADER_LEN], &signature.signature)
         {
-            return Err(Error::new(ErrorKind::PackSignature, "the pack was altered, or signed with another key"));
+            return Err(Error::new(ErrorKind::PackSignature, "the pack's signature does not fit: it was altered"));
         }
         if sha256(&self.bytes[self.manifest_range.clone()]) != self.root {
             return Err(corrupt(&"its manifest does not match its digest"));

@@ -7,7 +7,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tradewind_core::{ABI_VERSION, Profile, Sku, snapshot::Region};
-use tradewind_json::{Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex};
+use tradewind_json::{Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex, without_bom};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What a shopper did, and may be remembered.
@@ -170,7 +170,8 @@ fn region<'a>(shop: &'a Inside, visitor: &Visitor, code: Option<&str>) -> Result
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
-    serde_json::from_slice(body).map_err(|error| Trouble::of_request(400, format!("the body cannot be read: {error}")))
+    serde_json::from_slice(without_bom(body))
+        .map_err(|error| Trouble::of_request(400, format!("the body cannot be read: {error}")))
 }
 
 fn written(answer: &impl Serialize) -> Result<String, Trouble> {

@@ -79,6 +79,11 @@ test("a ranking is of what can be had where the shopper is", async () => {
   assert.match(await problem(await post("/v1/rank", { at: NOW, limit: 20 }, { cf: france }), 400), /say `region`/);
 });
 
+test("a byte order mark before a body is passed over", async () => {
+  const response = await post("/v1/quote", `\ufeff${JSON.stringify({ sku: "1082185" })}`);
+  assert.equal(response.status, 200, await response.text());
+});
+
 test("a price says what everyone may know, and not from what it was made", async () => {
   const quote = await (await post("/v1/quote", { id: "a", sku: "1082185" })).json();
   assert.deepEqual(

@@ -11,6 +11,7 @@ use tradewind_core::{
     Executor,
     aligned::AlignedBytes,
     exec::{Data, DataMut},
+    plan::Port,
     tensor::TensorData,
 };
 use tradewind_tests::cases;
@@ -45,20 +46,20 @@ fn a_run_allocates_nothing_once_the_plan_is_loaded() -> Result<()> {
         let weights = AlignedBytes::copy_of(&compiled.weights)?;
         let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
         for set in &case.sets {
-            let rows = set.inputs.iter().map(|input| input.rows()).max().unwrap_or(1);
             let plan = executor.plan().clone();
             // What the executor reads and writes for text are indices.
             let indexed = |data: &TensorData| match data {
                 TensorData::Text(text) => TensorData::I64(vec![0; text.len()]),
                 data => data.clone(),
             };
-            let ordered = plan.inputs.iter().filter_map(|port| set.inputs.iter().find(|input| input.name == port.name));
-            let inputs: Vec<TensorData> = ordered.map(|input| indexed(&input.data)).collect();
+            let given = |port: &Port| set.inputs.iter().find(|input| input.name == port.name);
+            let batched = plan.inputs.iter().filter(|port| port.shape.first().is_some_and(|dim| dim.per_row > 0));
+            let rows = batched.filter_map(given).map(|input| input.rows()).max().unwrap_or(1);
+            let inputs: Vec<TensorData> =
+                plan.inputs.iter().filter_map(given).map(|input| indexed(&input.data)).collect();
             let inputs: Vec<Data<'_>> = inputs.iter().filter_map(TensorData::as_data).collect();
             let mut outputs: Vec<TensorData> = set.outputs.iter().map(|output| indexed(&output.data)).collect();
             let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(TensorData::as_data_mut).collect();
-            let rows =
-                if plan.inputs.iter().any(|port| port.shape.iter().any(|dim| dim.per_row > 0)) { rows } else { 1 };
             let before = ALLOCATIONS.with(Cell::get);
             let result = executor.run(weights.as_slice(), rows, &inputs, &mut slots);
             let during = ALLOCATIONS.with(Cell::get) - before;

@@ -346,7 +346,7 @@ mod tests {
         let mut slot = None;
         assert!(difference("kill -ABRT $$", &mut slot)?.starts_with("it crashed: signal: 6"));
         assert!(slot.is_none());
-        assert!(difference("exit 3", &mut slot)?.starts_with("it crashed: exit status: 3"));
+        assert!(difference("exit 4", &mut slot)?.starts_with("it crashed: exit status: 4"));
         assert_eq!(difference("while :; do sleep 1; done", &mut slot)?, "it took more than 1 s");
         assert!(slot.is_none());
         let answer = r#"echo '{"name": "c", "outcome": "ok", "bound": [], "seconds": 0}'"#;
