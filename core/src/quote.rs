@@ -64,7 +64,7 @@ pub struct Quote {
     pub floor: Money,
     /// The highest price that the guards allow, where they say.
     pub ceiling: Option<Money>,
-    /// The lowest price of the 30 days before this price began ([`ListedPrice::lowest_before`]).
+    /// The lowest price of the 30 days before this price began ([`lowest_before`](crate::snapshot::ListedPrice::lowest_before)).
     pub lowest_30_days: Money,
     /// Units that are expected to be sold in a week at this price; `None` where the model failed.
     pub units: Option<f32>,

@@ -268,8 +268,9 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     ];
     let address = listener.local_addr()?;
     tracing::info!(%address, "ready");
+    let told = told_to_stop();
     ready(address);
-    axum::serve(listener, api::router(Arc::clone(&app))).with_graceful_shutdown(told_to_stop()).await?;
+    axum::serve(listener, api::router(Arc::clone(&app))).with_graceful_shutdown(told).await?;
     tracing::info!("stopping: what is under way is finished");
     stop.send_replace(true);
     for worker in workers {
@@ -398,11 +399,13 @@ async fn sweep(app: Arc<App>, keep: Option<Duration>, mut stop: channel::Receive
     }
 }
 
-async fn told_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
+/// Ends when the process is told to stop, from the call on: before anyone knows that it is ready.
+fn told_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
-        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    async {
+        let interrupted = tokio::signal::ctrl_c();
+        #[cfg(unix)]
         if let Ok(mut terminated) = terminated {
             tokio::select! {
                 _ = interrupted => {}
@@ -410,8 +413,8 @@ async fn told_to_stop() {
             }
             return;
         }
+        let _ = interrupted.await;
     }
-    let _ = interrupted.await;
 }
 
 /// A key as it is listed.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::apt;
 use crate::cache::Cache;
+use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
@@ -50,7 +51,7 @@ pub const PEERS: NpmPackages = NpmPackages {
 
 /// What compiles, bundles and tests the package for pages; its `devDependencies`.
 pub const BROWSER: NpmPackages = NpmPackages {
-    name: "playwright-react-vue",
+    name: "playwright-core",
     what: "TypeScript, esbuild, Vite, Playwright, React and Vue",
     version: "1.65.1",
     package: include_str!("../../browser-sdk/package.json"),
@@ -127,7 +128,8 @@ pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) ->
             }
         })?;
     }
-    let name = format!("{}-{}", packages.name, packages.version);
+    // The lock file may pin other packages beside the one that gives its name.
+    let name = format!("{}-{}-{}", packages.name, packages.version, Fingerprint::of(packages.lock));
     cache.obtain(&name, steps, &format!("install {} {}", packages.what, packages.version), |dir| {
         fs::write(dir.join("package.json"), packages.package)?;
         fs::write(dir.join("package-lock.json"), packages.lock)?;

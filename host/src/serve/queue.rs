@@ -12,9 +12,6 @@ use tradewind_json::hex;
 /// Orders that are planned together.
 const BATCH: i64 = 64;
 
-/// How long orders are ours before another may take them: longer than a plan may take.
-const LEASE: Duration = Duration::from_secs(15);
-
 /// How often an order is tried before someone must look at it.
 const TRIES: i64 = 5;
 
@@ -45,7 +42,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 /// Plans what is due; how many orders that were. An order that cannot be planned keeps no other from being planned.
 async fn step(app: &App) -> Result<usize, PlanError> {
     let lease = lease()?;
-    let queued = app.store.claim(&lease, LEASE.as_millis() as i64, BATCH).await?;
+    let queued = app.store.claim(&lease, BATCH).await?;
     let count = queued.len();
     let mut due = Vec::with_capacity(count);
     for Queued { id, order, tries } in queued {

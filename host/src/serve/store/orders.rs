@@ -11,6 +11,9 @@ use tradewind_core::{
 };
 use tradewind_json::{Date, Order};
 
+/// Milliseconds for which orders are ours before another may take them: longer than a plan may take.
+const LEASE: i64 = 15_000;
+
 /// What has become of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -176,7 +179,7 @@ impl Store {
     }
 
     /// Takes a lease on orders that are due: by priority, then as they arrived.
-    pub(crate) async fn claim(&self, lease: &str, millis: i64, most: i64) -> sqlx::Result<Vec<Queued>> {
+    pub(crate) async fn claim(&self, lease: &str, most: i64) -> sqlx::Result<Vec<Queued>> {
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
              SELECT id FROM orders WHERE state IN ('queued', 'short') AND due <= $3 AND lease_until <= $3 \
@@ -184,7 +187,7 @@ impl Store {
             self.locking(" FOR UPDATE SKIP LOCKED")
         );
         let now = wall();
-        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(now + millis).bind(now).bind(most);
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(now + LEASE).bind(now).bind(most);
         let mut rows: Vec<(String, String, i64, i64, i64)> = query.fetch_all(&self.pool).await?;
         rows.sort_by_key(|&(_, _, _, priority, seq)| (priority, seq));
         let queued = rows.into_iter().map(|(id, body, tries, ..)| Queued { id, order: from_json(&body), tries });
@@ -201,11 +204,14 @@ impl Store {
     ) -> sqlx::Result<bool> {
         let Outcome { at, decision, shortfalls, cost, again } = outcome;
         let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
-        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, due = $7, error = NULL, \
+        // An order that became due after it was claimed may have been planned without what it became due for.
+        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, error = NULL, \
+                   due = CASE WHEN due >= lease_until - $8 THEN due ELSE $7 END, \
                    lease = '', lease_until = 0, tries = 0 \
                    WHERE id = $1 AND lease = $2 AND state IN ('queued', 'short')";
         let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(at.0);
         let update = update.bind(decision.map(str::to_owned)).bind(to_json(cost)?).bind(again.unwrap_or(i64::MAX));
+        let update = update.bind(LEASE);
         if update.execute(&mut **tx).await?.rows_affected() != 1 {
             return Ok(false);
         }
