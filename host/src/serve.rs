@@ -236,6 +236,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     // Clock and policy may be others than before.
     let mut tx = store.begin().await?;
     store.requeue_short(&mut tx).await?;
+    store.next_generation(&mut tx).await?;
     tx.commit().await?;
     metrics::gauge!("tradewind_release").set(release.number as f64);
     let settings = Settings {
@@ -338,6 +339,7 @@ pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i
     store.seed(&mut tx, &release.snapshot).await?;
     // It may bring what orders were short of.
     store.requeue_short(&mut tx).await?;
+    store.next_generation(&mut tx).await?;
     tx.commit().await
 }
 

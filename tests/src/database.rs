@@ -1,10 +1,10 @@
 //! Databases of a service, of each kind that it runs on, and what stands in them.
 
-use crate::service::Postgres;
+use crate::service::{Postgres, eventually};
 use anyhow::{Context, Result};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, any::install_default_drivers};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, PgConnection, any::install_default_drivers};
 use tempfile::TempDir;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 /// A database that ends with this value.
 pub struct Database {
@@ -73,6 +73,51 @@ impl Database {
             self.run([sql.replace(" BLOB", bytes)])?;
             self.run([format!("INSERT INTO tradewind_schema (version) VALUES ({})", step + 1)])?;
         }
+        Ok(())
+    }
+}
+
+/// A transaction on PostgreSQL that holds what a statement locks until this is released or dropped.
+pub struct Lock {
+    runtime: Runtime,
+    connection: PgConnection,
+}
+
+impl Lock {
+    /// Runs a statement in a transaction that stays open.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn take(url: &str, statement: &str) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let connection = runtime.block_on(async {
+            let mut connection = PgConnection::connect(url).await?;
+            sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await?;
+            anyhow::Ok(connection)
+        })?;
+        Ok(Self { runtime, connection })
+    }
+
+    /// Waits until someone waits for it.
+    ///
+    /// # Errors
+    /// When nobody does.
+    pub fn stops_someone(&mut self) -> Result<()> {
+        let sql = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted";
+        let Self { runtime, connection } = self;
+        eventually("someone waits for the lock", || {
+            let waiting: i64 = runtime.block_on(sqlx::query_scalar(sql).fetch_one(&mut *connection))?;
+            Ok(waiting > 0)
+        })
+    }
+
+    /// Lets those go on who wait.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub fn release(mut self) -> Result<()> {
+        self.runtime.block_on(sqlx::raw_sql("COMMIT").execute(&mut self.connection))?;
         Ok(())
     }
 }

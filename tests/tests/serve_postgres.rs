@@ -1,9 +1,10 @@
 //! The warehouse service on a real PostgreSQL: replicas, crashes of either, and the database away for a while.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{fs, thread};
 use tradewind_tests::{
+    database::Lock,
     dist,
     service::{Postgres, Service, balanced, eventually, keys, orders},
 };
@@ -82,5 +83,48 @@ fn orders_wait_while_the_database_is_away() -> Result<()> {
     ensure!(settled.iter().all(|order| order["state"] == "allocated" || order["state"] == "short"));
     balanced(&service)?;
     service.ask("operator", "GET", "/v1/orders/nothing", &Value::Null, 404)?;
+    Ok(())
+}
+
+/// Counts a product at one node, and none of it elsewhere.
+fn count(service: &Service, sku: &str, on_hand: u32, safety: u32) -> Result<()> {
+    let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
+    let nodes = rows.as_array().context("no list")?.iter().map(|row| row["node"].clone());
+    let none = nodes.filter(|node| node != "LAS").map(|node| json!({"node": node, "sku": sku, "on_hand": 0}));
+    let here = json!({"node": "LAS", "sku": sku, "on_hand": on_hand, "safety": safety});
+    service.ask("warehouse", "PUT", "/v1/stock", &none.chain([here]).collect(), 200)?;
+    Ok(())
+}
+
+#[test]
+fn stock_that_comes_while_an_order_is_planned_goes_to_whoever_is_first() -> Result<()> {
+    let postgres = Postgres::start()?;
+    let service = Service::start(&postgres.url(), &keys(&postgres.url())?, &[])?;
+    let (scarce, other) = ("866211", "1082185");
+    let order = |id: &str, priority: u8, skus: &[&str]| {
+        let lines: Vec<_> = skus.iter().map(|sku| json!({"sku": sku, "quantity": 1})).collect();
+        json!({"id": id, "region": "LAX", "lines": lines, "promised": "2017-12-09", "priority": priority})
+    };
+    let state = |id: &str| -> Result<Value> { Ok(service.get(&format!("/v1/orders/{id}"))?["state"].clone()) };
+    count(&service, scarce, 0, 0)?;
+    count(&service, other, 9, 0)?;
+    // More is counted, or less is kept back.
+    for (round, (on_hand, safety)) in [(1, 0), (4, 2), (4, 0)].into_iter().enumerate() {
+        let [urgent, late] = ["urgent", "late"].map(|name| format!("{name}-{round}"));
+        service.order(&order(&urgent, 0, &[scarce]))?;
+        service.settled()?;
+        // What is planned of the other one has been read when its plan waits here.
+        let mut lock = Lock::take(&postgres.url(), "SELECT closed FROM nodes FOR UPDATE")?;
+        service.order(&order(&late, 1, &[scarce, other]))?;
+        lock.stops_someone()?;
+        count(&service, scarce, on_hand, safety)?;
+        lock.release()?;
+        let given = if round == 2 { "allocated" } else { "short" };
+        eventually("both are planned with what has come", || {
+            Ok(state(&urgent)? == "allocated" && state(&late)? == given)
+        })?;
+        balanced(&service)?;
+        service.ask("operator", "POST", &format!("/v1/orders/{late}/cancel"), &Value::Null, 204)?;
+    }
     Ok(())
 }

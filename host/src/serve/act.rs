@@ -280,13 +280,15 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
     } else {
         app.store.requeue_short(&mut tx).await?
     };
+    app.store.next_generation(&mut tx).await?;
     tx.commit().await?;
     app.queued.notify_one();
     Ok(count)
 }
 
 /// Takes over a count of a product at a node. Orders whose units are no longer there are planned again, in the order of
-/// [`shipments_at`](super::store::Store::shipments_at); so are orders that lack the product, where there is more of it. How many those are.
+/// [`shipments_at`](super::store::Store::shipments_at); so are orders that lack the product, where more of it can be
+/// promised. How many those are.
 pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
     let mut tx = app.store.begin().await?;
     let before = app.store.stock_for_count(&mut tx, node, sku).await?;
@@ -317,12 +319,15 @@ pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> A
         return Err(Problem::unavailable("stock changed while it was counted; send the count again"));
     }
     app.store.count(&mut tx, node, sku, counts).await?;
-    if before.as_ref().is_none_or(|row| row.on_hand < counts.on_hand) {
+    let kept = before.as_ref().map_or(0, |row| row.safety);
+    let left = counts.on_hand - counts.safety.unwrap_or(kept);
+    if before.as_ref().is_none_or(|row| row.on_hand - row.safety < left) {
         again.extend(app.store.lacking(&mut tx, sku).await?);
     }
     again.sort();
     again.dedup();
     let count = app.store.requeue(&mut tx, &again, &[OrderState::Allocated, OrderState::Short]).await?;
+    app.store.next_generation(&mut tx).await?;
     tx.commit().await?;
     app.queued.notify_one();
     Ok(count)
@@ -366,6 +371,7 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
         let lacking = app.store.lacking(&mut tx, sku).await?;
         app.store.requeue(&mut tx, &lacking, &[OrderState::Short]).await?;
     }
+    app.store.next_generation(&mut tx).await?;
     tx.commit().await?;
     app.queued.notify_one();
     app.moved.notify_one();

@@ -31,6 +31,8 @@ pub(super) enum PlanError {
     Order(#[from] Error),
     #[error("the module's plan is not sound: {0}")]
     Unsound(String),
+    #[error("stock, nodes or the release changed meanwhile")]
+    Changed,
     #[error("others took the stock or the capacity that was planned with, {ATTEMPTS} times")]
     Contended,
 }
@@ -51,7 +53,7 @@ impl PlanError {
             Self::Ask(error) => error.is_of_request(),
             Self::Database(error) => !super::store::is_away(error),
             Self::Order(_) | Self::Unsound(_) => true,
-            Self::Contended => false,
+            Self::Changed | Self::Contended => false,
         }
     }
 }
@@ -73,8 +75,17 @@ struct Case {
     shipments: usize,
 }
 
-/// Plans orders on which `lease` is held, together, and commits the plan.
-pub(super) async fn plan(app: &App, lease: &str, batch: &[Due]) -> Result<(), PlanError> {
+/// Under what orders were claimed.
+pub(super) struct Claim {
+    /// The lease on them.
+    pub(super) lease: String,
+    /// The generation before they were claimed. Once there is another, more orders may be due, and more urgent ones.
+    /// With none, a plan is committed nevertheless, and what it leaves short stays due.
+    pub(super) generation: Option<i64>,
+}
+
+/// Plans orders that were claimed, together, and commits the plan.
+pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), PlanError> {
     for _ in 0..ATTEMPTS {
         let release = app.release();
         let cases = cases(app, batch).await?;
@@ -88,7 +99,7 @@ pub(super) async fn plan(app: &App, lease: &str, batch: &[Due]) -> Result<(), Pl
             (answer.map_err(AskError::Client)?, record)
         };
         sound::plan(&orders, &allocated, &release.snapshot).map_err(PlanError::Unsound)?;
-        match commit(app, &release, lease, at, cases, allocated.orders, record).await {
+        match commit(app, &release, claim, at, cases, allocated.orders, record).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(PlanError::Database(error)) if super::store::is_conflict(&error) => {}
@@ -209,7 +220,7 @@ pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<()
 async fn commit(
     app: &App,
     release: &Release,
-    lease: &str,
+    claim: &Claim,
     at: Millis,
     cases: Vec<Case>,
     answers: Vec<AllocatedOrder>,
@@ -235,9 +246,12 @@ async fn commit(
         let id = case.order.id.as_str();
         let decision = decision.as_ref().map(|(id, _)| id.as_str());
         let full = shortfalls.iter().any(|short| short.reason == Reason::Capacity);
-        let again = full.then(|| app.clock.wall(next_day(release, at)));
+        let again = match claim.generation {
+            Some(_) => full.then(|| app.clock.wall(next_day(release, at))),
+            None => Some(super::store::wall()),
+        };
         let outcome = Outcome { at, decision, shortfalls: &shortfalls, cost, again };
-        if !app.store.decide(&mut tx, lease, id, &outcome).await? {
+        if !app.store.decide(&mut tx, &claim.lease, id, &outcome).await? {
             // Someone else plans it: the rest of the plan holds without it.
             continue;
         }
@@ -299,6 +313,11 @@ async fn commit(
     }
     if let Some((id, record)) = &decision {
         app.store.add_decision(&mut tx, id, at.0, record).await?;
+    }
+    if let Some(generation) = claim.generation
+        && !app.store.is_generation(&mut tx, generation).await?
+    {
+        return Err(PlanError::Changed);
     }
     tx.commit().await?;
     Ok(true)

@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    plan::{self, Due, PlanError},
+    plan::{self, Claim, Due, PlanError},
     store::{self, Queued},
 };
 use std::{sync::Arc, time::Duration};
@@ -15,16 +15,28 @@ const BATCH: i64 = 64;
 /// How often an order is tried before someone must look at it.
 const TRIES: i64 = 5;
 
+/// How often orders are claimed anew because what can be shipped has changed, before a plan is committed
+/// nevertheless: counts may come faster than plans are made.
+const CLAIMS: u32 = 4;
+
 /// How often the queue is looked at when nobody says that there is something in it: another replica may have put
 /// it there.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Works until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut claims = 1;
     while !*stop.borrow() {
-        let pause = match step(&app).await {
+        let pause = match step(&app, claims < CLAIMS).await {
             Ok(0) => LOOK,
-            Ok(_) => continue,
+            Ok(_) => {
+                claims = 1;
+                continue;
+            }
+            Err(PlanError::Changed) => {
+                claims += 1;
+                continue;
+            }
             Err(error) => {
                 app.planned.failed();
                 tracing::warn!(%error, "orders wait");
@@ -40,9 +52,14 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Plans what is due; how many orders that were. An order that cannot be planned keeps no other from being planned.
-async fn step(app: &App) -> Result<usize, PlanError> {
+/// Unless it is `fresh`, a plan is committed even where what can be shipped has changed since.
+async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     let lease = lease()?;
+    // Before the claim: what changes after this, the claim may not know.
+    let generation = app.store.generation().await?;
     let queued = app.store.claim(&lease, BATCH).await?;
+    let claim = Claim { lease, generation: fresh.then_some(generation) };
+    let lease = claim.lease.as_str();
     let count = queued.len();
     let mut due = Vec::with_capacity(count);
     for Queued { id, order, tries } in queued {
@@ -50,15 +67,19 @@ async fn step(app: &App) -> Result<usize, PlanError> {
         match read.and_then(|order| order.message().map_err(|error| error.to_string())) {
             Ok(order) => due.push(Due { order, tries }),
             // It will never be another.
-            Err(error) => put_back(app, &lease, &id, TRIES, 0, &error).await?,
+            Err(error) => put_back(app, lease, &id, TRIES, 0, &error).await?,
         }
     }
     // What fails is planned again in ever smaller parts, until the order is alone that cannot be planned.
     let mut sound = true;
     let mut parts = vec![due.as_slice()];
     while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
-        match plan::plan(app, &lease, part).await {
+        match plan::plan(app, &claim, part).await {
             Ok(()) => {}
+            Err(PlanError::Changed) => {
+                app.store.give_back(lease).await?;
+                return Err(PlanError::Changed);
+            }
             // The leases end by themselves.
             Err(PlanError::Database(error)) if store::is_away(&error) => return Err(PlanError::Database(error)),
             Err(error) if part.len() > 1 && error.is_of_orders() => {
@@ -72,7 +93,7 @@ async fn step(app: &App) -> Result<usize, PlanError> {
                 for Due { order, tries } in part {
                     let tries = tries + i64::from(theirs);
                     let after = if theirs { 500 << tries.min(6) } else { 1_000 };
-                    put_back(app, &lease, order.id.as_str(), tries, after, &error.to_string()).await?;
+                    put_back(app, lease, order.id.as_str(), tries, after, &error.to_string()).await?;
                 }
             }
         }

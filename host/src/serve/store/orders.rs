@@ -1,7 +1,8 @@
 //! Orders, which are the queue of what is to be decided.
 //!
-//! An order is `queued` until a plan for it is committed; one that is `short` may be due again. Whoever plans holds a lease on it: a process that is
-//! killed loses nothing, and one that is slow commits nothing, because the commit asks for its own lease.
+//! An order is `queued` until a plan for it is committed; one that is `short` may be due again. Whoever plans holds a
+//! lease on it: a process that is killed loses nothing, and one that is slow commits nothing, because the commit asks for
+//! its own lease.
 
 use super::{Store, Tx, from_json, parameters, to_json, wall};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
@@ -178,6 +179,30 @@ impl Store {
         Ok(State::ALL.map(|state| (state, count(state))).to_vec())
     }
 
+    /// The number of times that what can be shipped has changed.
+    pub(crate) async fn generation(&self) -> sqlx::Result<i64> {
+        sqlx::query_scalar("SELECT number FROM generation").fetch_one(&self.pool).await
+    }
+
+    /// Whether nothing has changed that can be shipped since a generation; nothing does until the transaction ends.
+    pub(crate) async fn is_generation(&self, tx: &mut Tx, generation: i64) -> sqlx::Result<bool> {
+        let sql = format!("SELECT number FROM generation{}", self.locking(" FOR SHARE"));
+        let now: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut **tx).await?;
+        Ok(now == generation)
+    }
+
+    /// Counts that stock, nodes or the release have changed: the last that a transaction does, so that it waits for
+    /// nobody who waits for it.
+    pub(crate) async fn next_generation(&self, tx: &mut Tx) -> sqlx::Result<()> {
+        sqlx::query("UPDATE generation SET number = number + 1").execute(&mut **tx).await.map(drop)
+    }
+
+    /// Gives back the orders on which a lease is still held, as they were.
+    pub(crate) async fn give_back(&self, lease: &str) -> sqlx::Result<()> {
+        let sql = "UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1";
+        sqlx::query(sql).bind(lease).execute(&self.pool).await.map(drop)
+    }
+
     /// Takes a lease on orders that are due: by priority, then as they arrived.
     pub(crate) async fn claim(&self, lease: &str, most: i64) -> sqlx::Result<Vec<Queued>> {
         let sql = format!(
@@ -204,14 +229,11 @@ impl Store {
     ) -> sqlx::Result<bool> {
         let Outcome { at, decision, shortfalls, cost, again } = outcome;
         let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
-        // An order that became due after it was claimed may have been planned without what it became due for.
-        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, error = NULL, \
-                   due = CASE WHEN due >= lease_until - $8 THEN due ELSE $7 END, \
+        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, error = NULL, due = $7, \
                    lease = '', lease_until = 0, tries = 0 \
                    WHERE id = $1 AND lease = $2 AND state IN ('queued', 'short')";
         let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(at.0);
         let update = update.bind(decision.map(str::to_owned)).bind(to_json(cost)?).bind(again.unwrap_or(i64::MAX));
-        let update = update.bind(LEASE);
         if update.execute(&mut **tx).await?.rows_affected() != 1 {
             return Ok(false);
         }
@@ -257,12 +279,14 @@ impl Store {
     /// Queues orders again that are in one of these states; how many were.
     pub(crate) async fn requeue(&self, tx: &mut Tx, orders: &[String], from: &[State]) -> sqlx::Result<u64> {
         let mut count = 0;
+        // All at once, so that no claim sees some of them only.
+        let now = wall();
         let states = parameters(3, from.len());
         let sql = format!(
             "UPDATE orders SET state = 'queued', tries = 0, due = $2, lease = '', lease_until = 0, error = NULL WHERE id = $1 AND state IN {states}"
         );
         for order in orders {
-            let mut update = sqlx::query(AssertSqlSafe(sql.clone())).bind(order.clone()).bind(wall());
+            let mut update = sqlx::query(AssertSqlSafe(sql.clone())).bind(order.clone()).bind(now);
             for state in from {
                 update = update.bind(state.name());
             }
