@@ -1,7 +1,10 @@
 //! The exports.
 #![expect(unsafe_code, reason = "`no_mangle` counts as unsafe: no other symbol of the module has these names")]
 
-use std::cell::RefCell;
+extern crate alloc as heap;
+
+use heap::{format, vec::Vec};
+use spin::Mutex;
 use tradewind_core::{
     ABI_VERSION, Engine, Error, ErrorKind,
     aligned::AlignedBytes,
@@ -18,10 +21,7 @@ struct Module {
 /// Buffers that the shell has been given, by address, ascending.
 struct Buffers(Vec<(usize, AlignedBytes)>);
 
-thread_local! {
-    static MODULE: RefCell<Module> =
-        const { RefCell::new(Module { engine: Engine::new(), buffers: Buffers(Vec::new()) }) };
-}
+static MODULE: Mutex<Module> = Mutex::new(Module { engine: Engine::new(), buffers: Buffers(Vec::new()) });
 
 /// The version of this interface.
 #[unsafe(no_mangle)]
@@ -154,7 +154,8 @@ impl Module {
 }
 
 fn with<T>(f: impl FnOnce(&mut Module) -> T) -> T {
-    MODULE.with_borrow_mut(f)
+    // There is one thread: it is locked only where a call before has trapped, and then this one traps, too.
+    f(&mut MODULE.try_lock().expect("a call before this one has trapped; make another instance"))
 }
 
 /// `[len: u32 LE][bytes]`

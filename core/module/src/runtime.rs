@@ -1,0 +1,12 @@
+//! What `std` would bring: an allocator, and what a panic does.
+
+use core::{arch::wasm32::unreachable, panic::PanicInfo};
+use dlmalloc::GlobalDlmalloc;
+
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    unreachable()
+}
