@@ -159,6 +159,7 @@ fn numbers(data: &TensorData) -> Vec<f64> {
         TensorData::I64(values) => values.iter().map(|&value| value as f64).collect(),
         TensorData::I32(values) => values.iter().copied().map(f64::from).collect(),
         TensorData::U8(values) | TensorData::Bool(values) => values.iter().copied().map(f64::from).collect(),
+        TensorData::F64(values) => values.clone(),
         TensorData::Text(_) => Vec::new(),
     }
 }

@@ -145,6 +145,7 @@ fn type_name(data: &TensorData) -> &'static str {
         TensorData::U8(_) => "u8",
         TensorData::Bool(_) => "booleans",
         TensorData::Text(_) => "text",
+        TensorData::F64(_) => "f64",
     }
 }
 

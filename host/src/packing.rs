@@ -11,10 +11,10 @@ use crate::{
     training::{TrainingError, read_products},
 };
 use serde::Deserialize;
-use std::{collections::BTreeSet, fs, ops::Range, path::Path};
+use std::{collections::BTreeSet, fs, mem, ops::Range, path::Path};
 use tradewind_compiler::{
-    Compiled, Interface, Options, Precision, ReadError, Reference, Refusal, Values, compile, default_input, read_model,
-    read_tensor,
+    Compiled, Interface, Options, Precision, ReadError, Reference, Refusal, Values, compile, default_input, fit_input,
+    read_input, read_model, read_tensor,
 };
 use tradewind_core::{
     ErrorKind, Executor,
@@ -223,7 +223,12 @@ impl Source {
     /// # Errors
     /// [`PackError`].
     pub fn pack_compiled(self, compiled: Compiled, options: &Options, storage: Storage) -> Result<Packed, PackError> {
-        let (samples, overrides) = self.samples(options)?;
+        let (mut samples, overrides) = self.samples(options)?;
+        for (n, sample) in samples.iter_mut().enumerate() {
+            let inputs = mem::take(&mut sample.inputs).into_iter().map(|input| fit_input(input, &compiled.plan));
+            sample.inputs =
+                inputs.collect::<Result<_, _>>().map_err(|error| PackError::Wrong(format!("sample {n}: {error}")))?;
+        }
         let options = &Options { overrides, ..options.clone() };
         let mut runner = Runner::new(&compiled)?;
         let mut checks = Vec::new();
@@ -278,7 +283,7 @@ impl Source {
                 if interface.defaults.iter().any(|input| input.name == name) {
                     overrides.insert(name.clone());
                 }
-                let tensor = read_tensor(&file.bytes).map_err(|error| file_error(&file.path, error))?;
+                let tensor = read_input(&file.bytes).map_err(|error| file_error(&file.path, error))?;
                 inputs.push(Tensor { name, ..tensor });
             }
             let outputs = set.outputs.iter();
@@ -463,6 +468,10 @@ fn made_up(plan: &Plan, rows: usize, ranges: &[Range<i64>]) -> Result<Vec<Tensor
             TensorData::I64(data) => data.iter_mut().for_each(|x| *x = range.start + i64::from(next()) % len),
             TensorData::I32(data) => data.iter_mut().for_each(|x| *x = (i64::from(next()) % len) as i32),
             TensorData::U8(data) | TensorData::Bool(data) => data.iter_mut().for_each(|x| *x = (next() & 1) as u8),
+            TensorData::F64(data) if *range == (0..2) => {
+                data.iter_mut().for_each(|x| *x = f64::from(next()) / f64::from(1 << 22) - 2.0)
+            }
+            TensorData::F64(data) => data.iter_mut().for_each(|x| *x = (range.start + i64::from(next()) % len) as f64),
             TensorData::Text(_) => {}
         }
         Tensor::new(port.name.clone(), shape, data)

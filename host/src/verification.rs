@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use tradewind_compiler::{
-    Declared, Interface, Options, ReadError, Refusal, TensorError, bind_input, compile, read_model, read_tensor,
-    write_tensor,
+    Declared, Interface, Options, ReadError, Refusal, TensorError, bind_input, compile, fit_input, read_input,
+    read_model, read_tensor, write_tensor,
 };
 use tradewind_core::{
     ErrorKind,
@@ -167,8 +167,8 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
         }
         let inputs = inputs(&given, &constants)?;
         let variant = Variant { options, constants };
-        let client = match &mut client {
-            Some((known, plan, client)) if *known == variant && too_many(plan, &inputs).is_none() => client,
+        let (_, plan, client) = match &mut client {
+            Some(held) if held.0 == variant && too_many(&held.1, &inputs).is_none() => held,
             slot => {
                 let mut model = onnx.clone();
                 for (name, tensor) in &variant.constants {
@@ -187,9 +187,11 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
                 if let Some(joint_rows) = too_many(&compiled.plan, &inputs) {
                     compiled = again(Options { joint_rows, ..variant.options.clone() })?;
                 }
-                &mut slot.insert((variant, compiled.plan.clone(), load(runtime, compiled)?)).2
+                slot.insert((variant, compiled.plan.clone(), load(runtime, compiled)?))
             }
         };
+        let inputs = inputs.into_iter().map(|input| fit_input(input, plan)).collect::<Result<_, _>>();
+        let inputs = inputs.map_err(|error| refused(format!("{}: {error}", set.name)))?;
         run_set(client, case, set, inputs, &interface, settings)?;
     }
     bound.sort();
@@ -259,7 +261,7 @@ fn too_many(plan: &Plan, inputs: &[Tensor]) -> Option<u32> {
 fn inputs(given: &[(String, &File)], constants: &[(String, Vec<u8>)]) -> Result<Vec<Tensor>, Outcome> {
     let mut inputs = Vec::new();
     for (name, file) in given {
-        let tensor = tensor(file)?;
+        let tensor = read(file, read_input)?;
         if constants.iter().all(|(constant, _)| constant != name) {
             inputs.push(Tensor { name: name.clone(), ..tensor });
         }
@@ -325,7 +327,11 @@ fn check_types(side: &str, declared: &[Declared]) -> Result<(), Outcome> {
 }
 
 fn tensor(file: &File) -> Result<Tensor, Outcome> {
-    read_tensor(&file.bytes).map_err(|error| {
+    read(file, read_tensor)
+}
+
+fn read(file: &File, reader: fn(&[u8]) -> Result<Tensor, TensorError>) -> Result<Tensor, Outcome> {
+    reader(&file.bytes).map_err(|error| {
         let reason = format!("`{}`: {error}", file.path.display());
         if matches!(error, TensorError::Unsupported(_)) { refused(reason) } else { unusable(reason) }
     })

@@ -3,9 +3,11 @@
 use crate::root;
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use std::{collections::BTreeMap, fs, path::Path};
-use tradewind_compiler::{Interface, Options, Precision, compile, read_model, read_tensor};
-use tradewind_core::tensor::Tensor;
+use std::{collections::BTreeMap, fs, mem, path::Path};
+use tradewind_compiler::{
+    Interface, Options, Precision, TensorError, compile, fit_input, read_input, read_model, read_tensor,
+};
+use tradewind_core::tensor::{Tensor, TensorData};
 use tradewind_host::packing::pack_model;
 
 /// Dimensions that a case's model leaves open beside the batch: they are fixed when it is packed.
@@ -88,7 +90,10 @@ fn case(folder: &Path, name: &str, listed: &[Set]) -> Result<Case> {
             continue;
         }
         let set = folder.join(format!("test_data_set_{n}"));
-        sets.push(DataSet { inputs: tensors(&set, "input")?, outputs: tensors(&set, "output")? });
+        sets.push(DataSet {
+            inputs: tensors(&set, "input", read_input)?,
+            outputs: tensors(&set, "output", read_tensor)?,
+        });
     }
     let bound = BOUND.iter().filter(|(case, ..)| *case == name);
     let bind = bound.map(|(_, symbol, number)| ((*symbol).to_owned(), *number)).collect();
@@ -96,6 +101,13 @@ fn case(folder: &Path, name: &str, listed: &[Set]) -> Result<Case> {
     let defaults = Interface::read(&onnx)?.defaults.into_iter().map(|input| input.name);
     let overrides = defaults.filter(|name| sets.iter().any(|set| set.inputs.iter().any(|input| input.name == *name)));
     let options = Options { bind, overrides: overrides.collect(), ..Options::default() };
+    if sets.iter().flat_map(|set| &set.inputs).any(|input| matches!(input.data, TensorData::F64(_))) {
+        let plan = compile(&onnx, &options).with_context(|| name.to_owned())?.plan;
+        for set in &mut sets {
+            let inputs = mem::take(&mut set.inputs).into_iter().map(|input| fit_input(input, &plan));
+            set.inputs = inputs.collect::<Result<_, _>>()?;
+        }
+    }
     Ok(Case { name: name.to_owned(), onnx, options, sets })
 }
 
@@ -132,9 +144,9 @@ fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
     Ok(text)
 }
 
-fn tensors(set: &Path, side: &str) -> Result<Vec<Tensor>> {
+fn tensors(set: &Path, side: &str, reader: fn(&[u8]) -> Result<Tensor, TensorError>) -> Result<Vec<Tensor>> {
     let files = (0..).map(|n| set.join(format!("{side}_{n}.pb"))).take_while(|path| path.exists());
-    files.map(|path| read_tensor(&read(&path)?).with_context(|| path.display().to_string())).collect()
+    files.map(|path| reader(&read(&path)?).with_context(|| path.display().to_string())).collect()
 }
 
 /// What the pack of a case is called: a guest then holds one case at a time.

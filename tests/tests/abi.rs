@@ -327,6 +327,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         Tensor::new("u", [1], TensorData::U8(vec![200]))?,
         Tensor::new("b", [2], TensorData::Bool(vec![0, 1]))?,
         Tensor::new("t", [1], TensorData::Text(vec!["a".into()]))?,
+        Tensor::new("d", [1], TensorData::F64(vec![0.1]))?,
     ];
     let request = RankRequest {
         profile: profile.clone(),

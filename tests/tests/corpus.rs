@@ -116,6 +116,7 @@ fn picked(tensor: &Tensor, count: usize, rows: &[usize]) -> Tensor {
         TensorData::U8(data) => TensorData::U8(parts(data, width, rows)),
         TensorData::Bool(data) => TensorData::Bool(parts(data, width, rows)),
         TensorData::Text(data) => TensorData::Text(parts(data, width, rows)),
+        TensorData::F64(data) => TensorData::F64(parts(data, width, rows)),
     };
     Tensor { name: tensor.name.clone(), shape, data }
 }

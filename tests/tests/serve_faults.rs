@@ -221,7 +221,7 @@ fn those_who_come_when_too_many_wait_are_told_to_come_back() -> Result<()> {
 #[test]
 fn work_is_limited_whatever_the_machine() -> Result<()> {
     // Enough for what the service asks, and time without end: only the work is limited.
-    let (service, folder) = service(&["--fuel", "20000000000", "--deadline", "600000"])?;
+    let (service, folder) = service(&["--fuel", "4000000000", "--deadline", "600000"])?;
     for order in &orders()?[..5] {
         service.order(order)?;
     }

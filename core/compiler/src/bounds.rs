@@ -39,20 +39,21 @@ fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     static OPERATORS: LazyLock<OnnxOpRegister> = LazyLock::new(|| operators().op_register);
     let build = OPERATORS.0.get(&node.op_type).context("there is no such operator")?;
     let (operator, closures) = build(context, node)?;
-    // A branch or a loop holds operators that are looked at by themselves; to work out its shapes twice would take
-    // twice as long for each of those inside each other.
-    let has_body = node.attribute.iter().any(|attribute| attribute.g.is_some());
-    if has_body || operator.as_op().is::<Const>() {
+    if operator.as_op().is::<Const>() {
         return Ok((operator, closures));
     }
+    let has_body = node.attribute.iter().any(|attribute| attribute.g.is_some());
     let origin = [node_name(node).to_string(), node.op_type.clone()];
-    Ok((Box::new(Bounded { operator, origin }), closures))
+    Ok((Box::new(Bounded { operator, has_body, origin }), closures))
 }
 
 /// An operator whose results are held against [`MOST_ELEMENTS`] before they are computed.
 #[derive(Debug, Clone)]
 struct Bounded {
     operator: Box<dyn InferenceOp>,
+    /// A branch or a loop holds operators that are looked at by themselves; to work out its shapes twice would take
+    /// twice as long for each of those inside each other.
+    has_body: bool,
     /// The ONNX node and its operator.
     origin: [String; 2],
 }
@@ -100,6 +101,9 @@ impl InferenceOp for Bounded {
         outputs: TVec<&InferenceFact>,
         observed: TVec<&InferenceFact>,
     ) -> TractResult<(Facts, Facts, Facts)> {
+        if self.has_body {
+            return self.operator.infer(inputs, outputs, observed);
+        }
         let inferred = self.infer_facts(inputs.clone(), outputs.clone(), observed.clone())?;
         let mut made = 0;
         for output in &inferred.1 {
@@ -146,7 +150,14 @@ impl InferenceOp for Bounded {
         target: &mut TypedModel,
         mapping: &HashMap<OutletId, OutletId>,
     ) -> TractResult<TVec<OutletId>> {
-        self.operator.to_typed(source, node, target, mapping)
+        let outlets = self.operator.to_typed(source, node, target, mapping)?;
+        // tract calls every branch `If`, so that no model could have two.
+        if let Some(outlet) = outlets.first()
+            && target.node(outlet.node).name == self.name()
+        {
+            target.rename_node(outlet.node, &node.name)?;
+        }
+        Ok(outlets)
     }
 
     as_op!();

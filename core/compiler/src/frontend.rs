@@ -97,6 +97,7 @@ impl Graph {
         check_operators(&framework, graph, &mut operators)?;
         graph.initializer.iter().try_for_each(check_tensor)?;
         bind::bind(graph, &options.bind)?;
+        let inputs = graph.input.iter().map(|input| input.name.clone()).collect();
         let kept = match floats {
             Floats::Plan => wide::widen(graph, &mut notes)?,
             Floats::Model => wide::Kept::default(),
@@ -111,7 +112,6 @@ impl Graph {
             let reason = "a model that takes text has no branches or loops; export it without";
             return Err(Refusal::at(node_name(node), &node.op_type, reason));
         }
-        let inputs = graph.input.iter().map(|input| input.name.clone()).collect();
         let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
         idioms::copy_passed(graph);
 

@@ -5,7 +5,7 @@ use crate::{
     frontend,
     model::decode,
     refusal::Refusal,
-    tensor::{ElementType, TensorError, read_tensor},
+    tensor::{ElementType, TensorError, read_input},
 };
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +135,7 @@ impl Declared {
 pub fn default_input(onnx: &[u8], input: &str) -> Result<Option<Tensor>, TensorError> {
     let proto = decode(&frontend::framework(), onnx).map_err(|refusal| TensorError::Damaged(refusal.to_string()))?;
     let known = proto.graph.into_iter().flat_map(|graph| graph.initializer).find(|tensor| tensor.name == input);
-    known.map(|tensor| read_tensor(&tensor.encode_to_vec())).transpose()
+    known.map(|tensor| read_input(&tensor.encode_to_vec())).transpose()
 }
 
 /// The model with an input that is always `tensor` (a `TensorProto`): a constant.

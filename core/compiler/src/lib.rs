@@ -47,7 +47,7 @@
 //! | `plan` | runs those passes |
 //! | [`Reference`] | tract itself, to hold a plan against |
 //! | [`Interface`] | what a model declares; which of its inputs determine a shape |
-//! | [`read_tensor`], [`write_tensor`] | a tensor from and to a file of the ONNX project's test layout |
+//! | [`read_tensor`], [`read_input`], [`fit_input`], [`write_tensor`] | a tensor from and to a file of the ONNX project's test layout |
 //! | [`Refusal`] | why a model cannot be compiled |
 //!
 //! # Who is right
@@ -92,7 +92,7 @@ pub use interface::{Declared, Interface, bind_input, default_input};
 pub use model::{ReadError, read_model};
 pub use reference::{Reference, Unavailable, Values};
 pub use refusal::Refusal;
-pub use tensor::{ElementType, TensorError, read_tensor, write_tensor};
+pub use tensor::{ElementType, TensorError, fit_input, read_input, read_tensor, write_tensor};
 
 /// How to compile a model.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub(crate) fn narrow(
         _ => None,
     };
     let mut rounded: BTreeSet<String> = BTreeSet::new();
-    for input in &mut graph.input {
+    for input in graph.input.iter_mut().filter(|input| !kept.names.contains(&input.name)) {
         let kind = input.r#type.as_mut().and_then(|kind| kind.value.as_mut());
         let Some(type_proto::Value::TensorType(tensor)) = kind else { continue };
         if let Some(width) = width(tensor.elem_type) {

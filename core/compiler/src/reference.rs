@@ -84,6 +84,7 @@ impl Reference {
                     Data::I64(values) => Tensor::from_shape(&shape, values)?,
                     Data::I32(values) => Tensor::from_shape(&shape, values)?,
                     Data::U8(values) => Tensor::from_shape(&shape, values)?,
+                    Data::F64(values) => Tensor::from_shape(&shape, values)?,
                     Data::Bool(values) => {
                         Tensor::from_shape(&shape, &values.iter().map(|value| *value != 0).collect::<Vec<_>>())?
                     }

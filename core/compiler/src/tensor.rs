@@ -7,7 +7,11 @@ use tract_onnx::{
     prelude::f16,
     tensor::proto_from_reader,
 };
-use tradewind_core::tensor::{Tensor, TensorData};
+use tradewind_core::{
+    exec::dtype,
+    plan::{DType, Plan},
+    tensor::{Tensor, TensorData},
+};
 
 /// Why a file is no tensor that plans have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,12 +28,20 @@ pub enum TensorError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ElementType(i32);
 
-/// Reads a `TensorProto`, in the types that plans have: `f64` and `f16` become F32, `i8`, `i16`,
+/// Reads a `TensorProto`, in the types that outputs of plans have: `f64` and `f16` become F32, `i8`, `i16`,
 /// `u16`, `u32` and `u64` I64.
 ///
 /// # Errors
 /// [`TensorError`].
 pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
+    rounded(read_input(bytes)?)
+}
+
+/// The same of an input, which some plans take as f64: it stays so until [`fit_input`].
+///
+/// # Errors
+/// [`TensorError`].
+pub fn read_input(bytes: &[u8]) -> Result<Tensor, TensorError> {
     let proto =
         proto_from_reader(bytes).map_err(|error| TensorError::Damaged(format!("it is no tensor ({error:#})")))?;
     let unsupported = |what: String| TensorError::Unsupported(format!("tensor `{}` {what}", proto.name));
@@ -38,13 +50,7 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
     let ints = &proto.int32_data;
     let data = match kind.known() {
         Some(DataType::Float) => TensorData::F32(numbers(raw, f32::from_le_bytes, &proto.float_data, |&x| x)),
-        Some(DataType::Double) => {
-            let wide = numbers(raw, f64::from_le_bytes, &proto.double_data, |&x| x);
-            if let Some(beyond) = wide.iter().find(|x| x.is_finite() && !(**x as f32).is_finite()) {
-                return Err(unsupported(format!("holds {beyond:e}, beyond f32")));
-            }
-            TensorData::F32(wide.into_iter().map(|x| x as f32).collect())
-        }
+        Some(DataType::Double) => TensorData::F64(numbers(raw, f64::from_le_bytes, &proto.double_data, |&x| x)),
         Some(DataType::Float16) => TensorData::F32(numbers(
             raw,
             |b| f16::from_le_bytes(b).to_f32(),
@@ -81,6 +87,26 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
     Tensor::new(proto.name.clone(), shape, data).map_err(|error| TensorError::Damaged(error.to_string()))
 }
 
+/// An input as a plan takes it: f64 becomes F32 where its port is of that.
+///
+/// # Errors
+/// [`TensorError::Unsupported`] for a number beyond f32.
+pub fn fit_input(tensor: Tensor, plan: &Plan) -> Result<Tensor, TensorError> {
+    let port = plan.inputs.iter().find(|port| port.name == tensor.name);
+    if port.and_then(|port| dtype(plan, port)) == Some(DType::F64) { Ok(tensor) } else { rounded(tensor) }
+}
+
+fn rounded(mut tensor: Tensor) -> Result<Tensor, TensorError> {
+    if let TensorData::F64(wide) = &tensor.data {
+        if let Some(beyond) = wide.iter().find(|x| x.is_finite() && !(**x as f32).is_finite()) {
+            let text = format!("tensor `{}` holds {beyond:e}, beyond f32", tensor.name);
+            return Err(TensorError::Unsupported(text));
+        }
+        tensor.data = TensorData::F32(wide.iter().map(|x| *x as f32).collect());
+    }
+    Ok(tensor)
+}
+
 /// Writes a `TensorProto` with elements of type `kind`, or of the plan's own where that is `None`:
 /// the inverse of [`read_tensor`].
 ///
@@ -97,7 +123,7 @@ pub fn write_tensor(tensor: &Tensor, kind: Option<ElementType>) -> Result<Vec<u8
     };
     let unsupported = |what: &str| TensorError::Unsupported(format!("`{}` {what} as {kind}", tensor.name));
     let integers: Option<Vec<i64>> = match &tensor.data {
-        TensorData::F32(_) | TensorData::Text(_) => None,
+        TensorData::F32(_) | TensorData::F64(_) | TensorData::Text(_) => None,
         TensorData::I64(data) => Some(data.clone()),
         TensorData::I32(data) => Some(data.iter().map(|&x| x.into()).collect()),
         TensorData::U8(data) | TensorData::Bool(data) => Some(data.iter().map(|&x| x.into()).collect()),
@@ -109,6 +135,7 @@ pub fn write_tensor(tensor: &Tensor, kind: Option<ElementType>) -> Result<Vec<u8
         }
         (TensorData::F32(data), _, Some(DataType::Float)) => Some(raw(data, |x| Some(x.to_le_bytes()))),
         (TensorData::F32(data), _, Some(DataType::Double)) => Some(raw(data, |x| Some(f64::from(x).to_le_bytes()))),
+        (TensorData::F64(data), _, Some(DataType::Double)) => Some(raw(data, |x| Some(x.to_le_bytes()))),
         (TensorData::F32(data), _, Some(DataType::Float16)) => {
             Some(raw(data, |x| Some(f16::from_f32(x).to_le_bytes())))
         }
@@ -146,6 +173,7 @@ impl ElementType {
             TensorData::U8(_) => DataType::Uint8,
             TensorData::Bool(_) => DataType::Bool,
             TensorData::Text(_) => DataType::String,
+            TensorData::F64(_) => DataType::Double,
         } as i32)
     }
 

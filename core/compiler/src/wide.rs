@@ -3,8 +3,8 @@
 //! The difference of two moments in milliseconds is nothing in f32, which has a step of two minutes there. So what
 //! a model casts to f64, and what it calculates with that, stays in double precision until an operator reads it
 //! that has none; there it is rounded to f32. A tensor `t` keeps its name as f32, and is also `t.f64`: whoever is
-//! not rewritten here reads the first. What comes as f64 from outside is f32 already, and its constants are rounded with
-//! it; where that would lose the answer, the model is refused.
+//! not rewritten here reads the first. What comes as f64 from outside is taken as f32, and its constants are rounded with
+//! it; where that would lose the answer, the plan takes the input as f64.
 
 use crate::{
     attributes::Attributes,
@@ -108,7 +108,7 @@ pub(crate) fn wide(name: &str) -> String {
 pub(crate) fn widen(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Result<Kept, Refusal> {
     let doubles = doubles(graph);
     let kinds = kinds(graph);
-    check_rounded(graph, &doubles)?;
+    let exact_inputs = exact_inputs(graph, &doubles);
     let wanted = wanted(graph, &doubles);
     let mut widening = Widening {
         doubles,
@@ -119,6 +119,11 @@ pub(crate) fn widen(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Res
         nodes: Vec::new(),
         constants: Vec::new(),
     };
+    for input in graph.input.iter_mut().filter(|input| exact_inputs.contains(&input.name)) {
+        notes
+            .insert(format!("input `{}` is f64 in the plan, too: f32 would lose what is computed from it", input.name));
+        widening.input(&mut input.name);
+    }
     for node in std::mem::take(&mut graph.node) {
         widening.node(node)?;
     }
@@ -255,6 +260,14 @@ impl Widening {
         }
     }
 
+    /// An input that comes as f64. It is named as its f64 form; the names of a plan's ports are the model's.
+    fn input(&mut self, name: &mut String) {
+        let as_wide = wide(name);
+        self.nodes.push(cast_of(&format!("{name}.f32"), &as_wide, name, DataType::Float));
+        self.kept.names.insert(as_wide.clone());
+        self.kept.tensors.insert(std::mem::replace(name, as_wide));
+    }
+
     /// A cast to f64.
     fn cast(&mut self, mut node: NodeProto) {
         let (Some(from), Some(output)) = (node.input.first().cloned(), node.output.first().cloned()) else {
@@ -367,72 +380,75 @@ fn cast_of(name: &str, from: &str, output: &str, to: DataType) -> NodeProto {
     }
 }
 
-/// Refuses a difference of an input that comes as f64, which is rounded to f32 on its way in, from a constant that is so
-/// large that the difference is lost.
-fn check_rounded(graph: &GraphProto, doubles: &BTreeMap<String, TensorProto>) -> Result<(), Refusal> {
+/// The inputs of f64 that must not be rounded on their way in: from one of them something so large is taken, or it is
+/// compared with something so large, that f32 would lose the answer; or two of them are, one by the other.
+fn exact_inputs(graph: &GraphProto, doubles: &BTreeMap<String, TensorProto>) -> BTreeSet<String> {
     let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    let mut rounded: BTreeSet<&str> = BTreeSet::new();
+    // What is an input as it was given, by which inputs it is.
+    let mut given: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for input in graph.input.iter().filter(|input| !constant.contains(input.name.as_str())) {
         if let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|kind| kind.value.as_ref())
             && tensor.elem_type == DataType::Double as i32
         {
-            rounded.insert(&input.name);
+            given.insert(&input.name, [input.name.as_str()].into());
         }
     }
-    let known = |name: &String| doubles.get(name).and_then(values);
+    let mut exact: BTreeSet<&str> = BTreeSet::new();
     for node in &graph.node {
-        let reads = |places: &[usize]| {
-            let mut read =
-                node.input.iter().enumerate().filter(|(place, _)| places.is_empty() || places.contains(place));
-            read.any(|(_, name)| rounded.contains(name.as_str()))
-        };
-        let passes = match role(node, doubles) {
-            Moves(places) => reads(places),
-            _ => to(node) == Some(DataType::Double) && reads(&[0]),
-        };
-        if passes {
-            rounded.extend(node.output.iter().map(String::as_str));
+        let role = role(node, doubles);
+        let read = node.input.iter().enumerate().filter(|(place, _)| role.reads(*place) || role == Rounds);
+        let read: Vec<&BTreeSet<&str>> = read.filter_map(|(_, name)| given.get(name.as_str())).collect();
+        if read.is_empty() {
+            continue;
         }
-        let [constants, divisors]: [Vec<f64>; 2] = match (node.op_type.as_str(), &node.input[..]) {
-            ("Scaler", [x, ..]) if rounded.contains(x.as_str()) => {
-                let attributes = Attributes(node);
-                [
-                    attributes.floats("offset").iter().map(|&offset| offset.into()).collect(),
-                    attributes.floats("scale").iter().map(|&scale| 1.0 / f64::from(scale)).collect(),
-                ]
-            }
-            ("Add" | "Sub", [x, y]) if rounded.contains(x.as_str()) || rounded.contains(y.as_str()) => {
-                let Some(constants) = known(x).or_else(|| known(y)) else { continue };
-                let readers = graph.node.iter().filter(|reader| reader.input.first() == node.output.first());
-                let scaled = readers.filter_map(|reader| {
-                    let scale = reader.input.get(1).and_then(&known)?;
-                    match reader.op_type.as_str() {
-                        "Div" => Some(scale),
-                        "Mul" => Some(scale.iter().map(|scale| 1.0 / scale).collect()),
-                        _ => None,
-                    }
-                });
-                [constants, scaled.min_by_key(Vec::len).unwrap_or_default()]
-            }
-            _ => continue,
-        };
-        let divisor = |n: usize| divisors.get(if divisors.len() == constants.len() { n } else { 0 });
-        let lost = constants.iter().enumerate().find(|(n, constant)| {
-            let parts = divisor(*n).map(|divisor: &f64| constant.abs() / EXACT_IN_F32 / divisor.abs());
-            constant.is_finite()
-                && constant.abs() > EXACT_IN_F32
-                && parts.is_none_or(|parts| parts.is_nan() || parts > ALLOWED)
-        });
-        if let Some((_, constant)) = lost {
-            let reason = format!(
-                "it takes {constant} off an input of f64, which a plan takes as f32: numbers like it are {} apart there; \
-                 make the input i64, and cast it to f64 in the model",
-                2_f64.powi(constant.abs().log2().floor() as i32 - 23)
-            );
-            return Err(Refusal::at(node_name(node), &node.op_type, reason));
+        let sources: BTreeSet<&str> = read.iter().flat_map(|inputs| inputs.iter().copied()).collect();
+        if is_lost(graph, node, doubles, read.len()) {
+            exact.extend(&sources);
+        }
+        if matches!(role, Moves(_)) || to(node) == Some(DataType::Double) {
+            given.extend(node.output.iter().map(|output| (output.as_str(), sources.clone())));
         }
     }
-    Ok(())
+    exact.into_iter().map(String::from).collect()
+}
+
+/// Whether a node loses its answer where those of its inputs are rounded that are `given` as f64.
+fn is_lost(graph: &GraphProto, node: &NodeProto, doubles: &BTreeMap<String, TensorProto>, given: usize) -> bool {
+    let known = |name: &String| doubles.get(name).and_then(values);
+    let [constants, divisors]: [Vec<f64>; 2] = match (node.op_type.as_str(), &node.input[..]) {
+        ("Scaler", [_, ..]) => {
+            let attributes = Attributes(node);
+            [
+                attributes.floats("offset").iter().map(|&offset| offset.into()).collect(),
+                attributes.floats("scale").iter().map(|&scale| 1.0 / f64::from(scale)).collect(),
+            ]
+        }
+        ("Sub" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "Equal", _) if given > 1 => return true,
+        ("Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "Equal", [x, y]) => {
+            [known(x).or_else(|| known(y)).unwrap_or_default(), Vec::new()]
+        }
+        ("Add" | "Sub", [x, y]) => {
+            let Some(constants) = known(x).or_else(|| known(y)) else { return false };
+            let readers = graph.node.iter().filter(|reader| reader.input.first() == node.output.first());
+            let scaled = readers.filter_map(|reader| {
+                let scale = reader.input.get(1).and_then(&known)?;
+                match reader.op_type.as_str() {
+                    "Div" => Some(scale),
+                    "Mul" => Some(scale.iter().map(|scale| 1.0 / scale).collect()),
+                    _ => None,
+                }
+            });
+            [constants, scaled.min_by_key(Vec::len).unwrap_or_default()]
+        }
+        _ => return false,
+    };
+    let divisor = |n: usize| divisors.get(if divisors.len() == constants.len() { n } else { 0 });
+    constants.iter().enumerate().any(|(n, constant)| {
+        let parts = divisor(n).map(|divisor: &f64| constant.abs() / EXACT_IN_F32 / divisor.abs());
+        constant.is_finite()
+            && constant.abs() > EXACT_IN_F32
+            && parts.is_none_or(|parts| parts.is_nan() || parts > ALLOWED)
+    })
 }
 
 #[cfg(test)]
@@ -488,15 +504,28 @@ mod tests {
     }
 
     #[test]
-    fn what_f64_would_lose_on_its_way_in_is_refused() {
+    fn an_input_stays_f64_where_f32_would_lose_the_answer() {
+        let kept = |nodes: Vec<NodeProto>, constants: &[(&str, f64)]| {
+            let mut graph = graph(DataType::Double, constants, nodes);
+            let kept = widen(&mut graph, &mut BTreeSet::new()).expect("a graph");
+            assert_eq!(graph.input[0].name == "x.f64", kept.tensors.contains("x"));
+            kept.tensors.contains("x")
+        };
         let scaled = |mean: f64, scale: f64| {
             let nodes = vec![node("Sub", &["x", "mean"], "s"), node("Div", &["s", "scale"], "y")];
-            widen(&mut graph(DataType::Double, &[("mean", mean), ("scale", scale)], nodes), &mut BTreeSet::new())
+            kept(nodes, &[("mean", mean), ("scale", scale)])
         };
-        assert!(scaled(2_010.0, 5.0).is_ok(), "years");
-        assert!(scaled(2e7, 1e7).is_ok(), "incomes");
-        let refusal = scaled(1.7e12, 7.5e8).expect_err("moments");
-        assert!(refusal.node() == "s" && refusal.reason().contains("1700000000000"), "{refusal}");
+        assert!(!scaled(2_010.0, 5.0), "years");
+        assert!(!scaled(2e7, 1e7), "incomes");
+        assert!(scaled(1.7e12, 7.5e8), "moments");
+        assert!(kept(vec![node("Less", &["x", "now"], "y")], &[("now", 1.7e12)]), "a moment that is compared");
+        assert!(!kept(vec![node("Less", &["x", "age"], "y")], &[("age", 30.5)]), "an age that is compared");
+        let columns = vec![node("Split", &["x"], "a"), node("Split", &["x"], "b"), node("Sub", &["a", "b"], "y")];
+        assert!(kept(columns, &[]), "two columns of one input");
+    }
+
+    #[test]
+    fn an_order_of_f64_is_refused() {
         let ordered = vec![cast_of("cast", "x", "d", DataType::Double), node("ArgMax", &["d"], "y")];
         assert!(widen(&mut graph(DataType::Int64, &[], ordered), &mut BTreeSet::new()).is_err());
     }

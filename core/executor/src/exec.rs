@@ -65,6 +65,7 @@ pub enum Data<'a> {
     U8(&'a [u8]),
     /// Bytes that are 0 or 1.
     Bool(&'a [u8]),
+    F64(&'a [f64]),
 }
 
 /// Rows of features: where [`Executor::score`] finds them.
@@ -76,7 +77,7 @@ pub enum Matrix<'a> {
     Columns(&'a [f32]),
 }
 
-/// A tensor to write: elements in row-major order.
+/// A tensor to write: elements in row-major order. A plan has no output of doubles.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each is the element type of its name")]
 pub enum DataMut<'a> {
@@ -334,6 +335,7 @@ impl Data<'_> {
             Self::I32(_) => DType::I32,
             Self::U8(_) => DType::U8,
             Self::Bool(_) => DType::Bool,
+            Self::F64(_) => DType::F64,
         }
     }
 
@@ -344,6 +346,7 @@ impl Data<'_> {
             Self::I64(data) => data.len(),
             Self::I32(data) => data.len(),
             Self::U8(data) | Self::Bool(data) => data.len(),
+            Self::F64(data) => data.len(),
         }
     }
 
@@ -359,6 +362,7 @@ impl Data<'_> {
             Self::I64(data) => bytemuck::cast_slice(data),
             Self::I32(data) => bytemuck::cast_slice(data),
             Self::U8(data) | Self::Bool(data) => data,
+            Self::F64(data) => bytemuck::cast_slice(data),
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum TensorData {
     /// Bytes that are 0 or 1.
     Bool(#[serde(with = "serde_bytes")] Vec<u8>),
     Text(#[serde(deserialize_with = "bounded::list::<65_536, _, _>")] Vec<String>),
+    /// Of inputs only.
+    F64(#[serde(with = "little_endian")] Vec<f64>),
 }
 
 impl Tensor {
@@ -105,11 +107,12 @@ impl TensorData {
             Self::I32(data) => Data::I32(data.as_slice()),
             Self::U8(data) => Data::U8(data.as_slice()),
             Self::Bool(data) => Data::Bool(data.as_slice()),
+            Self::F64(data) => Data::F64(data.as_slice()),
             Self::Text(_) => return None,
         })
     }
 
-    /// The elements as the executor writes them; text, which it does not write, has no room.
+    /// The elements as the executor writes them; text and doubles, which it does not write, have no room.
     pub const fn as_data_mut(&mut self) -> DataMut<'_> {
         match self {
             Self::F32(data) => DataMut::F32(data.as_mut_slice()),
@@ -117,7 +120,7 @@ impl TensorData {
             Self::I32(data) => DataMut::I32(data.as_mut_slice()),
             Self::U8(data) => DataMut::U8(data.as_mut_slice()),
             Self::Bool(data) => DataMut::Bool(data.as_mut_slice()),
-            Self::Text(_) => DataMut::U8(&mut []),
+            Self::Text(_) | Self::F64(_) => DataMut::U8(&mut []),
         }
     }
 
@@ -125,11 +128,11 @@ impl TensorData {
     pub fn zeros(dtype: DType, len: usize) -> Self {
         match dtype {
             DType::F32 => Self::F32(alloc::vec![0.0; len]),
-            // A port has no doubles; a plan that says so gives an error when they are asked for.
-            DType::I64 | DType::F64 => Self::I64(alloc::vec![0; len]),
+            DType::I64 => Self::I64(alloc::vec![0; len]),
             DType::I32 => Self::I32(alloc::vec![0; len]),
             DType::U8 => Self::U8(alloc::vec![0; len]),
             DType::Bool => Self::Bool(alloc::vec![0; len]),
+            DType::F64 => Self::F64(alloc::vec![0.0; len]),
         }
     }
 }

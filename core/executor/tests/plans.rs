@@ -520,6 +520,33 @@ fn text_becomes_indices_and_what_is_not_known_minus_one() {
 }
 
 #[test]
+fn doubles_are_taken_and_calculated_with_and_are_no_output() {
+    use tradewind_executor::tensor::{Tensor, TensorData};
+    // Two moments in a row, in milliseconds: their difference in f64, and that in f32.
+    let view = |offset| View { offset: Dim::fixed(offset), strides: vec![Dim::fixed(2)] };
+    let difference = Kernel::Binary { op: BinaryOp::Sub, shape: vec![Dim::per_row(1)], left: view(0), right: view(1) };
+    let mut plan = one_step(difference, 2, DType::F64, 1, 4, Batch::Independent);
+    plan.steps[0].inputs.push(Operand::Buffer(BufferId(0)));
+    plan.buffers[0].dtype = DType::F64;
+    plan.buffers[1].offset = 64;
+    plan.arena_bytes = 128;
+    let input = |data| [Tensor::new("x", [5, 2], data).expect("five rows")];
+    let moments = TensorData::F64((0..10).map(|n| 1_700_000_000_000.25 - f64::from(n * n)).collect());
+    let mut executor = Executor::new(plan.clone(), &[]).expect("the plan is sound");
+    assert!(executor.infer(&[], &input(moments.clone())).is_err(), "an output of doubles");
+
+    plan.buffers.push(Buffer { dtype: DType::F32, len: Dim::per_row(1), offset: 96 });
+    plan.outputs[0].buffer = BufferId(2);
+    let inputs = vec![Operand::Buffer(BufferId(1))];
+    plan.steps.push(Step { kernel: Kernel::Cast, inputs, output: BufferId(2), node: "f32".into() });
+    let mut executor = Executor::new(plan, &[]).expect("the plan is sound");
+    let outputs = executor.infer(&[], &input(moments)).expect("it runs");
+    assert_eq!(outputs[0].data, TensorData::F32(vec![1.0, 5.0, 9.0, 13.0, 17.0]));
+    let refused = executor.infer(&[], &input(TensorData::F32(vec![0.0; 10])));
+    assert!(refused.is_err_and(|error| error.message().contains("F64")));
+}
+
+#[test]
 fn distances_and_coupled_probabilities_stay_inside_their_buffers() {
     let rows = Dim::per_row(1);
     let distances = |points, inner| Kernel::Distances { rows, inner, points, squared: true };

@@ -180,6 +180,7 @@ fn slice(data: &TensorData, from: usize, to: usize) -> TensorData {
         TensorData::U8(data) => TensorData::U8(data[from..to].to_vec()),
         TensorData::Bool(data) => TensorData::Bool(data[from..to].to_vec()),
         TensorData::Text(data) => TensorData::Text(data[from..to].to_vec()),
+        TensorData::F64(data) => TensorData::F64(data[from..to].to_vec()),
     }
 }
 

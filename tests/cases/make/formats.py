@@ -102,7 +102,7 @@ def functions(rng: Generator) -> Case:
 
 @case("functions-with-branches")
 def functions_with_branches(rng: Generator) -> Case:
-    """A function whose If reads what stands around it, with calls of another function inside of its branches."""
+    """A function, called twice, whose If reads what stands around it and calls another function in its branches."""
     node = helper.make_node
 
     def branch(name: str, *nodes: NodeProto) -> onnx.GraphProto:
@@ -122,7 +122,8 @@ def functions_with_branches(rng: Generator) -> Case:
     g = Graph("main_graph")
     x, shift = g.input("x", ["batch", 3]), g.weight("sum", rng.normal(0, 1, 3))
     first = g.op("Choose", x, shift, out="inner", domain=OWN, double=1)
-    g.op("Shift", first, x, out="z", domain=OWN)
+    second = g.op("Choose", first, x, domain=OWN, double=0)
+    g.op("Shift", second, x, out="z", domain=OWN)
     g.output("z", ["batch", 3])
     shift_by = function(
         "Shift", ["x", "sum"], ["y"], [node("Neg", ["x"], ["inner"]), node("Add", ["inner", "sum"], ["y"])]

@@ -130,6 +130,32 @@ def compared(rng: Generator) -> Case:
     return Case(g.model(17), batches(rng, draw))
 
 
+@case("moments-given")
+def given(rng: Generator) -> Case:
+    """Moments that come as f64: their difference, which of two is first, the age of one, standardised; and an amount."""
+    g = Graph("given")
+    a, b, x = (g.input(name, ["N", 1], "f64") for name in ("a", "b", "x"))
+    g.op("Sub", a, b, out="between")
+    g.output("between", ["N", 1], "f64")
+    g.op("Less", b, a, out="first")
+    g.output("first", ["N", 1], "bool")
+    age = g.op("Sub", g.op("Squeeze", a, g.ints("last", 1)), double(g, "now", NOW), out="age")
+    g.output(age, ["N"], "f64")
+    mean = g.op("Sub", b, double(g, "mean", NOW - 45.5 * DAY))
+    g.op("Div", mean, double(g, "scale", 26.5 * DAY), out="normal")
+    g.output("normal", ["N", 1], "f64")
+    # Nothing is lost of this one in f32.
+    g.op("Div", g.op("Sub", x, double(g, "amount", 40.25)), double(g, "amounts", 12.5), out="amount_normal")
+    g.output("amount_normal", ["N", 1], "f64")
+
+    def draw(rng: Generator, rows: int) -> Feed:
+        moment = moments("a")(rng, rows)["a"]
+        near = moment - rng.integers(-2000, 2000, (rows, 1))
+        return {"a": moment + 0.5, "b": near.astype(np.float64), "x": rng.uniform(0.0, 90.0, (rows, 1))}
+
+    return Case(g.model(17), batches(rng, draw))
+
+
 @case("moments-calendar")
 def calendar(rng: Generator) -> Case:
     """The hour of the day and the day of the week, by Floor, Mod and division, in f64 and in i64; and as an angle."""

@@ -111,8 +111,8 @@ fn values(dtype: DType, len: usize, random: &mut Random) -> TensorData {
     };
     match dtype {
         DType::F32 => TensorData::F32((0..len).map(|_| float()).collect()),
-        // No tensor holds doubles: a port of them faults.
-        DType::I64 | DType::F64 => TensorData::I64((0..len).map(|_| integer(&INTEGERS, random)).collect()),
+        DType::F64 => TensorData::F64((0..len).map(|_| float().into()).collect()),
+        DType::I64 => TensorData::I64((0..len).map(|_| integer(&INTEGERS, random)).collect()),
         DType::I32 => TensorData::I32((0..len).map(|_| integer(&INTEGERS, random) as i32).collect()),
         DType::U8 => TensorData::U8((0..len).map(|_| random.number() as u8).collect()),
         DType::Bool => TensorData::Bool((0..len).map(|_| random.below(2) as u8).collect()),

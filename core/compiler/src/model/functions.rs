@@ -197,14 +197,15 @@ struct Scope<'s, 'a> {
 
 impl Scope<'_, '_> {
     fn node(&mut self, node: &NodeProto) -> Result<NodeProto, String> {
-        let label = format!("{}/{}", self.base, if node.name.is_empty() { &node.op_type } else { &node.name });
-        let mut node = NodeProto { name: self.calls.fresh(label), ..node.clone() };
+        let mut node = node.clone();
         self.fill(&mut node)?;
         Ok(node)
     }
 
     /// Gives a node the names and attributes that it has outside.
     fn fill(&mut self, node: &mut NodeProto) -> Result<(), String> {
+        let label = format!("{}/{}", self.base, if node.name.is_empty() { &node.op_type } else { &node.name });
+        node.name = self.calls.fresh(label);
         for name in node.input.iter_mut().chain(&mut node.output) {
             self.rename(name);
         }

@@ -363,6 +363,7 @@ fn npy(tensor: &Tensor) -> anyhow::Result<Vec<u8>> {
         TensorData::I32(data) => written(&shape, data),
         TensorData::U8(data) => written(&shape, data),
         TensorData::Bool(data) => written(&shape, &data.iter().map(|&byte| byte != 0).collect::<Vec<_>>()),
+        TensorData::F64(data) => written(&shape, data),
         TensorData::Text(data) => {
             let longest = data.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
             let mut bytes = Vec::new();
@@ -397,6 +398,7 @@ pub fn to_json(tensor: &Tensor) -> Value {
         TensorData::U8(data) => data.iter().map(|&x| x.into()).collect(),
         TensorData::Bool(data) => data.iter().map(|&x| (x != 0).into()).collect(),
         TensorData::Text(data) => data.iter().map(|x| x.as_str().into()).collect(),
+        TensorData::F64(data) => data.iter().map(|&x| x.into()).collect(),
     };
     nested(&tensor.shape, &mut leaves.into_iter())
 }
@@ -410,6 +412,7 @@ pub fn texts(data: &TensorData) -> Vec<String> {
         TensorData::U8(data) => data.iter().map(ToString::to_string).collect(),
         TensorData::Bool(data) => data.iter().map(|&x| (x != 0).to_string()).collect(),
         TensorData::Text(data) => data.clone(),
+        TensorData::F64(data) => data.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -422,6 +425,7 @@ pub const fn type_name(data: &TensorData) -> &'static str {
         TensorData::U8(_) => "u8",
         TensorData::Bool(_) => "bool",
         TensorData::Text(_) => "text",
+        TensorData::F64(_) => "f64",
     }
 }
 

@@ -46,8 +46,8 @@ impl Elements {
         Ok(match dtype {
             None => TensorData::Text(all(self, whence, Element::text)?),
             Some(DType::F32) => TensorData::F32(all(self, whence, Element::float)?),
-            // No port is of doubles.
-            Some(DType::I64 | DType::F64) => TensorData::I64(all(self, whence, Element::integer)?),
+            Some(DType::F64) => TensorData::F64(all(self, whence, Element::double)?),
+            Some(DType::I64) => TensorData::I64(all(self, whence, Element::integer)?),
             Some(DType::I32) => TensorData::I32(all(self, whence, Element::narrow)?),
             Some(DType::U8) => TensorData::U8(all(self, whence, Element::narrow)?),
             Some(DType::Bool) => TensorData::Bool(all(self, whence, Element::boolean)?),
@@ -112,20 +112,28 @@ impl Element<'_> {
     }
 
     /// A float; what is missing is NaN.
-    fn float(self) -> anyhow::Result<f32> {
-        let wide = match self {
+    fn double(self) -> anyhow::Result<f64> {
+        Ok(match self {
             Self::Missing | Self::Cell("") => f64::NAN,
             // JSON has no numbers for these.
             Self::Text(word @ ("NaN" | "Infinity" | "-Infinity")) => word.parse()?,
             Self::Text(text) => bail!("the text `{text}` is not a number"),
             Self::Float(x) => x,
-            Self::Integer(x) => return Ok(x as f32),
+            Self::Integer(x) => x as f64,
             Self::Bool(x) => x.into(),
             Self::Cell(cell) => match truth(cell) {
                 Some(x) => x.into(),
                 None => cell.trim().parse().map_err(|_| anyhow!("`{cell}` is not a number"))?,
             },
-        };
+        })
+    }
+
+    fn float(self) -> anyhow::Result<f32> {
+        if let Self::Integer(x) = self {
+            // Rounded once.
+            return Ok(x as f32);
+        }
+        let wide = self.double()?;
         let narrow = wide as f32;
         ensure!(narrow.is_finite() || !wide.is_finite(), "{wide:e} is beyond f32");
         Ok(narrow)

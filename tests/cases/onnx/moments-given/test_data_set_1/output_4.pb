@@ -1,0 +1,1 @@
+Bamount_normalJН┌ъSзлС?
