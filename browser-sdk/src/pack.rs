@@ -2,7 +2,10 @@
 
 use crate::js::{untrusted, unverified};
 use js_sys::{Array, Uint8Array};
-use tradewind_core::pack::{PackView, SectionKind};
+use tradewind_core::{
+    Task,
+    pack::{PackView, SectionKind},
+};
 use wasm_bindgen::prelude::*;
 
 /// A pack or a snapshot. It is loaded only after it was [`verify`](Pack::verify)-ed.
@@ -65,10 +68,10 @@ impl Pack {
     pub fn about(&self) -> Result<Array, JsValue> {
         let view = self.view()?;
         let manifest = view.manifest();
-        let products = view.section(SectionKind::Storefront).or_else(|| view.section(SectionKind::Tables));
-        let products = products.and_then(|range| self.bytes.get(range)).unwrap_or_default();
+        let products = view.bytes(SectionKind::Storefront).or_else(|| view.bytes(SectionKind::Tables));
+        let products = products.unwrap_or_default();
         let (name, version) = (manifest.name.as_str().into(), manifest.version.as_str().into());
-        Ok(Array::of5(&name, &version, &bytes(&view.root()), &view.ranks().into(), &bytes(products)))
+        Ok(Array::of5(&name, &version, &bytes(&view.root()), &Task::ranks(&view).into(), &bytes(products)))
     }
 }
 

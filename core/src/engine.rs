@@ -3,18 +3,24 @@
 use crate::{
     ABI_VERSION,
     aligned::{AlignedBytes, headroom},
-    allocate::{self, AllocateRequest, Allocated},
     apart,
-    demand::{self, DemandModel, ForecastRequest, PriceModel, Weeks},
+    decisions::{
+        allocate::{self, AllocateRequest, Allocated},
+        exceptions::{self, ExceptionRequest, ExceptionScore},
+        forecast::{self, ForecastRequest, Weeks},
+        quote::{self, Quote, QuoteRequest},
+        rank::{RankRequest, RankSpec, Ranker, Ranking},
+        task::Task,
+    },
     error::{Error, ErrorKind, Result},
-    exceptions::{self, ExceptionRequest, ExceptionScore},
     exec::{Executor, Matrix},
-    late::{LateModel, Leg},
     message::{Description, InferRequest, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
-    pack::{PackView, SectionKind, Task, undecoded},
+    model::{
+        demand::{DemandModel, PriceModel},
+        late::{LateModel, Leg},
+    },
+    pack::{PackView, SectionKind, undecoded},
     plan::{Plan, Port},
-    quote::{self, Quote, QuoteRequest},
-    rank::{RankRequest, RankSpec, Ranker, Ranking},
     snapshot::{Live, Snapshot, SnapshotInfo},
     tensor::Tensor,
 };
@@ -206,7 +212,7 @@ impl Engine {
         let Some((executor, weights, Decision::Demand(model))) = pack.map(LoadedPack::parts) else {
             return Err(Error::new(ErrorKind::UnknownPack, "no pack that forecasts demand is loaded"));
         };
-        demand::forecast(snapshot, request, model, executor, weights)
+        forecast::forecast(snapshot, request, model, executor, weights)
     }
 
     #[inline(never)]

@@ -1,19 +1,22 @@
 //! Guests answer requests; a client speaks to one in types.
 
+pub mod checkout;
 mod module;
 
 pub use module::{GuestError, Instance, ModuleGuest};
 
 use crate::{
     aligned::AlignedBytes,
-    allocate::{AllocateRequest, Allocated},
-    demand::{ForecastRequest, Weeks},
+    decisions::{
+        allocate::{AllocateRequest, Allocated},
+        exceptions::{ExceptionRequest, ExceptionScore},
+        forecast::{ForecastRequest, Weeks},
+        quote::{Quote, QuoteRequest},
+        rank::{RankRequest, Ranking},
+    },
+    domain::digest::Digest,
     engine::Engine,
-    exceptions::{ExceptionRequest, ExceptionScore},
     message::{Description, Fault, InferRequest, PackInfo, Reply},
-    pack::Digest,
-    quote::{Quote, QuoteRequest},
-    rank::{RankRequest, Ranking},
     snapshot::SnapshotInfo,
     tensor::Tensor,
 };

@@ -13,56 +13,53 @@
 //!
 //! # The house
 //!
-//! | module | what it holds |
+//! Each layer knows those below it, and none above: `tests/layers.rs` reads the `use` lines.
+//!
+//! | layer | what it holds |
 //! |---|---|
-//! | [`message`] | what shells send and receive: [`message::Request`], [`message::Reply`] |
-//! | [`guest`] | [`guest::Guest`], which answers bytes with bytes, and [`guest::Client`], which speaks to one in types |
+//! | [`guest`] | [`guest::Guest`], which answers bytes with bytes, [`guest::Client`], which speaks to one in types, and [`guest::checkout`] |
 //! | [`Engine`] | the loaded packs, and the way from request to reply |
-//! | [`pack`] | the signed file that carries a model and all it needs |
-//! | [`plan`] | what a model is compiled to |
-//! | [`exec`] | what runs a plan, without allocating |
-//! | [`snapshot`] | what a merchant has, where, and at what price, at one moment |
-//! | [`rank`] | the decision which products to show |
-//! | [`demand`] | how many units are sold in a coming week, and at which price |
-//! | [`quote`] | the decision at what price |
-//! | [`late`] | how likely a leg is to arrive late |
-//! | [`exceptions`] | the decision which shipments need attention, and what can be done |
-//! | [`allocate`] | the decision from where orders ship |
-//! | [`Profile`], [`Event`] | what is remembered of a shopper, and from what |
-//! | [`Catalog`], [`Sku`], [`SkuId`], [`SkuBits`] | products, and sets of them |
-//! | [`Money`], [`BasisPoints`], [`Currency`] | amounts and rates, in whole numbers |
+//! | [`message`] | what shells send and receive: [`message::Request`], [`message::Reply`] |
+//! | decisions | which products to show ([`rank`]), at what price ([`quote`]), how many will be sold ([`forecast`]), from where orders ship ([`allocate`]), which shipments need attention ([`exceptions`]); [`Task`], by which a pack says what it is for |
+//! | model | the models that they ask: [`demand`] and price, how likely a leg arrives [`late`] |
+//! | [`snapshot`], [`Profile`] | what a merchant has, where, and at what price, at one moment; what is remembered of a shopper, and the [`Event`]s from which |
+//! | [`pack`] | the signed file that carries a model and all it needs, or a snapshot |
+//! | domain | [`Catalog`], [`Sku`], [`SkuBits`], [`Money`], [`BasisPoints`], [`Millis`], [`Code`], [`Id`], [`Digest`], [`Quantiles`]; [`price_guard`], [`offer`], [`tracking`] |
+//! | executor | [`plan`], which a model is compiled to, and [`exec`], which runs it without allocating |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
-pub mod allocate;
-mod bits;
-mod columns;
-pub mod demand;
+mod decisions;
+mod domain;
 mod engine;
-mod event;
-pub mod exceptions;
 pub mod guest;
-pub mod late;
 pub mod message;
-mod money;
-mod order;
+mod model;
 pub mod pack;
 mod profile;
-mod quantiles;
-pub mod quote;
-pub mod rank;
-mod sku;
 pub mod snapshot;
 
-pub use bits::SkuBits;
+pub use decisions::{allocate, exceptions, forecast, quote, rank, task::Task};
+pub use domain::{
+    digest::Digest,
+    line::Line,
+    money::{BasisPoints, Currency, Money},
+    name::{Code, Id},
+    offer, price_guard,
+    quantiles::Quantiles,
+    sku::{Catalog, Sku, SkuId},
+    sku_set::SkuBits,
+    time::{Day, Millis},
+    tracking,
+};
 pub use engine::Engine;
-pub use event::{Channel, Day, Event, EventKind, Line, Millis};
-pub use money::{BasisPoints, Currency, Money};
-pub use profile::{ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile};
-pub use quantiles::Quantiles;
-pub use sku::{Catalog, Sku, SkuId};
+pub use model::{demand, late};
+pub use profile::{
+    ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile,
+    event::{Channel, Event, EventKind},
+};
 #[doc(inline)]
 pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, exec, plan, tensor};
 

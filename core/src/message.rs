@@ -4,16 +4,18 @@
 //! bytes of one message of each kind against this version's.
 
 use crate::{
-    allocate::{AllocateRequest, Allocated},
     apart, bounded,
-    demand::{ForecastRequest, Weeks},
+    decisions::{
+        allocate::{AllocateRequest, Allocated},
+        exceptions::{ExceptionRequest, ExceptionScore},
+        forecast::{ForecastRequest, Weeks},
+        quote::{Quote, QuoteRequest},
+        rank::{RankRequest, Ranking},
+    },
+    domain::digest::Digest,
     error::{Error, ErrorKind},
-    exceptions::{ExceptionRequest, ExceptionScore},
     exec,
-    pack::Digest,
     plan::{DType, Plan, Port},
-    quote::{Quote, QuoteRequest},
-    rank::{RankRequest, Ranking},
     snapshot::SnapshotInfo,
     tensor::Tensor,
 };

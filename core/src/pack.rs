@@ -33,18 +33,13 @@ use crate::{
     ABI_VERSION,
     aligned::ALIGNMENT,
     bounded,
-    demand::{DemandSpec, PriceSpec},
+    domain::digest::{self, Digest},
     error::{Error, ErrorKind, Result},
-    late::LateSpec,
-    rank::RankSpec,
     tensor::Tensor,
 };
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt, ops::Range};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format version that this build reads and writes.
 pub const FORMAT: u16 = 3;
@@ -60,39 +55,6 @@ pub const MAX_PACK_LEN: usize = 64 << 20;
 
 /// How every pack begins.
 pub const MAGIC: [u8; 4] = *b"TWPK";
-
-/// A SHA-256 digest.
-pub type Digest = [u8; 32];
-
-/// Decodes a digest, byte by byte in a loop: what serde derives for an array is unrolled, and long.
-pub(crate) fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Digest, D::Error> {
-    struct Bytes;
-    impl<'de> Visitor<'de> for Bytes {
-        type Value = Digest;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("32 bytes")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> core::result::Result<Digest, A::Error> {
-            let mut digest = [0; 32];
-            for (n, to) in digest.iter_mut().enumerate() {
-                *to = bytes.next_element()?.ok_or_else(|| A::Error::invalid_length(n, &self))?;
-            }
-            Ok(digest)
-        }
-    }
-    deserializer.deserialize_tuple(32, Bytes)
-}
-
-/// As [`digest`], for one that may be absent.
-pub(crate) fn optional_digest<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> core::result::Result<Option<Digest>, D::Error> {
-    #[derive(Deserialize)]
-    struct Present(#[serde(deserialize_with = "digest")] Digest);
-    Ok(Option::<Present>::deserialize(deserializer)?.map(|Present(digest)| digest))
-}
 
 /// What a pack says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +78,7 @@ pub struct Section {
     /// Bytes.
     pub len: u32,
     /// SHA-256 of its bytes.
-    #[serde(deserialize_with = "digest")]
+    #[serde(deserialize_with = "digest::read")]
     pub digest: Digest,
 }
 
@@ -127,7 +89,7 @@ pub enum SectionKind {
     Plan,
     /// The plan's constants: as they lie in memory, or [encoded](crate::plan::Encoding).
     Weights,
-    /// [`Task`], postcard.
+    /// [`Task`](crate::Task), postcard.
     Task,
     /// The tables of the task ([`RankTables`](crate::rank::RankTables)), postcard.
     Tables,
@@ -143,21 +105,6 @@ pub enum SectionKind {
     Fulfilment,
     /// [`Forecast`](crate::snapshot::Forecast), postcard.
     Forecast,
-}
-
-/// What the model in a pack is for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Task {
-    /// Tensors in, tensors out.
-    Infer,
-    /// Ranking products for a shopper.
-    Rank(RankSpec),
-    /// How many units are sold in a coming week.
-    Demand(DemandSpec),
-    /// How many units are sold at a price.
-    Price(PriceSpec),
-    /// How likely a leg is to arrive late.
-    Late(LateSpec),
 }
 
 /// Recorded inputs and the outputs that the model's own runtime gave for them.
@@ -336,6 +283,11 @@ impl<'a> PackView<'a> {
         self.range(self.manifest.sections.iter().find(|section| section.kind == kind)?)
     }
 
+    /// The bytes of a section; `None` as for [`section`](Self::section).
+    pub fn bytes(&self, kind: SectionKind) -> Option<&'a [u8]> {
+        self.bytes.get(self.section(kind)?)
+    }
+
     /// Decodes a section.
     ///
     /// # Errors
@@ -353,22 +305,11 @@ impl<'a> PackView<'a> {
         self.section(kind).map(|_| self.read(kind)).transpose()
     }
 
-    /// Whether the pack ranks. Decodes no more than that.
-    pub fn ranks(&self) -> bool {
-        let task = self.section(SectionKind::Task).and_then(|range| self.bytes.get(range));
-        task.is_some_and(|task| task.first() == Some(&Task::RANK))
-    }
-
     fn range(&self, section: &Section) -> Option<Range<usize>> {
         let start = section.offset as usize;
         let end = start.saturating_add(section.len as usize);
         (end <= self.len).then_some(start..end)
     }
-}
-
-impl Task {
-    /// The number of the variant [`Rank`](Self::Rank), as postcard writes it.
-    const RANK: u8 = 1;
 }
 
 /// Whether a range holds zeros up to the next multiple of [`ALIGNMENT`], and does not run backwards.

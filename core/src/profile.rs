@@ -1,11 +1,17 @@
 //! What is remembered of one shopper, on that shopper's device.
 
+pub(crate) mod event;
+
 use crate::{
     bounded,
+    domain::{
+        line::Line,
+        sku::Sku,
+        sort,
+        time::{Day, Millis},
+    },
     error::{Error, ErrorKind, Result},
-    event::{Day, Event, EventKind, Line, Millis},
-    order,
-    sku::Sku,
+    profile::event::{Event, EventKind},
 };
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -123,7 +129,7 @@ impl Profile {
         self.orders = self.orders.saturating_add(1);
         let order = self.orders;
         let mut last = None;
-        for n in order::ascending(lines.len(), &|a, b| lines[a].sku.cmp(&lines[b].sku)) {
+        for n in sort::ascending(lines.len(), &|a, b| lines[a].sku.cmp(&lines[b].sku)) {
             let Line { sku, quantity } = &lines[n];
             let first = last.replace(sku) != Some(sku);
             self.lines = self.lines.saturating_add(first.into());
@@ -165,7 +171,7 @@ impl Profile {
         }
         let mut kept = vec![false; self.items.len()];
         let weights = self.items.iter().map(|item| item.weight(self.orders, now));
-        for at in order::greatest(weights.zip(0..)).take(most) {
+        for at in sort::greatest(weights.zip(0..)).take(most) {
             kept[at as usize] = true;
         }
         let mut kept = kept.into_iter();
@@ -284,7 +290,7 @@ fn halved(elapsed: i64, half_life: i64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Channel;
+    use crate::profile::event::Channel;
     use alloc::{format, vec};
     use proptest::prelude::*;
 

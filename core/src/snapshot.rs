@@ -27,17 +27,12 @@ pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};
 
 use crate::{
     bounded,
+    domain::{digest::Digest, name::Code, time::Millis},
     error::{Error, ErrorKind, Result},
-    event::{Millis, bad},
-    pack::{Digest, PackView, SectionKind},
+    pack::{PackView, SectionKind},
 };
 use alloc::{format, string::String, vec::Vec};
-use core::fmt;
 use serde::{Deserialize, Serialize};
-
-/// The name of a region or a node: 1 to 16 capital letters, digits and hyphens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Code(String);
 
 /// A loaded snapshot, with the sections that were in its file.
 #[derive(Debug)]
@@ -81,51 +76,6 @@ pub struct SnapshotInfo {
     /// The sections that are loaded.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub sections: Vec<SectionKind>,
-}
-
-impl Code {
-    /// The longest code, in bytes.
-    pub const MAX_LEN: usize = 16;
-
-    /// A code.
-    ///
-    /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) when it is empty, too long, or has other characters.
-    ///
-    /// ```
-    /// use tradewind_core::snapshot::Code;
-    /// assert_eq!(Code::new("US-SEA")?.as_str(), "US-SEA");
-    /// assert!(Code::new("Ms. Jane Doe").is_err(), "a code names a place and cannot carry a person");
-    /// # Ok::<(), tradewind_core::Error>(())
-    /// ```
-    pub fn new(code: impl Into<String>) -> Result<Self> {
-        let code = Self(code.into());
-        code.check()?;
-        Ok(code)
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Checks what was received.
-    pub(crate) fn check(&self) -> Result<()> {
-        let fits = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'-';
-        if (1..=Self::MAX_LEN).contains(&self.0.len()) && self.0.as_bytes().iter().all(fits) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::BadRequest,
-            "a region or node needs a code of 1 to 16 capital letters, digits and hyphens",
-        ))
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// A question that what everyone may know does not answer.

@@ -13,10 +13,10 @@ use futures_util::future::{try_join_all, try_join3};
 use js_sys::{Function, WebAssembly::Module};
 use std::{cell::RefCell, collections::HashMap, fmt, mem, rc::Rc};
 use tradewind_core::{
-    Catalog, ErrorKind, Millis, Sku, SkuBits,
+    Catalog, ErrorKind, Millis, Sku, SkuBits, Task,
     guest::{Client, ClientError, Exchange, GuestError, Revived},
     message::{Fault, PackInfo},
-    pack::{PackView, SectionKind, Task},
+    pack::{PackView, SectionKind},
     quote::{Quote, QuoteRequest},
     rank::{RankRequest, RankTables, Ranking},
     snapshot::{Region, Snapshot},

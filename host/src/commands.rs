@@ -32,8 +32,9 @@ use std::{
     rc::Rc,
 };
 use tradewind_core::{
+    Digest, Task,
     guest::{Client, Revived},
-    pack::{Digest, HEADER_LEN, PackView, SectionKind, Task, sign},
+    pack::{HEADER_LEN, PackView, SectionKind, sign},
     snapshot::{Snapshot, Storefront},
 };
 use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};

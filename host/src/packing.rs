@@ -17,11 +17,11 @@ use tradewind_compiler::{
     read_input, read_model, read_tensor,
 };
 use tradewind_core::{
-    ErrorKind, Executor,
+    ErrorKind, Executor, Task,
     aligned::AlignedBytes,
     demand::PriceSpec,
     exec::Data,
-    pack::{ModelCard, PackWriter, Sample, SectionKind, Task},
+    pack::{ModelCard, PackWriter, Sample, SectionKind},
     plan::{Batch, DType, Dim, Plan},
     rank::RankSpec,
     tensor::{Tensor, TensorData},

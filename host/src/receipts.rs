@@ -7,9 +7,9 @@ use crate::sha256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use tradewind_core::{
+    Digest,
     guest::{Client, ClientError, Guest, Receipt},
     message::Reply,
-    pack::Digest,
 };
 use tradewind_json::hex;
 

@@ -37,9 +37,9 @@ use std::{
 use tables::{DemandRow, PlanRow, PriceRow, ProductRow, SalesRow, Settings};
 use tradewind_core::{
     BasisPoints, Catalog, Currency, Day, Error, ErrorKind, Money, Quantiles, Sku, SkuBits, SkuId,
-    demand::{Offer, Week},
+    offer::{Offer, Week},
     pack::{self, PackView, PackWriter, SectionKind},
-    quote::{Floor, PriceGuard},
+    price_guard::{Floor, PriceGuard},
     snapshot::{
         Forecast, Fulfilment, Lane, ListedPrice, PriceInputs, PricePoint, Pricing, Promise, Promotion, Snapshot,
         Storefront,
@@ -175,7 +175,7 @@ impl Parts {
     }
 
     /// Takes the demand for these products from a forecast, week by week; others have none.
-    pub fn take_forecast(&mut self, products: &[Sku], weeks: &[tradewind_core::demand::Weeks]) {
+    pub fn take_forecast(&mut self, products: &[Sku], weeks: &[tradewind_core::forecast::Weeks]) {
         let mut demand = vec![[Quantiles::default(); Forecast::WEEKS]; self.storefront.catalog.len()];
         for (sku, weeks) in products.iter().zip(weeks) {
             if let Some(id) = self.storefront.catalog.id(sku) {

@@ -7,7 +7,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
-use tradewind_core::pack::{Digest, PackView, Signature};
+use tradewind_core::{
+    Digest,
+    pack::{PackView, Signature},
+};
 use tradewind_json::{hex, unhex};
 
 /// SHA-256.

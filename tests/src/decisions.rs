@@ -5,10 +5,10 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use std::{fs, path::PathBuf};
 use tradewind_core::{
-    Millis,
+    Digest, Millis,
     allocate::AllocateRequest,
     exceptions::{ExceptionRequest, Policy},
-    pack::{Digest, PackView, SectionKind},
+    pack::{PackView, SectionKind},
     quote::QuoteRequest,
     rank::{RankRequest, RankTables},
     snapshot::Live,

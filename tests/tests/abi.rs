@@ -4,34 +4,38 @@ use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fs};
 use tradewind_compiler::Precision;
 use tradewind_core::{
-    ABI_VERSION, BasisPoints, Catalog, Channel, Currency, Day, ErrorKind, Event, EventKind, Line, Millis, Money,
-    Profile, Quantiles, Sku, SkuBits, SkuId,
+    ABI_VERSION, BasisPoints, Catalog, Channel, Code, Currency, Day, ErrorKind, Event, EventKind, Id, Line, Millis,
+    Money, Profile, Quantiles, Sku, SkuBits, SkuId, Task,
     allocate::{
         self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
         Planned, ShopOrder,
     },
-    demand::{self, DemandSpec, ForecastRequest, Offer, PriceSpec, Week},
+    demand::{self, DemandSpec, PriceSpec},
     exceptions::{
-        self, Action, Alternative, DataFault, Evidence, ExceptionKind, ExceptionRequest, ExceptionScore, Id, LaneTimes,
-        Policy, Scan, Shipment, ShipmentLine, State, StateTimes, Step, Way,
+        self, Action, Alternative, DataFault, Evidence, ExceptionKind, ExceptionRequest, ExceptionScore, Policy,
+        Shipment, ShipmentLine, Step, Way,
     },
+    forecast::ForecastRequest,
     late::{self, LateSpec},
     message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
-    pack::{ModelCard, SectionKind, Task},
+    offer::{Offer, Week},
+    pack::{ModelCard, SectionKind},
     plan::{
         Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, Recurrence,
         ReduceOp, TreeBlock, UnaryOp, View,
     },
-    quote::{Bound, CoverPolicy, Floor, Objective, PriceGuard, PriceReason, Quote, QuoteRequest, Rounding},
+    price_guard::{Bound, CoverPolicy, Floor, PriceGuard, Rounding},
+    quote::{Objective, PriceReason, Quote, QuoteRequest},
     rank::{
         CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
         Ranking, Reason,
     },
     snapshot::{
-        Booked, Code, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, LiveStock, NodeStock, PriceInputs,
+        Booked, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, LiveStock, NodeStock, PriceInputs,
         PricePoint, Pricing, Promise, Promotion, Region, SnapshotInfo, Stock, Storefront,
     },
     tensor::{Tensor, TensorData},
+    tracking::{LaneTimes, Scan, State, StateTimes},
 };
 use tradewind_tests::{PACK, cases, dist, module, pack_at, pack_of, root};
 use wasmtime::{Config, Engine, ExternType, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Val};

@@ -6,15 +6,20 @@ use std::{
     fs,
 };
 use tradewind_core::{
-    Engine, ErrorKind, Millis, Money, Sku,
+    Code, Engine, ErrorKind, Millis, Money, Sku,
     allocate::{AllocateRequest, Allocated, Reason, ShopOrder},
-    exceptions::{ExceptionKind, ExceptionRequest, State, Step},
-    guest::{Client, ClientError},
+    exceptions::{ExceptionKind, ExceptionRequest, Step},
+    guest::{
+        Client, ClientError,
+        checkout::{Claim, Refusal},
+    },
     message::Reply,
     pack::{PackView, SectionKind},
-    quote::{Claim, Floor, Objective, QuoteRequest, Refusal},
+    price_guard::Floor,
+    quote::{Objective, QuoteRequest},
     rank::{Constraints, RankRequest, RankTables},
-    snapshot::{Booked, Code, Live, LiveStock, Snapshot},
+    snapshot::{Booked, Live, LiveStock, Snapshot},
+    tracking::State,
 };
 use tradewind_host::{
     receipts::{Difference, Record},

@@ -4,10 +4,11 @@ use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
 use std::fs;
 use tradewind_core::{
-    BasisPoints, ErrorKind, Executor, Money, Quantiles, Sku,
+    BasisPoints, ErrorKind, Executor, Money, Quantiles, Sku, Task,
     aligned::AlignedBytes,
-    demand::{DemandModel, DemandSpec, Offer, Outlook, PriceModel, Week},
-    pack::{PackView, SectionKind, Task},
+    demand::{DemandModel, DemandSpec, Outlook, PriceModel},
+    offer::{Offer, Week},
+    pack::{PackView, SectionKind},
     plan::Plan,
 };
 use tradewind_tests::dist;

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use tradewind_core::{
-    Executor, Millis,
+    Executor, Millis, Task,
     late::{Feature, LateModel, LateSpec, Leg},
-    pack::{PackView, Sample, SectionKind, Task},
+    pack::{PackView, Sample, SectionKind},
     tensor::TensorData,
 };
 use tradewind_host::training::write_late_features;

@@ -4,10 +4,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tradewind_core::{
-    Millis, Sku,
+    Code, Millis, Sku,
     message::Request,
     quote::{Objective, QuoteRequest},
-    snapshot::Code,
 };
 
 /// Every field of what asks for a price, and what it may hold. There is no text but names that the snapshot

@@ -11,9 +11,9 @@ use std::{
 };
 use tradewind_compiler::{Options, Precision, compile};
 use tradewind_core::{
-    Channel, ErrorKind, Event, EventKind, Line, Millis, Sku,
+    Channel, Digest, ErrorKind, Event, EventKind, Line, Millis, Sku,
     message::{InferRequest, Reply, Request},
-    pack::{Digest, PackView},
+    pack::PackView,
     rank::{RankRequest, Ranking},
     snapshot::Snapshot,
     tensor::TensorData,

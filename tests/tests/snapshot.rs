@@ -10,11 +10,12 @@ use parquet::{
 use serde_json::{Map, Value};
 use std::{fs, fs::File, path::Path, process::Command, sync::Arc};
 use tradewind_core::{
-    Engine, ErrorKind, Millis, Quantiles,
-    exceptions::{Evidence, ExceptionKind, ExceptionRequest, Id, Policy, Scan, Shipment, State},
+    Engine, ErrorKind, Id, Millis, Quantiles,
+    exceptions::{Evidence, ExceptionKind, ExceptionRequest, Policy, Shipment},
     guest::Client,
     pack::{self, HEADER_LEN, PackView, SectionKind},
     snapshot::Snapshot,
+    tracking::{Scan, State},
 };
 use tradewind_host::{KeyPair, Trust, TrustError, snapshot::Parts};
 use tradewind_json::Moment;

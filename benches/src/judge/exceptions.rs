@@ -12,10 +12,11 @@ use crate::{metric, random::Random};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use tradewind_core::{
-    BasisPoints, Millis, Money, Sku,
-    exceptions::{ExceptionKind, ExceptionRequest, Id, LaneTimes, Policy, Scan, Shipment, ShipmentLine, State, learn},
+    BasisPoints, Id, Millis, Money, Sku,
+    exceptions::{ExceptionKind, ExceptionRequest, Policy, Shipment, ShipmentLine, learn},
     guest::Client,
     pack::Metric,
+    tracking::{LaneTimes, Scan, State},
 };
 use tradewind_host::{Runtime, WasmGuest};
 use tradewind_tests::module;

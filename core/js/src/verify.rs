@@ -3,7 +3,10 @@
 use crate::instance::said;
 use js_sys::{Array, Reflect, Uint8Array};
 use std::fmt;
-use tradewind_core::pack::{Digest, HEADER_LEN, PackView, Signature};
+use tradewind_core::{
+    Digest,
+    pack::{HEADER_LEN, PackView, Signature},
+};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};

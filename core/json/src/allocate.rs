@@ -3,10 +3,8 @@
 use super::{Date, Quantity, exceptions::named};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    BasisPoints, Error, Money, Sku,
+    BasisPoints, Code, Error, Id, Money, Sku,
     allocate::{AllocatedOrder as Answer, AllocationPolicy, Breakdown, OrderShortfall, Planned, Problem, ShopOrder},
-    exceptions::Id,
-    snapshot::Code,
 };
 
 /// An order.

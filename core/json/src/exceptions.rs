@@ -3,8 +3,9 @@
 use super::Moment;
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Error, Money, Sku,
-    exceptions::{self, Id, State, Way},
+    Error, Id, Money, Sku,
+    exceptions::{self, Way},
+    tracking::{self, State},
 };
 
 /// A shipment.
@@ -80,8 +81,8 @@ impl Scan {
     ///
     /// # Errors
     /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
-    pub fn message(self) -> Result<exceptions::Scan, Error> {
-        let scan = exceptions::Scan { state: self.state, at: self.at.0, place: named("place", self.place)? };
+    pub fn message(self) -> Result<tracking::Scan, Error> {
+        let scan = tracking::Scan { state: self.state, at: self.at.0, place: named("place", self.place)? };
         scan.check()?;
         Ok(scan)
     }

@@ -3,10 +3,8 @@
 use crate::{Moment, hex};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Currency, Error, Millis, Sku,
-    pack::Digest,
+    Code, Currency, Digest, Error, Millis, Sku,
     quote::{self, Objective, PriceReason, Quote},
-    snapshot::Code,
 };
 
 /// A request for a price.

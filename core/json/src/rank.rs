@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Catalog, Channel, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
+    Catalog, Channel, Code, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
     rank::{self, Constraints, Ranking},
-    snapshot::Code,
 };
 
 /// A request for ranked products.

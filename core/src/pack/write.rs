@@ -1,9 +1,10 @@
 //! Writing packs.
 
-use super::{Digest, FORMAT, HEADER_LEN, MAGIC, MAX_PACK_LEN, Manifest, PackView, Section, SectionKind, Signature};
+use super::{FORMAT, HEADER_LEN, MAGIC, MAX_PACK_LEN, Manifest, PackView, Section, SectionKind, Signature};
 use crate::{
     ABI_VERSION,
     aligned::align_up,
+    domain::digest::Digest,
     error::{Error, ErrorKind, Result},
 };
 use alloc::{format, string::String, vec::Vec};

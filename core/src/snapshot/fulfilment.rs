@@ -1,14 +1,18 @@
 //! Where things are, how they get to shoppers, and what will be asked for.
 
-use super::{Code, bad, start_of_day};
+use super::start_of_day;
 use crate::{
     bounded,
+    domain::{
+        check::bad,
+        money::Money,
+        name::Code,
+        quantiles::Quantiles,
+        sku::{Catalog, SkuId},
+        time::{Day, Millis},
+        tracking::{LaneTimes, StateTimes},
+    },
     error::Result,
-    event::{Day, Millis},
-    exceptions::{LaneTimes, StateTimes},
-    money::Money,
-    quantiles::Quantiles,
-    sku::{Catalog, SkuId},
 };
 use alloc::{format, vec, vec::Vec};
 use serde::{Deserialize, Serialize};

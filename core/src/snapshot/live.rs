@@ -1,11 +1,14 @@
 //! What has happened at nodes since the snapshot was made.
 
-use super::{Code, Fulfilment, FulfilmentNode};
+use super::{Fulfilment, FulfilmentNode};
 use crate::{
     bounded,
+    domain::{
+        name::Code,
+        sku::{Sku, SkuId},
+        sort,
+    },
     error::{Error, ErrorKind, Result},
-    order,
-    sku::{Sku, SkuId},
 };
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -78,7 +81,7 @@ impl Live {
             live.room = live.room.saturating_sub(*shipments);
         }
         let stock = &self.stock;
-        for place in order::ascending(stock.len(), &|a, b| stock[a].sku.cmp(&stock[b].sku)) {
+        for place in sort::ascending(stock.len(), &|a, b| stock[a].sku.cmp(&stock[b].sku)) {
             let LiveStock { node, sku, available } = &stock[place];
             nodes[fulfilment.place(node)?].stock.push((sku, *available));
         }

@@ -1,14 +1,17 @@
 //! What a price is computed from, beyond what everyone may know.
 
-use super::{ListedPrice, bad};
+use super::ListedPrice;
 use crate::{
     bounded,
-    demand::{Offer, Week},
+    domain::{
+        check::bad,
+        money::BasisPoints,
+        offer::{Offer, Week},
+        price_guard::{CoverPolicy, PriceGuard, Rounding},
+        sku::{Catalog, SkuId},
+        time::Millis,
+    },
     error::Result,
-    event::Millis,
-    money::BasisPoints,
-    quote::{CoverPolicy, PriceGuard, Rounding},
-    sku::{Catalog, SkuId},
 };
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};

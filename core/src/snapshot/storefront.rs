@@ -1,14 +1,18 @@
 //! What everyone may know: products, prices, regions, promises.
 
-use super::{Code, Pricing, bad};
+use super::Pricing;
 use crate::{
-    bits::SkuBits,
     bounded,
+    domain::{
+        check::bad,
+        money::{Currency, Money},
+        name::Code,
+        price_guard::Past,
+        sku::{Catalog, SkuId},
+        sku_set::SkuBits,
+        time::Millis,
+    },
     error::Result,
-    event::Millis,
-    money::{Currency, Money},
-    quote::Past,
-    sku::{Catalog, SkuId},
 };
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,9 @@ use std::{
     process::ExitCode,
 };
 use tradewind_core::{
+    Task,
     demand::{DemandSpec, Feature, PriceSpec},
-    pack::{ModelCard, PackView, SectionKind, Task},
+    pack::{ModelCard, PackView, SectionKind},
     plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
     snapshot::Snapshot,

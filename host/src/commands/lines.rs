@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use tradewind_core::{guest::Client, pack::Digest};
+use tradewind_core::{Digest, guest::Client};
 use tradewind_host::{WasmGuest, receipts::Record, sha256};
 
 /// A request that could not be answered.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use tradewind_core::{
-    Sku,
-    snapshot::{Booked, Code, Live, LiveStock},
+    Code, Sku,
+    snapshot::{Booked, Live, LiveStock},
 };
 use tradewind_host::rows::Table;
 

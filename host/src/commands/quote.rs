@@ -4,7 +4,7 @@ use super::{
 };
 use anyhow::Context;
 use std::{io::Write, process::ExitCode};
-use tradewind_core::pack::Task;
+use tradewind_core::Task;
 use tradewind_json::{QuoteReply, QuoteRequest};
 
 #[derive(clap::Args)]

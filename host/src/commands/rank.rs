@@ -4,10 +4,7 @@ use super::{
 };
 use anyhow::Context;
 use std::{io::Write, process::ExitCode};
-use tradewind_core::{
-    pack::{SectionKind, Task},
-    rank::RankTables,
-};
+use tradewind_core::{Task, pack::SectionKind, rank::RankTables};
 use tradewind_json::{RankReply, RankRequest};
 
 #[derive(clap::Args)]

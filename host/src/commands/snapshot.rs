@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tradewind_core::{demand::ForecastRequest, guest::Client};
+use tradewind_core::{forecast::ForecastRequest, guest::Client};
 use tradewind_host::{
     Trust,
     snapshot::{Built, Parts},

@@ -17,11 +17,11 @@ use std::{
     sync::Arc,
 };
 use tradewind_core::{
-    Line, Millis, Sku,
+    Code, Id, Line, Millis, Sku,
     allocate::ShopOrder,
-    exceptions::{Action, Id, Shipment, State, Step},
+    exceptions::{Action, Shipment, Step},
     guest::ClientError,
-    snapshot::Code,
+    tracking::State,
 };
 use tradewind_json::{Date, Moment, Scan, ShipmentLine};
 

@@ -6,7 +6,7 @@ use super::{
     problem::{Answer, Problem},
     watch::{self, WatchError},
 };
-use tradewind_core::{Error, Sku, snapshot::Code};
+use tradewind_core::{Code, Error, Sku};
 use tradewind_json::{Order, Scan, Shipment};
 
 /// The longest text that people write, in bytes.

@@ -11,8 +11,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 use tradewind_core::{
-    Day, Error, Millis, Sku,
-    snapshot::{Booked, Code, Fulfilment, FulfilmentNode, Live, LiveStock},
+    Code, Day, Error, Millis, Sku,
+    snapshot::{Booked, Fulfilment, FulfilmentNode, Live, LiveStock},
 };
 
 /// Why it is not known.

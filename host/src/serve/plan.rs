@@ -10,10 +10,10 @@ use super::{
 use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
-    Error, ErrorKind, Line, Millis, Money, Sku,
+    Code, Error, ErrorKind, Id, Line, Millis, Money, Sku,
     allocate::{AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Planned, Reason, ShopOrder},
-    exceptions::{Id, State},
-    snapshot::{Code, Live},
+    snapshot::Live,
+    tracking::State,
 };
 use tradewind_json::{Date, Moment, Scan, ShipmentLine, hex};
 

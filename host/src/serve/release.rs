@@ -3,15 +3,16 @@
 use super::{check, guests::Idle};
 use crate::{Runtime, RuntimeConfig, Trust, TrustError, WasmGuest, comparison::compare_outputs, sha256};
 use tradewind_core::{
-    Day, Error, Line, Millis, Money, SkuId,
+    Day, Digest, Error, Id, Line, Millis, Money, SkuId, Task,
     allocate::{AllocateRequest, AllocationPolicy, Problem, ShopOrder},
-    exceptions::{ExceptionRequest, Id, Policy, Scan, Shipment, ShipmentLine, State},
+    exceptions::{ExceptionRequest, Policy, Shipment, ShipmentLine},
     guest::{Client, ClientError, GuestError},
     message::InferRequest,
-    pack::{Digest, PackView, Sample, SectionKind, Task},
+    pack::{PackView, Sample, SectionKind},
     plan::{Encoding, Plan},
     quote::{Objective, QuoteRequest},
     snapshot::{Fulfilment, Live, Snapshot, Storefront},
+    tracking::{Scan, State},
 };
 
 /// A file that decides, or is decided over.

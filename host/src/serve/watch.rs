@@ -16,8 +16,9 @@ use std::{
 };
 use tokio::sync::watch;
 use tradewind_core::{
-    BasisPoints, Error,
-    exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Id, State, Step},
+    BasisPoints, Error, Id,
+    exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Step},
+    tracking::State,
 };
 use tradewind_json::{Scan, Shipment};
 

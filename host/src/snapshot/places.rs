@@ -10,8 +10,8 @@ use std::{
     path::Path,
 };
 use tradewind_core::{
-    Catalog, Error, Money,
-    snapshot::{Code, Fulfilment, FulfilmentNode, Lane, NodeStock, Region, Stock},
+    Catalog, Code, Error, Money,
+    snapshot::{Fulfilment, FulfilmentNode, Lane, NodeStock, Region, Stock},
 };
 
 /// What other tables name.

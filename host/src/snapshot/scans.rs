@@ -3,11 +3,7 @@
 use super::{SnapshotError, bad, places::Places, tables::ScanRow};
 use crate::rows::Table;
 use std::{collections::BTreeMap, path::Path};
-use tradewind_core::{
-    Error,
-    exceptions::{Id, Scan, learn as learn_stays},
-    snapshot::Lane,
-};
+use tradewind_core::{Error, Id, exceptions::learn as learn_stays, snapshot::Lane, tracking::Scan};
 
 /// A node and a region, by their places.
 type Ends = (u16, u16);

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use tradewind_core::{
-    exceptions::State,
-    quote::{CoverPolicy, Rounding},
+    price_guard::{CoverPolicy, Rounding},
+    tracking::State,
 };
 use tradewind_json::{Date, Moment};
 

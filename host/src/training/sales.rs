@@ -5,7 +5,8 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path};
 use tradewind_core::{
     BasisPoints, Money, Sku,
-    demand::{Feature, Offer, Outlook, Week},
+    demand::{Feature, Outlook},
+    offer::{Offer, Week},
 };
 
 /// What was sold of each product, by the week.

@@ -2,13 +2,10 @@
 
 use anyhow::Result;
 use tradewind_core::{
-    BasisPoints, Catalog, Currency, Line, Millis, Money, Sku, SkuId,
+    BasisPoints, Catalog, Code, Currency, Id, Line, Millis, Money, Sku, SkuId,
     allocate::{AllocateRequest, AllocationPolicy, Capacity, Order, Problem, ShopOrder},
-    exceptions::Id,
-    quote::{CoverPolicy, Rounding},
-    snapshot::{
-        Code, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, NodeStock, Pricing, Region, Stock, Storefront,
-    },
+    price_guard::{CoverPolicy, Rounding},
+    snapshot::{Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, NodeStock, Pricing, Region, Stock, Storefront},
 };
 use tradewind_host::snapshot::Parts;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Number, Value};
 use tradewind_core::{
-    pack::{PackView, PackWriter, SectionKind, Task},
+    Task,
+    pack::{PackView, PackWriter, SectionKind},
     plan::Plan,
 };
 

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tradewind_core::{
-    Money,
-    quote::{Claim, Quote, Refusal},
-    snapshot::Code,
+    Code, Money,
+    guest::checkout::{Claim, Refusal},
+    quote::Quote,
 };
 use tradewind_json::{Moment, hex, unhex};
 

@@ -2,7 +2,7 @@
 
 use super::{Store, Tx, from_json, parameters, to_json};
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
-use tradewind_core::{Millis, exceptions::State};
+use tradewind_core::{Millis, tracking::State};
 use tradewind_json::{Alternative, Date, Moment, Scan, ShipmentLine};
 
 /// What of a shipment is kept as one document.

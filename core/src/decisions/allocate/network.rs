@@ -1,0 +1,324 @@
+//! The problem, sorted so that an order finds its nodes and stock side by side.
+
+use super::{
+    plan::Breakdown,
+    problem::{Capacity, Lane, Node, Order, Problem, Stock},
+};
+use crate::{
+    aligned::headroom,
+    domain::{check::bad, sort},
+    error::Result,
+};
+use alloc::{format, vec::Vec};
+use core::ops::Range;
+
+/// A problem that has been checked and sorted.
+pub(super) struct Network<'a> {
+    pub problem: &'a Problem,
+    /// By region, then node.
+    lanes: Vec<LaneView<'a>>,
+    /// What each node can do.
+    pub room: Vec<Room>,
+    /// By product, then node.
+    pub stock: Vec<Place>,
+    /// By order, then line of it.
+    pub lines: Vec<LineView>,
+    /// Where each order's lines begin; one more at the end.
+    first_line: Vec<usize>,
+    /// Each order's lanes.
+    lanes_of: Vec<Range<usize>>,
+    /// Which orders want a product, by product.
+    wanted: Vec<(u32, u32)>,
+    /// The most that nodes, lanes and stock can add to the cost of a unit, in parts of minor units.
+    pub dearest: i64,
+}
+
+/// The way from a node to a region, and the work at the node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaneView<'a> {
+    pub node: u32,
+    pub lane: &'a Lane,
+    /// Freight and handling of a shipment.
+    pub shipment: i64,
+    /// Freight and handling of a unit.
+    pub unit: i64,
+}
+
+/// What a node can do; what is not limited is the greatest number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub units: u32,
+    pub shipments: u32,
+    pub closed: bool,
+}
+
+/// Stock of a product at a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub node: u32,
+    pub sku: u32,
+    /// Units.
+    pub available: u32,
+    pub pressure: i64,
+}
+
+/// A line of an order.
+#[derive(Debug, Clone)]
+pub(super) struct LineView {
+    pub quantity: u32,
+    /// Where its product lies: a range of [`Network::stock`].
+    pub stock: Range<usize>,
+    /// Node and units of the previous plan, by node.
+    pub held: Vec<(u32, u32)>,
+}
+
+impl LineView {
+    /// Units that the previous plan had at a node.
+    pub fn held(&self, node: u32) -> u32 {
+        self.held.binary_search_by_key(&node, |&(node, _)| node).map_or(0, |at| self.held[at].1)
+    }
+}
+
+/// Units of a line, taken from a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Take {
+    /// The line of the order.
+    pub line: u32,
+    /// An index into [`Network::stock`].
+    pub stock: u32,
+    pub node: u32,
+    pub units: u32,
+}
+
+impl<'a> Network<'a> {
+    /// Checks and sorts.
+    pub fn new(problem: &'a Problem) -> Result<Self> {
+        let dearest = problem.check()?;
+        let lines = problem.orders.iter().map(|order| order.lines.len()).sum::<usize>();
+        // What is sorted here, with the places that sorting takes; then what solving keeps for each of them.
+        let (stock, lanes, orders) = (problem.stock.len(), problem.lanes.len(), problem.orders.len());
+        headroom(160 * (stock + orders) + 56 * lanes + 320 * (lines + problem.previous.len()) + 65_536)?;
+
+        let mut network = Self {
+            problem,
+            lanes: Vec::with_capacity(lanes),
+            room: problem.nodes.iter().map(Room::of).collect(),
+            stock: Vec::with_capacity(stock),
+            lines: Vec::with_capacity(lines),
+            first_line: Vec::with_capacity(orders + 1),
+            lanes_of: Vec::with_capacity(orders),
+            wanted: Vec::with_capacity(lines),
+            dearest,
+        };
+        let nodes = problem.nodes.len();
+        let known = |node: u32, what: &str| {
+            let none = || bad(format!("`{what}` names node {node}; there are {nodes}, from 0"));
+            if (node as usize) < nodes { Ok(()) } else { Err(none()) }
+        };
+        for order in &problem.orders {
+            order.pinned.map_or(Ok(()), |node| known(node, "pinned"))?;
+        }
+        problem.lanes.iter().try_for_each(|lane| known(lane.node, "lane"))?;
+        problem.stock.iter().try_for_each(|stock| known(stock.node, "stock"))?;
+
+        let by = |lane: &Lane| (lane.region, lane.node);
+        let regions = problem.orders.iter().map(|order| order.region).collect::<Vec<_>>();
+        let regions = distinct(&regions);
+        let lanes: Vec<&Lane> =
+            problem.lanes.iter().filter(|lane| regions.binary_search(&lane.region).is_ok()).collect();
+        let sorted = sort::ascending(lanes.len(), &|a, b| by(lanes[a]).cmp(&by(lanes[b])));
+        network.lanes.extend(sorted.into_iter().map(|at| {
+            let (lane, node) = (lanes[at], &problem.nodes[lanes[at].node as usize]);
+            let (shipment, unit) = (lane.shipment.0 + node.shipment.0, lane.unit.0 + node.unit.0);
+            LaneView { node: lane.node, lane, shipment, unit }
+        }));
+        if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0].lane) == by(pair[1].lane)) {
+            let Lane { node, region, .. } = pair[0].lane;
+            return Err(bad(format!("the lane from node {node} to region {region} is there twice")));
+        }
+        network.collect_wanted()?;
+        network.collect_stock()?;
+        network.collect_orders();
+        network.collect_held()?;
+        Ok(network)
+    }
+
+    fn collect_wanted(&mut self) -> Result<()> {
+        let mut wanted = Vec::with_capacity(self.lines.capacity());
+        for (n, order) in self.problem.orders.iter().enumerate() {
+            wanted.extend(order.lines.iter().map(|line| (line.sku, n as u32)));
+        }
+        let sorted = sort::ascending(wanted.len(), &|a, b| wanted[a].cmp(&wanted[b]));
+        self.wanted.extend(sorted.into_iter().map(|at| wanted[at]));
+        match self.wanted.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(bad(format!("order {} names product {} twice; add the lines up", pair[0].1, pair[0].0))),
+            None => Ok(()),
+        }
+    }
+
+    fn collect_stock(&mut self) -> Result<()> {
+        let wants = |sku: u32| self.wanted.binary_search_by_key(&sku, |&(wanted, _)| wanted).is_ok();
+        let given: Vec<&Stock> = self.problem.stock.iter().filter(|stock| wants(stock.sku)).collect();
+        let by = |at: usize| (given[at].sku, given[at].node);
+        let sorted = sort::ascending(given.len(), &|a, b| by(a).cmp(&by(b)));
+        if let Some(pair) = sorted.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
+            let (sku, node) = by(pair[0]);
+            return Err(bad(format!("`stock` has product {sku} at node {node} twice")));
+        }
+        self.stock.extend(sorted.into_iter().map(|at| {
+            let stock = given[at];
+            Place { node: stock.node, sku: stock.sku, available: stock.available, pressure: stock.pressure.0 }
+        }));
+        Ok(())
+    }
+
+    /// Lines with their stock, and lanes, for each order.
+    fn collect_orders(&mut self) {
+        for order in &self.problem.orders {
+            self.first_line.push(self.lines.len());
+            let from = self.lanes.partition_point(|view| view.lane.region < order.region);
+            let len = self.lanes[from..].partition_point(|view| view.lane.region == order.region);
+            self.lanes_of.push(from..from + len);
+            for line in &order.lines {
+                let from = self.stock.partition_point(|place| place.sku < line.sku);
+                let len = self.stock[from..].partition_point(|place| place.sku == line.sku);
+                self.lines.push(LineView { quantity: line.quantity, stock: from..from + len, held: Vec::new() });
+            }
+        }
+        self.first_line.push(self.lines.len());
+    }
+
+    fn collect_held(&mut self) -> Result<()> {
+        let held = &self.problem.previous;
+        let by = |at: usize| (held[at].order, held[at].line, held[at].node);
+        let sorted = sort::ascending(held.len(), &|a, b| by(a).cmp(&by(b)));
+        if let Some(pair) = sorted.windows(2).find(|pair| by(pair[0]) == by(pair[1])) {
+            let (order, line, node) = by(pair[0]);
+            return Err(bad(format!("`previous` has line {line} of order {order} at node {node} twice")));
+        }
+        for held in sorted.into_iter().map(|at| &held[at]) {
+            let lines = self.problem.orders.get(held.order as usize).map_or(0, |order| order.lines.len());
+            if held.line as usize >= lines {
+                return Err(bad(format!(
+                    "`previous` names line {} of order {}, which is not there",
+                    held.line, held.order
+                )));
+            }
+            let at = self.first_line[held.order as usize] + held.line as usize;
+            self.lines[at].held.push((held.node, held.quantity));
+        }
+        Ok(())
+    }
+
+    pub fn order(&self, o: usize) -> &'a Order {
+        &self.problem.orders[o]
+    }
+
+    pub fn node(&self, node: u32) -> &'a Node {
+        &self.problem.nodes[node as usize]
+    }
+
+    /// The lines of an order.
+    pub fn lines(&self, o: usize) -> &[LineView] {
+        &self.lines[self.first_line[o]..self.first_line[o + 1]]
+    }
+
+    /// Whether one order may have the plan of another, and the other its own.
+    pub fn alike(&self, a: usize, b: usize) -> bool {
+        let held = |(a, b): (&LineView, &LineView)| a.held == b.held;
+        self.order(a) == self.order(b) && self.lines(a).iter().zip(self.lines(b)).all(held)
+    }
+
+    /// Units that an order wants.
+    pub fn units(&self, o: usize) -> u64 {
+        self.lines(o).iter().map(|line| u64::from(line.quantity)).sum()
+    }
+
+    /// The lanes to an order, by node.
+    pub fn lanes(&self, o: usize) -> &[LaneView<'a>] {
+        &self.lanes[self.lanes_of[o].clone()]
+    }
+
+    /// The lane from a node to an order.
+    pub fn lane(&self, o: usize, node: u32) -> Option<&'a Lane> {
+        let lanes = self.lanes(o);
+        lanes.binary_search_by_key(&node, |view| view.node).ok().map(|at| lanes[at].lane)
+    }
+
+    /// The orders that want a product, with it.
+    pub fn wanting(&self, sku: u32) -> &[(u32, u32)] {
+        let from = self.wanted.partition_point(|&(found, _)| found < sku);
+        let len = self.wanted[from..].partition_point(|&(found, _)| found == sku);
+        &self.wanted[from..from + len]
+    }
+
+    /// Whether a node may ship to an order, if there is a lane.
+    pub fn allowed(&self, o: usize, node: u32) -> bool {
+        let order = self.order(o);
+        !self.node(node).closed && order.pinned.is_none_or(|pinned| pinned == node) && !order.excluded.contains(&node)
+    }
+
+    /// What it costs that a shipment arrives after the promise: days that are known now, and risk.
+    #[inline(always)]
+    pub fn lateness(&self, o: usize, lane: &Lane) -> (i64, i64) {
+        let order = self.order(o);
+        let dispatch = self.node(lane.node).dispatch;
+        let days = i64::from(dispatch.0) + i64::from(lane.transit) - i64::from(order.promised.0);
+        // INVARIANT: `Problem::check` has shown that these sums stay far within an i64; a risk is at most `late`.
+        let (whole, rest) = (order.late.0 / 1_000_000, order.late.0 % 1_000_000);
+        let risk = whole * i64::from(lane.late) + (rest * i64::from(lane.late) + 500_000) / 1_000_000;
+        (days.max(0) * self.problem.costs.day_late.0, risk)
+    }
+
+    /// What an order's plan costs, its takes sorted by node.
+    pub fn cost(&self, o: usize, takes: &[Take]) -> Breakdown {
+        let mut cost = Breakdown::default();
+        let costs = &self.problem.costs;
+        for (n, take) in takes.iter().enumerate() {
+            let Some(lane) = self.lane(o, take.node) else { continue };
+            if n == 0 || takes[n - 1].node != take.node {
+                let (transit, risk) = self.lateness(o, lane);
+                cost.shipping.0 += lane.shipment.0;
+                cost.handling.0 += self.node(take.node).shipment.0;
+                cost.transit.0 += transit;
+                cost.risk.0 += risk;
+                cost.splits.0 += if n == 0 { 0 } else { costs.split.0 };
+            }
+            let units = i64::from(take.units);
+            cost.shipping.0 += units * lane.unit.0;
+            cost.handling.0 += units * self.node(take.node).unit.0;
+            cost.pressure.0 += units * self.stock[take.stock as usize].pressure;
+        }
+        let mut missing = 0;
+        for view in self.lines(o) {
+            missing += i64::from(view.quantity);
+            cost.changes.0 += view.held.iter().map(|&(_, units)| i64::from(units) * costs.change.0).sum::<i64>();
+        }
+        for take in takes {
+            missing -= i64::from(take.units);
+            let kept = self.lines(o)[take.line as usize].held(take.node).min(take.units);
+            cost.changes.0 -= i64::from(kept) * costs.change.0;
+        }
+        cost.shortfall.0 = missing * self.order(o).missing.0;
+        cost
+    }
+}
+
+impl Room {
+    fn of(node: &Node) -> Self {
+        let (units, shipments) = match node.capacity {
+            Capacity::Unlimited => (u32::MAX, u32::MAX),
+            Capacity::Shipments(most) => (u32::MAX, most),
+            Capacity::Units(most) => (most, u32::MAX),
+        };
+        Self { units, shipments, closed: node.closed }
+    }
+}
+
+/// The values that occur, ascending.
+fn distinct(values: &[u32]) -> Vec<u32> {
+    let sorted = sort::ascending(values.len(), &|a, b| values[a].cmp(&values[b]));
+    let mut distinct: Vec<u32> = sorted.into_iter().map(|at| values[at]).collect();
+    distinct.dedup();
+    distinct
+}

@@ -1,0 +1,298 @@
+//! Ranking: which products to show a shopper, in which order, and why.
+//!
+//! ```text
+//! profile + new events → candidates → features → plan → constraints → top k → reasons
+//! ```
+//!
+//! - candidates: what the shopper bought or looked at, what goes with it, what is popular;
+//! - features: one row for each candidate, by the same code that writes the training data;
+//! - the model's plan gives each row a score;
+//! - [`Constraints`] are hard: a product that they exclude is not in the reply, whatever its score;
+//! - equal scores go by [`SkuId`], so a reply is a function of its request.
+
+mod candidates;
+mod features;
+mod moment;
+mod reason;
+mod select;
+mod tables;
+
+pub use candidates::{Affinity, Candidate, CandidateSpec};
+pub use features::Feature;
+pub use moment::Moment;
+pub use reason::Reason;
+pub use tables::{Neighbour, ProductStats, RankTables};
+
+use crate::{
+    aligned::headroom,
+    bounded,
+    domain::{
+        check::at_most,
+        name::Code,
+        sku::{Sku, SkuId},
+        sku_set::SkuBits,
+        sort,
+        time::Millis,
+    },
+    error::{Error, ErrorKind, Result},
+    exec::{Executor, Matrix},
+    profile::{Profile, event::Event},
+    snapshot::Snapshot,
+};
+use alloc::{format, string::String, vec, vec::Vec};
+use select::Scored;
+use serde::{Deserialize, Serialize};
+
+/// How a model ranks: what it is shown of each candidate, and how candidates are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankSpec {
+    /// The columns of the model's input, in order.
+    #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
+    pub features: Vec<Feature>,
+    /// How candidates are found.
+    pub candidates: CandidateSpec,
+}
+
+/// Which products, for whom?
+///
+/// ```
+/// use tradewind_core::{Channel, Event, EventKind, Millis, Sku, rank::{Constraints, RankRequest}};
+///
+/// let (now, tea) = (Millis(1_512_345_600_000), Sku::new("tea")?);
+/// let looked = Event { at: now, channel: Channel::Web, kind: EventKind::View(tea.clone()) };
+/// let request = RankRequest {
+///     events: vec![looked],
+///     constraints: Constraints { exclude: vec![tea], max_per_category: Some(2), ..Constraints::default() },
+///     ..RankRequest::new("recommend", now, 10)
+/// };
+/// assert!(request.profile.items().is_empty(), "someone of whom nothing is known");
+/// # Ok::<(), tradewind_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankRequest {
+    /// The name of the ranking pack.
+    pub pack: String,
+    /// The moment of the decision.
+    pub at: Millis,
+    /// The shopper, as of the last reply; the default for someone new.
+    pub profile: Profile,
+    /// What the shopper did since, in any order.
+    #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_EVENTS }, _, _>")]
+    pub events: Vec<Event>,
+    /// Rank these only. Products outside the catalogue are ignored.
+    #[serde(deserialize_with = "bounded::optional_list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
+    pub candidates: Option<Vec<Sku>>,
+    /// What must hold of the reply.
+    pub constraints: Constraints,
+    /// How many products are wanted.
+    pub limit: u16,
+}
+
+/// What must hold of a ranking.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Constraints {
+    /// Not these, for example because they are in the cart already.
+    #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
+    pub exclude: Vec<Sku>,
+    /// Products that the shop hides from everyone.
+    pub hidden: Option<SkuBits>,
+    /// Products that can be had; all of them when absent.
+    pub available: Option<SkuBits>,
+    /// At most so many products of one category.
+    pub max_per_category: Option<u16>,
+    /// Only what the loaded snapshot promises to deliver to this region.
+    pub deliverable_to: Option<Code>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// The products, best first.
+    pub items: Vec<RankedItem>,
+    /// How many candidates were scored.
+    pub considered: u32,
+    /// The shopper, with the request's events taken in.
+    pub profile: Profile,
+}
+
+/// A ranked product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankedItem {
+    /// The product.
+    pub sku: Sku,
+    /// The model's score: comparable within one reply only.
+    pub score: f32,
+    /// Why it is here: what the shopper did first, then what others do.
+    pub reasons: Vec<Reason>,
+}
+
+impl RankRequest {
+    /// The most events in one request.
+    pub const MAX_EVENTS: usize = 10_000;
+    /// The most candidates, exclusions or results in one request.
+    pub const MAX_PRODUCTS: usize = 10_000;
+
+    /// A request for `limit` products for someone of whom nothing is known.
+    pub fn new(pack: impl Into<String>, at: Millis, limit: u16) -> Self {
+        Self {
+            pack: pack.into(),
+            at,
+            profile: Profile::default(),
+            events: Vec::new(),
+            candidates: None,
+            constraints: Constraints::default(),
+            limit,
+        }
+    }
+
+    fn check(&self, catalog_len: usize) -> Result<()> {
+        self.at.check()?;
+        self.profile.check()?;
+        at_most("products in `limit`", usize::from(self.limit), Self::MAX_PRODUCTS)?;
+        for (name, bits) in [("hidden", &self.constraints.hidden), ("available", &self.constraints.available)] {
+            bits.as_ref().map_or(Ok(()), |bits| bits.check(catalog_len, name))?;
+        }
+        for event in &self.events {
+            event.check()?;
+            if event.at > self.at {
+                return Err(Error::new(
+                    ErrorKind::BadRequest,
+                    format!(
+                        "an event at {} lies after the decision at {}; a ranking knows the past only",
+                        event.at.0, self.at.0
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A ranking pack that is loaded: its spec and tables, and room for one request's features.
+#[derive(Debug)]
+pub(crate) struct Ranker {
+    spec: RankSpec,
+    tables: RankTables,
+    /// Columns of the model's output.
+    width: usize,
+    /// What can be delivered to each region of the loaded snapshot.
+    deliverable: Vec<SkuBits>,
+}
+
+impl Ranker {
+    /// Checks that spec, tables and plan fit each other.
+    pub fn new(spec: RankSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
+        let tables = tables.prepared()?;
+        let wanted = spec.features.len();
+        let found = executor.score_ports().and_then(|(input, _)| input.shape.get(1)).map(|dim| dim.at(0));
+        if found != Some(wanted) {
+            return Err(Error::new(
+                ErrorKind::PackCorrupt,
+                format!(
+                    "the spec has {wanted} features, the model takes {}; they were not made for each other",
+                    found.map_or_else(|| "no matrix of f32".into(), |found| format!("{found}")),
+                ),
+            ));
+        }
+        let width =
+            executor.score_ports().map_or(0, |(_, output)| output.shape.iter().skip(1).map(|dim| dim.at(0)).product());
+        if width == 0 {
+            return Err(Error::new(ErrorKind::PackCorrupt, "the model gives no score for a row"));
+        }
+        spec.candidates.check()?;
+        Ok(Self { spec, tables, width, deliverable: Vec::new() })
+    }
+
+    /// Takes from a snapshot what can be delivered to each of its regions.
+    pub fn take_promises(&mut self, snapshot: &Snapshot) {
+        let storefront = &snapshot.storefront;
+        let catalog = &self.tables.catalog;
+        let known: Vec<_> = catalog.skus().iter().map(|sku| storefront.catalog.id(sku)).collect();
+        self.deliverable.clear();
+        for region in &storefront.regions {
+            let mut products = SkuBits::none(catalog.len());
+            for (id, known) in known.iter().enumerate() {
+                if known.is_some_and(|known| region.promise(known).is_some()) {
+                    products.insert(SkuId(id as u32));
+                }
+            }
+            self.deliverable.push(products);
+        }
+    }
+
+    /// The products that can be delivered where the request asks for; `None` where it does not ask.
+    fn deliverable(&self, request: &RankRequest, snapshot: Option<&Snapshot>) -> Result<Option<&SkuBits>> {
+        let Some(code) = &request.constraints.deliverable_to else { return Ok(None) };
+        let Some(snapshot) = snapshot else {
+            return Err(Error::new(
+                ErrorKind::NoSnapshot,
+                format!("what can be delivered to `{code}`, only a snapshot tells; load one"),
+            ));
+        };
+        snapshot.holds(request.at)?;
+        Ok(self.deliverable.get(snapshot.region(code)?))
+    }
+
+    /// Answers a request.
+    pub fn rank(
+        &self,
+        request: RankRequest,
+        snapshot: Option<&Snapshot>,
+        executor: &mut Executor,
+        weights: &[u8],
+    ) -> Result<Ranking> {
+        request.check(self.tables.catalog.len())?;
+        let deliverable = self.deliverable(&request, snapshot)?;
+        let RankRequest { at, mut profile, events, candidates, constraints, limit, .. } = request;
+        let in_time = sort::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
+        in_time.into_iter().for_each(|n| profile.apply(&events[n]));
+
+        let moment = Moment::new(&self.tables, &profile, at);
+        let blocked = select::blocked(&constraints, deliverable, &self.tables.catalog, &profile);
+        let mut allowed = match &candidates {
+            Some(skus) => moment.given(skus),
+            None => moment.candidates(&self.spec.candidates, &blocked),
+        };
+        allowed.retain(|candidate| !blocked.contains(candidate.id));
+        let scores = self.score(&moment, &allowed, executor, weights)?;
+        let scored =
+            allowed.into_iter().zip(scores).map(|(candidate, score)| Scored { candidate, score }).collect::<Vec<_>>();
+        let considered = scored.len() as u32;
+        let items = select::top(&scored, usize::from(limit), constraints.max_per_category, &self.tables.catalog)
+            .into_iter()
+            .filter_map(|Scored { candidate, score }| {
+                let sku = self.tables.catalog.sku(candidate.id)?.clone();
+                Some(RankedItem { sku, score, reasons: reason::reasons(&moment, &candidate) })
+            })
+            .collect();
+        Ok(Ranking { items, considered, profile })
+    }
+
+    /// The model's score of each candidate.
+    fn score(
+        &self,
+        moment: &Moment<'_>,
+        candidates: &[Candidate],
+        executor: &mut Executor,
+        weights: &[u8],
+    ) -> Result<Vec<f32>> {
+        // Features, and scores twice.
+        headroom(candidates.len().saturating_mul(4 * (self.spec.features.len() + 2 * self.width)))?;
+        let mut matrix = Vec::with_capacity(candidates.len() * self.spec.features.len());
+        for candidate in candidates {
+            moment.row(&self.spec.features, candidate, &mut matrix);
+        }
+        let mut scores = vec![0.0; candidates.len() * self.width];
+        executor.score(weights, candidates.len(), Matrix::Rows(&matrix), &mut scores)?;
+        // A classifier gives a column for each class; the last is the one that is wanted.
+        let scores: Vec<f32> = scores.chunks_exact(self.width).filter_map(|row| row.last().copied()).collect();
+        match scores.iter().position(|score| !score.is_finite()) {
+            None => Ok(scores),
+            Some(at) => Err(Error::new(
+                ErrorKind::NotFinite,
+                format!("the model gave no finite score to candidate {at}; check the pack with `tradewind inspect`"),
+            )),
+        }
+    }
+}

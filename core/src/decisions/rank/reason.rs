@@ -1,0 +1,100 @@
+//! Why a product is in a ranking, in plain terms.
+
+use super::{candidates::Candidate, moment::Moment};
+use crate::domain::sku::Sku;
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// A fact about the shopper or the product that speaks for it.
+///
+/// Reasons are the facts that the model was shown, not an account of its arithmetic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reason {
+    /// The shopper bought it before.
+    BoughtBefore {
+        /// In so many orders.
+        orders: u32,
+        /// The last time so many days ago.
+        days_ago: u32,
+    },
+    /// It is about time to buy it again.
+    DueAgain {
+        /// Days from one purchase to the next, on average.
+        every_days: u32,
+    },
+    /// The shopper looked at it lately.
+    LookedAt,
+    /// Those who buy it often buy something that the shopper bought or looked at.
+    GoesWith {
+        /// That product.
+        sku: Sku,
+    },
+    /// Many buy it.
+    Popular {
+        /// Of 10,000 orders in the last four weeks, so many contained it.
+        orders_in_10000: u32,
+    },
+}
+
+/// The reasons for a candidate: what the shopper did first, then what others do. There is always one.
+pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if let Some(interest) = moment.interest(candidate.id) {
+        if interest.attention_at(moment.at) >= 0.5 {
+            reasons.push(Reason::LookedAt);
+        }
+        if interest.orders > 0 {
+            let days_ago = moment.at.day().since(interest.last).max(0) as u32;
+            reasons.push(Reason::BoughtBefore { orders: interest.orders, days_ago });
+            if let Some(gap) = interest.mean_gap_days()
+                && (0.8..=2.0).contains(&(days_ago as f32 / gap.max(1.0)))
+            {
+                reasons.push(Reason::DueAgain { every_days: libm::roundf(gap) as u32 });
+            }
+        }
+    }
+    if let Some(sku) = candidate.affinity.through.and_then(|through| moment.tables.catalog.sku(through)) {
+        reasons.push(Reason::GoesWith { sku: sku.clone() });
+    }
+    let popularity = moment.tables.stats(candidate.id).recent_popularity;
+    if popularity >= 0.01 || reasons.is_empty() {
+        reasons.push(Reason::Popular { orders_in_10000: libm::roundf(popularity * 10_000.0) as u32 });
+    }
+    reasons
+}
+
+impl Reason {
+    /// The reason as a sentence, where `name` gives the name of a product.
+    pub fn sentence(&self, name: impl Fn(&Sku) -> String) -> String {
+        match self {
+            Self::GoesWith { sku } => alloc::format!("goes with {}", name(sku)),
+            other => alloc::format!("{other}"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BoughtBefore { orders: 1, days_ago } => write!(f, "bought once, {}", ago(*days_ago)),
+            Self::BoughtBefore { orders, days_ago } => write!(f, "bought {orders} times, last {}", ago(*days_ago)),
+            Self::DueAgain { every_days: 0 | 1 } => f.write_str("bought every day, so due again"),
+            Self::DueAgain { every_days } => write!(f, "bought every {every_days} days, so due again"),
+            Self::LookedAt => f.write_str("looked at lately"),
+            Self::GoesWith { sku } => write!(f, "goes with {sku}"),
+            Self::Popular { orders_in_10000: 0 } => f.write_str("seldom bought"),
+            Self::Popular { orders_in_10000 } => {
+                write!(f, "in {}.{:02} % of recent orders", orders_in_10000 / 100, orders_in_10000 % 100)
+            }
+        }
+    }
+}
+
+fn ago(days: u32) -> String {
+    match days {
+        0 => "today".into(),
+        1 => "yesterday".into(),
+        days => alloc::format!("{days} days ago"),
+    }
+}

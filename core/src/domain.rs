@@ -1,0 +1,15 @@
+//! The words that everything else speaks: products, amounts, moments, names, and what belongs to them.
+
+pub(crate) mod check;
+pub(crate) mod digest;
+pub(crate) mod line;
+pub(crate) mod money;
+pub(crate) mod name;
+pub mod offer;
+pub mod price_guard;
+pub(crate) mod quantiles;
+pub(crate) mod sku;
+pub(crate) mod sku_set;
+pub(crate) mod sort;
+pub(crate) mod time;
+pub mod tracking;

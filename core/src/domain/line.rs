@@ -1,0 +1,24 @@
+//! Units of products.
+
+use super::sku::Sku;
+use crate::error::{Error, ErrorKind, Result};
+use alloc::format;
+use serde::{Deserialize, Serialize};
+
+/// Some units of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The product.
+    pub sku: Sku,
+    /// Units; at least 1.
+    pub quantity: u32,
+}
+
+impl Line {
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.quantity == 0 {
+            return Err(Error::new(ErrorKind::BadRequest, format!("0 units of `{}`; leave the line out", self.sku)));
+        }
+        self.sku.check()
+    }
+}

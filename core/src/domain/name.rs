@@ -1,0 +1,93 @@
+//! What merchants and carriers call things.
+
+use super::check::bad;
+use crate::error::{Error, ErrorKind, Result};
+use alloc::{format, string::String};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The name of a region or a node: 1 to 16 capital letters, digits and hyphens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Code(String);
+
+/// What a merchant or carrier calls a shipment, an order, a place or a service: 1 to 64 bytes of text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Id(String);
+
+impl Code {
+    /// The longest code, in bytes.
+    pub const MAX_LEN: usize = 16;
+
+    /// A code.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) when it is empty, too long, or has other characters.
+    ///
+    /// ```
+    /// use tradewind_core::Code;
+    /// assert_eq!(Code::new("US-SEA")?.as_str(), "US-SEA");
+    /// assert!(Code::new("Ms. Jane Doe").is_err(), "a code names a place and cannot carry a person");
+    /// # Ok::<(), tradewind_core::Error>(())
+    /// ```
+    pub fn new(code: impl Into<String>) -> Result<Self> {
+        let code = Self(code.into());
+        code.check()?;
+        Ok(code)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Checks what was received.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fits = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'-';
+        if (1..=Self::MAX_LEN).contains(&self.0.len()) && self.0.as_bytes().iter().all(fits) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::BadRequest,
+            "a region or node needs a code of 1 to 16 capital letters, digits and hyphens",
+        ))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Id {
+    /// The longest, in bytes.
+    pub const MAX_LEN: usize = 64;
+
+    /// A name.
+    ///
+    /// # Errors
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) when `text` is empty or too long.
+    pub fn new(text: impl Into<String>) -> Result<Self> {
+        let id = Self(text.into());
+        id.check()?;
+        Ok(id)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.0.len() {
+            1..=Self::MAX_LEN => Ok(()),
+            len => Err(bad(format!("a name of {len} bytes; it needs 1 to {}", Self::MAX_LEN))),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,144 @@
+//! Sets of products, one bit each.
+
+use super::sku::SkuId;
+use crate::error::{Error, ErrorKind, Result};
+use alloc::{format, vec::Vec};
+use bitvec::{order::Lsb0, vec::BitVec};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A set of products of one catalogue: bit `i` stands for [`SkuId`] `i`.
+///
+/// Travels as a count and bytes, least significant bit first.
+///
+/// ```
+/// use tradewind_core::{SkuBits, SkuId};
+/// let mut bits = SkuBits::none(10);
+/// bits.insert(SkuId(3));
+/// assert!(bits.contains(SkuId(3)) && !bits.contains(SkuId(4)));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkuBits(BitVec<u32, Lsb0>);
+
+impl SkuBits {
+    /// The empty set, for a catalogue of `len` products.
+    pub fn none(len: usize) -> Self {
+        Self(BitVec::repeat(false, len))
+    }
+
+    /// The full set, for a catalogue of `len` products.
+    pub fn all(len: usize) -> Self {
+        Self(BitVec::repeat(true, len))
+    }
+
+    /// The size of the catalogue it is for.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is for a catalogue without products.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of products in the set.
+    pub fn count(&self) -> usize {
+        self.0.count_ones()
+    }
+
+    /// Whether the set has a product. A product outside the catalogue is in no set.
+    pub fn contains(&self, id: SkuId) -> bool {
+        self.0.get(id.0 as usize).is_some_and(|bit| *bit)
+    }
+
+    /// The products of the set, in order.
+    pub fn iter(&self) -> impl Iterator<Item = SkuId> {
+        self.0.iter_ones().map(|id| SkuId(id as u32))
+    }
+
+    /// Adds a product of the catalogue.
+    pub fn insert(&mut self, id: SkuId) {
+        self.put(id, true);
+    }
+
+    /// Removes a product.
+    pub fn remove(&mut self, id: SkuId) {
+        self.put(id, false);
+    }
+
+    /// Adds every product of a set for the same catalogue.
+    pub fn unite(&mut self, other: &Self) {
+        self.0 |= &other.0;
+    }
+
+    /// The products that are not in the set.
+    #[must_use]
+    pub fn complement(&self) -> Self {
+        Self(!self.0.clone())
+    }
+
+    fn put(&mut self, id: SkuId, value: bool) {
+        if let Some(mut bit) = self.0.get_mut(id.0 as usize) {
+            *bit = value;
+        }
+    }
+
+    /// Checks that the set is for a catalogue of `len` products.
+    pub(crate) fn check(&self, len: usize, what: &str) -> Result<()> {
+        if self.len() == len {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::BadRequest,
+            format!("`{what}` has {} bits for a catalogue of {len} products; make it for this pack", self.len()),
+        ))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    len: u32,
+    #[serde(with = "serde_bytes")]
+    bytes: Vec<u8>,
+}
+
+impl Serialize for SkuBits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let words = self.0.iter().by_vals().collect::<BitVec<u8, Lsb0>>();
+        Wire { len: self.len() as u32, bytes: words.into_vec() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SkuBits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire { len, bytes } = Wire::deserialize(deserializer)?;
+        if bytes.len() != (len as usize).div_ceil(8) {
+            return Err(serde::de::Error::custom("a bit set of another length than its bytes"));
+        }
+        let received = BitVec::<u8, Lsb0>::from_vec(bytes);
+        let bits: BitVec<u32, Lsb0> = received.iter().by_vals().take(len as usize).collect();
+        Ok(Self(bits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_set_survives_its_journey() {
+        for len in [0, 1, 7, 8, 31, 32, 33, 100] {
+            let mut bits = SkuBits::none(len);
+            (0..len as u32).step_by(3).for_each(|id| bits.insert(SkuId(id)));
+            let sent = postcard::to_allocvec(&bits).unwrap_or_default();
+            assert_eq!(postcard::from_bytes(&sent), Ok(bits), "{len} products");
+        }
+    }
+
+    #[test]
+    fn bits_past_the_end_are_not_read() {
+        let sent = postcard::to_allocvec(&Wire { len: 3, bytes: vec![0xff] }).unwrap_or_default();
+        let bits: SkuBits = postcard::from_bytes(&sent).unwrap_or_default();
+        assert_eq!((bits.len(), bits.count()), (3, 3));
+    }
+}

@@ -1,0 +1,76 @@
+//! What shoppers do.
+
+use crate::{
+    bounded,
+    domain::{check::at_most, line::Line, sku::Sku, time::Millis},
+    error::Result,
+};
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// Something a shopper did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Millis,
+    /// Where.
+    pub channel: Channel,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Where something happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Channel {
+    /// The merchant's web shop.
+    #[default]
+    Web,
+    /// The merchant's app.
+    App,
+    /// Another company's market place.
+    Marketplace,
+    /// A shop with a door.
+    Store,
+    /// A shopping agent that acts for the shopper.
+    Agent,
+}
+
+/// What a shopper did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// Looked at a product's page.
+    View(Sku),
+    /// Searched. The words serve this moment only; a profile never keeps them.
+    Search(String),
+    /// Put a product into the cart.
+    AddToCart(Line),
+    /// Bought: one event for one order, however many lines it has.
+    Purchase(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Line>),
+    /// Sent something back.
+    Return(Line),
+    /// Was shown these products.
+    Impression(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Sku>),
+    /// Chose a product that was shown.
+    Click(Sku),
+    /// Asked not to see a product again.
+    Dismiss(Sku),
+}
+
+impl Event {
+    /// The most lines or products in one event.
+    pub const MAX_LINES: usize = 1_000;
+    /// The longest search, in bytes.
+    pub const MAX_SEARCH: usize = 1_000;
+
+    /// Checks an event that was received.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.at.check()?;
+        match &self.kind {
+            EventKind::View(sku) | EventKind::Click(sku) | EventKind::Dismiss(sku) => sku.check(),
+            EventKind::AddToCart(line) | EventKind::Return(line) => line.check(),
+            EventKind::Search(words) => at_most("bytes in a search", words.len(), Self::MAX_SEARCH),
+            EventKind::Impression(skus) => skus.iter().try_for_each(Sku::check),
+            EventKind::Purchase(lines) => lines.iter().try_for_each(Line::check),
+        }
+    }
+}
