@@ -1,9 +1,6 @@
 //! Reading the attributes of an ONNX node.
 
-use crate::{
-    ml::maps::List,
-    refusal::{Reason, Reasoned},
-};
+use crate::refusal::{Reason, Reasoned};
 use tract_onnx::{
     pb::{AttributeProto, NodeProto, TensorProto},
     prelude::*,
@@ -12,6 +9,14 @@ use tract_onnx::{
 
 /// The attributes of a node. What is absent is empty; what is malformed is an error.
 pub(crate) struct Attributes<'a>(pub &'a NodeProto);
+
+/// The elements of a tensor that is an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum List {
+    Integers(Vec<i64>),
+    Floats(Vec<f32>),
+    Strings(Vec<String>),
+}
 
 impl<'a> Attributes<'a> {
     fn find(&self, name: &str) -> Option<&'a AttributeProto> {

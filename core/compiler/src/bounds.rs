@@ -4,12 +4,13 @@
 //! at most [`MOST_ELEMENTS`] for each row, and all that depend on no input [`MOST_FOLDED`] together.
 
 use crate::{
-    frontend::{Operators, operators},
+    operators::{Operators, reader},
     refusal::{Refusal, node_name},
     whole::Built,
 };
 use std::{collections::HashMap, sync::LazyLock};
 use tract_onnx::{
+    Onnx,
     model::{OnnxOpRegister, ParsingContext},
     pb::NodeProto,
     prelude::*,
@@ -29,14 +30,16 @@ const MOST_FOLDED: u64 = 1 << 27;
 /// Bytes of a result beyond which tract drops it, where its inputs were smaller.
 const MOST_KEPT: u64 = tract_onnx::tract_core::optim::CONST_FOLD_MEM_BUDGET;
 
-/// Has every operator of a register looked at by [`build`].
-pub(crate) fn register(operators: &mut OnnxOpRegister) {
-    operators.0.values_mut().for_each(|builder| *builder = build);
+/// The [`reader`], every operator of which is looked at by [`build`].
+pub(crate) fn framework() -> Onnx {
+    let mut framework = reader();
+    framework.op_register.0.values_mut().for_each(|builder| *builder = build);
+    framework
 }
 
-/// Reads a node as [`operators`] do, and bounds what it makes.
+/// Reads a node as [`reader`] does, and bounds what it makes.
 fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    static OPERATORS: LazyLock<OnnxOpRegister> = LazyLock::new(|| operators().op_register);
+    static OPERATORS: LazyLock<OnnxOpRegister> = LazyLock::new(|| reader().op_register);
     let build = OPERATORS.0.get(&node.op_type).context("there is no such operator")?;
     let (operator, closures) = build(context, node)?;
     if operator.as_op().is::<Const>() {

@@ -6,17 +6,20 @@ mod defaults;
 pub(crate) use bind::open_axes;
 
 use crate::{
-    Options, bounds, dialect, idioms, ml,
+    Options,
+    bounds::{self, framework},
+    dialect, idioms,
     model::{bytes_of, decode, width},
-    narrow::narrow,
-    nn, quiet,
-    refusal::{Reason, Refusal, node_name},
+    narrow::{Floats, narrow},
+    operators::{Operators, is_known},
+    quiet,
+    refusal::{Refusal, node_name},
     text, wide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::{
     Onnx,
-    pb::{GraphProto, ModelProto, NodeProto, TensorProto},
+    pb::{GraphProto, ModelProto, TensorProto},
     prelude::*,
     tract_hir::infer::{Factoid, InferenceModelExt},
 };
@@ -30,9 +33,6 @@ pub(crate) const BATCH: &str = "N";
 
 /// The newest operator set whose operators are known to mean what they meant before.
 const NEWEST_OPERATORS: i64 = 28;
-
-/// Domains whose operators have the meaning that tract gives them.
-const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
 
 /// Nodes of a model: tract's passes take the square of them, a few seconds for so many.
 const MOST_NODES: usize = 1 << 14;
@@ -56,19 +56,6 @@ pub(crate) struct Graph {
     pub notes: BTreeSet<String>,
     operators: Operators,
 }
-
-/// How wide the floats of a model are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Floats {
-    /// As a plan has them.
-    Plan,
-    /// As the model was written.
-    Model,
-}
-
-/// The operator of every ONNX node, by the node's name.
-#[derive(Debug, Default)]
-pub(crate) struct Operators(BTreeMap<String, String>);
 
 impl Graph {
     /// Reads, types and declutters a model.
@@ -150,27 +137,6 @@ impl Graph {
     pub fn origin(&self, name: &str) -> (String, String) {
         self.operators.origin(name)
     }
-}
-
-/// tract's ONNX reader, with our operators where its own will not do, and a bound on what any makes.
-pub(crate) fn framework() -> Onnx {
-    let mut framework = operators();
-    bounds::register(&mut framework.op_register);
-    framework
-}
-
-/// The same without the bound.
-pub(crate) fn operators() -> Onnx {
-    let mut framework = onnx();
-    ml::register(&mut framework.op_register);
-    nn::register(&mut framework.op_register);
-    dialect::register(&mut framework.op_register);
-    framework
-}
-
-/// Whether an operator is one that tract reads, or we do.
-pub(crate) fn is_known(framework: &Onnx, node: &NodeProto) -> bool {
-    DOMAINS.contains(&node.domain.as_str()) && framework.op_register.0.contains_key(&node.op_type)
 }
 
 /// Refuses operators that nothing here understands, before tract meets them.
@@ -293,69 +259,11 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl Operators {
-    /// tract derives the names of its nodes from those of ONNX by adding to them.
-    pub fn origin(&self, name: &str) -> (String, String) {
-        let known = |name: &str| self.0.get_key_value(name);
-        let prefix = (1..=name.len()).rev().filter_map(|end| name.get(..end)).find_map(known);
-        match prefix {
-            Some((node, operator)) => (node.clone(), operator.clone()),
-            // A node without any name is called `12-LSTM`.
-            None => {
-                let operator = name.split_once('-').map(|(_, rest)| rest.split('.').next().unwrap_or(rest));
-                (name.to_string(), operator.unwrap_or_default().to_string())
-            }
-        }
-    }
-
-    /// What tract says about a model it cannot read.
-    fn refusal(&self, error: &TractError) -> Refusal {
-        if let Some(refusal) = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()) {
-            return refusal.clone();
-        }
-        let reason = error.chain().find_map(|cause| cause.downcast_ref::<Reason>());
-        let reason = reason.map(|reason| reason.0.clone()).unwrap_or_else(|| {
-            let cause = error.root_cause().to_string();
-            format!("the ONNX reader cannot work out its types and shapes: {cause}; {}", advice(&cause))
-        });
-        match error.chain().find_map(|cause| node_in(&cause.to_string())) {
-            Some(name) => {
-                let (node, operator) = self.origin(&name);
-                Refusal::at(node, operator, reason)
-            }
-            None => Refusal::whole(reason),
-        }
-    }
-}
-
-/// What helps where tract says `cause`.
-fn advice(cause: &str) -> &'static str {
-    let cause = cause.to_lowercase();
-    let speaks_of = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-    if speaks_of(&["const", "known scalar", "determined"]) && !speaks_of(&["constraint"]) {
-        "make that input a constant of the model"
-    } else if speaks_of(&["datumtype", "tensorproto.datatype"]) {
-        "export it with f32, integers and booleans"
-    } else if speaks_of(&["not supported", "unsupported", "not implemented", "no implementation"]) {
-        "export the model without it"
-    } else {
-        "check the model with onnx.checker, and that it was exported with a free batch"
-    }
-}
-
-/// The node's name in a text like `Failed analyse for node #3 "/fc1/Gemm" Gemm`.
-fn node_in(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once('#')?;
-    let (number, rest) = rest.split_once(" \"")?;
-    let (name, _) = rest.split_once('"')?;
-    number.chars().all(|digit| digit.is_ascii_digit()).then(|| name.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tract_onnx::pb::{
-        AttributeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
+        AttributeProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
         attribute_proto::AttributeType,
         tensor_proto::DataType,
         tensor_shape_proto::{Dimension, dimension},
@@ -449,13 +357,5 @@ mod tests {
             let outcome = read(vec![norm], vec![scale]);
             assert_eq!(outcome.is_ok(), fits, "{axis}: {outcome:?}");
         }
-    }
-
-    #[test]
-    fn nodes_are_traced_to_onnx() {
-        let operators = Operators([("/fc".to_string(), "Gemm".to_string()), ("/fc1".into(), "MatMul".into())].into());
-        assert_eq!(operators.origin("/fc1.ab"), ("/fc1".into(), "MatMul".into()));
-        assert_eq!(operators.origin("x"), ("x".into(), String::new()));
-        assert_eq!(node_in("Failed analyse for node #3 \"/fc\" Gemm").as_deref(), Some("/fc"));
     }
 }

@@ -2,6 +2,7 @@
 //! a shape.
 
 use crate::{
+    bounds::framework,
     frontend,
     model::decode,
     refusal::Refusal,
@@ -98,7 +99,7 @@ impl Interface {
     /// # Errors
     /// A [`Refusal`] of what is no ONNX model.
     pub fn read(onnx: &[u8]) -> Result<Self, Refusal> {
-        let proto = decode(&frontend::framework(), onnx)?;
+        let proto = decode(&framework(), onnx)?;
         let graph =
             proto.graph.as_ref().ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model"))?;
         let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -133,7 +134,7 @@ impl Declared {
 /// # Errors
 /// [`TensorError`] where it is of a type that plans do not have, or `onnx` is no model.
 pub fn default_input(onnx: &[u8], input: &str) -> Result<Option<Tensor>, TensorError> {
-    let proto = decode(&frontend::framework(), onnx).map_err(|refusal| TensorError::Damaged(refusal.to_string()))?;
+    let proto = decode(&framework(), onnx).map_err(|refusal| TensorError::Damaged(refusal.to_string()))?;
     let known = proto.graph.into_iter().flat_map(|graph| graph.initializer).find(|tensor| tensor.name == input);
     known.map(|tensor| read_input(&tensor.encode_to_vec())).transpose()
 }

@@ -32,6 +32,7 @@
 //! | `text` | finds the strings that each input is told apart by |
 //! | `wide` | keeps f64 where f32 would lose the answer |
 //! | `narrow` | makes all other f64 and f16 f32 before tract sees them |
+//! | `operators` | the operators that are read, and which node of the model a node of tract's comes from |
 //! | `bounds` | limits what tract computes while it reads a model |
 //! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
 //! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |
@@ -72,6 +73,7 @@ mod ml;
 mod model;
 mod narrow;
 mod nn;
+mod operators;
 mod plan;
 mod quiet;
 mod reference;
@@ -135,7 +137,7 @@ pub fn compile(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
 }
 
 fn compile_or_panic(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
-    let graph = frontend::Graph::read(onnx, options, frontend::Floats::Plan)?;
+    let graph = frontend::Graph::read(onnx, options, narrow::Floats::Plan)?;
     let draft = lower::lower(&graph)?;
     let compiled = plan::finish(draft, options).map_err(|reason| Refusal::whole(reason.0))?;
     // The executor is the judge of what it can run: its limits, and every index of every step.

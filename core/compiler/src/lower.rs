@@ -198,8 +198,15 @@ impl Site<'_> {
             let tensor = konst.val().clone();
             return Ok(vec![self.constant(&tensor)?]);
         }
-        if let Some(outputs) = whole::lowered(&mut self) {
-            return outputs;
+        if let Some(lowered) = whole::lowered(self.node, &self.inputs, self.builder) {
+            let (outputs, wraps) = lowered?;
+            let outlets = outputs.into_iter().zip(&self.node.outputs);
+            let whole = outlets.map(
+                |(output, outlet)| {
+                    if wraps { self.wrapped(&output, outlet.fact.datum_type) } else { Ok(output) }
+                },
+            );
+            return whole.collect();
         }
         let families = [elementwise::lower, axes::lower, einsum::lower, gather::lower, reduce::lower];
         for family in families {

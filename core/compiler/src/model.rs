@@ -5,7 +5,7 @@ mod external;
 mod functions;
 mod sparse;
 
-use crate::{frontend::framework, quiet, refusal::Refusal};
+use crate::{bounds::framework, quiet, refusal::Refusal};
 use external::Data;
 use prost::Message;
 use std::{fs, path::Path};

@@ -4,7 +4,6 @@
 //! see [`wide`](crate::wide).
 
 use crate::{
-    frontend::Floats,
     refusal::{Refusal, node_name},
     wide::Kept,
 };
@@ -14,6 +13,15 @@ use tract_onnx::{
     pb::{AttributeProto, GraphProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType, type_proto},
     tensor::load_tensor,
 };
+
+/// How wide the floats of a model are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// As a plan has them.
+    Plan,
+    /// As the model was written.
+    Model,
+}
 
 /// An attribute of our own: the rows that a tree ensemble walks came as f64.
 ///

@@ -1,10 +1,6 @@
 //! tract itself, to hold a plan against before it is packed.
 
-use crate::{
-    Options, Refusal,
-    frontend::{Floats, Graph},
-    quiet, whole,
-};
+use crate::{Options, Refusal, frontend::Graph, narrow::Floats, quiet, whole};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tradewind_core::exec::Data;

@@ -7,7 +7,6 @@
 use crate::{
     attributes::Attributes,
     builder::Builder,
-    lower::Site,
     refusal::{Reason, Reasoned, Refusal, node_name},
     value::Value,
 };
@@ -63,19 +62,21 @@ pub(crate) fn build<O: Operator>(node: &NodeProto, read: impl FnOnce(&Node<'_>) 
     Ok((expand(Whole { operator: Arc::new(operator), origin, inputs, outputs }), Vec::new()))
 }
 
-/// What a node becomes, where its operator stayed whole.
-pub(crate) fn lowered(site: &mut Site<'_>) -> Option<Reasoned<Vec<Value>>> {
-    let op = site.node.op_as::<Whole>()?;
-    let placed: Vec<_> = op.inputs.iter().map(|slot| slot.and_then(|n| site.inputs.get(n).cloned())).collect();
-    let outputs = op.operator.lower(site.builder, &placed).and_then(|mut outputs| {
+/// What a node becomes, where its operator stayed whole: the outputs in use, and whether they
+/// [wrap around](Operator::wraps).
+pub(crate) fn lowered(
+    node: &TypedNode,
+    inputs: &[Value],
+    builder: &mut Builder,
+) -> Option<Reasoned<(Vec<Value>, bool)>> {
+    let op = node.op_as::<Whole>()?;
+    let placed: Vec<_> = op.inputs.iter().map(|slot| slot.and_then(|n| inputs.get(n).cloned())).collect();
+    let outputs = op.operator.lower(builder, &placed).and_then(|mut outputs| {
         let mut take = |n: usize| outputs.get_mut(n).and_then(Option::take);
-        let used = op.outputs.iter().zip(&site.node.outputs).map(|(&n, outlet)| {
-            let output = take(n).ok_or_else(|| Reason("an output is missing".into()))?;
-            if op.operator.wraps() { site.wrapped(&output, outlet.fact.datum_type) } else { Ok(output) }
-        });
+        let used = op.outputs.iter().map(|&n| take(n).ok_or_else(|| Reason("an output is missing".into())));
         used.collect()
     });
-    Some(outputs)
+    Some(outputs.map(|outputs| (outputs, op.operator.wraps())))
 }
 
 /// Whether a graph holds an operator that only a plan can run.

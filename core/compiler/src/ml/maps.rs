@@ -2,6 +2,7 @@
 
 use super::{Attributes, Operator, Output};
 use crate::{
+    attributes::List,
     builder::Builder,
     refusal::{Reason, Reasoned},
     value::{Constant, Value, categories},
@@ -9,14 +10,6 @@ use crate::{
 use std::cmp::Ordering;
 use tract_onnx::prelude::{Datum as _, DatumType};
 use tradewind_core::plan::{CompareOp, DType};
-
-/// Keys or values of a map.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum List {
-    Integers(Vec<i64>),
-    Floats(Vec<f32>),
-    Strings(Vec<String>),
-}
 
 impl List {
     /// That of the attribute `{side}_strings`, `{side}_int64s`, `{side}_floats` or `{side}_tensor`.

@@ -4,7 +4,7 @@
 //! operator sets are those of the model.
 
 use crate::{
-    frontend::is_known,
+    operators::is_known,
     refusal::{Refusal, node_name},
 };
 use prost::Message;
