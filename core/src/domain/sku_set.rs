@@ -2,13 +2,14 @@
 
 use super::sku::SkuId;
 use crate::error::{Error, ErrorKind, Result};
-use alloc::{format, vec::Vec};
+use alloc::format;
 use bitvec::{order::Lsb0, vec::BitVec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A set of products of one catalogue: bit `i` stands for [`SkuId`] `i`.
 ///
-/// Travels as a count and bytes, least significant bit first.
+/// Travels as a count and bytes, least significant bit first, and lies in memory as it travels. Whole sets are united
+/// and complemented by bytes, eight products at a time.
 ///
 /// ```
 /// use tradewind_core::{SkuBits, SkuId};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// assert!(bits.contains(SkuId(3)) && !bits.contains(SkuId(4)));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SkuBits(BitVec<u32, Lsb0>);
+pub struct SkuBits(BitVec<u8, Lsb0>);
 
 impl SkuBits {
     /// The empty set, for a catalogue of `len` products.
@@ -27,7 +28,7 @@ impl SkuBits {
 
     /// The full set, for a catalogue of `len` products.
     pub fn all(len: usize) -> Self {
-        Self(BitVec::repeat(true, len))
+        Self(BitVec::repeat(true, len)).trimmed()
     }
 
     /// The size of the catalogue it is for.
@@ -67,13 +68,23 @@ impl SkuBits {
 
     /// Adds every product of a set for the same catalogue.
     pub fn unite(&mut self, other: &Self) {
-        self.0 |= &other.0;
+        for (own, other) in self.0.as_raw_mut_slice().iter_mut().zip(other.0.as_raw_slice()) {
+            *own |= other;
+        }
     }
 
     /// The products that are not in the set.
     #[must_use]
     pub fn complement(&self) -> Self {
-        Self(!self.0.clone())
+        let mut others = self.clone();
+        others.0.as_raw_mut_slice().iter_mut().for_each(|byte| *byte = !*byte);
+        others.trimmed()
+    }
+
+    /// The same set, with zeros behind its last bit.
+    fn trimmed(mut self) -> Self {
+        self.0.set_uninitialized(false);
+        self
     }
 
     fn put(&mut self, id: SkuId, value: bool) {
@@ -95,16 +106,15 @@ impl SkuBits {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Wire {
+struct Wire<'a> {
     len: u32,
     #[serde(with = "serde_bytes")]
-    bytes: Vec<u8>,
+    bytes: &'a [u8],
 }
 
 impl Serialize for SkuBits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let words = self.0.iter().by_vals().collect::<BitVec<u8, Lsb0>>();
-        Wire { len: self.len() as u32, bytes: words.into_vec() }.serialize(serializer)
+        Wire { len: self.len() as u32, bytes: self.0.as_raw_slice() }.serialize(serializer)
     }
 }
 
@@ -114,16 +124,15 @@ impl<'de> Deserialize<'de> for SkuBits {
         if bytes.len() != (len as usize).div_ceil(8) {
             return Err(serde::de::Error::custom("a bit set of another length than its bytes"));
         }
-        let received = BitVec::<u8, Lsb0>::from_vec(bytes);
-        let bits: BitVec<u32, Lsb0> = received.iter().by_vals().take(len as usize).collect();
-        Ok(Self(bits))
+        let mut bits = BitVec::from_slice(bytes);
+        bits.truncate(len as usize);
+        Ok(Self(bits).trimmed())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     #[test]
     fn a_set_survives_its_journey() {
@@ -131,13 +140,19 @@ mod tests {
             let mut bits = SkuBits::none(len);
             (0..len as u32).step_by(3).for_each(|id| bits.insert(SkuId(id)));
             let sent = postcard::to_allocvec(&bits).unwrap_or_default();
-            assert_eq!(postcard::from_bytes(&sent), Ok(bits), "{len} products");
+            assert_eq!(postcard::from_bytes(&sent), Ok(bits.clone()), "{len} products");
+            let others = bits.complement();
+            assert_eq!(others.count(), len - bits.count());
+            assert_eq!(others.complement(), bits);
+            bits.unite(&others);
+            assert_eq!(bits, SkuBits::all(len));
+            assert_eq!(postcard::to_allocvec(&SkuBits::all(len)), postcard::to_allocvec(&bits), "the same bytes");
         }
     }
 
     #[test]
     fn bits_past_the_end_are_not_read() {
-        let sent = postcard::to_allocvec(&Wire { len: 3, bytes: vec![0xff] }).unwrap_or_default();
+        let sent = postcard::to_allocvec(&Wire { len: 3, bytes: &[0xff] }).unwrap_or_default();
         let bits: SkuBits = postcard::from_bytes(&sent).unwrap_or_default();
         assert_eq!((bits.len(), bits.count()), (3, 3));
     }
