@@ -25,6 +25,7 @@ mod auth;
 mod check;
 mod door;
 mod guests;
+mod http;
 mod live;
 mod pages;
 mod plan;
@@ -271,7 +272,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     tracing::info!(%address, "ready");
     let told = told_to_stop();
     ready(address);
-    axum::serve(listener, api::router(Arc::clone(&app))).with_graceful_shutdown(told).await?;
+    axum::serve(listener, http::router(Arc::clone(&app))).with_graceful_shutdown(told).await?;
     tracing::info!("stopping: what is under way is finished");
     stop.send_replace(true);
     for worker in workers {

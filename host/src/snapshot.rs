@@ -133,7 +133,9 @@ impl Parts {
             Ok::<_, Error>(())
         })?;
         let places = Places::read(folder)?;
-        let fulfilment = places.fulfilment(folder, &catalog)?;
+        let (nodes, mut lanes) = places.nodes_and_lanes(folder, &catalog)?;
+        scans::learn(folder, &places, &mut lanes)?;
+        let fulfilment = Fulfilment { nodes, lanes: lanes.into_values().collect() };
         let mut regions = places.regions;
         for (place, region) in regions.iter_mut().enumerate() {
             region.promises = promises(&fulfilment, place, catalog.len());

@@ -12,7 +12,8 @@ use crate::fingerprint::Fingerprint;
 use crate::python::{self, Python};
 use crate::shell::Run;
 use crate::steps::Steps;
-use crate::toolchain::{TARGET, WasmToolchain};
+use crate::target::TARGET;
+use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 

@@ -11,7 +11,8 @@ use crate::files::{copy, link, tests};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
-use crate::toolchain::{TARGET, WasmToolchain, remaps};
+use crate::target::{TARGET, remaps};
+use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 

@@ -15,7 +15,7 @@ use crate::cache::{Cache, create};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
-use crate::toolchain::{TARGET, has_std, remaps};
+use crate::target::{TARGET, has_std, remaps};
 
 /// Compiler, cargo and sources (1.96 in Debian 12's security updates), and the linker of the same
 /// LLVM.

@@ -11,10 +11,11 @@ use crate::browser;
 use crate::cache::create;
 use crate::edge;
 use crate::fingerprint::Fingerprint;
-use crate::models;
+use crate::python::{self, Python};
 use crate::shell::Run;
 use crate::steps::Steps;
-use crate::toolchain::{TARGET, WasmToolchain};
+use crate::target::TARGET;
+use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
@@ -40,7 +41,7 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     build_programs(workspace, steps)?;
     pack_models(workspace, steps)?;
     build_snapshot(workspace, steps)?;
-    models::shoppers(workspace, steps)?;
+    choose_shoppers(workspace, steps)?;
     browser::build(workspace, steps)?;
     edge::build(workspace, steps)
 }
@@ -106,6 +107,26 @@ fn build_snapshot(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
             .args(["--out", "dist/reference.snapshot", "--public", "dist/reference.public.snapshot"])
             .advice("a table in `models/snapshot` is refused for the reason above")
             .run()?;
+        inputs.record(&stamp)
+    })
+}
+
+/// Chooses real households for the demo's page. Rows of the panel are not committed: they are read where it is built.
+fn choose_shoppers(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    const SCRIPT: &str = "models/train/shoppers.py";
+    let data = python::complete_journey(workspace, steps)?;
+    let (out, stamp) = (workspace.dist("shoppers.json"), workspace.dist("stamps/shoppers"));
+    let inputs = Fingerprint::of("shoppers")
+        .and(&workspace.path(SCRIPT))?
+        .and(&workspace.path("models/snapshot/products.csv"))?
+        .and(&data.join("made-by"))?;
+    if out.exists() && inputs.is_recorded_in(&stamp) {
+        return Ok(());
+    }
+    let python = Python::obtain(workspace, steps, python::DATA)?;
+    steps.run("choose households for the demo", || {
+        let script = python.script(workspace, SCRIPT).arg("--data").arg(&data);
+        script.args(["--snapshot", "models/snapshot", "--out", "dist/shoppers.json"]).run()?;
         inputs.record(&stamp)
     })
 }

@@ -10,7 +10,8 @@ use crate::files::{copy, link, tests};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
-use crate::toolchain::{TARGET, WasmToolchain};
+use crate::target::TARGET;
+use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
@@ -102,7 +103,7 @@ fn compile(workspace: &Workspace, toolchain: WasmToolchain) -> Result<PathBuf> {
     toolchain
         .run("cargo")
         .args(["build", "--locked", "--lib", "--release", "--target", TARGET, "--config"])
-        .arg(format!("target.{TARGET}.rustflags={:?}", crate::toolchain::remaps(workspace.root(), "/tradewind")?))
+        .arg(format!("target.{TARGET}.rustflags={:?}", crate::target::remaps(workspace.root(), "/tradewind")?))
         // `wasm-bindgen`'s macros look at it.
         .env("WASM_BINDGEN_USE_JS_SYS", "1")
         // Flags from the environment would replace those of `.cargo/config.toml`.

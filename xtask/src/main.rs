@@ -3,7 +3,7 @@
 //! Each command sets up what it needs and finds missing, and nothing else; a second run finds it
 //! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
 //!
-//! - [`toolchain`], [`debian`], [`tools`], [`python`]: what is set up
+//! - [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: what is set up
 //! - [`dist`], [`browser`], [`edge`]: what is built; [`demo`]: what is shown of it
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
@@ -27,6 +27,7 @@ mod operators;
 mod python;
 mod shell;
 mod steps;
+mod target;
 mod toolchain;
 mod tools;
 mod workspace;

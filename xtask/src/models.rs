@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 
 use crate::cache::create;
 use crate::dist;
-use crate::fingerprint::Fingerprint;
 use crate::python::{self, Python};
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -99,26 +98,6 @@ pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Resu
         })?;
     }
     Ok(())
-}
-
-/// Chooses real households for the demo's page. Rows of the panel are not committed: they are read where it is built.
-pub fn shoppers(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    const SCRIPT: &str = "models/train/shoppers.py";
-    let data = python::complete_journey(workspace, steps)?;
-    let (out, stamp) = (workspace.dist("shoppers.json"), workspace.dist("stamps/shoppers"));
-    let inputs = Fingerprint::of("shoppers")
-        .and(&workspace.path(SCRIPT))?
-        .and(&workspace.path("models/snapshot/products.csv"))?
-        .and(&data.join("made-by"))?;
-    if out.exists() && inputs.is_recorded_in(&stamp) {
-        return Ok(());
-    }
-    let python = Python::obtain(workspace, steps, python::DATA)?;
-    steps.run("choose households for the demo", || {
-        let script = python.script(workspace, SCRIPT).arg("--data").arg(&data);
-        script.args(["--snapshot", "models/snapshot", "--out", "dist/shoppers.json"]).run()?;
-        inputs.record(&stamp)
-    })
 }
 
 /// Writes the tables of the reference snapshot, and the requests that tests and demo make over it.

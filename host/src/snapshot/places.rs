@@ -1,7 +1,7 @@
 //! Nodes, regions, and the lanes and stock that name them.
 
 use super::{
-    SnapshotError, bad, id_of, once, scans,
+    SnapshotError, bad, id_of, once,
     tables::{LaneRow, NodeRow, RegionRow, StockRow},
 };
 use crate::rows::Table;
@@ -11,8 +11,11 @@ use std::{
 };
 use tradewind_core::{
     Catalog, Code, Error, Money,
-    snapshot::{Fulfilment, FulfilmentNode, Lane, NodeStock, Region, Stock},
+    snapshot::{FulfilmentNode, Lane, NodeStock, Region, Stock},
 };
+
+/// A node and a region, by their places.
+pub(super) type Ends = (u16, u16);
 
 /// What other tables name.
 pub(super) struct Places {
@@ -61,8 +64,12 @@ impl Places {
         self.node_of.get(node).copied().ok_or_else(|| bad(&format!("there is no node `{node}`")))
     }
 
-    /// Nodes with their stock, and lanes with what is learnt of them.
-    pub fn fulfilment(&self, folder: &Path, catalog: &Catalog) -> Result<Fulfilment, SnapshotError> {
+    /// Nodes with their stock, and lanes by their ends.
+    pub fn nodes_and_lanes(
+        &self,
+        folder: &Path,
+        catalog: &Catalog,
+    ) -> Result<(Vec<FulfilmentNode>, BTreeMap<Ends, Lane>), SnapshotError> {
         let mut nodes = self.nodes.clone();
         let mut seen = BTreeSet::new();
         Table::<StockRow>::read(folder, "stock")?.each(|row| {
@@ -92,8 +99,7 @@ impl Places {
                 Some(_) => Err(bad(&format!("the lane from `{}` to `{}` comes twice", row.node, row.region))),
             }
         })?;
-        scans::learn(folder, self, &mut lanes)?;
-        Ok(Fulfilment { nodes, lanes: lanes.into_values().collect() })
+        Ok((nodes, lanes))
     }
 }
 

@@ -1,12 +1,13 @@
 //! How long lanes take, learnt from the scans of shipments that were delivered.
 
-use super::{SnapshotError, bad, places::Places, tables::ScanRow};
+use super::{
+    SnapshotError, bad,
+    places::{Ends, Places},
+    tables::ScanRow,
+};
 use crate::rows::Table;
 use std::{collections::BTreeMap, path::Path};
 use tradewind_core::{Error, Id, exceptions::learn as learn_stays, snapshot::Lane, tracking::Scan};
-
-/// A node and a region, by their places.
-type Ends = (u16, u16);
 
 /// Adds to lanes what their past shipments tell, where there is a table of them.
 pub(super) fn learn(folder: &Path, places: &Places, lanes: &mut BTreeMap<Ends, Lane>) -> Result<(), SnapshotError> {

@@ -1,0 +1,124 @@
+//! Everything that is served, and what holds for all of it.
+
+use super::{App, api, pages, problem::Problem};
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use std::{any::Any, sync::Arc, time::Instant};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer},
+};
+use tracing::Level;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// What pages may load: nothing from elsewhere, and no scripts.
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The API page is a script with its own styles.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Everything that is served.
+pub(super) fn router(app: Arc<App>) -> Router {
+    let (api, document) = api::router();
+    let docs: Router<Arc<App>> = Router::new()
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .layer(middleware::from_fn(found))
+        .layer(header_layer(header::CONTENT_SECURITY_POLICY, DOCS_POLICY));
+    let pages = pages::router().layer(header_layer(header::CONTENT_SECURITY_POLICY, PAGE_POLICY));
+    // What fails has said so where it failed; that many are turned away, a counter says.
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(span)
+        .on_response(DefaultOnResponse::new())
+        .on_failure(DefaultOnFailure::new().level(Level::DEBUG));
+    api.merge(pages)
+        .merge(docs)
+        .fallback(|request: Request| async move {
+            refused(request.headers(), Problem::not_found("resource", request.uri().path()))
+        })
+        .method_not_allowed_fallback(|request: Request| async move {
+            let (method, path) = (request.method(), request.uri().path());
+            let detail = format!("method `{method}` is not allowed for `{path}`; see the `Allow` header");
+            refused(request.headers(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
+        })
+        .layer(middleware::from_fn(plain))
+        .layer(middleware::from_fn(measured))
+        .layer(header_layer(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header_layer(header::REFERRER_POLICY, "same-origin"))
+        .layer(header_layer(header::CACHE_CONTROL, "no-store"))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(trace)
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .with_state(app)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn header_layer(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Refuses control characters in an address: no name has any, and not every database can be asked for them.
+async fn plain(request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query().map_or("", |address| address.as_str()).as_bytes();
+    let control = |escaped: &&[u8]| {
+        let digits = escaped.strip_prefix(b"%").and_then(|digits| str::from_utf8(digits).ok());
+        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_some_and(|byte| byte.is_ascii_control())
+    };
+    match address.windows(3).find(control) {
+        None => next.run(request).await,
+        Some(found) => {
+            let detail = format!("the address has the control character `{}`", String::from_utf8_lossy(found));
+            refused(request.headers(), Problem::bad(detail))
+        }
+    }
+}
+
+/// Says of a file of the API's page that is not there what is said of everything else.
+async fn found(request: Request, next: Next) -> Response {
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        return refused(&headers, Problem::not_found("resource", &path));
+    }
+    response
+}
+
+/// What is wrong, as a page for those who ask for pages, else as a document.
+fn refused(headers: &HeaderMap, problem: Problem) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accepted| accepted.to_str().ok());
+    if accepted.map(str::to_ascii_lowercase).any(|accepted| accepted.contains("text/html")) {
+        return pages::refused(problem);
+    }
+    problem.into_response()
+}
+
+/// Counts and times requests by route, never by what is in the address.
+async fn measured(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let method = request.method().to_string();
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    let labels = [("route", route), ("method", method), ("status", status)];
+    metrics::histogram!("tradewind_http_seconds", &labels).record(started.elapsed().as_secs_f64());
+    response
+}
+
+fn span(request: &Request) -> tracing::Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    Problem::internal(&said.unwrap_or("a panic")).into_response()
+}
