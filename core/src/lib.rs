@@ -13,7 +13,7 @@
 //!
 //! # The house
 //!
-//! Each layer knows those below it, and none above: `tests/layers.rs` reads the `use` lines.
+//! Each layer knows those below it, and none above: `tests/tests/layers.rs` reads the `use` lines.
 //!
 //! | layer | what it holds |
 //! |---|---|

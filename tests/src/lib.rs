@@ -10,6 +10,7 @@ pub mod decisions;
 mod ensemble;
 mod node;
 pub mod service;
+pub mod sources;
 
 pub use corpus::{Case, DataSet, PACK, Refused, cases, pack_at, pack_of, random, refused};
 pub use ensemble::{Answers, Ensemble};
