@@ -1,20 +1,45 @@
-//! The storefront API: what is answered, in JSON. HTTP is the platform's.
+//! The storefront API: events, rankings, prices, offers, and how the Worker is.
 
 use crate::{
     offer,
-    shop::{Inside, Shop, Trouble, Visitor, region_of},
+    problem::Problem,
+    profile,
+    shop::{Inside, Shop, Trouble, region_of},
+    visitor::Visitor,
+    work::Work,
 };
+use futures_util::StreamExt;
+use js_sys::decode_uri_component;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::json;
-use tradewind_core::{ABI_VERSION, Profile, Sku, snapshot::Region};
+use std::rc::Rc;
+use tradewind_core::{ABI_VERSION, Catalog, Sku, snapshot::Region};
 use tradewind_json::{Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex, without_bom};
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Url;
+use worker::{Env, Headers, Method, Request, Response, ResponseBuilder};
+
+/// The most bytes of a request's body.
+const MAX_BODY: usize = 512 << 10;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    /// What a shopper did.
+    Events,
+    /// Ranked products.
+    Rank,
+    /// A price.
+    Quote,
+    /// The offer of a product, by its SKU as it is in the path.
+    Offer(String),
+    /// How the Worker is.
+    Health,
+}
 
 /// What a shopper did, and may be remembered.
-#[wasm_bindgen]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Events {
+struct Events {
     #[serde(default)]
     consent: Option<Consent>,
     #[serde(default)]
@@ -28,152 +53,282 @@ enum Consent {
     Denied,
 }
 
+/// What is loaded, by digests.
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    abi: u32,
+    module: &'a str,
+    packs: Vec<Loaded<'a>>,
+    snapshot: Loaded<'a>,
+    /// Why what the configuration says now is not what is loaded, or done.
+    trouble: Option<String>,
+}
+
+/// A pack or a snapshot.
+#[derive(Serialize)]
+struct Loaded<'a> {
+    name: &'a str,
+    version: &'a str,
+    root: String,
+    /// Whether a snapshot has what only the shop may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Moment>,
+}
+
+/// A request that is being answered.
+struct Call {
+    request: Request,
+    env: Env,
+    /// The shop, or why there is none.
+    shop: Result<Rc<Inside>, String>,
+    /// Headers of the answer, whatever it will be.
+    headers: Headers,
+}
+
+/// Whether a path is the API's, and not the origin's.
+#[wasm_bindgen(js_name = isOfApi)]
+pub fn is_of_api(path: &str) -> bool {
+    Route::of(path).is_some()
+}
+
+/// Answers a request to the API. `trouble` is why there is no shop, or why what the configuration says now is not what
+/// is loaded; `module` is the module's digest.
 #[wasm_bindgen]
-impl Events {
-    /// Reads the body of a request.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    #[wasm_bindgen(constructor)]
-    pub fn new(body: &[u8]) -> Result<Events, Trouble> {
-        read(body)
+pub fn answer(
+    request: web_sys::Request,
+    env: Env,
+    shop: Option<Shop>,
+    trouble: Option<String>,
+    module: String,
+) -> Work {
+    Work::new(async move {
+        let request = Request::from(request);
+        let Some(route) = Route::of(&request.path()) else { return Err(Trouble::other("the path is the origin's")) };
+        let shop = match shop {
+            Some(shop) => Ok(shop.inside()),
+            None => Err(trouble.clone().unwrap_or_default()),
+        };
+        let mut call = Call { request, env, shop, headers: Headers::new() };
+        let response = call.answer(route, trouble, &module).await;
+        response.map(web_sys::Response::from).map_err(Trouble::other)
+    })
+}
+
+impl Route {
+    /// The route of a path; none for those that are the origin's.
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/v1/events" => Some(Self::Events),
+            "/v1/rank" => Some(Self::Rank),
+            "/v1/quote" => Some(Self::Quote),
+            "/healthz" => Some(Self::Health),
+            _ => path.strip_prefix("/v1/offers/").filter(|sku| !sku.is_empty()).map(|sku| Self::Offer(sku.to_owned())),
+        }
     }
 
-    /// Whether the shopper agrees with this request.
-    #[wasm_bindgen(getter)]
-    pub fn granted(&self) -> bool {
-        self.consent == Some(Consent::Granted)
-    }
-
-    /// Whether the shopper takes the agreement back.
-    #[wasm_bindgen(getter)]
-    pub fn denied(&self) -> bool {
-        self.consent == Some(Consent::Denied)
+    const fn method(&self) -> Method {
+        match self {
+            Self::Events | Self::Rank | Self::Quote => Method::Post,
+            Self::Offer(_) | Self::Health => Method::Get,
+        }
     }
 }
 
-#[wasm_bindgen]
-impl Shop {
+impl Call {
+    async fn answer(&mut self, route: Route, trouble: Option<String>, module: &str) -> worker::Result<Response> {
+        self.headers.set("cache-control", "no-store")?;
+        match self.asked(route, trouble, module).await {
+            Ok(response) => Ok(response),
+            Err(problem) => problem.response(self.headers.clone()),
+        }
+    }
+
+    async fn asked(&mut self, route: Route, trouble: Option<String>, module: &str) -> Result<Response, Problem> {
+        // Not `Request::method`, which takes a method that it does not know for `GET`.
+        let (method, expected) = (self.request.inner().method(), route.method());
+        let is_preflight = method == Method::Options.as_ref();
+        if method != expected.as_ref() && !is_preflight {
+            self.headers.set("allow", expected.as_ref())?;
+            return Err(Problem::new(405, format!("this is asked with {expected}")));
+        }
+        let shop = match &self.shop {
+            Ok(shop) => shop.clone(),
+            // How the Worker is includes why there is nothing.
+            Err(why) if route == Route::Health => return Err(Problem::new(503, why.as_str())),
+            Err(why) => return Err(Trouble::other(why).into()),
+        };
+        self.allow(&shop, is_preflight.then_some(&expected))?;
+        if is_preflight {
+            return Ok(self.nothing());
+        }
+        match route {
+            Route::Events => self.events(&shop).await,
+            Route::Rank => self.rank(&shop).await,
+            Route::Quote => self.quote(&shop).await,
+            Route::Offer(sku) => self.offer(&shop, &sku),
+            Route::Health => self.health(&shop, trouble, module),
+        }
+    }
+
+    /// Lets pages of other origins read the answer, those that the configuration lists; and ask by a method, where the
+    /// browser wants to know that before.
+    fn allow(&self, shop: &Inside, asks_for: Option<&Method>) -> worker::Result<()> {
+        let headers = &self.headers;
+        headers.set("vary", "Origin")?;
+        let origin = self.request.headers().get("origin")?;
+        let Some(origin) = origin.filter(|origin| shop.config.edge.cors.contains(origin)) else { return Ok(()) };
+        headers.set("access-control-allow-origin", &origin)?;
+        headers.set("access-control-allow-credentials", "true")?;
+        if let Some(method) = asks_for {
+            headers.set("access-control-allow-methods", method.as_ref())?;
+            headers.set("access-control-allow-headers", "content-type")?;
+            headers.set("access-control-max-age", "86400")?;
+        }
+        Ok(())
+    }
+
     /// Ranks products.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub fn rank(&self, visitor: &Visitor, body: &[u8]) -> Result<String, Trouble> {
-        let shop = self.inside();
-        let mut question: RankRequest = read(body)?;
+    async fn rank(&mut self, shop: &Inside) -> Result<Response, Problem> {
+        let mut question: RankRequest = self.body().await?;
         if question.region.is_none() {
-            question.region = Some(region(&shop, visitor, None)?.code.to_string());
+            question.region = Some(self.region(shop, None)?.code.to_string());
         }
         let (id, with_profile) = (question.id.clone(), question.profile.is_some() || !question.events.is_empty());
-        let (pack, catalog) = ranker(&shop)?;
+        let (pack, catalog) = ranker(shop)?;
         let (ranking, _) = shop.rank(question.message(pack, catalog)?)?;
-        written(&RankReply::new(id, ranking, with_profile))
+        self.json(&RankReply::new(id, ranking, with_profile), "application/json")
     }
 
     /// Prices a product.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub fn quote(&self, visitor: &Visitor, body: &[u8]) -> Result<String, Trouble> {
-        let shop = self.inside();
-        let question: PriceRequest = read(body)?;
-        let region = region(&shop, visitor, question.region.as_deref())?;
+    async fn quote(&mut self, shop: &Inside) -> Result<Response, Problem> {
+        let question: PriceRequest = self.body().await?;
+        let region = self.region(shop, question.region.as_deref())?;
         let at = shop.now();
         let (quote, _) = shop.quote(Sku::new(question.sku)?, region, at)?;
         let public = PublicQuote::new(&quote, shop.snapshot.storefront.currency, at, shop.snapshot.root);
-        written(&PublicQuote { id: question.id, ..public })
+        self.json(&PublicQuote { id: question.id, ..public }, "application/json")
     }
 
     /// The offer of a product, in JSON-LD.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub fn offer(&self, visitor: &Visitor, origin: &str, sku: String, code: Option<String>) -> Result<String, Trouble> {
-        let shop = self.inside();
-        let region = region(&shop, visitor, code.as_deref())?;
-        let sku = Sku::new(sku)?;
+    fn offer(&self, shop: &Inside, sku: &str) -> Result<Response, Problem> {
+        let url = Url::new(&self.request.inner().url()).map_err(worker::Error::from)?;
+        let sku =
+            decode_uri_component(sku).map_err(|_| Problem::new(400, format!("`{sku}` is not percent-encoded")))?;
+        let region = self.region(shop, url.search_params().get("region").as_deref())?;
+        let sku = Sku::new(String::from(sku))?;
         let id = shop.snapshot.storefront.catalog.id(&sku);
-        let id = id.ok_or_else(|| Trouble::of_request(404, format!("the snapshot has no product `{sku}`")))?;
+        let id = id.ok_or_else(|| Problem::new(404, format!("the snapshot has no product `{sku}`")))?;
         let (quote, _) = shop.quote(sku, region, shop.now())?;
-        written(&offer::json_ld(&shop, origin, id, region, &quote))
+        // The same for everyone in the region, and the region is of the shopper: no shared cache may keep it.
+        self.headers.set("cache-control", "private, max-age=60")?;
+        self.json(&offer::json_ld(shop, &url.origin(), id, region, &quote), "application/ld+json")
     }
 
-    /// The bytes of a profile that has taken events in, at most `most`: of a longer one, the products that say most are
-    /// kept.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub fn profile(&self, events: Events, known: Option<Vec<u8>>, most: usize) -> Result<Vec<u8>, Trouble> {
-        let shop = self.inside();
+    /// Takes in what a shopper did, where that is wanted.
+    async fn events(&mut self, shop: &Inside) -> Result<Response, Problem> {
+        let Events { consent, mut events } = self.body().await?;
+        let is_refused = profile::is_refused(&self.request);
+        if consent == Some(Consent::Denied) || is_refused {
+            self.headers.append("set-cookie", &profile::forget())?;
+            profile::revoke(&self.request, &self.env).await?;
+        }
+        if is_refused {
+            return Err(Problem::new(403, "the browser sends `Sec-GPC: 1`, so nothing is remembered"));
+        }
+        if consent == Some(Consent::Denied) {
+            return Ok(self.nothing());
+        }
+        if !shop.config.edge.profiles {
+            return Err(Problem::new(403, "this shop keeps no profiles at the edge"));
+        }
+        let known = profile::read(&self.request, &self.env).await;
+        if known.is_none() && consent.is_none() {
+            return Err(Problem::new(403, "the shopper has not agreed: send `\"consent\": \"granted\"` once it is so"));
+        }
         let now = shop.now();
-        let mut events = events.events;
         for event in &mut events {
             // Clocks of devices differ from the edge's.
             event.at = event.at.min(now.0);
         }
-        let known: Option<Profile> = known.and_then(|bytes| postcard::from_bytes(&bytes).ok());
         // A ranking of nothing: what is wanted is the profile that comes back.
-        let question = RankRequest { profile: known, events, candidates: Some(Vec::new()), ..RankRequest::new(now, 0) };
-        let (pack, catalog) = ranker(&shop)?;
+        let profile = known.as_ref().and_then(profile::Known::profile);
+        let question = RankRequest { profile, events, candidates: Some(Vec::new()), ..RankRequest::new(now, 0) };
+        let (pack, catalog) = ranker(shop)?;
         let (ranking, _) = shop.rank(question.message(pack, catalog)?)?;
-        let mut profile = ranking.profile;
-        loop {
-            let bytes = postcard::to_allocvec(&profile).map_err(Trouble::other)?;
-            match profile.items().len() {
-                items if bytes.len() > most && items > 0 => profile.keep(items - 1, now),
-                _ => return Ok(bytes),
-            }
-        }
+        let cookie = profile::keep(ranking.profile, now, known.as_ref(), &self.env).await?;
+        self.headers.append("set-cookie", &cookie)?;
+        Ok(self.nothing())
     }
 
     /// What is loaded, by digests.
-    ///
-    /// # Errors
-    /// [`Trouble`], where nothing can be decided.
-    pub fn health(&self) -> Result<String, Trouble> {
-        let shop = self.inside();
+    fn health(&self, shop: &Inside, trouble: Option<String>, module: &str) -> Result<Response, Problem> {
         let snapshot = &shop.snapshot;
-        snapshot.holds(shop.now()).map_err(|error| Trouble::of_request(503, error.message()))?;
-        let packs = shop
-            .packs
-            .iter()
-            .map(|pack| json!({ "name": pack.name, "version": pack.version, "root": hex(&pack.root) }));
-        written(&json!({
-            "status": "ok",
-            "abi": ABI_VERSION,
-            "packs": packs.collect::<Vec<_>>(),
-            "snapshot": {
-                "name": snapshot.name,
-                "version": snapshot.version,
-                "root": hex(&snapshot.root),
-                "whole": snapshot.pricing.is_some(),
-                "expires": Moment(snapshot.storefront.expires),
+        snapshot.holds(shop.now()).map_err(|error| Problem::new(503, error.message()))?;
+        let keyless = || profile::secret(&self.env).err().filter(|_| shop.config.edge.profiles);
+        let loaded = |name, version, root: &[u8]| Loaded { name, version, root: hex(root), whole: None, expires: None };
+        let health = Health {
+            status: "ok",
+            abi: ABI_VERSION,
+            module,
+            packs: shop.packs.iter().map(|pack| loaded(&pack.name, &pack.version, &pack.root)).collect(),
+            snapshot: Loaded {
+                whole: Some(snapshot.pricing.is_some()),
+                expires: Some(Moment(snapshot.storefront.expires)),
+                ..loaded(&snapshot.name, &snapshot.version, &snapshot.root)
             },
-        }))
+            trouble: trouble.or_else(|| keyless().map(|trouble| trouble.message())),
+        };
+        self.json(&health, "application/json")
+    }
+
+    /// The region that is asked for, or from which the request comes.
+    fn region<'a>(&self, shop: &'a Inside, code: Option<&str>) -> Result<&'a Region, Problem> {
+        match code {
+            Some(code) => region_of(&shop.snapshot, code)
+                .ok_or_else(|| Problem::new(400, format!("the snapshot has no region `{code}`"))),
+            None => shop
+                .region(&Visitor::of(&self.request))
+                .ok_or_else(|| Problem::new(400, "nothing is promised where the request comes from; say `region`")),
+        }
+    }
+
+    /// The JSON of the body, which is read only as far as it may be long.
+    async fn body<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        let said = self.request.headers().get("content-type")?.unwrap_or_default();
+        let kind = said.split(';').next().unwrap_or_default().trim();
+        // A form of another site can send other types without asking first.
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(415, format!("the body is `{said}`; send `application/json`")));
+        }
+        let mut body = Vec::new();
+        // Without a body there is no stream.
+        if let Ok(mut stream) = self.request.stream() {
+            while let Some(bytes) = stream.next().await {
+                body.extend(bytes?);
+                if body.len() > MAX_BODY {
+                    return Err(Problem::new(413, format!("the body has more than {MAX_BODY} bytes")));
+                }
+            }
+        }
+        serde_json::from_slice(without_bom(&body))
+            .map_err(|error| Problem::new(400, format!("the body cannot be read: {error}")))
+    }
+
+    fn json(&self, answer: &impl Serialize, kind: &str) -> Result<Response, Problem> {
+        self.headers.set("content-type", kind)?;
+        let json = serde_json::to_vec(answer).map_err(worker::Error::from)?;
+        Ok(ResponseBuilder::new().with_headers(self.headers.clone()).fixed(json))
+    }
+
+    fn nothing(&self) -> Response {
+        ResponseBuilder::new().with_status(204).with_headers(self.headers.clone()).empty()
     }
 }
 
-fn ranker(shop: &Inside) -> Result<(&str, &tradewind_core::Catalog), Trouble> {
+fn ranker(shop: &Inside) -> Result<(&str, &Catalog), Problem> {
     let ranker = shop.ranker.as_ref().map(|(name, catalog)| (name.as_str(), catalog));
-    ranker.ok_or_else(|| Trouble::of_request(503, "none of the shop's packs ranks"))
-}
-
-/// The region that is asked for, or from which the request comes.
-fn region<'a>(shop: &'a Inside, visitor: &Visitor, code: Option<&str>) -> Result<&'a Region, Trouble> {
-    match code {
-        Some(code) => region_of(&shop.snapshot, code)
-            .ok_or_else(|| Trouble::of_request(400, format!("the snapshot has no region `{code}`"))),
-        None => shop
-            .region(visitor)
-            .ok_or_else(|| Trouble::of_request(400, "nothing is promised where the request comes from; say `region`")),
-    }
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
-    serde_json::from_slice(without_bom(body))
-        .map_err(|error| Trouble::of_request(400, format!("the body cannot be read: {error}")))
-}
-
-fn written(answer: &impl Serialize) -> Result<String, Trouble> {
-    serde_json::to_string(answer).map_err(Trouble::other)
+    ranker.ok_or_else(|| Problem::new(503, "none of the shop's packs ranks"))
 }

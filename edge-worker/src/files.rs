@@ -1,7 +1,7 @@
 //! What a shop is loaded from, where the platform keeps it: the configuration in KV, the whole snapshot in R2, all else
 //! among the static assets.
 
-use crate::{config::Integrity, shop::Trouble};
+use crate::{config::Integrity, shop::Trouble, work::Work};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -9,13 +9,12 @@ use wasm_bindgen_futures::JsFuture;
 use worker::Env;
 
 /// The text of the configuration.
-///
-/// # Errors
-/// Where KV has none, or cannot be read.
 #[wasm_bindgen]
-pub async fn configuration(env: Env) -> Result<String, Trouble> {
-    let found = env.kv("CONFIG").map_err(Trouble::other)?.get("config").text().await.map_err(Trouble::other)?;
-    found.ok_or_else(|| Trouble::other("KV has no `config`: put it there with `wrangler kv key put`"))
+pub fn configuration(env: Env) -> Work {
+    Work::new(async move {
+        let found = env.kv("CONFIG").map_err(Trouble::other)?.get("config").text().await.map_err(Trouble::other)?;
+        found.ok_or_else(|| Trouble::other("KV has no `config`: put it there with `wrangler kv key put`"))
+    })
 }
 
 /// A static asset.

@@ -1,9 +1,24 @@
 //! An offer as search engines and shopping agents read it: schema.org in JSON-LD.
 
-use crate::shop::{Inside, absolute};
+use crate::shop::Inside;
 use serde_json::{Value, json};
 use tradewind_core::{SkuId, quote::Quote, snapshot::Region};
 use tradewind_json::Moment;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen(inline_js = "
+export const absolute = (url, base) => {
+  try {
+    return new URL(url, base).href;
+  } catch {
+    return url;
+  }
+};
+")]
+extern "C" {
+    /// An address as it is in a page of another.
+    fn absolute(url: &str, base: &str) -> String;
+}
 
 /// The offer of a product in a region at a price.
 pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &Quote) -> Value {

@@ -3,8 +3,9 @@
 use crate::{
     card::{Fields, escape},
     elements::{Decode, Slot},
-    shop::{Inside, Shop, Trouble, Visitor},
+    shop::{Inside, Shop, Trouble},
     splice::{Declared, Fill, Splicer},
+    visitor::Visitor,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
@@ -12,6 +13,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use tradewind_core::{
     Millis, Money, Profile, Sku,
     guest::Exchange,
+    message::Fault,
     quote::Quote,
     rank::{Constraints, RankRequest, RankedItem},
     snapshot::Region,
@@ -54,27 +56,28 @@ pub struct Page(Splicer<Filling>);
 
 #[wasm_bindgen]
 impl Page {
-    /// A page before its first byte. `charset` is what its header says; `profile` are the bytes of the profile of a
-    /// shopper who agreed.
+    /// A page before its first byte, for who sends a request. `charset` is what the page's header says; `profile` are
+    /// the bytes of the profile that the request brings.
     ///
     /// # Errors
     /// Why the page stays as it is.
     #[wasm_bindgen(constructor)]
     pub fn new(
-        shop: &Shop,
-        visitor: &Visitor,
+        shop: Shop,
+        request: web_sys::Request,
         charset: Option<String>,
         profile: Option<Vec<u8>>,
     ) -> Result<Page, Trouble> {
         let shop = shop.inside();
-        let region = shop.region(visitor).cloned();
+        let region = shop.region(&Visitor::of(&request.into())).cloned();
         let region = region.ok_or_else(|| Trouble::other("nothing is promised where the request comes from"))?;
         let at = shop.now();
-        shop.snapshot.holds(at).map_err(Trouble::from)?;
+        shop.snapshot.holds(at).map_err(Fault::from)?;
         let encoding = match charset {
             Some(label) => Some(ascii_like(&label).ok_or_else(|| Trouble::other(format!("its charset is `{label}`")))?),
             None => None,
         };
+        let profile = profile.filter(|_| shop.config.edge.profiles);
         let profile = profile.and_then(|bytes| postcard::from_bytes(&bytes).ok());
         Ok(Self(Splicer::new(Filling {
             shop,
@@ -319,8 +322,8 @@ impl Filling {
         match answer {
             Ok(answer) => Some(answer),
             Err(trouble) => {
-                self.is_troubled |= !trouble.is_fault();
-                crate::shop::warn(&trouble.message());
+                self.is_troubled |= trouble.fault().is_none();
+                worker::console_warn!("tradewind: {}", trouble.message());
                 None
             }
         }

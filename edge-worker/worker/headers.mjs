@@ -97,12 +97,3 @@ export function mediaType(headers) {
   const charset = parameters.map((parameter) => /^\s*charset=\s*(?:"((?:[^"\\]|\\.)*)"?|(.*?))\s*$/i.exec(parameter)).find(Boolean);
   return { type: type.trim().toLowerCase(), charset: charset && (charset[1] ?? charset[2]).replace(/\\(.)/g, "$1") };
 }
-
-/** A cookie's value. */
-export function cookie(request, name) {
-  for (const part of (request.headers.get("cookie") ?? "").split(";")) {
-    const [key, ...value] = part.split("=");
-    if (value.length && key.trim() === name) return value.join("=").trim();
-  }
-  return undefined;
-}

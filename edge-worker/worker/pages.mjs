@@ -3,11 +3,10 @@
 // The origin is asked once. What is no page leaves as the very answer that came. A page is read twice from that one
 // answer: as it came, and through the WebAssembly; until it is known that there is something to fill, the former may
 // still leave in its place.
-import { Page, Visitor } from "../shim/tradewind_edge.js";
-import { cookie, directives, filled, mediaType, tell } from "./headers.mjs";
-import * as profiles from "./profile.mjs";
-import { refresh, withShop } from "./shop.mjs";
-import { ask, current, inside } from "./wasm.mjs";
+import { Page, profileOf } from "../shim/tradewind_edge.js";
+import { directives, filled, mediaType, tell } from "./headers.mjs";
+import { held, PATIENCE, refresh } from "./shop.mjs";
+import { ask, askLater, current } from "./wasm.mjs";
 
 /** The longest piece that is read at once, in bytes. */
 const PIECE = 64 << 10;
@@ -24,7 +23,7 @@ export async function page(request, env, context) {
     context.passThroughOnException();
     refresh(env, context);
   }
-  const profile = isWanted ? profiles.read(request, env) : undefined;
+  const profile = isWanted ? shopper(request, env) : undefined;
   let response;
   try {
     response = await fetch(toOrigin(request, env));
@@ -74,19 +73,20 @@ function passed(response) {
   }
 }
 
-/** Who asks, as far as the platform says. */
-export function visitorOf(request) {
-  const text = (value) => (typeof value === "string" ? value : undefined);
-  const { country, latitude, longitude } = request.cf ?? {};
-  return ask(() => new Visitor(cookie(request, "tw_region"), text(country), text(latitude), text(longitude)));
+/** The profile that a request brings; none where it cannot be read in time. */
+async function shopper(request, env) {
+  try {
+    return await askLater(() => profileOf(request, env), PATIENCE);
+  } catch (error) {
+    console.error(`tradewind: a profile cannot be read: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** A page with its slots and prices filled. */
 async function prepared(request, response, profile, context) {
-  const filling = await withShop(async (shop) => {
-    const shopper = shop.profiles ? (await profile)?.bytes : undefined;
-    return new Filling(shop, request, response, shopper);
-  });
+  const [known, shop] = await Promise.all([profile, held()]);
+  const filling = new Filling(shop, request, response, known);
   const reader = response.clone().body.getReader({ mode: "byob" });
   let isUnderWay = false;
   try {
@@ -123,12 +123,7 @@ class Filling {
   #room = new Uint8Array(PIECE);
 
   constructor(shop, request, response, profile) {
-    const visitor = visitorOf(request);
-    try {
-      this.#page = ask(() => new Page(shop, visitor, mediaType(response.headers).charset, profile));
-    } finally {
-      visitor.free();
-    }
+    this.#page = ask(() => new Page(shop, request, mediaType(response.headers).charset, profile));
     this.mode = { isPersonal: this.#page.personal, region: this.#page.region };
   }
 
@@ -221,7 +216,7 @@ class Filling {
   }
 
   #call(work) {
-    if (this.#instance !== current()) throw inside("the Worker's own code began again");
+    if (this.#instance !== current()) throw new Error("the Worker's own code began again");
     return ask(() => work(this.#page));
   }
 }

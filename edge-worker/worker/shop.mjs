@@ -5,11 +5,11 @@
 // where anything of it fails, requests are answered from what was there. One request loads; the others look, by timers
 // of their own, whether it is done: a request may not wait for the promise of another.
 import module from "../tradewind.wasm";
-import { configuration, Loading } from "../shim/tradewind_edge.js";
-import { ask, askLater, current, inside } from "./wasm.mjs";
+import { configuration, load } from "../shim/tradewind_edge.js";
+import { ask, askLater, current } from "./wasm.mjs";
 
-/** How many milliseconds a request waits for what is not loaded yet. */
-const PATIENCE = 1_500;
+/** How many milliseconds a request waits for what is not there yet. */
+export const PATIENCE = 1_500;
 /** After how many milliseconds loading is tried again when it failed. */
 const RETRY = 5_000;
 /** After how many milliseconds a request that loads is taken for gone. */
@@ -45,7 +45,7 @@ export function refresh(env, context) {
   if (now - isolate.looked < lasts) return;
   const begun = {};
   Object.assign(isolate, { looked: now, loading: now, begun });
-  const loading = load(env)
+  const loading = loadedFrom(env)
     .then(
       () => (isolate.trouble = undefined),
       (error) => {
@@ -59,24 +59,14 @@ export function refresh(env, context) {
   context.waitUntil(loading);
 }
 
-/** Gives the shop to `work`, if it comes in time; otherwise throws why it does not. */
-export async function withShop(work) {
-  const shop = (await arrived()).held();
-  const instance = current();
-  try {
-    return await work(shop);
-  } finally {
-    if (instance === current()) shop.free();
-  }
-}
-
-async function arrived() {
+/** The shop, if it comes in time, for whoever hands it on to the Rust code; otherwise throws why it does not. */
+export async function held() {
   const until = Date.now() + PATIENCE;
   for (;;) {
     const shop = loaded();
-    if (shop) return shop;
-    if (isolate.loading === undefined) throw isolate.trouble ?? inside("nothing is loaded");
-    if (Date.now() >= until) throw inside("configuration, packs and snapshot did not come in time");
+    if (shop) return ask(() => shop.held());
+    if (isolate.loading === undefined) throw isolate.trouble ?? new Error("nothing is loaded");
+    if (Date.now() >= until) throw new Error("configuration, packs and snapshot did not come in time");
     await scheduler.wait(LOOK);
   }
 }
@@ -84,36 +74,12 @@ async function arrived() {
 /** Why the configuration of now is not what is loaded. */
 export const lastTrouble = () => isolate.trouble?.message;
 
-async function load(env) {
+async function loadedFrom(env) {
   const document = await askLater(() => configuration(env));
   if (loaded() && isolate.document === document) return;
-
-  const instance = current();
-  const loading = ask(() => new Loading(document, module));
-  let [rest, shop] = [loading];
-  try {
-    // Between two steps, others have their turn.
-    const step = async (work) => {
-      await scheduler.wait(0);
-      if (current() !== instance) throw inside("the Worker's own code began again while it loaded");
-      await askLater(work);
-    };
-    await step(() => loading.fetch(env));
-    await step(() => loading.readProducts());
-    for (let n = 0; n < loading.packs; n += 1) await step(() => loading.loadPack(n));
-    await step(() => loading.readSnapshot());
-    await step(() => loading.loadSnapshot());
-    await step(() => {
-      rest = undefined; // it becomes the shop
-      shop = loading.shop();
-    });
-  } catch (error) {
-    // An instance that began again has forgotten it, too.
-    if (current() === instance) rest?.free();
-    throw error;
-  }
+  const shop = await askLater(() => load(document, module, env));
   const old = loaded();
-  Object.assign(isolate, { shop, instance, document });
+  Object.assign(isolate, { shop, instance: current(), document });
   // Requests that are under way hold it themselves.
   old?.free();
 }

@@ -3,52 +3,65 @@
 import wasm from "../shim/tradewind_edge_bg.wasm";
 import { __wbg_reset_state as reset, initSync, Trouble } from "../shim/tradewind_edge.js";
 
+/** How often a question that takes its time looks whether it still has somebody to answer it, in milliseconds. */
+const LOOK = 20;
+
 initSync({ module: wasm });
 let instance = 0;
-
-/** Why there is no answer: a status of HTTP, what is wrong, and whether whoever asks is told. */
-export class Refusal extends Error {
-  constructor(status, message, { fault, isPublic = true } = {}) {
-    super(message);
-    Object.assign(this, { status, fault, isPublic });
-  }
-}
-
-/** What is wrong inside, which the log is told only. */
-export const inside = (message) => new Refusal(503, message, { isPublic: false });
 
 /** The instance that runs. Objects of another one must not be used. */
 export const current = () => instance;
 
-/** Calls into the WebAssembly, and throws nothing but a `Refusal`. */
+/** Calls into the WebAssembly. Throws an error that says what is wrong inside. */
 export function ask(question) {
   try {
     return question();
   } catch (error) {
-    throw refusal(error);
+    throw said(error);
   }
 }
 
-/** The same, for what answers later. */
-export async function askLater(question) {
-  const born = instance;
+/**
+ * The same for a question that takes its time, a `Work`. It has no answer where the instance begins again meanwhile,
+ * nor after so many milliseconds.
+ */
+export async function askLater(question, patience = Infinity) {
+  const [born, until] = [instance, Date.now() + patience];
+  const work = ask(question);
+  // What the Rust code waits for keeps `wake`, even where the request is canceled and it never comes. So `wake` keeps
+  // nothing: the timer keeps `turn` while the request lasts, and afterwards all of this can be collected.
+  const turn = {};
+  const weak = new WeakRef(turn);
+  const wake = () => weak.deref()?.comes();
+  let timer;
   try {
-    return await question();
-  } catch (error) {
-    throw refusal(error, born);
+    for (;;) {
+      const coming = new Promise((comes) => (turn.comes = comes));
+      const done = ask(() => work.goOn(wake));
+      if (done) return done[0];
+      timer ??= setInterval(() => {
+        if (instance !== born || Date.now() >= until) turn.comes();
+      }, LOOK);
+      await coming;
+      if (instance !== born) throw new Error("the Worker's own code began again");
+      if (Date.now() >= until) throw new Error("it did not come in time");
+    }
+  } finally {
+    clearInterval(timer);
+    if (instance === born) work.free();
   }
 }
 
-function refusal(error, born = instance) {
+function said(error) {
   if (error instanceof Trouble) {
-    const { status, message, fault, isPublic } = error;
+    const { message } = error;
     error.free();
-    return new Refusal(status, message, { fault, isPublic });
+    return new Error(message);
   }
   // After a trap or an overflow of the stack its memory may be in disorder.
-  if (born === instance && (error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) {
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
     instance += 1;
     reset();
   }
-  return inside(`the Worker's own code failed: ${error?.stack ?? error}`);
+  return new Error(`the Worker's own code failed: ${error?.stack ?? error}`);
 }

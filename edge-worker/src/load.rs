@@ -1,0 +1,197 @@
+//! What an isolate loads: a configuration, and all that it names, fetched and checked.
+//!
+//! Loading goes in steps, between which others have their turn: one step is as long as the module takes for one pack or
+//! one snapshot.
+
+use crate::{
+    config::{Config, Product},
+    files,
+    shop::{Inside, Shop, Trouble, region_of},
+    text::Words,
+    work::Work,
+};
+use futures_util::future::{try_join_all, try_join3};
+use js_sys::{Function, WebAssembly::Module};
+use std::{cell::RefCell, collections::HashMap, time::Duration};
+use tradewind_core::{
+    Catalog, Sku, SkuBits, Task,
+    guest::{Client, Revived},
+    pack::{PackView, SectionKind},
+    rank::RankTables,
+    snapshot::Snapshot,
+};
+use tradewind_js::{JsGuest, instantiate_with};
+use wasm_bindgen::prelude::*;
+use worker::{Delay, Env};
+
+/// Loads the shop of a configuration.
+#[wasm_bindgen]
+pub fn load(document: String, module: Module, env: Env) -> Work {
+    Work::new(loaded(document, module, env))
+}
+
+/// The files that a configuration names.
+struct Files {
+    packs: Vec<Vec<u8>>,
+    /// The snapshot: the whole one, where the shop has put it there.
+    snapshot: Vec<u8>,
+    /// The products' texts.
+    products: Vec<u8>,
+}
+
+async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trouble> {
+    let config: Config = serde_json::from_str(&document)
+        .map_err(|error| Trouble::other(format!("the configuration cannot be read: {error}")))?;
+    let mut client = instance(&module)?;
+    let files = fetched(&config, &env).await?;
+
+    others().await;
+    let products = read_products(&config.products.url, &files.products)?;
+    let mut ranker = None;
+    for (path, pack) in config.packs.iter().zip(&files.packs) {
+        others().await;
+        ranker = load_pack(&mut client, path, pack, &config).await?.or(ranker);
+    }
+    others().await;
+    let snapshot = read_snapshot(&files.snapshot, &config).await?;
+    others().await;
+    client.load_snapshot(&files.snapshot)?;
+
+    others().await;
+    let packs = client.describe()?.packs;
+    let words = Words::new(&config.locale, snapshot.storefront.currency).map_err(Trouble::other)?;
+    let catalog = ranker.as_ref().map(|(_, catalog)| catalog);
+    let shown = catalog.map_or_else(SkuBits::default, |catalog| shown(catalog, &products, &snapshot));
+    let make = move || {
+        let mut client = instance(&module)?;
+        for pack in &files.packs {
+            client.load(pack)?;
+        }
+        client.load_snapshot(&files.snapshot)?;
+        Ok(client)
+    };
+    let guest = RefCell::new(Revived::with(client, Box::new(make) as _));
+    Ok(Shop::new(Inside { config, snapshot, products, words, packs, ranker, shown, guest }))
+}
+
+/// Gives way to others, whose events have come meanwhile.
+async fn others() {
+    Delay::from(Duration::ZERO).await;
+}
+
+fn instance(module: &Module) -> Result<Client<JsGuest>, Trouble> {
+    Ok(Client::new(instantiate_with(module, guarded).map_err(Trouble::other)?))
+}
+
+/// Fetches all files at once, and compares the products' texts with their digest.
+async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
+    let snapshot = async {
+        match &config.edge.private {
+            Some(key) => files::object(env, key).await,
+            None => files::asset(env, &config.snapshot).await,
+        }
+    };
+    let products = async {
+        let texts = files::asset(env, &config.products.url).await?;
+        files::compare(&config.products.url, &texts, &config.products.integrity).await?;
+        Ok(texts)
+    };
+    let packs = try_join_all(config.packs.iter().map(|path| files::asset(env, path)));
+    let (packs, snapshot, products) = try_join3(packs, snapshot, products).await?;
+    Ok(Files { packs, snapshot, products })
+}
+
+/// Checks a pack and loads it. Returns its name and the products that it knows, where it ranks.
+async fn load_pack(
+    client: &mut Client<JsGuest>,
+    path: &str,
+    pack: &[u8],
+    config: &Config,
+) -> Result<Option<(String, Catalog)>, Trouble> {
+    let view = verified(pack, path, config).await?;
+    let wrong = |error| refused(path, &error);
+    let ranker = match view.read(SectionKind::Task).map_err(wrong)? {
+        Task::Rank(_) => {
+            let tables = view.read::<RankTables>(SectionKind::Tables).and_then(RankTables::prepared).map_err(wrong)?;
+            Some((view.manifest().name.clone(), tables.catalog))
+        }
+        _ => None,
+    };
+    client.load(pack)?;
+    Ok(ranker)
+}
+
+/// Checks the snapshot, and reads it.
+async fn read_snapshot(bytes: &[u8], config: &Config) -> Result<Snapshot, Trouble> {
+    let place = config.edge.private.as_ref().unwrap_or(&config.snapshot);
+    let view = verified(bytes, place, config).await?;
+    let snapshot = Snapshot::read(&view).map_err(|error| refused(place, &error))?;
+    if let Some(unknown) = config.edge.regions.keys().find(|code| region_of(&snapshot, code).is_none()) {
+        return Err(Trouble::other(format!("`edge.regions` has `{unknown}`, which the snapshot has not")));
+    }
+    Ok(snapshot)
+}
+
+/// Reads the products' texts. A product whose address no page may link to is left out.
+fn read_products(place: &str, texts: &[u8]) -> Result<HashMap<String, Product>, Trouble> {
+    let mut products: HashMap<String, Product> =
+        serde_json::from_slice(texts).map_err(|error| Trouble::other(format!("`{place}`: {error}")))?;
+    products.retain(|sku, Product { url, .. }| {
+        let is_taken = is_plainly_a_path(url) || is_link(url);
+        if !is_taken {
+            worker::console_warn!(
+                "tradewind: `{place}`: `{sku}` is left out, since its address is `{url}`, and not of http or https"
+            );
+        }
+        is_taken
+    });
+    Ok(products)
+}
+
+// A trap of the module passes by the `catch` of WebAssembly, by which the Worker's own code catches. So it is made an
+// ordinary exception before it comes there.
+#[wasm_bindgen(inline_js = "
+export const guarded = (exported) => (...given) => {
+  try {
+    return exported(...given);
+  } catch (error) {
+    throw new Error(String(error));
+  }
+};
+export const isLink = (url) => {
+  try {
+    return /^https?:$/.test(new URL(url, 'https://shop.invalid/').protocol);
+  } catch {
+    return false;
+  }
+};
+")]
+extern "C" {
+    fn guarded(exported: Function) -> Function;
+    /// Whether a browser takes an address for one of http or https, in a page of https.
+    #[wasm_bindgen(js_name = isLink)]
+    fn is_link(url: &str) -> bool;
+}
+
+/// Whether an address is a path without a look at the rest: most are, and there are many.
+fn is_plainly_a_path(url: &str) -> bool {
+    matches!(url.as_bytes(), [b'/', first, ..] if first.is_ascii_alphanumeric())
+}
+
+/// The products of a catalogue that have texts and that the snapshot has.
+fn shown(catalog: &Catalog, products: &HashMap<String, Product>, snapshot: &Snapshot) -> SkuBits {
+    let mut shown = SkuBits::none(catalog.len());
+    let skus = products.keys().filter_map(|sku| Sku::new(sku.clone()).ok());
+    let known = skus.filter(|sku| snapshot.storefront.catalog.id(sku).is_some());
+    known.filter_map(|sku| catalog.id(&sku)).for_each(|id| shown.insert(id));
+    shown
+}
+
+async fn verified<'a>(bytes: &'a [u8], place: &str, config: &Config) -> Result<PackView<'a>, Trouble> {
+    let verified = tradewind_js::verify(bytes, &config.keys).await;
+    verified.map_err(|error| Trouble::other(format!("`{place}` is refused: {error}")))
+}
+
+fn refused(place: &str, error: &tradewind_core::Error) -> Trouble {
+    Trouble::other(format!("`{place}` is refused: {}", error.message()))
+}
