@@ -1,8 +1,10 @@
 // What leaves the edge when something is wrong: never less than the origin's page.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { request } from "node:http";
 import { after, before, test } from "node:test";
-import { ranking } from "./module.mjs";
+import { dying, dyingAmid, neverReading, ranking } from "./module.mjs";
 import { AT } from "../../browser-sdk/storefront/catalog.mjs";
 import { cards, configuration, products, startEdge, startOrigin } from "./shop.mjs";
 import { dist } from "./workerd.mjs";
@@ -123,5 +125,72 @@ test("a new configuration takes the place of the old one, and one that is wrong 
     await edge.configure({ ...often(configuration()), card: '<a id="card">{title}</a>' });
     await until(async () => (await card()) === "id");
     assert.equal(await health(), null);
+  });
+});
+
+/** Sends a part of a question, and the rest when `rest` is called. */
+function begun(edge, path, part) {
+  const headers = { "content-type": "application/json", cookie: "tw_region=SEA" };
+  const asked = request(new URL(path, edge.direct), { method: "POST", headers });
+  const answered = once(asked, "response").then(async ([response]) => {
+    let text = "";
+    for await (const piece of response.setEncoding("utf8")) text += piece;
+    return { status: response.statusCode, type: response.headers["content-type"], text };
+  });
+  asked.write(part);
+  return { answered, rest: (rest) => asked.end(rest) };
+}
+
+/** Checks that a question that was under way is answered with a problem, and soon. */
+async function isGivenUp(answered) {
+  const late = new Promise((_, late) => setTimeout(late, 2_000, new Error("it is not answered")).unref());
+  const { status, type, text } = await Promise.race([answered, late]);
+  assert.deepEqual([status, type], [503, "application/problem+json"], text);
+  const { detail, ...problem } = JSON.parse(text);
+  assert.deepEqual(problem, { title: "Service Unavailable", status: 503 });
+  assert.match(detail, /try again later/);
+}
+
+const soon = (milliseconds) => new Promise((over) => setTimeout(over, milliseconds));
+
+test("where the Worker's own WebAssembly dies, questions that are under way are answered with a problem", async () => {
+  await withEdge({ own: dying(HOME.length) }, async (edge) => {
+    assert.equal((await edge.get("/healthz")).status, 200);
+    const questions = Array.from({ length: 10 }, () => begun(edge, "/v1/quote", '{"sku":'));
+    await soon(200);
+    assert.equal(await (await edge.get("/")).text(), HOME);
+    await Promise.all(questions.map(({ answered }) => isGivenUp(answered)));
+    for (const { rest } of questions) rest('"1082185"}');
+    const again = begun(edge, "/v1/quote", '{"sku":');
+    again.rest('"1082185"}');
+    const { status, text } = await again.answered;
+    assert.equal(status, 200, text);
+  });
+});
+
+test("a question amid which the Worker's own WebAssembly dies is answered with a problem, and the next one is answered", async () => {
+  await withEdge({ own: dyingAmid("/v1/quote".length) }, async (edge) => {
+    assert.equal((await edge.get("/healthz")).status, 200);
+    const other = begun(edge, "/v1/rank", '{"limit":1,');
+    const question = begun(edge, "/v1/quote", '{"sku":');
+    await soon(200);
+    question.rest('"1082185"}');
+    await isGivenUp(question.answered);
+    await isGivenUp(other.answered);
+    assert.equal(cards(await (await edge.get("/")).text()).length, 4);
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: `{"at":${Date.parse(AT)},"limit":1}` };
+    assert.equal((await edge.get("/v1/rank", init)).status, 200);
+  });
+});
+
+test("a page does not wait for a profile that does not come", async () => {
+  await withEdge({ own: neverReading() }, async (edge) => {
+    assert.equal((await edge.get("/healthz")).status, 200);
+    const started = Date.now();
+    const page = await edge.get("/");
+    assert.equal(cards(await page.text()).length, 4);
+    assert.match(page.headers.get("server-timing"), /device SEA/);
+    const took = Date.now() - started;
+    assert.ok(took > 1_000 && took < 4_000, `${took} ms`);
   });
 });

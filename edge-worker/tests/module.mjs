@@ -29,16 +29,61 @@ export function loading(turns) {
 
 /** The Worker's own WebAssembly, but that it traps where a page's piece has so many bytes or more. */
 export function dying(length) {
+  return ownAltered((module, instead) => {
+    instead("page_push", [i32, i32, i32], [i32, i32], (push) => {
+      const dies = module.if(module.i32.ge_u(module.local.get(2, i32), module.i32.const(length)), module.unreachable());
+      return module.block(null, [dies, push], binaryen.createType([i32, i32]));
+    });
+  });
+}
+
+/** The Worker's own WebAssembly, but that it traps where it should go on with a request whose path has so many letters. */
+export function dyingAmid(length) {
+  return ownAltered((module, instead) => {
+    // How often it goes on before it traps; more than 0 after such a path.
+    module.addGlobal("left", i32, true, module.i32.const(0));
+    const left = () => module.global.get("left", i32);
+    const set = (value) => module.global.set("left", value);
+    instead("isOfApi", [i32, i32], [i32], (isOfApi) => {
+      const isIt = module.i32.eq(module.local.get(1, i32), module.i32.const(length));
+      return module.block(null, [module.if(isIt, set(module.i32.const(2))), isOfApi], i32);
+    });
+    instead("work_goOn", [i32, binaryen.externref], [i32, i32, i32], (goOn) => {
+      const isLast = module.i32.eq(left(), module.i32.const(1));
+      const less = module.if(left(), set(module.i32.sub(left(), module.i32.const(1))));
+      return module.block(null, [module.if(isLast, module.unreachable()), less, goOn], binaryen.createType([i32, i32, i32]));
+    });
+  });
+}
+
+/** The Worker's own WebAssembly, but that it never has read a profile. */
+export function neverReading() {
+  return ownAltered((module, instead) => {
+    module.addGlobal("reading", i32, true, module.i32.const(0));
+    const reading = () => module.global.get("reading", i32);
+    instead("profileOf", [binaryen.externref, binaryen.externref], [i32], (profileOf) =>
+      module.block(null, [module.global.set("reading", profileOf), reading()], i32),
+    );
+    instead("work_goOn", [i32, binaryen.externref], [i32, i32, i32], (goOn) => {
+      const waits = module.tuple.make([0, 0, 0].map((zero) => module.i32.const(zero)));
+      return module.if(module.i32.eq(module.local.get(0, i32), reading()), waits, goOn);
+    });
+  });
+}
+
+/** The Worker's own WebAssembly with other exports: `instead` is given a name, types, and what makes of a call another. */
+function ownAltered(alter) {
   const module = binaryen.readBinary(shim());
   const { BulkMemory, BulkMemoryOpt = 0, Multivalue, MutableGlobals, NontrappingFPToInt, ReferenceTypes, SIMD128, SignExt } = binaryen.Features;
   module.setFeatures(BulkMemory | BulkMemoryOpt | Multivalue | MutableGlobals | NontrappingFPToInt | ReferenceTypes | SIMD128 | SignExt);
-  const [parameters, results] = [binaryen.createType([i32, i32, i32]), binaryen.createType([i32, i32])];
-  const [page, pointer, len] = [0, 1, 2].map((n) => module.local.get(n, i32));
-  const push = module.call(exportOf(module, "page_push"), [page, pointer, len], results);
-  const dies = module.if(module.i32.ge_u(module.local.get(2, i32), module.i32.const(length)), module.unreachable());
-  module.addFunction("altered", parameters, results, [], module.block(null, [dies, push], results));
-  module.removeExport("page_push");
-  module.addFunctionExport("altered", "page_push");
+  alter(module, (name, parameters, results, make) => {
+    const result = binaryen.createType(results);
+    const given = parameters.map((type, n) => module.local.get(n, type));
+    const body = make(module.call(exportOf(module, name), given, result));
+    module.addFunction(`altered ${name}`, binaryen.createType(parameters), result, [], body);
+    module.removeExport(name);
+    module.addFunctionExport(`altered ${name}`, name);
+  });
   return Buffer.from(module.emitBinary());
 }
 

@@ -28,11 +28,8 @@ export function ask(question) {
 export async function askLater(question, patience = Infinity) {
   const [born, until] = [instance, Date.now() + patience];
   const work = ask(question);
-  // What the Rust code waits for keeps `wake`, even where the request is canceled and it never comes. So `wake` keeps
-  // nothing: the timer keeps `turn` while the request lasts, and afterwards all of this can be collected.
   const turn = {};
-  const weak = new WeakRef(turn);
-  const wake = () => weak.deref()?.comes();
+  const wake = waking(turn);
   let timer;
   try {
     for (;;) {
@@ -50,6 +47,15 @@ export async function askLater(question, patience = Infinity) {
     clearInterval(timer);
     if (instance === born) work.free();
   }
+}
+
+/**
+ * What the Rust code calls when `turn` may go on. It keeps that for good where a request is canceled and what it waits
+ * for never comes, so it must not keep `turn`. While the request lasts, the timer does.
+ */
+function waking(turn) {
+  const weak = new WeakRef(turn);
+  return () => weak.deref()?.comes();
 }
 
 function said(error) {

@@ -45,7 +45,11 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     }
     steps.run("put the Worker together", || {
         write_glue(workspace, &compiled, &tools)?;
-        create(&workspace.dist("edge/worker"))?;
+        let worker = workspace.dist("edge/worker");
+        if worker.exists() {
+            fs::remove_dir_all(&worker)?; // scripts that are gone would stay
+        }
+        create(&worker)?;
         for script in &scripts {
             copy(script, &workspace.dist("edge").join(script.strip_prefix(workspace.path("edge-worker"))?))?;
         }
