@@ -121,9 +121,33 @@ test("what is wrong with a request is said", async () => {
   assert.match(await problem(await post("/v1/rank", { at: NOW, limit: 60_000 }), 413), /60000 products/);
   assert.match(await problem(await post("/v1/rank", `"${"x".repeat(600_000)}"`), 413), /more than 524288 bytes/);
   assert.match(await problem(await post("/v1/rank", "a=b", { headers: { "content-type": "text/plain" } }), 415), /text\/plain/);
-  const wrong = await edge.get("/v1/quote");
-  assert.equal(wrong.headers.get("allow"), "POST");
-  await problem(wrong, 405);
+  for (const [path, method, allowed] of [["/v1/quote", "GET", "POST"], ["/healthz", "PROPFIND", "GET"], ["/v1/offers/1082185", "PUT", "GET"]]) {
+    const wrong = await edge.get(path, { method });
+    assert.equal(wrong.headers.get("allow"), allowed);
+    assert.match(await problem(wrong, 405), new RegExp(`asked with ${allowed}`));
+  }
+});
+
+test("media types of bodies are read as HTTP has them, and a body that is empty is read, too", async () => {
+  const typed = (type) => post("/v1/quote", { sku: "1082185" }, { headers: { "content-type": type } });
+  for (const type of ["Application/JSON", "application/json ; charset=utf-8", "application/json;"]) {
+    assert.equal((await typed(type)).status, 200, type);
+  }
+  for (const type of ["application/jsonx", "text/json", "a; application/json"]) await problem(await typed(type), 415);
+  assert.match(await problem(await post("/v1/quote", ""), 400), /cannot be read: EOF/);
+});
+
+test("where a request comes from is what the cookie or the platform says, however odd", async () => {
+  const region = async (init) => {
+    const response = await edge.get("/v1/offers/1082185", init);
+    return response.status === 200 ? (await response.json()).shippingDetails.shippingDestination.name : problem(response, 400);
+  };
+  const at = (latitude, longitude, country = "US") => ({ cf: { country, latitude, longitude } });
+  assert.equal(await region(at("42.4", "-71.0")), "BOS");
+  assert.equal(await region({ headers: { cookie: "a=b; tw_region = BOS ;c" } }), "BOS");
+  for (const init of [at("north", "-71.0"), at(42.4, -71), at("42.4"), at("42.4", "-71.0", 1), { headers: { cookie: "tw_region=XYZ" } }]) {
+    assert.match(await region(init), /say `region`/, JSON.stringify(init));
+  }
 });
 
 test("other paths are the origin's", async () => {

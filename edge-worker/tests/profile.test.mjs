@@ -1,5 +1,6 @@
 // The profile of a shopper who wants the edge to know it.
 import assert from "node:assert/strict";
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -173,6 +174,43 @@ test("a cookie that was altered, or written with another key, is as none", async
   const other = await startEdge({ origin: origin.url, vars: { PROFILE_KEY: "ab".repeat(32) } });
   assert.match((await other.get("/", { headers: { cookie } })).headers.get("server-timing"), /device SEA/);
   await other.close();
+});
+
+/** What AES-GCM with the Worker's key makes of a cookie's bytes, by Node. */
+const KEY = Buffer.from("0123456789abcdef".repeat(4), "hex");
+const WHAT = Buffer.from("tradewind profile 2");
+function opened(cookie) {
+  const bytes = Buffer.from(cookie.split("=")[1], "base64url");
+  const gcm = createDecipheriv("aes-256-gcm", KEY, bytes.subarray(0, 12)).setAAD(WHAT).setAuthTag(bytes.subarray(-16));
+  const plain = Buffer.concat([gcm.update(bytes.subarray(12, -16)), gcm.final()]);
+  return { agreement: plain.subarray(0, 8).toString("hex"), agreed: plain.readDoubleBE(8), written: plain.readDoubleBE(16), profile: plain.subarray(24) };
+}
+function sealed({ agreement, agreed, written, profile }) {
+  const head = Buffer.alloc(24);
+  head.write(agreement, "hex");
+  head.writeDoubleBE(agreed, 8);
+  head.writeDoubleBE(written, 16);
+  const iv = randomBytes(12);
+  const gcm = createCipheriv("aes-256-gcm", KEY, iv).setAAD(WHAT);
+  const bytes = Buffer.concat([iv, gcm.update(Buffer.concat([head, profile])), gcm.final(), gcm.getAuthTag()]);
+  return `tw_profile=${bytes.toString("base64url")}`;
+}
+
+test("a cookie is what the README says: bytes that this version writes, the next one reads", async () => {
+  const { profile, ...now } = opened(sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] }))));
+  assert.ok(Math.abs(Date.now() - now.written) < 60_000 && now.agreed === now.written);
+  const before = { agreement: "00000000000000ff", agreed: Date.now() - 9e9, written: Date.now() - 8e9, profile };
+  const cookie = sealed(before);
+  assert.match((await home({ cookie })).headers.get("server-timing"), /edge SEA/);
+  const { agreement, agreed, written } = opened(sent(cookieOf(await post({ events: [view("1082185")] }, { cookie }))));
+  assert.deepEqual([agreement, agreed], [before.agreement, before.agreed], "the agreement stays");
+  assert.ok(Math.abs(Date.now() - written) < 60_000);
+  for (const old of [{ written: Date.now() - 15_552_000_000 - 60_000 }, { written: 0 }]) {
+    const response = await home({ cookie: sealed({ ...before, ...old }) });
+    assert.match(response.headers.get("server-timing"), /device SEA/, "after half a year it is as none");
+  }
+  await post({ consent: "denied" }, { cookie });
+  assert.notEqual(await edge.storage.get(`revoked/${before.agreement}`), null);
 });
 
 test("of a long profile as much is kept as a cookie holds", async () => {
