@@ -154,9 +154,12 @@ async function isGivenUp(answered) {
   assert.match(detail, /try again later/);
 }
 
+/** Who waits for ever fails. */
+const LIMITED = { timeout: 30_000 };
+
 const soon = (milliseconds) => new Promise((over) => setTimeout(over, milliseconds));
 
-test("where the Worker's own WebAssembly dies, questions that are under way are answered with a problem", async () => {
+test("where the Worker's own WebAssembly dies, questions that are under way are answered with a problem", LIMITED, async () => {
   await withEdge({ own: dying(HOME.length) }, async (edge) => {
     assert.equal((await edge.get("/healthz")).status, 200);
     const questions = Array.from({ length: 10 }, () => begun(edge, "/v1/quote", '{"sku":'));
@@ -171,7 +174,7 @@ test("where the Worker's own WebAssembly dies, questions that are under way are 
   });
 });
 
-test("a question amid which the Worker's own WebAssembly dies is answered with a problem, and the next one is answered", async () => {
+test("a question amid which the Worker's own WebAssembly dies is answered with a problem, and the next one is answered", LIMITED, async () => {
   await withEdge({ own: dyingAmid("/v1/quote".length) }, async (edge) => {
     assert.equal((await edge.get("/healthz")).status, 200);
     const other = begun(edge, "/v1/rank", '{"limit":1,');
@@ -186,7 +189,7 @@ test("a question amid which the Worker's own WebAssembly dies is answered with a
   });
 });
 
-test("a page does not wait for a profile that does not come", async () => {
+test("a page does not wait for a profile that does not come", LIMITED, async () => {
   await withEdge({ own: neverReading() }, async (edge) => {
     assert.equal((await edge.get("/healthz")).status, 200);
     const started = Date.now();
