@@ -3,6 +3,7 @@
 
 extern crate alloc as heap;
 
+use core::arch::wasm32::unreachable;
 use heap::{format, vec::Vec};
 use spin::Mutex;
 use tradewind_core::{
@@ -155,7 +156,10 @@ impl Module {
 
 fn with<T>(f: impl FnOnce(&mut Module) -> T) -> T {
     // There is one thread: it is locked only where a call before has trapped, and then this one traps, too.
-    f(&mut MODULE.try_lock().expect("a call before this one has trapped; make another instance"))
+    match MODULE.try_lock() {
+        Some(mut module) => f(&mut module),
+        None => unreachable(),
+    }
 }
 
 /// `[len: u32 LE][bytes]`
