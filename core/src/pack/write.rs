@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Collects sections, and writes them as a pack.
 ///
 /// ```
-/// use tradewind_core::pack::{PackView, PackWriter, SectionKind, Task};
+/// use tradewind_core::{Task, pack::{PackView, PackWriter, SectionKind}};
 ///
 /// # let sha256 = |bytes: &[u8]| [bytes.len() as u8; 32]; // a shell brings a real one
 /// let pack = PackWriter::new("prices", "1.2.0")

@@ -111,7 +111,7 @@ impl<'a> Outlook<'a> {
     /// is `horizon` weeks after it.
     ///
     /// ```
-    /// use tradewind_core::{BasisPoints, Money, demand::{Feature, Offer, Outlook, Week}};
+    /// use tradewind_core::{BasisPoints, Money, demand::{Feature, Outlook}, offer::{Offer, Week}};
     ///
     /// let plain = Offer { price: Money(200), list: Money(200), display: BasisPoints(0), mailer: BasisPoints(0) };
     /// let history = [Week { units: 8, offer: plain }, Week { units: 8, offer: plain }];
