@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tradewind_compiler::Options;
-use tradewind_core::{Money, message::Request};
+use tradewind_core::{Money, message};
 use tradewind_json as json;
 use tradewind_tests::{
     allocation::{made_up, shop},
@@ -153,7 +153,7 @@ fn compiled(onnx: &Path, pack: &Path) -> Result<PathBuf> {
 pub fn decisions(folder: &Path) -> Result<Vec<Case>> {
     let requests = fs::read_to_string(root().join("tests/cases/rank/requests.jsonl"))?;
     let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no requests")?)?;
-    let request = Request::Rank(request.message("recommend", &Default::default())?);
+    let request = message::request(&request.message("recommend", &Default::default())?);
     let title = "One household's ranking, 170 candidates";
     let mut cases = vec![decision(folder, "rank", title, 1, "recommend", &request, None)?];
     for (name, title, late, problem) in [
@@ -163,7 +163,7 @@ pub fn decisions(folder: &Path) -> Result<Vec<Case>> {
         ("allocate-50-tight", "10,000 orders from 50 nodes, tight stock", 0, made_up(10_000, 50, 1_000, 8, 100)),
     ] {
         let (snapshot, request) = shop(&problem, Money(late))?;
-        let request = Request::Allocate(request);
+        let request = message::request(&request);
         cases.push(decision(folder, name, title, problem.orders.len(), "late", &request, Some(snapshot))?);
     }
     Ok(cases)
@@ -175,11 +175,11 @@ fn decision(
     title: &str,
     rows: usize,
     pack: &str,
-    request: &Request,
+    request: &[u8],
     snapshot: Option<Vec<u8>>,
 ) -> Result<Case> {
     let file = folder.join(format!("{name}.request"));
-    fs::write(&file, postcard::to_allocvec(request)?)?;
+    fs::write(&file, request)?;
     let over = folder.join(format!("{name}.snapshot"));
     Ok(Case {
         model: name.into(),

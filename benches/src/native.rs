@@ -17,7 +17,7 @@ use tradewind_core::{
     aligned::AlignedBytes,
     exec::{Data, Executor},
     guest::Guest,
-    message::{InferRequest, Reply, Request},
+    message::{self, InferRequest},
     tensor::{Tensor, TensorData},
 };
 use tradewind_host::Runtime;
@@ -79,20 +79,17 @@ fn guest<G: Guest<Error: std::error::Error + Send + Sync + 'static> + 'static>(
         let request = fs::read(request)?;
         return Ok(Box::new(move || {
             let reply = guest.call(&request)?;
-            match postcard::from_bytes(&reply)? {
-                Reply::Fault(fault) => bail!(fault),
-                _ => Ok(Vec::new()),
+            match message::fault(&reply) {
+                Some(fault) => bail!(fault),
+                None => Ok(Vec::new()),
             }
         }));
     }
-    let request = Request::Infer(InferRequest { pack: PACK.into(), inputs: tensors(case)? });
+    let request = InferRequest { pack: PACK.into(), inputs: tensors(case)? };
     Ok(Box::new(move || {
-        let reply = guest.call(&postcard::to_allocvec(&request)?)?;
-        match postcard::from_bytes(&reply)? {
-            Reply::Tensors(outputs) => Ok(outputs.into_iter().map(|tensor| tensor.data).collect()),
-            Reply::Fault(fault) => bail!(fault),
-            _ => bail!("the guest answered another question"),
-        }
+        let reply = guest.call(&message::request(&request))?;
+        let outputs = message::answer::<InferRequest>(&reply)?;
+        Ok(outputs.into_iter().map(|tensor| tensor.data).collect())
     }))
 }
 

@@ -20,11 +20,9 @@ import type {
 
 const DAY = 86_400_000;
 
-/** The numbers of variants of `Request` and `Reply`. */
-const RANK = 2;
-const QUOTE = 3;
-const RANKING = 4;
-const QUOTED = 7;
+/** The numbers of decisions, which lead a request and its reply. */
+const RANK = 3;
+const QUOTE = 4;
 
 /** Someone of whom nothing is known. */
 const NOBODY = new Uint8Array(5);
@@ -79,7 +77,7 @@ export function quoteRequest(
 
 /** A ranking, with the profile as its bytes. */
 export function readRanking(reply: Uint8Array): { items: RankedItem[]; considered: number; profile: Uint8Array } {
-  const from = body(reply, RANKING);
+  const from = body(reply, RANK);
   const items = from.list(() => {
     const [sku, score] = [from.text(), from.float()];
     let goes_with: string | null = null;
@@ -91,7 +89,7 @@ export function readRanking(reply: Uint8Array): { items: RankedItem[]; considere
 
 /** A price, without what only the merchant should know. */
 export function readQuote(reply: Uint8Array): Pick<Quote, "sku" | "price" | "list" | "lowest_30_days" | "reasons" | "valid_until"> {
-  const from = body(reply, QUOTED);
+  const from = body(reply, QUOTE);
   const money = (): number => from.signed();
   const [sku, price, list] = [from.text(), money(), money()];
   money(); // the floor
@@ -129,7 +127,7 @@ export function readProfile(profile: Uint8Array, at: number): Omit<ProfileExport
   return { orders, items };
 }
 
-/** What is in a reply of the wanted variant. */
+/** What is in a reply to the wanted decision. */
 function body(reply: Uint8Array, wanted: number): Reader {
   const from = new Reader(reply);
   const found = from.unsigned();

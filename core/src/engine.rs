@@ -3,7 +3,6 @@
 use crate::{
     ABI_VERSION,
     aligned::{AlignedBytes, headroom},
-    apart,
     decisions::{
         allocate::{self, AllocateRequest, Allocated},
         exceptions::{self, ExceptionRequest, ExceptionScore},
@@ -14,7 +13,10 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     exec::{Executor, Matrix},
-    message::{Description, InferRequest, MAX_REQUEST_LEN, PackInfo, PortInfo, Reply, Request},
+    message::{
+        Decision, Describe, Description, FAULT, Fault, InferRequest, LOADED, Loaded, MAX_REQUEST_LEN, PackInfo,
+        PortInfo, SCORED, encode,
+    },
     model::{
         demand::{DemandModel, PriceModel},
         late::{LateModel, Leg},
@@ -45,13 +47,13 @@ pub(crate) struct LoadedPack {
     bytes: AlignedBytes,
     weights: Range<usize>,
     executor: Executor,
-    decision: Decision,
+    purpose: Purpose,
 }
 
 /// What a pack is asked for, beside tensors.
 #[derive(Debug)]
-enum Decision {
-    None,
+enum Purpose {
+    Tensors,
     Rank(Ranker),
     Demand(DemandModel),
     Price(PriceModel),
@@ -70,19 +72,20 @@ impl Engine {
     /// Loads a pack; its weights are used where they lie, unless they are encoded: those are expanded
     /// once. A pack of the same name is replaced. Or loads a snapshot, in place of the one that is loaded.
     ///
-    /// The shell has verified it: see [`PackView::verify`].
-    pub fn load(&mut self, bytes: AlignedBytes) -> Reply {
-        reply(self.try_load(bytes))
+    /// The shell has verified it: see [`PackView::verify`]. The reply has the number [`LOADED`].
+    pub fn load(&mut self, bytes: AlignedBytes) -> Vec<u8> {
+        reply(self.try_load(bytes).map(|loaded| encode(LOADED, &loaded)))
     }
 
-    /// Answers a postcard [`Request`].
-    pub fn call(&mut self, request: &[u8]) -> Reply {
+    /// Answers a request with the bytes of its reply.
+    pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
         reply(self.try_call(request))
     }
 
-    /// Scores column-major features with the pack of a handle: see [`Executor::score`].
-    pub fn score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Reply {
-        reply(self.try_score(handle, rows, columns, scores).map(|()| Reply::Scored))
+    /// Scores column-major features with the pack of a handle: see [`Executor::score`]. The reply has the number
+    /// [`SCORED`].
+    pub fn score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Vec<u8> {
+        reply(self.try_score(handle, rows, columns, scores).map(|()| encode(SCORED, &())))
     }
 
     #[inline(never)]
@@ -91,7 +94,7 @@ impl Engine {
         let snapshot = Snapshot::read(view)?;
         let info = snapshot.info();
         for pack in &mut self.packs {
-            if let Decision::Rank(ranker) = &mut pack.decision {
+            if let Purpose::Rank(ranker) = &mut pack.purpose {
                 ranker.take_promises(&snapshot);
             }
         }
@@ -99,10 +102,10 @@ impl Engine {
         Ok(info)
     }
 
-    fn try_load(&mut self, bytes: AlignedBytes) -> Result<Reply> {
+    fn try_load(&mut self, bytes: AlignedBytes) -> Result<Loaded> {
         let view = PackView::parse(bytes.as_slice())?;
         if view.section(SectionKind::Storefront).is_some() {
-            return self.load_snapshot(&view, bytes.len()).map(Reply::Snapshot);
+            return self.load_snapshot(&view, bytes.len()).map(Loaded::Snapshot);
         }
         // What is decoded grows, and tables grow less: they hold few lists, and long ones.
         let len = |kind| view.section(kind).map_or(0, |range| range.len());
@@ -120,12 +123,12 @@ impl Engine {
         headroom(stored.len() / 2 + FIXED)?;
         let executor = Executor::new(plan, expanded.as_ref().map_or(stored, AlignedBytes::as_slice))?;
         headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
-        let decision = match view.read(SectionKind::Task)? {
-            Task::Infer => Decision::None,
-            Task::Rank(spec) => Decision::Rank(ranker(spec, &view, &executor, self.snapshot.as_ref())?),
-            Task::Demand(spec) => Decision::Demand(DemandModel::new(spec, &executor)?),
-            Task::Price(spec) => Decision::Price(PriceModel::new(spec, &executor)?),
-            Task::Late(spec) => Decision::Late(LateModel::new(spec, &executor)?),
+        let purpose = match view.read(SectionKind::Task)? {
+            Task::Infer => Purpose::Tensors,
+            Task::Rank(spec) => Purpose::Rank(ranker(spec, &view, &executor, self.snapshot.as_ref())?),
+            Task::Demand(spec) => Purpose::Demand(DemandModel::new(spec, &executor)?),
+            Task::Price(spec) => Purpose::Price(PriceModel::new(spec, &executor)?),
+            Task::Late(spec) => Purpose::Late(LateModel::new(spec, &executor)?),
         };
         let handle = known.unwrap_or(self.packs.len());
         let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
@@ -144,15 +147,15 @@ impl Engine {
                 (expanded, all)
             }
         };
-        let pack = LoadedPack { info: info.clone(), weights, executor, decision, bytes };
+        let pack = LoadedPack { info: info.clone(), weights, executor, purpose, bytes };
         match self.packs.get_mut(handle) {
             Some(slot) => *slot = pack,
             None => self.packs.push(pack),
         }
-        Ok(Reply::Loaded(info))
+        Ok(Loaded::Pack(info))
     }
 
-    fn try_call(&mut self, request: &[u8]) -> Result<Reply> {
+    fn try_call(&mut self, request: &[u8]) -> Result<Vec<u8>> {
         if request.len() > MAX_REQUEST_LEN {
             return Err(Error::new(
                 ErrorKind::TooLarge,
@@ -160,31 +163,26 @@ impl Engine {
             ));
         }
         headroom(GROWTH * request.len() + FIXED)?;
-        match decode(request)? {
-            Request::Describe => Ok(Reply::Description(Description {
-                abi: ABI_VERSION,
-                packs: self.packs.iter().map(|pack| pack.info.clone()).collect(),
-                snapshot: self.snapshot.as_ref().map(Snapshot::info),
-            })),
-            Request::Infer(request) => self.infer(&request).map(Reply::Tensors),
-            Request::Rank(request) => self.rank(request).map(Reply::Ranking),
-            Request::Quote(request) => self.quote(&request).map(Reply::Quote),
-            Request::Forecast(request) => self.forecast(&request).map(Reply::Forecast),
-            Request::Allocate(request) => self.allocate(&request).map(Reply::Allocated),
-            Request::Exceptions(request) => self.exceptions(request).map(Reply::Exceptions),
-        }
+        let (number, body) = postcard::take_from_bytes(request).map_err(|error| malformed(&error))?;
+        self.dispatch(number, body)
     }
 
-    #[inline(never)]
-    fn infer(&mut self, request: &InferRequest) -> Result<Vec<Tensor>> {
+    fn describe(&mut self, _: Describe) -> Result<Description> {
+        Ok(Description {
+            abi: ABI_VERSION,
+            packs: self.packs.iter().map(|pack| pack.info.clone()).collect(),
+            snapshot: self.snapshot.as_ref().map(Snapshot::info),
+        })
+    }
+
+    fn infer(&mut self, request: InferRequest) -> Result<Vec<Tensor>> {
         let (executor, weights, _) = find(&mut self.packs, &request.pack)?.parts();
         executor.infer(weights, &request.inputs)
     }
 
-    #[inline(never)]
     fn rank(&mut self, request: RankRequest) -> Result<Ranking> {
-        let (executor, weights, decision) = find(&mut self.packs, &request.pack)?.parts();
-        let Decision::Rank(ranker) = decision else {
+        let (executor, weights, purpose) = find(&mut self.packs, &request.pack)?.parts();
+        let Purpose::Rank(ranker) = purpose else {
             return Err(Error::new(
                 ErrorKind::UnknownPack,
                 format!("pack `{}` does not rank; it answers infer requests", request.pack),
@@ -193,32 +191,29 @@ impl Engine {
         ranker.rank(request, self.snapshot.as_ref(), executor, weights)
     }
 
-    #[inline(never)]
-    fn quote(&mut self, request: &QuoteRequest) -> Result<Quote> {
+    fn quote(&mut self, request: QuoteRequest) -> Result<Quote> {
         let snapshot = loaded(self.snapshot.as_ref())?;
-        let pack = self.packs.iter_mut().find(|pack| matches!(pack.decision, Decision::Price(_)));
-        let Some((executor, weights, Decision::Price(model))) = pack.map(LoadedPack::parts) else {
+        let pack = only(&mut self.packs, &|purpose| matches!(purpose, Purpose::Price(_)))?;
+        let Some((executor, weights, Purpose::Price(model))) = pack.map(LoadedPack::parts) else {
             return Err(Error::new(ErrorKind::UnknownPack, "no pack that prices is loaded"));
         };
-        quote::quote(snapshot, request, &mut |inputs, offer, prices| {
+        quote::quote(snapshot, &request, &mut |inputs, offer, prices| {
             model.units(&request.product, &inputs.history, offer, prices, executor, weights)
         })
     }
 
-    #[inline(never)]
-    fn forecast(&mut self, request: &ForecastRequest) -> Result<Vec<Weeks>> {
+    fn forecast(&mut self, request: ForecastRequest) -> Result<Vec<Weeks>> {
         let snapshot = loaded(self.snapshot.as_ref())?;
-        let pack = self.packs.iter_mut().find(|pack| matches!(pack.decision, Decision::Demand(_)));
-        let Some((executor, weights, Decision::Demand(model))) = pack.map(LoadedPack::parts) else {
+        let pack = only(&mut self.packs, &|purpose| matches!(purpose, Purpose::Demand(_)))?;
+        let Some((executor, weights, Purpose::Demand(model))) = pack.map(LoadedPack::parts) else {
             return Err(Error::new(ErrorKind::UnknownPack, "no pack that forecasts demand is loaded"));
         };
-        forecast::forecast(snapshot, request, model, executor, weights)
+        forecast::forecast(snapshot, &request, model, executor, weights)
     }
 
-    #[inline(never)]
-    fn allocate(&mut self, request: &AllocateRequest) -> Result<Allocated> {
+    fn allocate(&mut self, request: AllocateRequest) -> Result<Allocated> {
         let snapshot = loaded(self.snapshot.as_ref())?;
-        allocate::answer(snapshot, request, &mut |legs| match risk(&mut self.packs, legs) {
+        allocate::answer(snapshot, &request, &mut |legs| match risk(&mut self.packs, legs) {
             Some(risks) => risks,
             None => Err(Error::new(
                 ErrorKind::UnknownPack,
@@ -227,7 +222,6 @@ impl Engine {
         })
     }
 
-    #[inline(never)]
     fn exceptions(&mut self, mut request: ExceptionRequest) -> Result<Vec<ExceptionScore>> {
         if let Some(root) = request.snapshot {
             let snapshot = loaded(self.snapshot.as_ref())?;
@@ -257,11 +251,26 @@ fn loaded(snapshot: Option<&Snapshot>) -> Result<&Snapshot> {
     snapshot.ok_or_else(|| Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded, and this is decided over one"))
 }
 
+/// The pack of a purpose, for a request that names none: the only one, if one is loaded.
+fn only<'a>(packs: &'a mut [LoadedPack], is: &dyn Fn(&Purpose) -> bool) -> Result<Option<&'a mut LoadedPack>> {
+    let mut fitting = packs.iter_mut().filter(|pack| is(&pack.purpose));
+    let (first, second) = (fitting.next(), fitting.next());
+    if let (Some(first), Some(second)) = (&first, &second) {
+        let (first, second) = (&first.info.name, &second.info.name);
+        let message = format!("the packs `{first}` and `{second}` both answer this; load one of them only");
+        return Err(Error::new(ErrorKind::UnknownPack, message));
+    }
+    Ok(first)
+}
+
 /// How likely legs are late, by the pack that tells it; `None` where none is loaded.
 fn risk(packs: &mut [LoadedPack], legs: &[Leg<'_>]) -> Option<Result<Vec<f32>>> {
-    let pack = packs.iter_mut().find(|pack| matches!(pack.decision, Decision::Late(_)))?;
+    let pack = match only(packs, &|purpose| matches!(purpose, Purpose::Late(_))) {
+        Ok(pack) => pack?,
+        Err(error) => return Some(Err(error)),
+    };
     match pack.parts() {
-        (executor, weights, Decision::Late(model)) => Some(model.probabilities(legs, executor, weights)),
+        (executor, weights, Purpose::Late(model)) => Some(model.probabilities(legs, executor, weights)),
         _ => None,
     }
 }
@@ -279,10 +288,10 @@ fn find<'a>(packs: &'a mut [LoadedPack], name: &str) -> Result<&'a mut LoadedPac
 }
 
 impl LoadedPack {
-    /// What answers requests: the executor, its weights where they lie, and what the pack decides.
-    fn parts(&mut self) -> (&mut Executor, &[u8], &Decision) {
+    /// What answers requests: the executor, its weights where they lie, and what the pack is for.
+    fn parts(&mut self) -> (&mut Executor, &[u8], &Purpose) {
         let weights = self.bytes.as_slice().get(self.weights.clone()).unwrap_or_default();
-        (&mut self.executor, weights, &self.decision)
+        (&mut self.executor, weights, &self.purpose)
     }
 }
 
@@ -292,20 +301,99 @@ const GROWTH: usize = 24;
 /// Bytes for what does not grow with a request.
 const FIXED: usize = 2 << 20;
 
-/// Decodes a request.
-fn decode(request: &[u8]) -> Result<Request> {
-    let mut deserializer = postcard::Deserializer::from_bytes(request);
-    match (apart::variants(&mut deserializer), deserializer.finalize()) {
-        (Ok(request), Ok([])) => Ok(request),
-        (Ok(_), Ok(rest)) => Err(Error::new(ErrorKind::Malformed, format!("{} bytes follow the request", rest.len()))),
-        (Err(error), _) | (_, Err(error)) => Err(Error::new(
-            ErrorKind::Malformed,
-            format!(
-                "the request does not decode: {}, or the shell was not built for ABI {ABI_VERSION}",
-                undecoded(&error)
-            ),
-        )),
+/// All that can be asked: number, name, what is asked, what answers it, and by which function. There is no other list.
+///
+/// Dispatch, the calls of clients and the fault on an unknown number follow from it. A number is part of the ABI, and is
+/// never used for another decision. From 101 on they are not asked: see [`LOADED`].
+macro_rules! decisions {
+    ($then:ident) => {
+        $then! {
+            /// Asks what is loaded.
+            1 describe: crate::message::Describe => crate::message::Description = crate::Engine::describe,
+            /// Runs a model; its outputs come in its own order, and NaN is canonical.
+            2 infer: crate::message::InferRequest => alloc::vec::Vec<crate::tensor::Tensor> = crate::Engine::infer,
+            /// Ranks products for a shopper.
+            3 rank: crate::rank::RankRequest => crate::rank::Ranking = crate::Engine::rank,
+            /// Prices a product.
+            4 quote: crate::quote::QuoteRequest => crate::quote::Quote = crate::Engine::quote,
+            /// Forecasts the demand for products, week by week.
+            5 forecast: crate::forecast::ForecastRequest => alloc::vec::Vec<crate::forecast::Weeks> = crate::Engine::forecast,
+            /// Decides from where orders ship.
+            6 allocate: crate::allocate::AllocateRequest => crate::allocate::Allocated = crate::Engine::allocate,
+            /// Finds what is about to go wrong with shipments, the worst first.
+            7 exceptions: crate::exceptions::ExceptionRequest => alloc::vec::Vec<crate::exceptions::ExceptionScore> = crate::Engine::exceptions,
+        }
+    };
+}
+pub(crate) use decisions;
+
+/// What the engine makes of the table. Engines of WebAssembly compile a function when it is first called, so each decision
+/// is decoded, made and encoded in a function of its own: a request pays for its own alone, and so do the bytes of a
+/// shell that asks only some.
+macro_rules! dispatch {
+    ($($(#[$doc:meta])* $number:literal $name:ident: $request:ty => $answer:ty = $decide:path,)*) => {
+        $(impl Decision for $request {
+            const NUMBER: u32 = $number;
+            const NAME: &'static str = stringify!($name);
+            type Answer = $answer;
+        })*
+
+        /// The number and the name of every decision, ascending.
+        pub const DECISIONS: &[(u32, &str)] = &[$(($number, stringify!($name)),)*];
+
+        /// Does for a decision, told by its number, what depends on its types.
+        pub fn with_decision<V: WithDecision>(number: u32, visitor: V) -> Option<V::Output> {
+            match number {
+                $($number => Some(visitor.with::<$request>()),)*
+                _ => None,
+            }
+        }
+
+        impl Engine {
+            fn dispatch(&mut self, number: u32, body: &[u8]) -> Result<Vec<u8>> {
+                match number {
+                    $($number => decided(self, body, $decide),)*
+                    _ => Err(Error::new(
+                        ErrorKind::Malformed,
+                        format!("there is no decision {number}; the shell was not built for ABI {ABI_VERSION}"),
+                    )),
+                }
+            }
+        }
+    };
+}
+
+decisions!(dispatch);
+
+/// What is done for whichever decision [`with_decision`] finds.
+pub trait WithDecision {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn with<D: Decision>(self) -> Self::Output;
+}
+
+/// Decodes what is asked, decides, and encodes the reply.
+#[inline(never)]
+fn decided<D: Decision>(
+    engine: &mut Engine,
+    body: &[u8],
+    decide: impl FnOnce(&mut Engine, D) -> Result<D::Answer>,
+) -> Result<Vec<u8>> {
+    let (request, rest) = postcard::take_from_bytes(body).map_err(|error| malformed(&error))?;
+    if !rest.is_empty() {
+        return Err(Error::new(ErrorKind::Malformed, format!("{} bytes follow the request", rest.len())));
     }
+    Ok(encode(D::NUMBER, &decide(engine, request)?))
+}
+
+#[cold]
+fn malformed(error: &postcard::Error) -> Error {
+    Error::new(
+        ErrorKind::Malformed,
+        format!("the request does not decode: {}, or the shell was not built for ABI {ABI_VERSION}", undecoded(error)),
+    )
 }
 
 #[inline(never)]
@@ -317,6 +405,7 @@ fn ranker(spec: RankSpec, view: &PackView<'_>, executor: &Executor, snapshot: Op
     Ok(ranker)
 }
 
-fn reply(result: Result<Reply>) -> Reply {
-    result.unwrap_or_else(|error| Reply::Fault(error.into()))
+/// The bytes of a reply, or of the fault in its place.
+fn reply(result: Result<Vec<u8>>) -> Vec<u8> {
+    result.unwrap_or_else(|error| encode(FAULT, &Fault::from(error)))
 }

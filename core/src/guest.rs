@@ -7,41 +7,33 @@ pub use module::{GuestError, Instance, ModuleGuest};
 
 use crate::{
     aligned::AlignedBytes,
-    decisions::{
-        allocate::{AllocateRequest, Allocated},
-        exceptions::{ExceptionRequest, ExceptionScore},
-        forecast::{ForecastRequest, Weeks},
-        quote::{Quote, QuoteRequest},
-        rank::{RankRequest, Ranking},
-    },
     domain::digest::Digest,
-    engine::Engine,
-    message::{Description, Fault, InferRequest, PackInfo, Reply},
+    engine::{Engine, decisions},
+    message::{self, Decision, FAULT, Fault, LOADED, Loaded, PackInfo, SCORED, Unanswered, encode},
     snapshot::SnapshotInfo,
-    tensor::Tensor,
 };
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// Something that answers requests: the core itself, or a module under wasmtime or V8.
 pub trait Guest {
     /// Why a request did not reach the core, or its reply did not come back.
     type Error;
 
-    /// Hands over a pack or a snapshot and returns the bytes of the [`Reply`].
+    /// Hands over a pack or a snapshot and returns the bytes of the reply.
     ///
     /// # Errors
-    /// When the guest could not be reached; what the core found is a [`Reply::Fault`].
+    /// When the guest could not be reached; what the core found is a fault in the reply.
     fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Hands over the bytes of a [`Request`](crate::message::Request) and returns those of the [`Reply`].
+    /// Hands over the bytes of a request and returns those of the reply.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
     fn call(&mut self, request: &[u8]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Scores `columns`, column-major, into `scores`; returns the bytes of the [`Reply`].
+    /// Scores `columns`, column-major, into `scores`; returns the bytes of the reply.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
@@ -96,9 +88,9 @@ pub struct Client<G> {
 /// A request and its reply, as they went over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The bytes of the [`Request`](crate::message::Request).
+    /// The bytes of the request.
     pub request: Vec<u8>,
-    /// The bytes of the [`Reply`].
+    /// The bytes of the reply.
     pub reply: Vec<u8>,
 }
 
@@ -154,8 +146,7 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// A fault of the kinds of [`PackView::parse`](crate::pack::PackView::parse), among others.
     pub fn load(&mut self, pack: &[u8]) -> Result<PackInfo, ClientError<G::Error>> {
-        let reply = self.guest.load(pack).map_err(ClientError::Guest)?;
-        let info: PackInfo = answer(&reply, LOADED)?;
+        let Loaded::Pack(info) = self.loaded(pack)? else { return Err(other_file("a snapshot")) };
         self.packs.retain(|(name, _)| *name != info.name);
         self.packs.push((info.name.clone(), info.root));
         Ok(info)
@@ -166,66 +157,23 @@ impl<G: Guest> Client<G> {
     /// # Errors
     /// As for [`load`](Self::load).
     pub fn load_snapshot(&mut self, snapshot: &[u8]) -> Result<SnapshotInfo, ClientError<G::Error>> {
-        let reply = self.guest.load(snapshot).map_err(ClientError::Guest)?;
-        let info: SnapshotInfo = answer(&reply, SNAPSHOT)?;
+        let Loaded::Snapshot(info) = self.loaded(snapshot)? else { return Err(other_file("a pack")) };
         self.snapshot = Some(info.root);
         Ok(info)
     }
 
-    /// Asks what is loaded.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn describe(&mut self) -> Result<Description, ClientError<G::Error>> {
-        self.ask(&())
+    fn loaded(&mut self, file: &[u8]) -> Result<Loaded, ClientError<G::Error>> {
+        let reply = self.guest.load(file).map_err(ClientError::Guest)?;
+        Ok(message::body(&reply, LOADED)?)
     }
 
-    /// Runs a model.
+    /// Asks for a decision: which, the type of the request says.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn infer(&mut self, request: InferRequest) -> Result<Vec<Tensor>, ClientError<G::Error>> {
-        self.ask(&request)
-    }
-
-    /// Ranks products for a shopper.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn rank(&mut self, request: RankRequest) -> Result<Ranking, ClientError<G::Error>> {
-        self.ask(&request)
-    }
-
-    /// Prices a product.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn quote(&mut self, request: QuoteRequest) -> Result<Quote, ClientError<G::Error>> {
-        self.ask(&request)
-    }
-
-    /// Forecasts the demand for products, week by week.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn forecast(&mut self, request: ForecastRequest) -> Result<Vec<Weeks>, ClientError<G::Error>> {
-        self.ask(&request)
-    }
-
-    /// Decides from where orders ship.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn allocate(&mut self, request: AllocateRequest) -> Result<Allocated, ClientError<G::Error>> {
-        self.ask(&request)
-    }
-
-    /// Finds what is about to go wrong with shipments.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn exceptions(&mut self, request: ExceptionRequest) -> Result<Vec<ExceptionScore>, ClientError<G::Error>> {
-        self.ask(&request)
+    pub fn ask<D: Decision>(&mut self, request: &D) -> Result<D::Answer, ClientError<G::Error>> {
+        let reply = self.exchange(message::request(request))?;
+        Ok(message::answer::<D>(&reply)?)
     }
 
     /// Scores column-major `columns` with the pack of a handle; row-major scores are written to
@@ -241,14 +189,7 @@ impl<G: Guest> Client<G> {
         scores: &mut [f32],
     ) -> Result<(), ClientError<G::Error>> {
         let reply = self.guest.score(pack, rows, columns, scores).map_err(ClientError::Guest)?;
-        answer(&reply, SCORED)
-    }
-
-    fn ask<A: Ask>(&mut self, request: &A) -> Result<A::Answer, ClientError<G::Error>> {
-        // What an enum of postcard's is: the number of the variant, and what is in it.
-        let request = postcard::to_allocvec(&(A::REQUEST, request))
-            .map_err(|error| ClientError::Protocol(format!("the request does not encode: {error}")))?;
-        answer(&self.exchange(request)?, A::REPLY)
+        Ok(message::body(&reply, SCORED)?)
     }
 
     /// Hands over the bytes of a request, as when a decision is made again, and returns those of the reply,
@@ -277,6 +218,23 @@ impl<G: Guest> Client<G> {
         Receipt { module, packs, snapshot: self.snapshot, request, reply }
     }
 }
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $number:literal $name:ident: $request:ty => $answer:ty = $decide:path,)*) => {
+        /// The calls of the [table](crate::DECISIONS).
+        impl<G: Guest> Client<G> {
+            $($(#[$doc])*
+            ///
+            /// # Errors
+            /// See [`ClientError`].
+            pub fn $name(&mut self, request: $request) -> Result<$answer, ClientError<G::Error>> {
+                self.ask(&request)
+            })*
+        }
+    };
+}
+
+decisions!(calls);
 
 impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
     /// Makes the first client.
@@ -307,98 +265,33 @@ impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
     }
 }
 
-/// A request, by the number of its variant in [`Request`](crate::message::Request), and what answers it, by that in [`Reply`].
-///
-/// A shell that asks one thing has the code for its answer so, and not for every other: a page counts its bytes.
-trait Ask: Serialize {
-    const REQUEST: u32;
-    const REPLY: u32;
-    type Answer: DeserializeOwned;
-}
-
-macro_rules! asks {
-    ($($request:ty: $number:literal => $answer:ty: $reply:literal,)*) => {
-        $(impl Ask for $request {
-            const REQUEST: u32 = $number;
-            const REPLY: u32 = $reply;
-            type Answer = $answer;
-        })*
-    };
-}
-
-asks! {
-    (): 0 => Description: 2,
-    InferRequest: 1 => Vec<Tensor>: 3,
-    RankRequest: 2 => Ranking: 4,
-    QuoteRequest: 3 => Quote: 7,
-    ForecastRequest: 4 => Vec<Weeks>: 8,
-    AllocateRequest: 5 => Allocated: 9,
-    ExceptionRequest: 6 => Vec<ExceptionScore>: 10,
-}
-
-const FAULT: u32 = 0;
-const LOADED: u32 = 1;
-const SCORED: u32 = 5;
-const SNAPSHOT: u32 = 6;
-
-/// What each variant of [`Reply`] is called.
-const REPLIES: [&str; 11] = [
-    "a fault",
-    "a loaded pack",
-    "a description",
-    "tensors",
-    "a ranking",
-    "scores",
-    "a loaded snapshot",
-    "a price",
-    "a forecast",
-    "an allocation",
-    "exceptions",
-];
-
-/// What is in a reply of the expected variant.
-fn answer<T: DeserializeOwned, E>(reply: &[u8], expected: u32) -> Result<T, ClientError<E>> {
-    let bad = |error| ClientError::Protocol(format!("the reply does not decode: {error}"));
-    let whole = |rest: &[u8]| match rest.len() {
-        0 => Ok(()),
-        more => Err(ClientError::Protocol(format!("{more} bytes follow the reply"))),
-    };
-    let (found, body) = postcard::take_from_bytes::<u32>(reply).map_err(bad)?;
-    if found == FAULT {
-        let (fault, rest) = postcard::take_from_bytes(body).map_err(bad)?;
-        return whole(rest).and(Err(ClientError::Fault(fault)));
-    }
-    if found != expected {
-        let name = REPLIES.get(found as usize).copied().unwrap_or("what this version does not know");
-        return Err(ClientError::Protocol(format!("the guest answered another question, with {name}")));
-    }
-    let (answer, rest) = postcard::take_from_bytes(body).map_err(bad)?;
-    whole(rest).map(|()| answer)
-}
-
 /// The core as its own guest, natively: the same bytes in and out, without a module between.
 impl Guest for Engine {
     type Error = core::convert::Infallible;
 
     fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>, Self::Error> {
-        Ok(encode(&match AlignedBytes::copy_of(pack) {
+        Ok(match AlignedBytes::copy_of(pack) {
             Ok(bytes) => Self::load(self, bytes),
-            Err(error) => Reply::Fault(error.into()),
-        }))
+            Err(error) => encode(FAULT, &Fault::from(error)),
+        })
     }
 
     fn call(&mut self, request: &[u8]) -> Result<Vec<u8>, Self::Error> {
-        Ok(encode(&Self::call(self, request)))
+        Ok(Self::call(self, request))
     }
 
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, Self::Error> {
-        Ok(encode(&Self::score(self, pack, rows, columns, scores)))
+        Ok(Self::score(self, pack, rows, columns, scores))
     }
 }
 
-/// The bytes of a reply. Every reply has some: the types hold nothing that postcard refuses.
-pub fn encode(reply: &Reply) -> Vec<u8> {
-    postcard::to_allocvec(reply).unwrap_or_default()
+impl<E> From<Unanswered> for ClientError<E> {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Fault(fault) => Self::Fault(fault),
+            Unanswered::Protocol(message) => Self::Protocol(message),
+        }
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for ClientError<E> {
@@ -412,3 +305,7 @@ impl<E: fmt::Display> fmt::Display for ClientError<E> {
 }
 
 impl<E: fmt::Debug + fmt::Display> core::error::Error for ClientError<E> {}
+
+fn other_file<E>(what: &str) -> ClientError<E> {
+    ClientError::Protocol(format!("what was loaded is {what}"))
+}

@@ -5,10 +5,10 @@
 //! I/O: a reply is a function of the loaded packs and the request.
 //!
 //! ```
-//! use tradewind_core::{guest::Client, Engine};
+//! use tradewind_core::{Engine, guest::Client, message::Describe};
 //!
 //! let mut client = Client::new(Engine::new());
-//! assert_eq!(client.describe().map(|description| description.packs.len()), Ok(0));
+//! assert_eq!(client.describe(Describe).map(|description| description.packs.len()), Ok(0));
 //! ```
 //!
 //! # The house
@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`guest`] | [`guest::Guest`], which answers bytes with bytes, [`guest::Client`], which speaks to one in types, and [`guest::checkout`] |
 //! | [`Engine`] | the loaded packs, and the way from request to reply |
-//! | [`message`] | what shells send and receive: [`message::Request`], [`message::Reply`] |
+//! | [`message`] | what shells send and receive: requests and replies, as bytes |
 //! | decisions | which products to show ([`rank`]), at what price ([`quote`]), how many will be sold ([`forecast`]), from where orders ship ([`allocate`]), which shipments need attention ([`exceptions`]); [`Task`], by which a pack says what it is for |
 //! | model | the models that they ask: [`demand`] and price, how likely a leg arrives [`late`] |
 //! | [`snapshot`], [`Profile`] | what a merchant has, where, and at what price, at one moment; what is remembered of a shopper, and the [`Event`]s from which |
@@ -54,7 +54,7 @@ pub use domain::{
     time::{Day, Millis},
     tracking,
 };
-pub use engine::Engine;
+pub use engine::{DECISIONS, Engine, WithDecision, with_decision};
 pub use model::{demand, late};
 pub use profile::{
     ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile,
@@ -63,7 +63,7 @@ pub use profile::{
 #[doc(inline)]
 pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, exec, plan, tensor};
 
-use tradewind_executor::{apart, bounded, error};
+use tradewind_executor::{bounded, error};
 
 /// The version of the interface between shells and the module: exports and messages.
 pub const ABI_VERSION: u32 = 1;

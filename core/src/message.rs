@@ -1,17 +1,11 @@
-//! What travels between a shell and the module: postcard of [`Request`] and [`Reply`].
+//! What travels between a shell and the module: a number, and postcard of what it says there is.
 //!
-//! A change to any type in here or in the types it names is a change of the ABI; a test holds the
-//! bytes of one message of each kind against this version's.
+//! A request begins with the number of a [`Decision`], and its reply with the same, or with 0 before a [`Fault`]. A change
+//! to any type in here or in the types it names is a change of the ABI; a test holds the bytes of one message of each kind
+//! against this version's.
 
 use crate::{
-    apart, bounded,
-    decisions::{
-        allocate::{AllocateRequest, Allocated},
-        exceptions::{ExceptionRequest, ExceptionScore},
-        forecast::{ForecastRequest, Weeks},
-        quote::{Quote, QuoteRequest},
-        rank::{RankRequest, Ranking},
-    },
+    bounded,
     domain::digest::Digest,
     error::{Error, ErrorKind},
     exec,
@@ -19,31 +13,38 @@ use crate::{
     snapshot::SnapshotInfo,
     tensor::Tensor,
 };
-use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The longest request, in bytes. Larger batches go through `score`, which decodes nothing.
 pub const MAX_REQUEST_LEN: usize = 4 << 20;
 
-/// A question to the module.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Request {
-    /// What is loaded? Answered by [`Reply::Description`].
-    Describe,
-    /// Runs a model. Answered by [`Reply::Tensors`].
-    Infer(InferRequest),
-    /// Ranks products for a shopper. Answered by [`Reply::Ranking`].
-    Rank(RankRequest),
-    /// Prices a product. Answered by [`Reply::Quote`].
-    Quote(QuoteRequest),
-    /// Forecasts demand. Answered by [`Reply::Forecast`].
-    Forecast(ForecastRequest),
-    /// Decides from where orders ship. Answered by [`Reply::Allocated`].
-    Allocate(AllocateRequest),
-    /// Finds what is about to go wrong. Answered by [`Reply::Exceptions`].
-    Exceptions(ExceptionRequest),
+/// The number of a fault.
+pub const FAULT: u32 = 0;
+
+/// What leads the answer of the export `load`, which is [`Loaded`].
+pub const LOADED: u32 = 101;
+
+/// What leads the answer of the export `score`, in which nothing follows.
+pub const SCORED: u32 = 102;
+
+/// Something to be decided: what is asked, and what answers it. All of them are in one table, that of the
+/// [engine](crate::DECISIONS).
+pub trait Decision: Serialize + DeserializeOwned {
+    /// What leads the request, and the reply: it is part of the ABI, and never used for another.
+    const NUMBER: u32;
+
+    /// What it is called.
+    const NAME: &'static str;
+
+    /// What it is answered with.
+    type Answer: Serialize + DeserializeOwned;
 }
+
+/// What is loaded?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Describe;
 
 /// Tensors for a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,31 +57,22 @@ pub struct InferRequest {
     pub inputs: Vec<Tensor>,
 }
 
-/// The module's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Reply {
-    /// The request was not carried out; nothing has changed.
-    Fault(#[serde(serialize_with = "apart::encode")] Fault),
-    /// A pack is loaded.
-    Loaded(#[serde(serialize_with = "apart::encode")] PackInfo),
-    /// What is loaded.
-    Description(#[serde(serialize_with = "apart::encode")] Description),
-    /// A model's outputs, in its own order. NaN is canonical.
-    Tensors(#[serde(serialize_with = "apart::encode")] Vec<Tensor>),
-    /// Ranked products.
-    Ranking(#[serde(serialize_with = "apart::encode")] Ranking),
-    /// The scores are written where the call said.
-    Scored,
-    /// A snapshot is loaded.
-    Snapshot(#[serde(serialize_with = "apart::encode")] SnapshotInfo),
-    /// A price.
-    Quote(#[serde(serialize_with = "apart::encode")] Quote),
-    /// The demand for each product, week by week.
-    Forecast(#[serde(serialize_with = "apart::encode")] Vec<Weeks>),
-    /// From where orders ship.
-    Allocated(#[serde(serialize_with = "apart::encode")] Allocated),
-    /// What is about to go wrong, the worst first.
-    Exceptions(#[serde(serialize_with = "apart::encode")] Vec<ExceptionScore>),
+/// What was loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loaded {
+    /// A pack.
+    Pack(PackInfo),
+    /// A snapshot.
+    Snapshot(SnapshotInfo),
+}
+
+/// Why a reply holds no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The request was not carried out.
+    Fault(Fault),
+    /// The reply is not one that this request can have.
+    Protocol(String),
 }
 
 /// What the module has loaded.
@@ -162,3 +154,64 @@ impl fmt::Display for Fault {
 }
 
 impl core::error::Error for Fault {}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Protocol(message) => f.write_str(message),
+        }
+    }
+}
+
+impl core::error::Error for Unanswered {}
+
+/// The bytes of a number, and of what it says there is.
+pub fn encode<T: Serialize + ?Sized>(number: u32, body: &T) -> Vec<u8> {
+    // The types hold nothing that postcard refuses.
+    postcard::to_allocvec(&(number, body)).unwrap_or_default()
+}
+
+/// The bytes of a request.
+pub fn request<D: Decision>(decision: &D) -> Vec<u8> {
+    encode(D::NUMBER, decision)
+}
+
+/// The fault in the bytes of a reply; `None` where it holds an answer, or nothing.
+pub fn fault(reply: &[u8]) -> Option<Fault> {
+    match body::<()>(reply, FAULT) {
+        Err(Unanswered::Fault(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// The answer in the bytes of a reply.
+///
+/// # Errors
+/// [`Unanswered`].
+pub fn answer<D: Decision>(reply: &[u8]) -> Result<D::Answer, Unanswered> {
+    body(reply, D::NUMBER)
+}
+
+/// What follows a number in the bytes of a reply.
+///
+/// # Errors
+/// [`Unanswered`], also where another number leads it.
+pub fn body<T: DeserializeOwned>(reply: &[u8], number: u32) -> Result<T, Unanswered> {
+    let bad = |error| Unanswered::Protocol(format!("the reply does not decode: {error}"));
+    let whole = |rest: &[u8]| match rest.len() {
+        0 => Ok(()),
+        more => Err(Unanswered::Protocol(format!("{more} bytes follow the reply"))),
+    };
+    let (found, body) = postcard::take_from_bytes::<u32>(reply).map_err(bad)?;
+    if found == FAULT {
+        let (fault, rest) = postcard::take_from_bytes(body).map_err(bad)?;
+        return whole(rest).and(Err(Unanswered::Fault(fault)));
+    }
+    if found != number {
+        let message = format!("the guest answered another question: {found}, and not {number}");
+        return Err(Unanswered::Protocol(message));
+    }
+    let (answer, rest) = postcard::take_from_bytes(body).map_err(bad)?;
+    whole(rest).map(|()| answer)
+}

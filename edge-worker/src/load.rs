@@ -16,6 +16,7 @@ use std::{cell::RefCell, collections::HashMap, time::Duration};
 use tradewind_core::{
     Catalog, Sku, SkuBits, Task,
     guest::{Client, Revived},
+    message::Describe,
     pack::{PackView, SectionKind},
     rank::RankTables,
     snapshot::Snapshot,
@@ -58,7 +59,7 @@ async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trou
     client.load_snapshot(&files.snapshot)?;
 
     others().await;
-    let packs = client.describe()?.packs;
+    let packs = client.describe(Describe)?.packs;
     let words = Words::new(&config.locale, snapshot.storefront.currency).map_err(Trouble::other)?;
     let catalog = ranker.as_ref().map(|(_, catalog)| catalog);
     let shown = catalog.map_or_else(SkuBits::default, |catalog| shown(catalog, &products, &snapshot));

@@ -7,9 +7,10 @@ use crate::sha256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use tradewind_core::{
-    Digest,
+    Digest, WithDecision,
     guest::{Client, ClientError, Guest, Receipt},
-    message::Reply,
+    message::{self, Decision},
+    with_decision,
 };
 use tradewind_json::hex;
 
@@ -110,16 +111,29 @@ impl Record {
             }
         }
         if self.reply != now.reply {
-            compare(String::new(), &readable(&self.reply), &readable(&now.reply), &mut differences);
+            // The bytes, where they are no reply.
+            let shown = |reply: &Hex| readable(&reply.0).unwrap_or_else(|| reply.to_string().into());
+            compare(String::new(), &shown(&self.reply), &shown(&now.reply), &mut differences);
         }
         Ok(differences)
     }
 }
 
-/// A reply, to compare field by field; its bytes, where it is none.
-fn readable(reply: &Hex) -> serde_json::Value {
-    let decoded = postcard::from_bytes::<Reply>(&reply.0).ok().and_then(|reply| serde_json::to_value(reply).ok());
-    decoded.unwrap_or_else(|| serde_json::Value::String(reply.to_string()))
+/// A reply for people, in JSON: the decision's name, and its answer; `None` where the bytes are none.
+pub fn readable(reply: &[u8]) -> Option<serde_json::Value> {
+    struct Readable<'a>(&'a [u8]);
+    impl WithDecision for Readable<'_> {
+        type Output = Option<serde_json::Value>;
+
+        fn with<D: Decision>(self) -> Self::Output {
+            Some(serde_json::json!({ D::NAME: message::answer::<D>(self.0).ok()? }))
+        }
+    }
+    let (number, _) = postcard::take_from_bytes::<u32>(reply).ok()?;
+    match with_decision(number, Readable(reply)) {
+        Some(answer) => answer,
+        None => message::fault(reply).map(|fault| serde_json::json!({ "fault": fault })),
+    }
 }
 
 fn compare(field: String, recorded: &serde_json::Value, found: &serde_json::Value, differences: &mut Vec<Difference>) {

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fs};
 use tradewind_compiler::Precision;
 use tradewind_core::{
-    ABI_VERSION, BasisPoints, Catalog, Channel, Code, Currency, Day, ErrorKind, Event, EventKind, Id, Line, Millis,
-    Money, Profile, Quantiles, Sku, SkuBits, SkuId, Task,
+    ABI_VERSION, BasisPoints, Catalog, Channel, Code, Currency, DECISIONS, Day, ErrorKind, Event, EventKind, Id, Line,
+    Millis, Money, Profile, Quantiles, Sku, SkuBits, SkuId, Task,
     allocate::{
         self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
         Planned, ShopOrder,
@@ -17,7 +17,10 @@ use tradewind_core::{
     },
     forecast::ForecastRequest,
     late::{self, LateSpec},
-    message::{Description, Fault, InferRequest, PackInfo, PortInfo, Reply, Request},
+    message::{
+        self, Decision, Describe, Description, FAULT, Fault, InferRequest, LOADED, Loaded, PackInfo, PortInfo, SCORED,
+        encode,
+    },
     offer::{Offer, Week},
     pack::{ModelCard, SectionKind},
     plan::{
@@ -115,7 +118,7 @@ impl Bare {
     }
 
     /// What an export answers to these bytes; `None` when there is no memory for them or the answer.
-    fn ask(&mut self, export: &str, bytes: &[u8]) -> Result<Option<Reply>> {
+    fn ask(&mut self, export: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>> {
         let Some(pointer) = self.buffer(bytes)? else { return Ok(None) };
         match self.call(export, &[pointer, bytes.len() as u32])? {
             0 => Ok(None),
@@ -131,12 +134,12 @@ impl Bare {
         Ok(results.first().and_then(Val::i32).unwrap_or(0) as u32)
     }
 
-    fn reply(&mut self, pointer: u32) -> Result<Reply> {
+    fn reply(&mut self, pointer: u32) -> Result<Vec<u8>> {
         let memory = self.instance.get_memory(&mut self.store, "memory").context("no memory")?;
         let data = memory.data(&self.store).get(pointer as usize..).context("a reply outside the memory")?;
         let (len, body) = data.split_first_chunk().context("a reply at the end of the memory")?;
         let body = body.get(..u32::from_le_bytes(*len) as usize).context("a reply past the end of the memory")?;
-        Ok(postcard::from_bytes(body)?)
+        Ok(body.to_vec())
     }
 }
 
@@ -146,32 +149,30 @@ fn without_memory_the_answer_is_a_fault_and_never_a_trap() -> Result<()> {
     let module = Module::new(&Engine::default(), module()?).map_err(any)?;
     let case = |name: &str| cases()?.into_iter().find(|case| case.name == name).context("the case is gone");
     let (trees, table) = (case("lightgbm-multiclass")?, case("matrix-factorisation")?);
-    let rank = Request::Rank(RankRequest::new("recommend", Millis(1_000), 5));
-    let infer = |inputs: &[Tensor]| Request::Infer(InferRequest { pack: PACK.into(), inputs: inputs.to_vec() });
+    let rank = message::request(&RankRequest::new("recommend", Millis(1_000), 5));
+    let infer = |inputs: &[Tensor]| message::request(&InferRequest { pack: PACK.into(), inputs: inputs.to_vec() });
     let packs = [
         (fs::read(dist("packs/recommend.pack")?)?, rank),
         (pack_of(&trees)?, infer(&trees.sets[0].inputs)),
         (pack_at(&table, Precision::Int8)?, infer(&table.sets[0].inputs)),
     ];
     for (pack, request) in packs {
-        let request = postcard::to_allocvec(&request)?;
         let (mut faults, mut answers) = (0, 0);
         for memory in (0..).map(|step| (1 << 20) + step * (192 << 10)) {
             ensure!(memory < 128 << 20, "it is never enough");
             // Below what the module begins with it does not start.
             let Ok(mut module) = Bare::within(&module, memory) else { continue };
             let replies = [module.ask("load", &pack)?, module.ask("call", &request)?];
-            let out_of_memory = |reply: &Option<Reply>| match reply {
-                Some(Reply::Fault(fault)) => {
-                    [ErrorKind::OutOfMemory, ErrorKind::UnknownPack].iter().any(|kind| fault.code == kind.code())
-                }
-                reply => reply.is_none(),
+            let out_of_memory = |reply: &Option<Vec<u8>>| {
+                let fault = reply.as_ref().map(|reply| message::fault(reply));
+                let kinds = [ErrorKind::OutOfMemory, ErrorKind::UnknownPack];
+                fault.is_none_or(|fault| fault.is_some_and(|fault| kinds.iter().any(|kind| fault.code == kind.code())))
             };
             if replies.iter().any(out_of_memory) {
                 faults += 1;
                 continue;
             }
-            ensure!(replies.iter().flatten().all(|reply| !matches!(reply, Reply::Fault(_))), "{replies:?}");
+            ensure!(replies.iter().flatten().all(|reply| message::fault(reply).is_none()), "{replies:?}");
             answers += 1;
             if answers == 8 {
                 break;
@@ -197,7 +198,8 @@ fn without_memory_scores_are_a_fault_and_never_a_trap() -> Result<()> {
         let bytes = |len: usize| 4 * len as u32;
         let reply = module.call("score", &[0, columns, bytes(len), rows as u32, scores, bytes(rows)])?;
         if reply > 0 {
-            ensure!(matches!(module.reply(reply)?, Reply::Scored | Reply::Fault(_)));
+            let reply = module.reply(reply)?;
+            ensure!(message::fault(&reply).is_some() || message::body::<()>(&reply, SCORED).is_ok());
         }
     }
     Ok(())
@@ -222,16 +224,29 @@ fn a_pointer_that_was_not_given_out_is_a_fault() -> Result<()> {
         ];
         module.call("dealloc", &[pointer.wrapping_add(1), length])?;
         for reply in replies {
-            match module.reply(reply)? {
-                Reply::Fault(fault) => ensure!(fault.code == ErrorKind::BadPointer.code(), "{fault}"),
-                other => anyhow::bail!("a stray pointer was answered by {other:?}"),
-            }
+            let fault = message::fault(&module.reply(reply)?).context("a stray pointer was answered")?;
+            ensure!(fault.code == ErrorKind::BadPointer.code(), "{fault}");
         }
     }
     // More memory than there can be is a null pointer, not a trap.
     ensure!(module.call("alloc", &[u32::MAX])? == 0);
     ensure!(module.call("alloc", &[200 << 20])? == 0);
     ensure!(module.call("abi_version", &[])? == ABI_VERSION);
+    Ok(())
+}
+
+/// The page that describes the interface lists what can be asked.
+#[test]
+fn the_page_lists_every_decision() -> Result<()> {
+    let page = fs::read_to_string(root().join("core/ABI.md"))?;
+    let row = |line: &str| -> Option<(u32, String)> {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?.parse().ok()?, cells.next()?.trim_matches('`').to_owned()))
+    };
+    let listed: Vec<_> = page.lines().filter_map(row).collect();
+    let known: Vec<_> = DECISIONS.iter().map(|(number, name)| (*number, (*name).to_owned())).collect();
+    ensure!(listed == known, "{listed:?}");
+    ensure!(known.is_sorted_by(|a, b| a.0 < b.0), "numbers ascend");
     Ok(())
 }
 
@@ -306,6 +321,11 @@ fn kernels() -> Vec<Kernel> {
     ]
 }
 
+/// The bytes of a reply.
+fn reply<D: Decision>(answer: &D::Answer) -> Vec<u8> {
+    encode(D::NUMBER, answer)
+}
+
 fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let sku = |code: &str| Sku::new(code);
     let line = Line { sku: sku("tea")?, quantity: 2 };
@@ -369,44 +389,37 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let tables = RankTables::new(catalog.clone(), vec![ProductStats::default(); 2], vec![vec![neighbour], vec![]])?;
     let fault = Fault { code: ErrorKind::Malformed.code(), message: "why".into() };
     Ok(vec![
-        ("request.describe", postcard::to_allocvec(&Request::Describe)?),
-        (
-            "request.infer",
-            postcard::to_allocvec(&Request::Infer(InferRequest { pack: "m".into(), inputs: tensors.clone() }))?,
-        ),
-        ("request.rank", postcard::to_allocvec(&Request::Rank(request))?),
-        ("reply.fault", postcard::to_allocvec(&Reply::Fault(fault))?),
-        ("reply.loaded", postcard::to_allocvec(&Reply::Loaded(info.clone()))?),
+        ("request.describe", message::request(&Describe)),
+        ("request.infer", message::request(&InferRequest { pack: "m".into(), inputs: tensors.clone() })),
+        ("request.rank", message::request(&request)),
+        ("reply.fault", encode(FAULT, &fault)),
+        ("reply.loaded", encode(LOADED, &Loaded::Pack(info.clone()))),
         (
             "reply.description",
-            postcard::to_allocvec(&Reply::Description(Description {
-                abi: ABI_VERSION,
-                packs: vec![info],
-                snapshot: Some(snapshot_info()),
-            }))?,
+            reply::<Describe>(&Description { abi: ABI_VERSION, packs: vec![info], snapshot: Some(snapshot_info()) }),
         ),
-        ("request.quote", postcard::to_allocvec(&Request::Quote(quote_request()?))?),
-        ("request.forecast", postcard::to_allocvec(&Request::Forecast(forecast_request()?))?),
-        ("request.allocate", postcard::to_allocvec(&Request::Allocate(allocate_request()?))?),
-        ("request.exceptions", postcard::to_allocvec(&Request::Exceptions(exception_request()?))?),
-        ("reply.snapshot", postcard::to_allocvec(&Reply::Snapshot(snapshot_info()))?),
-        ("reply.quote", postcard::to_allocvec(&Reply::Quote(quote()?))?),
-        ("reply.forecast", postcard::to_allocvec(&Reply::Forecast(vec![[QUANTILES; 4]]))?),
-        ("reply.allocated", postcard::to_allocvec(&Reply::Allocated(allocated()?))?),
-        ("reply.exceptions", postcard::to_allocvec(&Reply::Exceptions(exceptions()?))?),
+        ("request.quote", message::request(&quote_request()?)),
+        ("request.forecast", message::request(&forecast_request()?)),
+        ("request.allocate", message::request(&allocate_request()?)),
+        ("request.exceptions", message::request(&exception_request()?)),
+        ("reply.snapshot", encode(LOADED, &Loaded::Snapshot(snapshot_info()))),
+        ("reply.quote", reply::<QuoteRequest>(&quote()?)),
+        ("reply.forecast", reply::<ForecastRequest>(&vec![[QUANTILES; 4]])),
+        ("reply.allocated", reply::<AllocateRequest>(&allocated()?)),
+        ("reply.exceptions", reply::<ExceptionRequest>(&exceptions()?)),
         ("snapshot.storefront", postcard::to_allocvec(&storefront()?)?),
         ("snapshot.fulfilment", postcard::to_allocvec(&fulfilment()?)?),
         ("snapshot.forecast", postcard::to_allocvec(&Forecast { products: vec![[QUANTILES; 4]] })?),
-        ("reply.tensors", postcard::to_allocvec(&Reply::Tensors(tensors))?),
+        ("reply.tensors", reply::<InferRequest>(&tensors)),
         (
             "reply.ranking",
-            postcard::to_allocvec(&Reply::Ranking(Ranking {
+            reply::<RankRequest>(&Ranking {
                 items: vec![RankedItem { sku: sku("tea")?, score: 0.5, reasons }],
                 considered: 40,
                 profile,
-            }))?,
+            }),
         ),
-        ("reply.scored", postcard::to_allocvec(&Reply::Scored)?),
+        ("reply.scored", encode(SCORED, &())),
         ("fault.codes", ErrorKind::ALL.iter().flat_map(|kind| kind.code().to_le_bytes()).collect()),
         ("pack.catalog", postcard::to_allocvec(&catalog)?),
         ("pack.task", postcard::to_allocvec(&task)?),

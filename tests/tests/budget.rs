@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, env, fs};
 use tradewind_core::{
     Money,
     guest::{Client, Guest, Instance},
-    message::{InferRequest, Reply, Request},
+    message::{self, InferRequest},
     pack::PackView,
     snapshot::Snapshot,
 };
@@ -121,7 +121,7 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
         let set =
             case.sets.iter().max_by_key(|set| set.inputs.first().map_or(0, |input| input.rows())).context("no set")?;
         let request = InferRequest { pack: PACK.into(), inputs: set.inputs.clone() };
-        guest.call(&postcard::to_allocvec(&Request::Infer(request))?)?;
+        guest.call(&message::request(&request))?;
         calls.insert(case.name.clone(), guest.instance().fuel_used());
     }
     ensure!(calls.len() == WATCHED.len(), "a watched case is gone: {:?}", calls.keys());
@@ -139,16 +139,16 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
     let root = Snapshot::read(&PackView::parse(&reference)?)?.root;
     let quote = decisions::quotes(root)?.swap_remove(0);
     for (name, request) in [
-        ("quote", Request::Quote(quote)),
-        ("allocate", Request::Allocate(decisions::orders(root)?)),
-        ("exceptions", Request::Exceptions(decisions::shipments(root)?)),
+        ("quote", message::request(&quote)),
+        ("allocate", message::request(&decisions::orders(root)?)),
+        ("exceptions", message::request(&decisions::shipments(root)?)),
     ] {
         calls.insert(name.into(), fuel(&mut guest, &request)?);
     }
     // One order from four hundred nodes, as one that is placed right now.
     let (snapshot, order) = allocation::shop(&allocation::made_up(1, 400, 20, 9, 100_000), Money(400))?;
     let mut guest = deciding(&runtime, &snapshot)?;
-    calls.insert("allocate-400".into(), fuel(&mut guest, &Request::Allocate(order))?);
+    calls.insert("allocate-400".into(), fuel(&mut guest, &message::request(&order))?);
     Ok((calls, memory))
 }
 
@@ -163,8 +163,8 @@ fn deciding(runtime: &Runtime, snapshot: &[u8]) -> Result<WasmGuest> {
 }
 
 /// What a request takes that is answered.
-fn fuel(guest: &mut WasmGuest, request: &Request) -> Result<u64> {
-    let reply: Reply = postcard::from_bytes(&guest.call(&postcard::to_allocvec(request)?)?)?;
-    ensure!(!matches!(reply, Reply::Fault(_)), "{reply:?}");
+fn fuel(guest: &mut WasmGuest, request: &[u8]) -> Result<u64> {
+    let fault = message::fault(&guest.call(request)?);
+    ensure!(fault.is_none(), "{fault:?}");
     Ok(guest.instance().fuel_used())
 }

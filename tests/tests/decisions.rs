@@ -13,8 +13,8 @@ use tradewind_core::{
         Client, ClientError,
         checkout::{Claim, Refusal},
     },
-    message::Reply,
-    pack::{PackView, SectionKind},
+    message::{self, Decision},
+    pack::{PackView, PackWriter, SectionKind},
     price_guard::Floor,
     quote::{Objective, QuoteRequest},
     rank::{Constraints, RankRequest, RankTables},
@@ -86,6 +86,23 @@ fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
 }
 
 #[test]
+fn of_two_packs_for_the_same_neither_answers_unasked() -> Result<()> {
+    let (_, snapshot) = snapshot()?;
+    let mut client = native()?;
+    let request = quotes(snapshot.root)?.swap_remove(0);
+    let file = fs::read(dist("packs/price.pack")?)?;
+    let view = PackView::parse(&file)?;
+    let mut other = PackWriter::new("other", "1");
+    for section in &view.manifest().sections {
+        other = other.bytes(section.kind, view.bytes(section.kind).context("no section")?.to_vec());
+    }
+    client.load(&other.finish(sha256)?)?;
+    let refused = client.quote(request).err().context("one of two packs answers")?.to_string();
+    ensure!(refused.contains("`price` and `other`"), "{refused}");
+    Ok(())
+}
+
+#[test]
 fn a_price_is_honoured_at_checkout_only_as_it_was_quoted() -> Result<()> {
     let (_, snapshot) = snapshot()?;
     let mut client = native()?;
@@ -129,14 +146,14 @@ fn a_decision_is_made_again_from_its_record_and_what_differs_is_said() -> Result
 
     // Under another module, and with a reply that has been improved upon.
     let mut altered = record.clone();
-    let Reply::Quote(mut quote) = postcard::from_bytes(&record.reply.0)? else { anyhow::bail!("no quote") };
+    let mut quote = message::answer::<QuoteRequest>(&record.reply.0)?;
     quote.price = Money(quote.price.0 - 10);
-    altered.reply.0 = postcard::to_allocvec(&Reply::Quote(quote))?;
+    altered.reply.0 = message::encode(QuoteRequest::NUMBER, &quote);
     let differences = altered.replay(&mut client, [3; 32])?;
     let said: Vec<_> = differences.iter().map(ToString::to_string).collect();
     ensure!(differences.contains(&Difference::Record("reply")), "{said:?}");
     ensure!(said.iter().any(|said| said.starts_with("module: ")), "{said:?}");
-    ensure!(said.iter().any(|said| said.starts_with("Quote.price was ")), "{said:?}");
+    ensure!(said.iter().any(|said| said.starts_with("quote.price was ")), "{said:?}");
     Ok(())
 }
 

@@ -4,13 +4,13 @@
 use anyhow::{Result, bail, ensure};
 use proptest::{prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
-use std::fs;
+use std::{fmt::Debug, fs};
 use tradewind_core::{
     Engine, Millis,
     aligned::AlignedBytes,
     allocate::{AllocateRequest, Problem, ShopOrder},
     exceptions::{self, ExceptionRequest, Policy},
-    message::{Reply, Request},
+    message::{self, Decision},
     pack::PackView,
     snapshot::{Live, Snapshot},
 };
@@ -22,8 +22,8 @@ fn engine() -> Result<(Engine, Snapshot)> {
     let bytes = fs::read(dist("reference.snapshot")?)?;
     let mut engine = Engine::new();
     for bytes in [&bytes, &fs::read(dist("packs/late.pack")?)?] {
-        let loaded = engine.load(AlignedBytes::copy_of(bytes)?);
-        ensure!(!matches!(loaded, Reply::Fault(_)), "{loaded:?}");
+        let fault = message::fault(&engine.load(AlignedBytes::copy_of(bytes)?));
+        ensure!(fault.is_none(), "{fault:?}");
     }
     Ok((engine, Snapshot::read(&PackView::parse(&bytes)?)?))
 }
@@ -51,10 +51,10 @@ fn watched(shipment: Value) -> Option<exceptions::Shipment> {
     serde_json::from_value::<Shipment>(shipment).ok()?.message().ok()
 }
 
-fn decided(engine: &mut Engine, request: &Request) -> Result<()> {
-    match engine.call(&postcard::to_allocvec(request)?) {
-        Reply::Fault(fault) => bail!("{fault}: {request:?}"),
-        _ => Ok(()),
+fn decided<D: Decision + Debug>(engine: &mut Engine, request: &D) -> Result<()> {
+    match message::fault(&engine.call(&message::request(request))) {
+        Some(fault) => bail!("{fault}: {request:?}"),
+        None => Ok(()),
     }
 }
 
@@ -135,15 +135,15 @@ fn shipment() -> impl Strategy<Value = Value> {
     )
 }
 
-fn exceptions(shipments: Vec<exceptions::Shipment>, snapshot: &Snapshot) -> Request {
-    Request::Exceptions(ExceptionRequest {
+fn exceptions(shipments: Vec<exceptions::Shipment>, snapshot: &Snapshot) -> ExceptionRequest {
+    ExceptionRequest {
         snapshot: Some(snapshot.root),
         at: AFTERNOON,
         shipments,
         policy: Policy::default(),
         limit: 100,
         ..ExceptionRequest::default()
-    })
+    }
 }
 
 #[test]
@@ -155,8 +155,7 @@ fn what_the_door_takes_is_decided() -> Result<()> {
         let sent = order().new_tree(&mut runner).map_err(anyhow::Error::msg)?.current();
         if let Some(order) = taken(sent, &snapshot) {
             orders += 1;
-            let request = Request::Allocate(allocation(vec![order], &snapshot));
-            decided(&mut engine, &request)?;
+            decided(&mut engine, &allocation(vec![order], &snapshot))?;
         }
         let sent = shipment().new_tree(&mut runner).map_err(anyhow::Error::msg)?.current();
         if let Some(shipment) = watched(sent) {
@@ -179,7 +178,7 @@ fn what_has_come_together_is_decided_too() -> Result<()> {
     let largest = taken(largest, &snapshot).ok_or_else(|| anyhow::anyhow!("the largest order is not taken"))?;
     let mut request = allocation(vec![largest], &snapshot);
     request.at = Millis(snapshot.storefront.expires.0 - 1);
-    decided(&mut engine, &Request::Allocate(request))?;
+    decided(&mut engine, &request)?;
 
     // The largest shipment.
     let line = |n: usize| json!({"sku": format!("{n:064}"), "quantity": u32::MAX, "value": 10_000_000_000_000_i64});

@@ -7,7 +7,7 @@ use tradewind_core::{
     Engine, ErrorKind,
     aligned::AlignedBytes,
     guest::Client,
-    message::{InferRequest, Reply, Request},
+    message::{self, InferRequest},
     pack::{self, HEADER_LEN, PackView, SIGNATURE_LEN, SectionKind},
     tensor::Tensor,
 };
@@ -124,8 +124,7 @@ fn loaded() -> &'static (Vec<u8>, Vec<u8>) {
 fn made() -> Result<(Vec<u8>, Vec<u8>)> {
     let case = case("lightgbm-multiclass")?;
     let inputs: Vec<Tensor> = case.sets[0].inputs.clone();
-    let request = Request::Infer(InferRequest { pack: PACK.into(), inputs });
-    Ok((pack_of(&case)?, postcard::to_allocvec(&request)?))
+    Ok((pack_of(&case)?, message::request(&InferRequest { pack: PACK.into(), inputs })))
 }
 
 proptest! {
@@ -136,7 +135,7 @@ proptest! {
         let (pack, request) = loaded();
         let mut engine = Engine::new();
         let loaded = AlignedBytes::copy_of(pack).map(|bytes| engine.load(bytes));
-        prop_assert!(matches!(loaded, Ok(Reply::Loaded(_))));
+        prop_assert!(loaded.is_ok_and(|reply| message::fault(&reply).is_none()));
         let mut bytes = request.clone();
         for (at, value) in flips {
             let at = at.index(bytes.len());
@@ -149,7 +148,7 @@ proptest! {
     fn noise_is_no_pack_and_no_request(noise in proptest::collection::vec(any::<u8>(), 0..400)) {
         let mut engine = Engine::new();
         let reply = AlignedBytes::copy_of(&noise).map(|bytes| engine.load(bytes));
-        prop_assert!(matches!(reply, Ok(Reply::Fault(_))));
+        prop_assert!(reply.is_ok_and(|reply| message::fault(&reply).is_some()));
         engine.call(&noise);
     }
 }

@@ -1,11 +1,10 @@
 //! Prices: what may go into one, and that nothing else can.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tradewind_core::{
     Code, Millis, Sku,
-    message::Request,
     quote::{Objective, QuoteRequest},
 };
 
@@ -30,9 +29,9 @@ fn what_asks_for_a_price_has_no_field_for_a_person() -> Result<()> {
         region: Code::new("US-SEA")?,
         objective: Objective::MARGIN,
     };
-    let written = serde_json::to_value(Request::Quote(request))?;
+    let written = serde_json::to_value(request)?;
     let mut found = BTreeMap::new();
-    fields(written.get("Quote").context("a quote request")?, String::new(), &mut found)?;
+    fields(&written, String::new(), &mut found)?;
     let allowed: BTreeMap<String, String> = ALLOWED.map(|(field, kind)| (field.into(), kind.into())).into();
     ensure!(found == allowed, "a price is asked for with {found:#?}, and only {allowed:#?} is allowed");
     Ok(())

@@ -8,7 +8,7 @@ use std::{
     fs, thread,
     time::{Duration, Instant},
 };
-use tradewind_core::{guest::Client, pack::PackView, snapshot::Snapshot};
+use tradewind_core::{guest::Client, message::Describe, pack::PackView, snapshot::Snapshot};
 use tradewind_host::{Runtime, RuntimeConfig, WasmGuest};
 use tradewind_tests::{
     decisions::quotes,
@@ -101,7 +101,7 @@ fn wasmtime(rounds: usize) -> Result<()> {
         reuse.push(timed(|| Ok(Runtime::with(&wasm, &cached)?))?);
         instance.push(timed(|| Ok(runtime.guest()?))?);
         guest.push(timed(|| loaded(&runtime))?);
-        call.push(timed(|| Ok(client.describe()?))?);
+        call.push(timed(|| Ok(client.describe(Describe)?))?);
         price.push(timed(|| Ok(client.quote(quote.clone())?))?);
     }
     println!("| the module under wasmtime | median |\n|---|--:|");

@@ -1,12 +1,11 @@
-//! Enums whose variants are encoded and decoded by functions of their own.
+//! Enums whose variants are decoded by functions of their own.
 //!
-//! Engines compile a function of the module when it is first called, and then all of it: what is
-//! inlined for a ranking costs the first answer of a page that only scores. So a request pays for
-//! its own variant alone.
+//! Engines compile a function of the module when it is first called, and then all of it: so a plan
+//! pays for the kernels that it has.
 
 use core::fmt;
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, EnumAccess, VariantAccess, Visitor},
     forward_to_deserialize_any,
 };
@@ -17,15 +16,6 @@ use serde::{
 /// The deserializer's.
 pub fn variants<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(Apart(deserializer))
-}
-
-/// Encodes what a variant holds apart from other variants; for `#[serde(serialize_with = …)]`.
-///
-/// # Errors
-/// The serializer's.
-#[inline(never)]
-pub fn encode<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    value.serialize(serializer)
 }
 
 /// A deserializer, visitor or access to an enum, of which each variant is decoded apart.

@@ -9,8 +9,7 @@ use spin::Mutex;
 use tradewind_core::{
     ABI_VERSION, Engine, Error, ErrorKind,
     aligned::AlignedBytes,
-    guest::encode,
-    message::{Fault, Reply},
+    message::{FAULT, Fault, encode},
 };
 
 /// What the module holds between calls.
@@ -57,7 +56,7 @@ pub extern "C" fn load(ptr: usize, len: usize) -> usize {
                 if let Some(buffer) = taken {
                     module.buffers.give(buffer);
                 }
-                Reply::Fault(bad_pointer(ptr, len))
+                fault(bad_pointer(ptr, len))
             }
         };
         module.reply(&reply)
@@ -71,7 +70,7 @@ pub extern "C" fn call(ptr: usize, len: usize) -> usize {
         let request = module.buffers.get(ptr).and_then(|buffer| buffer.as_slice().get(..len));
         let reply = match request {
             Some(request) => module.engine.call(request),
-            None => Reply::Fault(bad_pointer(ptr, len)),
+            None => fault(bad_pointer(ptr, len)),
         };
         module.reply(&reply)
     })
@@ -91,7 +90,7 @@ pub extern "C" fn score(
     with(|module| {
         // The output is taken off the list meanwhile, so that both can be borrowed.
         let reply = match module.buffers.take(output) {
-            None => Reply::Fault(bad_pointer(output, output_len)),
+            None => fault(bad_pointer(output, output_len)),
             Some(mut scores) => {
                 let reply = module.score(pack, (input, input_len), rows, (&mut scores, output, output_len));
                 module.buffers.give(scores);
@@ -129,9 +128,9 @@ impl Buffers {
 
 impl Module {
     /// A buffer with the reply's length and bytes. 0 when there is no memory even for a fault.
-    fn reply(&mut self, reply: &Reply) -> usize {
-        let out_of_memory = || Reply::Fault(Fault::from(Error::new(ErrorKind::OutOfMemory, "no memory for the reply")));
-        let buffer = framed(&encode(reply)).or_else(|_| framed(&encode(&out_of_memory())));
+    fn reply(&mut self, reply: &[u8]) -> usize {
+        let out_of_memory = || fault(Error::new(ErrorKind::OutOfMemory, "no memory for the reply"));
+        let buffer = framed(reply).or_else(|_| framed(&out_of_memory()));
         buffer.map_or(0, |buffer| self.buffers.give(buffer))
     }
 
@@ -141,14 +140,14 @@ impl Module {
         (input, input_len): (usize, usize),
         rows: usize,
         (scores, output, output_len): (&mut AlignedBytes, usize, usize),
-    ) -> Reply {
+    ) -> Vec<u8> {
         let columns = self.buffers.get(input).and_then(|buffer| buffer.as_slice().get(..input_len));
         let Some(columns) = columns.and_then(|bytes| bytemuck::try_cast_slice(bytes).ok()) else {
-            return Reply::Fault(bad_pointer(input, input_len));
+            return fault(bad_pointer(input, input_len));
         };
         let scores = scores.as_mut_slice().get_mut(..output_len);
         let Some(scores) = scores.and_then(|bytes| bytemuck::try_cast_slice_mut(bytes).ok()) else {
-            return Reply::Fault(bad_pointer(output, output_len));
+            return fault(bad_pointer(output, output_len));
         };
         self.engine.score(pack, rows, columns, scores)
     }
@@ -171,10 +170,13 @@ fn framed(bytes: &[u8]) -> Result<AlignedBytes, Error> {
     Ok(buffer)
 }
 
-fn bad_pointer(ptr: usize, len: usize) -> Fault {
+fn fault(error: Error) -> Vec<u8> {
+    encode(FAULT, &Fault::from(error))
+}
+
+fn bad_pointer(ptr: usize, len: usize) -> Error {
     Error::new(
         ErrorKind::BadPointer,
         format!("{len} bytes at {ptr} are not a buffer that `alloc` gave out; write requests to such a buffer"),
     )
-    .into()
 }

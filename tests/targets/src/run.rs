@@ -5,7 +5,7 @@ use tradewind_core::{
     Engine, Executor, Millis,
     aligned::AlignedBytes,
     exec::Matrix,
-    message::{InferRequest, Reply, Request},
+    message::{self, Decision, Describe, InferRequest, LOADED, Loaded},
     pack::{ModelCard, PackView, Sample, SectionKind},
     plan::{DType, Plan, Port},
     rank::RankRequest,
@@ -26,20 +26,18 @@ pub fn pack(bytes: &[u8]) {
     }
     let Ok(aligned) = AlignedBytes::copy_of(bytes) else { return };
     let mut engine = Engine::new();
-    let Reply::Loaded(info) = engine.load(aligned) else { return };
+    let Ok(Loaded::Pack(info)) = message::body(&engine.load(aligned), LOADED) else { return };
     let plan = PackView::parse(bytes).and_then(|view| view.read::<Plan>(SectionKind::Plan));
     let inputs = plan.ok().filter(|plan| plan.work(plan.tile as usize) <= MOST_WORK);
     if let Some(inputs) = inputs.and_then(|plan| made_up(&plan, 3, &mut Random(1))) {
-        call(&mut engine, &Request::Infer(InferRequest { pack: info.name.clone(), inputs }));
-        call(&mut engine, &Request::Rank(RankRequest::new(&info.name, Millis(1), 5)));
+        call(&mut engine, &InferRequest { pack: info.name.clone(), inputs });
+        call(&mut engine, &RankRequest::new(&info.name, Millis(1), 5));
     }
-    call(&mut engine, &Request::Describe);
+    call(&mut engine, &Describe);
 }
 
-fn call(engine: &mut Engine, request: &Request) {
-    if let Ok(request) = postcard::to_allocvec(request) {
-        engine.call(&request);
-    }
+fn call<D: Decision>(engine: &mut Engine, request: &D) {
+    engine.call(&message::request(request));
 }
 
 /// The plan of the pack runs, faults or is refused, for batches around its tile; and what it answers
