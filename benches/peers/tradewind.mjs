@@ -33,8 +33,8 @@ export async function instantiate(wasm) {
     const memory = bytes();
     const length = new DataView(memory.buffer).getUint32(pointer, true);
     const reader = new Reader(memory, pointer + 4);
-    const variant = reader.number();
-    if (variant === 0) {
+    const number = reader.number();
+    if (number === 0) {
       const code = reader.number();
       throw new Error(`${text.decode(reader.bytes())} (fault ${code})`);
     }
@@ -48,7 +48,10 @@ export async function instantiate(wasm) {
     load(pack) {
       const pointer = give(pack.length);
       bytes().set(pack, pointer);
-      return reply(load(pointer, pack.length), (reader) => reader.number());
+      return reply(load(pointer, pack.length), (reader) => {
+        reader.number(); // a pack
+        return reader.number();
+      });
     },
 
     // A request that is encoded already; the reply stays undecoded.
@@ -69,7 +72,7 @@ export async function instantiate(wasm) {
       const pointer = give(room);
       return () => {
         const writer = new Writer(bytes(), pointer);
-        writer.number(1);
+        writer.number(2); // infer
         writer.bytes(pack);
         writer.number(tensors.length);
         for (const { name, type, shape, values } of tensors) {

@@ -20,7 +20,7 @@ function altered(make) {
   const original = exports.find(({ name }) => name === "call").value;
   const { i32 } = binaryen;
   const [pointer, length] = [module.local.get(0, i32), module.local.get(1, i32)];
-  const ranks = module.i32.eq(module.i32.load8_u(0, 1, pointer), module.i32.const(2));
+  const ranks = module.i32.eq(module.i32.load8_u(0, 1, pointer), module.i32.const(3));
   const body = module.if(ranks, make(module), module.call(original, [pointer, length], i32));
   module.addFunction("altered", binaryen.createType([i32, i32]), i32, [], body);
   module.removeExport("call");

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { dist, shim } from "./workerd.mjs";
 
 /** The first byte of a request for a ranking. */
-const RANK = 2;
+const RANK = 3;
 
 const { default: binaryen } = await import(pathToFileURL(dist("tools/binaryen/node_modules/binaryen/index.js")));
 
