@@ -132,7 +132,7 @@ def compared(rng: Generator) -> Case:
 
 @case("moments-given")
 def given(rng: Generator) -> Case:
-    """Moments that come as f64: their difference, which of two is first, the age of one, standardised; and an amount."""
+    """Moments that come as f64: their difference, which is first, the age of one, standardised; and an amount."""
     g = Graph("given")
     a, b, x = (g.input(name, ["N", 1], "f64") for name in ("a", "b", "x"))
     g.op("Sub", a, b, out="between")
