@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::apt;
 use crate::cache::create;
-use crate::files::{copy, link, tests};
+use crate::files::{copy, link, node_tests};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -69,15 +69,24 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 }
 
 /// Tests the package and the demo shop in Chromium.
-pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+pub fn test(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     steps.run("test the package and the demo shop in Chromium", || {
-        Run::new("node")
-            .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
-            .args(tests(&workspace.path("browser-sdk/tests"))?)
-            .dir(workspace.root())
-            .advice("the failed tests are listed above; screenshots are in dist/demo")
-            .run()?;
-        Ok(())
+        let tests = node_tests(workspace, "browser-sdk/tests", filter)?;
+        Ok(tests.advice("the failed tests are listed above; screenshots are in dist/demo").run()?)
+    })
+}
+
+/// Checks the types of the package's TypeScript.
+pub fn check_types(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    let npm = tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
+    if !workspace.path("browser-sdk/pkg").exists() {
+        let toolchain = WasmToolchain::obtain(workspace, steps)?;
+        compile_shim(workspace, steps, toolchain)?;
+    }
+    steps.run("check the page's types", || {
+        let tsc = Run::new("node").arg(npm.join("node_modules/typescript/bin/tsc"));
+        let tsc = tsc.args(["--project", "browser-sdk", "--noEmit", "--emitDeclarationOnly", "false"]);
+        Ok(tsc.dir(workspace.root()).advice("the compiler's messages are above").run()?)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::browser;
 use crate::demo;
@@ -20,9 +20,28 @@ use crate::workspace::Workspace;
 /// How long fetching the list of advisories may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs every check, the quick ones first. All native code is compiled in the release profile, so
-/// that what one step compiles is there for the next.
-pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+/// A part that can be tested by itself.
+struct Part {
+    name: &'static str,
+    about: &'static str,
+    test: fn(&Workspace, &mut Steps, Option<&str>) -> Result<()>,
+}
+
+const PARTS: [Part; 6] = [
+    Part { name: "core", about: "what decides, without anything that is built", test: test_core },
+    Part { name: "models", about: "models of all kinds, compiled and run everywhere", test: test_models },
+    Part { name: "host", about: "everything in Rust", test: test_host },
+    Part { name: "sdk", about: "the package for pages, in Chromium", test: browser::test },
+    Part { name: "edge", about: "the Worker, in workerd", test: edge::test },
+    Part { name: "demo", about: "page, edge and warehouse together", test: demo::test },
+];
+
+/// Integration tests that are of models.
+const OF_MODELS: [&str; 11] =
+    ["corpus", "demand", "figures", "late", "models", "own_model", "rank", "runtimes", "snapshot", "verify", "weights"];
+
+/// `cargo xtask check`: what needs no build, in a few minutes.
+pub fn check(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::rust_components(workspace, steps)?;
     steps.run("check the formatting", || {
         let fmt = workspace.cargo().args(["fmt", "--all", "--check"]);
@@ -34,21 +53,68 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         let doc = doc.arg("--no-deps").env("RUSTDOCFLAGS", "-Dwarnings");
         Ok(doc.advice("each warning above counts as an error").run()?)
     })?;
+    browser::check_types(workspace, steps)
+}
+
+/// `cargo xtask test [PART] [FILTER]`. Without a part, every check and test, the quick ones first. All native code is
+/// compiled in the release profile, so that what one step compiles is there for the next.
+pub fn test(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
+    let (name, filter) = match args {
+        [] => return all(workspace, steps),
+        [name] => (*name, None),
+        [name, filter] => (*name, Some(*filter)),
+        _ => bail!("`cargo xtask test` takes a part and a filter at most, but was given `{}`", args.join(" ")),
+    };
+    let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+        let parts = PARTS.map(|Part { name, about, .. }| format!("  {name:<7} {about}")).join("\n");
+        bail!("there is no part `{name}`; there are\n{parts}");
+    };
+    if part.name != "core" {
+        prepare(workspace, steps)?;
+    }
+    (part.test)(workspace, steps, filter)
+}
+
+fn all(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    check(workspace, steps)?;
     check_dependencies(workspace, steps)?;
     steps.run("check the fuzzers' lock file", || fuzz::check(workspace))?;
+    prepare(workspace, steps)?;
+    operators::check(workspace, steps)?;
+    for Part { test, .. } in PARTS.iter().filter(|part| !["core", "models"].contains(&part.name)) {
+        test(workspace, steps, None)?;
+    }
+    Ok(())
+}
 
+/// Builds what is tested, and what it is tested with.
+fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::postgres(&workspace.cache, steps)?;
     browser::chromium(steps)?;
     browser::firefox(steps)?;
-    dist::build(workspace, steps)?;
-    operators::check(workspace, steps)?;
+    dist::build(workspace, steps)
+}
+
+fn test_core(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    let packages = ["core", "executor", "json"].map(|name| format!("--package=tradewind-{name}"));
+    cargo_test(workspace, steps, &packages, filter)
+}
+
+fn test_models(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    let tests = OF_MODELS.map(|name| format!("--test={name}"));
+    cargo_test(workspace, steps, &[&["--workspace".to_owned()], &tests[..]].concat(), filter)
+}
+
+/// The tests of `core` and `models` among them.
+fn test_host(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    cargo_test(workspace, steps, &["--workspace".to_owned()], filter)
+}
+
+fn cargo_test(workspace: &Workspace, steps: &mut Steps, which: &[String], filter: Option<&str>) -> Result<()> {
     steps.run("run the tests", || {
-        let tests = workspace.cargo().args(["test", "--locked", "--release", "--workspace"]);
+        let tests = workspace.cargo().args(["test", "--locked", "--release"]).args(which).args(filter);
         Ok(tests.advice("the failed tests are listed above").run()?)
-    })?;
-    browser::test(workspace, steps)?;
-    edge::test(workspace, steps)?;
-    demo::test(workspace, steps)
+    })
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cache::create;
-use crate::files::{copy, link, tests};
+use crate::files::{copy, link, node_tests};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -62,15 +62,10 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 }
 
 /// Tests the Worker in workerd.
-pub fn test(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+pub fn test(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     steps.run("test the Worker in workerd", || {
-        Run::new("node")
-            .args(["--test", "--test-reporter=spec"])
-            .args(tests(&workspace.path("edge-worker/tests"))?)
-            .dir(workspace.root())
-            .advice("TRADEWIND_VERBOSE=1 shows what the Worker says")
-            .run()?;
-        Ok(())
+        let tests = node_tests(workspace, "edge-worker/tests", filter)?;
+        Ok(tests.advice("TRADEWIND_VERBOSE=1 shows what the Worker says").run()?)
     })
 }
 

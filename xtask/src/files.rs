@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::shell::Run;
+use crate::workspace::Workspace;
+
 /// Copies a file.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let copied = fs::copy(from, to);
@@ -24,10 +27,18 @@ pub fn link(folder: &Path, link: &Path) -> Result<()> {
 }
 
 /// The scripts with tests in a folder.
-pub fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
+fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("`{}`", folder.display()))?;
     let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let mut tests: Vec<_> = paths.into_iter().filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
     tests.sort();
     Ok(tests)
+}
+
+/// Node's tests in a folder; those whose names hold `filter`, where one is given.
+pub fn node_tests(workspace: &Workspace, folder: &str, filter: Option<&str>) -> Result<Run> {
+    let pattern = filter.map(|filter| format!("--test-name-pattern={filter}"));
+    // One file after the other: browsers and Workers in two at once would wait for each other's processors.
+    let node = Run::new("node").args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+    Ok(node.args(pattern).args(tests(&workspace.path(folder))?).dir(workspace.root()))
 }

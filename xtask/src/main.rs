@@ -50,7 +50,7 @@ struct Command {
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     Command {
         name: "setup",
         argument: "",
@@ -70,10 +70,16 @@ const COMMANDS: [Command; 10] = [
         run: demo::run,
     },
     Command {
-        name: "test",
+        name: "check",
         argument: "",
-        about: "Check format, lints, docs and licences; build; run every test",
-        run: |workspace, steps, _| checks::run(workspace, steps),
+        about: "Check format, lints, docs and types, and build nothing",
+        run: |workspace, steps, _| checks::check(workspace, steps),
+    },
+    Command {
+        name: "test",
+        argument: "[PART]",
+        about: "Check all, build, run every test; or the tests of core, models, host, sdk, edge or demo [FILTER]",
+        run: checks::test,
     },
     Command {
         name: "bench",
