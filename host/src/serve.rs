@@ -204,7 +204,7 @@ impl App {
     pub(crate) fn swap(&self, release: Release) {
         tracing::info!(
             release = release.number,
-            module = tradewind_json::hex(&release.module.digest),
+            module = tradewind_json::hex(&release.parts.module.digest),
             "another release decides"
         );
         metrics::gauge!("tradewind_release").set(release.number as f64);
@@ -336,7 +336,7 @@ pub(crate) async fn build(number: i64, parts: Parts, runtime: &RuntimeConfig) ->
 /// Writes a release down, with the nodes and the stock that it brings.
 pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i64>, note: &str) -> sqlx::Result<()> {
     let mut tx = store.begin().await?;
-    store.add_release(&mut tx, release.number, previous, &release.parts(), note).await?;
+    store.add_release(&mut tx, release.number, previous, &release.parts, note).await?;
     store.seed(&mut tx, &release.snapshot).await?;
     // It may bring what orders were short of.
     store.requeue_short(&mut tx).await?;

@@ -25,6 +25,8 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
     files(folder, &mut paths)?;
     paths.sort();
     let mut sources = Vec::new();
+    // What a crate calls the folder, unless it is all of it.
+    let within = folder.file_name().and_then(|name| name.to_str()).filter(|name| *name != "src");
     for path in paths {
         let module = path.strip_prefix(folder)?.with_extension("");
         let module: Vec<String> = module.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -32,7 +34,7 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
             continue;
         }
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let names = named(&text, &module);
+        let names = named(&text, &module, within);
         sources.push(Source { path: module, names });
     }
     Ok(sources)
@@ -73,8 +75,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The modules and items that a file names, each by its path from the root; `own` is the file's.
-fn named(text: &str, own: &[String]) -> Vec<Vec<String>> {
+/// The modules and items of a folder that a file names, each by its path from there. `own` is the file's, and `within` the
+/// module of the crate that the folder is.
+fn named(text: &str, own: &[String], within: Option<&str>) -> Vec<Vec<String>> {
     let code = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
     for (root, depth) in [("crate::", None), ("super::", Some(1))] {
@@ -82,7 +85,13 @@ fn named(text: &str, own: &[String]) -> Vec<Vec<String>> {
             let before = code[..at].chars().next_back();
             if before.is_none_or(|before| !before.is_alphanumeric() && !"_:$".contains(before)) {
                 let base = depth.map_or(&own[..0], |depth| &own[..own.len() - depth]);
-                tree(&code[at + root.len()..], base, &mut found);
+                let mut names = Vec::new();
+                tree(&code[at + root.len()..], base, &mut names);
+                if let (None, Some(within)) = (depth, within) {
+                    names.retain(|name| name.first().is_some_and(|first| first == within));
+                    names.iter_mut().for_each(|name| drop(name.remove(0)));
+                }
+                found.extend(names);
             }
         }
     }
@@ -127,7 +136,9 @@ mod tests {
     fn names_are_read_as_rust_reads_them() {
         let text = "use crate::{a::B, c::{self, d::E}, f};\n// crate::g\nlet x = crate::h::i(2); $crate::j; use super::{k, l::*};";
         let parts = ["m", "n", "o"].map(String::from);
-        let names: Vec<String> = named(text, &parts).iter().map(|name| name.join("::")).collect();
+        let names: Vec<String> = named(text, &parts, None).iter().map(|name| name.join("::")).collect();
+        let inner = named("use crate::{p::{q::R, s}, t};", &parts, Some("p"));
+        assert_eq!(inner.iter().map(|name| name.join("::")).collect::<Vec<_>>(), ["q::R", "s"]);
         assert_eq!(names, ["a::B", "c::self", "c::d::E", "f", "h::i", "m::n::k", "m::n::l"]);
     }
 

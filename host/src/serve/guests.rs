@@ -1,14 +1,14 @@
 //! Guests of the module, kept warm: as many at a time as there are processors, and a bounded queue before them.
 
-use super::release::{Release, ReleaseError};
 use crate::{WasmGuest, receipts::Record};
 use std::{
+    error::Error,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tradewind_core::{
-    ErrorKind,
+    Digest, ErrorKind,
     guest::{Client, ClientError, Guest, GuestError},
 };
 
@@ -26,8 +26,16 @@ pub(crate) struct Gate {
     guests: Semaphore,
 }
 
-/// Guests that are loaded and wait to be asked.
-pub(crate) struct Idle(Mutex<Vec<Client<WasmGuest>>>);
+/// Guests that are loaded and wait to be asked, and what makes others.
+pub(crate) struct Pool {
+    idle: Mutex<Vec<Client<WasmGuest>>>,
+    make: Box<dyn Fn() -> Result<Client<WasmGuest>, NotMade> + Send + Sync>,
+    /// The digest of the module.
+    module: Digest,
+}
+
+/// Why another guest could not be made.
+type NotMade = Box<dyn Error + Send + Sync>;
 
 /// Why a decision was not made.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +47,8 @@ pub(crate) enum AskError {
     #[error(transparent)]
     Client(#[from] ClientError<GuestError>),
     /// Another guest could not be made.
-    #[error(transparent)]
-    Guest(#[from] ReleaseError),
+    #[error("{0}")]
+    Guest(NotMade),
     /// The call did not come to its end.
     #[error("the call was cut short; try again")]
     Cut,
@@ -77,60 +85,65 @@ impl Gate {
     /// Asks for a caller that waits.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
-        release: &Arc<Release>,
+        pool: &Arc<Pool>,
         question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
     ) -> Result<(T, Option<Record>), AskError> {
         let permits = self.enter().await.inspect_err(|_| metrics::counter!("tradewind_turned_away_total").increment(1));
         let _permits = permits?;
-        run(release, question).await
+        run(pool, question).await
     }
 
     /// Asks for the service itself, which has time.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
-        release: &Arc<Release>,
+        pool: &Arc<Pool>,
         question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
     ) -> Result<(T, Option<Record>), AskError> {
         let _permit = self.guests.acquire().await.map_err(|_| AskError::Cut)?;
-        run(release, question).await
+        run(pool, question).await
     }
 }
 
 /// Asks on a thread that may block, and returns the record of what was asked.
 async fn run<T: Send + 'static>(
-    release: &Arc<Release>,
+    pool: &Arc<Pool>,
     question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
 ) -> Result<(T, Option<Record>), AskError> {
-    let release = Arc::clone(release);
+    let pool = Arc::clone(pool);
     let asked = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        let mut client = release.idle.take(&release)?;
+        let mut client = pool.take().map_err(AskError::Guest)?;
         let answer = question(&mut client);
-        let record = Record::take(&mut client, release.module.digest);
+        let record = Record::take(&mut client, pool.module);
         if client.guest().is_dead() {
             metrics::counter!("tradewind_guests_lost_total").increment(1);
         }
-        release.idle.put(client);
+        pool.put(client);
         metrics::histogram!("tradewind_decision_seconds").record(started.elapsed().as_secs_f64());
         Ok::<_, AskError>((answer, record))
     });
     asked.await.map_err(|_| AskError::Cut)?
 }
 
-impl Idle {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+impl Pool {
+    /// A pool of guests of a module, of which the first is made already.
+    pub(crate) fn new(
+        module: Digest,
+        first: Client<WasmGuest>,
+        make: impl Fn() -> Result<Client<WasmGuest>, NotMade> + Send + Sync + 'static,
+    ) -> Self {
+        Self { idle: Mutex::new(vec![first]), make: Box::new(make), module }
     }
 
-    fn take(&self, release: &Release) -> Result<Client<WasmGuest>, ReleaseError> {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| release.client(), Ok)
+    fn take(&self) -> Result<Client<WasmGuest>, NotMade> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| (self.make)(), Ok)
     }
 
     /// Keeps a guest for the next, unless a trap has ended it.
-    pub(crate) fn put(&self, client: Client<WasmGuest>) {
+    fn put(&self, client: Client<WasmGuest>) {
         if !client.guest().is_dead() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         }
     }
 }

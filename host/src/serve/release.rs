@@ -1,7 +1,8 @@
 //! What decides: a module, its packs and a snapshot, verified and tested together, and swapped as one.
 
-use super::{check, guests::Idle};
+use super::{check, guests::Pool};
 use crate::{Runtime, RuntimeConfig, Trust, TrustError, WasmGuest, comparison::compare_outputs, sha256};
+use std::sync::Arc;
 use tradewind_core::{
     Day, Digest, Error, Id, Line, Millis, Money, SkuId, Task,
     allocate::{AllocateRequest, AllocationPolicy, Problem, ShopOrder},
@@ -48,12 +49,10 @@ pub(crate) struct Parts {
 pub(crate) struct Release {
     /// Releases of a database are counted.
     pub(crate) number: i64,
-    pub(crate) module: Artefact,
-    pub(crate) packs: Vec<Artefact>,
-    pub(crate) snapshot_file: Artefact,
+    pub(crate) parts: Arc<Parts>,
     pub(crate) snapshot: Snapshot,
-    pub(crate) idle: Idle,
-    runtime: Runtime,
+    /// Guests with all of it loaded.
+    pub(crate) pool: Arc<Pool>,
     /// Whether a pack says how likely a leg is late, and whether one prices.
     pub(crate) has_late: bool,
     pub(crate) has_price: bool,
@@ -146,96 +145,93 @@ impl Parts {
 impl Release {
     /// Compiles the module, loads all files and tests them. Takes seconds: call it where blocking is allowed.
     pub(crate) fn new(number: i64, parts: Parts, config: &RuntimeConfig) -> Result<Self, ReleaseError> {
-        let Parts { module, packs, snapshot: snapshot_file } = parts;
         let read = |kind| move |error| ReleaseError::Read { kind, error };
-        let view = PackView::parse(&snapshot_file.bytes).map_err(read(Kind::Snapshot))?;
+        let view = PackView::parse(&parts.snapshot.bytes).map_err(read(Kind::Snapshot))?;
         let snapshot = Snapshot::read(&view).map_err(read(Kind::Snapshot))?;
         if snapshot.fulfilment.is_none() {
             return Err(ReleaseError::Public);
         }
-        let tasks = packs.iter().map(|pack| PackView::parse(&pack.bytes)?.read(SectionKind::Task));
+        let tasks = parts.packs.iter().map(|pack| PackView::parse(&pack.bytes)?.read(SectionKind::Task));
         let tasks: Vec<Task> = tasks.collect::<Result<_, Error>>().map_err(read(Kind::Pack))?;
-        let runtime = Runtime::with(&module.bytes, config)?;
         let has_late = tasks.iter().any(|task| matches!(task, Task::Late(_)));
         let has_price = tasks.iter().any(|task| matches!(task, Task::Price(_)));
-        let idle = Idle::new();
-        let release = Self { number, module, packs, snapshot_file, snapshot, idle, runtime, has_late, has_price };
-        let mut client = release.client()?;
-        release.test(&mut client)?;
-        release.idle.put(client);
-        Ok(release)
-    }
-
-    /// Its files.
-    pub(crate) fn parts(&self) -> Parts {
-        Parts { module: self.module.clone(), packs: self.packs.clone(), snapshot: self.snapshot_file.clone() }
+        let runtime = Runtime::with(&parts.module.bytes, config)?;
+        let parts = Arc::new(parts);
+        let mut first = client(&runtime, &parts)?;
+        test(&mut first, &parts, &snapshot, has_late, has_price)?;
+        let (module, loaded) = (parts.module.digest, Arc::clone(&parts));
+        let pool = Arc::new(Pool::new(module, first, move || Ok(client(&runtime, &loaded)?)));
+        Ok(Self { number, parts, snapshot, pool, has_late, has_price })
     }
 
     /// Nodes and stock, which every release has.
     pub(crate) fn fulfilment(&self) -> Option<&Fulfilment> {
         self.snapshot.fulfilment.as_ref()
     }
+}
 
-    /// Another guest with everything loaded.
-    pub(crate) fn client(&self) -> Result<Client<WasmGuest>, ReleaseError> {
-        let refused = |what: String| move |error| ReleaseError::Refused { what, error };
-        let mut client = Client::new(self.runtime.guest()?);
-        for pack in &self.packs {
-            client.load(&pack.bytes).map_err(refused(format!("the module does not load the pack `{}`", pack.name)))?;
-        }
-        client
-            .load_snapshot(&self.snapshot_file.bytes)
-            .map_err(refused("the module does not load the snapshot".into()))?;
-        Ok(client)
+/// A guest with everything loaded.
+fn client(runtime: &Runtime, parts: &Parts) -> Result<Client<WasmGuest>, ReleaseError> {
+    let refused = |what: String| move |error| ReleaseError::Refused { what, error };
+    let mut client = Client::new(runtime.guest()?);
+    for pack in &parts.packs {
+        client.load(&pack.bytes).map_err(refused(format!("the module does not load the pack `{}`", pack.name)))?;
     }
+    client.load_snapshot(&parts.snapshot.bytes).map_err(refused("the module does not load the snapshot".into()))?;
+    Ok(client)
+}
 
-    /// Runs what packs have recorded, and one request of each kind that the service makes.
-    fn test(&self, client: &mut Client<WasmGuest>) -> Result<(), ReleaseError> {
-        let refused = |what: &str| {
-            let what = format!("self-test: {what}");
-            move |error| ReleaseError::Refused { what, error }
-        };
-        let wrong = |what: &str, why: String| ReleaseError::Wrong { what: what.to_owned(), why };
-        for pack in &self.packs {
-            let what = format!("the samples of the pack `{}`", pack.name);
-            self.samples(client, pack).map_err(|error| match error {
-                SampleError::Read(error) => ReleaseError::Read { kind: Kind::Pack, error },
-                SampleError::Refused(error) => refused(&what)(error),
-                SampleError::Wrong(why) => wrong(&what, why),
-            })?;
-        }
-        let golden = Golden::new(&self.snapshot, self.has_late)
-            .map_err(|error| ReleaseError::Read { kind: Kind::Snapshot, error })?;
-        let Some(golden) = golden else { return Ok(()) };
-        let orders = golden.allocate.orders.clone();
-        let allocated = client.allocate(golden.allocate).map_err(refused("an allocation"))?;
-        check::plan(&orders, &allocated, &self.snapshot).map_err(|why| wrong("an allocation", why))?;
-        client.exceptions(golden.exceptions).map_err(refused("a look at a shipment"))?;
-        if let Some(quote) = golden.quote.filter(|_| self.has_price) {
-            let quote = client.quote(quote).map_err(refused("a price"))?;
-            if quote.price < quote.floor || quote.price <= Money(0) {
-                return Err(wrong("a price", format!("{} is below its floor of {}", quote.price.0, quote.floor.0)));
-            }
-        }
-        Ok(())
+/// Runs what packs have recorded, and one request of each kind that the service makes.
+fn test(
+    client: &mut Client<WasmGuest>,
+    parts: &Parts,
+    snapshot: &Snapshot,
+    has_late: bool,
+    has_price: bool,
+) -> Result<(), ReleaseError> {
+    let refused = |what: &str| {
+        let what = format!("self-test: {what}");
+        move |error| ReleaseError::Refused { what, error }
+    };
+    let wrong = |what: &str, why: String| ReleaseError::Wrong { what: what.to_owned(), why };
+    for pack in &parts.packs {
+        let what = format!("the samples of the pack `{}`", pack.name);
+        samples(client, pack).map_err(|error| match error {
+            SampleError::Read(error) => ReleaseError::Read { kind: Kind::Pack, error },
+            SampleError::Refused(error) => refused(&what)(error),
+            SampleError::Wrong(why) => wrong(&what, why),
+        })?;
     }
+    let golden = Golden::new(snapshot, has_late).map_err(|error| ReleaseError::Read { kind: Kind::Snapshot, error })?;
+    let Some(golden) = golden else { return Ok(()) };
+    let orders = golden.allocate.orders.clone();
+    let allocated = client.allocate(golden.allocate).map_err(refused("an allocation"))?;
+    check::plan(&orders, &allocated, snapshot).map_err(|why| wrong("an allocation", why))?;
+    client.exceptions(golden.exceptions).map_err(refused("a look at a shipment"))?;
+    if let Some(quote) = golden.quote.filter(|_| has_price) {
+        let quote = client.quote(quote).map_err(refused("a price"))?;
+        if quote.price < quote.floor || quote.price <= Money(0) {
+            return Err(wrong("a price", format!("{} is below its floor of {}", quote.price.0, quote.floor.0)));
+        }
+    }
+    Ok(())
+}
 
-    fn samples(&self, client: &mut Client<WasmGuest>, pack: &Artefact) -> Result<(), SampleError> {
-        let view = PackView::parse(&pack.bytes)?;
-        let Some(samples) = view.read_optional::<Vec<Sample>>(SectionKind::Samples)? else { return Ok(()) };
-        let plan: Plan = view.read(SectionKind::Plan)?;
-        // Weights in fewer bytes give other numbers than those recorded; how far off, packing has measured.
-        let exact = plan.weights.iter().all(|weight| weight.encoding == Encoding::Plain);
-        for Sample { inputs, outputs } in samples {
-            let found = client.infer(InferRequest { pack: pack.name.clone(), inputs }).map_err(SampleError::Refused)?;
-            if exact {
-                compare_outputs(&found, &outputs, true).map_err(SampleError::Wrong)?;
-            } else if found.iter().map(|output| &output.shape).ne(outputs.iter().map(|output| &output.shape)) {
-                return Err(SampleError::Wrong("outputs of other shapes".into()));
-            }
+fn samples(client: &mut Client<WasmGuest>, pack: &Artefact) -> Result<(), SampleError> {
+    let view = PackView::parse(&pack.bytes)?;
+    let Some(samples) = view.read_optional::<Vec<Sample>>(SectionKind::Samples)? else { return Ok(()) };
+    let plan: Plan = view.read(SectionKind::Plan)?;
+    // Weights in fewer bytes give other numbers than those recorded; how far off, packing has measured.
+    let exact = plan.weights.iter().all(|weight| weight.encoding == Encoding::Plain);
+    for Sample { inputs, outputs } in samples {
+        let found = client.infer(InferRequest { pack: pack.name.clone(), inputs }).map_err(SampleError::Refused)?;
+        if exact {
+            compare_outputs(&found, &outputs, true).map_err(SampleError::Wrong)?;
+        } else if found.iter().map(|output| &output.shape).ne(outputs.iter().map(|output| &output.shape)) {
+            return Err(SampleError::Wrong("outputs of other shapes".into()));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 enum SampleError {

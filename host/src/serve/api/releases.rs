@@ -41,8 +41,8 @@ impl From<&Release> for ReleaseStatus {
     fn from(release: &Release) -> Self {
         Self {
             number: release.number,
-            module: hex(&release.module.digest),
-            packs: release.packs.iter().map(|pack| (pack.name.clone(), hex(&pack.digest))).collect(),
+            module: hex(&release.parts.module.digest),
+            packs: release.parts.packs.iter().map(|pack| (pack.name.clone(), hex(&pack.digest))).collect(),
             snapshot: hex(&release.snapshot.root),
             issued: Moment(release.snapshot.storefront.issued),
             expires: Moment(release.snapshot.storefront.expires),
@@ -157,7 +157,7 @@ pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Do
 async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> Document<ReleaseStatus> {
     let current = app.release();
     let note = format!("{what} from {}", caller.key);
-    release(app, current.parts().with(artefact), current.number, Some(current.number), &note).await
+    release(app, Parts::clone(&current.parts).with(artefact), current.number, Some(current.number), &note).await
 }
 
 async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Document<ReleaseStatus> {
