@@ -35,11 +35,12 @@ use crate::{
         time::Millis,
     },
     error::{Error, ErrorKind, Result},
-    exec::{Executor, Matrix},
+    exec::Executor,
+    model::bound::Model,
     profile::{Profile, event::Event},
     snapshot::Snapshot,
 };
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use select::Scored;
 use serde::{Deserialize, Serialize};
 
@@ -174,8 +175,7 @@ impl RankRequest {
 pub(crate) struct Ranker {
     spec: RankSpec,
     tables: RankTables,
-    /// Columns of the model's output.
-    width: usize,
+    model: Model,
     /// What can be delivered to each region of the loaded snapshot.
     deliverable: Vec<SkuBits>,
 }
@@ -184,24 +184,9 @@ impl Ranker {
     /// Checks that spec, tables and plan fit each other.
     pub fn new(spec: RankSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
         let tables = tables.prepared()?;
-        let wanted = spec.features.len();
-        let found = executor.score_ports().and_then(|(input, _)| input.shape.get(1)).map(|dim| dim.at(0));
-        if found != Some(wanted) {
-            return Err(Error::new(
-                ErrorKind::PackCorrupt,
-                format!(
-                    "the spec has {wanted} features, the model takes {}; they were not made for each other",
-                    found.map_or_else(|| "no matrix of f32".into(), |found| format!("{found}")),
-                ),
-            ));
-        }
-        let width =
-            executor.score_ports().map_or(0, |(_, output)| output.shape.iter().skip(1).map(|dim| dim.at(0)).product());
-        if width == 0 {
-            return Err(Error::new(ErrorKind::PackCorrupt, "the model gives no score for a row"));
-        }
+        let model = Model::bind(executor, &[], spec.features.len(), None)?;
         spec.candidates.check()?;
-        Ok(Self { spec, tables, width, deliverable: Vec::new() })
+        Ok(Self { spec, tables, model, deliverable: Vec::new() })
     }
 
     /// Takes from a snapshot what can be delivered to each of its regions.
@@ -278,15 +263,14 @@ impl Ranker {
         weights: &[u8],
     ) -> Result<Vec<f32>> {
         // Features, and scores twice.
-        headroom(candidates.len().saturating_mul(4 * (self.spec.features.len() + 2 * self.width)))?;
+        headroom(candidates.len().saturating_mul(4 * (self.spec.features.len() + self.model.width)))?;
         let mut matrix = Vec::with_capacity(candidates.len() * self.spec.features.len());
         for candidate in candidates {
             moment.row(&self.spec.features, candidate, &mut matrix);
         }
-        let mut scores = vec![0.0; candidates.len() * self.width];
-        executor.score(weights, candidates.len(), Matrix::Rows(&matrix), &mut scores)?;
+        let scores = self.model.run(executor, weights, &matrix, &[])?;
         // A classifier gives a column for each class; the last is the one that is wanted.
-        let scores: Vec<f32> = scores.chunks_exact(self.width).filter_map(|row| row.last().copied()).collect();
+        let scores: Vec<f32> = scores.chunks_exact(self.model.width).filter_map(|row| row.last().copied()).collect();
         match scores.iter().position(|score| !score.is_finite()) {
             None => Ok(scores),
             Some(at) => Err(Error::new(

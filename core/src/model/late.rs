@@ -9,16 +9,15 @@
 //! model as text: what it learnt of each place is in the model, as is what it says of places that it
 //! has never seen. The features are computed by the code that writes the training data.
 
-use super::columns::columns;
+use super::{bound::Model, columns::columns};
 use crate::{
     aligned::headroom,
     bounded,
     domain::time::Millis,
     error::{Error, ErrorKind, Result},
-    exec::{Data, DataMut, Executor, is_matrix, is_text_column},
-    plan::{DType, Port},
+    exec::Executor,
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// What a model is shown of a leg, beside its places.
@@ -120,18 +119,11 @@ impl LateSpec {
 /// How likely each of some legs is late.
 pub(crate) type LateRisk<'a> = dyn FnMut(&[Leg<'_>]) -> Result<Vec<f32>> + 'a;
 
-/// A lateness pack that is loaded: its spec, and which input of its model is which.
+/// A lateness pack that is loaded.
 #[derive(Debug)]
 pub struct LateModel {
     spec: LateSpec,
-    inputs: Vec<Input>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Input {
-    From,
-    To,
-    Features,
+    model: Model,
 }
 
 impl LateModel {
@@ -140,27 +132,8 @@ impl LateModel {
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
     pub fn new(spec: LateSpec, executor: &Executor) -> Result<Self> {
-        let plan = executor.plan();
-        let input = |port: &Port| match port.name.as_str() {
-            "from" if is_text_column(plan, port) => Some(Input::From),
-            "to" if is_text_column(plan, port) => Some(Input::To),
-            "features" if is_matrix(plan, port, spec.features.len(), DType::F32) => Some(Input::Features),
-            _ => None,
-        };
-        let inputs: Vec<Input> = plan.inputs.iter().filter_map(input).collect();
-        let all = [Input::From, Input::To, Input::Features].iter().all(|wanted| inputs.contains(wanted));
-        let gives = matches!(plan.outputs.as_slice(), [port] if is_matrix(plan, port, 1, DType::F32));
-        if !all || inputs.len() != plan.inputs.len() || !gives {
-            return Err(Error::new(
-                ErrorKind::PackCorrupt,
-                format!(
-                    "the model does not take `from` and `to` (text, [rows, 1]) and `features` (f32, [rows, {}]), or \
-                     does not give one column of f32; it and the spec were not made for each other",
-                    spec.features.len()
-                ),
-            ));
-        }
-        Ok(Self { spec, inputs })
+        let model = Model::bind(executor, &["from", "to"], spec.features.len(), Some(1))?;
+        Ok(Self { spec, model })
     }
 
     /// The probability of each leg to arrive late, from 0 to 1.
@@ -170,26 +143,12 @@ impl LateModel {
     /// [`NotFinite`](ErrorKind::NotFinite) when the model gives no probability; else as
     /// [`Executor::run`].
     pub fn probabilities(&self, legs: &[Leg<'_>], executor: &mut Executor, weights: &[u8]) -> Result<Vec<f32>> {
-        // Features, two indices and a probability.
-        headroom(legs.len().saturating_mul(4 * (self.spec.features.len() + 5)))?;
+        headroom(legs.len().saturating_mul(4 * self.spec.features.len()))?;
         let mut matrix = Vec::with_capacity(legs.len() * self.spec.features.len());
         legs.iter().try_for_each(|leg| self.spec.row(leg, &mut matrix))?;
-        let mut places = [Vec::new(), Vec::new()];
-        for (port, input) in executor.plan().inputs.iter().zip(&self.inputs) {
-            match input {
-                Input::From => places[0] = legs.iter().map(|leg| port.index(leg.from)).collect(),
-                Input::To => places[1] = legs.iter().map(|leg| port.index(leg.to)).collect(),
-                Input::Features => {}
-            }
-        }
-        let data = self.inputs.iter().map(|input| match input {
-            Input::From => Data::I64(&places[0]),
-            Input::To => Data::I64(&places[1]),
-            Input::Features => Data::F32(&matrix),
-        });
-        let data: Vec<Data<'_>> = data.collect();
-        let mut probabilities = vec![0.0; legs.len()];
-        executor.run(weights, legs.len(), &data, &mut [DataMut::F32(&mut probabilities)])?;
+        let from = |row: usize| legs.get(row).map_or("", |leg| leg.from);
+        let to = |row: usize| legs.get(row).map_or("", |leg| leg.to);
+        let probabilities = self.model.run(executor, weights, &matrix, &[&from, &to])?;
         match probabilities.iter().position(|probability| !(0.0..=1.0).contains(probability)) {
             None => Ok(probabilities),
             Some(at) => Err(Error::new(
@@ -203,7 +162,8 @@ impl LateModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Batch, Buffer, BufferId, Dim, Kernel, Operand, Plan, Step, UnaryOp};
+    use crate::plan::{Batch, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, UnaryOp};
+    use alloc::vec;
 
     const MIDNIGHT: Millis = Millis(1_512_345_600_000);
 

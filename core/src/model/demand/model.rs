@@ -9,23 +9,23 @@ use crate::{
         sku::Sku,
     },
     error::{Error, ErrorKind, Result},
-    exec::{Data, DataMut, Executor, Matrix, is_matrix, is_text_column},
-    plan::{DType, Port},
+    exec::Executor,
+    model::bound::Model,
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 
 /// A demand pack that is loaded.
 #[derive(Debug)]
 pub struct DemandModel {
     spec: DemandSpec,
+    model: Model,
 }
 
 /// A price pack that is loaded.
 #[derive(Debug)]
 pub struct PriceModel {
     spec: PriceSpec,
-    /// Whether the model's first input is the SKU.
-    sku_first: bool,
+    model: Model,
 }
 
 impl DemandModel {
@@ -34,18 +34,8 @@ impl DemandModel {
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
     pub fn new(spec: DemandSpec, executor: &Executor) -> Result<Self> {
-        let width = |port: &Port| port.shape.get(1).map_or(0, |dim| dim.at(0));
-        match executor.score_ports() {
-            Some((input, output)) if width(input) == spec.features.len() && width(output) == 3 => Ok(Self { spec }),
-            _ => Err(Error::new(
-                ErrorKind::PackCorrupt,
-                format!(
-                    "the model does not take f32 [rows, {}] and give f32 [rows, 3]; it and the spec were not made for \
-                     each other",
-                    spec.features.len()
-                ),
-            )),
-        }
+        let model = Model::bind(executor, &[], spec.features.len(), Some(3))?;
+        Ok(Self { spec, model })
     }
 
     /// The quantiles of the units of each outlook; `name` says of which product one is.
@@ -61,8 +51,7 @@ impl DemandModel {
     ) -> Result<Vec<Quantiles>> {
         let mut matrix = Vec::with_capacity(outlooks.len() * self.spec.features.len());
         outlooks.iter().for_each(|outlook| outlook.row(&self.spec.features, &mut matrix));
-        let mut units = vec![0.0; 3 * outlooks.len()];
-        executor.score(weights, outlooks.len(), Matrix::Rows(&matrix), &mut units)?;
+        let units = self.model.run(executor, weights, &matrix, &[])?;
         let quantiles = units.as_chunks().0.iter().enumerate().map(|(n, &[p10, p50, p90])| {
             let quantiles = Quantiles { p10, p50, p90 };
             quantiles.check().map_err(|_| no_units(name(n)))?;
@@ -79,23 +68,8 @@ impl PriceModel {
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not, and as [`PriceSpec::check`].
     pub fn new(spec: PriceSpec, executor: &Executor) -> Result<Self> {
         spec.check()?;
-        let plan = executor.plan();
-        let width = spec.features.len();
-        let is_sku = |port: &Port| port.name == "sku" && is_text_column(plan, port);
-        let is_features = |port: &Port| port.name == "features" && is_matrix(plan, port, width, DType::F32);
-        let gives = matches!(plan.outputs.as_slice(), [port] if is_matrix(plan, port, 1, DType::F32));
-        match plan.inputs.as_slice() {
-            [sku, features] if gives && is_sku(sku) && is_features(features) => Ok(Self { spec, sku_first: true }),
-            [features, sku] if gives && is_sku(sku) && is_features(features) => Ok(Self { spec, sku_first: false }),
-            _ => Err(Error::new(
-                ErrorKind::PackCorrupt,
-                format!(
-                    "the model does not take `sku` (text, [rows, 1]) and `features` (f32, [rows, {}]), or does not \
-                     give one column of f32; it and the spec were not made for each other",
-                    spec.features.len()
-                ),
-            )),
-        }
+        let model = Model::bind(executor, &["sku"], spec.features.len(), Some(1))?;
+        Ok(Self { spec, model })
     }
 
     /// The units of a product that are expected in the week after its history, at each of some prices in
@@ -117,12 +91,7 @@ impl PriceModel {
         for &price in prices {
             Outlook::new(history, Offer { price, ..offer }, 1)?.row(&self.spec.features, &mut matrix);
         }
-        let port = executor.plan().inputs.get(usize::from(!self.sku_first));
-        let index = vec![port.map_or(-1, |port| port.index(sku.as_str())); prices.len()];
-        let (text, features) = (Data::I64(&index), Data::F32(&matrix));
-        let inputs = if self.sku_first { [text, features] } else { [features, text] };
-        let mut units = vec![0.0; prices.len()];
-        executor.run(weights, prices.len(), &inputs, &mut [DataMut::F32(&mut units)])?;
+        let units = self.model.run(executor, weights, &matrix, &[&|_| sku.as_str()])?;
         if units.iter().all(|units| (0.0..f32::INFINITY).contains(units)) { Ok(units) } else { Err(no_units(sku)) }
     }
 }
