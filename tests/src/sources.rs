@@ -30,11 +30,13 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
     for path in paths {
         let module = path.strip_prefix(folder)?.with_extension("");
         let module: Vec<String> = module.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        if ["lib", "main"].contains(&module[0].as_str()) {
+        if ["lib", "main"].contains(&module[0].as_str()) || module.last().is_some_and(|name| name == "tests") {
             continue;
         }
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let names = named(&text, &module, within);
+        // Tests may know whom they like.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let names = named(code, &module, within);
         sources.push(Source { path: module, names });
     }
     Ok(sources)
