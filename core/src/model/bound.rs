@@ -89,7 +89,18 @@ impl Model {
         let ports = executor.plan().inputs.iter().zip(&self.inputs);
         let indices: Vec<Vec<i64>> = ports
             .map(|(port, place)| match place.and_then(|place| text.get(place)) {
-                Some(text) => (0..rows).map(|row| port.index(text(row))).collect(),
+                Some(text) => {
+                    // Rows mostly come with the text of the row before.
+                    let mut last = ("", port.index(""));
+                    let index = |row| {
+                        let text = text(row);
+                        if text != last.0 {
+                            last = (text, port.index(text));
+                        }
+                        last.1
+                    };
+                    (0..rows).map(index).collect()
+                }
                 None => Vec::new(),
             })
             .collect();
