@@ -75,9 +75,9 @@ async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trou
     Ok(Shop::new(Inside { config, snapshot, products, words, packs, ranker, shown, guest }))
 }
 
-/// Gives way to others, whose events have come meanwhile.
+/// Gives way to others, whose events have come meanwhile: of those, requests are taken in only where there is time.
 async fn others() {
-    Delay::from(Duration::ZERO).await;
+    Delay::from(Duration::from_millis(1)).await;
 }
 
 fn instance(module: &Module) -> Result<Client<JsGuest>, Trouble> {
