@@ -86,6 +86,8 @@ test("whatever happens at once, the edge learns all of it", async () => {
     await Promise.all(list.map((sku, n) => tradewind.track({ view: { sku }, at: n ? undefined : 1_512_000_000_000 })));
     return list;
   });
+  // A page that is left while it tells the edge of something does not tell it what comes after that.
+  await page.waitForLoadState("networkidle");
   const request = await until("the edge knows all of it", async () => {
     const response = await page.goto(home());
     const handed = /id="tradewind-handover">(.*?)<\/script>/.exec(await response.text())?.[1];
