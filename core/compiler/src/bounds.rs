@@ -30,7 +30,7 @@ const MOST_FOLDED: u64 = 1 << 27;
 /// Bytes of a result beyond which tract drops it, where its inputs were smaller.
 const MOST_KEPT: u64 = tract_onnx::tract_core::optim::CONST_FOLD_MEM_BUDGET;
 
-/// The [`reader`], every operator of which is looked at by [`build`].
+/// The [`reader`], with every operator read through [`build`].
 pub(crate) fn framework() -> Onnx {
     let mut framework = reader();
     framework.op_register.0.values_mut().for_each(|builder| *builder = build);
@@ -54,8 +54,8 @@ fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
 #[derive(Debug, Clone)]
 struct Bounded {
     operator: Box<dyn InferenceOp>,
-    /// A branch or a loop holds operators that are looked at by themselves; to work out its shapes twice would take
-    /// twice as long for each of those inside each other.
+    /// A branch or a loop: the operators inside are bounded one by one. Working out its own shapes a second time would
+    /// double the time at each level of nesting.
     has_body: bool,
     /// The ONNX node and its operator.
     origin: [String; 2],

@@ -9,7 +9,7 @@ use std::{
 use tradewind_core::{
     Task,
     demand::{DemandSpec, Feature, PriceSpec},
-    pack::{ModelCard, PackView, SectionKind},
+    pack::{ModelCard, SectionKind},
     plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
     snapshot::Snapshot,
@@ -35,7 +35,7 @@ impl Inspect {
             Some(signature) => writeln!(out, "  signed by  {}", hex(&signature.key))?,
             None => writeln!(out, "  not signed")?,
         }
-        if let Some(card) = section::<ModelCard>(&view, SectionKind::Card)? {
+        if let Some(card) = view.read_optional::<ModelCard>(SectionKind::Card)? {
             show_card(out, &card)?;
         }
         writeln!(out, "\nsections")?;
@@ -79,10 +79,6 @@ fn show_week(out: &mut dyn Write, task: &str, features: &[Feature]) -> io::Resul
     writeln!(out, "\ntask  {task}")?;
     let names: Vec<_> = features.iter().map(|feature| feature.name()).collect();
     writeln!(out, "  features    {}", names.join(", "))
-}
-
-fn section<T: serde::de::DeserializeOwned>(view: &PackView<'_>, kind: SectionKind) -> anyhow::Result<Option<T>> {
-    Ok(view.section(kind).map(|_| view.read(kind)).transpose()?)
 }
 
 fn show_snapshot(out: &mut dyn Write, snapshot: &Snapshot) -> anyhow::Result<ExitCode> {

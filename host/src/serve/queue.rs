@@ -28,10 +28,12 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut claims = 1;
     while !*stop.borrow() {
         let pause = match step(&app, claims < CLAIMS).await {
-            Ok(0) => LOOK,
-            Ok(_) => {
+            Ok(planned) => {
                 claims = 1;
-                continue;
+                if planned > 0 {
+                    continue;
+                }
+                LOOK
             }
             Err(PlanError::Changed) => {
                 claims += 1;

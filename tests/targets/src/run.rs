@@ -45,7 +45,7 @@ fn call<D: Decision>(engine: &mut Engine, request: &D) {
 pub fn executor(bytes: &[u8]) {
     let Ok(view) = PackView::parse(bytes) else { return };
     let Ok(mut plan) = view.read::<Plan>(SectionKind::Plan) else { return };
-    let weights = view.section(SectionKind::Weights).and_then(|range| bytes.get(range)).unwrap_or_default();
+    let weights = view.bytes(SectionKind::Weights).unwrap_or_default();
     let Ok(section) = AlignedBytes::copy_of(weights) else { return };
     let Ok(expanded) = plan.expand(section.as_slice()) else { return };
     let weights = expanded.unwrap_or(section);
