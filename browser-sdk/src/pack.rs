@@ -58,8 +58,8 @@ impl Pack {
     }
 
     /// What it is: name, version, what names it (its root), whether it is a pack that ranks, and what it knows of
-    /// products. That is of a snapshot what everyone may know, postcard of `tradewind_core::snapshot::Storefront`, and of
-    /// a ranking pack its tables, which begin with the SKUs.
+    /// products; then its words, in JSON. What it knows is of a snapshot what everyone may know, postcard of
+    /// `tradewind_core::snapshot::Storefront`, and of a ranking pack its tables, which begin with the SKUs.
     ///
     /// One function, since each takes room in the page.
     ///
@@ -71,7 +71,9 @@ impl Pack {
         let products = view.bytes(SectionKind::Storefront).or_else(|| view.bytes(SectionKind::Tables));
         let products = products.unwrap_or_default();
         let (name, version) = (manifest.name.as_str().into(), manifest.version.as_str().into());
-        Ok(Array::of5(&name, &version, &bytes(&view.root()), &Task::ranks(&view).into(), &bytes(products)))
+        let about = Array::of5(&name, &version, &bytes(&view.root()), &Task::ranks(&view).into(), &bytes(products));
+        about.push(&bytes(view.bytes(SectionKind::Words).unwrap_or_default()));
+        Ok(about)
     }
 }
 

@@ -39,6 +39,12 @@ export interface Heard {
 /** A ranking or price with what it was made from, where that was asked for. */
 export type Received<T> = T & { receipt?: Receipt };
 
+/** What the module replies, and the words of each pack that has some, in JSON. */
+export interface Answered {
+  reply: Uint8Array;
+  words: Record<string, Uint8Array>;
+}
+
 /** The runtime, in this page or behind a worker's port: what it is asked, and what it answers. */
 export interface Backend {
   load(sources: Sources): Promise<{ loaded: Loaded; consent: Consent }>;
@@ -53,6 +59,8 @@ export interface Backend {
   /** Ranks for a slot: only products that are offered. */
   rankOffered(request: RankRequest): Promise<Ranking>;
   quote(request: { sku: string; region: string; objective: Objective | undefined }, receipt: boolean): Promise<Received<Quote>>;
+  /** Asks the module with the profile between what comes before and after it in a request. */
+  ask(before: Uint8Array, after: Uint8Array): Promise<Answered>;
   products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]>;
   readRanking(reply: string): Promise<Ranking>;
   replay(request: string, reply: string): Promise<boolean>;

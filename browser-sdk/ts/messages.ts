@@ -25,7 +25,7 @@ const RANK = 3;
 const QUOTE = 4;
 
 /** Someone of whom nothing is known. */
-const NOBODY = new Uint8Array(5);
+export const NOBODY = new Uint8Array(5);
 
 /** A set of products of a catalogue: how many that has, and a bit for each. */
 export interface Bits {
@@ -71,7 +71,7 @@ export function quoteRequest(
   region: string,
   { margin = 0, revenue = 0, sell_through = 0 }: Objective,
 ): Uint8Array<ArrayBuffer> {
-  const to = new Writer().unsigned(QUOTE).raw(snapshot).signed(at).text(sku).text(region);
+  const to = new Writer().unsigned(QUOTE).unsigned(0).raw(snapshot).signed(at).text(sku).text(region);
   return to.unsigned(margin).unsigned(revenue).unsigned(sell_through).bytes;
 }
 

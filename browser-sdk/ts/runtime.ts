@@ -1,7 +1,7 @@
 /** The runtime: the module with its shim, and the profile. It runs in a web worker, or in the page. */
 
 import init, { Guest, Pack } from "../pkg/tradewind_browser.js";
-import type { Backend, Heard, Received, Sources } from "./backend.js";
+import type { Answered, Backend, Heard, Received, Sources } from "./backend.js";
 import { base64, fromBase64, fromHex, hex, sha256 } from "./bytes.js";
 import { checkEvent, checkQuote, checkRank } from "./check.js";
 import { TradewindError } from "./error.js";
@@ -35,6 +35,7 @@ export class Runtime implements Backend {
   /** The products that slots may show, one bit each. */
   #offered: messages.Bits | undefined;
   #storefront: Storefront | undefined;
+  #words: Answered["words"] = {};
   /** The bytes of the last request and its reply. */
   #last: [request: Uint8Array<ArrayBuffer>, reply: Uint8Array<ArrayBuffer>] | undefined;
   #sources: Sources | undefined;
@@ -80,6 +81,7 @@ export class Runtime implements Backend {
     step = performance.now();
     const ranker = about.find(({ ranks }) => ranks);
     this.#ranker = ranker?.name;
+    this.#words = Object.fromEntries(about.map(({ name, words }) => [name, words]));
     const tables = ranker && new Reader(ranker.products);
     // The catalogue's SKUs come first of all.
     this.#catalog = tables?.list(() => tables.text()) ?? [];
@@ -193,6 +195,11 @@ export class Runtime implements Backend {
   async readRanking(reply: string): Promise<Ranking> {
     const { items, considered } = messages.readRanking(fromBase64(reply));
     return { items, considered, took: 0 };
+  }
+
+  async ask(before: Uint8Array, after: Uint8Array): Promise<Answered> {
+    const profile = (await this.#profile()) ?? messages.NOBODY;
+    return { reply: this.#ask(Uint8Array.from([...before, ...profile, ...after])), words: this.#words };
   }
 
   /** Whether a request that was answered elsewhere has the same answer here, byte for byte. */
@@ -321,7 +328,8 @@ async function holds(
 }
 
 /** What a file is, and what it knows of products. */
-function known(pack: Pack): { name: string; ranks: boolean; digest: Digest; products: Uint8Array } {
-  const [name, version, root, ranks, products] = pack.about() as [string, string, Uint8Array, boolean, Uint8Array];
-  return { name, ranks, digest: { name: `${name} ${version}`, digest: hex(root) }, products };
+function known(pack: Pack): { name: string; ranks: boolean; digest: Digest; products: Uint8Array; words: Uint8Array } {
+  type About = [string, string, Uint8Array, boolean, Uint8Array, Uint8Array];
+  const [name, version, root, ranks, products, words] = pack.about() as About;
+  return { name, ranks, digest: { name: `${name} ${version}`, digest: hex(root) }, products, words };
 }

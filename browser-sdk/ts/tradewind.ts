@@ -1,4 +1,4 @@
-import type { Backend, Heard, Received } from "./backend.js";
+import type { Answered, Backend, Heard, Received } from "./backend.js";
 import { EdgeProfile } from "./edge.js";
 import { TradewindError } from "./error.js";
 import { within } from "./files.js";
@@ -299,6 +299,11 @@ export class Tradewind {
     });
     this.#emit("decision", { kind: "rank", took: ranking.took });
     return ranking;
+  }
+
+  /** @internal Asks the module with the profile between two parts of a request. */
+  async ask(before: Uint8Array, after: Uint8Array): Promise<Answered> {
+    return this.#call((backend) => backend.ask(before, after));
   }
 
   /** @internal */

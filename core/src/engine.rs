@@ -7,6 +7,7 @@ use crate::{
         allocate::{self, AllocateRequest, Allocated},
         exceptions::{self, ExceptionRequest, ExceptionScore},
         forecast::{self, ForecastRequest, Weeks},
+        insight::{InsightModel, InsightRequest, InsightSpec, Insights},
         quote::{self, Quote, QuoteRequest},
         rank::{RankRequest, RankSpec, Ranker, Ranking},
         task::Task,
@@ -58,6 +59,7 @@ enum Purpose {
     Demand(DemandModel),
     Price(PriceModel),
     Late(LateModel),
+    Insight(InsightModel),
 }
 
 impl Engine {
@@ -129,6 +131,7 @@ impl Engine {
             Task::Demand(spec) => Purpose::Demand(DemandModel::new(spec, &executor)?),
             Task::Price(spec) => Purpose::Price(PriceModel::new(spec, &executor)?),
             Task::Late(spec) => Purpose::Late(LateModel::new(spec, &executor)?),
+            Task::Insight(spec) => Purpose::Insight(insight(spec, &view, &executor)?),
         };
         let handle = known.unwrap_or(self.packs.len());
         let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
@@ -183,17 +186,15 @@ impl Engine {
     fn rank(&mut self, request: RankRequest) -> Result<Ranking> {
         let (executor, weights, purpose) = find(&mut self.packs, &request.pack)?.parts();
         let Purpose::Rank(ranker) = purpose else {
-            return Err(Error::new(
-                ErrorKind::UnknownPack,
-                format!("pack `{}` does not rank; it answers infer requests", request.pack),
-            ));
+            return Err(other_task(&request.pack));
         };
         ranker.rank(request, self.snapshot.as_ref(), executor, weights)
     }
 
     fn quote(&mut self, request: QuoteRequest) -> Result<Quote> {
         let snapshot = loaded(self.snapshot.as_ref())?;
-        let pack = only(&mut self.packs, &|purpose| matches!(purpose, Purpose::Price(_)))?;
+        let pack =
+            answering(&mut self.packs, request.pack.as_deref(), &|purpose| matches!(purpose, Purpose::Price(_)))?;
         let Some((executor, weights, Purpose::Price(model))) = pack.map(LoadedPack::parts) else {
             return Err(Error::new(ErrorKind::UnknownPack, "no pack that prices is loaded"));
         };
@@ -204,7 +205,8 @@ impl Engine {
 
     fn forecast(&mut self, request: ForecastRequest) -> Result<Vec<Weeks>> {
         let snapshot = loaded(self.snapshot.as_ref())?;
-        let pack = only(&mut self.packs, &|purpose| matches!(purpose, Purpose::Demand(_)))?;
+        let pack =
+            answering(&mut self.packs, request.pack.as_deref(), &|purpose| matches!(purpose, Purpose::Demand(_)))?;
         let Some((executor, weights, Purpose::Demand(model))) = pack.map(LoadedPack::parts) else {
             return Err(Error::new(ErrorKind::UnknownPack, "no pack that forecasts demand is loaded"));
         };
@@ -213,7 +215,8 @@ impl Engine {
 
     fn allocate(&mut self, request: AllocateRequest) -> Result<Allocated> {
         let snapshot = loaded(self.snapshot.as_ref())?;
-        allocate::answer(snapshot, &request, &mut |legs| match risk(&mut self.packs, legs) {
+        let named = request.late.as_deref();
+        allocate::answer(snapshot, &request, &mut |legs| match risk(&mut self.packs, named, legs) {
             Some(risks) => risks,
             None => Err(Error::new(
                 ErrorKind::UnknownPack,
@@ -226,14 +229,29 @@ impl Engine {
         if let Some(root) = request.snapshot {
             let snapshot = loaded(self.snapshot.as_ref())?;
             snapshot.is(root)?;
-            let knows = risk(&mut self.packs, &[]).is_some();
-            let packs = &mut self.packs;
-            let mut late = |legs: &[Leg<'_>]| risk(packs, legs).unwrap_or_else(|| Ok(Vec::new()));
+            let (packs, named) = (&mut self.packs, request.late.take());
+            let knows = risk(packs, named.as_deref(), &[]).is_some();
+            let mut late = |legs: &[Leg<'_>]| risk(packs, named.as_deref(), legs).unwrap_or_else(|| Ok(Vec::new()));
             exceptions::complete(&mut request, snapshot, if knows { Some(&mut late) } else { None })?;
-        } else if request.live != Live::default() {
-            return Err(Error::new(ErrorKind::BadRequest, "`live` is of a snapshot; name it"));
+        } else if request.live != Live::default() || request.late.is_some() {
+            return Err(Error::new(ErrorKind::BadRequest, "`live` and `late` are of a snapshot; name it"));
         }
         exceptions::exceptions(&request)
+    }
+
+    fn insight(&mut self, request: InsightRequest) -> Result<Insights> {
+        let pack =
+            answering(&mut self.packs, request.pack.as_deref(), &|purpose| matches!(purpose, Purpose::Insight(_)))?;
+        let Some(pack) = pack else {
+            return Err(Error::new(ErrorKind::UnknownPack, "no insight is loaded"));
+        };
+        let name = pack.info.name.clone();
+        match pack.parts() {
+            (executor, weights, Purpose::Insight(model)) => {
+                model.insight(&name, &request, self.snapshot.as_ref(), executor, weights)
+            }
+            _ => Err(Error::new(ErrorKind::UnknownPack, "no insight is loaded")),
+        }
     }
 
     fn try_score(&mut self, handle: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<()> {
@@ -251,21 +269,34 @@ fn loaded(snapshot: Option<&Snapshot>) -> Result<&Snapshot> {
     snapshot.ok_or_else(|| Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded, and this is decided over one"))
 }
 
-/// The pack of a purpose, for a request that names none: the only one, if one is loaded.
-fn only<'a>(packs: &'a mut [LoadedPack], is: &dyn Fn(&Purpose) -> bool) -> Result<Option<&'a mut LoadedPack>> {
+/// The pack that answers a request: the one that it names, or else the only one that is for that; `None` where none is.
+fn answering<'a>(
+    packs: &'a mut [LoadedPack],
+    named: Option<&str>,
+    is: &dyn Fn(&Purpose) -> bool,
+) -> Result<Option<&'a mut LoadedPack>> {
+    if let Some(name) = named {
+        let pack = find(packs, name)?;
+        return if is(&pack.purpose) { Ok(Some(pack)) } else { Err(other_task(name)) };
+    }
     let mut fitting = packs.iter_mut().filter(|pack| is(&pack.purpose));
     let (first, second) = (fitting.next(), fitting.next());
     if let (Some(first), Some(second)) = (&first, &second) {
         let (first, second) = (&first.info.name, &second.info.name);
-        let message = format!("the packs `{first}` and `{second}` both answer this; load one of them only");
+        let message = format!("the packs `{first}` and `{second}` both answer this; name one in the request");
         return Err(Error::new(ErrorKind::UnknownPack, message));
     }
     Ok(first)
 }
 
+#[cold]
+fn other_task(pack: &str) -> Error {
+    Error::new(ErrorKind::UnknownPack, format!("pack `{pack}` is for another task than this"))
+}
+
 /// How likely legs are late, by the pack that tells it; `None` where none is loaded.
-fn risk(packs: &mut [LoadedPack], legs: &[Leg<'_>]) -> Option<Result<Vec<f32>>> {
-    let pack = match only(packs, &|purpose| matches!(purpose, Purpose::Late(_))) {
+fn risk(packs: &mut [LoadedPack], named: Option<&str>, legs: &[Leg<'_>]) -> Option<Result<Vec<f32>>> {
+    let pack = match answering(packs, named, &|purpose| matches!(purpose, Purpose::Late(_))) {
         Ok(pack) => pack?,
         Err(error) => return Some(Err(error)),
     };
@@ -322,6 +353,8 @@ macro_rules! decisions {
             6 allocate: crate::allocate::AllocateRequest => crate::allocate::Allocated = crate::Engine::allocate,
             /// Finds what is about to go wrong with shipments, the worst first.
             7 exceptions: crate::exceptions::ExceptionRequest => alloc::vec::Vec<crate::exceptions::ExceptionScore> = crate::Engine::exceptions,
+            /// Says what an insight's pack describes, row by row.
+            8 insight: crate::insight::InsightRequest => crate::insight::Insights = crate::Engine::insight,
         }
     };
 }
@@ -394,6 +427,12 @@ fn malformed(error: &postcard::Error) -> Error {
         ErrorKind::Malformed,
         format!("the request does not decode: {}, or the shell was not built for ABI {ABI_VERSION}", undecoded(error)),
     )
+}
+
+#[inline(never)]
+fn insight(spec: InsightSpec, view: &PackView<'_>, executor: &Executor) -> Result<InsightModel> {
+    let tables = view.read_optional(SectionKind::Tables)?;
+    InsightModel::new(spec, tables.unwrap_or_default(), executor)
 }
 
 #[inline(never)]

@@ -20,8 +20,8 @@
 //! | [`guest`] | [`guest::Guest`], which answers bytes with bytes, [`guest::Client`], which speaks to one in types, and [`guest::checkout`] |
 //! | [`Engine`] | the loaded packs, and the way from request to reply |
 //! | [`message`] | what shells send and receive: requests and replies, as bytes |
-//! | decisions | which products to show ([`rank`]), at what price ([`quote`]), how many will be sold ([`forecast`]), from where orders ship ([`allocate`]), which shipments need attention ([`exceptions`]); [`Task`], by which a pack says what it is for |
-//! | model | the models that they ask: [`demand`] and price, how likely a leg arrives [`late`] |
+//! | decisions | which products to show ([`rank`]), at what price ([`quote`]), how many will be sold ([`forecast`]), from where orders ship ([`allocate`]), which shipments need attention ([`exceptions`]), what a pack alone describes ([`insight`]); [`Task`], by which a pack says what it is for |
+//! | model | what models are shown: [`Source`]s, in one table; the models that decisions ask: [`demand`] and price, how likely a leg arrives [`late`] |
 //! | [`snapshot`], [`Profile`] | what a merchant has, where, and at what price, at one moment; what is remembered of a shopper, and the [`Event`]s from which |
 //! | [`pack`] | the signed file that carries a model and all it needs, or a snapshot |
 //! | domain | [`Catalog`], [`Sku`], [`SkuBits`], [`Money`], [`BasisPoints`], [`Millis`], [`Code`], [`Id`], [`Digest`], [`Quantiles`]; [`price_guard`], [`offer`], [`tracking`] |
@@ -41,7 +41,7 @@ pub mod pack;
 mod profile;
 pub mod snapshot;
 
-pub use decisions::{allocate, exceptions, forecast, quote, rank, task::Task};
+pub use decisions::{allocate, exceptions, forecast, insight, quote, rank, task::Task};
 pub use domain::{
     digest::Digest,
     line::Line,
@@ -55,7 +55,10 @@ pub use domain::{
     tracking,
 };
 pub use engine::{DECISIONS, Engine, WithDecision, with_decision};
-pub use model::{demand, late};
+pub use model::{
+    demand, late,
+    source::{Part, Source, Unit},
+};
 pub use profile::{
     ATTENTION_HALF_LIFE, HALF_LIFE_DAYS, Interest, ORDER_DECAYS, Profile,
     event::{Channel, Event, EventKind},

@@ -1,6 +1,13 @@
-//! Models that decisions ask: what goes in, column by column, and what comes out.
+//! Models that decisions ask: what they are shown, column by column, and what they answer.
 
 pub(crate) mod bound;
-pub(crate) mod columns;
+pub(crate) mod clock;
 pub mod demand;
+pub(crate) mod habit;
 pub mod late;
+pub(crate) mod leg;
+pub(crate) mod moment;
+pub(crate) mod shopper;
+pub mod source;
+pub(crate) mod tables;
+pub(crate) mod week;

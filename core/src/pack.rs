@@ -105,6 +105,8 @@ pub enum SectionKind {
     Fulfilment,
     /// [`Forecast`](crate::snapshot::Forecast), postcard.
     Forecast,
+    /// Words for the task's evidence by language, JSON. The module does not read it.
+    Words,
 }
 
 /// Recorded inputs and the outputs that the model's own runtime gave for them.

@@ -12,8 +12,11 @@ use futures_util::StreamExt;
 use js_sys::decode_uri_component;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::rc::Rc;
-use tradewind_core::{ABI_VERSION, Catalog, Sku, snapshot::Region};
-use tradewind_json::{Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex, without_bom};
+use tradewind_core::{ABI_VERSION, Catalog, ErrorKind, Sku, snapshot::Region};
+use tradewind_json::{
+    InsightReply, InsightRequest, Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex,
+    without_bom,
+};
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Url;
 use worker::{Env, Headers, Method, Request, Response, ResponseBuilder};
@@ -28,6 +31,8 @@ enum Route {
     Events,
     /// Ranked products.
     Rank,
+    /// What an insight says.
+    Insight,
     /// A price.
     Quote,
     /// The offer of a product, by its SKU as it is in the path.
@@ -123,6 +128,7 @@ impl Route {
         match path {
             "/v1/events" => Some(Self::Events),
             "/v1/rank" => Some(Self::Rank),
+            "/v1/insights" => Some(Self::Insight),
             "/v1/quote" => Some(Self::Quote),
             "/healthz" => Some(Self::Health),
             _ => path.strip_prefix("/v1/offers/").filter(|sku| !sku.is_empty()).map(|sku| Self::Offer(sku.to_owned())),
@@ -131,7 +137,7 @@ impl Route {
 
     const fn method(&self) -> Method {
         match self {
-            Self::Events | Self::Rank | Self::Quote => Method::Post,
+            Self::Events | Self::Rank | Self::Insight | Self::Quote => Method::Post,
             Self::Offer(_) | Self::Health => Method::Get,
         }
     }
@@ -167,6 +173,7 @@ impl Call {
         match route {
             Route::Events => self.events(&shop).await,
             Route::Rank => self.rank(&shop).await,
+            Route::Insight => self.insight(&shop).await,
             Route::Quote => self.quote(&shop).await,
             Route::Offer(sku) => self.offer(&shop, &sku),
             Route::Health => self.health(&shop, trouble, module),
@@ -200,6 +207,23 @@ impl Call {
         let (pack, catalog) = ranker(shop)?;
         let (ranking, _) = shop.rank(question.message(pack, catalog)?)?;
         self.json(&RankReply::new(id, ranking, with_profile), "application/json")
+    }
+
+    /// Asks an insight. Of a shopper who agreed to be remembered, the profile is the cookie's unless one is given.
+    async fn insight(&mut self, shop: &Inside) -> Result<Response, Problem> {
+        let mut question: InsightRequest = self.body().await?;
+        if question.profile.is_none() && shop.config.edge.profiles && !profile::is_refused(&self.request) {
+            question.profile = profile::read(&self.request, &self.env).await.and_then(|known| known.profile());
+        }
+        let (id, named) = (question.id.clone(), question.pack.is_some());
+        let insights = shop.insight(question.message()?).map_err(|trouble| match trouble.fault() {
+            // Another name may well be answered.
+            Some(fault) if named && fault.kind() == Some(ErrorKind::UnknownPack) => {
+                Problem::new(404, fault.message.as_str())
+            }
+            _ => trouble.into(),
+        })?;
+        self.json(&InsightReply::new(id, insights), "application/json")
     }
 
     /// Prices a product.

@@ -10,6 +10,7 @@ use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
 use tradewind_core::{
     Catalog, Millis, Sku, SkuBits,
     guest::{Client, ClientError, Exchange, GuestError, Revived},
+    insight::{InsightRequest, Insights},
     message::{Fault, PackInfo},
     quote::{Quote, QuoteRequest},
     rank::{RankRequest, Ranking},
@@ -102,13 +103,23 @@ impl Inside {
         self.ask(|client| client.rank(request))
     }
 
+    /// Asks an insight.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn insight(&self, request: InsightRequest) -> Result<Insights, Trouble> {
+        self.ask(|client| client.insight(request)).map(|(insights, _)| insights)
+    }
+
     /// Prices a product for a region, for what the shop's prices are for.
     ///
     /// # Errors
     /// [`Trouble`].
     pub fn quote(&self, product: Sku, region: &Region, at: Millis) -> Result<(Quote, Exchange), Trouble> {
         let (snapshot, objective) = (self.snapshot.root, self.config.objective);
-        self.ask(|client| client.quote(QuoteRequest { snapshot, at, product, region: region.code.clone(), objective }))
+        self.ask(|client| {
+            client.quote(QuoteRequest { pack: None, snapshot, at, product, region: region.code.clone(), objective })
+        })
     }
 
     /// Asks the module, in another instance where the last one trapped.

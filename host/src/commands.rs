@@ -3,6 +3,7 @@
 mod allocate;
 mod exceptions;
 mod features;
+mod insight;
 mod inspect;
 mod keygen;
 mod lines;
@@ -63,6 +64,8 @@ pub enum Command {
     Snapshot(snapshot::Snapshot),
     /// Rank products: JSON or JSON Lines requests in, replies out.
     Rank(rank::Rank),
+    /// Ask an insight: JSON or JSON Lines requests in, what it says and why out.
+    Insight(insight::Insight),
     /// Price products: JSON or JSON Lines requests in, quotes out.
     Quote(quote::Quote),
     /// Decide from where orders ship: JSON Lines of orders in, and out.
@@ -95,6 +98,7 @@ impl Command {
             Self::Inspect(command) => command.run(out),
             Self::Snapshot(command) => command.run(out),
             Self::Rank(command) => command.run(out),
+            Self::Insight(command) => command.run(out),
             Self::Quote(command) => command.run(out),
             Self::Allocate(command) => command.run(out),
             Self::Exceptions(command) => command.run(out),

@@ -21,16 +21,18 @@ use tradewind_core::{
     aligned::AlignedBytes,
     demand::PriceSpec,
     exec::Data,
+    insight::InsightSpec,
     pack::{ModelCard, PackWriter, Sample, SectionKind},
     plan::{Batch, DType, Dim, Plan},
     rank::RankSpec,
     tensor::{Tensor, TensorData},
 };
+use tradewind_json::Words;
 
 /// What is packed.
 ///
 /// A folder holds `pack.json` (`{"name": …, "version": …, "task": …}`, where the task is `infer`, `rank`,
-/// `demand`, `price` or `late`),
+/// `demand`, `price`, `late` or `insight`),
 /// `model.onnx`, and where there are some:
 ///
 /// - `card.json`, a [`ModelCard`];
@@ -39,7 +41,9 @@ use tradewind_core::{
 /// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`;
 /// - for the tasks `demand` and `price`, `spec.json` (a [`DemandSpec`](tradewind_core::demand::DemandSpec)
 ///   or [`PriceSpec`]);
-/// - for the task `late`, `spec.json` (a [`LateSpec`](tradewind_core::late::LateSpec)).
+/// - for the task `late`, `spec.json` (a [`LateSpec`](tradewind_core::late::LateSpec));
+/// - for the task `insight`, `spec.json` (an [`InsightSpec`]), and where its rows have products or its evidence has
+///   words, `products.csv` and `words.json` ([`Words`]).
 ///
 /// A file is a model by itself, with the task `infer`.
 #[derive(Debug)]
@@ -50,6 +54,7 @@ pub struct Source {
     card: Option<ModelCard>,
     task: Task,
     tables: Option<tradewind_core::rank::RankTables>,
+    words: Option<Words>,
     samples: Vec<DataSet>,
 }
 
@@ -158,6 +163,7 @@ enum TaskName {
     Demand,
     Price,
     Late,
+    Insight,
 }
 
 impl Source {
@@ -168,8 +174,16 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, PackError> {
         if !path.is_dir() {
             let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
-            let (version, card, tables, samples) = ("0".into(), None, None, Vec::new());
-            return Ok(Self { name, version, onnx: read_model(path)?, card, task: Task::Infer, tables, samples });
+            return Ok(Self {
+                name,
+                version: "0".into(),
+                onnx: read_model(path)?,
+                card: None,
+                task: Task::Infer,
+                tables: None,
+                words: None,
+                samples: Vec::new(),
+            });
         }
         let PackJson { name, version, task } = read_json(&path.join("pack.json"))?;
         let (task, tables) = match task {
@@ -180,14 +194,28 @@ impl Source {
                 spec.check()?;
                 (Task::Price(spec), None)
             }
+            TaskName::Insight => {
+                let spec: InsightSpec = read_json(&path.join("spec.json"))?;
+                spec.check()?;
+                let products = path.join("products.csv");
+                let tables = products.exists().then(|| read_products(&products)).transpose()?;
+                (Task::Insight(spec), tables.map(|(tables, _)| tables))
+            }
             TaskName::Late => (Task::Late(read_json(&path.join("spec.json"))?), None),
             TaskName::Rank => {
                 let spec: RankSpec = read_json(&path.join("spec.json"))?;
                 (Task::Rank(spec), Some(read_products(&path.join("products.csv"))?.0))
             }
         };
-        let card = path.join("card.json");
-        let card = if card.exists() { Some(read_json(&card)?) } else { None };
+        let card = read_optional_json(&path.join("card.json"))?;
+        let words: Option<Words> = read_optional_json(&path.join("words.json"))?;
+        if let Some(words) = &words {
+            let told = match &task {
+                Task::Insight(spec) => spec.evidence.iter().map(|rule| rule.source).collect(),
+                _ => Vec::new(),
+            };
+            words.check(&told).map_err(|error| file_error(&path.join("words.json"), error))?;
+        }
         Ok(Self {
             name,
             version,
@@ -195,6 +223,7 @@ impl Source {
             card,
             task,
             tables,
+            words,
             samples: data_sets(path)?,
         })
     }
@@ -262,6 +291,10 @@ impl Source {
         let (notes, mut writer) = (stored.notes.clone(), writer(&self.name, &self.version, stored, &self.task)?);
         if let Some(tables) = &self.tables {
             writer = writer.postcard(SectionKind::Tables, tables)?;
+        }
+        if let Some(words) = &self.words {
+            let json = serde_json::to_vec(words).map_err(|error| file_error(Path::new("words.json"), error))?;
+            writer = writer.bytes(SectionKind::Words, json);
         }
         if let Some(card) = &self.card {
             writer = writer.postcard(SectionKind::Card, card)?;
@@ -495,6 +528,10 @@ fn read(path: &Path) -> Result<Vec<u8>, PackError> {
 
 fn file_error(path: &Path, error: impl ToString) -> PackError {
     PackError::File { path: path.display().to_string(), message: error.to_string() }
+}
+
+fn read_optional_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, PackError> {
+    path.exists().then(|| read_json(path)).transpose()
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PackError> {

@@ -6,9 +6,11 @@
 //! - [`write_features`] writes one row for each candidate of each decision to learn from;
 //! - [`Sales`] reads what was sold by the week, and [`write_week_features`] writes one row for each
 //!   week to be forecast.
+//! - [`write_insight_features`] writes the rows of an insight at each of some moments;
 //! - [`write_late_features`] writes one row for each leg.
 
 mod features;
+mod insight;
 mod late;
 mod log;
 mod matrix;
@@ -16,6 +18,7 @@ mod sales;
 mod tables;
 
 pub use features::{Target, write_features};
+pub use insight::write_insight_features;
 pub use late::write_late_features;
 pub use log::{EventLog, Order};
 pub use sales::{Sales, WeekTarget, write_week_features};

@@ -11,25 +11,18 @@ one in its folder, and answers in the module. What is found must be what its car
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import demand
-import late
-import price
 import recommend
 from recommend import Tradewind
 
-MODELS = {"recommend": recommend, "demand": demand, "price": price, "late": late}
-JOURNEY = "Complete Journey"
-# The systems of the table, and what they are judged on; each has a file of metrics.
-SYSTEMS = {
-    "recommend": JOURNEY,
-    "demand": JOURNEY,
-    "price": JOURNEY,
-    "late": "US flights of 2001, a proxy",
+# The decisions of the table beside the models, and what they are judged on.
+DECISIONS = {
     "exceptions": "generated scans",
     "allocate": "real baskets and places, generated stock and costs",
 }
@@ -45,9 +38,8 @@ def judge(arguments: argparse.Namespace) -> None:
     folder = arguments.models / arguments.name
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
-        found, missed = MODELS[arguments.name].evaluate(
-            arguments.data, tradewind, folder, Path(work)
-        )
+        script = importlib.import_module(arguments.name)
+        found, missed = script.evaluate(arguments.data, tradewind, folder, Path(work))
     recommend.write_json(arguments.out, {"metrics": found})
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     if card["metrics"] != found:
@@ -58,9 +50,18 @@ def judge(arguments: argparse.Namespace) -> None:
         raise SystemExit("the gate is missed: " + "; ".join(missed))
 
 
-def rows(folder: Path) -> Iterator[str]:
+def systems(models: Path) -> dict[str, str]:
+    """Return the systems of the table, and what each is judged on."""
+    found = {
+        path.parent.name: tomllib.loads(path.read_text(encoding="utf-8"))["called"]
+        for path in sorted(models.glob("*/train.toml"))
+    }
+    return found | DECISIONS
+
+
+def rows(folder: Path, models: Path) -> Iterator[str]:
     """Return the rows of the table, from the files of metrics."""
-    for system, data in SYSTEMS.items():
+    for system, data in systems(models).items():
         path = folder / f"{system}.json"
         for metric in json.loads(path.read_text(encoding="utf-8"))["metrics"]:
             low, high = (figure(metric[f"difference_{side}"], "+") for side in ("low", "high"))
@@ -89,7 +90,7 @@ def table(arguments: argparse.Namespace) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"`{arguments.readme}` has no place for the table: {BEGIN} … {END}")
-    lines = "\n".join((*HEADER, *rows(arguments.metrics)))
+    lines = "\n".join((*HEADER, *rows(arguments.metrics, arguments.models)))
     print(lines)
     arguments.readme.write_text(
         f"{before}{begin}\n{lines}\n{end}{after}", encoding="utf-8", newline="\n"
@@ -101,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="judge the committed models")
     commands = parser.add_subparsers(required=True)
     model = commands.add_parser("model", help="judge one model")
-    model.add_argument("name", choices=MODELS)
+    model.add_argument("name", help="a folder of models with a `train.toml`")
     model.add_argument("--data", type=Path, required=True, help="the prepared tables")
     model.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
     model.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))
@@ -110,6 +111,7 @@ def main() -> None:
     model.set_defaults(run=judge)
     whole = commands.add_parser("table", help="write the table of all systems")
     whole.add_argument("metrics", type=Path, help="the folder with a file for each system")
+    whole.add_argument("--models", type=Path, required=True, help="the folder of all models")
     whole.add_argument("--readme", type=Path, required=True)
     whole.set_defaults(run=table)
     arguments = parser.parse_args()

@@ -65,6 +65,7 @@ pub fn orders(root: Digest) -> Result<AllocateRequest> {
         policy: policy.into(),
         live: Live::default(),
         previous: Vec::new(),
+        late: None,
     })
 }
 

@@ -5,18 +5,19 @@ use std::{collections::BTreeMap, fs};
 use tradewind_compiler::Precision;
 use tradewind_core::{
     ABI_VERSION, BasisPoints, Catalog, Channel, Code, Currency, DECISIONS, Day, ErrorKind, Event, EventKind, Id, Line,
-    Millis, Money, Profile, Quantiles, Sku, SkuBits, SkuId, Task,
+    Millis, Money, Part, Profile, Quantiles, Sku, SkuBits, SkuId, Source, Task, Unit,
     allocate::{
         self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
         Planned, ShopOrder,
     },
-    demand::{self, DemandSpec, PriceSpec},
+    demand::{DemandSpec, PriceSpec},
     exceptions::{
         self, Action, Alternative, DataFault, Evidence, ExceptionKind, ExceptionRequest, ExceptionScore, Policy,
         Shipment, ShipmentLine, Step, Way,
     },
     forecast::ForecastRequest,
-    late::{self, LateSpec},
+    insight::{self, Fact, Insight, InsightRequest, InsightSpec, Insights, Keep, Output, Rows, Rule, Subject},
+    late::LateSpec,
     message::{
         self, Decision, Describe, Description, FAULT, Fault, InferRequest, LOADED, Loaded, PackInfo, PortInfo, SCORED,
         encode,
@@ -30,8 +31,8 @@ use tradewind_core::{
     price_guard::{Bound, CoverPolicy, Floor, PriceGuard, Rounding},
     quote::{Objective, PriceReason, Quote, QuoteRequest},
     rank::{
-        CandidateSpec, Constraints, Feature, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
-        Ranking, Reason,
+        CandidateSpec, Constraints, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem, Ranking,
+        Reason,
     },
     snapshot::{
         Booked, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, LiveStock, NodeStock, PriceInputs,
@@ -383,7 +384,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         outputs: vec![port(None)],
     };
     let catalog = Catalog::new([(sku("tea")?, "drinks"), (sku("jam")?, "spreads")])?;
-    let features = Feature::ALL.to_vec();
+    let features = sources(&[Part::Shopper, Part::Product, Part::Habit]);
     let task = Task::Rank(RankSpec { features, candidates: CandidateSpec { neighbours: 30, popular: 20 } });
     let neighbour = Neighbour { id: SkuId(1), similarity: 9_000 };
     let tables = RankTables::new(catalog.clone(), vec![ProductStats::default(); 2], vec![vec![neighbour], vec![]])?;
@@ -407,6 +408,8 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("reply.forecast", reply::<ForecastRequest>(&vec![[QUANTILES; 4]])),
         ("reply.allocated", reply::<AllocateRequest>(&allocated()?)),
         ("reply.exceptions", reply::<ExceptionRequest>(&exceptions()?)),
+        ("request.insight", message::request(&insight_request()?)),
+        ("reply.insights", reply::<InsightRequest>(&insights()?)),
         ("snapshot.storefront", postcard::to_allocvec(&storefront()?)?),
         ("snapshot.fulfilment", postcard::to_allocvec(&fulfilment()?)?),
         ("snapshot.forecast", postcard::to_allocvec(&Forecast { products: vec![[QUANTILES; 4]] })?),
@@ -426,17 +429,52 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         (
             "pack.tasks",
             postcard::to_allocvec(&[
-                Task::Demand(DemandSpec { features: demand::Feature::ALL.to_vec() }),
-                Task::Price(PriceSpec { features: vec![demand::Feature::PriceToList] }),
-                Task::Late(LateSpec {
-                    features: vec![late::Feature::Hour, late::Feature::Weekday, late::Feature::Distance],
-                }),
+                Task::Demand(DemandSpec { features: sources(&[Part::Week]) }),
+                Task::Price(PriceSpec { features: vec![Source::PriceToList] }),
+                Task::Late(LateSpec { features: sources(&[Part::Clock, Part::Leg]) }),
+                Task::Insight(insight_spec()),
             ])?,
         ),
         ("pack.tables", postcard::to_allocvec(&tables)?),
         ("pack.card", postcard::to_allocvec(&ModelCard::default())?),
         ("pack.kernels", postcard::to_allocvec(&kernels())?),
     ])
+}
+
+fn insight_request() -> Result<InsightRequest> {
+    Ok(InsightRequest {
+        products: Some(vec![sku("tea")?]),
+        texts: vec!["nice".into()],
+        ..InsightRequest::new(Some("churn".into()), Millis(2_000_000))
+    })
+}
+
+fn insights() -> Result<Insights> {
+    let evidence = Source::ALL.iter().map(|&source| Fact { source, value: 1.5 }).collect::<Vec<_>>();
+    let said = [
+        (Subject::Shopper, insight::Value::Probability(0.5)),
+        (Subject::Sku(sku("tea")?), insight::Value::Quantiles(QUANTILES)),
+        (Subject::Hour(167), insight::Value::Amount(2.0)),
+        (Subject::Stock(sku("tea")?, Code::new("US-SEA")?), insight::Value::Label("high".into())),
+        (Subject::Text(1), insight::Value::Score(-1.0)),
+    ];
+    let items = said.into_iter().map(|(of, value)| Insight { of, value, evidence: evidence.clone() });
+    Ok(Insights { pack: "churn".into(), items: items.collect(), considered: 6 })
+}
+
+fn insight_spec() -> InsightSpec {
+    InsightSpec {
+        rows: Rows::ShopperProduct,
+        inputs: vec![Source::ShopperOrders, Source::Due],
+        output: Output::Quantiles(insight::Range { unit: Unit::Days, least: 0.0, most: 90.0 }),
+        keep: Keep { at_least: Some(1.0), limit: Some(10) },
+        evidence: vec![Rule { source: Source::Due, at_least: Some(1.0), at_most: None }],
+    }
+}
+
+/// Every source of some parts of a row.
+fn sources(parts: &[Part]) -> Vec<Source> {
+    Source::ALL.iter().copied().filter(|source| parts.contains(&source.part())).collect()
 }
 
 const QUANTILES: Quantiles = Quantiles { p10: 1.0, p50: 2.0, p90: 4.0 };
@@ -462,7 +500,7 @@ fn snapshot_info() -> SnapshotInfo {
 fn quote_request() -> Result<QuoteRequest> {
     let objective = Objective { margin: 3, revenue: 2, sell_through: 1 };
     let (product, region) = (Sku::new("tea")?, Code::new("US-SEA")?);
-    Ok(QuoteRequest { snapshot: [9; 32], at: AT, product, region, objective })
+    Ok(QuoteRequest { pack: Some("price".into()), snapshot: [9; 32], at: AT, product, region, objective })
 }
 
 fn quote() -> Result<Quote> {
@@ -494,7 +532,7 @@ fn quote() -> Result<Quote> {
 }
 
 fn forecast_request() -> Result<ForecastRequest> {
-    Ok(ForecastRequest { snapshot: [9; 32], products: vec![Sku::new("tea")?] })
+    Ok(ForecastRequest { pack: None, snapshot: [9; 32], products: vec![Sku::new("tea")?] })
 }
 
 fn live() -> Result<Live> {
@@ -621,6 +659,7 @@ fn exception_request() -> Result<ExceptionRequest> {
         places: vec![id("STL")?],
         policy: Policy::default(),
         limit: 10,
+        late: None,
     })
 }
 

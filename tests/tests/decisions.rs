@@ -66,8 +66,14 @@ fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
     for inputs in &pricing.products {
         let product = snapshot.storefront.catalog.sku(inputs.product).context("no product")?.clone();
         let objective = Objective { margin: 1, revenue: 1, sell_through: 0 };
-        let request =
-            QuoteRequest { snapshot: snapshot.root, at: AFTERNOON, product, region: region.code.clone(), objective };
+        let request = QuoteRequest {
+            pack: None,
+            snapshot: snapshot.root,
+            at: AFTERNOON,
+            product,
+            region: region.code.clone(),
+            objective,
+        };
         let quote = client.quote(request)?;
         let past = snapshot.storefront.prices[inputs.product.0 as usize].past(AFTERNOON, region.utc_offset);
         ensure!(inputs.guard.window(&past).allows(quote.price), "{quote:?} of {:?} after {past:?}", inputs.guard);
@@ -366,7 +372,7 @@ fn the_public_part_has_the_same_root_and_no_secrets() -> Result<()> {
         for objective in [Objective::MARGIN, Objective { margin: 1, revenue: 1, sell_through: 1 }] {
             let product = part.storefront.catalog.sku(inputs.product).context("no product")?.clone();
             let region = part.storefront.regions[0].code.clone();
-            let request = QuoteRequest { snapshot: part.root, at: AFTERNOON, product, region, objective };
+            let request = QuoteRequest { pack: None, snapshot: part.root, at: AFTERNOON, product, region, objective };
             let quote = page.quote(request.clone())?;
             ensure!(quote.units.is_some() && quote.margin.is_none(), "{quote:?}");
             warehouse.quote(request)?;

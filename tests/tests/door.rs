@@ -43,6 +43,7 @@ fn allocation(orders: Vec<ShopOrder>, snapshot: &Snapshot) -> AllocateRequest {
         policy: AllocationPolicy::default().into(),
         live: Live::default(),
         previous: Vec::new(),
+        late: None,
     }
 }
 

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use tradewind_core::{
-    Executor, Millis, Task,
-    late::{Feature, LateModel, LateSpec, Leg},
+    Executor, Millis, Source, Task,
+    late::{LateModel, LateSpec, Leg},
     pack::{PackView, Sample, SectionKind},
     tensor::TensorData,
 };
@@ -20,7 +20,7 @@ fn the_pack_answers_legs_as_it_was_recorded() -> Result<()> {
     let bytes = fs::read(dist("packs/late.pack")?)?;
     let view = PackView::parse(&bytes)?;
     let Task::Late(spec) = view.read(SectionKind::Task)? else { anyhow::bail!("the pack is for another task") };
-    ensure!(spec.features == [Feature::Hour, Feature::Weekday, Feature::Distance], "this test knows no other");
+    ensure!(spec.features == [Source::Hour, Source::Weekday, Source::Distance], "this test knows no other");
     let weights = &bytes[view.section(SectionKind::Weights).context("no weights")?];
     let mut executor = Executor::new(view.read(SectionKind::Plan)?, weights)?;
     let model = LateModel::new(spec, &executor)?;
@@ -55,7 +55,7 @@ fn the_pack_answers_legs_as_it_was_recorded() -> Result<()> {
 fn the_matrix_has_a_row_for_each_leg_and_a_bad_leg_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let legs = folder.path().join("legs.csv");
-    let spec = LateSpec { features: vec![Feature::Weekday, Feature::Hour] };
+    let spec = LateSpec { features: vec![Source::Weekday, Source::Hour] };
     let header = "to,from,delay,departs,utc_offset,distance";
     fs::write(&legs, format!("{header}\nSEA,ORD,-3,{MONDAY},-360,2765\nORD,SEA,9,{MONDAY},60,2765\n"))?;
     ensure!(write_late_features(folder.path(), &spec, &legs)? == 2);

@@ -10,11 +10,12 @@ use tradewind_core::{
 
 /// Every field of what asks for a price, and what it may hold. There is no text but names that the snapshot
 /// must have, no list but a digest, and nothing that is drawn or chosen for a shopper.
-const ALLOWED: [(&str, &str); 7] = [
+const ALLOWED: [(&str, &str); 8] = [
     ("at", "number"),
     ("objective.margin", "number"),
     ("objective.revenue", "number"),
     ("objective.sell_through", "number"),
+    ("pack", "text"),
     ("product", "text"),
     ("region", "text"),
     ("snapshot", "digest"),
@@ -23,6 +24,7 @@ const ALLOWED: [(&str, &str); 7] = [
 #[test]
 fn what_asks_for_a_price_has_no_field_for_a_person() -> Result<()> {
     let request = QuoteRequest {
+        pack: Some("price".into()),
         snapshot: [7; 32],
         at: Millis(1),
         product: Sku::new("tea")?,

@@ -26,7 +26,7 @@ const SITE: [(&str, &str); 5] = [
 ];
 
 /// The scripts of the package: the page's half, the runtime, and the runtime behind a worker's port.
-const MODULES: [&str; 3] = ["index", "runtime", "worker"];
+const MODULES: [&str; 4] = ["index", "insights", "runtime", "worker"];
 
 /// For size; inlining makes the code smaller, and the file after compression larger.
 const WASM_OPT: [&str; 4] =
@@ -151,7 +151,7 @@ fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
     };
     for module in MODULES {
         bundle(module)
-            .args(["--format=esm", "--external:./runtime.js"])
+            .args(["--format=esm", "--external:./runtime.js", "--external:./index.js"])
             .arg(format!("--outfile={}", out.join(module).with_extension("js").display()))
             .run()?;
     }

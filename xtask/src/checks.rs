@@ -37,8 +37,20 @@ const PARTS: [Part; 6] = [
 ];
 
 /// Integration tests that are of models.
-const OF_MODELS: [&str; 11] =
-    ["corpus", "demand", "figures", "late", "models", "own_model", "rank", "runtimes", "snapshot", "verify", "weights"];
+const OF_MODELS: [&str; 12] = [
+    "corpus",
+    "demand",
+    "features",
+    "figures",
+    "late",
+    "models",
+    "own_model",
+    "rank",
+    "runtimes",
+    "snapshot",
+    "verify",
+    "weights",
+];
 
 /// `cargo xtask check`: what needs no build, in a few minutes.
 pub fn check(workspace: &Workspace, steps: &mut Steps) -> Result<()> {

@@ -213,7 +213,7 @@ fn sign_module(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-fn models(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+pub fn models(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let folder = workspace.path("models");
     let entries = fs::read_dir(&folder).with_context(|| format!("`{}`", folder.display()))?;
     let mut models = Vec::new();

@@ -1,8 +1,10 @@
 //! The models: how they are trained and judged; and the tables of the reference snapshot.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::create;
 use crate::dist;
@@ -11,20 +13,43 @@ use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// A model that can be trained and judged, by the script of its name in `models/train`.
-struct Model {
-    name: &'static str,
+/// How a model is trained and judged, by the script of its name in `models/train`: the `train.toml` in its folder.
+struct Training {
+    /// What it learns from.
     data: fn(&Workspace, &mut Steps) -> Result<PathBuf>,
     /// What its training is given beside the arguments of all.
-    arguments: &'static [&'static str],
+    arguments: Vec<String>,
 }
 
-const MODELS: [Model; 4] = [
-    Model { name: "recommend", data: python::complete_journey, arguments: &["--cases", "tests/cases/rank"] },
-    Model { name: "demand", data: python::complete_journey, arguments: &[] },
-    Model { name: "price", data: python::complete_journey, arguments: &[] },
-    Model { name: "late", data: python::legs, arguments: &[] },
-];
+impl Training {
+    /// Reads lines of `name = "value"`, which is as much TOML as this needs.
+    fn read(text: &str) -> Result<Self> {
+        let value = |wanted: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
+            lines.find(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim().trim_matches('"'))
+        };
+        let data = match value("data") {
+            Some("complete_journey") => python::complete_journey,
+            Some("legs") => python::legs,
+            other => bail!("`data` is {other:?}; it is complete_journey or legs"),
+        };
+        let arguments = value("arguments").unwrap_or_default();
+        Ok(Self { data, arguments: arguments.split_whitespace().map(str::to_owned).collect() })
+    }
+}
+
+/// The models that can be trained, by name.
+fn models(workspace: &Workspace) -> Result<BTreeMap<String, Training>> {
+    let mut models = BTreeMap::new();
+    for folder in dist::models(workspace)? {
+        let path = folder.join("train.toml");
+        if path.exists() {
+            let training = Training::read(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+            models.insert(folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), training);
+        }
+    }
+    Ok(models)
+}
 
 /// Decisions that are judged beside the models, by `benches`.
 const DECISIONS: [&str; 2] = ["exceptions", "allocate"];
@@ -35,23 +60,24 @@ const EVALUATE: &str = "models/train/evaluate.py";
 
 /// Trains a model, or all of them, and packs.
 pub fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
-    let models = match args {
-        [] => &MODELS[..],
-        [_, _, ..] => bail!("one model at a time: `{}`", args.join(" ")),
-        [name] => match MODELS.iter().position(|model| model.name == *name) {
-            Some(place) => &MODELS[place..=place],
-            None => bail!("there is no model `{name}` to train: {}", MODELS.map(|model| model.name).join(", ")),
-        },
-    };
+    let mut models = models(workspace)?;
+    match args {
+        [] => {}
+        [name] if models.contains_key(*name) => models.retain(|model, _| model == name),
+        _ => {
+            let names: Vec<_> = models.into_keys().collect();
+            bail!("`{}` is not one of {}", args.join(" "), names.join(", "));
+        }
+    }
     let python = Python::obtain(workspace, steps, python::TRAINING)?;
     // Without the packs: what they are made of is about to change, or not there yet.
     dist::build_programs(workspace, steps)?;
-    for Model { name, data, arguments } in models {
+    for (name, Training { data, arguments }) in models {
         let data = data(workspace, steps)?;
         steps.run(&format!("train the model {name}"), || {
             let script = python.script(workspace, &format!("models/train/{name}.py")).args(PROGRAMS);
             let script = script.arg("--data").arg(&data).args(["--out", &format!("models/{name}")]);
-            Ok(script.args(*arguments).run()?)
+            Ok(script.args(arguments).run()?)
         })?;
     }
     dist::pack_models(workspace, steps)
@@ -60,7 +86,8 @@ pub fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<
 /// Judges the committed models and the decisions, and writes the table of `models/README.md`; or
 /// judges one of them.
 pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
-    let systems: Vec<&str> = MODELS.iter().map(|model| model.name).chain(DECISIONS).collect();
+    let models = models(workspace)?;
+    let systems: Vec<&str> = models.keys().map(String::as_str).chain(DECISIONS).collect();
     let wanted = match args {
         [] => &systems[..],
         [name] if systems.contains(name) => args,
@@ -71,9 +98,9 @@ pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Resu
     create(&workspace.dist("evaluation"))?;
     for name in wanted {
         let out = format!("dist/evaluation/{name}.json");
-        match MODELS.iter().find(|model| model.name == *name) {
-            Some(model) => {
-                let data = (model.data)(workspace, steps)?;
+        match models.get(*name) {
+            Some(Training { data, .. }) => {
+                let data = data(workspace, steps)?;
                 steps.run(&format!("judge the model {name}"), || {
                     let script = python.script(workspace, EVALUATE).args(["model", name]).args(PROGRAMS);
                     Ok(script.args(["--models", "models", "--out", &out, "--data"]).arg(&data).run()?)
@@ -93,7 +120,7 @@ pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Resu
     }
     if args.is_empty() {
         steps.run("write the table of models/README.md", || {
-            let table = python.script(workspace, EVALUATE).args(["table", "dist/evaluation"]);
+            let table = python.script(workspace, EVALUATE).args(["table", "dist/evaluation", "--models", "models"]);
             Ok(table.args(["--readme", "models/README.md"]).run()?)
         })?;
     }

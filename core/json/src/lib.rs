@@ -16,15 +16,20 @@
 
 mod allocate;
 mod exceptions;
+mod insight;
 mod quote;
 mod rank;
+mod words;
 
 pub use allocate::{AllocatedOrder, Order, Policy as AllocationPolicy, Shipment as AllocatedShipment};
 pub use exceptions::{Alternative, Scan, Shipment, ShipmentLine};
+pub use insight::{EvidenceItem, InsightItem, InsightReply, InsightRequest};
 pub use quote::{PriceRequest, PublicQuote, QuoteReply, QuoteRequest};
 pub use rank::{
     ChannelName, Product, Products, Purchase, Quantity, RankReply, RankRequest, RankedItem, Search, StorefrontEvent,
 };
+
+pub use words::Words;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tradewind_core::{Day, Error, ErrorKind, Millis};

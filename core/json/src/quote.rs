@@ -23,6 +23,9 @@ pub struct QuoteRequest {
     pub region: String,
     /// What the price is for: weights of `margin`, `revenue` and `sell_through`.
     pub objective: Objective,
+    /// The price pack, where several are loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pack: Option<String>,
 }
 
 /// A price.
@@ -105,6 +108,7 @@ impl QuoteRequest {
     /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
     pub fn message(self, snapshot: Digest) -> Result<quote::QuoteRequest, Error> {
         Ok(quote::QuoteRequest {
+            pack: self.pack,
             snapshot,
             at: Millis(self.at),
             product: Sku::new(self.sku)?,

@@ -208,7 +208,7 @@ impl RankRequest {
 }
 
 impl StorefrontEvent {
-    fn message(self) -> Result<Event, Error> {
+    pub(super) fn message(self) -> Result<Event, Error> {
         let at = self.at;
         let kinds = [
             self.view.map(|product| Ok(EventKind::View(Sku::new(product.sku)?))),

@@ -45,7 +45,7 @@ use crate::{
     error::Result,
     snapshot::Live,
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use durations::Lanes;
 use rules::Finding;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,8 @@ pub struct ExceptionRequest {
     pub policy: Policy,
     /// How many exceptions are wanted, the worst first.
     pub limit: u32,
+    /// The pack that tells how likely shipments are late; `None` where one is loaded, and no other.
+    pub late: Option<String>,
 }
 
 /// What a merchant wants to see, and what it costs when it comes true.

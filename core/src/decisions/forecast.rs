@@ -14,12 +14,14 @@ use crate::{
     model::demand::{DemandModel, Outlook},
     snapshot::{Forecast, Snapshot, only_public},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// How many units are sold in each of a snapshot's weeks?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForecastRequest {
+    /// The demand pack; `None` where one is loaded, and no other.
+    pub pack: Option<String>,
     /// The root of the snapshot that sales, prices and promotions are of.
     #[serde(deserialize_with = "digest::read")]
     pub snapshot: Digest,

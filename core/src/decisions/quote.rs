@@ -29,15 +29,17 @@ use crate::{
     error::{Error, ErrorKind, Result},
     snapshot::{PriceInputs, Snapshot, only_public, start_of_day},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// At what price?
 ///
 /// What is not in here or in the snapshot cannot be in the price. There is no text but the names of a
-/// product and a region, which the snapshot must have.
+/// product and a region, which the snapshot must have, and of a pack, which must be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteRequest {
+    /// The price pack; `None` where one is loaded, and no other.
+    pub pack: Option<String>,
     /// The root of the snapshot that the price is computed from.
     #[serde(deserialize_with = "digest::read")]
     pub snapshot: Digest,

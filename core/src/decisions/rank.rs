@@ -11,17 +11,15 @@
 //! - equal scores go by [`SkuId`], so a reply is a function of its request.
 
 mod candidates;
-mod features;
-mod moment;
 mod reason;
 mod select;
-mod tables;
 
-pub use candidates::{Affinity, Candidate, CandidateSpec};
-pub use features::Feature;
-pub use moment::Moment;
+pub use crate::model::{
+    moment::{Affinity, Candidate, Moment},
+    tables::{Neighbour, ProductStats, RankTables},
+};
+pub use candidates::CandidateSpec;
 pub use reason::Reason;
-pub use tables::{Neighbour, ProductStats, RankTables};
 
 use crate::{
     aligned::headroom,
@@ -36,7 +34,10 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     exec::Executor,
-    model::bound::Model,
+    model::{
+        bound::Model,
+        source::{Source, of_rows},
+    },
     profile::{Profile, event::Event},
     snapshot::Snapshot,
 };
@@ -50,7 +51,7 @@ use serde::{Deserialize, Serialize};
 pub struct RankSpec {
     /// The columns of the model's input, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
-    pub features: Vec<Feature>,
+    pub features: Vec<Source>,
     /// How candidates are found.
     pub candidates: CandidateSpec,
 }
@@ -154,19 +155,7 @@ impl RankRequest {
         for (name, bits) in [("hidden", &self.constraints.hidden), ("available", &self.constraints.available)] {
             bits.as_ref().map_or(Ok(()), |bits| bits.check(catalog_len, name))?;
         }
-        for event in &self.events {
-            event.check()?;
-            if event.at > self.at {
-                return Err(Error::new(
-                    ErrorKind::BadRequest,
-                    format!(
-                        "an event at {} lies after the decision at {}; a ranking knows the past only",
-                        event.at.0, self.at.0
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        self.events.iter().try_for_each(|event| event.check_before(self.at))
     }
 }
 
@@ -184,6 +173,7 @@ impl Ranker {
     /// Checks that spec, tables and plan fit each other.
     pub fn new(spec: RankSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
         let tables = tables.prepared()?;
+        of_rows(&spec.features, Moment::PARTS, "candidates")?;
         let model = Model::bind(executor, &[], spec.features.len(), None)?;
         spec.candidates.check()?;
         Ok(Self { spec, tables, model, deliverable: Vec::new() })
@@ -268,7 +258,7 @@ impl Ranker {
         for candidate in candidates {
             moment.row(&self.spec.features, candidate, &mut matrix);
         }
-        let scores = self.model.run(executor, weights, &matrix, &[])?;
+        let scores = self.model.run(executor, weights, candidates.len(), &matrix, &[])?;
         // A classifier gives a column for each class; the last is the one that is wanted.
         let scores: Vec<f32> = scores.chunks_exact(self.model.width).filter_map(|row| row.last().copied()).collect();
         match scores.iter().position(|score| !score.is_finite()) {

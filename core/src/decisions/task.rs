@@ -1,6 +1,6 @@
 //! What a pack's model is for.
 
-use super::rank::RankSpec;
+use super::{insight::InsightSpec, rank::RankSpec};
 use crate::{
     model::{
         demand::{DemandSpec, PriceSpec},
@@ -23,6 +23,8 @@ pub enum Task {
     Price(PriceSpec),
     /// How likely a leg is to arrive late.
     Late(LateSpec),
+    /// What the pack alone describes.
+    Insight(InsightSpec),
 }
 
 impl Task {

@@ -58,7 +58,9 @@ impl<G: Guest> Client<G> {
         if at > now {
             return Err(Refusal::NotYet);
         }
-        let quote = self.quote(QuoteRequest { snapshot, at, product, region, objective }).map_err(Refusal::Quote)?;
+        let quote = self
+            .quote(QuoteRequest { pack: None, snapshot, at, product, region, objective })
+            .map_err(Refusal::Quote)?;
         if now >= quote.valid_until {
             return Err(Refusal::Expired(quote.valid_until));
         }

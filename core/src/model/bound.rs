@@ -23,8 +23,8 @@ pub(crate) struct Model {
 pub(crate) type Text<'a> = dyn Fn(usize) -> &'a str + 'a;
 
 impl Model {
-    /// Finds the inputs of a plan: columns of text by their names, and a matrix of so many features. Where there is no
-    /// text, the features' input may have any name.
+    /// Finds the inputs of a plan: columns of text by their names, and a matrix of so many features, unless there are
+    /// none. Where there is no text, the features' input may have any name.
     ///
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) where the plan takes something else, or does not give `width` columns of
@@ -61,14 +61,17 @@ impl Model {
             }
             inputs.push(place);
         }
-        let all = (0..text.len()).all(|place| inputs.contains(&Some(place))) && inputs.len() == text.len() + 1;
+        let named = (0..text.len()).all(|place| inputs.contains(&Some(place)));
+        let all = named && inputs.len() == text.len() + usize::from(features.is_some());
         match plan.outputs.as_slice() {
-            [port] if all && is_floats(port) => Some(Self { inputs, features: features?, width: columns(port) }),
+            [port] if all && is_floats(port) => {
+                Some(Self { inputs, features: features.unwrap_or(0), width: columns(port) })
+            }
             _ => None,
         }
     }
 
-    /// Runs the model on rows of features, with the text of each column; what it gives comes row by row.
+    /// Runs the model on so many rows of features, with the text of each column; what it gives comes row by row.
     ///
     /// # Errors
     /// As [`Executor::run`].
@@ -76,10 +79,10 @@ impl Model {
         &self,
         executor: &mut Executor,
         weights: &[u8],
+        rows: usize,
         matrix: &[f32],
         text: &[&Text<'_>],
     ) -> Result<Vec<f32>> {
-        let rows = matrix.len() / self.features.max(1);
         headroom(rows.saturating_mul(4 * self.width + 8 * text.len()))?;
         let mut given = vec![0.0; rows * self.width];
         if text.is_empty() {

@@ -9,16 +9,20 @@
 //! model as text: what it learnt of each place is in the model, as is what it says of places that it
 //! has never seen. The features are computed by the code that writes the training data.
 
-use super::{bound::Model, columns::columns};
+use super::{
+    bound::Model,
+    source::{Part, Row, Source, of_rows},
+};
 use crate::{
     aligned::headroom,
     bounded,
-    domain::time::Millis,
     error::{Error, ErrorKind, Result},
     exec::Executor,
 };
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
+
+pub use super::leg::Leg;
 
 /// What a model is shown of a leg, beside its places.
 ///
@@ -30,74 +34,16 @@ use serde::{Deserialize, Serialize};
 pub struct LateSpec {
     /// The columns of the input `features`, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
-    pub features: Vec<Feature>,
-}
-
-columns! {
-    /// A column of the feature matrix.
-    pub enum Feature {
-        /// The hour of departure by the clock of its place: 0 to 23.
-        Hour = "hour",
-        /// The day of departure there: 0 for Monday to 6 for Sunday.
-        Weekday = "weekday",
-        /// Kilometres from start to end.
-        Distance = "distance",
-    }
-}
-
-/// The way of a shipment from one place to another, as it is known when it is dispatched.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Leg<'a> {
-    /// The code of the place where it starts.
-    pub from: &'a str,
-    /// The code of the place where it ends.
-    pub to: &'a str,
-    /// When it starts.
-    pub departs: Millis,
-    /// Minutes by which the clocks of the start are ahead of UTC.
-    pub utc_offset: i16,
-    /// Kilometres.
-    pub distance: f32,
-}
-
-impl Leg<'_> {
-    /// The largest difference of a clock from UTC, in minutes.
-    pub const MAX_OFFSET: i16 = 1_440;
-
-    fn check(&self) -> Result<()> {
-        self.departs.check()?;
-        if self.utc_offset.unsigned_abs() > Self::MAX_OFFSET.unsigned_abs() {
-            let message = format!("a clock that is {} minutes ahead of UTC; at most a day is taken", self.utc_offset);
-            return Err(Error::new(ErrorKind::BadRequest, message));
-        }
-        if !(0.0..=50_000.0).contains(&self.distance) {
-            return Err(Error::new(ErrorKind::BadRequest, "a distance that is not 0 to 50,000 kilometres"));
-        }
-        Ok(())
-    }
-
-    /// Milliseconds since 1970-01-01 00:00 by the clock of the start.
-    fn local(&self) -> i64 {
-        self.departs.0.saturating_add(i64::from(self.utc_offset) * 60_000)
-    }
-
-    fn value(&self, feature: Feature) -> f32 {
-        match feature {
-            Feature::Hour => (self.local().rem_euclid(Millis::DAY) / 3_600_000) as f32,
-            // The first of January 1970 was a Thursday.
-            Feature::Weekday => (self.local().div_euclid(Millis::DAY) + 3).rem_euclid(7) as f32,
-            Feature::Distance => self.distance,
-        }
-    }
+    pub features: Vec<Source>,
 }
 
 impl LateSpec {
     /// Appends a leg's row, one value for each feature.
     ///
     /// ```
-    /// use tradewind_core::{Millis, late::{Feature, LateSpec, Leg}};
+    /// use tradewind_core::{Millis, Source, late::{LateSpec, Leg}};
     ///
-    /// let spec = LateSpec { features: vec![Feature::Hour, Feature::Weekday, Feature::Distance] };
+    /// let spec = LateSpec { features: vec![Source::Hour, Source::Weekday, Source::Distance] };
     /// // Monday, 4 December 2017, 02:30 UTC: Sunday evening in Chicago.
     /// let departs = Millis(1_512_354_600_000);
     /// let leg = Leg { from: "ORD", to: "SEA", departs, utc_offset: -360, distance: 2765.0 };
@@ -111,7 +57,7 @@ impl LateSpec {
     /// [`BadRequest`](ErrorKind::BadRequest) for a moment, offset or distance that cannot be.
     pub fn row(&self, leg: &Leg<'_>, row: &mut Vec<f32>) -> Result<()> {
         leg.check()?;
-        row.extend(self.features.iter().map(|&feature| leg.value(feature)));
+        Row { clock: Some(leg.departure()), leg: Some(leg), ..Row::default() }.append(&self.features, row);
         Ok(())
     }
 }
@@ -132,6 +78,7 @@ impl LateModel {
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
     pub fn new(spec: LateSpec, executor: &Executor) -> Result<Self> {
+        of_rows(&spec.features, &[Part::Clock, Part::Leg], "legs")?;
         let model = Model::bind(executor, &["from", "to"], spec.features.len(), Some(1))?;
         Ok(Self { spec, model })
     }
@@ -148,7 +95,7 @@ impl LateModel {
         legs.iter().try_for_each(|leg| self.spec.row(leg, &mut matrix))?;
         let from = |row: usize| legs.get(row).map_or("", |leg| leg.from);
         let to = |row: usize| legs.get(row).map_or("", |leg| leg.to);
-        let probabilities = self.model.run(executor, weights, &matrix, &[&from, &to])?;
+        let probabilities = self.model.run(executor, weights, legs.len(), &matrix, &[&from, &to])?;
         match probabilities.iter().position(|probability| !(0.0..=1.0).contains(probability)) {
             None => Ok(probabilities),
             Some(at) => Err(Error::new(
@@ -162,6 +109,7 @@ impl LateModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Millis;
     use crate::plan::{Batch, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, UnaryOp};
     use alloc::vec;
 
@@ -211,22 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn hours_and_weekdays_are_those_of_the_place() {
-        let spec = LateSpec { features: vec![Feature::Hour, Feature::Weekday] };
-        let row = |utc_offset| {
-            let mut row = Vec::new();
-            spec.row(&Leg { utc_offset, ..leg("A", MIDNIGHT) }, &mut row).unwrap();
-            row
-        };
-        assert_eq!(row(0), [0.0, 0.0], "Monday");
-        assert_eq!(row(-1), [23.0, 6.0], "Sunday, a minute to midnight");
-        assert_eq!(row(330), [5.0, 0.0]);
-    }
-
-    #[test]
     fn legs_have_probabilities_by_row_and_nonsense_is_refused() {
         let mut executor = executor(1);
-        let model = LateModel::new(LateSpec { features: vec![Feature::Distance] }, &executor).unwrap();
+        let model = LateModel::new(LateSpec { features: vec![Source::Distance] }, &executor).unwrap();
         let legs = [leg("A", MIDNIGHT), Leg { distance: 0.25, ..leg("nowhere", MIDNIGHT) }];
         assert_eq!(model.probabilities(&legs, &mut executor, &[]).unwrap(), [0.5, 0.25]);
         assert!(model.probabilities(&[], &mut executor, &[]).unwrap().is_empty());
@@ -242,8 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_which_legs_have_no_values_are_refused() {
+        let error = LateModel::new(LateSpec { features: vec![Source::ShopperOrders] }, &executor(1)).unwrap_err();
+        assert!(alloc::string::ToString::to_string(&error).contains("`shopper_orders`"), "{error}");
+    }
+
+    #[test]
     fn a_model_of_another_form_is_refused() {
-        let spec = |count| LateSpec { features: vec![Feature::Hour; count] };
+        let spec = |count| LateSpec { features: vec![Source::Hour; count] };
         assert!(LateModel::new(spec(1), &executor(1)).is_ok());
         assert!(LateModel::new(spec(2), &executor(1)).is_err(), "a column too many");
         assert!(LateModel::new(spec(2), &executor(2)).is_err(), "two outputs a row");

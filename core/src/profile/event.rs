@@ -2,10 +2,15 @@
 
 use crate::{
     bounded,
-    domain::{check::at_most, line::Line, sku::Sku, time::Millis},
+    domain::{
+        check::{at_most, bad},
+        line::Line,
+        sku::Sku,
+        time::Millis,
+    },
     error::Result,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// Something a shopper did.
@@ -62,8 +67,20 @@ impl Event {
     /// The longest search, in bytes.
     pub const MAX_SEARCH: usize = 1_000;
 
+    /// Checks an event that was received for a decision at a moment, which it must not follow.
+    pub(crate) fn check_before(&self, at: Millis) -> Result<()> {
+        self.check()?;
+        if self.at <= at {
+            return Ok(());
+        }
+        Err(bad(format!(
+            "an event at {} lies after the decision at {}; a decision knows the past only",
+            self.at.0, at.0
+        )))
+    }
+
     /// Checks an event that was received.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.at.check()?;
         match &self.kind {
             EventKind::View(sku) | EventKind::Click(sku) | EventKind::Dismiss(sku) => sku.check(),

@@ -184,8 +184,14 @@ impl FulfilmentNode {
 impl NodeStock {
     /// Units of a product that can be promised.
     pub fn available(&self, product: SkuId) -> u32 {
+        self.of(product).available()
+    }
+
+    /// The stock of a product.
+    pub fn of(&self, product: SkuId) -> Stock {
         let found = self.0.binary_search_by_key(&product, |stock| stock.product).ok();
-        found.and_then(|place| self.0.get(place)).map_or(0, Stock::available)
+        let none = Stock { product, on_hand: 0, reserved: 0, safety: 0 };
+        found.and_then(|place| self.0.get(place)).copied().unwrap_or(none)
     }
 }
 

@@ -51,7 +51,7 @@ impl Allocate {
             |client, orders, out| {
                 let count = orders.len();
                 let policy = policy.into();
-                let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, live, previous };
+                let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, live, previous, late: None };
                 let allocated = client.allocate(request)?;
                 let mut short = 0;
                 for order in allocated.orders {

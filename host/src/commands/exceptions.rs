@@ -55,6 +55,7 @@ impl Exceptions {
                     places: Vec::new(),
                     policy,
                     limit: self.limit,
+                    late: None,
                 })?;
                 eprintln!("tradewind: {count} shipments, {} exceptions", found.len());
                 for exception in found {

@@ -1,5 +1,6 @@
 //! The matrices that models are trained on, by decision.
 
+mod insight;
 mod late;
 mod rank;
 mod weeks;
@@ -15,6 +16,8 @@ pub enum Features {
     Demand(weeks::WeekFeatures),
     /// For a price model: a row for each week at its price.
     Price(weeks::WeekFeatures),
+    /// For an insight: the rows of each moment.
+    Insight(insight::InsightFeatures),
     /// For a lateness model: a row for each leg.
     Late(late::LateFeatures),
 }
@@ -25,6 +28,7 @@ impl Features {
             Self::Rank(command) => command.run(out),
             Self::Demand(command) => command.run(out, |spec| Ok(serde_json::from_slice::<DemandSpec>(spec)?.features)),
             Self::Price(command) => command.run(out, |spec| Ok(serde_json::from_slice::<PriceSpec>(spec)?.features)),
+            Self::Insight(command) => command.run(out),
             Self::Late(command) => command.run(out),
         }
     }

@@ -7,14 +7,15 @@ use std::{
     process::ExitCode,
 };
 use tradewind_core::{
-    Task,
-    demand::{DemandSpec, Feature, PriceSpec},
+    Source, Task,
+    demand::{DemandSpec, PriceSpec},
+    late::LateSpec,
     pack::{ModelCard, SectionKind},
     plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
     rank::RankTables,
     snapshot::Snapshot,
 };
-use tradewind_json::{Moment, hex};
+use tradewind_json::{Moment, Words, hex};
 
 #[derive(clap::Args)]
 pub struct Inspect {
@@ -49,17 +50,22 @@ impl Inspect {
         show_plan(out, &view.read(SectionKind::Plan)?)?;
         match view.read(SectionKind::Task)? {
             Task::Infer => writeln!(out, "\ntask  infer: tensors in, tensors out")?,
-            Task::Demand(DemandSpec { features }) => show_week(out, "demand", &features)?,
-            Task::Price(PriceSpec { features }) => show_week(out, "price", &features)?,
-            Task::Late(spec) => {
-                writeln!(out, "\ntask  late")?;
-                let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
-                writeln!(out, "  features    {}", names.join(", "))?;
+            Task::Demand(DemandSpec { features }) => show_features(out, "demand", &features)?,
+            Task::Price(PriceSpec { features }) => show_features(out, "price", &features)?,
+            Task::Late(LateSpec { features }) => show_features(out, "late", &features)?,
+            Task::Insight(spec) => {
+                show_features(out, "insight", &spec.inputs)?;
+                writeln!(out, "  rows        {}", spec.rows.name())?;
+                writeln!(out, "  output      {}", serde_json::to_string(&spec.output)?)?;
+                let evidence: Vec<_> = spec.evidence.iter().map(|rule| rule.source.name()).collect();
+                writeln!(out, "  evidence    {}", evidence.join(", "))?;
+                if let Some(words) = view.bytes(SectionKind::Words) {
+                    let words: Words = serde_json::from_slice(words)?;
+                    writeln!(out, "  words       {}", words.languages().collect::<Vec<_>>().join(", "))?;
+                }
             }
             Task::Rank(spec) => {
-                writeln!(out, "\ntask  rank")?;
-                let names: Vec<_> = spec.features.iter().map(|feature| feature.name()).collect();
-                writeln!(out, "  features    {}", names.join(", "))?;
+                show_features(out, "rank", &spec.features)?;
                 let candidates = spec.candidates;
                 writeln!(
                     out,
@@ -74,8 +80,8 @@ impl Inspect {
     }
 }
 
-/// What a model is shown of a week.
-fn show_week(out: &mut dyn Write, task: &str, features: &[Feature]) -> io::Result<()> {
+/// What a pack is for, and what its model is shown of a row.
+fn show_features(out: &mut dyn Write, task: &str, features: &[Source]) -> io::Result<()> {
     writeln!(out, "\ntask  {task}")?;
     let names: Vec<_> = features.iter().map(|feature| feature.name()).collect();
     writeln!(out, "  features    {}", names.join(", "))

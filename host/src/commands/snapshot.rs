@@ -85,7 +85,7 @@ impl Build {
         client.load(&bytes)?;
         client.load_snapshot(&built.whole)?;
         let products = parts.forecastable();
-        let request = ForecastRequest { snapshot: built.snapshot.root, products: products.clone() };
+        let request = ForecastRequest { pack: None, snapshot: built.snapshot.root, products: products.clone() };
         parts.take_forecast(&products, &client.forecast(request)?);
         Ok(())
     }

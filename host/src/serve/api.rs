@@ -2,6 +2,7 @@
 
 mod body;
 mod health;
+mod insights;
 mod orders;
 mod quotes;
 mod releases;
@@ -48,6 +49,7 @@ const MAX_FILE: usize = (64 << 20) + 4_096;
         (name = "shipments", description = "Shipments, and what happens to them"),
         (name = "worklist", description = "What people should look at, and what they do about it"),
         (name = "quotes", description = "Prices at checkout"),
+        (name = "insights", description = "What models say of shoppers, products and texts"),
         (name = "releases", description = "The module, packs and snapshot that decide"),
         (name = "service", description = "The service itself"),
     )
@@ -92,6 +94,7 @@ pub(super) fn router() -> (Router<Arc<App>>, OpenApiDocument) {
         .routes(routes!(worklist::act))
         .routes(routes!(worklist::feedback))
         .routes(routes!(quotes::verify))
+        .routes(routes!(insights::ask))
         .routes(routes!(releases::list))
         .routes(routes!(releases::roll_back))
         .routes(routes!(health::health))

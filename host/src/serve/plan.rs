@@ -175,7 +175,7 @@ pub(super) async fn asked(
     let skus = orders.iter().flat_map(|order| &order.lines).map(|line| line.sku.as_str()).collect();
     let live = live(app, release, at, &skus, held).await?;
     let policy = policy(app, release);
-    Ok(AllocateRequest { snapshot: release.snapshot.root, at, orders, policy, live, previous })
+    Ok(AllocateRequest { snapshot: release.snapshot.root, at, orders, policy, live, previous, late: None })
 }
 
 /// What things cost, over a release.
@@ -211,6 +211,7 @@ pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<()
         orders: vec![order],
         policy: policy(app, release),
         live: Live::default(),
+        late: None,
     };
     request.check(snapshot)
 }

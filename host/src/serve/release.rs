@@ -302,7 +302,14 @@ impl Golden {
             snapshot.pricing.as_ref().and_then(|pricing| pricing.products.first()).map(|inputs| inputs.product);
         let quote = |product: SkuId| {
             let (product, region) = (catalog.sku(product)?.clone(), region.code.clone());
-            Some(QuoteRequest { snapshot: snapshot.root, at, product, region, objective: Objective::MARGIN })
+            Some(QuoteRequest {
+                pack: None,
+                snapshot: snapshot.root,
+                at,
+                product,
+                region,
+                objective: Objective::MARGIN,
+            })
         };
         Ok(Some(Self {
             allocate: AllocateRequest {
@@ -312,6 +319,7 @@ impl Golden {
                 policy,
                 live: Live::default(),
                 previous: Vec::new(),
+                late: None,
             },
             exceptions: ExceptionRequest {
                 snapshot: Some(snapshot.root),

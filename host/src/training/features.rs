@@ -19,7 +19,8 @@ pub struct Target {
     pub profile: String,
     /// The moment of the decision; the shopper's orders before it are known.
     pub at: i64,
-    /// The order that followed.
+    /// The order that followed; empty where that is not what is predicted.
+    #[serde(default)]
     pub order: String,
 }
 

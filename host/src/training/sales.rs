@@ -4,8 +4,8 @@ use super::{TrainingError, csv_error, file_error, matrix::write_matrix, read_row
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path};
 use tradewind_core::{
-    BasisPoints, Money, Sku,
-    demand::{Feature, Outlook},
+    BasisPoints, Money, Sku, Source,
+    demand::Outlook,
     offer::{Offer, Week},
 };
 
@@ -108,7 +108,7 @@ impl WeekTarget {
 /// [`TrainingError`] when a target is not among the sales, or a file cannot be written.
 pub fn write_week_features(
     folder: &Path,
-    features: &[Feature],
+    features: &[Source],
     sales: &Sales,
     targets: &[WeekTarget],
 ) -> Result<(), TrainingError> {

@@ -84,6 +84,7 @@ pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)
         },
         live: Live::default(),
         previous: Vec::new(),
+        late: None,
     };
     Ok((built.whole, request))
 }

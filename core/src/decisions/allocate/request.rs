@@ -21,7 +21,7 @@ use crate::{
     model::late::{LateRisk, Leg},
     snapshot::{Forecast, Fulfilment, Live, LiveNode, Snapshot, only_public},
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// From where do these orders ship?
@@ -44,6 +44,8 @@ pub struct AllocateRequest {
     /// shipments from what is booked.
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_LINES }, _, _>")]
     pub previous: Vec<Planned>,
+    /// The pack that tells how likely shipments are late; `None` where one is loaded, and no other.
+    pub late: Option<String>,
 }
 
 /// An order.

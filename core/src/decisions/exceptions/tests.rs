@@ -70,6 +70,7 @@ fn request(shipments: Vec<Shipment>) -> ExceptionRequest {
         places,
         policy: Policy::default(),
         limit: 100,
+        late: None,
     }
 }
 

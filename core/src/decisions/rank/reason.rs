@@ -1,7 +1,9 @@
 //! Why a product is in a ranking, in plain terms.
 
-use super::{candidates::Candidate, moment::Moment};
-use crate::domain::sku::Sku;
+use crate::{
+    domain::sku::Sku,
+    model::moment::{Candidate, Moment},
+};
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};

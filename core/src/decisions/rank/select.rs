@@ -1,8 +1,9 @@
 //! Hard constraints, and the best that pass them.
 
-use super::{Constraints, candidates::Candidate};
+use super::Constraints;
 use crate::{
     domain::{sku::Catalog, sku_set::SkuBits, sort},
+    model::moment::Candidate,
     profile::Profile,
 };
 use alloc::{vec, vec::Vec};
@@ -51,12 +52,13 @@ pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: 
 
 #[cfg(test)]
 mod tests {
-    use super::{super::candidates::Affinity, *};
+    use super::*;
     use crate::{
         domain::{
             sku::{Sku, SkuId},
             time::Millis,
         },
+        model::moment::Affinity,
         profile::event::{Channel, Event, EventKind},
     };
 

@@ -1,6 +1,6 @@
 //! Models that are loaded, and what they answer.
 
-use super::{DemandSpec, Outlook, PriceSpec};
+use super::{DemandSpec, Outlook, PriceSpec, of_weeks};
 use crate::{
     domain::{
         money::Money,
@@ -34,6 +34,7 @@ impl DemandModel {
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
     pub fn new(spec: DemandSpec, executor: &Executor) -> Result<Self> {
+        of_weeks(&spec.features)?;
         let model = Model::bind(executor, &[], spec.features.len(), Some(3))?;
         Ok(Self { spec, model })
     }
@@ -51,7 +52,7 @@ impl DemandModel {
     ) -> Result<Vec<Quantiles>> {
         let mut matrix = Vec::with_capacity(outlooks.len() * self.spec.features.len());
         outlooks.iter().for_each(|outlook| outlook.row(&self.spec.features, &mut matrix));
-        let units = self.model.run(executor, weights, &matrix, &[])?;
+        let units = self.model.run(executor, weights, outlooks.len(), &matrix, &[])?;
         let quantiles = units.as_chunks().0.iter().enumerate().map(|(n, &[p10, p50, p90])| {
             let quantiles = Quantiles { p10, p50, p90 };
             quantiles.check().map_err(|_| no_units(name(n)))?;
@@ -68,6 +69,7 @@ impl PriceModel {
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not, and as [`PriceSpec::check`].
     pub fn new(spec: PriceSpec, executor: &Executor) -> Result<Self> {
         spec.check()?;
+        of_weeks(&spec.features)?;
         let model = Model::bind(executor, &["sku"], spec.features.len(), Some(1))?;
         Ok(Self { spec, model })
     }
@@ -91,7 +93,7 @@ impl PriceModel {
         for &price in prices {
             Outlook::new(history, Offer { price, ..offer }, 1)?.row(&self.spec.features, &mut matrix);
         }
-        let units = self.model.run(executor, weights, &matrix, &[&|_| sku.as_str()])?;
+        let units = self.model.run(executor, weights, prices.len(), &matrix, &[&|_| sku.as_str()])?;
         if units.iter().all(|units| (0.0..f32::INFINITY).contains(units)) { Ok(units) } else { Err(no_units(sku)) }
     }
 }

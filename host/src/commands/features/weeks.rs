@@ -1,7 +1,7 @@
 use super::super::read;
 use anyhow::{Context, ensure};
 use std::{io::Write, path::PathBuf, process::ExitCode};
-use tradewind_core::demand::Feature;
+use tradewind_core::Source;
 use tradewind_host::training::{Sales, WeekTarget, write_week_features};
 
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ impl WeekFeatures {
     pub fn run(
         self,
         out: &mut dyn Write,
-        features: fn(&[u8]) -> serde_json::Result<Vec<Feature>>,
+        features: fn(&[u8]) -> serde_json::Result<Vec<Source>>,
     ) -> anyhow::Result<ExitCode> {
         let features = features(&read(&self.spec)?).with_context(|| format!("`{}`", self.spec.display()))?;
         let sales = Sales::read(&self.sales)?;

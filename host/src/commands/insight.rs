@@ -1,0 +1,28 @@
+use super::{
+    LoadArgs,
+    lines::{self, RequestArgs},
+};
+use anyhow::Context;
+use std::{io::Write, process::ExitCode};
+use tradewind_json::{InsightReply, InsightRequest};
+
+#[derive(clap::Args)]
+pub struct Insight {
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    requests: RequestArgs,
+}
+
+impl Insight {
+    /// Writes a line for each request: its reply, or what was wrong with it.
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let mut loaded = self.load.load()?;
+        lines::answer(&mut loaded, &self.requests, out, &mut |client, request| {
+            let request: InsightRequest = serde_json::from_str(request).context("this is no insight request")?;
+            let id = request.id.clone();
+            let insights = client.insight(request.message()?)?;
+            Ok(serde_json::to_string(&InsightReply::new(id, insights))?)
+        })
+    }
+}
