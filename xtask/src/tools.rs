@@ -1,12 +1,11 @@
 //! Tools that a command needs, each pinned to a version.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::apt;
 use crate::cache::Cache;
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
@@ -101,9 +100,6 @@ pub const WASM_BINDGEN: CargoTool = CargoTool { package: "wasm-bindgen-cli", ver
 /// Builds and tests the page's shim.
 pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1" };
 
-/// The oldest Node.js that runs what is used (Debian 12's own is 18, Debian 13's 20).
-const NODE: u32 = 20;
-
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
     let dir = npm_packages(cache, steps, &BINARYEN_PACKAGE)?;
@@ -115,19 +111,8 @@ pub fn versions() -> String {
     format!("{BINARYEN} {} {}", WASM_BINDGEN.version, WRANGLER.version)
 }
 
-/// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
+/// A folder whose `node_modules` has what a lock file lists.
 pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) -> Result<PathBuf> {
-    if !node_is_there() {
-        let _lock = cache.lock()?;
-        steps.run("install Node.js", || {
-            apt::install(&["nodejs", "npm"])?;
-            if node_is_there() {
-                Ok(())
-            } else {
-                bail!("`node` and `npm` are missing or older than Node.js {NODE}: install newer ones")
-            }
-        })?;
-    }
     // The lock file may pin other packages beside the one that gives its name.
     let name = format!("{}-{}-{}", packages.name, packages.version, Fingerprint::of(packages.lock));
     cache.obtain(&name, steps, &format!("install {} {}", packages.what, packages.version), |dir| {
@@ -161,18 +146,6 @@ pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<
     Ok(dir.join("bin"))
 }
 
-/// The programs of PostgreSQL, on which the service is tested: each test starts one of its own.
-pub fn postgres(cache: &Cache, steps: &mut Steps) -> Result<()> {
-    // Debian keeps them by version. The folder alone says nothing: a client has one too.
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut programs = versions.map(|version| version.path().join("bin/initdb"));
-    if programs.any(|initdb| initdb.exists()) || Run::new("initdb").arg("--version").succeeds() {
-        return Ok(());
-    }
-    let _lock = cache.lock()?;
-    steps.run("install PostgreSQL", || apt::install(&["postgresql"]))
-}
-
 /// Makes `cargo fmt` and `cargo clippy` work.
 pub fn rust_components(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
@@ -191,17 +164,6 @@ pub fn rust_components(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
-fn node_is_there() -> bool {
-    let version = Run::new("node").arg("--version").output().unwrap_or_default();
-    major(&version).is_some_and(|major| major >= NODE)
-        && Run::new("npm").arg("--version").dir(Path::new("/")).succeeds()
-}
-
-/// The first number of a version like `v20.20.2`.
-fn major(version: &str) -> Option<u32> {
-    version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,13 +171,6 @@ mod tests {
     #[test]
     fn the_tool_wasm_bindgen_is_of_the_version_of_its_crate() {
         assert!(include_str!("../../Cargo.toml").contains(&format!("wasm-bindgen = \"={}\"", WASM_BINDGEN.version)));
-    }
-
-    #[test]
-    fn node_versions_are_read() {
-        assert_eq!(major("v20.20.2\n"), Some(20));
-        assert_eq!(major("18.0"), Some(18));
-        assert_eq!(major(""), None);
     }
 
     #[test]
