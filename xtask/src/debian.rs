@@ -136,7 +136,7 @@ fn compile_std(cache: &Cache, dir: &Path) -> Result<()> {
          [workspace]\n",
     )?;
     // Embedded bitcode is what lets a module be optimised together with its standard library.
-    let sources = Path::new(RUSTLIB).join("src/rust");
+    let sources = cache.path(NAME).join("lib/rustlib/src/rust");
     let mut flags = remaps(&sources, "/rust")?;
     flags.push("-Cembed-bitcode=yes".to_owned());
     cargo(cache)

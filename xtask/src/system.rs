@@ -184,7 +184,7 @@ pub fn install(steps: &mut Steps, needs: &[&Need]) -> Result<()> {
     };
     println!("{}", notice(&missing, manager, &packages));
     if !steps.may("Install them?")? {
-        bail!("nothing was installed; the command goes on once the programs above are found");
+        bail!("nothing was installed; run the command again once the programs above are there");
     }
     steps.run("install system packages", || manager.run(&packages))?;
     let unmet: Vec<&Need> = missing.into_iter().filter(|need| !(need.is_met)()).collect();

@@ -91,14 +91,18 @@ pub struct NpmPackages {
 pub struct CargoTool {
     package: &'static str,
     version: &'static str,
+    /// Options that leave out what is not used here.
+    options: &'static [&'static str],
 }
 
 /// Checks licences, sources and advisories.
-pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2" };
+pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2", options: &[] };
 /// Writes the JavaScript beside a module; of the very version of the crate `wasm-bindgen`.
-pub const WASM_BINDGEN: CargoTool = CargoTool { package: "wasm-bindgen-cli", version: "0.2.129" };
+/// Without TLS, which only its test runner would use, for remote browsers.
+pub const WASM_BINDGEN: CargoTool =
+    CargoTool { package: "wasm-bindgen-cli", version: "0.2.129", options: &["--no-default-features"] };
 /// Builds and tests the page's shim.
-pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1" };
+pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1", options: &[] };
 
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
@@ -129,15 +133,17 @@ pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) ->
 
 /// The folder with a tool's program.
 pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<PathBuf> {
-    let CargoTool { package, version } = tool;
+    let CargoTool { package, version, options } = tool;
     let what = format!("install {package} {version}");
     let dir = cache.obtain(&format!("{package}-{version}"), steps, &what, |dir| {
-        // Without optimisation it compiles far sooner, and it has little to do.
+        // Without optimisation and debug information it compiles far sooner, and it has little to do.
         Run::cargo()
             .args(["install", "--locked", "--debug", "--version", version, "--root"])
             .arg(dir)
             .arg(package)
+            .args(*options)
             .dir(cache.dir())
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .without_env("CARGO_TARGET_DIR")
             .advice("check that the registry of crates can be reached, then run the command again")
             .run()?;
