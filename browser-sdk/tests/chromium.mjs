@@ -3,6 +3,7 @@
 import { createServer, request as ask } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { browserProgram } from "../../tests/node/program.mjs";
 
 export const root = join(import.meta.dirname, "../..");
 export const dist = (file) => join(root, "dist", file);
@@ -36,7 +37,7 @@ export async function startChromium({ recorded = true } = {}) {
   });
   await new Promise((listening) => proxy.listen(0, "127.0.0.1", listening));
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: browserProgram("chromium"),
     args: ["--no-sandbox", "--disable-component-update"],
     proxy: recorded ? { server: `http://127.0.0.1:${proxy.address().port}`, bypass: "<-loopback>" } : undefined,
   });

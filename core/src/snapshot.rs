@@ -178,3 +178,156 @@ impl Snapshot {
         Some(nodes.filter(|node| !node.closed).map(|node| u64::from(node.stock.available(id))).sum())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Catalog, Currency, Money, Sku, SkuBits, SkuId,
+        pack::{PackWriter, cut},
+    };
+    use alloc::vec;
+
+    const DAY: i64 = 17_500 * Millis::DAY;
+
+    fn code(code: &str) -> Code {
+        Code::new(code).expect("a code")
+    }
+
+    fn storefront() -> Storefront {
+        let sku = |code: &str| Sku::new(code).expect("a SKU");
+        let price = ListedPrice { list: Money(999), points: Vec::new() };
+        let promise = Promise { min_days: 2, max_days: 4, products: SkuBits::all(2) };
+        let region = |name: &str| Region { code: code(name), utc_offset: 0, promises: vec![promise.clone()] };
+        Storefront {
+            currency: Currency::new("USD").expect("a currency"),
+            issued: Millis(DAY),
+            expires: Millis(DAY + Millis::DAY),
+            catalog: Catalog::new([(sku("tea"), "drinks"), (sku("jam"), "spreads")]).expect("a catalogue"),
+            prices: vec![price.clone(), price],
+            regions: vec![region("EAST"), region("WEST")],
+            published: None,
+        }
+    }
+
+    fn node(name: &str, on_hand: u32, closed: bool) -> FulfilmentNode {
+        FulfilmentNode {
+            code: code(name),
+            utc_offset: 60,
+            shipments_per_day: 10,
+            cut_off: 15 * 60,
+            handling: Money(10),
+            unit_handling: Money(1),
+            closed,
+            stock: NodeStock(vec![Stock { product: SkuId(0), on_hand, reserved: 2, safety: 1 }]),
+        }
+    }
+
+    /// Three nodes: A ships to both regions, B cheaper to the first, C is closed.
+    fn fulfilment() -> Fulfilment {
+        let lane = |node, region, cost| Lane {
+            node,
+            region,
+            distance: 100,
+            cost: Money(cost),
+            unit_cost: Money(0),
+            min_days: 1,
+            max_days: 3,
+            states: Vec::new(),
+        };
+        Fulfilment {
+            nodes: vec![node("A", 9, false), node("B", 5, false), node("C", 90, true)],
+            lanes: vec![lane(0, 0, 500), lane(0, 1, 500), lane(1, 0, 400), lane(2, 0, 100), lane(2, 1, 100)],
+        }
+    }
+
+    fn file(storefront: &Storefront, fulfilment: &Fulfilment) -> Result<Vec<u8>> {
+        let writer = PackWriter::new("shop", "7").postcard(SectionKind::Storefront, storefront)?;
+        writer.postcard(SectionKind::Fulfilment, fulfilment)?.finish(|bytes| [bytes.len() as u8; 32])
+    }
+
+    fn read(storefront: &Storefront, fulfilment: &Fulfilment) -> Result<Snapshot> {
+        Snapshot::read(&PackView::parse(&file(storefront, fulfilment)?)?)
+    }
+
+    #[test]
+    fn the_public_part_has_the_same_root_and_nothing_of_the_nodes() -> Result<()> {
+        let whole = file(&storefront(), &fulfilment())?;
+        let public = cut(&whole, SectionKind::Storefront)?;
+        let whole = Snapshot::read(&PackView::parse(&whole)?)?;
+        let public = Snapshot::read(&PackView::parse(&public)?)?;
+        assert_eq!(public.root, whole.root);
+        assert!(public.is(whole.root).is_ok() && public.is([9; 32]).is_err());
+        assert_eq!(whole.info().sections, [SectionKind::Storefront, SectionKind::Fulfilment]);
+        assert_eq!(public.info().sections, [SectionKind::Storefront]);
+        assert_eq!((public.available(SkuId(0), 0), public.node_shares.len()), (None, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn it_holds_from_its_issue_until_it_expires() -> Result<()> {
+        let snapshot = read(&storefront(), &fulfilment())?;
+        assert!(snapshot.holds(Millis(DAY)).is_ok() && snapshot.holds(Millis(DAY + Millis::DAY - 1)).is_ok());
+        for at in [DAY - 1, DAY + Millis::DAY] {
+            assert_eq!(snapshot.holds(Millis(at)).map_err(|error| error.kind()), Err(ErrorKind::SnapshotExpired));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn open_nodes_that_ship_to_the_region_have_what_can_be_promised() -> Result<()> {
+        let snapshot = read(&storefront(), &fulfilment())?;
+        let (east, west) = (snapshot.region(&code("EAST"))?, snapshot.region(&code("WEST"))?);
+        assert!(snapshot.region(&code("NORTH")).is_err());
+        assert_eq!(snapshot.available(SkuId(0), east), Some(6 + 2), "on hand, less reserved, less safety");
+        assert_eq!(snapshot.available(SkuId(0), west), Some(6));
+        assert_eq!(snapshot.available(SkuId(1), east), Some(0));
+        assert_eq!(snapshot.node_shares, [0.5, 0.5, 0.0], "each region asks its cheapest open node");
+        Ok(())
+    }
+
+    #[test]
+    fn sections_that_contradict_each_other_are_refused() {
+        let refused = |change: &dyn Fn(&mut Storefront, &mut Fulfilment)| {
+            let (mut storefront, mut fulfilment) = (storefront(), fulfilment());
+            change(&mut storefront, &mut fulfilment);
+            read(&storefront, &fulfilment).map(drop).map_err(|error| error.kind()) == Err(ErrorKind::BadRequest)
+        };
+        assert!(!refused(&|_, _| ()));
+        assert!(refused(&|storefront, _| drop(storefront.prices.pop())));
+        assert!(refused(&|storefront, _| storefront.regions[1].code = code("EAST")));
+        assert!(refused(&|_, fulfilment| fulfilment.nodes[1].code = code("A")));
+        assert!(refused(&|_, fulfilment| fulfilment.nodes[0].stock.0[0].product = SkuId(2)));
+        assert!(refused(&|_, fulfilment| fulfilment.lanes.swap(0, 1)));
+        assert!(refused(&|_, fulfilment| fulfilment.lanes[4].node = 3));
+        assert!(refused(&|_, fulfilment| fulfilment.lanes[4].region = 2));
+        assert!(refused(&|_, fulfilment| fulfilment.lanes[0].min_days = 4));
+    }
+
+    #[test]
+    fn what_is_decided_after_the_cut_off_leaves_on_the_next_day() {
+        let node = node("A", 1, false); // an hour ahead of UTC, so 15:00 there is 14:00 UTC
+        let at = |hours: i64| Millis(DAY + hours * 3_600_000);
+        assert_eq!(node.departure(at(14)), at(14));
+        assert_eq!(node.departure(Millis(at(14).0 + 1)), at(38));
+        assert_eq!([at(14), at(15), at(23)].map(|at| node.dispatch(at).0), [17_500, 17_501, 17_501]);
+    }
+
+    #[test]
+    fn live_stock_and_closures_replace_what_the_snapshot_says() -> Result<()> {
+        let (fulfilment, sku) = (fulfilment(), Sku::new("tea")?);
+        let of = |node: &str, available| LiveStock { node: code(node), sku: sku.clone(), available };
+        let live = Live {
+            stock: vec![of("A", 40), of("A", 4)],
+            closed: vec![code("B")],
+            booked: vec![Booked { node: code("A"), shipments: 12 }],
+        };
+        let nodes = live.nodes(&fulfilment)?;
+        assert_eq!(nodes[0].available(&sku, Some(SkuId(0))), 4, "the last entry holds");
+        assert_eq!(nodes[1].available(&sku, Some(SkuId(0))), 2);
+        assert_eq!((nodes[0].room, nodes[1].room), (0, 10));
+        assert_eq!([0, 1, 2].map(|node| nodes[node].closed), [false, true, true]);
+        assert!(Live { closed: vec![code("Z")], ..Live::default() }.nodes(&fulfilment).is_err());
+        Ok(())
+    }
+}

@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "./pipe.mjs";
+import { browserProgram } from "./program.mjs";
 
 const [browser, module] = process.argv.slice(2);
 
@@ -33,14 +34,14 @@ const FILES = {
 /** How each is started, with a profile of its own. */
 const BROWSERS = {
   chromium: (profile) => [
-    process.env.CHROMIUM ?? "/usr/bin/chromium",
+    browserProgram("chromium"),
     ["--headless", "--no-sandbox", "--no-first-run", "--disable-component-update", `--user-data-dir=${profile}`],
   ],
   firefox: (profile) => {
     // What it would ask its maker by itself.
     const off = ["app.update.enabled", "browser.aboutwelcome.enabled", "datareporting.policy.dataSubmissionEnabled"];
     writeFileSync(join(profile, "user.js"), off.map((name) => `user_pref("${name}", false);\n`).join(""));
-    return [process.env.FIREFOX ?? "/usr/bin/firefox-esr", ["--headless", "--no-remote", "--profile", profile]];
+    return [browserProgram("firefox"), ["--headless", "--no-remote", "--profile", profile]];
   },
 };
 

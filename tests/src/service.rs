@@ -367,15 +367,11 @@ impl Drop for Postgres {
     }
 }
 
-/// Where PostgreSQL's programs are: Debian keeps them apart from the others, by version.
+/// Where PostgreSQL's programs are: where the build found them.
 fn programs() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    found.sort();
-    let places = std::env::split_paths(&path).chain(found.into_iter().rev());
-    let place = places.into_iter().find(|place: &PathBuf| Path::new(&place.join("initdb")).exists());
-    place.context("PostgreSQL's `initdb` is not there: `cargo xtask setup` installs it")
+    let link = root().join("dist/tools/postgresql");
+    let missing = "`cargo xtask setup` installs PostgreSQL, `cargo xtask build` links it to dist/tools/postgresql";
+    fs::read_link(link).context(missing)
 }
 
 /// Whom PostgreSQL runs as where this is root.

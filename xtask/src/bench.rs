@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::browser;
 use crate::dist;
 use crate::fingerprint::Fingerprint;
 use crate::python::{self, Python};
@@ -30,8 +29,6 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let npm = tools::npm_packages(&workspace.cache, steps, &tools::PEERS)?;
     let python = Python::obtain(workspace, steps, python::CASES)?;
     let models = models(workspace, steps, &python)?;
-    browser::chromium(steps)?;
-    tools::postgres(&workspace.cache, steps)?;
     steps.run("compile the benchmarks", || {
         let build = ["build", "--locked", "--release", "--package", "tradewind-benches"];
         Ok(workspace.cargo().args(build).advice("the compiler's messages are above").run()?)
@@ -78,7 +75,7 @@ fn append(results: &Path, title: &str, command: &str, table: &str) -> Result<()>
 fn rten(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     let source = workspace.path("benches/rten");
-    let made_by = Fingerprint::of(&toolchain.version()?)
+    let made_by = Fingerprint::of(&toolchain.version(workspace)?)
         .and(&source.join("Cargo.toml"))?
         .and(&source.join("Cargo.lock"))?
         .and(&source.join("src"))?;

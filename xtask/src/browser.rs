@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::apt;
 use crate::cache::create;
 use crate::files::{copy, link, node_tests};
 use crate::fingerprint::Fingerprint;
@@ -36,9 +35,7 @@ const WASM_OPT: [&str; 4] =
 pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?;
-    tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
-    chromium(steps)?;
-    firefox(steps)
+    tools::npm_packages(&workspace.cache, steps, &tools::BROWSER).map(drop)
 }
 
 /// Builds the package into `dist/npm`, and the site into `dist/site`, from what is in `dist/`.
@@ -90,34 +87,17 @@ pub fn check_types(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// Installs Chromium where it is missing.
-pub fn chromium(steps: &mut Steps) -> Result<()> {
-    if Path::new("/usr/bin/chromium").exists() {
-        return Ok(());
-    }
-    steps.run("install Chromium", || apt::install(&["chromium"]))
-}
-
-/// Installs Firefox where it is missing: its engine is another than Chromium's.
-pub fn firefox(steps: &mut Steps) -> Result<()> {
-    if Path::new("/usr/bin/firefox-esr").exists() {
-        return Ok(());
-    }
-    steps.run("install Firefox", || apt::install(&["firefox-esr"]))
-}
-
 /// The shim, and the JavaScript around it, in `browser-sdk/pkg`.
 fn compile_shim(workspace: &Workspace, steps: &mut Steps, toolchain: WasmToolchain) -> Result<()> {
     let bindgen = tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
     let wasm_pack = tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?.join("wasm-pack");
     steps.run("compile the page's shim", || {
-        let path = std::env::var("PATH").unwrap_or_default();
         toolchain
-            .run(wasm_pack)
+            .run(workspace, wasm_pack)
             .args(["--quiet", "build", "browser-sdk", "--mode", "no-install", "--target", "web", "--profile", "page"])
             .args(["--no-pack", "--no-opt", "--out-dir", "pkg", "--", "--locked", "--config"])
             .arg(format!("target.{TARGET}.rustflags={:?}", remaps(workspace.root(), "/tradewind")?))
-            .env("PATH", format!("{}:{path}", bindgen.display()))
+            .with_path(&bindgen)
             .without_env("RUSTFLAGS")
             .without_env("CARGO_ENCODED_RUSTFLAGS")
             .dir(workspace.root())

@@ -13,6 +13,7 @@ use crate::fuzz;
 use crate::operators;
 use crate::shell::Run;
 use crate::steps::Steps;
+use crate::system::{self, CHROMIUM, FIREFOX, NODE, Need, POSTGRESQL, PYTHON};
 use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -24,17 +25,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Part {
     name: &'static str,
     about: &'static str,
+    /// What its tests take beyond what a build takes.
+    needs: &'static [&'static Need],
     test: fn(&Workspace, &mut Steps, Option<&str>) -> Result<()>,
 }
 
 const PARTS: [Part; 6] = [
-    Part { name: "core", about: "what decides, without anything that is built", test: test_core },
-    Part { name: "models", about: "models of all kinds, compiled and run everywhere", test: test_models },
-    Part { name: "host", about: "everything in Rust", test: test_host },
-    Part { name: "sdk", about: "the package for pages, in Chromium", test: browser::test },
-    Part { name: "edge", about: "the Worker, in workerd", test: edge::test },
-    Part { name: "demo", about: "page, edge and warehouse together", test: demo::test },
+    Part { name: "core", about: "what decides, without anything that is built", needs: &[], test: test_core },
+    Part {
+        name: "models",
+        about: "models of all kinds, compiled and run everywhere",
+        needs: &[&CHROMIUM, &FIREFOX],
+        test: test_models,
+    },
+    Part { name: "host", about: "everything in Rust", needs: &[&CHROMIUM, &FIREFOX, &POSTGRESQL], test: test_host },
+    Part { name: "sdk", about: "the package for pages, in Chromium", needs: &[&CHROMIUM], test: browser::test },
+    Part { name: "edge", about: "the Worker, in workerd", needs: &[&CHROMIUM], test: edge::test },
+    Part { name: "demo", about: "page, edge and warehouse together", needs: &[&CHROMIUM], test: demo::test },
 ];
+
+/// What the tests of all parts need from the system.
+pub const NEEDS: [&Need; 5] = [&NODE, &PYTHON, &CHROMIUM, &FIREFOX, &POSTGRESQL];
 
 /// Integration tests that are of models.
 const OF_MODELS: [&str; 12] = [
@@ -82,29 +93,23 @@ pub fn test(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<(
         bail!("there is no part `{name}`; there are\n{parts}");
     };
     if part.name != "core" {
-        prepare(workspace, steps)?;
+        system::provide(&workspace.cache, steps, &[&dist::NEEDS, part.needs].concat())?;
+        dist::build(workspace, steps)?;
     }
     (part.test)(workspace, steps, filter)
 }
 
 fn all(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    system::provide(&workspace.cache, steps, &NEEDS)?;
     check(workspace, steps)?;
     check_dependencies(workspace, steps)?;
     steps.run("check the fuzzers' lock file", || fuzz::check(workspace))?;
-    prepare(workspace, steps)?;
+    dist::build(workspace, steps)?;
     operators::check(workspace, steps)?;
     for Part { test, .. } in PARTS.iter().filter(|part| !["core", "models"].contains(&part.name)) {
         test(workspace, steps, None)?;
     }
     Ok(())
-}
-
-/// Builds what is tested, and what it is tested with.
-fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    tools::postgres(&workspace.cache, steps)?;
-    browser::chromium(steps)?;
-    browser::firefox(steps)?;
-    dist::build(workspace, steps)
 }
 
 fn test_core(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
@@ -138,7 +143,7 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })?;
 
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
-    toolchain.obtain_clippy(steps)?;
+    toolchain.obtain_clippy(workspace, steps)?;
     steps.run("lint the code for wasm32", || {
         // The module by itself: it has no `std`, which the others bring to the crates that they share.
         for names in [&["core", "module"], &["browser", "edge"]] {
@@ -178,4 +183,23 @@ fn check_dependencies(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
 fn cargo_deny(workspace: &Workspace, program: &Path) -> Run {
     Run::new(program).args(["--locked", "--workspace"]).dir(workspace.root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_needs_what_its_tests_run_and_no_more() {
+        let of = |name: &str| -> Vec<&str> {
+            let part = PARTS.iter().find(|part| part.name == name);
+            part.map(|part| part.needs.iter().map(|need| need.what).collect()).unwrap_or_default()
+        };
+        assert!(of("core").is_empty());
+        assert_eq!(of("models"), [CHROMIUM.what, FIREFOX.what]);
+        assert_eq!(of("host"), [CHROMIUM.what, FIREFOX.what, POSTGRESQL.what]);
+        assert!(["sdk", "edge", "demo"].iter().all(|name| of(name) == [CHROMIUM.what]));
+        let all = NEEDS.map(|need| need.what);
+        assert!(PARTS.iter().all(|part| of(part.name).iter().all(|what| all.contains(what))));
+    }
 }

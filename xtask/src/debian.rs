@@ -1,78 +1,81 @@
 //! A wasm32 toolchain from Debian's packages, for machines that cannot reach rustup's server.
 //!
 //! Debian has no package with the standard library for `wasm32-unknown-unknown`, but one with its
-//! source: it is compiled once and put where Debian's compiler looks. Rustup's own toolchains stay
-//! as they are.
+//! source: it is compiled once, into a toolchain of its own in the cache. That toolchain's `bin` calls Debian's
+//! compiler with its own sysroot, which links to Debian's libraries for the machine itself and has those for wasm32.
+//! Rustup's own toolchains and `/usr` stay as they are.
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::apt;
 use crate::cache::{Cache, create};
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
+use crate::system::{self, Manager, Need};
 use crate::target::{TARGET, has_std, remaps};
 
 /// Compiler, cargo and sources (1.96 in Debian 12's security updates), and the linker of the same
 /// LLVM.
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 const LINKER: &str = "/usr/lib/llvm-22/bin/lld";
-const CLIPPY: &str = "rust-web-clippy";
 
-/// Where Debian's compiler looks for the libraries of its targets.
+const RUST: Need = system::debian(
+    "Rust for wasm32 (rustup's server did not provide it)",
+    |manager| if manager == Manager::Apt { &PACKAGES } else { &[] },
+    || system::are_installed(&PACKAGES),
+);
+const CLIPPY: Need = system::debian(
+    "clippy for wasm32",
+    |manager| if manager == Manager::Apt { &["rust-web-clippy"] } else { &[] },
+    || Path::new("/usr/bin/clippy-driver").exists(),
+);
+
+/// Debian's libraries for the machine, and the sources of the standard library.
 const RUSTLIB: &str = "/usr/lib/rustlib";
 
-/// Rustup's name for the toolchain in `/usr`.
-const NAME: &str = "debian";
+/// The toolchain's name in the cache.
+const NAME: &str = "debian-rust";
 
 /// Compiled against the standard library to see that it works, whole-program optimisation
 /// included.
 const PROBE: &str = "#[unsafe(no_mangle)] pub extern \"C\" fn probe(n: usize) -> usize {\n    \
     vec![n; n].iter().map(|n| n.to_string().len()).sum()\n}\n";
 
-/// Debian's cargo. Through rustup, which makes it find the right compiler and clippy whatever the
-/// order of `PATH`.
-pub fn cargo() -> Run {
-    run("cargo")
+/// The toolchain's cargo.
+pub fn cargo(cache: &Cache) -> Run {
+    run(cache, cache.path(NAME).join("bin/cargo"))
 }
 
-/// Debian's compiler.
-pub fn rustc() -> Run {
-    run("rustc")
+/// The toolchain's compiler.
+pub fn rustc(cache: &Cache) -> Run {
+    Run::new(cache.path(NAME).join("bin/rustc"))
 }
 
-/// Can Debian's toolchain compile for the target? Proven once per version of the compiler.
+/// Can the toolchain compile for the target? Proven once per version of the compiler.
 pub fn is_ready(cache: &Cache) -> bool {
-    let Ok(version) = rustc().arg("-vV").output() else {
+    if !has_std(&libraries(cache)) {
+        return false;
+    }
+    let Ok(version) = rustc(cache).arg("-vV").output() else {
         return false;
     };
     let proof = cache.path("debian-wasm32");
     let fingerprint = Fingerprint::of(&version);
-    if !has_std(&libraries()) {
-        return false;
-    }
     fingerprint.is_recorded_in(&proof) || (probe(cache).is_ok() && fingerprint.record(&proof).is_ok())
 }
 
-/// Installs the packages, and compiles the standard library.
+/// Installs the packages, and makes the toolchain. The caller holds the cache's lock.
 pub fn set_up(cache: &Cache, steps: &mut Steps) -> Result<()> {
-    steps.run("install Debian's Rust for wasm32", || {
-        apt::install(&PACKAGES)?;
-        if !rustc().arg("--version").succeeds() {
-            Run::new("rustup")
-                .args(["toolchain", "link", NAME, "/usr"])
-                .advice("install Rust through rustup, which keeps the two toolchains apart")
-                .run()?;
-        }
-        link_linker()
-    })?;
+    system::install(steps, &[&RUST])?;
     steps.run("compile the standard library for wasm32", || {
-        let built = cache.install("debian-std", compile_std)?;
-        install_std(&built)?;
+        make_toolchain(cache)?;
+        let built = cache.install("debian-std", |dir| compile_std(cache, dir))?;
+        fs::rename(built.join("lib"), libraries(cache))?;
         Ok(fs::remove_dir_all(built)?)
     })?;
     steps.run("try Debian's Rust for wasm32", || {
@@ -82,38 +85,48 @@ pub fn set_up(cache: &Cache, steps: &mut Steps) -> Result<()> {
 }
 
 /// Installs Debian's clippy.
-pub fn set_up_clippy(steps: &mut Steps) -> Result<()> {
-    if Path::new("/usr/bin/clippy-driver").exists() {
-        return Ok(());
-    }
-    steps.run("install Debian's clippy", || apt::install(&[CLIPPY]))
+pub fn set_up_clippy(cache: &Cache, steps: &mut Steps) -> Result<()> {
+    system::provide(cache, steps, &[&CLIPPY])
 }
 
-/// A program that finds Debian's cargo and compiler.
-pub fn run(program: impl AsRef<OsStr>) -> Run {
-    Run::new("rustup").args(["run", NAME]).arg(program)
+/// A program that finds the toolchain's cargo, compiler and clippy.
+pub fn run(cache: &Cache, program: impl AsRef<OsStr>) -> Run {
+    let sysroot = cache.path(NAME);
+    // `clippy-driver` takes its sysroot from the variable.
+    Run::new(program).with_path(&sysroot.join("bin")).env("SYSROOT", sysroot)
 }
 
-fn libraries() -> PathBuf {
-    Path::new(RUSTLIB).join(TARGET).join("lib")
+fn libraries(cache: &Cache) -> PathBuf {
+    cache.path(NAME).join("lib/rustlib").join(TARGET).join("lib")
 }
 
-/// The compiler looks for its linker among its own tools, where Debian has none.
-fn link_linker() -> Result<()> {
-    let version = rustc().arg("-vV").output()?;
+/// A toolchain that has everything but the target's libraries.
+fn make_toolchain(cache: &Cache) -> Result<()> {
+    let version = Run::new("/usr/bin/rustc").arg("-vV").output()?;
     let host =
         version.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` does not name the host")?;
-    let tools = Path::new(RUSTLIB).join(host).join("bin");
-    let linker = tools.join("rust-lld");
-    if !linker.exists() {
-        apt::as_root("mkdir")?.arg("-p").arg(&tools).run()?;
-        apt::as_root("ln")?.args(["-sfn", LINKER]).arg(&linker).run()?;
-    }
+    let place = cache.path(NAME);
+    cache.install(NAME, |dir| {
+        let (bin, rustlib, debian) = (dir.join("bin"), dir.join("lib/rustlib"), Path::new(RUSTLIB));
+        for folder in [&bin, &rustlib.join(host).join("bin"), &rustlib.join(TARGET)] {
+            create(folder)?;
+        }
+        let compiler = bin.join("rustc");
+        fs::write(&compiler, format!("#!/bin/sh\nexec /usr/bin/rustc --sysroot '{}' \"$@\"\n", place.display()))?;
+        fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755))?;
+        for program in ["cargo", "cargo-clippy", "clippy-driver"] {
+            symlink(Path::new("/usr/bin").join(program), bin.join(program))?;
+        }
+        symlink(debian.join("src"), rustlib.join("src"))?;
+        symlink(debian.join(host).join("lib"), rustlib.join(host).join("lib"))?;
+        // The compiler looks for its linker among its own tools, where Debian has none.
+        Ok(symlink(LINKER, rustlib.join(host).join("bin/rust-lld"))?)
+    })?;
     Ok(())
 }
 
 /// Compiles the standard library into `dir/lib`, as a dependency of an empty crate.
-fn compile_std(dir: &Path) -> Result<()> {
+fn compile_std(cache: &Cache, dir: &Path) -> Result<()> {
     let (source, target) = (dir.join("src"), dir.join("target"));
     create(&source)?;
     fs::write(source.join("lib.rs"), "")?;
@@ -123,10 +136,10 @@ fn compile_std(dir: &Path) -> Result<()> {
          [workspace]\n",
     )?;
     // Embedded bitcode is what lets a module be optimised together with its standard library.
-    let sources = Path::new(RUSTLIB).join("src/rust");
+    let sources = cache.path(NAME).join("lib/rustlib/src/rust");
     let mut flags = remaps(&sources, "/rust")?;
     flags.push("-Cembed-bitcode=yes".to_owned());
-    cargo()
+    cargo(cache)
         .args(["build", "-Zbuild-std=std,panic_abort,test", "--release", "--target", TARGET])
         .dir(dir)
         .env("RUSTC_BOOTSTRAP", "1")
@@ -151,29 +164,17 @@ fn compile_std(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts `built/lib` where the compiler looks, in one move.
-fn install_std(built: &Path) -> Result<()> {
-    let place = libraries();
-    let partial = place.with_extension("partial");
-    let parent = place.parent().unwrap_or(&place);
-    apt::as_root("mkdir")?.arg("-p").arg(parent).run()?;
-    apt::as_root("rm")?.arg("-rf").arg(&place).arg(&partial).run()?;
-    apt::as_root("cp")?.arg("-r").arg(built.join("lib")).arg(&partial).run()?;
-    apt::as_root("mv")?.arg(&partial).arg(&place).run()?;
-    Ok(())
-}
-
 /// Compiles a small module with whole-program optimisation.
 fn probe(cache: &Cache) -> Result<()> {
     let probe = cache.install("debian-probe", |dir| {
         fs::write(dir.join("probe.rs"), PROBE)?;
-        rustc()
+        rustc(cache)
             .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=3", "-Clto=fat"])
             .args(["--target", TARGET, "-o", "probe.wasm", "probe.rs"])
             .dir(dir)
             .advice(format!(
-                "remove `{}` and run the command again: the standard library is compiled anew",
-                libraries().display()
+                "remove `{}` and run the command again: the standard library is compiled again",
+                cache.path(NAME).display()
             ))
             .output()?;
         Ok(())

@@ -2,21 +2,25 @@
 
 use anyhow::{Result, bail};
 
-use crate::browser;
 use crate::dist;
 use crate::files;
 use crate::shell::Run;
 use crate::steps::Steps;
+use crate::system::{self, CHROMIUM};
 use crate::workspace::Workspace;
 
 /// `cargo xtask demo [--once]`.
 pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
-    dist::build(workspace, steps)?;
-    match args {
-        [] => Ok(node(workspace).run()?),
-        ["--once"] => tell(workspace, steps),
+    let once = match args {
+        [] => false,
+        ["--once"] => true,
         other => bail!("`cargo xtask demo` takes `--once` or nothing, but was given `{}`", other.join(" ")),
+    };
+    if once {
+        system::provide(&workspace.cache, steps, &[&CHROMIUM])?;
     }
+    dist::build(workspace, steps)?;
+    if once { tell(workspace, steps) } else { Ok(node(workspace).run()?) }
 }
 
 /// Tests the demo's parts together in Chromium, then tells the story.
@@ -30,7 +34,6 @@ pub fn test(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> R
 
 /// Tells the story in headless Chromium; a step that is not as told is an error.
 fn tell(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    browser::chromium(steps)?;
     steps.run("tell the story of the demo", || {
         Ok(node(workspace).arg("--once").advice("TRADEWIND_VERBOSE=1 shows what edge and warehouse say").run()?)
     })

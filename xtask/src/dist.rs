@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::browser;
+use crate::browsers::{CHROMIUM, FIREFOX};
 use crate::cache::create;
 use crate::edge;
+use crate::files::link;
 use crate::fingerprint::Fingerprint;
 use crate::python::{self, Python};
 use crate::shell::Run;
 use crate::steps::Steps;
+use crate::system::{self, NODE, Need, PYTHON};
 use crate::target::TARGET;
 use crate::toolchain::WasmToolchain;
 use crate::tools;
@@ -36,8 +39,12 @@ const WASM_OPT: [&str; 5] = [
 pub const NATIVE_BUILD: [&str; 6] =
     ["build", "--locked", "--release", "--workspace", "--exclude=tradewind-module", "--bin"];
 
+/// What a build needs from the system.
+pub const NEEDS: [&Need; 2] = [&NODE, &PYTHON];
+
 /// Builds everything.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    link_programs(workspace)?;
     build_programs(workspace, steps)?;
     pack_models(workspace, steps)?;
     build_snapshot(workspace, steps)?;
@@ -131,6 +138,18 @@ fn choose_shoppers(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
+/// Links the system's programs where tests find them: those that are there.
+fn link_programs(workspace: &Workspace) -> Result<()> {
+    create(&workspace.dist("tools"))?;
+    let browsers = [CHROMIUM, FIREFOX].map(|browser| (browser.find(), browser.name));
+    for (program, name) in browsers.into_iter().chain([(system::postgresql(), "postgresql")]) {
+        if let Some(program) = program {
+            link(&program, &workspace.dist("tools").join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// The built host, run at the root.
 pub fn host(workspace: &Workspace) -> Run {
     Run::new(workspace.dist("tradewind")).dir(workspace.root())
@@ -170,7 +189,7 @@ fn optimise_module(workspace: &Workspace, steps: &mut Steps, wasm_opt: Run, comp
 
 /// Writes which tools made the module: figures such as fuel hold for these alone.
 fn record_versions(workspace: &Workspace, toolchain: WasmToolchain) -> Result<()> {
-    let text = format!("{}\nwasm-opt {}\n", toolchain.version()?, tools::BINARYEN);
+    let text = format!("{}\nwasm-opt {}\n", toolchain.version(workspace)?, tools::BINARYEN);
     let path = workspace.dist("tradewind.wasm.tools");
     fs::write(&path, text).with_context(|| format!("`{}` could not be written", path.display()))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::cache::create;
 use crate::files::{copy, link, node_tests};
@@ -100,7 +100,7 @@ fn scripts(workspace: &Workspace) -> Result<Vec<PathBuf>> {
 
 fn compile(workspace: &Workspace, toolchain: WasmToolchain) -> Result<PathBuf> {
     toolchain
-        .run("cargo")
+        .run(workspace, "cargo")
         .args(["build", "--locked", "--lib", "--release", "--target", TARGET, "--config"])
         .arg(format!("target.{TARGET}.rustflags={:?}", crate::target::remaps(workspace.root(), "/tradewind")?))
         // `wasm-bindgen`'s macros look at it.
@@ -150,6 +150,6 @@ fn bundle(workspace: &Workspace, tools: &WorkerTools) -> Result<()> {
 }
 
 fn sha256(file: &Path) -> Result<String> {
-    let output = Run::new("sha256sum").arg(file).output()?;
-    Ok(output.split_whitespace().next().context("`sha256sum` gave no digest")?.to_owned())
+    let digest = "crypto.createHash('sha256').update(fs.readFileSync(process.argv[1])).digest('hex')";
+    Ok(Run::new("node").args(["--print", digest]).arg(file).output()?.trim().to_owned())
 }

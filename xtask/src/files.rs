@@ -15,15 +15,15 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes `link` lead to a folder.
-pub fn link(folder: &Path, link: &Path) -> Result<()> {
-    if fs::read_link(link).is_ok_and(|found| found == folder) {
+/// Makes `link` lead to a folder or program.
+pub fn link(to: &Path, link: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|found| found == to) {
         return Ok(());
     }
     if fs::symlink_metadata(link).is_ok() {
         fs::remove_file(link)?;
     }
-    std::os::unix::fs::symlink(folder, link).with_context(|| format!("`{}` could not be linked", link.display()))
+    std::os::unix::fs::symlink(to, link).with_context(|| format!("`{}` could not be linked", link.display()))
 }
 
 /// The scripts with tests in a folder.

@@ -3,16 +3,16 @@
 //! Each command sets up what it needs and finds missing, and nothing else; a second run finds it
 //! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
 //!
-//! - [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: what is set up
-//! - [`dist`], [`browser`], [`edge`]: what is built; [`demo`]: what is shown of it
+//! - [`system`], [`browsers`], [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: what is set up
+//! - [`dist`], [`browser`], [`edge`]: what is built; [`mod@watch`]: built again on each change; [`demo`]: what is shown of it
 //! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
 //! - [`mod@bench`]: what is measured, and against what
 //! - [`models`]: what is trained, and judged
 //! - [`shell`], [`steps`]: how a command is run, timed and reported
 
-mod apt;
 mod bench;
 mod browser;
+mod browsers;
 mod cache;
 mod checks;
 mod debian;
@@ -27,9 +27,11 @@ mod operators;
 mod python;
 mod shell;
 mod steps;
+mod system;
 mod target;
 mod toolchain;
 mod tools;
+mod watch;
 mod workspace;
 
 use std::env;
@@ -39,6 +41,7 @@ use anyhow::{Result, bail};
 
 use crate::python::Python;
 use crate::steps::Steps;
+use crate::system::{CHROMIUM, NODE, Need, POSTGRESQL, PYTHON};
 use crate::toolchain::WasmToolchain;
 use crate::workspace::Workspace;
 
@@ -47,81 +50,101 @@ struct Command {
     name: &'static str,
     argument: &'static str,
     about: &'static str,
+    /// What it takes from the system; parts and options may take more.
+    needs: &'static [&'static Need],
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     Command {
         name: "setup",
         argument: "",
         about: "Install everything that the other commands need and that is missing",
+        needs: &checks::NEEDS,
         run: |workspace, steps, _| set_up(workspace, steps),
     },
     Command {
         name: "build",
         argument: "",
         about: "Build the module, the host, the packs and the shells into dist/",
+        needs: &dist::NEEDS,
         run: |workspace, steps, _| dist::build(workspace, steps),
     },
     Command {
         name: "demo",
         argument: "[--once]",
         about: "Build, then open a shop, its edge and its warehouse; or tell their story once, and fail where it differs",
+        needs: &dist::NEEDS,
         run: demo::run,
     },
     Command {
         name: "check",
         argument: "",
         about: "Check format, lints, docs and types, and build nothing",
+        needs: &[&NODE],
         run: |workspace, steps, _| checks::check(workspace, steps),
     },
     Command {
         name: "test",
         argument: "[PART]",
         about: "Check all, build, run every test; or the tests of core, models, host, sdk, edge or demo [FILTER]",
+        needs: &[],
         run: checks::test,
+    },
+    Command {
+        name: "watch",
+        argument: "sdk",
+        about: "Build the package for pages again whenever its sources change",
+        needs: &dist::NEEDS,
+        run: watch::run,
     },
     Command {
         name: "bench",
         argument: "[--quick]",
         about: "Build, then measure against other runtimes",
+        needs: &[&NODE, &PYTHON, &CHROMIUM, &POSTGRESQL],
         run: bench::run,
     },
     Command {
         name: "operators",
         argument: "",
         about: "Build, run the ONNX project's cases, and write core/OPERATORS.md",
+        needs: &dist::NEEDS,
         run: |workspace, steps, _| operators(workspace, steps),
     },
     Command {
         name: "fuzz",
         argument: "TARGET",
         about: "Fuzz the pack decoder, the executor or the compiler: pack, executor, model [--minutes N]",
+        needs: &[&NODE],
         run: fuzz::run,
     },
     Command {
         name: "train",
         argument: "[MODEL]",
         about: "Train a model, or all of them, from the data they come from; then pack",
+        needs: &dist::NEEDS,
         run: models::train,
     },
     Command {
         name: "evaluate",
         argument: "[SYSTEM]",
         about: "Judge the committed models and decisions, or one; write the table of models/README.md",
+        needs: &dist::NEEDS,
         run: models::evaluate,
     },
     Command {
         name: "tables",
         argument: "",
         about: "Write the tables of the reference snapshot, and the requests over it",
+        needs: &dist::NEEDS,
         run: |workspace, steps, _| models::tables(workspace, steps),
     },
 ];
 
 fn main() -> ExitCode {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let mut steps = Steps::new();
+    let (yes, args): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|argument| argument == "--yes");
+    let mut steps = Steps::new(!yes.is_empty());
     let result = run(&args, &mut steps);
     steps.print_summary();
     match result {
@@ -148,7 +171,9 @@ fn run(args: &[String], steps: &mut Steps) -> Result<()> {
     if command.argument.is_empty() && !rest.is_empty() {
         bail!("`cargo xtask {name}` takes no argument, but was given `{}`", rest.join(" "));
     }
-    (command.run)(&Workspace::locate()?, steps, &rest)
+    let workspace = Workspace::locate()?;
+    system::provide(&workspace.cache, steps, command.needs)?;
+    (command.run)(&workspace, steps, &rest)
 }
 
 fn print_help() {
@@ -159,29 +184,30 @@ fn print_help() {
     println!(
         "
 Each command first installs what it needs and finds missing. Tools and data are kept outside
-the checkout, in ~/.cache/tradewind.
+the checkout, in ~/.cache/tradewind. Before it installs system packages it asks; with --yes, or
+where nobody is at the terminal, it only says what it installs.
 
   TRADEWIND_CACHE           another folder for tools and data
   TRADEWIND_WASM_TOOLCHAIN  rustup or debian: where the wasm32 target comes from
                             (default: rustup, and Debian's packages where its server is not reached)
-  PYTHON                    another Python than python3"
+  PYTHON                    another Python than python3
+  CHROMIUM, FIREFOX         another browser than the one that is found"
     );
 }
 
 fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::rust_components(workspace, steps)?;
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
-    toolchain.obtain_clippy(steps)?;
+    toolchain.obtain_clippy(workspace, steps)?;
     tools::wasm_opt(&workspace.cache, steps)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?;
     browser::set_up(workspace, steps)?;
     edge::set_up(workspace, steps)?;
-    tools::postgres(&workspace.cache, steps)?;
     Python::obtain(workspace, steps, python::TRAINING)?;
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;
     Python::obtain(workspace, steps, python::NODE_CASES)?;
-    println!("Everything is in place: {} for wasm32,", toolchain.version()?);
+    println!("Everything is in place: {} for wasm32,", toolchain.version(workspace)?);
     println!("tools and data in {}", workspace.cache.dir().display());
     Ok(())
 }

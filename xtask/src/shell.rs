@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,6 +60,16 @@ impl Run {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Makes the programs of a folder the first to be found.
+    pub fn with_path(self, folder: &Path) -> Self {
+        let set = self.command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
+        let rest = set.map(OsStr::to_owned).or_else(|| env::var_os("PATH")).unwrap_or_default();
+        let mut path = folder.as_os_str().to_owned();
+        path.push(":");
+        path.push(rest);
+        self.env("PATH", path)
     }
 
     /// Unsets an environment variable.
@@ -239,6 +249,19 @@ impl fmt::Display for Outcome {
             Self::NotStarted(error) => write!(f, "not started: {error}"),
         }
     }
+}
+
+/// The first of these programs that is on `PATH`.
+pub fn program_on_path(names: &[&str]) -> Option<PathBuf> {
+    let folders = folders_on_path();
+    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    found.into_iter().find(|program| program.is_file())
+}
+
+/// The folders of `PATH`.
+pub fn folders_on_path() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
 }
 
 /// `word` as a shell wants it: in quotes where it holds more than plain characters.

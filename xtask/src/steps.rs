@@ -1,5 +1,7 @@
-//! Announces steps, times them, and says at the end where the time went.
+//! Announces steps, times them, and says at the end where the time went. Asks before what needs consent.
 
+use std::env;
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -12,12 +14,26 @@ const SHORT: Duration = Duration::from_millis(100);
 pub struct Steps {
     start: Instant,
     done: Vec<(String, Duration)>,
+    asks: bool,
 }
 
 impl Steps {
-    /// No steps yet; the clock starts.
-    pub fn new() -> Self {
-        Self { start: Instant::now(), done: Vec::new() }
+    /// No steps yet; the clock starts. `consents` answers every question with yes.
+    pub fn new(consents: bool) -> Self {
+        let person = io::stdin().is_terminal() && io::stdout().is_terminal() && env::var_os("CI").is_none();
+        Self { start: Instant::now(), done: Vec::new(), asks: person && !consents }
+    }
+
+    /// Asks the person at the terminal. Without one, and with `--yes`, the answer is yes.
+    pub fn may(&self, question: &str) -> Result<bool> {
+        if !self.asks {
+            return Ok(true);
+        }
+        print!("{question} [Y/n] ");
+        io::stdout().flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(is_yes(&answer))
     }
 
     /// Does `work` as one announced and timed step. `name` says what to do ("compile the module"),
@@ -40,6 +56,11 @@ impl Steps {
             println!("\n{}", table(&self.done, self.start.elapsed()));
         }
     }
+}
+
+/// Whether a typed line consents. A closed terminal types nothing, not even the end of a line.
+fn is_yes(line: &str) -> bool {
+    line.ends_with('\n') && ["", "y", "yes"].contains(&line.trim().to_lowercase().as_str())
 }
 
 fn table(steps: &[(String, Duration)], total: Duration) -> String {
@@ -92,6 +113,12 @@ mod tests {
   short steps (2)         0.1 s
   total              2 min  6 s"
         );
+    }
+
+    #[test]
+    fn only_yes_and_an_empty_line_consent() {
+        assert!(["\n", "y\n", "Yes\r\n"].into_iter().all(is_yes));
+        assert!(!["", "n\n", "no\n", "yes please\n"].into_iter().any(is_yes));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::apt;
 use crate::debian;
 use crate::shell::{Failure, Run};
 use crate::steps::Steps;
+use crate::system;
 use crate::target::{TARGET, has_std, home, remaps};
 use crate::workspace::Workspace;
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum WasmToolchain {
     /// The user's own: the one that also compiles natively.
     Rustup,
-    /// Debian's, which rustup knows as `debian`.
+    /// Debian's compiler, with a sysroot of its own.
     Debian,
 }
 
@@ -45,7 +45,7 @@ impl WasmToolchain {
         if wanted != Some(Self::Debian) {
             match steps.run("add the wasm32 target to rustup's toolchain", add_target) {
                 Ok(()) => return Ok(Self::Rustup),
-                Err(error) if wanted == Some(Self::Rustup) || !apt::available() => {
+                Err(error) if wanted == Some(Self::Rustup) || !system::is_debian() => {
                     return Err(error);
                 }
                 Err(error) => {
@@ -71,10 +71,10 @@ impl WasmToolchain {
     }
 
     /// Makes `cargo clippy` work for the target.
-    pub fn obtain_clippy(self, steps: &mut Steps) -> Result<()> {
+    pub fn obtain_clippy(self, workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         match self {
             Self::Rustup => Ok(()), // it comes with the native one
-            Self::Debian => debian::set_up_clippy(steps),
+            Self::Debian => debian::set_up_clippy(&workspace.cache, steps),
         }
     }
 
@@ -86,7 +86,7 @@ impl WasmToolchain {
     pub fn cargo(self, workspace: &Workspace, command: &str) -> Result<Run> {
         let run = match self {
             Self::Rustup => workspace.cargo(),
-            Self::Debian => debian::cargo().dir(workspace.root()),
+            Self::Debian => debian::cargo(&workspace.cache).dir(workspace.root()),
         };
         Ok(run
             .args([command, "--target", TARGET, "--config"])
@@ -96,18 +96,18 @@ impl WasmToolchain {
     }
 
     /// A program that finds this toolchain's cargo and compiler.
-    pub fn run(self, program: impl AsRef<OsStr>) -> Run {
+    pub fn run(self, workspace: &Workspace, program: impl AsRef<OsStr>) -> Run {
         match self {
             Self::Rustup => Run::new(program),
-            Self::Debian => debian::run(program),
+            Self::Debian => debian::run(&workspace.cache, program),
         }
     }
 
     /// The compiler's version, as `rustc --version` prints it.
-    pub fn version(self) -> Result<String> {
+    pub fn version(self, workspace: &Workspace) -> Result<String> {
         let rustc = match self {
             Self::Rustup => rustc(),
-            Self::Debian => debian::rustc(),
+            Self::Debian => debian::rustc(&workspace.cache),
         };
         Ok(rustc.arg("--version").output()?.trim().to_owned())
     }

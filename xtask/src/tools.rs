@@ -1,12 +1,11 @@
 //! Tools that a command needs, each pinned to a version.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::apt;
 use crate::cache::Cache;
 use crate::fingerprint::Fingerprint;
 use crate::shell::Run;
@@ -92,17 +91,18 @@ pub struct NpmPackages {
 pub struct CargoTool {
     package: &'static str,
     version: &'static str,
+    /// Options that leave out what is not used here.
+    options: &'static [&'static str],
 }
 
 /// Checks licences, sources and advisories.
-pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2" };
+pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2", options: &[] };
 /// Writes the JavaScript beside a module; of the very version of the crate `wasm-bindgen`.
-pub const WASM_BINDGEN: CargoTool = CargoTool { package: "wasm-bindgen-cli", version: "0.2.129" };
+/// Without TLS, which only its test runner would use, for remote browsers.
+pub const WASM_BINDGEN: CargoTool =
+    CargoTool { package: "wasm-bindgen-cli", version: "0.2.129", options: &["--no-default-features"] };
 /// Builds and tests the page's shim.
-pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1" };
-
-/// The oldest Node.js that runs what is used (Debian 12's own is 18, Debian 13's 20).
-const NODE: u32 = 20;
+pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1", options: &[] };
 
 /// `wasm-opt`, ready to be given arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
@@ -115,19 +115,8 @@ pub fn versions() -> String {
     format!("{BINARYEN} {} {}", WASM_BINDGEN.version, WRANGLER.version)
 }
 
-/// A folder whose `node_modules` has what a lock file lists; and Node.js itself.
+/// A folder whose `node_modules` has what a lock file lists.
 pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) -> Result<PathBuf> {
-    if !node_is_there() {
-        let _lock = cache.lock()?;
-        steps.run("install Node.js", || {
-            apt::install(&["nodejs", "npm"])?;
-            if node_is_there() {
-                Ok(())
-            } else {
-                bail!("`node` and `npm` are missing or older than Node.js {NODE}: install newer ones")
-            }
-        })?;
-    }
     // The lock file may pin other packages beside the one that gives its name.
     let name = format!("{}-{}-{}", packages.name, packages.version, Fingerprint::of(packages.lock));
     cache.obtain(&name, steps, &format!("install {} {}", packages.what, packages.version), |dir| {
@@ -144,33 +133,23 @@ pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) ->
 
 /// The folder with a tool's program.
 pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<PathBuf> {
-    let CargoTool { package, version } = tool;
+    let CargoTool { package, version, options } = tool;
     let what = format!("install {package} {version}");
     let dir = cache.obtain(&format!("{package}-{version}"), steps, &what, |dir| {
-        // Without optimisation it compiles far sooner, and it has little to do.
+        // Without optimisation and debug information it compiles far sooner, and it has little to do.
         Run::cargo()
             .args(["install", "--locked", "--debug", "--version", version, "--root"])
             .arg(dir)
             .arg(package)
+            .args(*options)
             .dir(cache.dir())
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .without_env("CARGO_TARGET_DIR")
             .advice("check that the registry of crates can be reached, then run the command again")
             .run()?;
         Ok(())
     })?;
     Ok(dir.join("bin"))
-}
-
-/// The programs of PostgreSQL, on which the service is tested: each test starts one of its own.
-pub fn postgres(cache: &Cache, steps: &mut Steps) -> Result<()> {
-    // Debian keeps them by version. The folder alone says nothing: a client has one too.
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut programs = versions.map(|version| version.path().join("bin/initdb"));
-    if programs.any(|initdb| initdb.exists()) || Run::new("initdb").arg("--version").succeeds() {
-        return Ok(());
-    }
-    let _lock = cache.lock()?;
-    steps.run("install PostgreSQL", || apt::install(&["postgresql"]))
 }
 
 /// Makes `cargo fmt` and `cargo clippy` work.
@@ -191,17 +170,6 @@ pub fn rust_components(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
-fn node_is_there() -> bool {
-    let version = Run::new("node").arg("--version").output().unwrap_or_default();
-    major(&version).is_some_and(|major| major >= NODE)
-        && Run::new("npm").arg("--version").dir(Path::new("/")).succeeds()
-}
-
-/// The first number of a version like `v20.20.2`.
-fn major(version: &str) -> Option<u32> {
-    version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,13 +177,6 @@ mod tests {
     #[test]
     fn the_tool_wasm_bindgen_is_of_the_version_of_its_crate() {
         assert!(include_str!("../../Cargo.toml").contains(&format!("wasm-bindgen = \"={}\"", WASM_BINDGEN.version)));
-    }
-
-    #[test]
-    fn node_versions_are_read() {
-        assert_eq!(major("v20.20.2\n"), Some(20));
-        assert_eq!(major("18.0"), Some(18));
-        assert_eq!(major(""), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@
 
 mod bound;
 mod explain;
+mod market;
 mod network;
 mod place;
 mod plan;

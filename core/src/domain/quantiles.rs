@@ -79,3 +79,53 @@ impl Quantiles {
         Self { p10: (p50 - (self.p50 - self.p10) * root).max(0.0), p50, p90: p50 + (self.p90 - self.p50) * root }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTES: Quantiles = Quantiles { p10: 60.0, p50: 100.0, p90: 180.0 };
+
+    #[test]
+    fn a_tenth_a_half_and_nine_tenths_are_where_they_are_said_to_be() {
+        let close = |found: f32, wanted: f32| (found - wanted).abs() < 1e-6;
+        assert!(close(MINUTES.exceed(60.0), 0.9));
+        assert!(close(MINUTES.exceed(100.0), 0.5));
+        assert!(close(MINUTES.exceed(180.0), 0.1));
+        assert_eq!(MINUTES.exceed(-1.0), 1.0);
+        assert_eq!(MINUTES.exceed(50.0), 1.0, "the first piece ends ten minutes below P10");
+    }
+
+    #[test]
+    fn more_is_never_more_probable_and_never_impossible() {
+        let found = (0..2_000).map(|x| MINUTES.exceed(x as f32));
+        let found: alloc::vec::Vec<f32> = found.collect();
+        assert!(found.windows(2).all(|pair| pair[0] >= pair[1]));
+        assert!(found.iter().all(|probability| (0.0..=1.0).contains(probability) && *probability > 0.0));
+    }
+
+    #[test]
+    fn equal_quantiles_leave_nothing_between_them_and_beyond() {
+        let always = Quantiles { p10: 5.0, p50: 5.0, p90: 5.0 };
+        assert_eq!([4.9, 5.0, 5.1].map(|x| always.exceed(x)), [1.0, 0.0, 0.0]);
+        let half = Quantiles { p10: 5.0, p50: 5.0, p90: 9.0 };
+        assert_eq!([4.9, 5.0].map(|x| half.exceed(x)), [1.0, 0.5]);
+    }
+
+    #[test]
+    fn quantiles_that_do_not_ascend_from_0_are_refused() {
+        let refused = |p10, p50, p90| Quantiles { p10, p50, p90 }.check().is_err();
+        assert!(MINUTES.check().is_ok() && Quantiles::default().check().is_ok());
+        assert!(refused(-1.0, 0.0, 0.0) && refused(2.0, 1.0, 3.0) && refused(1.0, 3.0, 2.0));
+        assert!(refused(0.0, 0.0, f32::INFINITY) && refused(0.0, f32::NAN, 1.0) && refused(f32::NAN, 0.0, 1.0));
+        assert!(refused(0.0, 0.0, Quantiles::MAX * 2.0));
+    }
+
+    #[test]
+    fn a_part_has_its_share_of_the_median_and_the_root_of_it_of_the_spread() {
+        assert_eq!(MINUTES.part(1.0), MINUTES);
+        assert_eq!(MINUTES.part(0.25), Quantiles { p10: 5.0, p50: 25.0, p90: 65.0 });
+        assert_eq!(MINUTES.part(0.01).p10, 0.0, "never below 0");
+        assert_eq!(MINUTES.part(0.0), Quantiles::default());
+    }
+}

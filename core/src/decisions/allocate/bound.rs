@@ -5,8 +5,9 @@
 //! plan. Prices follow the excess (subgradient, with Polyak's step and half of the last direction).
 
 use super::{
+    market::Market,
     network::{Network, Take},
-    place::{Market, Placer},
+    place::Placer,
     problem::SCALE,
 };
 use alloc::{vec, vec::Vec};

@@ -1,8 +1,8 @@
 //! The answer in the words of the problem: shipments, costs, and why units are missing.
 
 use super::{
+    market::Market,
     network::{Network, Take},
-    place::Market,
     plan::{Allocation, OrderPlan, Reason, Shipment, Shortfall},
 };
 use crate::domain::{money::Money, time::Day};

@@ -2,8 +2,9 @@
 
 use super::{
     bound::Ascent,
+    market::Market,
     network::{Network, Take},
-    place::{Market, Placer},
+    place::Placer,
     problem::{Problem, SCALE},
 };
 use alloc::{vec, vec::Vec};

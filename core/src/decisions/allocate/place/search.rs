@@ -1,0 +1,210 @@
+//! Branch and bound over sets of open facilities.
+
+use super::{
+    Placer,
+    facility::{Cell, NEVER},
+};
+use alloc::vec::Vec;
+
+/// State of the search.
+#[derive(Default)]
+pub(super) struct Tree {
+    /// Lower bound for the cost of every plan that was not explored; `i64::MAX` if all were.
+    pub bound: i64,
+    /// Facilities that still save more than they cost, for each level of the tree: the branches.
+    branches: Vec<Branch>,
+    /// Cells that may still be evaluated.
+    budget: i64,
+    /// Facilities that survive the reduction.
+    survives: Vec<bool>,
+}
+
+/// A facility that may be opened next.
+#[derive(Clone, Copy)]
+struct Branch {
+    facility: u32,
+    /// Its savings, less its opening cost.
+    net: i64,
+}
+
+impl Placer {
+    /// Makes the best single facility the incumbent. Returns whether that proves optimality: two shipments cost at
+    /// least the two lowest opening costs, and save at most what all facilities save together.
+    pub(super) fn is_one_best(&mut self) -> bool {
+        let instance = &self.instance;
+        let (mut best, mut at) = (0, 0);
+        for (n, (facility, saved)) in instance.facilities.iter().zip(&instance.alone).enumerate() {
+            let net = saved - facility.fixed;
+            if net > best {
+                (best, at) = (net, n);
+            }
+        }
+        let width = instance.facilities.len();
+        let is_served = |(line, &wanted): (usize, &u32)| {
+            let cell = &instance.cells[line * width + at];
+            cell.units == wanted && cell.cost < instance.missing
+        };
+        let serves_all = || instance.demand.iter().enumerate().all(is_served);
+        if best > 0 && (instance.capacitated || (instance.complete && !serves_all())) {
+            return false;
+        }
+        let unserved = instance.unserved();
+        let one = if best > 0 { unserved - best } else { NEVER };
+        let (first, second) = instance.cheapest;
+        let two = first + second + instance.split + unserved - instance.together;
+        if instance.most > 1 && two < one.min(self.incumbent.cost) {
+            return false;
+        }
+        if one < self.incumbent.cost {
+            self.incumbent.cost = one;
+            self.incumbent.open.push(at as u32);
+        }
+        self.tree.bound = i64::MAX;
+        true
+    }
+
+    /// Drops facilities that no plan cheaper than the incumbent opens, and those that save less than they cost even
+    /// alone (unless the order is all or nothing: they may complete it).
+    pub(super) fn reduce(&mut self) {
+        let instance = &mut self.instance;
+        let (width, unserved, (first, second)) = (instance.facilities.len(), instance.unserved(), instance.cheapest);
+        let survives = &mut self.tree.survives;
+        survives.clear();
+        survives.extend(instance.facilities.iter().zip(&instance.alone).map(|(facility, saved)| {
+            let other = if facility.fixed == first { second } else { first };
+            let among = other + facility.fixed + instance.split + unserved - instance.together;
+            let among = if instance.most > 1 { among } else { i64::MAX };
+            among.min(unserved - saved + facility.fixed) < self.incumbent.cost
+                && (*saved > facility.fixed || instance.complete)
+        }));
+        for &open in &self.incumbent.open {
+            survives[open as usize] = true;
+        }
+        self.looked += (width + instance.cells.len()) as i64;
+        // The survivors close ranks.
+        let mut to = 0;
+        for from in 0..instance.cells.len() {
+            if survives[from % width] {
+                instance.cells[to] = instance.cells[from];
+                if from < width {
+                    instance.facilities[to] = instance.facilities[from];
+                }
+                to += 1;
+            }
+        }
+        instance.cells.truncate(to);
+        instance.facilities.truncate(to / instance.demand.len());
+        for open in &mut self.incumbent.open {
+            *open = survives[..*open as usize].iter().filter(|survives| **survives).count() as u32;
+        }
+    }
+
+    /// Searches all sets of facilities for a plan cheaper than the incumbent. Returns whether all were explored or
+    /// pruned within the effort.
+    pub(super) fn search(&mut self, effort: i64) -> bool {
+        let cells = self.instance.cells.len() as i64;
+        self.tree.bound = i64::MAX;
+        self.tree.budget = effort * cells;
+        self.assignment.open.clear();
+        self.tree.branches.clear();
+        let all = 0..self.instance.facilities.len() as u32;
+        self.tree.branches.extend(all.map(|facility| Branch { facility, net: 0 }));
+        self.explore(0);
+        self.looked += cells + effort * cells - self.tree.budget + 8;
+        self.tree.bound == i64::MAX
+    }
+
+    /// Explores the sets that contain the open facilities and any of the branches from `from` on.
+    fn explore(&mut self, from: usize) {
+        let cost = self.assignment.fill(&self.instance);
+        let missing = self.instance.complete && self.assignment.lacks_a_unit(&self.instance);
+        if !missing {
+            self.incumbent.offer(cost, &self.assignment.open);
+        }
+        let instance = &self.instance;
+        let room = instance.most - self.assignment.open.len();
+        if room == 0 || self.tree.branches.len() == from {
+            return;
+        }
+        let (width, own) = (instance.facilities.len(), self.tree.branches.len());
+        self.tree.budget -= ((own - from) * instance.demand.len()) as i64;
+        // Savings of each branch; and an upper bound for the savings of all together, line by line.
+        let split = if self.assignment.open.is_empty() { 0 } else { instance.split };
+        let (mut first, mut second, mut together) = (i64::MAX, i64::MAX, 0_i64);
+        let mut nets = 0_i64;
+        for at in from..own {
+            let facility = self.tree.branches[at].facility as usize;
+            let (mut saved, mut needed) = (0, false);
+            let mut cells = &instance.cells[facility..];
+            for line in 0..instance.demand.len() {
+                let cell = &cells[0];
+                cells = cells.get(width..).unwrap_or_default();
+                if cell.units > 0 {
+                    let by_line = self.assignment.saving(line, cell, instance.change);
+                    saved += by_line;
+                    needed |= missing && by_line > 0 && self.assignment.lacks(instance, line);
+                }
+            }
+            let fixed = instance.facilities[facility].fixed + split;
+            if saved <= fixed && needed {
+                // It may still complete the order, so a cheaper set without it proves little.
+                self.tree.bound = self.tree.bound.min(cost);
+            }
+            if saved > fixed {
+                self.tree.branches.push(Branch { facility: facility as u32, net: saved - fixed });
+                nets = nets.saturating_add(saved - fixed);
+                (first, second) = if fixed < first { (fixed, first) } else { (first, second.min(fixed)) };
+            }
+        }
+        for line in 0..instance.demand.len() {
+            together = together.saturating_add(self.most_saved(line, own));
+        }
+        // Two facilities more at least: both from this level, and the second is a split.
+        let extra = if self.assignment.open.is_empty() { instance.split } else { 0 };
+        let two = if room < 2 || self.tree.branches.len() < own + 2 {
+            i64::MAX
+        } else {
+            (cost - together).saturating_add(first).saturating_add(second).saturating_add(extra)
+        };
+        let mut searched = false;
+        while self.tree.branches.len() > own {
+            let (mut best, mut at) = (Branch { facility: 0, net: i64::MIN }, own);
+            for (n, branch) in self.tree.branches.iter().enumerate().skip(own) {
+                if branch.net > best.net {
+                    (best, at) = (*branch, n);
+                }
+            }
+            let many = (room as i64).saturating_mul(best.net).min(nets);
+            let bound = (cost - best.net).min(two.max(cost - many));
+            if bound >= self.incumbent.cost {
+                break;
+            }
+            if self.tree.budget < 0 && searched {
+                self.tree.bound = self.tree.bound.min(bound);
+                break;
+            }
+            searched = true;
+            nets = nets.saturating_sub(best.net);
+            self.tree.branches.remove(at);
+            self.assignment.open.push(best.facility);
+            self.explore(own);
+            self.assignment.open.pop();
+        }
+        self.tree.branches.truncate(own);
+    }
+
+    /// Upper bound for what a line saves with all branches of this level.
+    fn most_saved(&self, line: usize, own: usize) -> i64 {
+        let instance = &self.instance;
+        let width = instance.facilities.len();
+        let row = &instance.cells[line * width..(line + 1) * width];
+        let cells = self.tree.branches[own..].iter().filter_map(|branch| row.get(branch.facility as usize));
+        let (mut least, mut units) = (i64::MAX, 0);
+        for cell in cells.filter(|cell| cell.units > 0) {
+            least = least.min(cell.cost - if cell.kept > 0 { instance.change } else { 0 });
+            units += u64::from(cell.units);
+        }
+        let all = Cell { cost: least, units: units.min(u64::from(u32::MAX)) as u32, ..Cell::default() };
+        self.assignment.saving(line, &all, instance.change)
+    }
+}
