@@ -1,12 +1,16 @@
 //! The subcommands, one a file.
 
+#[cfg(feature = "tables")]
 mod allocate;
+#[cfg(feature = "tables")]
 mod exceptions;
+#[cfg(feature = "tables")]
 mod features;
 mod insight;
 mod inspect;
 mod keygen;
 mod lines;
+#[cfg(feature = "tables")]
 mod live;
 #[cfg(feature = "compiler")]
 mod pack;
@@ -15,9 +19,12 @@ mod rank;
 mod replay;
 #[cfg(feature = "compiler")]
 mod run;
+#[cfg(feature = "serve")]
 mod serve;
 mod sign;
+#[cfg(feature = "tables")]
 mod snapshot;
+#[cfg(feature = "tables")]
 mod tables;
 #[cfg(feature = "compiler")]
 mod verify;
@@ -30,15 +37,13 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
-    rc::Rc,
 };
 use tradewind_core::{
-    Digest, Task,
-    guest::{Client, Revived},
-    pack::{HEADER_LEN, PackView, SectionKind, sign},
-    snapshot::{Snapshot, Storefront},
+    Task,
+    pack::{HEADER_LEN, sign},
+    snapshot::Snapshot,
 };
-use tradewind_host::{KeyPair, Runtime, Trust, WasmGuest};
+use tradewind_host::{KeyPair, Pack, Runtime, Tradewind, Trust, Verified};
 use tradewind_json::without_bom;
 
 /// Packs ONNX models and runs them in `tradewind.wasm`.
@@ -60,6 +65,7 @@ pub enum Command {
     Verify(verify::Verify),
     /// Show what a pack holds.
     Inspect(inspect::Inspect),
+    #[cfg(feature = "tables")]
     /// Build a snapshot of prices, stock and places.
     Snapshot(snapshot::Snapshot),
     /// Rank products: JSON or JSON Lines requests in, replies out.
@@ -68,17 +74,22 @@ pub enum Command {
     Insight(insight::Insight),
     /// Price products: JSON or JSON Lines requests in, quotes out.
     Quote(quote::Quote),
+    #[cfg(feature = "tables")]
     /// Decide from where orders ship: JSON Lines of orders in, and out.
     Allocate(allocate::Allocate),
+    #[cfg(feature = "tables")]
     /// Find what is about to go wrong: JSON Lines of shipments in, exceptions out.
     Exceptions(exceptions::Exceptions),
+    #[cfg(feature = "serve")]
     /// Serve the warehouse: orders, stock, shipments and a worklist, over HTTP.
     Serve(serve::Serve),
     /// Make recorded decisions again, and say what differs.
     Replay(replay::Replay),
+    #[cfg(feature = "tables")]
     /// Learn from an event log what is known of each product.
     Tables(tables::Tables),
     /// Write the feature matrix that a model is trained on.
+    #[cfg(feature = "tables")]
     #[command(subcommand)]
     Features(features::Features),
 }
@@ -96,15 +107,21 @@ impl Command {
             #[cfg(feature = "compiler")]
             Self::Verify(command) => command.run(out),
             Self::Inspect(command) => command.run(out),
+            #[cfg(feature = "tables")]
             Self::Snapshot(command) => command.run(out),
             Self::Rank(command) => command.run(out),
             Self::Insight(command) => command.run(out),
             Self::Quote(command) => command.run(out),
+            #[cfg(feature = "tables")]
             Self::Allocate(command) => command.run(out),
+            #[cfg(feature = "tables")]
             Self::Exceptions(command) => command.run(out),
+            #[cfg(feature = "serve")]
             Self::Serve(command) => command.run(out),
             Self::Replay(command) => command.run(out),
+            #[cfg(feature = "tables")]
             Self::Tables(command) => command.run(out),
+            #[cfg(feature = "tables")]
             Self::Features(command) => command.run(out),
         }
     }
@@ -148,12 +165,10 @@ impl ModuleArgs {
         })
     }
 
-    /// The module's bytes, and the module ready for use.
-    fn load(&self) -> anyhow::Result<(Vec<u8>, Runtime)> {
+    /// The module, compiled. It is trusted as this program is, which it lies beside: `serve` alone checks its signature.
+    fn load(&self) -> anyhow::Result<Runtime> {
         let path = self.path()?;
-        let module = read(&path)?;
-        let runtime = Runtime::new(&module).with_context(|| format!("`{}`", path.display()))?;
-        Ok((module, runtime))
+        Runtime::new(&read(&path)?).with_context(|| format!("`{}`", path.display()))
     }
 }
 
@@ -194,64 +209,34 @@ struct LoadArgs {
     trust: TrustArgs,
 }
 
-/// What [`LoadArgs`] name, verified and ready.
-struct Loaded {
-    guest: Revived<WasmGuest, Make>,
-    packs: Rc<[Vec<u8>]>,
-    snapshot: Option<Rc<[u8]>>,
-    module: Vec<u8>,
-}
-
-/// Makes a guest with everything loaded.
-type Make = Box<dyn FnMut() -> anyhow::Result<Client<WasmGuest>>>;
-
 impl LoadArgs {
-    fn load(&self) -> anyhow::Result<Loaded> {
-        let (module, runtime) = self.module.load()?;
+    fn load(&self) -> anyhow::Result<Tradewind> {
         let trust = self.trust.trust()?;
-        let verified = |path: &PathBuf| {
-            let bytes = read(path)?;
-            trust.verify(&bytes).with_context(|| format!("`{}`", path.display()))?;
-            anyhow::Ok(bytes)
-        };
-        let packs: Rc<[Vec<u8>]> = self.packs.iter().map(verified).collect::<Result<_, _>>()?;
-        let snapshot: Option<Rc<[u8]>> = self.snapshot.as_ref().map(verified).transpose()?.map(Rc::from);
-        let files = (packs.clone(), snapshot.clone());
-        let make = move || {
-            let mut client = Client::new(runtime.guest()?);
-            for pack in files.0.iter() {
-                client.load(pack)?;
-            }
-            if let Some(snapshot) = &files.1 {
-                client.load_snapshot(snapshot)?;
-            }
-            Ok(client)
-        };
-        Ok(Loaded { guest: Revived::new(Box::new(make) as Make)?, packs, snapshot, module })
+        let mut builder = Tradewind::builder().runtime(self.module.load()?);
+        for path in &self.packs {
+            let pack = Verified::pack(read(path)?, &trust);
+            builder = builder.verified_pack(pack.with_context(|| format!("`{}`", path.display()))?);
+        }
+        if let Some(path) = &self.snapshot {
+            let snapshot = Verified::snapshot(read(path)?, &trust);
+            builder = builder.verified_snapshot(snapshot.with_context(|| format!("`{}`", path.display()))?);
+        }
+        Ok(builder.build()?)
     }
 }
 
-impl Loaded {
-    /// The root and the public section of the snapshot.
-    fn storefront(&self) -> anyhow::Result<(Digest, Storefront)> {
-        let snapshot =
-            self.snapshot.as_deref().context("this is decided over a snapshot; give one with `--snapshot`")?;
-        let view = PackView::parse(snapshot)?;
-        Ok((view.root(), Snapshot::read(&view)?.storefront))
-    }
+/// The snapshot that is loaded.
+fn snapshot(tradewind: &Tradewind) -> anyhow::Result<&Snapshot> {
+    let snapshot = tradewind.snapshot().context("this is decided over a snapshot; give one with `--snapshot`")?;
+    Ok(snapshot)
+}
 
-    /// The one pack whose task is wanted.
-    fn pack(&self, wanted: fn(&Task) -> bool, does: &str) -> anyhow::Result<PackView<'_>> {
-        let mut found = None;
-        for pack in self.packs.iter() {
-            let view = PackView::parse(pack)?;
-            if wanted(&view.read(SectionKind::Task)?) {
-                ensure!(found.is_none(), "two packs that {does}; give one of them");
-                found = Some(view);
-            }
-        }
-        found.with_context(|| format!("no pack {does}; give one with `--pack`"))
-    }
+/// The one pack whose task is wanted.
+fn pack<'a>(tradewind: &'a Tradewind, wanted: fn(&Task) -> bool, does: &str) -> anyhow::Result<&'a Verified<Pack>> {
+    let mut fitting = tradewind.packs().iter().filter(|pack| wanted(&pack.task));
+    let found = fitting.next().with_context(|| format!("no pack {does}; give one with `--pack`"))?;
+    ensure!(fitting.next().is_none(), "two packs that {does}; give one of them");
+    Ok(found)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -2,51 +2,82 @@
 //! (`tradewind-json` has the types).
 //!
 //! ```no_run
-//! use tradewind_core::guest::Client;
-//! use tradewind_host::{Runtime, Trust};
+//! use std::fs::{read, read_to_string};
+//! use tradewind_core::{Millis, rank::RankRequest};
+//! use tradewind_host::{Tradewind, Trust};
 //!
 //! # fn main() -> anyhow::Result<()> {
-//! let runtime = Runtime::new(&std::fs::read("dist/tradewind.wasm")?)?;
-//! let mut client = Client::new(runtime.guest()?);
-//! let pack = std::fs::read("dist/packs/recommend.pack")?;
-//! Trust::read(&["dist/keys/dev.pub"])?.verify(&pack)?;
-//! println!("{} is ready", client.load(&pack)?.name);
+//! let tradewind = Tradewind::builder()
+//!     .module(read("dist/tradewind.wasm")?)
+//!     .signature(read_to_string("dist/tradewind.wasm.sig")?)
+//!     .trust(Trust::read(&["dist/keys/dev.pub"])?)
+//!     .pack(read("dist/packs/recommend.pack")?)
+//!     .build()?;
+//! let ranking = tradewind.rank(&RankRequest::new("recommend", Millis(1_512_345_600_000), 8))?;
+//! assert_eq!(ranking.items.len(), 8);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! - [`Runtime`] compiles the module once; each [`WasmGuest`] is an instance of it.
-//! - [`Trust`] holds the keys whose packs are loaded; [`KeyPair`] signs packs.
-//! - [`snapshot`] builds snapshots from tables, which [`rows`] reads.
+//! - [`Tradewind`] is the front door: any thread asks it, and it keeps instances of the module.
+//! - [`Verified`] is a file that was checked, the only kind that is loaded; [`Trust`] holds the keys whose files pass,
+//!   and [`KeyPair`] signs them.
+//! - [`Runtime`] is the compiled module; [`Limits`] stop its calls.
 //! - [`receipts`] records decisions, and makes them again.
 //! - [`comparison`] judges whether outputs are those that were recorded.
-//! - `packing` compiles ONNX models into packs, and `verification` runs recorded cases (feature `compiler`, on by
-//!   default).
-//! - [`serve`] is the warehouse's service: orders in, allocations and a worklist out.
-//! - [`training`] computes tables and features from an event log, with the code that serves them.
+//! - `snapshot` builds snapshots from tables, which `rows` reads; `training` computes tables and features from an event
+//!   log, with the code that serves them (feature `tables`).
+//! - `packing` compiles ONNX models into packs, and `verification` runs recorded cases (feature `compiler`).
+//! - `serve` is the warehouse's service: orders in, allocations and a worklist out (feature `serve`).
+//!
+//! # Features
+//!
+//! All are on by default. A service that only runs packs needs none of them: `default-features = false` builds without
+//! axum, sqlx, parquet and tract.
+//!
+//! | feature | what it adds | what it brings |
+//! |---|---|---|
+//! | `serve` | `serve` | axum, sqlx, tokio |
+//! | `tables` | `rows`, `snapshot`, `training` | parquet, csv, npyz |
+//! | `compiler` | `packing`, `verification`; implies `tables` | tract |
+//! | `cli` | the program `tradewind`, with the commands of the other features | clap |
 
 pub mod comparison;
 #[cfg(feature = "compiler")]
 mod data_sets;
 #[cfg(feature = "compiler")]
 pub mod packing;
+mod pool;
 pub mod receipts;
+#[cfg(feature = "tables")]
 pub mod rows;
 mod runtime;
+#[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "tables")]
 pub mod snapshot;
+mod tradewind;
+#[cfg(feature = "tables")]
 pub mod training;
 mod trust;
 #[cfg(feature = "compiler")]
 pub mod verification;
+mod verified;
 
 pub use runtime::{Limits, Runtime, RuntimeConfig, WasmGuest, WasmInstance};
+pub use tradewind::{AskError, BuildError, Builder, Tradewind, Unavailable};
 pub use trust::{KeyPair, Trust, TrustError, sha256};
+pub use verified::{Module, Pack, Verified};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Compiles the example of the host's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct HostReadme;
 
 /// Compiles the example of the page about a model of one's own.
 #[cfg(doctest)]

@@ -60,6 +60,7 @@ pub struct Source {
 
 /// A pack, and what its maker should know.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Packed {
     /// The pack, unsigned.
     pub bytes: Vec<u8>,
@@ -73,6 +74,7 @@ pub struct Packed {
 
 /// How the weights of a pack are stored, and what that may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Storage {
     /// How precise the large ones are.
     pub precision: Precision,
@@ -87,6 +89,20 @@ pub const MAX_LOSS: f32 = 0.02;
 impl Default for Storage {
     fn default() -> Self {
         Self { precision: Precision::F32, max_loss: MAX_LOSS }
+    }
+}
+
+impl Storage {
+    /// Sets how precise the large weights are.
+    #[must_use]
+    pub const fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Sets the greatest loss.
+    #[must_use]
+    pub const fn max_loss(self, max_loss: f32) -> Self {
+        Self { max_loss, ..self }
     }
 }
 

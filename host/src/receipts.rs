@@ -17,6 +17,7 @@ use tradewind_json::hex;
 /// A decision, as it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Record {
     /// SHA-256 of the module.
     pub module: Hex,
@@ -40,6 +41,7 @@ pub struct Hex(pub Vec<u8>);
 
 /// What is not as a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Difference {
     /// The record contradicts itself: its `part` does not have the digest that it says.
     Record(&'static str),

@@ -1,5 +1,6 @@
 //! `tradewind.wasm` under wasmtime.
 
+use crate::trust::sha256;
 use std::{
     fs::DirBuilder,
     io,
@@ -11,7 +12,10 @@ use std::{
     thread,
     time::Duration,
 };
-use tradewind_core::guest::{GuestError, Instance, ModuleGuest};
+use tradewind_core::{
+    Digest,
+    guest::{GuestError, Instance, ModuleGuest},
+};
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, Memory, Module, PoolingAllocationConfig,
     Store, StoreLimits, StoreLimitsBuilder, TypedFunc,
@@ -26,28 +30,42 @@ const MAX_MEMORY: usize = 128 << 20;
 /// What of an instance's memory stays mapped between two that use the same place of a pool, in bytes.
 const KEEP_RESIDENT: usize = 256 << 10;
 
-/// The module, compiled.
+/// The module, compiled. Clones share the compiled code.
 ///
 /// Settings are those under which every engine gives the same bytes: no relaxed SIMD, no threads.
 /// What a call may take, [`Limits`] say.
+#[derive(Clone)]
 pub struct Runtime {
     module: Module,
+    digest: Digest,
     limits: Limits,
     ticker: Arc<Ticker>,
 }
 
 /// What a call may take before it is stopped.
+///
+/// ```
+/// use std::time::Duration;
+/// use tradewind_host::Limits;
+///
+/// let limits = Limits::default().deadline(Duration::from_millis(500)).memory(64 << 20);
+/// assert_eq!(limits.fuel, None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// How long one call may take.
+    /// How long one call may take (default: 30 s), to within 50 ms.
     pub deadline: Duration,
-    /// How much work one call may do: a count of instructions that does not depend on the machine; not counted
-    /// when absent.
+    /// The most wasmtime fuel for each call, which does not depend on the machine (default: unlimited). A batch of
+    /// 64 orders over 12 nodes uses about 10⁹.
     pub fuel: Option<u64>,
+    /// The most memory of an instance, packs and snapshot included, in bytes (default and maximum: 128 MiB).
+    pub memory: usize,
 }
 
 /// How the module is compiled and its instances are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuntimeConfig {
     /// What a call may take.
     pub limits: Limits,
@@ -60,7 +78,47 @@ pub struct RuntimeConfig {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), fuel: None }
+        Self { deadline: Duration::from_secs(30), fuel: None, memory: MAX_MEMORY }
+    }
+}
+
+impl Limits {
+    /// Sets how long one call may take.
+    #[must_use]
+    pub const fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Sets the most fuel for each call, or counts none.
+    #[must_use]
+    pub const fn fuel(self, fuel: Option<u64>) -> Self {
+        Self { fuel, ..self }
+    }
+
+    /// Sets the most memory of an instance, in bytes.
+    #[must_use]
+    pub const fn memory(self, memory: usize) -> Self {
+        Self { memory, ..self }
+    }
+}
+
+impl RuntimeConfig {
+    /// Sets what a call may take.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Reserves memory for this many instances, or makes each on demand.
+    #[must_use]
+    pub fn pool(self, pool: Option<u32>) -> Self {
+        Self { pool, ..self }
+    }
+
+    /// Keeps compiled code in a private folder, or nowhere.
+    #[must_use]
+    pub fn cache(self, cache: Option<PathBuf>) -> Self {
+        Self { cache, ..self }
     }
 }
 
@@ -74,7 +132,7 @@ pub struct WasmInstance {
     _ticker: Arc<Ticker>,
 }
 
-/// A guest under wasmtime: see [`Runtime::guest`].
+/// A guest under wasmtime: see [`Runtime::unverified_guest`].
 pub type WasmGuest = ModuleGuest<WasmInstance>;
 
 struct Exports {
@@ -100,8 +158,8 @@ impl Runtime {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn metered(wasm: &[u8]) -> Result<Self, GuestError> {
-        let limits = Limits { fuel: Some(u64::MAX), ..Limits::default() };
-        Self::with(wasm, &RuntimeConfig { limits, ..RuntimeConfig::default() })
+        let limits = Limits::default().fuel(Some(u64::MAX));
+        Self::with(wasm, &RuntimeConfig::default().limits(limits))
     }
 
     /// As [`new`](Self::new), as it is configured.
@@ -132,16 +190,23 @@ impl Runtime {
             let name = format!("it imports `{}` from `{}`; it must import nothing", import.name(), import.module());
             return Err(GuestError::Module(name));
         }
-        Ok(Self { module, limits: *limits, ticker: Arc::new(Ticker::start(engine)) })
+        Ok(Self { module, digest: sha256(wasm), limits: *limits, ticker: Arc::new(Ticker::start(engine)) })
     }
 
-    /// A new instance.
+    /// SHA-256 of the module.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// A new instance that loads whatever bytes it is given: for tests of the module itself. Everything else goes
+    /// through [`Tradewind`](crate::Tradewind), which loads [verified](crate::Verified) files only.
     ///
     /// # Errors
     /// [`GuestError::Module`] when an export is missing, [`GuestError::Abi`] when it is another
     /// version.
-    pub fn guest(&self) -> Result<WasmGuest, GuestError> {
-        let limits = StoreLimitsBuilder::new().memory_size(MAX_MEMORY).instances(1).memories(1).tables(4).build();
+    pub fn unverified_guest(&self) -> Result<WasmGuest, GuestError> {
+        let memory = self.limits.memory.min(MAX_MEMORY);
+        let limits = StoreLimitsBuilder::new().memory_size(memory).instances(1).memories(1).tables(4).build();
         let mut store = Store::new(self.module.engine(), limits);
         store.limiter(|limits| limits);
         let module_error = |error| GuestError::Module(said(error));

@@ -10,7 +10,8 @@
 //! - Everything that must outlive the process is in one database (`store`): SQLite, or PostgreSQL for several
 //!   replicas.
 //! - What decides is a release (`release`): a module, its packs and a snapshot, verified, tested, and swapped as one.
-//! - Guests of the module are kept warm behind a gate (`guests`), so that too many requests get an answer too.
+//! - A gate (`guests`) stands before a release's [`Tradewind`](crate::Tradewind), so that too many requests get an answer
+//!   too.
 //! - Orders are planned by a worker (`queue`, `plan`) over what is there now (`live`); nothing is promised twice, because
 //!   the database counts.
 //! - What comes in is checked by the types that the module decodes (`door`, `tradewind_json`), so that what is accepted
@@ -38,15 +39,17 @@ mod watch;
 
 pub use auth::Role;
 
-use crate::{RuntimeConfig, Trust};
+use crate::{Pack, RuntimeConfig, Trust, Verified};
 use guests::Gate;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pulse::Pulse;
-use release::{Artefact, Kind, Parts, Release, ReleaseError};
+use release::{Parts, Release, ReleaseError};
 use std::{
     mem,
     net::SocketAddr,
+    num::NonZeroUsize,
     sync::{Arc, PoisonError, RwLock},
+    thread,
     time::Duration,
 };
 use store::{Store, wall};
@@ -67,10 +70,11 @@ const SWEEP: Duration = Duration::from_secs(600);
 
 /// What is served, and how.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// `sqlite:FILE` or `postgres://…`.
     pub database: String,
-    /// Where requests are listened to.
+    /// Where requests are listened to (default: 127.0.0.1:8080).
     pub listen: SocketAddr,
     /// The files to begin with; a database that has seen all of them goes on with its own release.
     pub files: Files,
@@ -78,8 +82,8 @@ pub struct Config {
     pub trust: Trust,
     /// How the module is run; what a call may take.
     pub runtime: RuntimeConfig,
-    /// At most so many calls at a time.
-    pub guests: usize,
+    /// At most so many calls at a time (default: one for each processor).
+    pub guests: NonZeroUsize,
     /// What things cost when orders are allocated.
     pub policy: AllocationPolicy,
     /// Which exceptions are listed, and what they cost.
@@ -90,6 +94,25 @@ pub struct Config {
     pub keep_decisions: Option<Duration>,
     /// The moment at which the service's clock starts, for recorded data; now when absent.
     pub clock: Option<Millis>,
+}
+
+impl Config {
+    /// These files over this database, and otherwise the defaults.
+    pub fn new(database: impl Into<String>, files: Files, trust: Trust) -> Self {
+        Self {
+            database: database.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            files,
+            trust,
+            runtime: RuntimeConfig::default(),
+            guests: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            policy: AllocationPolicy::default(),
+            exceptions: Policy::default(),
+            objective: Objective::MARGIN,
+            keep_decisions: None,
+            clock: None,
+        }
+    }
 }
 
 /// The contents of files.
@@ -156,10 +179,18 @@ struct Releases {
 
 struct Settings {
     trust: Trust,
-    runtime: RuntimeConfig,
+    running: Running,
     policy: AllocationPolicy,
     exceptions: Policy,
     objective: Objective,
+}
+
+/// How releases are run.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    runtime: RuntimeConfig,
+    /// Calls at a time.
+    guests: NonZeroUsize,
 }
 
 /// The moment of decisions: the machine's, or one that began with recorded data.
@@ -204,7 +235,7 @@ impl App {
     pub(crate) fn swap(&self, release: Release) {
         tracing::info!(
             release = release.number,
-            module = tradewind_json::hex(&release.parts.module.digest),
+            module = tradewind_json::hex(&release.parts.module.digest()),
             "another release decides"
         );
         metrics::gauge!("tradewind_release").set(release.number as f64);
@@ -230,8 +261,10 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     config.exceptions.check().map_err(|error| Cause::Policy("exceptions", error))?;
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let store = Store::open(&config.database).await?;
-    let runtime = RuntimeConfig { pool: Some(3 * config.guests as u32), ..config.runtime };
-    let release = first_release(&store, config.files, &config.trust, &runtime).await?;
+    // Three releases may have instances at a time: the one that decides, the one before, and the next.
+    let reserved = u32::try_from(3 * config.guests.get()).unwrap_or(u32::MAX);
+    let running = Running { runtime: config.runtime.pool(Some(reserved)), guests: config.guests };
+    let release = first_release(&store, config.files, &config.trust, &running).await?;
     let clock = Clock::starting(config.clock);
     warn(&release, clock.now());
     // Clock and policy may be others than before.
@@ -242,7 +275,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     metrics::gauge!("tradewind_release").set(release.number as f64);
     let settings = Settings {
         trust: config.trust,
-        runtime,
+        running,
         policy: config.policy,
         exceptions: config.exceptions,
         objective: config.objective,
@@ -250,7 +283,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let app = Arc::new(App {
         store,
         releases: RwLock::new(Releases { current: Arc::new(release), before: None }),
-        gate: Gate::new(config.guests),
+        gate: Gate::new(config.guests.get()),
         clock,
         settings,
         metrics,
@@ -301,15 +334,15 @@ fn warn(release: &Release, now: Millis) {
 }
 
 /// The release to begin with: that of the files, where the database has not seen one of them, else the database's.
-async fn first_release(store: &Store, files: Files, trust: &Trust, runtime: &RuntimeConfig) -> Result<Release, Cause> {
+async fn first_release(store: &Store, files: Files, trust: &Trust, running: &Running) -> Result<Release, Cause> {
     let Files { module, signature, packs, snapshot } = files;
-    let packs = packs.into_iter().map(|pack| Artefact::signed(Kind::Pack, pack, trust));
-    let mut packs: Vec<Artefact> = packs.collect::<Result<_, _>>()?;
+    let packs = packs.into_iter().map(|pack| release::pack(pack, trust));
+    let mut packs: Vec<Verified<Pack>> = packs.collect::<Result<_, _>>()?;
     packs.sort_by(|a, b| a.name.cmp(&b.name));
     let parts = Parts {
-        module: Artefact::module(module, signature, trust)?,
+        module: release::module(module, signature, trust)?,
         packs,
-        snapshot: Artefact::signed(Kind::Snapshot, snapshot, trust)?,
+        snapshot: release::snapshot(snapshot, trust)?,
     };
     let current = store.current_release().await?;
     if current > 0
@@ -317,17 +350,17 @@ async fn first_release(store: &Store, files: Files, trust: &Trust, runtime: &Run
         && let Some(kept) = store.parts(current, trust).await?
     {
         tracing::info!(release = current, "the database has seen these files; its own release decides");
-        return Ok(build(current, kept?, runtime).await?);
+        return Ok(build(current, kept?, running).await?);
     }
-    let release = build(current + 1, parts, runtime).await?;
+    let release = build(current + 1, parts, running).await?;
     install(store, &release, (current > 0).then_some(current), "files given at the start").await?;
     Ok(release)
 }
 
 /// Builds and tests a release where that may take its time.
-pub(crate) async fn build(number: i64, parts: Parts, runtime: &RuntimeConfig) -> Result<Release, ReleaseError> {
-    let runtime = runtime.clone();
-    let built = tokio::task::spawn_blocking(move || Release::new(number, parts, &runtime)).await;
+pub(crate) async fn build(number: i64, parts: Parts, running: &Running) -> Result<Release, ReleaseError> {
+    let Running { runtime, guests } = running.clone();
+    let built = tokio::task::spawn_blocking(move || Release::new(number, parts, &runtime, guests)).await;
     built.unwrap_or_else(|_| {
         Err(ReleaseError::Wrong { what: "the release".into(), why: "its test was cut short".into() })
     })
@@ -348,7 +381,7 @@ pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i
 async fn remember(app: Arc<App>) {
     let before = app.release().number - 1;
     let Ok(Some(Ok(parts))) = app.store.parts(before, &app.settings.trust).await else { return };
-    match build(before, parts, &app.settings.runtime).await {
+    match build(before, parts, &app.settings.running).await {
         Ok(release) => {
             let mut releases = app.releases.write().unwrap_or_else(PoisonError::into_inner);
             releases.before.get_or_insert(Arc::new(release));
@@ -370,7 +403,7 @@ async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
             continue;
         }
         let taken = match app.store.parts(number, &app.settings.trust).await {
-            Ok(Some(Ok(parts))) => build(number, parts, &app.settings.runtime).await,
+            Ok(Some(Ok(parts))) => build(number, parts, &app.settings.running).await,
             Ok(Some(Err(error))) => Err(error),
             Ok(None) | Err(_) => continue,
         };
@@ -422,6 +455,7 @@ fn told_to_stop() -> impl Future<Output = ()> {
 
 /// A key as it is listed.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct KeyInfo {
     /// Its name.
     pub name: String,

@@ -69,6 +69,7 @@ pub enum SnapshotError {
 
 /// A snapshot, unsigned.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Built {
     /// All sections: for edge and warehouse.
     pub whole: Vec<u8>,

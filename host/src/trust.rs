@@ -51,6 +51,17 @@ pub enum TrustError {
         /// `ed25519-public` or `ed25519-secret`.
         kind: &'static str,
     },
+    /// The file is trusted, and of another kind.
+    #[error("it is {found}, not {expected}")]
+    Kind {
+        /// What it is.
+        found: &'static str,
+        /// What was asked for.
+        expected: &'static str,
+    },
+    /// The file is trusted, and what is in it cannot be read.
+    #[error(transparent)]
+    Contents(tradewind_core::Error),
     /// A module is not signed by a key that is trusted.
     #[error("the module {0}; sign it with `tradewind sign` and a key that is trusted here")]
     Module(&'static str),
@@ -78,15 +89,20 @@ impl Trust {
         Ok(Self { keys: Some(keys) })
     }
 
-    /// Loads unsigned packs too. Their digests are checked all the same.
+    /// Accepts files that nobody signed: the one way to load them. Digests are checked all the same, and so is a
+    /// signature that is there, but by whom it is does not matter.
+    ///
+    /// For files that this process made itself, and for trying something out; a service that takes files from elsewhere
+    /// names its keys with [`Trust::read`].
     pub const fn unsigned() -> Self {
         Self { keys: None }
     }
 
-    /// Checks a pack's structure, digests and signature.
+    /// Checks the structure, digests and signature of a pack or a snapshot, for reading it. To load it, make a
+    /// [`Verified`](crate::Verified) of it.
     ///
     /// # Errors
-    /// A [`tradewind_core::Error`] whose kind tells what is wrong.
+    /// [`TrustError::Pack`], whose kind tells what is wrong.
     pub fn verify<'a>(&self, pack: &'a [u8]) -> Result<PackView<'a>, TrustError> {
         let view = PackView::parse(pack)?;
         view.verify(self.keys.as_deref(), sha256, is_signed)?;

@@ -2,10 +2,11 @@
 //! `test_data_set_N/input_K.pb`, `output_K.pb`.
 
 use crate::{
-    Runtime,
+    AskError, BuildError, Runtime, Tradewind, Trust, Unavailable, Verified,
     comparison::compare_outputs,
     data_sets::{DataSet, Fault, File, data_sets},
     packing::{PackError, pack_model},
+    tradewind::unanswered,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -19,7 +20,7 @@ use tradewind_compiler::{
 };
 use tradewind_core::{
     ErrorKind,
-    guest::{Client, ClientError, GuestError},
+    guest::{ClientError, GuestError},
     message::InferRequest,
     plan::{Batch, Plan},
     tensor::Tensor,
@@ -39,6 +40,7 @@ pub struct Case {
 
 /// How cases are run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Settings {
     /// What a data set tells is fixed, where the model is refused without: axes of inputs that have no
     /// extent, and integer inputs that determine a shape.
@@ -140,7 +142,7 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
     }
 
     let mut free = BTreeMap::new();
-    let mut client: Option<(Variant, Plan, Client<_>)> = None;
+    let mut loaded: Option<(Variant, Plan, Tradewind)> = None;
     let mut bound = Vec::new();
     for set in &sets {
         let given = set.inputs_of(&interface)?;
@@ -167,7 +169,7 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
         }
         let inputs = inputs(&given, &constants)?;
         let variant = Variant { options, constants };
-        let (_, plan, client) = match &mut client {
+        let (_, plan, tradewind) = match &mut loaded {
             Some(held) if held.0 == variant && too_many(&held.1, &inputs).is_none() => held,
             slot => {
                 let mut model = onnx.clone();
@@ -192,7 +194,7 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
         };
         let inputs = inputs.into_iter().map(|input| fit_input(input, plan)).collect::<Result<_, _>>();
         let inputs = inputs.map_err(|error| refused(format!("{}: {error}", set.name)))?;
-        run_set(client, case, set, inputs, &interface, settings)?;
+        run_set(tradewind, case, set, inputs, &interface, settings)?;
     }
     bound.sort();
     bound.dedup();
@@ -239,14 +241,17 @@ fn check_count(case: &Case, set: &DataSet, outputs: usize) -> Result<(), Outcome
     Ok(())
 }
 
-fn load(runtime: &Runtime, compiled: tradewind_compiler::Compiled) -> Result<Client<crate::WasmGuest>, Outcome> {
+fn load(runtime: &Runtime, compiled: tradewind_compiler::Compiled) -> Result<Tradewind, Outcome> {
     let pack = pack_model(PACK, compiled).map_err(|error| match error {
         PackError::Core(error) if error.kind() == ErrorKind::TooLarge => refused(error.to_string()),
         error => wrong(format!("it was compiled, but not packed: {error}")),
     })?;
-    let mut client = Client::new(runtime.guest().map_err(|error| unusable(error.to_string()))?);
-    client.load(&pack).map_err(|error| failure("the module does not load it", error))?;
-    Ok(client)
+    // Made here and now, by nobody else.
+    let pack = Verified::pack(pack, &Trust::unsigned()).map_err(|error| wrong(error.to_string()))?;
+    Tradewind::builder().runtime(runtime.clone()).verified_pack(pack).build().map_err(|error| match error {
+        BuildError::Refused { error, .. } => failure("the module does not load it", unanswered(error)),
+        error => unusable(error.to_string()),
+    })
 }
 
 /// The rows that inputs have, where a plan does not take so many at once.
@@ -270,15 +275,15 @@ fn inputs(given: &[(String, &File)], constants: &[(String, Vec<u8>)]) -> Result<
 }
 
 fn run_set(
-    client: &mut Client<crate::WasmGuest>,
+    tradewind: &Tradewind,
     case: &Case,
     set: &DataSet,
     inputs: Vec<Tensor>,
     interface: &Interface,
     settings: &Settings,
 ) -> Result<(), Outcome> {
-    let found = client
-        .infer(InferRequest { pack: PACK.into(), inputs })
+    let found = tradewind
+        .infer(&InferRequest { pack: PACK.into(), inputs })
         .map_err(|error| failure(&format!("{}: the module does not answer", set.name), error))?;
     if let Some(out) = &settings.out {
         write_outputs(&out.join(&case.name).join(&set.name), &found, interface)?;
@@ -293,12 +298,12 @@ fn run_set(
 }
 
 /// What limits refuse is refused; any other answer to good inputs is wrong.
-fn failure(what: &str, error: ClientError<GuestError>) -> Outcome {
+fn failure(what: &str, error: AskError) -> Outcome {
     match &error {
         ClientError::Fault(fault) if matches!(fault.kind(), Some(ErrorKind::TooLarge | ErrorKind::OutOfMemory)) => {
             refused(error.to_string())
         }
-        ClientError::Guest(GuestError::OutOfMemory(_)) => refused(error.to_string()),
+        ClientError::Guest(Unavailable::Guest(GuestError::OutOfMemory(_))) => refused(error.to_string()),
         _ => wrong(format!("{what}: {error}")),
     }
 }

@@ -443,7 +443,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
 
 fn insight_request() -> Result<InsightRequest> {
     Ok(InsightRequest {
-        products: Some(vec![sku("tea")?]),
+        products: Some(vec![Sku::new("tea")?]),
         texts: vec!["nice".into()],
         ..InsightRequest::new(Some("churn".into()), Millis(2_000_000))
     })
@@ -453,9 +453,9 @@ fn insights() -> Result<Insights> {
     let evidence = Source::ALL.iter().map(|&source| Fact { source, value: 1.5 }).collect::<Vec<_>>();
     let said = [
         (Subject::Shopper, insight::Value::Probability(0.5)),
-        (Subject::Sku(sku("tea")?), insight::Value::Quantiles(QUANTILES)),
+        (Subject::Sku(Sku::new("tea")?), insight::Value::Quantiles(QUANTILES)),
         (Subject::Hour(167), insight::Value::Amount(2.0)),
-        (Subject::Stock(sku("tea")?, Code::new("US-SEA")?), insight::Value::Label("high".into())),
+        (Subject::Stock(Sku::new("tea")?, Code::new("US-SEA")?), insight::Value::Label("high".into())),
         (Subject::Text(1), insight::Value::Score(-1.0)),
     ];
     let items = said.into_iter().map(|(of, value)| Insight { of, value, evidence: evidence.clone() });
@@ -571,6 +571,7 @@ fn allocate_request() -> Result<AllocateRequest> {
         },
         live: live()?,
         previous: vec![Planned { order: id("order-1")?, node, sku: line.sku, quantity: 1 }],
+        late: Some("late".into()),
     })
 }
 

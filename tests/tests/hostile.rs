@@ -22,7 +22,7 @@ fn module(abi: u32, alloc: &str, call: &str, memory: &str) -> Result<Vec<u8>> {
 
 /// What the host makes of one call.
 fn answer(alloc: &str, call: &str, memory: &str) -> Result<Result<Vec<u8>, GuestError>> {
-    let mut guest = Runtime::new(&module(1, alloc, call, memory)?)?.guest()?;
+    let mut guest = Runtime::new(&module(1, alloc, call, memory)?)?.unverified_guest()?;
     Ok(Guest::call(&mut guest, b"question"))
 }
 
@@ -51,7 +51,7 @@ fn pointers_and_lengths_are_held_against_the_memory() -> Result<()> {
 #[test]
 fn a_trap_kills_the_guest_and_no_other() -> Result<()> {
     let runtime = Runtime::new(&module(1, "i32.const 64", "unreachable", "")?)?;
-    let (mut guest, mut other) = (runtime.guest()?, runtime.guest()?);
+    let (mut guest, mut other) = (runtime.unverified_guest()?, runtime.unverified_guest()?);
     ensure!(matches!(guest.load(b"pack"), Err(GuestError::Trap(_))) && guest.is_dead());
     ensure!(matches!(Guest::call(&mut guest, b"again"), Err(GuestError::Dead)));
     ensure!(!other.is_dead() && matches!(Guest::call(&mut other, b"first"), Err(GuestError::Trap(_))));
@@ -60,10 +60,10 @@ fn a_trap_kills_the_guest_and_no_other() -> Result<()> {
 
 #[test]
 fn a_module_for_another_host_is_refused() -> Result<()> {
-    let other = Runtime::new(&module(2, "i32.const 64", "i32.const 64", "")?)?.guest();
+    let other = Runtime::new(&module(2, "i32.const 64", "i32.const 64", "")?)?.unverified_guest();
     ensure!(matches!(other, Err(GuestError::Abi { found: 2 })));
     let bare = wat::parse_str(r#"(module (memory (export "memory") 1))"#)?;
-    ensure!(matches!(Runtime::new(&bare)?.guest(), Err(GuestError::Module(_))));
+    ensure!(matches!(Runtime::new(&bare)?.unverified_guest(), Err(GuestError::Module(_))));
     let curious = wat::parse_str(r#"(module (import "wasi_snapshot_preview1" "clock_time_get" (func)))"#)?;
     ensure!(matches!(Runtime::new(&curious), Err(GuestError::Module(_))));
     ensure!(matches!(Runtime::new(b"no wasm"), Err(GuestError::Module(_))));

@@ -3,11 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use std::{fs, process::Command};
 use tradewind_core::{
-    guest::Client,
     message::InferRequest,
     tensor::{Tensor, TensorData},
 };
-use tradewind_host::{Runtime, Trust};
+use tradewind_host::{Tradewind, Trust};
 use tradewind_tests::{dist, module, root};
 
 /// What differs from machine to machine, from key to key and from build to build.
@@ -42,10 +41,12 @@ fn the_page_about_a_model_of_ones_own_holds() -> Result<()> {
 
 /// The page's request: a household that has just ordered, and one that has not for four months.
 fn request() -> Result<()> {
-    let mut client = Client::new(Runtime::new(&module()?)?.guest()?);
-    let pack = fs::read(dist("returns.pack")?)?;
-    Trust::read(&[dist("keys/dev.pub")?])?.verify(&pack)?;
-    client.load(&pack)?;
+    let tradewind = Tradewind::builder()
+        .module(module()?)
+        .signature(fs::read_to_string(dist("tradewind.wasm.sig")?)?)
+        .trust(Trust::read(&[dist("keys/dev.pub")?])?)
+        .pack(fs::read(dist("returns.pack")?)?)
+        .build()?;
     let number = |name: &str, values: [f32; 2]| Tensor::new(name, vec![2, 1], TensorData::F32(values.to_vec()));
     let favourite = vec!["BEEF".into(), "FROZEN PIZZA".into()];
     let inputs = vec![
@@ -55,7 +56,7 @@ fn request() -> Result<()> {
         number("units_per_order", [10.7, 10.0])?,
         Tensor::new("favourite", vec![2, 1], TensorData::Text(favourite))?,
     ];
-    let outputs = client.infer(InferRequest { pack: "returns".into(), inputs })?;
+    let outputs = tradewind.infer(&InferRequest { pack: "returns".into(), inputs })?;
     let TensorData::F32(probabilities) = &outputs[1].data else { anyhow::bail!("{outputs:?}") };
     ensure!(probabilities[1] > 0.99 && probabilities[3] < 0.3, "{probabilities:?}");
     Ok(())

@@ -113,7 +113,7 @@ fn smaller_models(all: &mut Ensemble) -> Result<()> {
         let path = folder.path().join(format!("{}.onnx", case.name));
         fs::write(&path, &case.onnx)?;
         for precision in [Precision::F16, Precision::Int8] {
-            let storage = Storage { precision, max_loss: f32::INFINITY };
+            let storage = Storage::default().precision(precision).max_loss(f32::INFINITY);
             let packed = Source::read(&path)?.pack(&case.options, storage).with_context(|| case.name.clone())?;
             let pack = load(all, &packed.bytes).with_context(|| case.name.clone())?;
             let request = InferRequest { pack: pack.name, inputs: case.sets[0].inputs.clone() };

@@ -9,7 +9,8 @@ use tradewind_tests::root;
 const PRECISIONS: [Precision; 2] = [Precision::F16, Precision::Int8];
 
 fn packed(path: &str, precision: Precision, max_loss: f32) -> Result<Packed, PackError> {
-    Source::read(&root().join(path))?.pack(&Options::default(), Storage { precision, max_loss })
+    Source::read(&root().join(path))?
+        .pack(&Options::default(), Storage::default().precision(precision).max_loss(max_loss))
 }
 
 fn section(packed: &Packed, kind: SectionKind) -> Result<&[u8]> {

@@ -8,8 +8,8 @@ use std::{
     fs, thread,
     time::{Duration, Instant},
 };
-use tradewind_core::{guest::Client, message::Describe, pack::PackView, snapshot::Snapshot};
-use tradewind_host::{Runtime, RuntimeConfig, WasmGuest};
+use tradewind_core::message::Describe;
+use tradewind_host::{Runtime, RuntimeConfig, Tradewind, Trust, Verified};
 use tradewind_tests::{
     decisions::quotes,
     dist, module,
@@ -72,25 +72,23 @@ fn main() -> Result<()> {
 fn wasmtime(rounds: usize) -> Result<()> {
     let wasm = module()?;
     let folder = tempfile::tempdir()?;
-    let pooled = RuntimeConfig { pool: Some(8), ..RuntimeConfig::default() };
-    let cached = RuntimeConfig { cache: Some(folder.path().join("compiled")), ..pooled.clone() };
-    let bytes = fs::read(dist("reference.snapshot")?)?;
-    let root = Snapshot::read(&PackView::parse(&bytes)?)?.root;
-    let packs = [fs::read(dist("packs/price.pack")?)?, fs::read(dist("packs/late.pack")?)?];
-    let loaded = |runtime: &Runtime| -> Result<Client<WasmGuest>> {
-        let mut client = Client::new(runtime.guest()?);
-        for pack in &packs {
-            client.load(pack)?;
-        }
-        client.load_snapshot(&bytes)?;
-        Ok(client)
+    let pooled = RuntimeConfig::default().pool(Some(8));
+    let cached = pooled.clone().cache(Some(folder.path().join("compiled")));
+    let trust = Trust::read(&[dist("keys/dev.pub")?])?;
+    let snapshot = Verified::snapshot(fs::read(dist("reference.snapshot")?)?, &trust)?;
+    let price = Verified::pack(fs::read(dist("packs/price.pack")?)?, &trust)?;
+    let late = Verified::pack(fs::read(dist("packs/late.pack")?)?, &trust)?;
+    let loaded = |runtime: &Runtime| -> Result<Tradewind> {
+        let builder = Tradewind::builder().runtime(runtime.clone());
+        let builder = builder.verified_pack(price.clone()).verified_pack(late.clone());
+        Ok(builder.verified_snapshot(snapshot.clone()).build()?)
     };
     Runtime::with(&wasm, &cached)?;
     // Writing it down is done aside.
     thread::sleep(Duration::from_secs(1));
     let runtime = Runtime::with(&wasm, &pooled)?;
-    let mut client = loaded(&runtime)?;
-    let quote = quotes(root)?.into_iter().next().context("no request for a price")?;
+    let tradewind = loaded(&runtime)?;
+    let quote = quotes(snapshot.root)?.into_iter().next().context("no request for a price")?;
 
     let (mut compile, mut reuse, mut instance, mut guest, mut call, mut price) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -99,10 +97,10 @@ fn wasmtime(rounds: usize) -> Result<()> {
             compile.push(timed(|| Ok(Runtime::with(&wasm, &pooled)?))?);
         }
         reuse.push(timed(|| Ok(Runtime::with(&wasm, &cached)?))?);
-        instance.push(timed(|| Ok(runtime.guest()?))?);
+        instance.push(timed(|| Ok(runtime.unverified_guest()?))?);
         guest.push(timed(|| loaded(&runtime))?);
-        call.push(timed(|| Ok(client.describe(Describe)?))?);
-        price.push(timed(|| Ok(client.quote(quote.clone())?))?);
+        call.push(timed(|| Ok(tradewind.ask(&Describe)?))?);
+        price.push(timed(|| Ok(tradewind.quote(&quote)?))?);
     }
     println!("| the module under wasmtime | median |\n|---|--:|");
     for (what, times, scale, unit) in [

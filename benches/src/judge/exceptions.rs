@@ -14,11 +14,10 @@ use std::collections::BTreeSet;
 use tradewind_core::{
     BasisPoints, Id, Millis, Money, Sku,
     exceptions::{ExceptionKind, ExceptionRequest, Policy, Shipment, ShipmentLine, learn},
-    guest::Client,
     pack::Metric,
     tracking::{LaneTimes, Scan, State},
 };
-use tradewind_host::{Runtime, WasmGuest};
+use tradewind_host::{Runtime, Tradewind};
 use tradewind_tests::module;
 
 const LANES: usize = 60;
@@ -77,7 +76,7 @@ fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> Resu
 type Precisions = [[f64; METHODS.len()]; BUDGETS.len()];
 
 /// For each budget, the share of the shipments that each method looks at which are in trouble.
-fn day(client: &mut Client<WasmGuest>, ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisions> {
+fn day(tradewind: &Tradewind, ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisions> {
     let at = Millis(1_512_345_600_000);
     let (mut shipments, mut troubled) = (Vec::new(), BTreeSet::new());
     while shipments.len() < OPEN {
@@ -111,7 +110,7 @@ fn day(client: &mut Client<WasmGuest>, ways: &[Way], lanes: &[LaneTimes], random
         limit: u32::MAX,
         ..ExceptionRequest::default()
     };
-    let scores = client.exceptions(request)?;
+    let scores = tradewind.exceptions(&request)?;
     let rules = scores.iter().filter(|score| !matches!(score.kind, ExceptionKind::Late | ExceptionKind::DataFault));
     let ours: Vec<_> = rules.map(|score| score.shipment.clone()).collect();
     Ok(BUDGETS.map(|budget| {
@@ -129,8 +128,7 @@ fn mean(values: &[f64]) -> f64 {
 
 /// Watches fifty days in the module, prints the precision of each method, and compares with that of the second.
 pub fn judge() -> Result<Vec<Metric>> {
-    let runtime = Runtime::new(&module()?)?;
-    let mut client = Client::new(runtime.guest()?);
+    let tradewind = Tradewind::builder().runtime(Runtime::new(&module()?)?).build()?;
     let mut random = Random(20_171_204);
     let ways: Vec<Way> = (0..LANES).map(|n| way(n, &mut random)).collect::<Result<_>>()?;
     let mut lanes = Vec::new();
@@ -144,7 +142,7 @@ pub fn judge() -> Result<Vec<Metric>> {
         if n % 10 == 0 {
             println!("day {n} of {DAYS}");
         }
-        day(&mut client, &ways, &lanes, &mut random)
+        day(&tradewind, &ways, &lanes, &mut random)
     });
     let days: Vec<Precisions> = days.collect::<Result<_>>()?;
 

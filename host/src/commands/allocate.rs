@@ -2,7 +2,7 @@ use super::{
     LoadArgs,
     lines::{self, RequestArgs},
     live::LiveArgs,
-    read, read_json,
+    read, read_json, snapshot,
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -32,8 +32,8 @@ impl Allocate {
     /// Decides over all orders at once, and writes a line for each: from where it ships, or what was wrong with
     /// it.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut loaded = self.load.load()?;
-        let (snapshot, _) = loaded.storefront()?;
+        let tradewind = self.load.load()?;
+        let snapshot = snapshot(&tradewind)?.root;
         let policy: AllocationPolicy = read_json(&self.policy)?;
         let live = self.live.read()?;
         let mut previous = Vec::new();
@@ -44,15 +44,15 @@ impl Allocate {
             }
         }
         lines::answer_all(
-            &mut loaded,
+            &tradewind,
             &self.orders,
             out,
             |order| Ok(serde_json::from_str::<Order>(order).context("this is no order")?.message()?),
-            |client, orders, out| {
+            |asked, orders, out| {
                 let count = orders.len();
                 let policy = policy.into();
                 let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, live, previous, late: None };
-                let allocated = client.allocate(request)?;
+                let allocated = asked.ask(&request)?;
                 let mut short = 0;
                 for order in allocated.orders {
                     short += usize::from(!order.shortfalls.is_empty());

@@ -2,7 +2,7 @@ use super::{
     LoadArgs,
     lines::{self, RequestArgs},
     live::LiveArgs,
-    read_json,
+    read_json, snapshot,
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -32,21 +32,21 @@ impl Exceptions {
     /// Looks at all shipments at once, and writes a line for each exception, the worst first, and for each line
     /// that is no shipment.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut loaded = self.load.load()?;
-        let (snapshot, _) = loaded.storefront()?;
+        let tradewind = self.load.load()?;
+        let snapshot = snapshot(&tradewind)?.root;
         let policy: Policy = match &self.policy {
             None => Policy::default(),
             Some(path) => read_json(path)?,
         };
         let live = self.live.read()?;
         lines::answer_all(
-            &mut loaded,
+            &tradewind,
             &self.shipments,
             out,
             |shipment| Ok(serde_json::from_str::<Shipment>(shipment).context("this is no shipment")?.message()?),
-            |client, shipments, out| {
+            |asked, shipments, out| {
                 let count = shipments.len();
-                let found = client.exceptions(ExceptionRequest {
+                let found = asked.ask(&ExceptionRequest {
                     snapshot: Some(snapshot),
                     at: self.at.0,
                     shipments,

@@ -1,6 +1,5 @@
 //! Requests in, replies out: what every decision's command does.
 
-use super::Loaded;
 use anyhow::Context;
 use serde::Serialize;
 use std::{
@@ -10,8 +9,8 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use tradewind_core::{Digest, guest::Client};
-use tradewind_host::{WasmGuest, receipts::Record, sha256};
+use tradewind_core::message::Decision;
+use tradewind_host::Tradewind;
 
 /// A request that could not be answered.
 #[derive(Serialize)]
@@ -21,7 +20,7 @@ struct Failure {
 }
 
 /// A decision: from a request to its reply, both JSON on a line.
-pub type Decide<'a> = dyn FnMut(&mut Client<WasmGuest>, &str) -> anyhow::Result<String> + 'a;
+pub type Decide<'a> = dyn FnMut(&mut Asked<'_>, &str) -> anyhow::Result<String> + 'a;
 
 /// Requests, and what is kept of their answers.
 #[derive(clap::Args)]
@@ -38,21 +37,18 @@ const PROGRESS: Duration = Duration::from_secs(2);
 
 /// Writes a line for each request of a file or of standard input: its reply, or what was wrong with it.
 pub fn answer(
-    loaded: &mut Loaded,
+    tradewind: &Tradewind,
     args: &RequestArgs,
     out: &mut dyn Write,
     decide: &mut Decide<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let mut receipts = Receipts::new(args, loaded)?;
+    let mut asked = Asked::new(tradewind, args)?;
     let requests = read_requests(args.requests.as_deref())?;
     let mut out = BufWriter::new(out);
     let mut failed = 0;
     let mut told = Instant::now();
     for (done, (number, request)) in requests.iter().enumerate() {
-        let client = loaded.guest.client()?;
-        let reply = decide(client, request);
-        receipts.keep(client)?;
-        match reply {
+        match decide(&mut asked, request) {
             Ok(reply) => writeln!(out, "{reply}")?,
             Err(error) => {
                 failed += 1;
@@ -65,20 +61,20 @@ pub fn answer(
         }
     }
     out.flush()?;
-    receipts.finish()?;
+    asked.finish()?;
     Ok(status(failed, requests.len()))
 }
 
 /// Decides over all lines of a file or of standard input at once. A line that is not as it should be is
 /// reported, and the others are decided over.
 pub fn answer_all<T>(
-    loaded: &mut Loaded,
+    tradewind: &Tradewind,
     args: &RequestArgs,
     out: &mut dyn Write,
     parse: impl Fn(&str) -> anyhow::Result<T>,
-    decide: impl FnOnce(&mut Client<WasmGuest>, Vec<T>, &mut dyn Write) -> anyhow::Result<()>,
+    decide: impl FnOnce(&mut Asked<'_>, Vec<T>, &mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let mut receipts = Receipts::new(args, loaded)?;
+    let mut asked = Asked::new(tradewind, args)?;
     let lines = read_requests(args.requests.as_deref())?;
     let mut out = BufWriter::new(out);
     let mut parsed = Vec::with_capacity(lines.len());
@@ -92,11 +88,9 @@ pub fn answer_all<T>(
             }
         }
     }
-    let client = loaded.guest.client()?;
-    decide(client, parsed, &mut out)?;
-    receipts.keep(client)?;
+    decide(&mut asked, parsed, &mut out)?;
     out.flush()?;
-    receipts.finish()?;
+    asked.finish()?;
     Ok(status(failed, lines.len()))
 }
 
@@ -114,28 +108,30 @@ fn status(failed: usize, all: usize) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The file that decisions are kept in, if that was asked for.
-struct Receipts {
-    file: Option<BufWriter<File>>,
-    module: Digest,
+/// What requests are asked of, and the file that decisions are kept in, if that was asked for.
+pub struct Asked<'a> {
+    tradewind: &'a Tradewind,
+    receipts: Option<BufWriter<File>>,
 }
 
-impl Receipts {
-    fn new(args: &RequestArgs, loaded: &Loaded) -> anyhow::Result<Self> {
-        Ok(Self { file: args.receipts.as_deref().map(create).transpose()?, module: sha256(&loaded.module) })
+impl<'a> Asked<'a> {
+    fn new(tradewind: &'a Tradewind, args: &RequestArgs) -> anyhow::Result<Self> {
+        Ok(Self { tradewind, receipts: args.receipts.as_deref().map(create).transpose()? })
     }
 
-    /// Keeps the client's last decision.
-    fn keep(&mut self, client: &mut Client<WasmGuest>) -> anyhow::Result<()> {
-        if let (Some(file), Some(record)) = (&mut self.file, Record::take(client, self.module)) {
+    /// Asks for a decision, and keeps it.
+    pub fn ask<D: Decision>(&mut self, request: &D) -> anyhow::Result<D::Answer> {
+        let Some(file) = &mut self.receipts else { return Ok(self.tradewind.ask(request)?) };
+        let (answer, record) = self.tradewind.ask_recorded(request);
+        if let Some(record) = record {
             serde_json::to_writer(&mut *file, &record)?;
             writeln!(file)?;
         }
-        Ok(())
+        Ok(answer?)
     }
 
     fn finish(self) -> anyhow::Result<()> {
-        Ok(self.file.map_or(Ok(()), |mut file| file.flush())?)
+        Ok(self.receipts.map_or(Ok(()), |mut file| file.flush())?)
     }
 }
 

@@ -56,7 +56,11 @@ impl Pack {
         let packed = Source::read(&self.source)
             .and_then(|source| {
                 let compiled = watched(|| source.compile(&options))?;
-                source.pack_compiled(compiled, &options, Storage { precision, max_loss: self.max_loss })
+                source.pack_compiled(
+                    compiled,
+                    &options,
+                    Storage::default().precision(precision).max_loss(self.max_loss),
+                )
             })
             .with_context(|| format!("`{}` was not packed", self.source.display()))?;
         let mut bytes = packed.bytes;

@@ -1,6 +1,7 @@
 use super::{
     LoadArgs,
     lines::{self, RequestArgs},
+    pack, snapshot,
 };
 use anyhow::Context;
 use std::{io::Write, process::ExitCode};
@@ -18,14 +19,14 @@ pub struct Quote {
 impl Quote {
     /// Writes a line for each request: its price, or what was wrong with it.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut loaded = self.load.load()?;
-        loaded.pack(|task| matches!(task, Task::Price(_)), "prices")?;
-        let (snapshot, storefront) = loaded.storefront()?;
-        let currency = storefront.currency.to_string();
-        lines::answer(&mut loaded, &self.requests, out, &mut |client, request| {
+        let tradewind = self.load.load()?;
+        pack(&tradewind, |task| matches!(task, Task::Price(_)), "prices")?;
+        let snapshot = snapshot(&tradewind)?;
+        let currency = snapshot.storefront.currency.to_string();
+        lines::answer(&tradewind, &self.requests, out, &mut |asked, request| {
             let request: QuoteRequest = serde_json::from_str(request).context("this is no quote request")?;
             let id = request.id.clone();
-            let quote = client.quote(request.message(snapshot)?)?;
+            let quote = asked.ask(&request.message(snapshot.root)?)?;
             Ok(serde_json::to_string(&QuoteReply { id, currency: currency.clone(), quote })?)
         })
     }

@@ -1,6 +1,7 @@
 use super::{
     LoadArgs,
     lines::{self, RequestArgs},
+    pack,
 };
 use anyhow::Context;
 use std::{io::Write, process::ExitCode};
@@ -21,15 +22,14 @@ pub struct Rank {
 impl Rank {
     /// Writes a line for each request: its reply, or what was wrong with it.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut loaded = self.load.load()?;
-        let view = loaded.pack(|task| matches!(task, Task::Rank(_)), "ranks")?;
-        let name = view.manifest().name.clone();
-        let catalog = view.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
+        let tradewind = self.load.load()?;
+        let pack = pack(&tradewind, |task| matches!(task, Task::Rank(_)), "ranks")?;
+        let catalog = pack.view()?.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
 
-        lines::answer(&mut loaded, &self.requests, out, &mut |client, request| {
+        lines::answer(&tradewind, &self.requests, out, &mut |asked, request| {
             let request: RankRequest = serde_json::from_str(request).context("this is no rank request")?;
             let id = request.id.clone();
-            let ranking = client.rank(request.message(&name, &catalog)?)?;
+            let ranking = asked.ask(&request.message(&pack.name, &catalog)?)?;
             Ok(serde_json::to_string(&RankReply::new(id, ranking, self.profiles))?)
         })
     }

@@ -1,7 +1,7 @@
 use super::LoadArgs;
 use anyhow::Context;
 use std::{fs, io::Write, path::PathBuf, process::ExitCode};
-use tradewind_host::{receipts::Record, sha256};
+use tradewind_host::receipts::Record;
 
 #[derive(clap::Args)]
 pub struct Replay {
@@ -17,13 +17,12 @@ impl Replay {
         let text =
             fs::read_to_string(&self.records).with_context(|| format!("cannot read `{}`", self.records.display()))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let mut loaded = self.load.load()?;
-        let module = sha256(&loaded.module);
+        let tradewind = self.load.load()?;
         let (mut identical, mut different) = (0, 0);
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let place = || format!("`{}`, line {}", self.records.display(), n + 1);
             let record: Record = serde_json::from_str(line).with_context(place)?;
-            let differences = record.replay(loaded.guest.client()?, module).with_context(place)?;
+            let differences = tradewind.replay(&record).with_context(place)?;
             if differences.is_empty() {
                 identical += 1;
                 continue;

@@ -20,12 +20,11 @@ use std::{
 };
 use tradewind_compiler::{Compiled, Interface, Options, compile, read_model};
 use tradewind_core::{
-    guest::Client,
     message::InferRequest,
     plan::{Batch, Dim, Port},
     tensor::{Tensor, TensorData},
 };
-use tradewind_host::{WasmGuest, packing::pack_model};
+use tradewind_host::{Tradewind, Trust, Verified, packing::pack_model};
 
 /// What the pack is called while it is tried.
 const PACK: &str = "model";
@@ -77,14 +76,14 @@ impl Run {
         let parts = parts(&compiled, inputs, rows)?;
         let pack = pack_model(PACK, compiled)?;
 
-        let (_, runtime) = self.module.load()?;
-        let mut client = Client::new(runtime.guest()?);
-        client.load(&pack)?;
-        let (outputs, cold) = answer(&mut client, &parts)?;
+        // Made here and now, by nobody else.
+        let verified = Verified::pack(pack.as_slice(), &Trust::unsigned())?;
+        let tradewind = Tradewind::builder().runtime(self.module.load()?).verified_pack(verified).build()?;
+        let (outputs, cold) = answer(&tradewind, &parts)?;
         let mut warm = Vec::new();
         let started = Instant::now();
         while warm.is_empty() || started.elapsed() < WARM {
-            warm.push(answer(&mut client, &parts)?.1);
+            warm.push(answer(&tradewind, &parts)?.1);
         }
         warm.sort_unstable();
         let times = Times { compile, cold, warm: warm[warm.len() / 2] };
@@ -185,13 +184,13 @@ fn slice(data: &TensorData, from: usize, to: usize) -> TensorData {
 }
 
 /// The outputs for all parts together, and the time from the first request to the last reply.
-fn answer(client: &mut Client<WasmGuest>, parts: &[Vec<Tensor>]) -> anyhow::Result<(Vec<Tensor>, Duration)> {
+fn answer(tradewind: &Tradewind, parts: &[Vec<Tensor>]) -> anyhow::Result<(Vec<Tensor>, Duration)> {
     let mut all: Vec<Tensor> = Vec::new();
     let mut took = Duration::ZERO;
     for inputs in parts {
         let request = InferRequest { pack: PACK.into(), inputs: inputs.clone() };
         let started = Instant::now();
-        let outputs = client.infer(request).context("the module did not answer")?;
+        let outputs = tradewind.infer(&request).context("the module did not answer")?;
         took += started.elapsed();
         if all.is_empty() {
             all = outputs;

@@ -6,7 +6,6 @@ use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     process::ExitCode,
-    thread,
     time::Duration,
 };
 use tracing_subscriber::EnvFilter;
@@ -16,6 +15,9 @@ use tradewind_host::{
     serve::{self, Config, Files, Keys, Role},
 };
 use tradewind_json::Moment;
+
+/// The most calls of the module at a time, each with up to 128 MiB.
+const MOST_GUESTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -189,22 +191,17 @@ impl RunArgs {
             packs: self.packs.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
             snapshot: read(&snapshot)?,
         };
-        let limits =
-            Limits { deadline: Duration::from_millis(self.deadline.get()), fuel: self.fuel.map(NonZeroU64::get) };
-        let runtime = RuntimeConfig { limits, cache: self.compiled, ..RuntimeConfig::default() };
-        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Ok(Config {
-            database: self.database.database,
-            listen: self.listen,
-            files,
-            trust: self.trust.trust()?,
-            runtime,
-            guests: self.guests.map_or(processors, NonZeroUsize::get).min(64),
-            policy: self.policy.as_deref().map(read_json).transpose()?.unwrap_or_default(),
-            exceptions: self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default(),
-            objective: serde_json::from_str(&self.objective).context("`--objective`")?,
-            keep_decisions: self.keep_decisions.map(|days| Duration::from_secs(86_400 * u64::from(days.get()))),
-            clock: self.clock.map(|Moment(at)| -> Millis { at }),
-        })
+        let mut config = Config::new(self.database.database, files, self.trust.trust()?);
+        config.listen = self.listen;
+        let deadline = Duration::from_millis(self.deadline.get());
+        let limits = Limits::default().deadline(deadline).fuel(self.fuel.map(NonZeroU64::get));
+        config.runtime = RuntimeConfig::default().limits(limits).cache(self.compiled);
+        config.guests = self.guests.unwrap_or(config.guests).min(MOST_GUESTS);
+        config.policy = self.policy.as_deref().map(read_json).transpose()?.unwrap_or_default();
+        config.exceptions = self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default();
+        config.objective = serde_json::from_str(&self.objective).context("`--objective`")?;
+        config.keep_decisions = self.keep_decisions.map(|days| Duration::from_secs(86_400 * u64::from(days.get())));
+        config.clock = self.clock.map(|Moment(at)| -> Millis { at });
+        Ok(config)
     }
 }

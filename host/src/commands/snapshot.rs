@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tradewind_core::{forecast::ForecastRequest, guest::Client};
+use tradewind_core::forecast::ForecastRequest;
 use tradewind_host::{
-    Trust,
+    Tradewind, Trust, Verified,
     snapshot::{Built, Parts},
 };
 use tradewind_json::hex;
@@ -60,7 +60,7 @@ impl Build {
         if let Some(pack) = &self.demand {
             self.forecast(&mut parts, pack)?;
         }
-        let Built { mut whole, mut public, snapshot } = parts.build().with_context(place)?;
+        let Built { mut whole, mut public, snapshot, .. } = parts.build().with_context(place)?;
         self.sign.sign(&mut whole)?;
         write(&self.out, &whole)?;
         let info = snapshot.info();
@@ -77,16 +77,15 @@ impl Build {
 
     /// Forecasts demand with a pack, in the module, from the snapshot as it is without.
     fn forecast(&self, parts: &mut Parts, pack: &Path) -> anyhow::Result<()> {
-        let (_, runtime) = self.module.load()?;
-        let bytes = read(pack)?;
-        Trust::read(&self.trust)?.verify(&bytes).with_context(|| format!("`{}`", pack.display()))?;
-        let built = parts.build()?;
-        let mut client = Client::new(runtime.guest()?);
-        client.load(&bytes)?;
-        client.load_snapshot(&built.whole)?;
+        let trust = Trust::read(&self.trust)?;
+        let pack = Verified::pack(read(pack)?, &trust).with_context(|| format!("`{}`", pack.display()))?;
+        // Made here and now, by nobody else.
+        let snapshot = Verified::snapshot(parts.build()?.whole, &Trust::unsigned())?;
+        let builder = Tradewind::builder().runtime(self.module.load()?);
+        let tradewind = builder.verified_pack(pack).verified_snapshot(snapshot.clone()).build()?;
         let products = parts.forecastable();
-        let request = ForecastRequest { pack: None, snapshot: built.snapshot.root, products: products.clone() };
-        parts.take_forecast(&products, &client.forecast(request)?);
+        let request = ForecastRequest { pack: None, snapshot: snapshot.root, products: products.clone() };
+        parts.take_forecast(&products, &tradewind.forecast(&request)?);
         Ok(())
     }
 }

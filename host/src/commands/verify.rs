@@ -177,11 +177,12 @@ impl Verify {
 
     /// What a worker does: a line in, a line out.
     fn work(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let (_, runtime) = self.module.load()?;
+        let runtime = self.module.load()?;
         let (alone, axes): (Vec<_>, Vec<_>) = self.bind.iter().partition(|binding| binding.is_empty());
         let axes = axes.into_iter().map(|text| binding(text).map_err(anyhow::Error::msg));
         let extents = bindings(&axes.collect::<anyhow::Result<Vec<_>>>()?)?;
-        let settings = Settings { bind: !alone.is_empty(), extents, out: self.out.clone() };
+        let mut settings = Settings::default();
+        (settings.bind, settings.extents, settings.out) = (!alone.is_empty(), extents, self.out.clone());
         // Tells that the module is compiled: from now on the clock of a case runs.
         writeln!(out)?;
         out.flush()?;

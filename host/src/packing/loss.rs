@@ -6,6 +6,7 @@ use tradewind_core::tensor::{Tensor, TensorData};
 /// How one output of a plan differs from that of the plan it was made from, over all rows that were
 /// compared.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Loss {
     /// The output's name.
     pub output: String,

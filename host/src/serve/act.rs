@@ -124,7 +124,7 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
         error => Problem::internal(&error),
     })?;
     let at = request.at;
-    let (answer, _) = app.gate.ask(&release.pool, move |client| client.allocate(request)).await?;
+    let (answer, _) = app.gate.ask(&release.tradewind, move |client| client.allocate(request)).await?;
     let answer = answer.map_err(|error: ClientError<_>| AskError::Client(error))?;
     check::plan(&orders, &answer, &release.snapshot).map_err(|why| Problem::internal(&why))?;
     let shipment = answer.orders.into_iter().next().and_then(|mut order| match order.shortfalls.as_slice() {

@@ -95,7 +95,7 @@ pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), 
             // All of them are packed or gone: nothing is left to decide.
             (Allocated { orders: Vec::new(), total: Default::default(), bound: Default::default() }, None)
         } else {
-            let (answer, record) = app.gate.work(&release.pool, move |client| client.allocate(request)).await?;
+            let (answer, record) = app.gate.work(&release.tradewind, move |client| client.allocate(request)).await?;
             (answer.map_err(AskError::Client)?, record)
         };
         sound::plan(&orders, &allocated, &release.snapshot).map_err(PlanError::Unsound)?;

@@ -1,15 +1,18 @@
 //! What decides: a module, its packs and a snapshot, verified and tested together, and swapped as one.
 
-use super::{check, guests::Pool};
-use crate::{Runtime, RuntimeConfig, Trust, TrustError, WasmGuest, comparison::compare_outputs, sha256};
-use std::sync::Arc;
+use super::check;
+use crate::{
+    AskError, BuildError, Builder, Module, Pack, Runtime, RuntimeConfig, Tradewind, Trust, TrustError, Verified,
+    comparison::compare_outputs,
+};
+use std::num::NonZeroUsize;
 use tradewind_core::{
     Day, Digest, Error, Id, Line, Millis, Money, SkuId, Task,
     allocate::{AllocateRequest, AllocationPolicy, Problem, ShopOrder},
     exceptions::{ExceptionRequest, Policy, Shipment, ShipmentLine},
-    guest::{Client, ClientError, GuestError},
+    guest::GuestError,
     message::InferRequest,
-    pack::{PackView, Sample, SectionKind},
+    pack::{Sample, SectionKind},
     plan::{Encoding, Plan},
     quote::{Objective, QuoteRequest},
     snapshot::{Fulfilment, Live, Snapshot, Storefront},
@@ -18,15 +21,10 @@ use tradewind_core::{
 
 /// A file that decides, or is decided over.
 #[derive(Debug, Clone)]
-pub(crate) struct Artefact {
-    pub(crate) kind: Kind,
-    /// What it is called: a pack's own name, else its kind.
-    pub(crate) name: String,
-    /// SHA-256 of the file.
-    pub(crate) digest: Digest,
-    pub(crate) bytes: Vec<u8>,
-    /// A module's, which has none in itself.
-    pub(crate) signature: Option<String>,
+pub(crate) enum Artefact {
+    Module(Verified<Module>),
+    Pack(Verified<Pack>),
+    Snapshot(Verified<Snapshot>),
 }
 
 /// What a file is.
@@ -40,19 +38,19 @@ pub(crate) enum Kind {
 /// The files of a release: one module, one snapshot, and packs of different names.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
-    pub(crate) module: Artefact,
-    pub(crate) packs: Vec<Artefact>,
-    pub(crate) snapshot: Artefact,
+    pub(crate) module: Verified<Module>,
+    pub(crate) packs: Vec<Verified<Pack>>,
+    pub(crate) snapshot: Verified<Snapshot>,
 }
 
 /// A release that is ready to be asked.
 pub(crate) struct Release {
     /// Releases of a database are counted.
     pub(crate) number: i64,
-    pub(crate) parts: Arc<Parts>,
-    pub(crate) snapshot: Snapshot,
-    /// Guests with all of it loaded.
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) parts: Parts,
+    pub(crate) snapshot: Verified<Snapshot>,
+    /// What answers, with all of it loaded.
+    pub(crate) tradewind: Tradewind,
     /// Whether a pack says how likely a leg is late, and whether one prices.
     pub(crate) has_late: bool,
     pub(crate) has_price: bool,
@@ -69,8 +67,10 @@ pub(crate) enum ReleaseError {
     Public,
     #[error(transparent)]
     Module(#[from] GuestError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
     #[error("{what}: {error}")]
-    Refused { what: String, error: ClientError<GuestError> },
+    Refused { what: String, error: AskError },
     #[error("self-test: {what}: {why}")]
     Wrong { what: String, why: String },
 }
@@ -90,51 +90,97 @@ impl Kind {
 }
 
 impl Artefact {
-    /// A module with its detached signature, if the signature is trusted.
-    pub(crate) fn module(bytes: Vec<u8>, signature: Option<String>, trust: &Trust) -> Result<Self, ReleaseError> {
-        let digest = trust
-            .verify_module(&bytes, signature.as_deref())
-            .map_err(|error| ReleaseError::Trust { kind: Kind::Module, error })?;
-        Ok(Self { kind: Kind::Module, name: Kind::Module.name().into(), digest, bytes, signature })
-    }
-
-    /// A pack or a snapshot, if its signature is trusted.
-    pub(crate) fn signed(kind: Kind, bytes: Vec<u8>, trust: &Trust) -> Result<Self, ReleaseError> {
-        let view = trust.verify(&bytes).map_err(|error| ReleaseError::Trust { kind, error })?;
-        let is_snapshot = view.section(SectionKind::Storefront).is_some();
-        if is_snapshot != (kind == Kind::Snapshot) {
-            let other = if is_snapshot { "a snapshot, and no pack" } else { "a pack, and no snapshot" };
-            return Err(ReleaseError::Wrong { what: "the file".into(), why: format!("it is {other}") });
-        }
-        let name = if is_snapshot { kind.name().into() } else { view.manifest().name.clone() };
-        Ok(Self { kind, name, digest: sha256(&bytes), bytes, signature: None })
-    }
-
-    /// As it was kept by a database, verified again.
-    pub(crate) fn kept(
+    /// A file, if its signature is trusted; a module's is detached.
+    pub(crate) fn new(
         kind: Kind,
         bytes: Vec<u8>,
         signature: Option<String>,
         trust: &Trust,
     ) -> Result<Self, ReleaseError> {
-        if kind == Kind::Module { Self::module(bytes, signature, trust) } else { Self::signed(kind, bytes, trust) }
+        Ok(match kind {
+            Kind::Module => Self::Module(module(bytes, signature, trust)?),
+            Kind::Pack => Self::Pack(pack(bytes, trust)?),
+            Kind::Snapshot => Self::Snapshot(snapshot(bytes, trust)?),
+        })
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Module(_) => Kind::Module,
+            Self::Pack(_) => Kind::Pack,
+            Self::Snapshot(_) => Kind::Snapshot,
+        }
+    }
+
+    /// SHA-256 of the file.
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::Module(module) => module.digest(),
+            Self::Pack(pack) => pack.digest(),
+            Self::Snapshot(snapshot) => snapshot.digest(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Module(module) => module.bytes(),
+            Self::Pack(pack) => pack.bytes(),
+            Self::Snapshot(snapshot) => snapshot.bytes(),
+        }
+    }
+
+    /// A module's signature; other files have theirs in themselves.
+    pub(crate) fn signature(&self) -> Option<&str> {
+        match self {
+            Self::Module(module) => module.signature.as_deref(),
+            Self::Pack(_) | Self::Snapshot(_) => None,
+        }
+    }
+}
+
+/// A module with its detached signature, if the signature is trusted.
+pub(crate) fn module(
+    bytes: Vec<u8>,
+    signature: Option<String>,
+    trust: &Trust,
+) -> Result<Verified<Module>, ReleaseError> {
+    Verified::module(bytes, signature, trust).map_err(untrusted(Kind::Module))
+}
+
+/// A pack, if its signature is trusted.
+pub(crate) fn pack(bytes: Vec<u8>, trust: &Trust) -> Result<Verified<Pack>, ReleaseError> {
+    Verified::pack(bytes, trust).map_err(untrusted(Kind::Pack))
+}
+
+/// A snapshot, if its signature is trusted.
+pub(crate) fn snapshot(bytes: Vec<u8>, trust: &Trust) -> Result<Verified<Snapshot>, ReleaseError> {
+    Verified::snapshot(bytes, trust).map_err(untrusted(Kind::Snapshot))
+}
+
+fn untrusted(kind: Kind) -> impl FnOnce(TrustError) -> ReleaseError {
+    move |error| match error {
+        TrustError::Contents(error) => ReleaseError::Read { kind, error },
+        error @ TrustError::Kind { .. } => ReleaseError::Wrong { what: "the file".into(), why: error.to_string() },
+        error => ReleaseError::Trust { kind, error },
     }
 }
 
 impl Parts {
     /// All of them.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Artefact> {
-        [&self.module].into_iter().chain(&self.packs).chain([&self.snapshot])
+    pub(crate) fn all(&self) -> impl Iterator<Item = Artefact> {
+        let packs = self.packs.iter().cloned().map(Artefact::Pack);
+        let (module, snapshot) = (self.module.clone(), self.snapshot.clone());
+        [Artefact::Module(module)].into_iter().chain(packs).chain([Artefact::Snapshot(snapshot)])
     }
 
     /// The same with one file in place of that of its kind and name.
     pub(crate) fn with(mut self, artefact: Artefact) -> Self {
-        match artefact.kind {
-            Kind::Module => self.module = artefact,
-            Kind::Snapshot => self.snapshot = artefact,
-            Kind::Pack => {
-                self.packs.retain(|pack| pack.name != artefact.name);
-                self.packs.push(artefact);
+        match artefact {
+            Artefact::Module(module) => self.module = module,
+            Artefact::Snapshot(snapshot) => self.snapshot = snapshot,
+            Artefact::Pack(pack) => {
+                self.packs.retain(|before| before.name != pack.name);
+                self.packs.push(pack);
                 self.packs.sort_by(|a, b| a.name.cmp(&b.name));
             }
         }
@@ -144,24 +190,23 @@ impl Parts {
 
 impl Release {
     /// Compiles the module, loads all files and tests them. Takes seconds: call it where blocking is allowed.
-    pub(crate) fn new(number: i64, parts: Parts, config: &RuntimeConfig) -> Result<Self, ReleaseError> {
-        let read = |kind| move |error| ReleaseError::Read { kind, error };
-        let view = PackView::parse(&parts.snapshot.bytes).map_err(read(Kind::Snapshot))?;
-        let snapshot = Snapshot::read(&view).map_err(read(Kind::Snapshot))?;
+    pub(crate) fn new(
+        number: i64,
+        parts: Parts,
+        config: &RuntimeConfig,
+        instances: NonZeroUsize,
+    ) -> Result<Self, ReleaseError> {
+        let snapshot = parts.snapshot.clone();
         if snapshot.fulfilment.is_none() {
             return Err(ReleaseError::Public);
         }
-        let tasks = parts.packs.iter().map(|pack| PackView::parse(&pack.bytes)?.read(SectionKind::Task));
-        let tasks: Vec<Task> = tasks.collect::<Result<_, Error>>().map_err(read(Kind::Pack))?;
-        let has_late = tasks.iter().any(|task| matches!(task, Task::Late(_)));
-        let has_price = tasks.iter().any(|task| matches!(task, Task::Price(_)));
-        let runtime = Runtime::with(&parts.module.bytes, config)?;
-        let parts = Arc::new(parts);
-        let mut first = client(&runtime, &parts)?;
-        test(&mut first, &parts, &snapshot, has_late, has_price)?;
-        let (module, loaded) = (parts.module.digest, Arc::clone(&parts));
-        let pool = Arc::new(Pool::new(module, first, move || Ok(client(&runtime, &loaded)?)));
-        Ok(Self { number, parts, snapshot, pool, has_late, has_price })
+        let has_late = parts.packs.iter().any(|pack| matches!(pack.task, Task::Late(_)));
+        let has_price = parts.packs.iter().any(|pack| matches!(pack.task, Task::Price(_)));
+        let runtime = Runtime::with(parts.module.bytes(), config)?;
+        let builder = Tradewind::builder().runtime(runtime).instances(instances).verified_snapshot(snapshot.clone());
+        let tradewind = parts.packs.iter().cloned().fold(builder, Builder::verified_pack).build()?;
+        test(&tradewind, &snapshot, has_late, has_price)?;
+        Ok(Self { number, parts, snapshot, tradewind, has_late, has_price })
     }
 
     /// Nodes and stock, which every release has.
@@ -170,33 +215,16 @@ impl Release {
     }
 }
 
-/// A guest with everything loaded.
-fn client(runtime: &Runtime, parts: &Parts) -> Result<Client<WasmGuest>, ReleaseError> {
-    let refused = |what: String| move |error| ReleaseError::Refused { what, error };
-    let mut client = Client::new(runtime.guest()?);
-    for pack in &parts.packs {
-        client.load(&pack.bytes).map_err(refused(format!("the module does not load the pack `{}`", pack.name)))?;
-    }
-    client.load_snapshot(&parts.snapshot.bytes).map_err(refused("the module does not load the snapshot".into()))?;
-    Ok(client)
-}
-
 /// Runs what packs have recorded, and one request of each kind that the service makes.
-fn test(
-    client: &mut Client<WasmGuest>,
-    parts: &Parts,
-    snapshot: &Snapshot,
-    has_late: bool,
-    has_price: bool,
-) -> Result<(), ReleaseError> {
+fn test(tradewind: &Tradewind, snapshot: &Snapshot, has_late: bool, has_price: bool) -> Result<(), ReleaseError> {
     let refused = |what: &str| {
         let what = format!("self-test: {what}");
         move |error| ReleaseError::Refused { what, error }
     };
     let wrong = |what: &str, why: String| ReleaseError::Wrong { what: what.to_owned(), why };
-    for pack in &parts.packs {
+    for pack in tradewind.packs() {
         let what = format!("the samples of the pack `{}`", pack.name);
-        samples(client, pack).map_err(|error| match error {
+        samples(tradewind, pack).map_err(|error| match error {
             SampleError::Read(error) => ReleaseError::Read { kind: Kind::Pack, error },
             SampleError::Refused(error) => refused(&what)(error),
             SampleError::Wrong(why) => wrong(&what, why),
@@ -205,11 +233,11 @@ fn test(
     let golden = Golden::new(snapshot, has_late).map_err(|error| ReleaseError::Read { kind: Kind::Snapshot, error })?;
     let Some(golden) = golden else { return Ok(()) };
     let orders = golden.allocate.orders.clone();
-    let allocated = client.allocate(golden.allocate).map_err(refused("an allocation"))?;
+    let allocated = tradewind.allocate(&golden.allocate).map_err(refused("an allocation"))?;
     check::plan(&orders, &allocated, snapshot).map_err(|why| wrong("an allocation", why))?;
-    client.exceptions(golden.exceptions).map_err(refused("a look at a shipment"))?;
+    tradewind.exceptions(&golden.exceptions).map_err(refused("a look at a shipment"))?;
     if let Some(quote) = golden.quote.filter(|_| has_price) {
-        let quote = client.quote(quote).map_err(refused("a price"))?;
+        let quote = tradewind.quote(&quote).map_err(refused("a price"))?;
         if quote.price < quote.floor || quote.price <= Money(0) {
             return Err(wrong("a price", format!("{} is below its floor of {}", quote.price.0, quote.floor.0)));
         }
@@ -217,14 +245,15 @@ fn test(
     Ok(())
 }
 
-fn samples(client: &mut Client<WasmGuest>, pack: &Artefact) -> Result<(), SampleError> {
-    let view = PackView::parse(&pack.bytes)?;
+fn samples(tradewind: &Tradewind, pack: &Verified<Pack>) -> Result<(), SampleError> {
+    let view = pack.view()?;
     let Some(samples) = view.read_optional::<Vec<Sample>>(SectionKind::Samples)? else { return Ok(()) };
     let plan: Plan = view.read(SectionKind::Plan)?;
     // Weights in fewer bytes give other numbers than those recorded; how far off, packing has measured.
     let exact = plan.weights.iter().all(|weight| weight.encoding == Encoding::Plain);
     for Sample { inputs, outputs } in samples {
-        let found = client.infer(InferRequest { pack: pack.name.clone(), inputs }).map_err(SampleError::Refused)?;
+        let request = InferRequest { pack: pack.name.clone(), inputs };
+        let found = tradewind.infer(&request).map_err(SampleError::Refused)?;
         if exact {
             compare_outputs(&found, &outputs, true).map_err(SampleError::Wrong)?;
         } else if found.iter().map(|output| &output.shape).ne(outputs.iter().map(|output| &output.shape)) {
@@ -236,7 +265,7 @@ fn samples(client: &mut Client<WasmGuest>, pack: &Artefact) -> Result<(), Sample
 
 enum SampleError {
     Read(Error),
-    Refused(ClientError<GuestError>),
+    Refused(AskError),
     Wrong(String),
 }
 

@@ -169,7 +169,7 @@ pub(super) async fn ask(app: &App, shipments: Vec<exceptions::Shipment>) -> Resu
         policy: app.settings.exceptions.clone(),
         ..ExceptionRequest::default()
     };
-    let (answer, _) = app.gate.work(&release.pool, move |client| client.exceptions(request)).await?;
+    let (answer, _) = app.gate.work(&release.tradewind, move |client| client.exceptions(request)).await?;
     let scores = answer.map_err(AskError::Client)?.into_iter();
     Ok(scores.map(|score| (entry(&score), Finding { score, reason: None })).collect())
 }

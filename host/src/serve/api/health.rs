@@ -48,7 +48,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
         last_plan,
         last_exception_scan,
         release: release.number,
-        module: hex(&release.parts.module.digest),
+        module: hex(&release.parts.module.digest()),
         snapshot: hex(&release.snapshot.root),
         expires: Moment(release.snapshot.storefront.expires),
     }))

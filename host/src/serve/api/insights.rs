@@ -34,7 +34,7 @@ pub(super) async fn ask(
     let id = request.id.clone();
     let (named, request) = (request.pack.is_some(), request.message()?);
     let release = app.release();
-    let (insights, _) = app.gate.ask(&release.pool, move |client| client.insight(request)).await?;
+    let (insights, _) = app.gate.ask(&release.tradewind, move |client| client.insight(request)).await?;
     match insights {
         Ok(insights) => Ok(Json(InsightReply::new(id, insights))),
         // Another name may well be answered.

@@ -90,7 +90,7 @@ pub(super) async fn verify(
 async fn computed(app: &App, release: &Arc<Release>, claim: Claim, region: Code) -> Answer<Verified> {
     let (objective, now, at) = (app.settings.objective, app.clock.now(), Moment(claim.at));
     let (answer, record) =
-        app.gate.ask(&release.pool, move |client| client.verify_quote(&claim, region, objective, now)).await?;
+        app.gate.ask(&release.tradewind, move |client| client.verify_quote(&claim, region, objective, now)).await?;
     let quote = answer.map_err(|refusal| {
         let detail = refusal.to_string();
         let differs = match refusal {

@@ -8,7 +8,7 @@ use crate::serve::{
     self, App,
     auth::Caller,
     problem::{Problem, ProblemSchema},
-    release::{Artefact, Kind, Parts, Release, ReleaseError},
+    release::{self, Artefact, Kind, Parts, Release, ReleaseError},
 };
 use axum::{
     Json,
@@ -41,8 +41,8 @@ impl From<&Release> for ReleaseStatus {
     fn from(release: &Release) -> Self {
         Self {
             number: release.number,
-            module: hex(&release.parts.module.digest),
-            packs: release.parts.packs.iter().map(|pack| (pack.name.clone(), hex(&pack.digest))).collect(),
+            module: hex(&release.parts.module.digest()),
+            packs: release.parts.packs.iter().map(|pack| (pack.name.clone(), hex(&pack.digest()))).collect(),
             snapshot: hex(&release.snapshot.root),
             issued: Moment(release.snapshot.storefront.issued),
             expires: Moment(release.snapshot.storefront.expires),
@@ -96,7 +96,7 @@ pub(super) async fn put_module(
 ) -> Document<ReleaseStatus> {
     caller.may(&[])?;
     let signature = headers.get("tradewind-signature").and_then(|text| text.to_str().ok()).map(str::to_owned);
-    let artefact = Artefact::module(bytes, signature, &app.settings.trust).map_err(refused)?;
+    let artefact = Artefact::new(Kind::Module, bytes, signature, &app.settings.trust).map_err(refused)?;
     replace(&app, &caller, artefact, "a module").await
 }
 
@@ -113,11 +113,11 @@ pub(super) async fn put_pack(
     File(bytes): File,
 ) -> Document<ReleaseStatus> {
     caller.may(&[])?;
-    let artefact = Artefact::signed(Kind::Pack, bytes, &app.settings.trust).map_err(refused)?;
-    if artefact.name != name {
-        return Err(Problem::unprocessable(format!("the pack is called `{}`, not `{name}`", artefact.name)));
+    let pack = release::pack(bytes, &app.settings.trust).map_err(refused)?;
+    if pack.name != name {
+        return Err(Problem::unprocessable(format!("the pack is called `{}`, not `{name}`", pack.name)));
     }
-    replace(&app, &caller, artefact, "a pack").await
+    replace(&app, &caller, Artefact::Pack(pack), "a pack").await
 }
 
 /// Takes a snapshot, as a module is taken. Products and nodes that are new bring their stock; what is known is the
@@ -133,7 +133,7 @@ pub(super) async fn put_snapshot(
     File(bytes): File,
 ) -> Document<ReleaseStatus> {
     caller.may(&[])?;
-    let artefact = Artefact::signed(Kind::Snapshot, bytes, &app.settings.trust).map_err(refused)?;
+    let artefact = Artefact::new(Kind::Snapshot, bytes, None, &app.settings.trust).map_err(refused)?;
     replace(&app, &caller, artefact, "a snapshot").await
 }
 
@@ -157,11 +157,11 @@ pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Do
 async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> Document<ReleaseStatus> {
     let current = app.release();
     let note = format!("{what} from {}", caller.key);
-    release(app, Parts::clone(&current.parts).with(artefact), current.number, Some(current.number), &note).await
+    release(app, current.parts.clone().with(artefact), current.number, Some(current.number), &note).await
 }
 
 async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Document<ReleaseStatus> {
-    let release = serve::build(current + 1, parts, &app.settings.runtime).await.map_err(refused)?;
+    let release = serve::build(current + 1, parts, &app.settings.running).await.map_err(refused)?;
     if let Err(error) = serve::install(&app.store, &release, previous, note).await {
         return Err(match error.as_database_error() {
             Some(error) if error.is_unique_violation() => {

@@ -41,11 +41,11 @@ impl Store {
     }
 
     /// Which of these files the database has never seen.
-    pub(crate) async fn unseen<'a>(&self, parts: &'a Parts) -> sqlx::Result<Vec<&'a Artefact>> {
+    pub(crate) async fn unseen(&self, parts: &Parts) -> sqlx::Result<Vec<Artefact>> {
         let mut unseen = Vec::new();
         for artefact in parts.all() {
             let sql = "SELECT COUNT(*) FROM artefacts WHERE digest = $1";
-            let seen: i64 = sqlx::query_scalar(sql).bind(hex(&artefact.digest)).fetch_one(&self.pool).await?;
+            let seen: i64 = sqlx::query_scalar(sql).bind(hex(&artefact.digest())).fetch_one(&self.pool).await?;
             if seen == 0 {
                 unseen.push(artefact);
             }
@@ -62,14 +62,11 @@ impl Store {
         let (mut module, mut snapshot, mut packs) = (None, None, Vec::new());
         for (kind, bytes, signature) in rows {
             let Some(kind) = Kind::from_name(&kind) else { continue };
-            let artefact = match Artefact::kept(kind, bytes, signature, trust) {
-                Ok(artefact) => artefact,
+            match Artefact::new(kind, bytes, signature, trust) {
+                Ok(Artefact::Module(kept)) => module = Some(kept),
+                Ok(Artefact::Snapshot(kept)) => snapshot = Some(kept),
+                Ok(Artefact::Pack(kept)) => packs.push(kept),
                 Err(error) => return Ok(Some(Err(error))),
-            };
-            match kind {
-                Kind::Module => module = Some(artefact),
-                Kind::Snapshot => snapshot = Some(artefact),
-                Kind::Pack => packs.push(artefact),
             }
         }
         packs.sort_by(|a, b| a.name.cmp(&b.name));
@@ -90,11 +87,11 @@ impl Store {
         for artefact in parts.all() {
             let sql = "INSERT INTO artefacts (digest, kind, bytes, signature) VALUES ($1, $2, $3, $4) \
                        ON CONFLICT (digest) DO UPDATE SET signature = excluded.signature";
-            let Artefact { kind, digest, bytes, signature, .. } = artefact;
-            let statement = sqlx::query(sql).bind(hex(digest)).bind(kind.name()).bind(bytes.clone());
-            statement.bind(signature.clone()).execute(&mut **tx).await?;
+            let (digest, kind) = (hex(&artefact.digest()), artefact.kind().name());
+            let statement = sqlx::query(sql).bind(digest.clone()).bind(kind).bind(artefact.bytes().to_vec());
+            statement.bind(artefact.signature().map(str::to_owned)).execute(&mut **tx).await?;
             let sql = "INSERT INTO release_parts (release, digest) VALUES ($1, $2)";
-            sqlx::query(sql).bind(number).bind(hex(digest)).execute(&mut **tx).await?;
+            sqlx::query(sql).bind(number).bind(digest).execute(&mut **tx).await?;
         }
         for sql in [
             "DELETE FROM releases WHERE number <= $1",
