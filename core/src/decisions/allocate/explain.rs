@@ -90,3 +90,82 @@ fn reason(network: &Network<'_>, left: &Market, o: usize, line: usize, takes: &[
         () => Reason::Cost,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::problem::Problem, *};
+    use crate::{
+        allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Stock, allocate},
+        error::Result,
+    };
+    use alloc::vec;
+
+    /// Two nodes that have one product each, and an order of two units of both.
+    fn problem() -> Problem {
+        let line = |sku| OrderLine { sku, quantity: 2 };
+        let stock = |node, sku| Stock { node, sku, available: 5, ..Stock::default() };
+        let lane = |node| Lane { node, shipment: Money(100), unit: Money(10), ..Lane::default() };
+        Problem {
+            orders: vec![Order {
+                lines: vec![line(0), line(1)],
+                missing: Money(500),
+                max_splits: 3,
+                ..Order::default()
+            }],
+            nodes: vec![Node::default(); 2],
+            stock: vec![stock(0, 0), stock(1, 1)],
+            lanes: vec![lane(0), lane(1)],
+            ..Problem::default()
+        }
+    }
+
+    /// Line, units and reason of each shortfall, once the problem is changed.
+    fn missing(change: impl FnOnce(&mut Problem)) -> Vec<(u32, u32, Reason)> {
+        let mut problem = problem();
+        change(&mut problem);
+        let plan = allocate(&problem).expect("a sound problem");
+        plan.orders[0].shortfalls.iter().map(|short| (short.line, short.quantity, short.reason)).collect()
+    }
+
+    #[test]
+    fn each_missing_unit_has_the_reason_that_holds() {
+        assert_eq!(missing(|_| ()), []);
+        assert_eq!(missing(|problem| problem.stock[1].available = 0), [(1, 2, Reason::NoStock)]);
+        assert_eq!(missing(|problem| problem.lanes.truncate(1)), [(1, 2, Reason::NoLane)]);
+        assert_eq!(missing(|problem| problem.nodes[1].closed = true), [(1, 2, Reason::Excluded)]);
+        assert_eq!(missing(|problem| problem.orders[0].excluded = vec![1]), [(1, 2, Reason::Excluded)]);
+        assert_eq!(missing(|problem| problem.orders[0].pinned = Some(0)), [(1, 2, Reason::Excluded)]);
+        assert_eq!(missing(|problem| problem.stock[1].available = 1), [(1, 1, Reason::SoldOut)]);
+        assert_eq!(missing(|problem| problem.nodes[1].capacity = Capacity::Units(1)), [(1, 1, Reason::Capacity)]);
+        assert_eq!(missing(|problem| problem.nodes[1].capacity = Capacity::Shipments(0)), [(1, 2, Reason::Capacity)]);
+        assert_eq!(missing(|problem| problem.orders[0].max_splits = 0), [(1, 2, Reason::Splits)]);
+        assert_eq!(missing(|problem| problem.lanes[1].unit = Money(600)), [(1, 2, Reason::Cost)]);
+        let incomplete = missing(|problem| {
+            problem.orders[0].complete = true;
+            problem.stock[1].available = 1;
+        });
+        assert_eq!(incomplete, [(0, 2, Reason::Incomplete), (1, 2, Reason::SoldOut)]);
+    }
+
+    #[test]
+    fn shipments_have_their_days_and_costs_their_causes() -> Result<()> {
+        let mut problem = problem();
+        problem.orders[0].late = Money(1_000);
+        problem.orders[0].promised = Day(3);
+        problem.costs = Costs { day_late: Money(50), split: Money(30), change: Money(0) };
+        problem.nodes[0] = Node { dispatch: Day(2), shipment: Money(7), unit: Money(1), ..Node::default() };
+        problem.lanes[0].transit = 3;
+        problem.lanes[1].late = 250_000;
+        problem.stock[1].pressure = Money(-4);
+        let plan = allocate(&problem)?;
+        let [first, second] = &plan.orders[0].shipments[..] else { panic!("two shipments") };
+        assert_eq!((first.node, first.dispatch, first.arrival, &first.lines[..]), (0, Day(2), Day(5), &[(0, 2)][..]));
+        assert_eq!((second.node, second.arrival, &second.lines[..]), (1, Day(0), &[(1, 2)][..]));
+        let cost = plan.orders[0].cost;
+        assert_eq!((cost.shipping, cost.handling), (Money(2 * 100 + 4 * 10), Money(7 + 2)));
+        assert_eq!((cost.transit, cost.risk), (Money(2 * 50), Money(250)), "two days late; one chance in four");
+        assert_eq!((cost.splits, cost.pressure, cost.shortfall), (Money(30), Money(-8), Money(0)));
+        assert_eq!((plan.total, plan.bound), (cost.total(), cost.total()));
+        Ok(())
+    }
+}

@@ -322,3 +322,74 @@ fn distinct(values: &[u32]) -> Vec<u32> {
     distinct.dedup();
     distinct
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Money,
+        allocate::{Held, OrderLine},
+    };
+    use alloc::vec;
+
+    /// Two orders of the same, two nodes, two regions; given out of order.
+    fn problem() -> Problem {
+        let line = |sku, quantity| OrderLine { sku, quantity };
+        let order = |region| Order { region, lines: vec![line(8, 1), line(3, 2)], ..Order::default() };
+        let lane = |node, region| Lane { node, region, shipment: Money(10), ..Lane::default() };
+        let stock = |node, sku| Stock { node, sku, available: 1 + node, ..Stock::default() };
+        Problem {
+            orders: vec![order(5), order(5)],
+            nodes: vec![Node::default(); 2],
+            stock: vec![stock(1, 8), stock(1, 3), stock(0, 8), stock(0, 99)],
+            lanes: vec![lane(1, 5), lane(0, 7), lane(0, 5)],
+            ..Problem::default()
+        }
+    }
+
+    #[test]
+    fn an_order_finds_its_lanes_and_stock_side_by_side() -> Result<()> {
+        let problem = problem();
+        let network = Network::new(&problem)?;
+        assert_eq!(network.lanes(0).iter().map(|view| view.node).collect::<Vec<_>>(), [0, 1]);
+        assert!(network.lane(0, 1).is_some_and(|lane| lane.region == 5));
+        let stock = |line: &LineView| {
+            network.stock[line.stock.clone()].iter().map(|place| (place.node, place.sku)).collect::<Vec<_>>()
+        };
+        assert_eq!(network.lines(0).iter().map(stock).collect::<Vec<_>>(), [vec![(0, 8), (1, 8)], vec![(1, 3)]]);
+        assert_eq!(network.wanting(8), [(8, 0), (8, 1)]);
+        assert_eq!((network.units(0), network.wanting(99).len()), (3, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn orders_are_alike_where_one_may_have_the_plan_of_the_other() -> Result<()> {
+        let mut problem = problem();
+        assert!(Network::new(&problem)?.alike(0, 1));
+        problem.previous = vec![Held { order: 1, line: 0, node: 1, quantity: 1 }];
+        assert!(!Network::new(&problem)?.alike(0, 1), "one of them has something to keep");
+        problem.previous.clear();
+        problem.orders[1].promised.0 += 1;
+        assert!(!Network::new(&problem)?.alike(0, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_given_twice_or_names_what_is_not_there_is_refused() {
+        let refused = |change: &dyn Fn(&mut Problem)| {
+            let mut problem = problem();
+            change(&mut problem);
+            Network::new(&problem).is_err()
+        };
+        assert!(!refused(&|_| ()));
+        assert!(refused(&|problem| problem.lanes.push(problem.lanes[0])));
+        assert!(refused(&|problem| problem.stock.push(problem.stock[0])));
+        assert!(refused(&|problem| problem.orders[0].lines[1].sku = 8));
+        assert!(refused(&|problem| problem.lanes[0].node = 2));
+        assert!(refused(&|problem| problem.stock[0].node = 2));
+        assert!(refused(&|problem| problem.orders[0].pinned = Some(2)));
+        let held = Held { order: 0, line: 0, node: 0, quantity: 1 };
+        assert!(refused(&|problem| problem.previous = vec![held, held]));
+        assert!(refused(&|problem| problem.previous = vec![Held { line: 2, ..held }]));
+    }
+}
