@@ -31,7 +31,7 @@ use crate::{
         shopper::Shopper,
         source::{Part, Row, Source},
         tables::RankTables,
-        week::Outlook,
+        week::{Outlook, WeekFacts},
     },
     profile::{Profile, event::Event},
     snapshot::{FulfilmentNode, Snapshot},
@@ -167,13 +167,12 @@ impl InsightSpec {
         at: Millis,
         matrix: &mut Vec<f32>,
     ) -> Result<Vec<Subject>> {
-        let known = Known { moment: Moment::new(tables, profile, at), snapshot: None };
         let request = InsightRequest::new(None, at);
-        let rows = known.rows(self.rows, &request)?;
-        for row in &rows {
-            known.with(row, &mut |row| row.append(&self.inputs, matrix))?;
+        let known = Known::new(self.rows, Moment::new(tables, profile, at), &request, None)?;
+        for n in 0..known.len() {
+            known.with(n, &mut |row| row.append(&self.inputs, matrix))?;
         }
-        Ok(rows.iter().map(|row| known.subject(row)).collect())
+        Ok((0..known.len()).map(|n| known.subject(n)).collect())
     }
 }
 
@@ -216,210 +215,183 @@ impl InsightModel {
         let events = &request.events;
         let in_time = sort::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
         in_time.into_iter().for_each(|n| profile.apply(&events[n]));
-        let known = Known { moment: Moment::new(&self.tables, &profile, request.at), snapshot };
-        let rows = known.rows(self.spec.rows, request)?;
-        at_most("rows", rows.len(), InsightRequest::MAX_ROWS)?;
-        headroom(rows.len().saturating_mul(4 * (self.spec.inputs.len() + 2 * self.model.width)))?;
-        let mut matrix = Vec::with_capacity(rows.len() * self.spec.inputs.len());
-        for row in &rows {
-            known.with(row, &mut |row| row.append(&self.spec.inputs, &mut matrix))?;
+        let moment = Moment::new(&self.tables, &profile, request.at);
+        let known = Known::new(self.spec.rows, moment, request, snapshot)?;
+        let (inputs, width) = (&self.spec.inputs, self.model.width);
+        headroom(known.len().saturating_mul(4 * (inputs.len() + 2 * width)))?;
+        let mut matrix = Vec::with_capacity(known.len() * inputs.len());
+        for n in 0..known.len() {
+            known.with(n, &mut |row| row.append(inputs, &mut matrix))?;
         }
-        let given = self.run(&rows, request, &matrix, executor, weights)?;
-        let values = given.chunks_exact(self.model.width).map(|row| self.value(row)).collect::<Result<Vec<_>>>()?;
+        let given = self.run(&known, &matrix, executor, weights)?;
+        let mut keys = Vec::with_capacity(known.len());
+        for row in given.chunks_exact(width) {
+            keys.push(self.spec.output.key(row)?);
+        }
         let Keep { at_least, limit } = self.spec.keep;
-        let greatest = sort::greatest(values.iter().map(|(_, key)| *key).zip(0..)).map(|n| n as usize);
         let mut items = Vec::new();
-        for n in greatest.take(limit.map_or(usize::MAX, |limit| limit as usize)) {
-            let (Some(row), Some((value, key))) = (rows.get(n), values.get(n)) else { continue };
-            if at_least.is_some_and(|least| *key < least) {
+        for n in sort::greatest(keys.iter().copied().zip(0..)).take(limit.unwrap_or(u32::MAX) as usize) {
+            let n = n as usize;
+            if at_least.is_some_and(|least| keys[n] < least) {
                 break;
             }
             let mut evidence = Vec::new();
-            known.with(row, &mut |row| {
-                let facts = self.spec.evidence.iter().map(|rule| (rule, row.value(rule.source)));
-                let reasons = facts.filter(|(rule, value)| rule.holds(*value));
-                evidence.extend(reasons.map(|(rule, value)| Fact { source: rule.source, value }));
+            known.with(n, &mut |row| {
+                for rule in &self.spec.evidence {
+                    let value = row.value(rule.source);
+                    if rule.holds(value) {
+                        evidence.push(Fact { source: rule.source, value });
+                    }
+                }
             })?;
-            items.push(Insight { of: known.subject(row), value: value.clone(), evidence });
+            let row = given.get(n * width..(n + 1) * width).unwrap_or_default();
+            items.push(Insight { of: known.subject(n), value: self.spec.output.value(row), evidence });
         }
-        Ok(Insights { pack: pack.into(), items, considered: rows.len() as u32 })
+        Ok(Insights { pack: pack.into(), items, considered: known.len() as u32 })
     }
 
     /// What the model gives for the rows.
-    fn run(
-        &self,
-        rows: &[RowOf<'_>],
-        request: &InsightRequest,
-        matrix: &[f32],
-        executor: &mut Executor,
-        weights: &[u8],
-    ) -> Result<Vec<f32>> {
-        let sku = |row: usize| match rows.get(row) {
-            Some(RowOf::Habit(candidate)) => self.tables.catalog.sku(candidate.id).map_or("", Sku::as_str),
-            Some(RowOf::Product(sku) | RowOf::Stock(sku, _)) => sku.as_str(),
-            _ => "",
-        };
-        let node = |row: usize| match rows.get(row) {
-            Some(RowOf::Stock(_, node)) => node.code.as_str(),
-            _ => "",
-        };
-        let text = |row: usize| request.texts.get(row).map_or("", String::as_str);
+    fn run(&self, known: &Known<'_>, matrix: &[f32], executor: &mut Executor, weights: &[u8]) -> Result<Vec<f32>> {
+        let sku = |n| known.sku(n).map_or("", Sku::as_str);
+        let node = |n| known.node(n).map_or("", |node| node.code.as_str());
+        let text = |n: usize| known.texts.get(n).map_or("", String::as_str);
         let columns = self.text.iter().map(|name| match *name {
             "sku" => &sku as &Text<'_>,
             "node" => &node,
             _ => &text,
         });
-        self.model.run(executor, weights, rows.len(), matrix, &columns.collect::<Vec<_>>())
-    }
-
-    /// What a row of the model's output says, and by which number it is compared.
-    fn value(&self, row: &[f32]) -> Result<(Value, f32)> {
-        let within = |range: &Range, value: f32| (range.least..=range.most).contains(&value);
-        let found = match (&self.spec.output, row) {
-            (Output::Probability, &[.., value]) if (0.0..=1.0).contains(&value) => (Value::Probability(value), value),
-            (Output::Amount(range), &[value]) if within(range, value) => (Value::Amount(value), value),
-            (Output::Score, &[value]) if value.is_finite() => (Value::Score(value), value),
-            (Output::Quantiles(range), &[p10, p50, p90])
-                if p10 <= p50 && p50 <= p90 && within(range, p10) && within(range, p90) =>
-            {
-                (Value::Quantiles(Quantiles { p10, p50, p90 }), p50)
-            }
-            (Output::Label(labels), row) if row.iter().all(|value| value.is_finite()) => {
-                let best = sort::greatest(row.iter().copied().zip(0..)).next().unwrap_or_default() as usize;
-                (
-                    Value::Label(labels.get(best).cloned().unwrap_or_default()),
-                    row.get(best).copied().unwrap_or_default(),
-                )
-            }
-            // Which number it is, no message says: to write numbers with fractions takes 15 kB of the module.
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::NotFinite,
-                    "the model gave a value that its spec does not allow; check the pack with `tradewind inspect`",
-                ));
-            }
-        };
-        Ok(found)
+        self.model.run(executor, weights, known.len(), matrix, &columns.collect::<Vec<_>>())
     }
 }
 
-/// All that rows are known by.
+/// The rows of a request, and all that they are known by.
 struct Known<'a> {
+    rows: Rows,
     moment: Moment<'a>,
     snapshot: Option<&'a Snapshot>,
-}
-
-/// A row.
-enum RowOf<'a> {
-    Shopper,
-    Habit(Candidate),
-    Hour(u8),
-    Product(&'a Sku),
-    Stock(&'a Sku, &'a FulfilmentNode),
-    Text(u32),
+    /// Products that the shopper has to do with.
+    candidates: Vec<Candidate>,
+    /// Other products.
+    products: Vec<&'a Sku>,
+    /// Nodes, each with every product.
+    nodes: &'a [FulfilmentNode],
+    texts: &'a [String],
 }
 
 impl<'a> Known<'a> {
-    /// The rows of a request.
-    fn rows(&self, rows: Rows, request: &'a InsightRequest) -> Result<Vec<RowOf<'a>>> {
-        let products = request.products.as_deref();
-        Ok(match rows {
-            Rows::Shopper => [RowOf::Shopper].into(),
-            Rows::ShopperProduct => {
-                let candidates = match products {
-                    Some(skus) => self.moment.given(skus),
-                    None => self.moment.bought(),
-                };
-                candidates.into_iter().map(RowOf::Habit).collect()
-            }
-            Rows::ShopperHour => (0..Clock::WEEK).map(RowOf::Hour).collect(),
-            Rows::Product => self.products(products).into_iter().map(RowOf::Product).collect(),
-            Rows::ProductNode => {
-                let Some(fulfilment) = self.snapshot.and_then(|snapshot| snapshot.fulfilment.as_ref()) else {
-                    return Err(Error::new(
-                        ErrorKind::NoSnapshot,
-                        "the insight is about stock, and no snapshot has it",
-                    ));
-                };
-                let products = self.products(products);
-                at_most("rows", products.len().saturating_mul(fulfilment.nodes.len()), InsightRequest::MAX_ROWS)?;
-                let at_nodes = |sku| fulfilment.nodes.iter().map(move |node| RowOf::Stock(sku, node));
-                products.into_iter().flat_map(at_nodes).collect()
-            }
-            Rows::Text => (0..request.texts.len() as u32).map(RowOf::Text).collect(),
-        })
+    fn new(
+        rows: Rows,
+        moment: Moment<'a>,
+        request: &'a InsightRequest,
+        snapshot: Option<&'a Snapshot>,
+    ) -> Result<Self> {
+        let mut known = Self {
+            rows,
+            moment,
+            snapshot,
+            candidates: Vec::new(),
+            products: Vec::new(),
+            nodes: &[],
+            texts: &request.texts,
+        };
+        match (rows, &request.products) {
+            (Rows::ShopperProduct, Some(skus)) => known.candidates = known.moment.given(skus),
+            (Rows::ShopperProduct, None) => known.candidates = known.moment.bought(),
+            (Rows::Product | Rows::ProductNode, asked) => known.products(asked.as_deref()),
+            _ => {}
+        }
+        if rows == Rows::ProductNode {
+            let Some(fulfilment) = snapshot.and_then(|snapshot| snapshot.fulfilment.as_ref()) else {
+                return Err(Error::new(ErrorKind::NoSnapshot, "the insight is about stock, and no snapshot has it"));
+            };
+            known.nodes = &fulfilment.nodes;
+        }
+        at_most("rows", known.len(), InsightRequest::MAX_ROWS)?;
+        Ok(known)
     }
 
     /// The products that were asked for and are known; all that are known where none were.
-    fn products(&self, asked: Option<&'a [Sku]>) -> Vec<&'a Sku> {
+    fn products(&mut self, asked: Option<&'a [Sku]>) {
         let tables = &self.moment.tables.catalog;
         let catalog = match self.snapshot {
             Some(snapshot) if tables.is_empty() => &snapshot.storefront.catalog,
             _ => tables,
         };
-        match asked {
-            Some(skus) => skus.iter().filter(|sku| catalog.id(sku).is_some()).collect(),
-            None => catalog.skus().iter().collect(),
+        for sku in asked.unwrap_or(catalog.skus()) {
+            if catalog.id(sku).is_some() {
+                self.products.push(sku);
+            }
+        }
+    }
+
+    /// How many rows there are.
+    fn len(&self) -> usize {
+        match self.rows {
+            Rows::Shopper => 1,
+            Rows::ShopperProduct => self.candidates.len(),
+            Rows::ShopperHour => Clock::WEEK.into(),
+            Rows::Product => self.products.len(),
+            Rows::ProductNode => self.products.len() * self.nodes.len(),
+            Rows::Text => self.texts.len(),
+        }
+    }
+
+    /// The product of a row.
+    fn sku(&self, n: usize) -> Option<&Sku> {
+        match self.rows {
+            Rows::ShopperProduct => self.moment.tables.catalog.sku(self.candidates.get(n)?.id),
+            Rows::Product | Rows::ProductNode => self.products.get(n / self.nodes.len().max(1)).copied(),
+            _ => None,
+        }
+    }
+
+    /// The node of a row.
+    fn node(&self, n: usize) -> Option<&FulfilmentNode> {
+        self.nodes.get(n.checked_rem(self.nodes.len())?)
+    }
+
+    /// What a row is about.
+    fn subject(&self, n: usize) -> Subject {
+        match (self.rows, self.sku(n), self.node(n)) {
+            (_, Some(sku), Some(node)) => Subject::Stock(sku.clone(), node.code.clone()),
+            (_, Some(sku), None) => Subject::Sku(sku.clone()),
+            (Rows::ShopperHour, ..) => Subject::Hour(n as u8),
+            (Rows::Text, ..) => Subject::Text(n as u32),
+            _ => Subject::Shopper,
         }
     }
 
     /// Does something with what is known of a row.
-    fn with(&self, row: &RowOf<'_>, then: &mut dyn FnMut(&Row<'_>)) -> Result<()> {
-        let shopper = Shopper::new(self.moment.profile, self.moment.at);
-        match row {
-            RowOf::Shopper => then(&Row { shopper: Some(&shopper), ..Row::default() }),
-            RowOf::Hour(hour) => {
-                let clock = Some(Clock::hour_of_week(*hour));
-                then(&Row { clock, shopper: Some(&shopper), ..Row::default() });
-            }
-            RowOf::Habit(candidate) => {
-                let habit = self.moment.habit(candidate);
-                let product = Some(self.moment.tables.stats(candidate.id));
-                then(&Row { shopper: Some(&shopper), product, habit: Some(&habit), ..Row::default() });
-            }
-            RowOf::Product(sku) => then(&self.product(sku)?),
-            RowOf::Stock(sku, node) => {
-                let id = self.snapshot.and_then(|snapshot| snapshot.storefront.catalog.id(sku));
-                then(&Row { stock: id.map(|id| node.stock.of(id)), ..self.product(sku)? });
-            }
-            RowOf::Text(_) => then(&Row::default()),
+    fn with(&self, n: usize, then: &mut dyn FnMut(&Row<'_>)) -> Result<()> {
+        let Moment { tables, profile, at, .. } = self.moment;
+        let shopper = Shopper::new(profile, at);
+        let habit = self.candidates.get(n).map(|candidate| self.moment.habit(candidate));
+        let mut row = Row { shopper: Some(&shopper), habit: habit.as_ref(), ..Row::default() };
+        if self.rows == Rows::ShopperHour {
+            row.clock = Some(Clock::hour_of_week(n as u8));
         }
+        if let Some(sku) = self.sku(n) {
+            row.product = tables.catalog.id(sku).map(|id| tables.stats(id));
+            if let Some(snapshot) = self.snapshot
+                && let Some(id) = snapshot.storefront.catalog.id(sku)
+            {
+                row.week = week(snapshot, id, at)?;
+                row.stock = self.node(n).map(|node| node.stock.of(id));
+            }
+        }
+        then(&row);
         Ok(())
     }
+}
 
-    /// What is known of a product: by the tables, and by the snapshot's sales before the week of the moment.
-    fn product(&self, sku: &Sku) -> Result<Row<'_>> {
-        let tables = self.moment.tables;
-        let product = tables.catalog.id(sku).map(|id| tables.stats(id));
-        let week = match self.snapshot {
-            Some(snapshot) => self.week(snapshot, sku)?,
-            None => None,
-        };
-        Ok(Row { product, week: week.map(Outlook::facts), ..Row::default() })
-    }
-
-    fn week<'s>(&self, snapshot: &'s Snapshot, sku: &Sku) -> Result<Option<Outlook<'s>>> {
-        let storefront = &snapshot.storefront;
-        let pricing = snapshot.pricing.as_ref().or(storefront.published.as_ref());
-        let inputs = |id: SkuId| Some((pricing?.of(id)?, storefront.prices.get(id.0 as usize)?));
-        let Some((inputs, listed)) = storefront.catalog.id(sku).and_then(inputs) else { return Ok(None) };
-        let offer = inputs.offer(storefront.issued, self.moment.at, listed);
-        Outlook::new(&inputs.history, offer, 1).map(Some)
-    }
-
-    fn subject(&self, row: &RowOf<'_>) -> Subject {
-        match row {
-            RowOf::Shopper => Subject::Shopper,
-            RowOf::Hour(hour) => Subject::Hour(*hour),
-            RowOf::Habit(candidate) => match self.moment.tables.catalog.sku(candidate.id) {
-                Some(sku) => Subject::Sku(sku.clone()),
-                None => Subject::Shopper,
-            },
-            RowOf::Product(sku) => Subject::Sku((*sku).clone()),
-            RowOf::Stock(sku, node) => Subject::Stock((*sku).clone(), node.code.clone()),
-            RowOf::Text(n) => Subject::Text(*n),
-        }
-    }
+/// A product before the week of a moment, by the sales of a snapshot; `None` where it has none.
+fn week(snapshot: &Snapshot, id: SkuId, at: Millis) -> Result<Option<WeekFacts<'_>>> {
+    let storefront = &snapshot.storefront;
+    let pricing = snapshot.pricing.as_ref().or(storefront.published.as_ref());
+    let inputs = pricing.and_then(|pricing| pricing.of(id));
+    let (Some(inputs), Some(listed)) = (inputs, storefront.prices.get(id.0 as usize)) else { return Ok(None) };
+    let offer = inputs.offer(storefront.issued, at, listed);
+    Ok(Some(Outlook::new(&inputs.history, offer, 1)?.facts()))
 }
 
 #[cfg(test)]

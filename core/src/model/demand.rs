@@ -61,7 +61,10 @@ impl PriceSpec {
         other.map_or(Ok(()), |feature| {
             Err(Error::new(
                 ErrorKind::PackCorrupt,
-                format!("`{}` follows the price, which only `price_to_list` may in a price model", feature.name()),
+                format!(
+                    "source {} follows the price, which only `price_to_list` may in a price model; see models/FEATURES.md",
+                    *feature as u8
+                ),
             ))
         })
     }

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn columns_of_which_legs_have_no_values_are_refused() {
         let error = LateModel::new(LateSpec { features: vec![Source::ShopperOrders] }, &executor(1)).unwrap_err();
-        assert!(alloc::string::ToString::to_string(&error).contains("`shopper_orders`"), "{error}");
+        assert!(alloc::string::ToString::to_string(&error).contains("source 16 "), "{error}");
     }
 
     #[test]

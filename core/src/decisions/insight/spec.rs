@@ -1,7 +1,9 @@
 //! What a pack says of an insight: its rows, its columns, its output, and which facts are reasons.
 
+use super::Value;
 use crate::{
     bounded,
+    domain::quantiles::Quantiles,
     error::{Error, ErrorKind, Result},
     model::source::{Part, Source, Unit, of_rows},
 };
@@ -149,6 +151,50 @@ impl Output {
             Self::Quantiles(_) => 3..=3,
             Self::Amount(_) | Self::Score => 1..=1,
             Self::Label(labels) => labels.len()..=labels.len(),
+        }
+    }
+
+    /// The number by which a row of the model's output is compared.
+    ///
+    /// # Errors
+    /// [`NotFinite`](ErrorKind::NotFinite) for a row that says nothing that the spec allows.
+    pub(super) fn key(&self, row: &[f32]) -> Result<f32> {
+        let within = |least: f32, value: f32, most: f32| (least <= value && value <= most).then_some(value);
+        let key = match (self, row) {
+            (Self::Probability, &[.., value]) => within(0.0, value, 1.0),
+            (Self::Score, &[value]) => within(f32::MIN, value, f32::MAX),
+            (Self::Amount(range), &[value]) => within(range.least, value, range.most),
+            (Self::Quantiles(range), &[p10, p50, p90]) => {
+                within(range.least, p10, p50).and(within(p50, p90, range.most)).and(Some(p50))
+            }
+            (Self::Label(_), row) => {
+                let finite = row.iter().all(|value| value.is_finite());
+                finite.then(|| row.iter().copied().fold(f32::MIN, f32::max))
+            }
+            _ => None,
+        };
+        // Which number it was, no message says: to write numbers with fractions takes 15 kB of the module.
+        key.ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFinite,
+                "the model gave a value that its spec does not allow; check the pack with `tradewind inspect`",
+            )
+        })
+    }
+
+    /// What a row of the model's output says, of those that have a key.
+    pub(super) fn value(&self, row: &[f32]) -> Value {
+        let at = |place: usize| row.get(place).copied().unwrap_or_default();
+        match self {
+            Self::Probability => Value::Probability(row.last().copied().unwrap_or_default()),
+            Self::Quantiles(_) => Value::Quantiles(Quantiles { p10: at(0), p50: at(1), p90: at(2) }),
+            Self::Amount(_) => Value::Amount(at(0)),
+            Self::Score => Value::Score(at(0)),
+            Self::Label(labels) => {
+                let greatest = row.iter().copied().fold(f32::MIN, f32::max);
+                let place = row.iter().position(|value| *value == greatest).unwrap_or_default();
+                Value::Label(labels.get(place).cloned().unwrap_or_default())
+            }
         }
     }
 }
