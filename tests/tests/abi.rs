@@ -25,8 +25,8 @@ use tradewind_core::{
     offer::{Offer, Week},
     pack::{ModelCard, SectionKind},
     plan::{
-        Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, Recurrence,
-        ReduceOp, TreeBlock, UnaryOp, View,
+        self, Activation, Aggregate, AxisShape, BinaryOp, Cell, CompareOp, DType, Dim, GateFunction, Kernel, ReduceOp,
+        TreeBlock, UnaryOp, View,
     },
     price_guard::{Bound, CoverPolicy, Floor, PriceGuard, Rounding},
     quote::{Objective, PriceReason, Quote, QuoteRequest},
@@ -285,27 +285,24 @@ fn kernels() -> Vec<Kernel> {
         TreeBlock { trees: 1, columns: 1, slots: 4, steps: 1, bytes: 0 },
     ];
     vec![
-        Kernel::Fill { value: 1.5 },
-        Kernel::Copy { shape: shape.clone(), source: left.clone(), target: right.clone() },
-        Kernel::Cast,
-        Kernel::Unary { op: UnaryOp::IsInf },
-        Kernel::Binary { op: BinaryOp::Prelu, shape: shape.clone(), left: left.clone(), right: right.clone() },
-        Kernel::Compare {
-            op: CompareOp::GreaterOrEqual,
-            shape: shape.clone(),
-            left: left.clone(),
-            right: right.clone(),
-        },
-        Kernel::Select { shape: shape.clone(), condition: view.clone(), on_true: view.clone(), on_false: view.clone() },
-        Kernel::Dense { rows, inner: 3, columns: 4, activation: Activation::Relu },
-        Kernel::Contract { shape: shape.clone(), over: over.clone(), left, right },
-        Kernel::Reduce { op: ReduceOp::ArgMinLast, shape, over, source: view },
-        Kernel::Softmax { shape: axis, log: true, zero_stays: false },
-        Kernel::Gather { data: axis, picks },
-        Kernel::GatherElements { data: axis, picks },
-        Kernel::TopK { data: axis, k: 3, largest: true },
-        Kernel::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max, blocks },
-        Kernel::Recurrent(Recurrence {
+        plan::Fill { value: 1.5 }.into(),
+        plan::Copy { shape: shape.clone(), source: left.clone(), target: right.clone() }.into(),
+        plan::Cast.into(),
+        plan::Unary { op: UnaryOp::IsInf }.into(),
+        plan::Binary { op: BinaryOp::Prelu, shape: shape.clone(), left: left.clone(), right: right.clone() }.into(),
+        plan::Compare { op: CompareOp::GreaterOrEqual, shape: shape.clone(), left: left.clone(), right: right.clone() }
+            .into(),
+        plan::Select { shape: shape.clone(), condition: view.clone(), on_true: view.clone(), on_false: view.clone() }
+            .into(),
+        plan::Dense { rows, inner: 3, columns: 4, activation: Activation::Relu }.into(),
+        plan::Contract { shape: shape.clone(), over: over.clone(), left, right }.into(),
+        plan::Reduce { op: ReduceOp::ArgMinLast, shape, over, source: view }.into(),
+        plan::Softmax { shape: axis, log: true, zero_stays: false }.into(),
+        plan::Gather { data: axis, picks }.into(),
+        plan::GatherElements { data: axis, picks }.into(),
+        plan::TopK { data: axis, k: 3, largest: true }.into(),
+        plan::Trees { rows, features: 3, targets: 1, aggregate: Aggregate::Max, blocks }.into(),
+        plan::Recurrent {
             cell: Cell::GruResetAfter,
             functions: [GateFunction::Sigmoid, GateFunction::HardSigmoid { alpha: 0.2, beta: 0.5 }, GateFunction::Relu],
             clip: f32::INFINITY,
@@ -318,7 +315,8 @@ fn kernels() -> Vec<Kernel> {
             peepholes: false,
             source: recurrent.clone(),
             initial: recurrent,
-        }),
+        }
+        .into(),
     ]
 }
 

@@ -12,7 +12,7 @@
 
 use crate::{extent::Extent, value};
 use std::collections::BTreeMap;
-use tradewind_core::plan::{AxisShape, BufferId, Dim, Kernel, Operand, Step, View};
+use tradewind_core::plan::{Access, BufferId, Dim, Operand, Step, Touch};
 
 /// Whether every step computes rows apart, given the length of each buffer. The buffers of `ports`
 /// lead with the batch: a row has one stretch in them.
@@ -60,18 +60,20 @@ impl Rows<'_> {
     fn apart(&mut self, step: &Step) -> bool {
         let inputs: Vec<u64> = step.inputs.iter().map(|input| self.stretch(*input)).collect();
         let width = self.width(Operand::Buffer(step.output));
+        let len = self.buffers.get(usize::from(step.output.0)).copied().unwrap_or(Dim::fixed(0));
+        let Some(access) = step.kernel.access(len) else { return false };
         if width == 0 {
             // What is the same for all rows is made neither from rows nor from their number.
-            return inputs.iter().all(|stretch| *stretch == 0) && !geometry(&step.kernel).any(|dim| dim.per_row > 0);
+            return inputs.iter().all(|stretch| *stretch == 0) && !access.grows();
         }
-        if matches!(step.kernel, Kernel::Fill { .. }) {
-            return true;
+        if access.output == Touch::Alike {
+            return inputs.iter().all(|stretch| *stretch == 0);
         }
-        let Some(walk) = walk(step, width) else { return false };
+        let Some(walk) = walk(&access) else { return false };
         let known = self.stretches.get(&step.output).copied();
         // Index `j` of the batch's axis belongs to row `(j / run) % rows`.
         let run = match inputs.iter().zip(&walk.inputs).find(|(stretch, _)| **stretch > 0) {
-            Some((stretch, access)) => stretch.checked_div(access.stride),
+            Some((stretch, reach)) => stretch.checked_div(reach.stride),
             None => known.map_or(Some(walk.extent), |stretch| stretch.checked_div(walk.output.stride)),
         };
         let Some(run) = run.filter(|run| *run > 0 && walk.extent % run == 0) else { return false };
@@ -80,7 +82,7 @@ impl Rows<'_> {
         known.is_none_or(|stretch| stretch == output)
             && walk.output.keeps(output, run)
             && inputs.len() == walk.inputs.len()
-            && inputs.iter().zip(&walk.inputs).all(|(stretch, access)| access.keeps(*stretch, run))
+            && inputs.iter().zip(&walk.inputs).all(|(stretch, reach)| reach.keeps(*stretch, run))
     }
 }
 
@@ -88,12 +90,12 @@ impl Rows<'_> {
 struct Walk {
     /// Indices for each row of the one axis that grows with the batch.
     extent: u64,
-    inputs: Vec<Access>,
-    output: Access,
+    inputs: Vec<Reach>,
+    output: Reach,
 }
 
 /// What an index of the batch's axis reaches in a tensor.
-struct Access {
+struct Reach {
     /// Elements from one index to the next.
     stride: u64,
     /// The furthest element that the other axes reach, beside what grows with the batch.
@@ -102,11 +104,12 @@ struct Access {
     jumps: Vec<u64>,
 }
 
-impl Access {
+impl Reach {
     /// Index `j` has elements `j × size..(j + 1) × size`.
-    fn block(extents: &[u32]) -> Self {
-        let size = extents.iter().fold(1, |size: u64, extent| size.saturating_mul((*extent).into()));
-        Self { stride: size, reach: size.saturating_sub(1), jumps: Vec::new() }
+    fn block(extents: &[Dim]) -> Option<Self> {
+        let fixed = extents.iter().all(|extent| extent.per_row == 0);
+        let size = extents.iter().fold(1, |size: u64, extent| size.saturating_mul(extent.fixed.into()));
+        fixed.then_some(Self { stride: size, reach: size.saturating_sub(1), jumps: Vec::new() })
     }
 
     /// The same elements for every index.
@@ -117,17 +120,17 @@ impl Access {
     /// Extents with their strides; `batch` is the axis that grows.
     fn strided(offset: Dim, extents: &[Dim], strides: &[Dim], batch: usize) -> Option<Self> {
         let along = strides.get(batch).filter(|stride| stride.per_row == 0)?;
-        let mut access =
+        let mut found =
             Self { stride: along.fixed.into(), reach: offset.fixed.into(), jumps: vec![offset.per_row.into()] };
         for (axis, (extent, stride)) in extents.iter().zip(strides).enumerate().filter(|(axis, _)| *axis != batch) {
             if extent.per_row > 0 || axis >= strides.len() {
                 return None;
             }
             let reach = u64::from(extent.fixed).saturating_sub(1).saturating_mul(stride.fixed.into());
-            access.reach = access.reach.saturating_add(reach);
-            access.jumps.push(stride.per_row.into());
+            found.reach = found.reach.saturating_add(reach);
+            found.jumps.push(stride.per_row.into());
         }
-        Some(access)
+        Some(found)
     }
 
     /// Whether row `(j / run) % rows` is that of all elements that index `j` reaches, for stretches
@@ -146,123 +149,22 @@ impl Access {
     }
 }
 
-/// How a step walks, where one axis grows with the batch and nothing else does; `width` are the
-/// elements of its output for each row.
-fn walk(step: &Step, width: u64) -> Option<Walk> {
-    let views = |shape: &[Dim], over: &[Dim], views: &[&View]| {
-        let batch = grows(shape)?;
-        let extents = [shape, over].concat();
-        let access = |view: &&View| Access::strided(view.offset, &extents, &view.strides, batch);
-        let inputs = views.iter().map(access).collect::<Option<Vec<Access>>>()?;
-        let output = Access::strided(Dim::fixed(0), shape, &row_major(shape)?, batch)?;
-        Some(Walk { extent: shape[batch].per_row.into(), inputs, output })
+/// How a step walks, where one axis grows with the batch and nothing else does.
+fn walk(access: &Access) -> Option<Walk> {
+    let batch = grows(&access.shape)?;
+    let reach = |touch: &Touch| match touch {
+        Touch::All | Touch::Alike => Some(Reach::still()),
+        Touch::Element => Reach::strided(Dim::fixed(0), &access.shape, &row_major(&access.shape)?, batch),
+        Touch::Block(extents) => Reach::block(extents),
+        Touch::View { over, view } => {
+            Reach::strided(view.offset, &[&access.shape[..], over].concat(), &view.strides, batch)
+        }
     };
-    // One block of `input` gives one of `output`, with all other inputs the same for every row.
-    let blocks = |count: Dim, input: &[u32], output: &[u32]| {
-        let mut inputs: Vec<Access> = step.inputs.iter().map(|_| Access::still()).collect();
-        *inputs.first_mut()? = Access::block(input);
-        let extent = (count.fixed == 0).then_some(count.per_row.into())?;
-        Some(Walk { extent, inputs, output: Access::block(output) })
-    };
-    // The same around an axis.
-    let around = |shape: AxisShape, axis: u32| {
-        let fixed = shape.axis.per_row == 0 && shape.inner.per_row == 0;
-        let inner = shape.inner.fixed;
-        blocks(shape.outer, &[shape.axis.fixed, inner], &[axis, inner]).filter(|_| fixed)
-    };
-    match &step.kernel {
-        Kernel::Cast | Kernel::Unary { .. } | Kernel::Lookup => {
-            blocks(Dim { fixed: 0, per_row: u32::try_from(width).ok()? }, &[1], &[1])
-        }
-        Kernel::Copy { shape, source, target } => {
-            let mut walk = views(shape, &[], &[source, target])?;
-            walk.output = walk.inputs.pop()?;
-            Some(walk)
-        }
-        Kernel::Binary { shape, left, right, .. } | Kernel::Compare { shape, left, right, .. } => {
-            views(shape, &[], &[left, right])
-        }
-        Kernel::Select { shape, condition, on_true, on_false } => views(shape, &[], &[condition, on_true, on_false]),
-        Kernel::Contract { shape, over, left, right } => views(shape, over, &[left, right]),
-        // How a sum is rounded depends on whether what it is over lies side by side: that must not
-        // depend on the number of rows.
-        Kernel::Reduce { shape, over, source, .. } => {
-            let mut along = source.strides.iter().skip(shape.len());
-            let fixed = along.clone().all(|stride| stride.per_row == 0);
-            views(shape, over, &[source]).filter(|_| fixed || along.all(|stride| stride.at(1) > 1))
-        }
-        Kernel::Dense { rows, inner, columns, .. } => blocks(*rows, &[*inner], &[*columns]),
-        Kernel::Trees { rows, features, targets, .. } => blocks(*rows, &[*features], &[*targets]),
-        Kernel::Couple { rows, classes } => blocks(*rows, &[*classes, *classes], &[2, *classes]),
-        Kernel::Distances { rows, inner, points, .. } => blocks(*rows, &[*inner], &[*points]),
-        Kernel::Recurrent(layer) => {
-            let gate_columns = (layer.gates() * layer.padded()) as u32;
-            let sequence = [layer.rows, Dim::fixed(layer.steps), Dim::fixed(gate_columns)];
-            let states = [layer.rows, Dim::fixed(layer.states() as u32), Dim::fixed(layer.hidden)];
-            let mut walk = blocks(layer.rows, &[1], &[u32::try_from(layer.stretch()).ok()?])?;
-            *walk.inputs.first_mut()? = views(&sequence, &[], &[&layer.source])?.inputs.pop()?;
-            *walk.inputs.get_mut(3)? = views(&states, &[], &[&layer.initial])?.inputs.pop()?;
-            if layer.lengths {
-                *walk.inputs.get_mut(4)? = Access::block(&[1]);
-            }
-            Some(walk)
-        }
-        Kernel::Scatter { shape, axis, index, source, target, .. } => {
-            let mut walk = views(shape, &[], &[index, source])?;
-            walk.output = views(shape, &[*axis], &[target])?.inputs.pop()?;
-            Some(walk)
-        }
-        Kernel::Softmax { shape, .. } | Kernel::Cumulate { data: shape, .. } => around(*shape, shape.axis.fixed),
-        Kernel::TopK { data, k, .. } => around(*data, *k),
-        Kernel::GatherElements { data, picks } => {
-            let mut walk = around(*data, picks.fixed).filter(|_| picks.per_row == 0)?;
-            *walk.inputs.get_mut(1)? = Access::block(&[picks.fixed, data.inner.fixed]);
-            Some(walk)
-        }
-        // Rows of a table that is the same for the whole batch.
-        Kernel::Gather { data, picks } if picks.per_row > 0 => {
-            let mut walk = blocks(*picks, &[], &[data.inner.fixed])?;
-            walk.inputs.swap(0, 1);
-            let fixed = data.axis.per_row == 0 && data.inner.per_row == 0;
-            (data.outer == Dim::fixed(1) && fixed).then_some(walk)
-        }
-        Kernel::Gather { data, picks } => around(*data, picks.fixed),
-        Kernel::Fill { .. } => None,
-    }
-}
-
-/// Every extent, stride and offset that a kernel walks by.
-fn geometry(kernel: &Kernel) -> impl Iterator<Item = Dim> {
-    let around = |shape: &AxisShape| vec![shape.outer, shape.axis, shape.inner];
-    let walked = |shapes: &[&[Dim]], views: &[&View]| {
-        let offsets = views.iter().map(|view| view.offset);
-        let strides = views.iter().flat_map(|view| view.strides.iter().copied());
-        shapes.iter().flat_map(|shape| shape.iter().copied()).chain(offsets).chain(strides).collect()
-    };
-    let dims: Vec<Dim> = match kernel {
-        // These go through their output from its first element to its last.
-        Kernel::Fill { .. } | Kernel::Cast | Kernel::Unary { .. } | Kernel::Lookup => Vec::new(),
-        Kernel::Copy { shape, source, target } => walked(&[shape], &[source, target]),
-        Kernel::Binary { shape, left, right, .. } | Kernel::Compare { shape, left, right, .. } => {
-            walked(&[shape], &[left, right])
-        }
-        Kernel::Select { shape, condition, on_true, on_false } => walked(&[shape], &[condition, on_true, on_false]),
-        Kernel::Contract { shape, over, left, right } => walked(&[shape, over], &[left, right]),
-        Kernel::Reduce { shape, over, source, .. } => walked(&[shape, over], &[source]),
-        Kernel::Scatter { shape, axis, index, source, target, .. } => {
-            walked(&[shape, std::slice::from_ref(axis)], &[index, source, target])
-        }
-        Kernel::Recurrent(layer) => walked(&[&[layer.rows]], &[&layer.source, &layer.initial]),
-        Kernel::Softmax { shape: data, .. } | Kernel::Cumulate { data, .. } | Kernel::TopK { data, .. } => around(data),
-        Kernel::Gather { data, picks } | Kernel::GatherElements { data, picks } => {
-            around(data).into_iter().chain([*picks]).collect()
-        }
-        Kernel::Dense { rows, .. }
-        | Kernel::Trees { rows, .. }
-        | Kernel::Couple { rows, .. }
-        | Kernel::Distances { rows, .. } => vec![*rows],
-    };
-    dims.into_iter()
+    Some(Walk {
+        extent: access.shape[batch].per_row.into(),
+        inputs: access.inputs.iter().map(reach).collect::<Option<_>>()?,
+        output: reach(&access.output)?,
+    })
 }
 
 /// The axis that grows with the batch, where it is one alone.

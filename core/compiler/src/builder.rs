@@ -9,8 +9,9 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 use tradewind_core::plan::{
-    Activation, Aggregate, AxisShape, BinaryOp, BufferId, CompareOp, DENSE_PANEL, DType, Kernel, Operand, Recurrence,
-    ReduceOp, Step, TreeBlock, UnaryOp,
+    self, Activation, Aggregate, AxisShape, Binary, BinaryOp, BufferId, Cast, Compare, CompareOp, Contract, Couple,
+    Cumulate, DENSE_PANEL, DType, Dense, Distances, Fill, Gather, GatherElements, Kernel, Lookup, Operand, Recurrent,
+    Reduce, ReduceOp, Scatter, Select, Softmax, Step, TopK, TreeBlock, Trees, Unary, UnaryOp,
 };
 
 /// A plan in the making.
@@ -26,7 +27,7 @@ pub(crate) struct Builder {
     pub node: String,
 }
 
-/// The tables of [`Kernel::Trees`], in the order of its inputs.
+/// The tables of [`Trees`], in the order of its inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Forest {
     pub blocks: Vec<TreeBlock>,
@@ -55,12 +56,12 @@ impl Builder {
         self.notes.insert(text.into());
     }
 
-    fn push(&mut self, kernel: Kernel, inputs: &[&Value], output: &Value) -> Reasoned<()> {
+    fn push(&mut self, kernel: impl Into<Kernel>, inputs: &[&Value], output: &Value) -> Reasoned<()> {
         let inputs = inputs.iter().map(|input| self.operand(input)).collect::<Reasoned<_>>()?;
         let Home::Buffer(output, _) = output.home else {
             return Reason::err("a constant cannot be written");
         };
-        self.steps.push(Step { kernel, inputs, output, node: self.node.clone() });
+        self.steps.push(Step { kernel: kernel.into(), inputs, output, node: self.node.clone() });
         Ok(())
     }
 
@@ -72,14 +73,14 @@ impl Builder {
     }
 
     pub fn fill(&mut self, target: &Value, value: f64) -> Reasoned<()> {
-        self.push(Kernel::Fill { value }, &[], target)
+        self.push(Fill { value }, &[], target)
     }
 
     /// Writes `from` to where `target`, a view of some buffer, says.
     pub fn copy(&mut self, from: &Value, target: &Value) -> Reasoned<()> {
         let (shape, views) = folded(&from.shape, &[from, target])?;
         let [source, into] = views;
-        self.push(Kernel::Copy { shape, source, target: into }, &[from], target)
+        self.push(plan::Copy { shape, source, target: into }, &[from], target)
     }
 
     /// `value` as a row-major tensor that fills its home.
@@ -134,7 +135,7 @@ impl Builder {
         }
         let value = self.packed(value)?;
         let output = self.tensor(dtype, &value.shape)?;
-        self.push(Kernel::Cast, &[&value], &output)?;
+        self.push(Cast, &[&value], &output)?;
         Ok(output)
     }
 
@@ -152,7 +153,7 @@ impl Builder {
         };
         let value = self.packed(value)?;
         let output = self.tensor(dtype, &value.shape)?;
-        self.push(Kernel::Unary { op }, &[&value], &output)?;
+        self.push(Unary { op }, &[&value], &output)?;
         Ok(output)
     }
 
@@ -177,7 +178,7 @@ impl Builder {
         let (left, right) = (left.broadcast(&shape)?, right.broadcast(&shape)?);
         let output = self.tensor(left.dtype, &shape)?;
         let (shape, [l, r]) = folded(&shape, &[&left, &right])?;
-        self.push(Kernel::Binary { op, shape, left: l, right: r }, &[&left, &right], &output)?;
+        self.push(Binary { op, shape, left: l, right: r }, &[&left, &right], &output)?;
         Ok(output)
     }
 
@@ -189,7 +190,7 @@ impl Builder {
         let (left, right) = (left.broadcast(&shape)?, right.broadcast(&shape)?);
         let output = self.tensor(DType::Bool, &shape)?;
         let (shape, [l, r]) = folded(&shape, &[&left, &right])?;
-        self.push(Kernel::Compare { op, shape, left: l, right: r }, &[&left, &right], &output)?;
+        self.push(Compare { op, shape, left: l, right: r }, &[&left, &right], &output)?;
         Ok(output)
     }
 
@@ -202,7 +203,7 @@ impl Builder {
         let (condition, on_true, on_false) = (condition?, on_true?, on_false?);
         let output = self.tensor(on_true.dtype, &shape)?;
         let (shape, [c, t, f]) = folded(&shape, &[&condition, &on_true, &on_false])?;
-        let kernel = Kernel::Select { shape, condition: c, on_true: t, on_false: f };
+        let kernel = Select { shape, condition: c, on_true: t, on_false: f };
         self.push(kernel, &[&condition, &on_true, &on_false], &output)?;
         Ok(output)
     }
@@ -227,7 +228,7 @@ impl Builder {
         let (over, [inner]) = folded_strides(&inner.shape, [&inner.strides])?;
         let source = view(value.offset, &[outer, inner].concat())?;
         let (shape, over) = (limited(shape, over.len())?, Extent::dims(&over)?);
-        self.push(Kernel::Reduce { op, shape, over, source }, &[value], &output)?;
+        self.push(Reduce { op, shape, over, source }, &[value], &output)?;
         Ok(output)
     }
 
@@ -240,7 +241,7 @@ impl Builder {
         let output = self.tensor(left.dtype, &left.shape[..kept])?;
         let (shape, outer) = folded_strides(&left.shape[..kept], [&left.strides[..kept], &right.strides[..kept]])?;
         let (over, inner) = folded_strides(&left.shape[kept..], [&left.strides[kept..], &right.strides[kept..]])?;
-        let kernel = Kernel::Contract {
+        let kernel = Contract {
             shape: limited(shape, over.len())?,
             over: Extent::dims(&over)?,
             left: view(left.offset, &[&outer[0][..], &inner[0]].concat())?,
@@ -269,7 +270,7 @@ impl Builder {
         self.dense_panels(&rows, &panels, columns, &bias)
     }
 
-    /// The same with the matrix in panels and the bias in whole panels, as [`Kernel::Dense`] has them;
+    /// The same with the matrix in panels and the bias in whole panels, as [`Dense`] has them;
     /// they may be computed.
     pub fn dense_panels(&mut self, rows: &Value, panels: &Value, columns: usize, bias: &Value) -> Reasoned<Value> {
         let rows = self.packed(rows)?;
@@ -278,21 +279,17 @@ impl Builder {
         };
         let inner = inner.constant().ok_or_else(|| Reason("a matrix product over the batch".into()))?;
         let output = self.tensor(DType::F32, &[count, Extent::fixed(columns as i64)])?;
-        let kernel = Kernel::Dense {
-            rows: count.dim()?,
-            inner: inner as u32,
-            columns: columns as u32,
-            activation: Activation::None,
-        };
+        let kernel =
+            Dense { rows: count.dim()?, inner: inner as u32, columns: columns as u32, activation: Activation::None };
         self.push(kernel, &[&rows, panels, bias], &output)?;
         Ok(output)
     }
 
-    /// One direction of a recurrent layer: the output of [`Recurrence`], `[rows, stretch]`.
-    pub fn recurrent(&mut self, layer: Recurrence, inputs: &[&Value]) -> Reasoned<Value> {
+    /// One direction of a recurrent layer: the output of [`Recurrent`], `[rows, stretch]`.
+    pub fn recurrent(&mut self, layer: Recurrent, inputs: &[&Value]) -> Reasoned<Value> {
         let stretch = Extent::fixed(layer.stretch() as i64);
         let output = self.tensor(DType::F32, &[layer.rows.into(), stretch])?;
-        self.push(Kernel::Recurrent(layer), inputs, &output)?;
+        self.push(layer, inputs, &output)?;
         Ok(output)
     }
 
@@ -301,7 +298,7 @@ impl Builder {
         let value = self.packed(value)?;
         let keys = Value::constant(keys.clone(), &[keys.len()])?;
         let output = self.tensor(DType::I64, &value.shape)?;
-        self.push(Kernel::Lookup, &[&value, &keys], &output)?;
+        self.push(Lookup, &[&value, &keys], &output)?;
         Ok(output)
     }
 
@@ -319,8 +316,7 @@ impl Builder {
         }
         let (rows, columns) = (self.packed(rows)?, self.packed(&points.permuted(&[1, 0]))?);
         let output = self.tensor(DType::F32, &[count, extent])?;
-        let kernel =
-            Kernel::Distances { rows: count.dim()?, inner: inner as u32, points: points_count as u32, squared };
+        let kernel = Distances { rows: count.dim()?, inner: inner as u32, points: points_count as u32, squared };
         self.push(kernel, &[&rows, &columns], &output)?;
         Ok(output)
     }
@@ -330,7 +326,7 @@ impl Builder {
         let pairs = self.packed(pairs)?;
         let (rows, width) = (pairs.shape[0], Extent::fixed(classes as i64));
         let output = self.tensor(DType::F32, &[rows, width.scaled(2)?])?;
-        let kernel = Kernel::Couple { rows: rows.dim()?, classes: classes as u32 };
+        let kernel = Couple { rows: rows.dim()?, classes: classes as u32 };
         self.push(kernel, &[&pairs], &output)?;
         output.slice(1, Extent::ZERO, width, 1)
     }
@@ -375,7 +371,7 @@ impl Builder {
         let value = self.packed(value)?;
         let output = self.tensor(DType::F32, &value.shape)?;
         let shape = around(&value.shape, axis)?;
-        self.push(Kernel::Softmax { shape, log, zero_stays }, &[&value], &output)?;
+        self.push(Softmax { shape, log, zero_stays }, &[&value], &output)?;
         Ok(output)
     }
 
@@ -385,7 +381,7 @@ impl Builder {
         let (data, picks) = (self.packed(data)?, self.packed(picks)?);
         let shape = [&data.shape[..axis], &picks.shape, &data.shape[axis + 1..]].concat();
         let output = self.tensor(data.dtype, &shape)?;
-        let kernel = Kernel::Gather { data: around(&data.shape, axis)?, picks: picks.len()?.dim()? };
+        let kernel = Gather { data: around(&data.shape, axis)?, picks: picks.len()?.dim()? };
         self.push(kernel, &[&data, &picks], &output)?;
         Ok(output.with_categories(data.categories))
     }
@@ -398,7 +394,7 @@ impl Builder {
         }
         let (data, picks) = (self.packed(&data)?, self.packed(picks)?);
         let output = self.tensor(data.dtype, &picks.shape)?;
-        let kernel = Kernel::GatherElements { data: around(&data.shape, axis)?, picks: picks.shape[axis].dim()? };
+        let kernel = GatherElements { data: around(&data.shape, axis)?, picks: picks.shape[axis].dim()? };
         self.push(kernel, &[&data, &picks], &output)?;
         Ok(output.with_categories(data.categories))
     }
@@ -412,7 +408,7 @@ impl Builder {
         let [index, source, mut target] = views;
         limited(Vec::new(), shape.len() + 1)?;
         target.strides.push(stride);
-        self.push(Kernel::Scatter { op, shape, axis: extent, index, source, target }, &[picks, updates], place)
+        self.push(Scatter { op, shape, axis: extent, index, source, target }, &[picks, updates], place)
     }
 
     /// The running `op`, Add or Mul, along an axis.
@@ -429,7 +425,7 @@ impl Builder {
         }
         let value = self.packed(value)?;
         let output = self.tensor(value.dtype, &value.shape)?;
-        self.push(Kernel::Cumulate { op, data: around(&value.shape, axis)?, exclusive, reverse }, &[&value], &output)?;
+        self.push(Cumulate { op, data: around(&value.shape, axis)?, exclusive, reverse }, &[&value], &output)?;
         Ok(output)
     }
 
@@ -445,7 +441,7 @@ impl Builder {
         }
         shape[axis] = Extent::fixed(k.into());
         let output = self.tensor(DType::I64, &shape)?;
-        self.push(Kernel::TopK { data: around(&value.shape, axis)?, k, largest }, &[&value], &output)?;
+        self.push(TopK { data: around(&value.shape, axis)?, k, largest }, &[&value], &output)?;
         Ok(output)
     }
 
@@ -475,7 +471,7 @@ impl Builder {
         ];
         let inputs: Vec<&Value> = std::iter::once(&rows).chain(&tables).collect();
         let blocks = forest.blocks.clone();
-        let kernel = Kernel::Trees { rows: count.dim()?, features, targets: targets as u32, aggregate, blocks };
+        let kernel = Trees { rows: count.dim()?, features, targets: targets as u32, aggregate, blocks };
         self.push(kernel, &inputs, &output)?;
         Ok(output)
     }

@@ -82,19 +82,10 @@ pub(crate) fn pin(model: &mut TypedModel) -> TractResult<()> {
     exact::pin(model)
 }
 
-/// Why a node is refused although tract would take it, and what to do.
+/// Why a node is refused although tract would take it, and what to do. Operators refused by name are in
+/// the table of `operators`.
 pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
     match node.op_type.as_str() {
-        "DictVectorizer" => Some("it takes dictionaries; put a table with a column for each key before the model"),
-        "StringNormalizer" | "Tokenizer" | "TfIdfVectorizer" | "StringSplit" | "StringConcat" | "RegexFullMatch" => {
-            Some("it takes texts apart; do that before the model, and give it numbers")
-        }
-        "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => {
-            Some("its result is random, and a decision must be repeatable; export the model for inference")
-        }
-        "Compress" | "NonZero" | "NonMaxSuppression" | "Unique" => {
-            Some("the size of its result depends on the data, and a plan knows every size; export it as a mask or TopK")
-        }
         // tract looks for the axes that are missing without end.
         "Transpose" if !is_permutation(Attributes(node).ints("perm")) => {
             Some("`perm` does not name each axis once; check the model with onnx.checker")

@@ -2,7 +2,7 @@
 
 use crate::Compiled;
 use tract_onnx::prelude::f16;
-use tradewind_core::plan::{DENSE_PANEL, DType, Encoding, Kernel, Operand, Plan, Weight};
+use tradewind_core::plan::{DENSE_PANEL, DType, Encoding, Groups, Operand, Plan, Weight};
 
 /// How precise the large weights of a pack are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,16 +66,12 @@ fn groups(plan: &Plan, weight: usize, Weight { dtype, len, .. }: &Weight) -> Opt
     let uses = plan.steps.iter().flat_map(|step| {
         let inputs = step.inputs.iter().enumerate();
         let read = inputs.filter(|(_, input)| matches!(input, Operand::Weight(id) if usize::from(id.0) == weight));
-        read.map(|(n, _)| match (&step.kernel, n) {
-            (Kernel::Dense { inner, .. }, 1) => Some((inner * DENSE_PANEL as u32, DENSE_PANEL as u32)),
-            (Kernel::Recurrent(layer), 1) => Some((layer.hidden * DENSE_PANEL as u32, DENSE_PANEL as u32)),
-            (Kernel::Gather { data, .. }, 0) => match data.inner.at(0) as u32 {
-                // Numbers looked up one by one are biases.
-                0 | 1 => None,
-                row => Some((row * FEWEST.div_ceil(row), 1)),
-            },
-            (Kernel::Contract { .. }, _) => Some((BLOCK, 1)),
-            _ => None,
+        read.map(|(n, _)| {
+            step.kernel.groups(n).map(|groups| match groups {
+                Groups::Panels(rows) => (rows * DENSE_PANEL as u32, DENSE_PANEL as u32),
+                Groups::Rows(row) => (row * FEWEST.div_ceil(row), 1),
+                Groups::Any => (BLOCK, 1),
+            })
         })
     });
     if *dtype != DType::F32 || *len < SMALL {
@@ -117,7 +113,7 @@ fn scaled(values: &[f32], block: u32, lanes: u32) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradewind_core::plan::{Batch, BufferId, Dim, Step, WeightId};
+    use tradewind_core::plan::{Batch, BufferId, Dim, Gather, Step, WeightId};
 
     /// A table of rows that is looked up, alone in a plan.
     fn table(values: &[f32], row: u32) -> Compiled {
@@ -127,7 +123,7 @@ mod tests {
             inner: Dim::fixed(row),
         };
         let inputs = vec![Operand::Weight(WeightId(0)), Operand::Buffer(BufferId(0))];
-        let kernel = Kernel::Gather { data, picks: Dim::per_row(1) };
+        let kernel = Gather { data, picks: Dim::per_row(1) }.into();
         let plan = Plan {
             batch: Batch::Independent,
             tile: 1,

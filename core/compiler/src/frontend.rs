@@ -11,7 +11,7 @@ use crate::{
     dialect, idioms,
     model::{bytes_of, decode, width},
     narrow::{Floats, narrow},
-    operators::{Operators, is_known},
+    operators::{Operators, is_known, refused},
     quiet,
     refusal::{Refusal, node_name},
     text, wide,
@@ -145,7 +145,7 @@ fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operato
         let name = node_name(node);
         let operator = node.op_type.as_str();
         operators.0.insert(name.to_string(), operator.to_string());
-        if let Some(reason) = dialect::refused(node) {
+        if let Some(reason) = refused(&node.op_type).or_else(|| dialect::refused(node)) {
             return Err(Refusal::at(name, operator, reason));
         }
         if !is_known(framework, node) {

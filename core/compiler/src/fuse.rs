@@ -2,7 +2,9 @@
 
 use crate::{builder::Builder, extent::Extent, refusal::Reasoned, value::Constant};
 use std::{collections::BTreeSet, sync::Arc};
-use tradewind_core::plan::{Activation, BinaryOp, BufferId, DENSE_PANEL, Dim, Kernel, Operand, Step, UnaryOp, View};
+use tradewind_core::plan::{
+    Activation, Binary, BinaryOp, BufferId, DENSE_PANEL, Dense, Dim, Kernel, Operand, Step, Unary, UnaryOp, View,
+};
 
 /// Folds biases and rectifiers into the dense layers before them. The buffers `kept` are read by
 /// others than steps.
@@ -25,7 +27,7 @@ pub(crate) fn fuse(builder: &mut Builder, kept: &BTreeSet<BufferId>) -> Reasoned
 /// The only step that reads the output of dense layer `n`.
 fn lone_reader(steps: &[Step], n: usize, kept: &BTreeSet<BufferId>) -> Option<usize> {
     let output = steps[n].output;
-    if !matches!(steps[n].kernel, Kernel::Dense { .. }) || kept.contains(&output) {
+    if !matches!(steps[n].kernel, Kernel::Dense(_)) || kept.contains(&output) {
         return None;
     }
     let mut readers = steps.iter().enumerate().filter(|(_, step)| step.inputs.contains(&Operand::Buffer(output)));
@@ -36,13 +38,15 @@ fn lone_reader(steps: &[Step], n: usize, kept: &BTreeSet<BufferId>) -> Option<us
 /// Dense layer `n` with the step `reader` folded in.
 fn fold(builder: &mut Builder, n: usize, reader: usize) -> Reasoned<Option<Step>> {
     let (dense, next) = (&builder.steps[n], &builder.steps[reader]);
-    let Kernel::Dense { rows, inner, columns, activation: Activation::None } = dense.kernel else { return Ok(None) };
+    let Kernel::Dense(Dense { rows, inner, columns, activation: Activation::None }) = dense.kernel else {
+        return Ok(None);
+    };
     let mut fused = dense.clone();
     match &next.kernel {
-        Kernel::Unary { op: UnaryOp::Relu } => {
-            fused.kernel = Kernel::Dense { rows, inner, columns, activation: Activation::Relu };
+        Kernel::Unary(Unary { op: UnaryOp::Relu }) => {
+            fused.kernel = Kernel::Dense(Dense { rows, inner, columns, activation: Activation::Relu });
         }
-        Kernel::Binary { op: BinaryOp::Add, shape, left, right } => {
+        Kernel::Binary(Binary { op: BinaryOp::Add, shape, left, right }) => {
             let output = Operand::Buffer(dense.output);
             let (through, bias, other) = match next.inputs[..] {
                 [a, Operand::Weight(b)] if a == output => (left, right, b),
@@ -119,7 +123,7 @@ mod tests {
             layer(&mut builder, bias);
             fuse(&mut builder, &BTreeSet::new()).expect("few weights");
             let [step] = &builder.steps[..] else { unreachable!("{:?}", builder.steps) };
-            assert!(matches!(step.kernel, Kernel::Dense { activation: Activation::Relu, .. }));
+            assert!(matches!(step.kernel, Kernel::Dense(Dense { activation: Activation::Relu, .. })));
             let Operand::Weight(id) = step.inputs[2] else { unreachable!("a bias is a weight") };
             let expected = if bias.len() == 1 { [0.5; 3] } else { [0.5, 1.5, 2.5] };
             let found = builder.weights.get(id).and_then(|constant| constant.as_f32());

@@ -32,7 +32,7 @@
 //! | `text` | finds the strings that each input is told apart by |
 //! | `wide` | keeps f64 where f32 would lose the answer |
 //! | `narrow` | makes all other f64 and f16 f32 before tract sees them |
-//! | `operators` | the operators that are read, and which node of the model a node of tract's comes from |
+//! | `operators` | the operators that are read, the mechanism for each, and which node of the model a node of tract's comes from |
 //! | `bounds` | limits what tract computes while it reads a model |
 //! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
 //! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |

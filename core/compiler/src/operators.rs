@@ -1,4 +1,8 @@
-//! The operators that are read, and which node of the model a node of tract's comes from.
+//! The operators that are read, the mechanism for each, and which node of the model a node of tract's comes from.
+
+mod table;
+
+pub(crate) use table::refused;
 
 use crate::{
     dialect, ml, nn,

@@ -70,7 +70,7 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradewind_core::plan::{BufferId, Kernel};
+    use tradewind_core::plan::{BufferId, Cast};
 
     #[test]
     fn equal_constants_are_stored_once_and_unread_ones_not_at_all() {
@@ -79,7 +79,7 @@ mod tests {
         let ids = constants.each_ref().map(|constant| weights.id(constant).expect("few constants"));
         assert_eq!(ids[0], ids[2]);
         let read = |id| Step {
-            kernel: Kernel::Cast,
+            kernel: Cast.into(),
             inputs: vec![Operand::Weight(id)],
             output: BufferId(0),
             node: String::new(),

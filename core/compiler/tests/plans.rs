@@ -6,7 +6,7 @@ use tradewind_compiler::{Compiled, Options, Reference, Values, compile};
 use tradewind_core::{
     aligned::AlignedBytes,
     exec::{Data, DataMut, Executor},
-    plan::{Activation, Batch, DType, Kernel},
+    plan::{Activation, Batch, DType, Dense, Kernel},
 };
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -27,7 +27,7 @@ fn a_network_is_one_step_for_each_layer() -> Tested {
         .steps
         .iter()
         .filter_map(|step| match step.kernel {
-            Kernel::Dense { activation, .. } => Some(activation),
+            Kernel::Dense(Dense { activation, .. }) => Some(activation),
             _ => None,
         })
         .collect();

@@ -1,19 +1,20 @@
 //! The executor: runs a [`Plan`] over rows, without allocating.
 
-mod arena;
-mod functions;
+pub(crate) mod arena;
+pub(crate) mod elements;
+pub(crate) mod functions;
+pub(crate) mod indices;
 mod infer;
-mod kernels;
-mod math;
-mod product;
-mod simd;
-mod validate;
-mod walk;
+pub(crate) mod math;
+pub(crate) mod product;
+pub(crate) mod simd;
+pub(crate) mod validate;
+pub(crate) mod walk;
 
 use crate::{
     aligned::AlignedBytes,
     error::{Error, ErrorKind, Result},
-    plan::{Batch, DType, Dim, Plan, Port},
+    plan::{Batch, DType, Dim, Plan, Port, Step},
 };
 use alloc::{format, string::ToString};
 use arena::Arena;
@@ -36,7 +37,7 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 ///     inputs: vec![port("x", BufferId(0))], outputs: vec![port("y", BufferId(1))],
 ///     buffers: vec![buffer(0), buffer(64)], weights: vec![],
 ///     steps: vec![Step {
-///         kernel: Kernel::Unary { op: UnaryOp::Neg },
+///         kernel: Unary { op: UnaryOp::Neg }.into(),
 ///         inputs: vec![Operand::Buffer(BufferId(0))], output: BufferId(1), node: "neg".into(),
 ///     }],
 /// };
@@ -285,9 +286,14 @@ fn run_steps(plan: &Plan, facts: &validate::Facts, arena: &mut Arena, weights: &
         if *clears {
             arena.clear(plan, step.output, rows)?;
         }
-        kernels::run(plan, step, arena, weights, rows).map_err(|error| error.within(&step.node))?;
+        run_step(plan, step, arena, weights, rows).map_err(|error| error.within(&step.node))?;
     }
     Ok(())
+}
+
+fn run_step(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], rows: usize) -> Result<()> {
+    let (inputs, mut out) = arena.split(plan, step, weights, rows)?;
+    step.kernel.run(&inputs, &mut out)
 }
 
 /// Elements of a port for a batch.

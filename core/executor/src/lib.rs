@@ -7,21 +7,22 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`plan`] | what a model is compiled to |
+//! | `kernels` | what a step can compute: a file for each kernel, and all it takes is part of [`plan`] |
 //! | [`exec`] | what runs a plan |
 //! | [`tensor`] | named tensors, as they travel |
 //! | [`aligned`] | bytes that may be read as any element type |
 //! | [`error`] | the one error type, and the table of fault codes |
-//! | [`bounded`], [`apart`] | how lists and enums are decoded |
+//! | [`bounded`] | how lists are decoded |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod aligned;
-pub mod apart;
 pub mod bounded;
 pub mod error;
 pub mod exec;
+mod kernels;
 pub mod plan;
 pub mod tensor;
 

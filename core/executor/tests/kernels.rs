@@ -6,15 +6,15 @@ use tradewind_executor::{
     aligned::AlignedBytes,
     exec::{Data, DataMut},
     plan::{
-        Activation, AxisShape, Batch, Buffer, BufferId, DENSE_PANEL, DType, Dim, Encoding, Kernel, Operand, Plan, Port,
-        ReduceOp, Step, View, Weight, WeightId,
+        Activation, AxisShape, Batch, Buffer, BufferId, Contract, DENSE_PANEL, DType, Dense, Dim, Encoding, Kernel,
+        Operand, Plan, Port, Reduce, ReduceOp, Softmax, Step, TopK, View, Weight, WeightId,
     },
 };
 
 /// Runs one step over F32 tensors without a batch; `weights` are inputs after the tensors.
 #[expect(clippy::expect_used, reason = "what fails here fails the test")]
 fn run<T: Clone + Default>(
-    kernel: Kernel,
+    kernel: impl Into<Kernel>,
     tensors: &[&[f32]],
     weights: &[&[f32]],
     output: DType,
@@ -55,7 +55,7 @@ fn run<T: Clone + Default>(
         inputs: (0..tensors.len()).map(port).collect(),
         outputs: vec![port(tensors.len())],
         steps: vec![Step {
-            kernel,
+            kernel: kernel.into(),
             inputs: buffer_inputs.chain(weight_inputs).collect(),
             output: BufferId(tensors.len() as u16),
             node: "n".into(),
@@ -71,7 +71,7 @@ fn run<T: Clone + Default>(
     out
 }
 
-fn floats(kernel: Kernel, tensors: &[&[f32]], weights: &[&[f32]], len: usize) -> Vec<f32> {
+fn floats(kernel: impl Into<Kernel>, tensors: &[&[f32]], weights: &[&[f32]], len: usize) -> Vec<f32> {
     run(kernel, tensors, weights, DType::F32, len, |out| DataMut::F32(out))
 }
 
@@ -119,7 +119,7 @@ proptest! {
             if relu && sum < 0.0 { 0.0 } else { sum }
         }).collect();
         let activation = if relu { Activation::Relu } else { Activation::None };
-        let kernel = Kernel::Dense {
+        let kernel = Dense {
             rows: Dim::fixed(rows as u32), inner: inner as u32, columns: columns as u32, activation,
         };
         prop_assert_eq!(bits(&floats(kernel, &[&x], &[&packed, &bias], rows * columns)), bits(&wanted));
@@ -165,7 +165,7 @@ proptest! {
             let r = at(i, &extents, &right[..split]) + at(j, &over, &right[split..]);
             sum + a[l] * b[r]
         })).collect();
-        let kernel = Kernel::Contract {
+        let kernel = Contract {
             shape: fixed(&extents), over: fixed(&over), left: view(&left), right: view(&right),
         };
         prop_assert_eq!(bits(&floats(kernel, &[&a, &b], &[], len)), bits(&wanted));
@@ -177,7 +177,7 @@ proptest! {
         let shape = AxisShape {
             outer: Dim::fixed(outer as u32), axis: Dim::fixed(axis as u32), inner: Dim::fixed(inner as u32),
         };
-        let found = floats(Kernel::Softmax { shape, log, zero_stays: false }, &[&x], &[], x.len());
+        let found = floats(Softmax { shape, log, zero_stays: false }, &[&x], &[], x.len());
         for o in 0..outer {
             for i in 0..inner {
                 let at = |n: usize| (o * axis + n) * inner + i;
@@ -196,7 +196,7 @@ proptest! {
     #[test]
     fn sums_are_those_of_every_fourth_element(rows in 1usize..4, count in 1usize..30, apart in 1usize..3, seed: u64) {
         let x = numbers(rows * count * apart, seed);
-        let kernel = Kernel::Reduce {
+        let kernel = Reduce {
             op: ReduceOp::SumOfSquares, shape: fixed(&[rows]), over: fixed(&[count]), source: view(&[count * apart, apart]),
         };
         let found = floats(kernel, &[&x], &[], rows);
@@ -235,7 +235,7 @@ proptest! {
         ];
         for (op, start, combine) in all {
             let source = view(&[count * len, 1, len]);
-            let kernel = Kernel::Reduce { op, shape: fixed(&[outer, len]), over: fixed(&[count]), source };
+            let kernel = Reduce { op, shape: fixed(&[outer, len]), over: fixed(&[count]), source };
             let wanted: Vec<f32> = (0..outer * len).map(|n| {
                 let first = n / len * count * len + n % len;
                 let all = (0..count).fold(start, |state, j| combine(state, x[first + j * len]));
@@ -250,11 +250,11 @@ proptest! {
     fn all_of_a_part_is_reduced_to_a_scalar(before in 0usize..20, count in 1usize..30, apart in 1usize..3, seed: u64) {
         let x = numbers(before + count * apart, seed);
         let from = |offset: usize| View { offset: Dim::fixed(offset as u32), ..view(&[apart]) };
-        let reduce = Kernel::Reduce { op: ReduceOp::Max, shape: vec![], over: fixed(&[count]), source: from(before) };
+        let reduce = Reduce { op: ReduceOp::Max, shape: vec![], over: fixed(&[count]), source: from(before) };
         let part = x[before..].iter().step_by(apart).take(count);
         prop_assert_eq!(floats(reduce, &[&x], &[], 1), [part.clone().copied().fold(f32::MIN, f32::max)]);
         let contract =
-            Kernel::Contract { shape: vec![], over: fixed(&[count]), left: from(before), right: from(before) };
+            Contract { shape: vec![], over: fixed(&[count]), left: from(before), right: from(before) };
         let found = floats(contract, &[&x, &x], &[], 1);
         prop_assert_eq!(found, [part.fold(0.0, |sum, x| sum + x * x)]);
     }
@@ -270,7 +270,7 @@ proptest! {
             rounded => rounded,
         }).collect();
         let data = AxisShape { outer: Dim::fixed(1), axis: Dim::fixed(axis as u32), inner: Dim::fixed(inner as u32) };
-        let kernel = Kernel::TopK { data, k: k as u32, largest };
+        let kernel = TopK { data, k: k as u32, largest };
         let found: Vec<i64> = run(kernel, &[&x], &[], DType::I64, k * inner, |out| DataMut::I64(out));
         for i in 0..inner {
             let mut order: Vec<usize> = (0..axis).collect();

@@ -6,13 +6,14 @@ use tradewind_executor::{
     aligned::AlignedBytes,
     exec::{Data, DataMut, Matrix},
     plan::{
-        Aggregate, AxisShape, Batch, BinaryOp, Buffer, BufferId, Cell, DType, Dim, Encoding, GateFunction, Kernel,
-        Operand, Plan, Port, Recurrence, Step, TreeBlock, View, Weight, WeightId,
+        Aggregate, AxisShape, Batch, Binary, BinaryOp, Buffer, BufferId, Cast, Cell, Copy, Couple, Cumulate, DType,
+        Dim, Distances, Encoding, Fill, GateFunction, Kernel, Lookup, Operand, Plan, Port, Recurrent, Scatter, Step,
+        TopK, TreeBlock, Trees, View, Weight, WeightId,
     },
 };
 
 /// A plan of one step from buffer 0 to buffer 1, over rows of `width`.
-fn one_step(kernel: Kernel, width: u32, output: DType, out_width: u32, tile: u32, batch: Batch) -> Plan {
+fn one_step(kernel: impl Into<Kernel>, width: u32, output: DType, out_width: u32, tile: u32, batch: Batch) -> Plan {
     let buffer = |dtype, width, offset| Buffer { dtype, len: Dim::per_row(width), offset };
     let port = |name: &str, width, buffer| Port {
         name: name.into(),
@@ -29,19 +30,24 @@ fn one_step(kernel: Kernel, width: u32, output: DType, out_width: u32, tile: u32
         outputs: vec![port("y", out_width, 1)],
         buffers: vec![buffer(DType::F32, width, 0), buffer(output, out_width, second)],
         weights: vec![],
-        steps: vec![Step { kernel, inputs: vec![Operand::Buffer(BufferId(0))], output: BufferId(1), node: "n".into() }],
+        steps: vec![Step {
+            kernel: kernel.into(),
+            inputs: vec![Operand::Buffer(BufferId(0))],
+            output: BufferId(1),
+            node: "n".into(),
+        }],
     }
 }
 
 fn top_k(width: u32, k: u32, largest: bool) -> Plan {
     let data = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(width), inner: Dim::fixed(1) };
-    one_step(Kernel::TopK { data, k, largest }, width, DType::I64, k, 4, Batch::Independent)
+    one_step(TopK { data, k, largest }, width, DType::I64, k, 4, Batch::Independent)
 }
 
 fn doubled(tile: u32, batch: Batch) -> Plan {
     let view = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
     let shape = vec![Dim::per_row(3)];
-    let kernel = Kernel::Binary { op: BinaryOp::Add, shape, left: view.clone(), right: view };
+    let kernel = Binary { op: BinaryOp::Add, shape, left: view.clone(), right: view };
     let mut plan = one_step(kernel, 3, DType::F32, 3, tile, batch);
     plan.steps[0].inputs.push(Operand::Buffer(BufferId(0)));
     plan
@@ -74,7 +80,7 @@ fn an_input_without_a_batch_is_the_same_for_every_tile() {
     plan.buffers.push(Buffer { dtype: DType::F32, len: Dim::fixed(3), offset: plan.arena_bytes });
     plan.arena_bytes += 16;
     plan.inputs.push(Port { name: "b".into(), shape: vec![Dim::fixed(3)], buffer: BufferId(2), categories: vec![] });
-    plan.steps[0].kernel = Kernel::Binary { op: BinaryOp::Add, shape, left: view(3), right: view(0) };
+    plan.steps[0].kernel = Binary { op: BinaryOp::Add, shape, left: view(3), right: view(0) }.into();
     plan.steps[0].inputs[1] = Operand::Buffer(BufferId(2));
     let mut executor = Executor::new(plan, &[]).expect("the plan is sound");
     let (x, b, mut y) = (vec![1.0; 30], [10.0, 20.0, 30.0], vec![0.0; 30]);
@@ -116,7 +122,7 @@ fn plans_that_reach_outside_their_buffers_are_refused() {
         ("too few inputs", |plan| plan.steps[0].inputs.truncate(1)),
         ("another type", |plan| plan.buffers[0].dtype = DType::I32),
         ("a view past its buffer", |plan| {
-            if let Kernel::Binary { left, .. } = &mut plan.steps[0].kernel {
+            if let Kernel::Binary(Binary { left, .. }) = &mut plan.steps[0].kernel {
                 left.offset = Dim::fixed(1);
             }
         }),
@@ -154,7 +160,7 @@ proptest! {
 fn gru(tile: u32) -> (Plan, Vec<u8>) {
     let (steps, hidden, padded) = (3u32, 5u32, 8u32);
     let view = |strides: [u32; 3]| View { offset: Dim::fixed(0), strides: strides.map(Dim::fixed).to_vec() };
-    let layer = Recurrence {
+    let layer = Recurrent {
         cell: Cell::Gru,
         functions: [GateFunction::Sigmoid, GateFunction::Tanh, GateFunction::Tanh],
         clip: f32::INFINITY,
@@ -203,7 +209,7 @@ fn a_sequence_has_the_same_states_alone_and_among_others() {
 
 #[test]
 fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
-    type Break = fn(&mut Recurrence);
+    type Break = fn(&mut Recurrent);
     let broken: [(&str, Break); 8] = [
         ("more steps than there are", |layer| layer.steps = 4),
         ("more steps than can be counted", |layer| layer.steps = u32::MAX),
@@ -229,7 +235,7 @@ fn recurrent_layers_that_reach_outside_their_buffers_are_refused() {
 /// 0.5, else `4 + 8`.
 fn forest() -> (Plan, [Vec<u32>; 7]) {
     let blocks = [1, 0].map(|bytes| TreeBlock { trees: 1, columns: 1, slots: 4, steps: 1, bytes }).to_vec();
-    let kernel = Kernel::Trees { rows: Dim::per_row(1), features: 2, targets: 1, aggregate: Aggregate::Sum, blocks };
+    let kernel = Trees { rows: Dim::per_row(1), features: 2, targets: 1, aggregate: Aggregate::Sum, blocks };
     let leaf = |n: u32, at: u32| [TreeBlock::LEAF | n, at - 1];
     let slots = [[0, 0], [0.5f32.to_bits(), 2], leaf(0, 2), leaf(1, 3)];
     let mut votes = vec![0; 10];
@@ -332,7 +338,7 @@ fn tree_tables_that_reach_outside_each_other_are_refused() {
     ];
     for (what, breaks) in broken {
         let (mut plan, tables) = forest();
-        if let Kernel::Trees { blocks, .. } = &mut plan.steps[0].kernel {
+        if let Kernel::Trees(Trees { blocks, .. }) = &mut plan.steps[0].kernel {
             breaks(&mut blocks[0]);
         }
         let error = with_forest((plan, tables)).map(|_| ()).expect_err(what);
@@ -343,7 +349,7 @@ fn tree_tables_that_reach_outside_each_other_are_refused() {
 /// A plan of `[rows, 6]` F32 in, `[rows, 6]` F32 out.
 fn cumulate(op: BinaryOp, exclusive: bool, reverse: bool) -> Plan {
     let data = AxisShape { outer: Dim::per_row(1), axis: Dim::fixed(3), inner: Dim::fixed(2) };
-    one_step(Kernel::Cumulate { op, data, exclusive, reverse }, 6, DType::F32, 6, 4, Batch::Independent)
+    one_step(Cumulate { op, data, exclusive, reverse }, 6, DType::F32, 6, 4, Batch::Independent)
 }
 
 #[test]
@@ -364,7 +370,7 @@ fn a_running_sum_or_product_counts_from_either_end_with_or_without_itself() {
 
 /// A plan that fills `[rows, 4]` with tens and scatters `[rows, 2]` into each row by an input of positions.
 fn scatter(op: Option<BinaryOp>) -> Plan {
-    let mut plan = one_step(Kernel::Fill { value: 10.0 }, 2, DType::F32, 4, 4, Batch::Independent);
+    let mut plan = one_step(Fill { value: 10.0 }, 2, DType::F32, 4, 4, Batch::Independent);
     plan.steps[0].inputs.clear();
     plan.buffers.push(Buffer { dtype: DType::I64, len: Dim::per_row(2), offset: plan.arena_bytes });
     plan.arena_bytes += 64;
@@ -375,14 +381,15 @@ fn scatter(op: Option<BinaryOp>) -> Plan {
         strides: strides.iter().map(|&stride| Dim::fixed(stride)).collect(),
     };
     plan.steps.push(Step {
-        kernel: Kernel::Scatter {
+        kernel: Scatter {
             op,
             shape: vec![Dim::per_row(1), Dim::fixed(2)],
             axis: Dim::fixed(4),
             index: view(&[2, 1]),
             source: view(&[2, 1]),
             target: view(&[4, 0, 1]),
-        },
+        }
+        .into(),
         inputs: vec![Operand::Buffer(BufferId(2)), Operand::Buffer(BufferId(0))],
         output: BufferId(1),
         node: "scatter".into(),
@@ -408,7 +415,7 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
         assert_eq!(outside.expect_err("the axis has four").kind(), ErrorKind::IndexOutOfRange);
     }
     let mut short = scatter(None);
-    if let Kernel::Scatter { axis, .. } = &mut short.steps[1].kernel {
+    if let Kernel::Scatter(Scatter { axis, .. }) = &mut short.steps[1].kernel {
         *axis = Dim::fixed(5);
     }
     assert_eq!(Executor::new(short, &[]).expect_err("a row has four").kind(), ErrorKind::InvalidPlan);
@@ -418,7 +425,7 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
 fn what_a_call_has_not_written_is_zero_whatever_came_before() {
     // Half of each row is copied; a scatter meets one element of four.
     let half = |strides: [u32; 2]| View { offset: Dim::fixed(0), strides: strides.map(Dim::fixed).to_vec() };
-    let copy = Kernel::Copy { shape: vec![Dim::per_row(1), Dim::fixed(2)], source: half([2, 1]), target: half([4, 1]) };
+    let copy = Copy { shape: vec![Dim::per_row(1), Dim::fixed(2)], source: half([2, 1]), target: half([4, 1]) };
     let copied = one_step(copy, 2, DType::F32, 4, 4, Batch::Independent);
     let mut scattered = scatter(None);
     scattered.steps.remove(0);
@@ -440,7 +447,7 @@ fn rows_past_a_small_batch_are_not_read() {
     // The third row of a batch, which only a batch of three has.
     let third = View { offset: Dim::fixed(4), strides: vec![Dim::fixed(1)] };
     let target = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
-    let copy = |source| Kernel::Copy { shape: vec![Dim::fixed(2)], source, target: target.clone() };
+    let copy = |source| Copy { shape: vec![Dim::fixed(2)], source, target: target.clone() };
     let plan = |source, batch| {
         let mut plan = one_step(copy(source), 2, DType::F32, 2, 8, batch);
         plan.buffers[1].len = Dim::fixed(2);
@@ -463,7 +470,7 @@ fn rows_past_a_small_batch_are_not_read() {
 
 /// Where 2.5, −0, NaN and 9 are among the keys, in a plan whose step has so many inputs.
 fn lookup(keys: &[f32], inputs: usize) -> Result<Vec<i64>, tradewind_executor::Error> {
-    let mut plan = one_step(Kernel::Lookup, 1, DType::I64, 1, 8, Batch::Independent);
+    let mut plan = one_step(Lookup, 1, DType::I64, 1, 8, Batch::Independent);
     plan.weights.push(Weight { dtype: DType::F32, len: keys.len() as u32, offset: 0, encoding: Encoding::Plain });
     plan.steps[0].inputs.extend(vec![Operand::Weight(WeightId(0)); inputs - 1]);
     let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_le_bytes()).collect();
@@ -487,7 +494,7 @@ fn a_lookup_finds_zeros_of_both_signs_and_nan() {
 fn a_table_is_not_looked_through_for_thousands_of_steps() {
     let keys: Vec<u8> = (0..1 << 20).flat_map(|key: i32| (key as f32).to_le_bytes()).collect();
     let weights = AlignedBytes::copy_of(&keys).expect("there is memory");
-    let mut plan = one_step(Kernel::Lookup, 1, DType::I64, 1, 8, Batch::Independent);
+    let mut plan = one_step(Lookup, 1, DType::I64, 1, 8, Batch::Independent);
     plan.weights.push(Weight { dtype: DType::F32, len: 1 << 20, offset: 0, encoding: Encoding::Plain });
     plan.steps[0].inputs.push(Operand::Weight(WeightId(0)));
     let with_steps = |count| {
@@ -503,7 +510,7 @@ fn a_table_is_not_looked_through_for_thousands_of_steps() {
 fn text_becomes_indices_and_what_is_not_known_minus_one() {
     use tradewind_executor::tensor::{Tensor, TensorData};
     let view = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
-    let copy = Kernel::Copy { shape: vec![Dim::per_row(1)], source: view.clone(), target: view };
+    let copy = Copy { shape: vec![Dim::per_row(1)], source: view.clone(), target: view };
     let mut plan = one_step(copy, 1, DType::I64, 1, 4, Batch::Independent);
     plan.buffers[0].dtype = DType::I64;
     plan.buffers[1].offset = 32;
@@ -524,7 +531,7 @@ fn doubles_are_taken_and_calculated_with_and_are_no_output() {
     use tradewind_executor::tensor::{Tensor, TensorData};
     // Two moments in a row, in milliseconds: their difference in f64, and that in f32.
     let view = |offset| View { offset: Dim::fixed(offset), strides: vec![Dim::fixed(2)] };
-    let difference = Kernel::Binary { op: BinaryOp::Sub, shape: vec![Dim::per_row(1)], left: view(0), right: view(1) };
+    let difference = Binary { op: BinaryOp::Sub, shape: vec![Dim::per_row(1)], left: view(0), right: view(1) };
     let mut plan = one_step(difference, 2, DType::F64, 1, 4, Batch::Independent);
     plan.steps[0].inputs.push(Operand::Buffer(BufferId(0)));
     plan.buffers[0].dtype = DType::F64;
@@ -538,7 +545,7 @@ fn doubles_are_taken_and_calculated_with_and_are_no_output() {
     plan.buffers.push(Buffer { dtype: DType::F32, len: Dim::per_row(1), offset: 96 });
     plan.outputs[0].buffer = BufferId(2);
     let inputs = vec![Operand::Buffer(BufferId(1))];
-    plan.steps.push(Step { kernel: Kernel::Cast, inputs, output: BufferId(2), node: "f32".into() });
+    plan.steps.push(Step { kernel: Cast.into(), inputs, output: BufferId(2), node: "f32".into() });
     let mut executor = Executor::new(plan, &[]).expect("the plan is sound");
     let outputs = executor.infer(&[], &input(moments)).expect("it runs");
     assert_eq!(outputs[0].data, TensorData::F32(vec![1.0, 5.0, 9.0, 13.0, 17.0]));
@@ -549,8 +556,8 @@ fn doubles_are_taken_and_calculated_with_and_are_no_output() {
 #[test]
 fn distances_and_coupled_probabilities_stay_inside_their_buffers() {
     let rows = Dim::per_row(1);
-    let distances = |points, inner| Kernel::Distances { rows, inner, points, squared: true };
-    let couple = |classes| Kernel::Couple { rows, classes };
+    let distances = |points, inner| Distances { rows, inner, points, squared: true };
+    let couple = |classes| Couple { rows, classes };
     for (kernel, width, out) in [(couple(0), 4, 4), (couple(3), 4, 6), (couple(2), 4, 3), (couple(u32::MAX), 4, 4)] {
         assert!(Executor::new(one_step(kernel, width, DType::F32, out, 4, Batch::Independent), &[]).is_err());
     }

@@ -110,7 +110,7 @@ impl LateModel {
 mod tests {
     use super::*;
     use crate::domain::time::Millis;
-    use crate::plan::{Batch, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, UnaryOp};
+    use crate::plan::{Batch, Buffer, BufferId, DType, Dim, Operand, Plan, Port, Step, Unary, UnaryOp};
     use alloc::vec;
 
     const MIDNIGHT: Millis = Millis(1_512_345_600_000);
@@ -140,7 +140,7 @@ mod tests {
         ];
         let output = port("probability", features, buffer(DType::F32, features), &[]);
         let step = Step {
-            kernel: Kernel::Unary { op: UnaryOp::Abs },
+            kernel: Unary { op: UnaryOp::Abs }.into(),
             inputs: vec![Operand::Buffer(BufferId(0))],
             output: BufferId(3),
             node: "abs".into(),

@@ -11,7 +11,7 @@ use tradewind_core::{
     demand::{DemandSpec, PriceSpec},
     late::LateSpec,
     pack::{ModelCard, SectionKind},
-    plan::{Batch, DType, Dim, Encoding, Kernel, Plan, Port},
+    plan::{Batch, DType, Dim, Encoding, Plan, Port},
     rank::RankTables,
     snapshot::Snapshot,
 };
@@ -144,7 +144,7 @@ fn show_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     writeln!(out, "  work     {} operations a row", plan.work(plan.tile as usize) / u64::from(plan.tile.max(1)))?;
     let mut kernels: BTreeMap<&str, usize> = BTreeMap::new();
     for step in &plan.steps {
-        *kernels.entry(kernel_name(&step.kernel)).or_default() += 1;
+        *kernels.entry(step.kernel.name()).or_default() += 1;
     }
     let kernels: Vec<_> = kernels.iter().map(|(name, count)| format!("{count} × {name}")).collect();
     writeln!(out, "  kernels  {}", kernels.join(", "))?;
@@ -183,32 +183,6 @@ const fn dtype_name(dtype: DType) -> &'static str {
         DType::U8 => "u8",
         DType::Bool => "bool",
         DType::F64 => "f64",
-    }
-}
-
-const fn kernel_name(kernel: &Kernel) -> &'static str {
-    match kernel {
-        Kernel::Fill { .. } => "fill",
-        Kernel::Copy { .. } => "copy",
-        Kernel::Cast => "cast",
-        Kernel::Unary { .. } => "unary",
-        Kernel::Binary { .. } => "binary",
-        Kernel::Compare { .. } => "compare",
-        Kernel::Select { .. } => "select",
-        Kernel::Dense { .. } => "dense",
-        Kernel::Contract { .. } => "contract",
-        Kernel::Reduce { .. } => "reduce",
-        Kernel::Softmax { .. } => "softmax",
-        Kernel::Gather { .. } => "gather",
-        Kernel::GatherElements { .. } => "gather elements",
-        Kernel::TopK { .. } => "top-k",
-        Kernel::Scatter { .. } => "scatter",
-        Kernel::Cumulate { .. } => "cumulate",
-        Kernel::Lookup => "lookup",
-        Kernel::Distances { .. } => "distances",
-        Kernel::Couple { .. } => "couple",
-        Kernel::Trees { .. } => "trees",
-        Kernel::Recurrent(_) => "recurrent",
     }
 }
 

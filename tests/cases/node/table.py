@@ -14,6 +14,10 @@ from typing import Any
 
 OK_AT_LEAST = 900
 
+PAGE = Path(__file__).parents[3] / "core" / "OPERATORS.md"
+# The last section of the page is kept as it is: a test of the compiler holds it to the compiler's table.
+KEPT = "\n## Mechanisms\n"
+
 HEAD = """# Operators
 
 What becomes of the ONNX project's own test cases, as the package `onnx` 1.23.2 has them: the {node} of its operators
@@ -109,7 +113,8 @@ def table(cases: list[dict[str, Any]], operators: dict[str, list[str]]) -> str:
         why = ", ".join(f"{name} {count}" for name, count in sorted(reasons[domain, operator].items()))
         numbers = " | ".join(str(row[name] or "") for name in ("ok", "bound", "refused", "wrong"))
         lines.append(f"| {domain} | {operator} | {numbers} | {why} |")
-    return "\n".join(lines) + "\n"
+    _, _, kept = PAGE.read_text(encoding="utf-8").partition(KEPT)
+    return "\n".join(lines) + "\n" + KEPT + kept
 
 
 def main() -> None:

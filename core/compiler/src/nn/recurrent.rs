@@ -12,7 +12,7 @@ use crate::{
     value::{Value, view},
 };
 use tract_onnx::prelude::{TDim, TVec, ToDim as _, tvec};
-use tradewind_core::plan::{Cell, DENSE_PANEL, DType, GateFunction, Recurrence};
+use tradewind_core::plan::{self, Cell, DENSE_PANEL, DType, GateFunction};
 
 /// A recurrent operator as its attributes describe it.
 #[derive(Debug, Clone)]
@@ -197,7 +197,7 @@ impl Recurrent {
             Some(lengths) => Some(builder.packed(lengths)?),
             None => None,
         };
-        let layer = Recurrence {
+        let layer = plan::Recurrent {
             cell: self.cell,
             functions: self.functions[direction],
             clip: self.clip,

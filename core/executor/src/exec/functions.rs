@@ -21,7 +21,7 @@ const LN_2_LOW: F32x4 = F32x4::splat(-2.121_944_4e-4);
 
 /// Sets every value to `op` of itself; a value's result does not depend on where it stands.
 #[inline(never)]
-pub(super) fn apply(op: UnaryOp, values: &mut [f32]) {
+pub(crate) fn apply(op: UnaryOp, values: &mut [f32]) {
     match op {
         UnaryOp::Abs => map(values, F32x4::abs),
         UnaryOp::Neg => map(values, |x| -x),
@@ -80,7 +80,7 @@ fn power_of_two(n: I32x4) -> F32x4 {
 
 /// `eˣ`.
 #[inline(always)]
-pub(super) fn exp(x: F32x4) -> F32x4 {
+pub(crate) fn exp(x: F32x4) -> F32x4 {
     /// Adding this rounds to a whole number, which then stands in the low bits.
     const ROUND: F32x4 = F32x4::splat(12_582_912.0);
     // Beyond these the result is 0 or infinite.
@@ -98,7 +98,7 @@ pub(super) fn exp(x: F32x4) -> F32x4 {
 
 /// The natural logarithm; −∞ of 0, NaN of less.
 #[inline(always)]
-pub(super) fn ln(x: F32x4) -> F32x4 {
+pub(crate) fn ln(x: F32x4) -> F32x4 {
     let tiny = x.less(F32x4::splat(f32::MIN_POSITIVE));
     let normal = tiny.select(x * F32x4::splat(8_388_608.0), x);
     // normal = m × 2ⁿ with m in √½..√2.
@@ -132,14 +132,14 @@ pub(super) fn ln(x: F32x4) -> F32x4 {
 
 /// `1 / (1 + e⁻ˣ)`.
 #[inline(always)]
-pub(super) fn sigmoid(x: F32x4) -> F32x4 {
+pub(crate) fn sigmoid(x: F32x4) -> F32x4 {
     let e = exp(-x.abs());
     x.less(F32x4::ZERO).select(e, ONE) / (ONE + e)
 }
 
 /// `ln(1 + eˣ)`.
 #[inline(always)]
-pub(super) fn softplus(x: F32x4) -> F32x4 {
+pub(crate) fn softplus(x: F32x4) -> F32x4 {
     let e = exp(-x.abs());
     // ln(1 + e) is ln of the rounded sum, and what rounding took.
     let sum = ONE + e;
@@ -148,7 +148,7 @@ pub(super) fn softplus(x: F32x4) -> F32x4 {
 
 /// The hyperbolic tangent.
 #[inline(always)]
-pub(super) fn tanh(x: F32x4) -> F32x4 {
+pub(crate) fn tanh(x: F32x4) -> F32x4 {
     let magnitude = x.abs();
     let square = x * x;
     let tail = polynomial(square, [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
@@ -159,7 +159,7 @@ pub(super) fn tanh(x: F32x4) -> F32x4 {
 
 /// The error function.
 #[inline(always)]
-pub(super) fn erf(x: F32x4) -> F32x4 {
+pub(crate) fn erf(x: F32x4) -> F32x4 {
     // From 4 on it is 1.
     let magnitude = x.abs().at_most(F32x4::splat(4.0));
     let square = x * x;

@@ -4,17 +4,17 @@ use crate::plan::{BinaryOp, CompareOp, UnaryOp};
 use core::cmp::Ordering;
 
 /// The one NaN that leaves the executor.
-pub(super) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
+pub(crate) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
 
 /// Makes every NaN the canonical one: payloads differ between engines.
-pub(super) fn canonicalise(values: &mut [f32]) {
+pub(crate) fn canonicalise(values: &mut [f32]) {
     for value in values {
         *value = if value.is_nan() { CANONICAL_NAN } else { *value };
     }
 }
 
 /// What the arithmetic kernels need of an element type.
-pub(super) trait Number: bytemuck::Pod + PartialOrd {
+pub(crate) trait Number: bytemuck::Pod + PartialOrd {
     const ZERO: Self;
     const ONE: Self;
     const LEAST: Self;
@@ -30,13 +30,13 @@ pub(super) trait Number: bytemuck::Pod + PartialOrd {
 }
 
 /// A number whose functions are not those of [`functions`](super::functions).
-pub(super) trait Integer: Number {
+pub(crate) trait Integer: Number {
     /// `op(self)`, where the type has it.
     fn unary(op: UnaryOp, value: Self) -> Self;
 }
 
 /// The order of two numbers: NaN is greater than every other, so that a result is always defined.
-pub(super) fn order<T: Number>(a: T, b: T) -> Ordering {
+pub(crate) fn order<T: Number>(a: T, b: T) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
@@ -181,13 +181,13 @@ macro_rules! integer {
 integer!(i64, i32);
 
 /// Whether the integer types have `op`.
-pub(super) const fn integer_has(op: UnaryOp) -> bool {
+pub(crate) const fn integer_has(op: UnaryOp) -> bool {
     matches!(op, UnaryOp::Abs | UnaryOp::Neg | UnaryOp::Sign | UnaryOp::Square | UnaryOp::Relu)
 }
 
 /// `op(left, right)`.
 #[inline(always)]
-pub(super) fn compare<T: PartialOrd>(op: CompareOp, left: T, right: T) -> bool {
+pub(crate) fn compare<T: PartialOrd>(op: CompareOp, left: T, right: T) -> bool {
     match op {
         CompareOp::Equal => left == right,
         CompareOp::NotEqual => left != right,
@@ -217,7 +217,7 @@ fn power(base: i64, exponent: i64) -> i64 {
 /// `√2 · erf⁻¹(2x − 1)` with Winitzki's approximation of the inverse error function (a = 0.147),
 /// which is what runtimes of ONNX-ML agreed on. Near one half it cancels, so the order of the
 /// operations and the five digits of π are part of the agreement.
-pub(super) fn probit(x: f32) -> f32 {
+pub(crate) fn probit(x: f32) -> f32 {
     #[expect(clippy::approx_constant, reason = "the approximation is defined with this π")]
     const PI: f32 = 3.14159;
     let y = 2.0 * x - 1.0;

@@ -4,7 +4,7 @@ use super::simd::{F32x4, LANES};
 use crate::plan::{Activation, DENSE_PANEL};
 
 /// One row of a panel.
-pub(super) type Panel = [f32; DENSE_PANEL];
+pub(crate) type Panel = [f32; DENSE_PANEL];
 
 /// Sums for one row and one panel.
 type Sums = [F32x4; DENSE_PANEL / LANES];
@@ -17,7 +17,7 @@ const TERMS: usize = 4;
 /// All of `x` and `panels` have one length. Tiles of 2 × 2 and 4 × 1 fill eight registers and leave
 /// room for their operands.
 #[inline(always)]
-pub(super) fn tile<const R: usize, const P: usize>(
+pub(crate) fn tile<const R: usize, const P: usize>(
     mut sums: [[Sums; P]; R],
     x: [&[f32]; R],
     panels: [&[Panel]; P],
@@ -61,7 +61,7 @@ fn add<const R: usize, const P: usize>(sums: &mut [[Sums; P]; R], x: [f32; R], p
 
 /// The sums to begin with, from up to eight values.
 #[inline(always)]
-pub(super) fn load(values: &[f32]) -> Sums {
+pub(crate) fn load(values: &[f32]) -> Sums {
     match values.first_chunk() {
         Some(whole) => halves(whole),
         None => {
@@ -74,7 +74,7 @@ pub(super) fn load(values: &[f32]) -> Sums {
 
 /// Writes as many of the sums as there is room for.
 #[inline(always)]
-pub(super) fn store(sums: Sums, activation: Activation, to: &mut [f32]) {
+pub(crate) fn store(sums: Sums, activation: Activation, to: &mut [f32]) {
     let sums = match activation {
         Activation::None => sums,
         Activation::Relu => sums.map(|sum| sum.at_least(F32x4::ZERO)),

@@ -7,22 +7,22 @@ use bytemuck::cast;
 use core::ops::{Add, AddAssign, BitAnd, BitOr, Div, Mul, Neg, Sub};
 
 /// Lanes of a vector.
-pub(super) const LANES: usize = 4;
+pub(crate) const LANES: usize = 4;
 
 /// Lanes of a vector of bytes.
-pub(super) const BYTES: usize = 16;
+pub(crate) const BYTES: usize = 16;
 
 /// Four `f32`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct F32x4(raw::Floats);
+pub(crate) struct F32x4(raw::Floats);
 
 /// Four `i32`, or the answers of four comparisons: all bits set where one holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct I32x4(raw::Ints);
+pub(crate) struct I32x4(raw::Ints);
 
 /// Sixteen `i8`, or the answers of as many comparisons.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct I8x16(raw::Bytes);
+pub(crate) struct I8x16(raw::Bytes);
 
 impl F32x4 {
     pub const ZERO: Self = Self::splat(0.0);
@@ -256,7 +256,7 @@ impl Neg for F32x4 {
 
 /// Sets every value to `f` of itself, four at a time; the last ones in lanes beside zeros.
 #[inline(always)]
-pub(super) fn map(values: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
+pub(crate) fn map(values: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
     let (whole, rest) = values.as_chunks_mut::<LANES>();
     for values in whole {
         f(F32x4::load(values)).store(values);

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A walk over `shape`, with `V` views of it.
-pub(super) struct Walk<const V: usize> {
+pub(crate) struct Walk<const V: usize> {
     extents: [usize; MAX_AXES],
     strides: [[usize; V]; MAX_AXES],
     axes: usize,
@@ -114,7 +114,7 @@ impl Walk<2> {
 }
 
 /// The runs of a [`Walk`]: lines of runs that are a step apart.
-pub(super) struct Runs<'a, const V: usize> {
+pub(crate) struct Runs<'a, const V: usize> {
     walk: &'a Walk<V>,
     index: [usize; MAX_AXES],
     /// Where the next line starts.

@@ -30,6 +30,17 @@ pub enum Encoding {
     },
 }
 
+/// The elements of a weight whose magnitudes belong together, so that they may share a scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Groups {
+    /// The columns of each panel of [`DENSE_PANEL`](super::DENSE_PANEL) columns and so many rows.
+    Panels(u32),
+    /// Rows of so many elements.
+    Rows(u32),
+    /// Any that lie next to each other.
+    Any,
+}
+
 impl Weight {
     /// Bytes in the pack's weights section.
     pub fn stored_bytes(&self) -> u64 {

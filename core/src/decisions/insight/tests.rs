@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     domain::{line::Line, sku::Catalog},
     model::tables::{Neighbour, ProductStats},
-    plan::{Batch, Buffer, BufferId, DType, Dim, Kernel, Operand, Plan, Port, Step, UnaryOp},
+    plan::{Batch, Buffer, BufferId, Cast, DType, Dim, Operand, Plan, Port, Step, Unary, UnaryOp},
     profile::event::{Channel, EventKind},
 };
 use alloc::{vec, vec::Vec};
@@ -28,7 +28,7 @@ fn echo(features: u32, text: &[&str]) -> Executor {
     }
     let output = port(&mut plan, "given", DType::F32, features);
     let copy = Step {
-        kernel: Kernel::Unary { op: UnaryOp::Abs },
+        kernel: Unary { op: UnaryOp::Abs }.into(),
         inputs: vec![Operand::Buffer(plan.inputs[0].buffer)],
         output: output.buffer,
         node: "abs".into(),
@@ -53,7 +53,7 @@ fn of_text() -> Executor {
     input.categories = vec!["bad".into(), "good".into()];
     let output = port(&mut plan, "given", DType::F32, 1);
     let cast = Step {
-        kernel: Kernel::Cast,
+        kernel: Cast.into(),
         inputs: vec![Operand::Buffer(input.buffer)],
         output: output.buffer,
         node: "cast".into(),

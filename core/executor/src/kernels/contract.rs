@@ -1,15 +1,37 @@
 //! Contractions: matrix products in tiles, any other term by term.
 
-use super::{Inputs, strided::Pair};
+use super::{Activation, DENSE_PANEL, Inputs, Operation, Output};
 use crate::{
+    bounded,
     error::Result,
     exec::{
+        arena::outside,
         math::Number,
         product::{Panel, load, store, tile},
+        validate::{Checked, ensure},
         walk::Walk,
     },
-    plan::{Activation, DENSE_PANEL, Dim},
+    plan::{Access, DType, Dim, Groups, MAX_AXES, Size, Touch, View},
 };
+use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// `output[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]` over `j` in `over`, output contiguous
+/// over `shape`. F32 or I64. Any contraction of two tensors is one of these. `j` runs upwards
+/// in row-major order, one multiplication and one addition each, from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Extents of the output.
+    #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
+    pub shape: Vec<Dim>,
+    /// Extents summed over.
+    #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
+    pub over: Vec<Dim>,
+    /// Where to read in `T0`: axes of `shape`, then of `over`.
+    pub left: View,
+    /// Where to read in `T1`: axes of `shape`, then of `over`.
+    pub right: View,
+}
 
 /// Terms of a sum that are packed at once: what is packed stays in the innermost cache.
 const DEPTH: usize = 128;
@@ -17,20 +39,64 @@ const DEPTH: usize = 128;
 /// Rows of a tile.
 const ROWS: usize = 4;
 
-/// `out[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]`.
+impl Operation for Contract {
+    const NAME: &'static str = "contract";
+
+    fn check(&self, call: &Checked<'_>) -> Result<bool> {
+        let Self { shape, over, left, right } = self;
+        let out = call.out;
+        call.arity(2)?;
+        let typed = matches!(out, DType::F32 | DType::I64) && call.dtype(0)? == out && call.dtype(1)? == out;
+        ensure(typed, "contractions are F32 or I64")?;
+        call.view(0, &[shape, over], left)?;
+        call.view(1, &[shape, over], right)?;
+        call.fills(&[shape])
+    }
+
+    fn cost(&self, size: &Size<'_>) -> u64 {
+        size.volume(&self.shape).saturating_mul(size.volume(&self.over).max(1))
+    }
+
+    fn access(&self, _output: Dim) -> Option<Access> {
+        let read = |view: &View| Touch::View { over: self.over.clone(), view: view.clone() };
+        let inputs = vec![read(&self.left), read(&self.right)];
+        Some(Access { shape: self.shape.clone(), inputs, output: Touch::Element })
+    }
+
+    fn groups(&self, _input: usize) -> Option<Groups> {
+        Some(Groups::Any)
+    }
+
+    fn run(&self, inputs: &Inputs<'_>, out: &mut Output<'_>) -> Result<()> {
+        match out.dtype {
+            DType::F32 => floats(self, inputs, out.elements()?),
+            DType::I64 => terms::<i64>(self, inputs, out.elements()?),
+            _ => Err(outside()),
+        }
+    }
+}
+
+impl Contract {
+    /// The walks over the output, and over the terms of each sum.
+    fn walks(&self, rows: usize) -> Result<(Walk<2>, Walk<2>)> {
+        let views = [&self.left, &self.right];
+        let outer = Walk::new(&self.shape, views, rows)?;
+        Ok((outer, Walk::inner(&self.over, views, self.shape.len(), rows)?))
+    }
+}
+
+/// Term by term.
 #[inline(never)]
-pub fn contract<T: Number>(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, out: &mut [T]) -> Result<()> {
+fn terms<T: Number>(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [T]) -> Result<()> {
     let (left, right) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?);
-    let views = [pair.left, pair.right];
-    let outer = Walk::new(pair.shape, views, pair.rows)?;
-    let inner = Walk::inner(over, views, pair.shape.len(), pair.rows)?;
+    let (outer, inner) = kernel.walks(inputs.rows)?;
     let (len, steps) = outer.run();
-    let (terms, strides) = inner.run();
+    let (count, strides) = inner.run();
     for (run, [l, r]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0, 0])) {
         for (i, to) in run.iter_mut().enumerate() {
             let mut sum = T::ZERO;
             for [l, r] in inner.runs([l + i * steps[0], r + i * steps[1]]) {
-                for j in 0..terms {
+                for j in 0..count {
                     sum = sum.add(left[l + j * strides[0]].mul(right[r + j * strides[1]]));
                 }
             }
@@ -40,20 +106,18 @@ pub fn contract<T: Number>(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, ou
     Ok(())
 }
 
-/// [`contract`] of F32: by tiles where the last axis of the output belongs to one of the tensors
-/// alone and the sum is over one axis. The additions are the same, in the same order.
+/// F32: by tiles where the last axis of the output belongs to one of the tensors alone and the sum is
+/// over one axis. The additions are the same, in the same order.
 #[inline(never)]
-pub fn floats(pair: Pair<'_>, over: &[Dim], inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
-    let views = [pair.left, pair.right];
-    let outer = Walk::new(pair.shape, views, pair.rows)?;
-    let inner = Walk::inner(over, views, pair.shape.len(), pair.rows)?;
+fn floats(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
+    let (outer, inner) = kernel.walks(inputs.rows)?;
     let (columns, along) = outer.run();
     // The tensor that stands still along the output's last axis gives the rows.
     let Some(still) = along.iter().position(|stride| *stride == 0) else {
-        return contract(pair, over, inputs, out);
+        return terms(kernel, inputs, out);
     };
     if inner.axes() > 1 || inner.len() == 0 || outer.len() == 0 {
-        return contract(pair, over, inputs, out);
+        return terms(kernel, inputs, out);
     }
     let moving = 1 - still;
     let (x, matrix) = (inputs.elements::<f32>(still)?, inputs.elements::<f32>(moving)?);

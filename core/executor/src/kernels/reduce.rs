@@ -1,64 +1,159 @@
 //! Reductions: for each element of the output, a walk over the reduced axes.
 
-use super::{DType, Inputs, by_number, cast_mut, outside};
+use super::{Inputs, Operation, Output, by_number};
 use crate::{
+    bounded,
     error::Result,
     exec::{
+        arena::outside,
         math::Number,
         simd::{F32x4, LANES},
+        validate::{Checked, ensure, is_number},
         walk::Walk,
     },
-    plan::{Dim, ReduceOp, View},
+    plan::{Access, DType, Dim, MAX_AXES, Size, Touch, View},
 };
+use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
 
-/// What is reduced, and how it is walked.
-#[derive(Clone, Copy)]
-pub struct Geometry<'a> {
-    pub shape: &'a [Dim],
-    pub over: &'a [Dim],
-    pub source: &'a View,
-    pub rows: usize,
+/// `output[i] = op over j of T0[source(i, j)]`, output contiguous over `shape`. F32, I64 or
+/// I32. The arg-reductions give `I64` positions in row-major order over `over`.
+///
+/// Elements are taken in that order too; but where those of an F32 sum, mean, sum of squares or
+/// of magnitudes lie next to each other in `T0`, every fourth is added to the same of four
+/// sums `s`, and the result is `(s₀ + s₁) + (s₂ + s₃)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reduce {
+    /// The reduction.
+    pub op: ReduceOp,
+    /// Extents of the output.
+    #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
+    pub shape: Vec<Dim>,
+    /// Extents reduced.
+    #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
+    pub over: Vec<Dim>,
+    /// Where to read in `T0`: axes of `shape`, then of `over`.
+    pub source: View,
 }
 
-/// `out[i] = op over j of T0[source(i, j)]`.
-#[inline(never)]
-pub fn reduce(op: ReduceOp, geometry: Geometry<'_>, dtype: DType, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<()> {
-    if dtype == DType::F32 && (along_lanes(op, geometry, inputs, out)? || across_lanes(op, geometry, inputs, out)?) {
-        return Ok(());
+/// A reduction. Of nothing: 0 for sums, 1 for `Product`, ∓∞ (or the type's limit) for `Max` and `Min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReduceOp {
+    /// Sum.
+    Sum,
+    /// Sum of squares.
+    SumOfSquares,
+    /// Sum of magnitudes.
+    SumOfMagnitudes,
+    /// Arithmetic mean.
+    Mean,
+    /// Product.
+    Product,
+    /// Greatest; NaN if any is.
+    Max,
+    /// Least; NaN if any is.
+    Min,
+    /// Greatest magnitude.
+    MaxMagnitude,
+    /// Position of the greatest, the first of equals.
+    ArgMax,
+    /// Position of the greatest, the last of equals.
+    ArgMaxLast,
+    /// Position of the least, the first of equals.
+    ArgMin,
+    /// Position of the least, the last of equals.
+    ArgMinLast,
+}
+
+impl Operation for Reduce {
+    const NAME: &'static str = "reduce";
+
+    fn check(&self, call: &Checked<'_>) -> Result<bool> {
+        let Self { op, shape, over, source } = self;
+        call.arity(1)?;
+        let (dtype, out) = (call.dtype(0)?, call.out);
+        let typed = is_number(dtype) && out == if op.finds() { DType::I64 } else { dtype };
+        ensure(typed, format_args!("`{op:?}` of {dtype:?} into {out:?}"))?;
+        call.view(0, &[shape, over], source)?;
+        call.fills(&[shape])
     }
-    by_number!(dtype, T => {
-        let least = matches!(op, ReduceOp::ArgMin | ReduceOp::ArgMinLast);
-        let last = matches!(op, ReduceOp::ArgMaxLast | ReduceOp::ArgMinLast);
-        match op {
-            ReduceOp::ArgMax | ReduceOp::ArgMaxLast | ReduceOp::ArgMin | ReduceOp::ArgMinLast => {
+
+    fn cost(&self, size: &Size<'_>) -> u64 {
+        size.volume(&self.shape).saturating_mul(size.volume(&self.over).max(1))
+    }
+
+    fn access(&self, _output: Dim) -> Option<Access> {
+        // How a sum is rounded depends on whether what it is over lies side by side: that must not
+        // depend on the number of rows.
+        let mut along = self.source.strides.iter().skip(self.shape.len());
+        let fixed = along.clone().all(|stride| stride.per_row == 0);
+        let source = Touch::View { over: self.over.clone(), view: self.source.clone() };
+        let access = Access { shape: self.shape.clone(), inputs: vec![source], output: Touch::Element };
+        (fixed || along.all(|stride| stride.at(1) > 1)).then_some(access)
+    }
+
+    #[inline(never)]
+    fn run(&self, inputs: &Inputs<'_>, out: &mut Output<'_>) -> Result<()> {
+        let (op, dtype) = (self.op, inputs.dtype(0)?);
+        if dtype == DType::F32 {
+            let out = out.elements()?;
+            if along_lanes(self, inputs, out)? || across_lanes(self, inputs, out)? {
+                return Ok(());
+            }
+        }
+        by_number!(dtype, T => {
+            let least = matches!(op, ReduceOp::ArgMin | ReduceOp::ArgMinLast);
+            let last = matches!(op, ReduceOp::ArgMaxLast | ReduceOp::ArgMinLast);
+            if op.finds() {
                 let beats = |a: T, b: T| {
                     let better = if least { a < b } else { a > b };
                     better || (last && a == b)
                 };
-                fold(geometry, inputs, cast_mut::<i64>(out)?, (None, 0), |(best, position): (Option<T>, i64), value, index| {
+                fold(self, inputs, out.elements::<i64>()?, (None, 0), |(best, position): (Option<T>, i64), value, index| {
                     match best {
                         Some(best) if !beats(value, best) => (Some(best), position),
                         _ => (Some(value), index),
                     }
                 }, |(_, position), _| position)
+            } else {
+                fold(self, inputs, out.elements::<T>()?, start::<T>(op), |sum, value, _| combine(op, sum, value),
+                    |sum, count| if op == ReduceOp::Mean { sum.over(count) } else { sum })
             }
-            _ => fold(geometry, inputs, cast_mut::<T>(out)?, start::<T>(op), |sum, value, _| combine(op, sum, value),
-                |sum, count| if op == ReduceOp::Mean { sum.over(count) } else { sum }),
-        }
-    })
+        })
+    }
+}
+
+impl ReduceOp {
+    /// Whether it gives a position.
+    const fn finds(self) -> bool {
+        matches!(self, Self::ArgMax | Self::ArgMaxLast | Self::ArgMin | Self::ArgMinLast)
+    }
+}
+
+impl Reduce {
+    /// The walk over the output.
+    fn outer(&self, rows: usize) -> Result<Walk<1>> {
+        Walk::new(&self.shape, [&self.source], rows)
+    }
+
+    /// The walk over what becomes one of its elements.
+    fn inner(&self, rows: usize) -> Result<Walk<1>> {
+        Walk::inner(&self.over, [&self.source], self.shape.len(), rows)
+    }
 }
 
 /// Reduces F32 over contiguous elements four at a time, where `op` is a sum; whether it did.
 #[inline(never)]
-fn along_lanes(op: ReduceOp, geometry: Geometry<'_>, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<bool> {
-    let inner = Walk::inner(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+fn along_lanes(kernel: &Reduce, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<bool> {
+    let op = kernel.op;
+    let inner = kernel.inner(inputs.rows)?;
     let (count, [stride]) = inner.run();
     let is_sum = matches!(op, ReduceOp::Sum | ReduceOp::Mean | ReduceOp::SumOfSquares | ReduceOp::SumOfMagnitudes);
     if !is_sum || inner.axes() != 1 || stride != 1 || count == 0 {
         return Ok(false);
     }
-    let (from, out) = (inputs.elements::<f32>(0)?, cast_mut::<f32>(out)?);
-    let outer = Walk::new(geometry.shape, [geometry.source], geometry.rows)?;
+    let from = inputs.elements::<f32>(0)?;
+    let outer = kernel.outer(inputs.rows)?;
     let (len, [along]) = outer.run();
     for (run, [at]) in out[..outer.len()].chunks_exact_mut(len.max(1)).zip(outer.runs([0])) {
         for (i, to) in run.iter_mut().enumerate() {
@@ -88,15 +183,15 @@ fn total(values: &[f32], step: impl Fn(F32x4, F32x4) -> F32x4) -> f32 {
 ///
 /// Each result is that of [`fold`], to the bit.
 #[inline(never)]
-fn across_lanes(op: ReduceOp, geometry: Geometry<'_>, inputs: &Inputs<'_>, out: &mut [u8]) -> Result<bool> {
-    let outer = Walk::new(geometry.shape, [geometry.source], geometry.rows)?;
-    let inner = Walk::inner(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+fn across_lanes(kernel: &Reduce, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<bool> {
+    let op = kernel.op;
+    let outer = kernel.outer(inputs.rows)?;
+    let inner = kernel.inner(inputs.rows)?;
     let (len, [along]) = outer.run();
-    let finds = matches!(op, ReduceOp::ArgMax | ReduceOp::ArgMaxLast | ReduceOp::ArgMin | ReduceOp::ArgMinLast);
-    if finds || along != 1 || len < LANES {
+    if op.finds() || along != 1 || len < LANES {
         return Ok(false);
     }
-    let (from, out) = (inputs.elements::<f32>(0)?, cast_mut::<f32>(out)?);
+    let from = inputs.elements::<f32>(0)?;
     for (run, [at]) in out[..outer.len()].chunks_exact_mut(len).zip(outer.runs([0])) {
         if len < WIDE * LANES {
             columns::<1>(op, &inner, at, from, run);
@@ -192,7 +287,7 @@ fn combine<T: Number>(op: ReduceOp, sum: T, value: T) -> T {
 
 /// Folds the elements of each `i` with their positions, and finishes with their count.
 fn fold<T: Number, U: bytemuck::Pod, S: Copy>(
-    geometry: Geometry<'_>,
+    kernel: &Reduce,
     inputs: &Inputs<'_>,
     out: &mut [U],
     start: S,
@@ -200,8 +295,8 @@ fn fold<T: Number, U: bytemuck::Pod, S: Copy>(
     finish: impl Fn(S, usize) -> U,
 ) -> Result<()> {
     let from = inputs.elements::<T>(0)?;
-    let outer = Walk::new(geometry.shape, [geometry.source], geometry.rows)?;
-    let inner = Walk::inner(geometry.over, [geometry.source], geometry.shape.len(), geometry.rows)?;
+    let outer = kernel.outer(inputs.rows)?;
+    let inner = kernel.inner(inputs.rows)?;
     let (len, [along]) = outer.run();
     let (terms, [stride]) = inner.run();
     let count = inner.len();

@@ -1,13 +1,31 @@
 //! Softmax and its logarithm.
 
-use super::{Extents, Inputs, outside};
+use super::{Extents, Inputs, Operation, Output, extents};
 use crate::{
     error::Result,
     exec::{
+        arena::outside,
         functions::{exp, ln},
         simd::{F32x4, LANES},
+        validate::{Checked, ensure},
     },
+    plan::{Access, AxisShape, DType, Dim, Size},
 };
+use alloc::vec;
+use serde::{Deserialize, Serialize};
+
+/// Softmax of `T0` along the axis, F32. With `zero_stays` (the `SOFTMAX_ZERO` of ONNX-ML)
+/// elements of magnitude at most 1e-7 give 0 and take no part in the sum. Every fourth element
+/// along the axis is added to the same of four sums `s`; their sum is `(s₀ + s₁) + (s₂ + s₃)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Softmax {
+    /// The tensor.
+    pub shape: AxisShape,
+    /// The logarithm of the softmax.
+    pub log: bool,
+    /// The `SOFTMAX_ZERO` rule.
+    pub zero_stays: bool,
+}
 
 /// Magnitudes up to this count as zero for `SOFTMAX_ZERO`.
 const ZERO: F32x4 = F32x4::splat(1e-7);
@@ -15,22 +33,42 @@ const ZERO: F32x4 = F32x4::splat(1e-7);
 /// The exponential of less than this is 0.
 const GONE: F32x4 = F32x4::splat(-104.0);
 
-/// Softmax of `T0` along the axis.
-#[inline(never)]
-pub fn softmax(shape: Extents, log: bool, zero_stays: bool, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
-    let Extents { outer, axis, inner } = shape;
-    let len = outer * axis * inner;
-    let from = inputs.elements::<f32>(0)?.get(..len).ok_or_else(outside)?;
-    let out = out.get_mut(..len).ok_or_else(outside)?;
-    if len == 0 {
-        return Ok(());
+impl Operation for Softmax {
+    const NAME: &'static str = "softmax";
+
+    fn check(&self, call: &Checked<'_>) -> Result<bool> {
+        call.arity(1)?;
+        ensure(call.dtype(0)? == DType::F32 && call.out == DType::F32, "softmax is F32")?;
+        let len = call.axis_len(self.shape, self.shape.axis)?;
+        call.holds(0, len)?;
+        call.gives(len)
     }
-    for (from, out) in from.chunks_exact(axis * inner).zip(out.chunks_exact_mut(axis * inner)) {
-        for first in 0..inner {
-            line(&from[first..], &mut out[first..], inner, axis, log, zero_stays);
+
+    fn cost(&self, size: &Size<'_>) -> u64 {
+        size.volume(&self.shape.extents()).saturating_mul(3)
+    }
+
+    fn access(&self, _output: Dim) -> Option<Access> {
+        let AxisShape { outer, axis, inner } = self.shape;
+        Some(Access::blocks(outer, vec![axis, inner], 0, vec![axis, inner]))
+    }
+
+    #[inline(never)]
+    fn run(&self, inputs: &Inputs<'_>, out: &mut Output<'_>) -> Result<()> {
+        let Extents { outer, axis, inner } = extents(self.shape, inputs.rows);
+        let len = outer * axis * inner;
+        let from = inputs.elements::<f32>(0)?.get(..len).ok_or_else(outside)?;
+        let out = out.elements::<f32>()?.get_mut(..len).ok_or_else(outside)?;
+        if len == 0 {
+            return Ok(());
         }
+        for (from, out) in from.chunks_exact(axis * inner).zip(out.chunks_exact_mut(axis * inner)) {
+            for first in 0..inner {
+                line(&from[first..], &mut out[first..], inner, axis, self.log, self.zero_stays);
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Softmax of `count` elements that lie `stride` apart.
