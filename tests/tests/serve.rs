@@ -564,3 +564,28 @@ fn the_page_is_for_those_who_signed_in_and_its_forms_for_itself() -> Result<()> 
     ensure!(visit("/", cookie)?.header("location") == "/login", "signed out, and still seen");
     Ok(())
 }
+
+#[test]
+fn insights_are_asked_of_the_packs_that_are_loaded() -> Result<()> {
+    const AT: i64 = 1_512_345_600_000;
+    let (service, _folder) = service(&[])?;
+    let order =
+        |ago: i64| json!({"at": AT - ago * 86_400_000, "purchase": {"lines": [{"sku": "1082185", "quantity": 1}]}});
+    let request = json!({"id": "a", "pack": "churn", "at": AT, "events": [order(150), order(120), order(75)]});
+    service.ask("shop", "POST", "/v1/insights", &request, 404)?;
+    service.ask("shop", "POST", "/v1/insights", &json!({"at": AT}), 503)?;
+
+    let pack = fs::read(dist("packs/churn.pack")?)?;
+    let put = service.send("admin", "PUT", "/v1/packs/churn", &[], &pack)?;
+    ensure!(put.status == 200 || put.status == 201, "{put:?}");
+    let said = service.ask("shop", "POST", "/v1/insights", &request, 200)?;
+    let item = &said["items"][0];
+    ensure!(said["id"] == "a" && said["pack"] == "churn" && item["probability"].as_f64() > Some(0.5), "{said}");
+    ensure!(item["evidence"][0] == json!({"source": "days_since_order", "value": 75.0}), "{said}");
+    for wrong in
+        [json!({"at": AT, "texts": ["nice"]}), json!({"at": AT, "products": ["1082185"]}), json!({"pack": "churn"})]
+    {
+        service.ask("shop", "POST", "/v1/insights", &wrong, 422)?;
+    }
+    Ok(())
+}
