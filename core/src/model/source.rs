@@ -108,7 +108,8 @@ macro_rules! sources {
 
         $(
             #[inline(never)]
-            fn $value<'a>(source: Source, $field: $known) -> f32 {
+            fn $value(source: Source, row: &Row<'_>) -> f32 {
+                let Some($field) = row.$field else { return f32::NAN };
                 match source { $(Source::$name => $expression,)+ _ => f32::NAN }
             }
         )+
@@ -121,7 +122,7 @@ macro_rules! sources {
             /// A source's value; NaN where it has none.
             pub(crate) fn value(&self, source: Source) -> f32 {
                 match source.part() {
-                    $(Part::$part => match self.$field { Some($field) => $value(source, $field), None => f32::NAN },)+
+                    $(Part::$part => $value(source, self),)+
                 }
             }
         }
