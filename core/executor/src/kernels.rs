@@ -54,7 +54,7 @@ macro_rules! kernels {
         /// What a step computes. `Tn` in the documentation of a kernel names its n-th input.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Kernel {
-            $(#[doc = concat!("See [`", stringify!($Kernel), "`].")] $Kernel($Kernel),)*
+            $(#[doc = concat!("See [`struct@", stringify!($Kernel), "`].")] $Kernel($Kernel),)*
         }
 
         $(impl From<$Kernel> for Kernel {
