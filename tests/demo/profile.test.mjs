@@ -78,6 +78,10 @@ test("whatever happens at once, the edge learns all of it", async () => {
   await mode(page);
   await page.click("[data-consent]");
   await page.waitForSelector(".panel[data-state=granted]");
+  let told = 0;
+  page.on("requestfinished", (request) => {
+    if (request.url().endsWith("/v1/events")) told += JSON.parse(request.postData() ?? "{}").events?.length ?? 0;
+  });
   const wanted = await page.evaluate(async () => {
     const texts = await (await fetch("/tradewind/products.json")).json();
     const { Tradewind } = await import("/tradewind/sdk/index.js");
@@ -87,7 +91,7 @@ test("whatever happens at once, the edge learns all of it", async () => {
     return list;
   });
   // A page that is left while it tells the edge of something does not tell it what comes after that.
-  await page.waitForLoadState("networkidle");
+  await until("the edge is told of all of it", async () => told >= wanted.length);
   const request = await until("the edge knows all of it", async () => {
     const response = await page.goto(home());
     const handed = /id="tradewind-handover">(.*?)<\/script>/.exec(await response.text())?.[1];
