@@ -1,16 +1,12 @@
 //! The subcommands, one a file.
 
-#[cfg(feature = "tables")]
 mod allocate;
-#[cfg(feature = "tables")]
 mod exceptions;
-#[cfg(feature = "tables")]
 mod features;
 mod insight;
 mod inspect;
 mod keygen;
 mod lines;
-#[cfg(feature = "tables")]
 mod live;
 #[cfg(feature = "compiler")]
 mod pack;
@@ -22,9 +18,7 @@ mod run;
 #[cfg(feature = "serve")]
 mod serve;
 mod sign;
-#[cfg(feature = "tables")]
 mod snapshot;
-#[cfg(feature = "tables")]
 mod tables;
 #[cfg(feature = "compiler")]
 mod verify;
@@ -65,7 +59,6 @@ pub enum Command {
     Verify(verify::Verify),
     /// Show what a pack holds.
     Inspect(inspect::Inspect),
-    #[cfg(feature = "tables")]
     /// Build a snapshot of prices, stock and places.
     Snapshot(snapshot::Snapshot),
     /// Rank products: JSON or JSON Lines requests in, replies out.
@@ -74,10 +67,8 @@ pub enum Command {
     Insight(insight::Insight),
     /// Price products: JSON or JSON Lines requests in, quotes out.
     Quote(quote::Quote),
-    #[cfg(feature = "tables")]
     /// Decide from where orders ship: JSON Lines of orders in, and out.
     Allocate(allocate::Allocate),
-    #[cfg(feature = "tables")]
     /// Find what is about to go wrong: JSON Lines of shipments in, exceptions out.
     Exceptions(exceptions::Exceptions),
     #[cfg(feature = "serve")]
@@ -85,11 +76,9 @@ pub enum Command {
     Serve(serve::Serve),
     /// Make recorded decisions again, and say what differs.
     Replay(replay::Replay),
-    #[cfg(feature = "tables")]
     /// Learn from an event log what is known of each product.
     Tables(tables::Tables),
     /// Write the feature matrix that a model is trained on.
-    #[cfg(feature = "tables")]
     #[command(subcommand)]
     Features(features::Features),
 }
@@ -107,21 +96,16 @@ impl Command {
             #[cfg(feature = "compiler")]
             Self::Verify(command) => command.run(out),
             Self::Inspect(command) => command.run(out),
-            #[cfg(feature = "tables")]
             Self::Snapshot(command) => command.run(out),
             Self::Rank(command) => command.run(out),
             Self::Insight(command) => command.run(out),
             Self::Quote(command) => command.run(out),
-            #[cfg(feature = "tables")]
             Self::Allocate(command) => command.run(out),
-            #[cfg(feature = "tables")]
             Self::Exceptions(command) => command.run(out),
             #[cfg(feature = "serve")]
             Self::Serve(command) => command.run(out),
             Self::Replay(command) => command.run(out),
-            #[cfg(feature = "tables")]
             Self::Tables(command) => command.run(out),
-            #[cfg(feature = "tables")]
             Self::Features(command) => command.run(out),
         }
     }

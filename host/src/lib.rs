@@ -40,7 +40,7 @@
 //! | `serve` | `serve` | axum, sqlx, tokio |
 //! | `tables` | `rows`, `snapshot`, `training` | parquet, csv, npyz |
 //! | `compiler` | `packing`, `verification`; implies `tables` | tract |
-//! | `cli` | the program `tradewind`, with the commands of the other features | clap |
+//! | `cli` | the program `tradewind`, with the commands of the other features; implies `tables` | clap |
 
 pub mod comparison;
 #[cfg(feature = "compiler")]
