@@ -115,6 +115,12 @@ impl Profile {
         self.keep(Self::MAX_ITEMS, event.at);
     }
 
+    /// Takes in what the shopper did, in the order in which it happened.
+    pub(crate) fn apply_in_time(&mut self, events: &[Event]) {
+        let in_time = sort::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
+        in_time.into_iter().for_each(|n| self.apply(&events[n]));
+    }
+
     /// Days from one order to the next, on average; `None` before the second.
     pub fn mean_gap_days(&self) -> Option<f32> {
         mean_gap_days(self.orders, self.first, self.last)

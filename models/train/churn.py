@@ -24,9 +24,7 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import onnx
-import onnxmltools
 import onnxruntime
-from onnxmltools.convert.common.data_types import FloatTensorType
 
 import complete_journey
 import recommend
@@ -122,29 +120,9 @@ def fit(features: Sequence[np.ndarray], labels: Sequence[np.ndarray], trees: int
 
 def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
     """Return a graph from `features` [rows, columns] to `probability` [rows, 1]."""
-    graph = onnxmltools.convert_lightgbm(
-        recommend.as_regressor(model),
-        name="churn",
-        initial_types=[("features", FloatTensorType([None, columns]))],
-        target_opset=recommend.OPSET,
-        zipmap=False,
-    )
-    (output,) = graph.graph.output
-    for node in graph.graph.node:
-        for k, name in enumerate(node.output):
-            if name == output.name:
-                node.output[k] = "odds"
+    graph = recommend.export(model, columns, "churn", "odds")
     graph.graph.node.append(onnx.helper.make_node("Sigmoid", ["odds"], ["probability"], "sigmoid"))
-    output.name = "probability"
-    graph.doc_string = ""
-    # The exporter's own order changes from run to run.
-    for node in graph.graph.node:
-        ordered = sorted(node.attribute, key=lambda attribute: attribute.name)
-        del node.attribute[:]
-        node.attribute.extend(ordered)
-    imports = sorted(graph.opset_import, key=lambda entry: entry.domain)
-    del graph.opset_import[:]
-    graph.opset_import.extend(imports)
+    graph.graph.output[0].name = "probability"
     onnx.checker.check_model(graph)
     return graph
 
@@ -181,19 +159,7 @@ def answers(
     log: Log, tradewind: Tradewind, pack: Path, shoppers: Sequence[int], at: int, work: Path
 ) -> list[dict[str, Any]]:
     """Return what the module says of shoppers, from their orders before a moment."""
-    requests = []
-    for profile in shoppers:
-        begin, end = np.searchsorted(log.profile, (profile, profile + 1))
-        orders: dict[tuple[int, int], list[dict[str, object]]] = {}
-        for k in range(begin, end):
-            if log.at[k] < at:
-                line = {"sku": str(log.sku[k]), "quantity": int(log.quantity[k])}
-                orders.setdefault((int(log.at[k]), int(log.order[k])), []).append(line)
-        events = [
-            {"at": moment, "channel": "store", "purchase": {"lines": lines}}
-            for (moment, _), lines in orders.items()
-        ]
-        requests.append({"at": at, "events": events})
+    requests = [{"at": at, "events": recommend.purchases(log, profile, at)} for profile in shoppers]
     path = work / "requests.jsonl"
     recommend.write_lines(path, requests)
     loaded = ("--pack", pack, "--unsigned", "--module", tradewind.module)

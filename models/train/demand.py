@@ -151,7 +151,7 @@ def export(
         text = re.sub(r"objective=quantile[^\n]*", "objective=regression", model.model_to_string())
         text = text.replace("[objective: quantile]", "[objective: regression]")
         text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
-        ensemble = recommend.export(lgb.Booster(model_str=text), len(columns))
+        ensemble = recommend.export(lgb.Booster(model_str=text), len(columns), "recommend", "score")
         (trees,) = (n for n in ensemble.graph.node if n.op_type.startswith("TreeEnsemble"))
         name = f"p{100 * quantile:.0f}"
         trees.name = name

@@ -211,18 +211,22 @@ def write_lines(path: Path, values: Iterable[Mapping[str, object]]) -> int:
 
 def _requests(log: Log, profiles: Sequence[int], before: int) -> Iterator[Request]:
     for profile in profiles:
-        begin, end = np.searchsorted(log.profile, (profile, profile + 1))
-        orders: dict[tuple[int, int], list[dict[str, object]]] = {}
-        for k in range(begin, end):
-            if log.at[k] < before:
-                key = (int(log.at[k]), int(log.order[k]))
-                line = {"sku": str(log.sku[k]), "quantity": int(log.quantity[k])}
-                orders.setdefault(key, []).append(line)
-        events = [
-            {"at": at, "channel": "store", "purchase": {"lines": lines}}
-            for (at, _), lines in orders.items()
-        ]
-        yield {"at": before, "limit": metrics.DEPTH, "events": events}
+        yield {"at": before, "limit": metrics.DEPTH, "events": purchases(log, profile, before)}
+
+
+def purchases(log: Log, profile: int, before: int) -> list[dict[str, object]]:
+    """Return a profile's orders before a moment, as events of a request."""
+    begin, end = np.searchsorted(log.profile, (profile, profile + 1))
+    orders: dict[tuple[int, int], list[dict[str, object]]] = {}
+    for k in range(begin, end):
+        if log.at[k] < before:
+            key = (int(log.at[k]), int(log.order[k]))
+            line = {"sku": str(log.sku[k]), "quantity": int(log.quantity[k])}
+            orders.setdefault(key, []).append(line)
+    return [
+        {"at": at, "channel": "store", "purchase": {"lines": lines}}
+        for (at, _), lines in orders.items()
+    ]
 
 
 def fit(matrices: Sequence[Matrix], trees: int) -> lgb.Booster:
@@ -259,7 +263,7 @@ def as_regressor(model: lgb.Booster) -> lgb.Booster:
     return lgb.Booster(model_str=text)
 
 
-def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
+def export(model: lgb.Booster, columns: int, name: str, score: str) -> onnx.ModelProto:
     """Return a graph from `features` [rows, columns] to `score` [rows, 1], the log odds.
 
     The classifier is written as a regressor over the same trees: the odds order candidates as
@@ -267,17 +271,17 @@ def export(model: lgb.Booster, columns: int) -> onnx.ModelProto:
     """
     graph = onnxmltools.convert_lightgbm(
         as_regressor(model),
-        name="recommend",
+        name=name,
         initial_types=[("features", FloatTensorType([None, columns]))],
         target_opset=OPSET,
         zipmap=False,
     )
     (output,) = graph.graph.output
     for node in graph.graph.node:
-        for k, name in enumerate(node.output):
-            if name == output.name:
-                node.output[k] = "score"
-    output.name = "score"
+        for k, found in enumerate(node.output):
+            if found == output.name:
+                node.output[k] = score
+    output.name = score
     graph.doc_string = ""
     # The exporter's own order changes from run to run.
     for node in graph.graph.node:
@@ -327,7 +331,7 @@ def write_model(
     model: lgb.Booster, matrix: Matrix, models: Path
 ) -> tuple[onnx.ModelProto, np.ndarray]:
     """Write `model.onnx` and its reference files; return the graph and its scores of a matrix."""
-    graph = export(model, len(matrix.columns))
+    graph = export(model, len(matrix.columns), "recommend", "score")
     (models / "model.onnx").write_bytes(graph.SerializeToString(deterministic=True))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

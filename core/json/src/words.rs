@@ -23,7 +23,7 @@ pub struct Words(BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>);
 const FORMS: [&str; 6] = ["zero", "one", "two", "few", "many", "other"];
 
 impl Words {
-    /// Checks that every language has words for each of some sources, and for nothing that is no source.
+    /// Checks that every language has words for each of some sources, and that each text is of a source.
     ///
     /// # Errors
     /// What is missing, or of no use.
@@ -34,7 +34,7 @@ impl Words {
             }
             for (name, forms) in texts {
                 if !Source::ALL.iter().any(|source| source.name() == name) {
-                    return Err(format!("`{language}` has words for `{name}`, which is no source"));
+                    return Err(format!("`{language}` has words for `{name}`, which is not a source"));
                 }
                 if let Some(form) = forms.keys().find(|form| !FORMS.contains(&form.as_str())) {
                     return Err(format!(

@@ -212,9 +212,7 @@ impl InsightModel {
     ) -> Result<Insights> {
         request.check(self.spec.rows)?;
         let mut profile = request.profile.clone();
-        let events = &request.events;
-        let in_time = sort::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
-        in_time.into_iter().for_each(|n| profile.apply(&events[n]));
+        profile.apply_in_time(&request.events);
         let moment = Moment::new(&self.tables, &profile, request.at);
         let known = Known::new(self.spec.rows, moment, request, snapshot)?;
         let (inputs, width) = (&self.spec.inputs, self.model.width);

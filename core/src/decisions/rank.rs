@@ -29,7 +29,6 @@ use crate::{
         name::Code,
         sku::{Sku, SkuId},
         sku_set::SkuBits,
-        sort,
         time::Millis,
     },
     error::{Error, ErrorKind, Result},
@@ -220,9 +219,7 @@ impl Ranker {
         request.check(self.tables.catalog.len())?;
         let deliverable = self.deliverable(&request, snapshot)?;
         let RankRequest { at, mut profile, events, candidates, constraints, limit, .. } = request;
-        let in_time = sort::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
-        in_time.into_iter().for_each(|n| profile.apply(&events[n]));
-
+        profile.apply_in_time(&events);
         let moment = Moment::new(&self.tables, &profile, at);
         let blocked = select::blocked(&constraints, deliverable, &self.tables.catalog, &profile);
         let mut allowed = match &candidates {

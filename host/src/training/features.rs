@@ -4,7 +4,7 @@ use super::{EventLog, TrainingError, csv_error, file_error, matrix::write_matrix
 use serde::Deserialize;
 use std::{collections::BTreeSet, fs, path::Path};
 use tradewind_core::{
-    Millis, Profile, Sku, SkuBits,
+    Millis, Sku, SkuBits,
     rank::{Moment, RankSpec, RankTables},
 };
 
@@ -68,8 +68,7 @@ pub fn write_features(
     let mut count = 0;
     for target in targets {
         let at = Millis(target.at);
-        let mut profile = Profile::default();
-        log.before(&target.profile, at).iter().for_each(|order| profile.apply(&order.event()));
+        let profile = log.profile(&target.profile, at);
         let bought = target.bought(log);
         let moment = Moment::new(tables, &profile, at);
         for candidate in moment.candidates(&spec.candidates, &nothing_blocked) {

@@ -3,7 +3,7 @@
 use super::{EventLog, Target, TrainingError, csv_error, file_error, matrix::write_matrix};
 use std::{fs, path::Path};
 use tradewind_core::{
-    Millis, Profile,
+    Millis,
     insight::{InsightSpec, Subject},
     rank::RankTables,
 };
@@ -32,8 +32,7 @@ pub fn write_insight_features(
     let (mut matrix, mut count) = (Vec::new(), 0);
     for target in targets {
         let at = Millis(target.at);
-        let mut profile = Profile::default();
-        log.before(&target.profile, at).iter().for_each(|order| profile.apply(&order.event()));
+        let profile = log.profile(&target.profile, at);
         for subject in spec.features(tables, &profile, at, &mut matrix)? {
             let (sku, hour) = match &subject {
                 Subject::Sku(sku) | Subject::Stock(sku, _) => (sku.as_str(), String::new()),

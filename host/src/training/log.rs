@@ -3,7 +3,7 @@
 use super::{TrainingError, read_rows};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
-use tradewind_core::{Channel, Event, EventKind, Line, Millis, Sku};
+use tradewind_core::{Channel, Event, EventKind, Line, Millis, Profile, Sku};
 
 /// Purchases of many shoppers.
 ///
@@ -72,6 +72,13 @@ impl EventLog {
     pub fn before(&self, profile: &str, at: Millis) -> &[Order] {
         let orders = self.shoppers.get(profile).map_or(&[][..], Vec::as_slice);
         &orders[..orders.partition_point(|order| order.at < at)]
+    }
+
+    /// The profile that a shopper's device would have at a moment.
+    pub fn profile(&self, profile: &str, at: Millis) -> Profile {
+        let mut made = Profile::default();
+        self.before(profile, at).iter().for_each(|order| made.apply(&order.event()));
+        made
     }
 }
 

@@ -80,7 +80,7 @@ fn couple_row(pairs: &[f32], p: &mut [f32], qp: &mut [f32]) {
             qp[i] = (0..classes).fold(0.0, |sum, j| sum + q(i, j) * p[j]);
             pqp += p[i] * qp[i];
         }
-        // An error that is not a number is none.
+        // NaN errors count as zero.
         let error = qp.iter().fold(0.0, |most: f32, qp| most.max(libm::fabsf(qp - pqp)));
         if error < 0.005 / classes as f32 {
             break;

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 /// - `T6` F32 `[votes]`: weights of votes;
 /// - `T7` F32 `[targets]`: base values, added last.
 ///
-/// Votes are aggregated in the order of the trees. To `Min` and `Max` a vote of NaN is none.
+/// Votes are aggregated in the order of the trees. `Min` and `Max` ignore votes of NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trees {
     /// Rows of `T0`.

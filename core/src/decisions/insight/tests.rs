@@ -9,9 +9,9 @@ use alloc::{vec, vec::Vec};
 
 const NOW: Millis = Millis(100 * Millis::DAY);
 
-/// A model that gives its features as they are, and takes the columns of text beside them without reading them.
-fn echo(features: u32, text: &[&str]) -> Executor {
-    let mut plan = Plan {
+/// A plan of no steps.
+fn empty() -> Plan {
+    Plan {
         batch: Batch::Independent,
         tile: 8,
         arena_bytes: 0,
@@ -20,7 +20,12 @@ fn echo(features: u32, text: &[&str]) -> Executor {
         buffers: vec![],
         weights: vec![],
         steps: vec![],
-    };
+    }
+}
+
+/// A model that gives its features as they are, and takes the columns of text beside them without reading them.
+fn echo(features: u32, text: &[&str]) -> Executor {
+    let mut plan = empty();
     let inputs = [("features", DType::F32, features)].into_iter().chain(text.iter().map(|name| (*name, DType::I64, 1)));
     for (name, dtype, width) in inputs {
         let port = port(&mut plan, name, dtype, width);
@@ -39,16 +44,7 @@ fn echo(features: u32, text: &[&str]) -> Executor {
 
 /// A model of text alone: what is in no category has 0, the first category 1.
 fn of_text() -> Executor {
-    let mut plan = Plan {
-        batch: Batch::Independent,
-        tile: 8,
-        arena_bytes: 0,
-        inputs: vec![],
-        outputs: vec![],
-        buffers: vec![],
-        weights: vec![],
-        steps: vec![],
-    };
+    let mut plan = empty();
     let mut input = port(&mut plan, "text", DType::I64, 1);
     input.categories = vec!["bad".into(), "good".into()];
     let output = port(&mut plan, "given", DType::F32, 1);
