@@ -33,13 +33,11 @@ export interface Bits {
   bytes: Uint8Array;
 }
 
-/** The products of a catalogue that are `wanted`. */
-export function bits(catalog: readonly string[], wanted: (sku: string) => boolean): Bits {
-  const bytes = new Uint8Array(Math.ceil(catalog.length / 8));
-  for (const [place, sku] of catalog.entries()) {
-    if (wanted(sku)) bytes[place >> 3] = (bytes[place >> 3] ?? 0) | (1 << (place % 8));
-  }
-  return { length: catalog.length, bytes };
+/** Products of a catalogue of `length`, by their places. */
+export function bits(length: number, places: Iterable<number>): Bits {
+  const bytes = new Uint8Array(Math.ceil(length / 8));
+  for (const place of places) bytes[place >> 3] = (bytes[place >> 3] ?? 0) | (1 << (place % 8));
+  return { length, bytes };
 }
 
 /** A request for a ranking; `profile` as a reply gave it, `available` the products that can be had. */

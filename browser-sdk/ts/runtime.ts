@@ -4,10 +4,10 @@ import init, { Guest, Pack } from "../pkg/tradewind_browser.js";
 import type { Answered, Backend, Heard, Received, Sources } from "./backend.js";
 import { base64, fromBase64, fromHex, hex, sha256 } from "./bytes.js";
 import { checkEvent, checkQuote, checkRank } from "./check.js";
+import { Columns, Skus } from "./columns.js";
 import { TradewindError } from "./error.js";
 import { type Alive, body, bytes, get, hold } from "./files.js";
 import * as messages from "./messages.js";
-import { Reader } from "./postcard.js";
 import * as store from "./store.js";
 import { Storefront } from "./storefront.js";
 import type {
@@ -31,7 +31,7 @@ export class Runtime implements Backend {
   /** The name of the pack that ranks. */
   #ranker: string | undefined;
   /** The products that the pack ranks, in its order. */
-  #catalog: string[] = [];
+  #catalog: Skus | undefined;
   /** The products that slots may show, one bit each. */
   #offered: messages.Bits | undefined;
   #storefront: Storefront | undefined;
@@ -82,9 +82,8 @@ export class Runtime implements Backend {
     const ranker = about.find(({ ranks }) => ranks);
     this.#ranker = ranker?.name;
     this.#words = Object.fromEntries(about.map(({ name, words }) => [name, words]));
-    const tables = ranker && new Reader(ranker.products);
     // The catalogue's SKUs come first of all.
-    this.#catalog = tables?.list(() => tables.text()) ?? [];
+    this.#catalog = ranker && new Skus(new Columns(ranker.products));
     this.#storefront = snapshotAbout && new Storefront(snapshotAbout.products);
     this.#guest = new Guest(module, files, file);
     loaded.timings.instantiate = since(step);
@@ -169,9 +168,10 @@ export class Runtime implements Backend {
   }
 
   async offer(skus: string[]): Promise<number> {
-    const known = new Set(skus.filter((sku) => this.#listed.has(sku)));
-    this.#offered = messages.bits(this.#catalog, (sku) => known.has(sku));
-    return this.#catalog.filter((sku) => known.has(sku)).length;
+    const listed = skus.filter((sku) => this.#listed.has(sku)).map((sku) => this.#catalog?.place(sku));
+    const known = new Set(listed.filter((place) => place !== undefined));
+    this.#offered = messages.bits(this.#catalog?.length ?? 0, known);
+    return known.size;
   }
 
   async rankOffered(request: RankRequest): Promise<Ranking> {

@@ -1,5 +1,6 @@
 /** What everyone may know, from the snapshot's public section: `tradewind_core::snapshot::Storefront`. */
 
+import { Columns, Skus } from "./columns.js";
 import { TradewindError } from "./error.js";
 import { Reader } from "./postcard.js";
 import type { ListedProduct } from "./types.js";
@@ -21,44 +22,61 @@ interface Region {
 
 export class Storefront {
   readonly currency: string;
-  readonly #places: Map<string, number>;
-  readonly #prices: Prices[];
+  readonly #skus: Skus;
+  readonly #lists: BigInt64Array;
+  /** Where the prices of each product start in `#points`. */
+  readonly #starts: Uint32Array;
+  /** Moment and price, one after another. */
+  readonly #points: BigInt64Array;
   readonly #regions: Region[];
 
   constructor(section: Uint8Array) {
-    const from = new Reader(section);
-    this.currency = String.fromCharCode(...from.raw(3));
-    from.signed(); // from when it holds
-    from.signed(); // until when
-    this.#places = new Map(from.list(() => from.text()).map((sku, place) => [sku, place]));
-    from.list(() => from.unsigned()); // categories
-    from.list(() => from.text()); // their names
-    const point = (): Prices["points"][number] => ({ since: from.signed(), price: from.signed() });
-    this.#prices = from.list(() => ({ list: from.signed(), points: from.list(point) }));
-    this.#regions = from.list(() => ({
-      code: from.text(),
-      offset: from.signed(),
-      promises: from.list(() => {
-        const [min, max] = [from.byte(), from.byte()];
-        from.unsigned(); // products of the catalogue
-        return { min, max, products: from.raw(from.unsigned()) };
-      }),
+    const columns = new Columns(section);
+    const head = new Reader(columns.next());
+    this.currency = String.fromCharCode(...head.raw(3));
+    head.signed(); // from when it holds
+    head.signed(); // until when
+    const promise = () => ({ min: head.byte(), max: head.byte() });
+    const regions = head.list(() => ({ code: head.text(), offset: head.signed(), promises: head.list(promise) }));
+    this.#skus = new Skus(columns);
+    columns.next(); // categories
+    columns.next(); // the lengths of their names
+    columns.next(); // their names
+    this.#lists = columns.numbers();
+    this.#starts = columns.starts();
+    this.#points = columns.numbers();
+    const promised = columns.next();
+    const bytes = Math.ceil(this.#skus.length / 8);
+    let end = 0;
+    const products = () => promised.subarray(end, (end += bytes));
+    this.#regions = regions.map(({ code, offset, promises }) => ({
+      code,
+      offset,
+      promises: promises.map(({ min, max }) => ({ min, max, products: products() })),
     }));
     // What prices may be computed from follows; the module reads it.
   }
 
   /** Whether the snapshot has a product. */
   has(sku: string): boolean {
-    return this.#places.has(sku);
+    return this.#skus.place(sku) !== undefined;
+  }
+
+  #prices(place: number): Prices {
+    const points: Prices["points"] = [];
+    for (let n = this.#starts[place] ?? 0; n < (this.#starts[place + 1] ?? 0); n += 1) {
+      points.push({ since: Number(this.#points[2 * n]), price: Number(this.#points[2 * n + 1]) });
+    }
+    return { list: Number(this.#lists[place]), points };
   }
 
   /** What is known of a product at a moment; `null` where the snapshot does not have it. */
   product(sku: string, code: string | undefined, at: number): ListedProduct | null {
     const region = this.#regions.find((region) => region.code === code);
     if (code !== undefined && !region) throw new TradewindError("input", `the snapshot has no region \`${code}\``);
-    const place = this.#places.get(sku);
-    const prices = place === undefined ? undefined : this.#prices[place];
-    if (place === undefined || !prices) return null;
+    const place = this.#skus.place(sku);
+    if (place === undefined) return null;
+    const prices = this.#prices(place);
     const { list } = prices;
     const price = priceAt(prices, at);
     return {

@@ -1,5 +1,6 @@
 //! The words that everything else speaks: products, amounts, moments, names, and what belongs to them.
 
+pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod line;

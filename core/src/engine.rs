@@ -21,13 +21,14 @@ use crate::{
     model::{
         demand::{DemandModel, PriceModel},
         late::{LateModel, Leg},
+        tables::RankTables,
     },
-    pack::{PackView, SectionKind, undecoded},
+    pack::{GROWTH, PackView, SectionKind, undecoded},
     plan::{Plan, Port},
     snapshot::{Live, Snapshot, SnapshotInfo},
     tensor::Tensor,
 };
-use alloc::{format, string::ToString, vec::Vec};
+use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 use core::ops::Range;
 
 /// Loaded packs, and a snapshot.
@@ -45,7 +46,7 @@ pub struct Engine {
 pub(crate) struct LoadedPack {
     info: PackInfo,
     /// The pack, in which the weights lie; or the weights alone, where they were expanded.
-    bytes: AlignedBytes,
+    bytes: Arc<AlignedBytes>,
     weights: Range<usize>,
     executor: Executor,
     purpose: Purpose,
@@ -91,13 +92,13 @@ impl Engine {
     }
 
     #[inline(never)]
-    fn load_snapshot(&mut self, view: &PackView<'_>, len: usize) -> Result<SnapshotInfo> {
-        headroom(GROWTH / 3 * len + FIXED)?;
-        let snapshot = Snapshot::read(view)?;
+    fn load_snapshot(&mut self, view: &PackView<'_>, bytes: &Arc<AlignedBytes>) -> Result<SnapshotInfo> {
+        headroom(FIXED)?;
+        let snapshot = Snapshot::in_place(view, bytes)?;
         let info = snapshot.info();
         for pack in &mut self.packs {
             if let Purpose::Rank(ranker) = &mut pack.purpose {
-                ranker.take_promises(&snapshot);
+                ranker.know(&snapshot)?;
             }
         }
         self.snapshot = Some(snapshot);
@@ -105,11 +106,11 @@ impl Engine {
     }
 
     fn try_load(&mut self, bytes: AlignedBytes) -> Result<Loaded> {
+        let bytes = Arc::new(bytes);
         let view = PackView::parse(bytes.as_slice())?;
         if view.section(SectionKind::Storefront).is_some() {
-            return self.load_snapshot(&view, bytes.len()).map(Loaded::Snapshot);
+            return self.load_snapshot(&view, &bytes).map(Loaded::Snapshot);
         }
-        // What is decoded grows, and tables grow less: they hold few lists, and long ones.
         let len = |kind| view.section(kind).map_or(0, |range| range.len());
         headroom(GROWTH * len(SectionKind::Plan) + FIXED)?;
         let name = view.manifest().name.clone();
@@ -124,14 +125,21 @@ impl Engine {
         // To check trees, some numbers for each node.
         headroom(stored.len() / 2 + FIXED)?;
         let executor = Executor::new(plan, expanded.as_ref().map_or(stored, AlignedBytes::as_slice))?;
-        headroom(GROWTH * len(SectionKind::Task) + GROWTH / 3 * len(SectionKind::Tables) + FIXED)?;
+        headroom(GROWTH * len(SectionKind::Task) + FIXED)?;
         let purpose = match view.read(SectionKind::Task)? {
             Task::Infer => Purpose::Tensors,
-            Task::Rank(spec) => Purpose::Rank(ranker(spec, &view, &executor, self.snapshot.as_ref())?),
+            Task::Rank(spec) => Purpose::Rank(ranker(
+                spec,
+                view.columns(SectionKind::Tables, &bytes)?,
+                &executor,
+                self.snapshot.as_ref(),
+            )?),
             Task::Demand(spec) => Purpose::Demand(DemandModel::new(spec, &executor)?),
             Task::Price(spec) => Purpose::Price(PriceModel::new(spec, &executor)?),
             Task::Late(spec) => Purpose::Late(LateModel::new(spec, &executor)?),
-            Task::Insight(spec) => Purpose::Insight(insight(spec, &view, &executor)?),
+            Task::Insight(spec) => {
+                Purpose::Insight(insight(spec, view.optional_columns(SectionKind::Tables, &bytes)?, &executor)?)
+            }
         };
         let handle = known.unwrap_or(self.packs.len());
         let ports = |ports: &[Port]| ports.iter().map(|port| PortInfo::new(executor.plan(), port)).collect();
@@ -147,7 +155,7 @@ impl Engine {
             None => (bytes, section),
             Some(expanded) => {
                 let all = 0..expanded.len();
-                (expanded, all)
+                (Arc::new(expanded), all)
             }
         };
         let pack = LoadedPack { info: info.clone(), weights, executor, purpose, bytes };
@@ -326,9 +334,6 @@ impl LoadedPack {
     }
 }
 
-/// Bytes of memory that a byte of postcard may become: a SKU of one letter is two bytes there, and
-/// here a string with its own allocation in a list that doubles as it grows.
-const GROWTH: usize = 24;
 /// Bytes for what does not grow with a request.
 const FIXED: usize = 2 << 20;
 
@@ -430,16 +435,15 @@ fn malformed(error: &postcard::Error) -> Error {
 }
 
 #[inline(never)]
-fn insight(spec: InsightSpec, view: &PackView<'_>, executor: &Executor) -> Result<InsightModel> {
-    let tables = view.read_optional(SectionKind::Tables)?;
+fn insight(spec: InsightSpec, tables: Option<RankTables>, executor: &Executor) -> Result<InsightModel> {
     InsightModel::new(spec, tables.unwrap_or_default(), executor)
 }
 
 #[inline(never)]
-fn ranker(spec: RankSpec, view: &PackView<'_>, executor: &Executor, snapshot: Option<&Snapshot>) -> Result<Ranker> {
-    let mut ranker = Ranker::new(spec, view.read(SectionKind::Tables)?, executor)?;
+fn ranker(spec: RankSpec, tables: RankTables, executor: &Executor, snapshot: Option<&Snapshot>) -> Result<Ranker> {
+    let mut ranker = Ranker::new(spec, tables, executor)?;
     if let Some(snapshot) = snapshot {
-        ranker.take_promises(snapshot);
+        ranker.know(snapshot)?;
     }
     Ok(ranker)
 }

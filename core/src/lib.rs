@@ -43,13 +43,14 @@ pub mod snapshot;
 
 pub use decisions::{allocate, exceptions, forecast, insight, quote, rank, task::Task};
 pub use domain::{
+    catalog::Catalog,
     digest::Digest,
     line::Line,
     money::{BasisPoints, Currency, Money},
     name::{Code, Id},
     offer, price_guard,
     quantiles::Quantiles,
-    sku::{Catalog, Sku, SkuId},
+    sku::{Sku, SkuId},
     sku_set::SkuBits,
     time::{Day, Millis},
     tracking,
@@ -64,7 +65,7 @@ pub use profile::{
     event::{Channel, Event, EventKind},
 };
 #[doc(inline)]
-pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, exec, plan, tensor};
+pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, columns, exec, plan, tensor};
 
 use tradewind_executor::{bounded, error};
 

@@ -31,18 +31,19 @@ pub use write::{PackWriter, cut, sign};
 
 use crate::{
     ABI_VERSION,
-    aligned::ALIGNMENT,
+    aligned::{ALIGNMENT, AlignedBytes, headroom},
     bounded,
+    columns::{ColumnReader, ColumnWriter, Columns},
     domain::digest::{self, Digest},
     error::{Error, ErrorKind, Result},
     tensor::Tensor,
 };
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{fmt, ops::Range};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format version that this build reads and writes.
-pub const FORMAT: u16 = 3;
+pub const FORMAT: u16 = 4;
 
 /// Bytes of the header, which is what is signed.
 pub const HEADER_LEN: usize = 64;
@@ -91,19 +92,19 @@ pub enum SectionKind {
     Weights,
     /// [`Task`](crate::Task), postcard.
     Task,
-    /// The tables of the task ([`RankTables`](crate::rank::RankTables)), postcard.
+    /// The tables of the task ([`RankTables`](crate::rank::RankTables)), [columns](crate::columns).
     Tables,
     /// [`ModelCard`], postcard.
     Card,
     /// [`Sample`]s, postcard.
     Samples,
-    /// [`Storefront`](crate::snapshot::Storefront), postcard. A file that has it is a snapshot.
+    /// [`Storefront`](crate::snapshot::Storefront), [columns](crate::columns). A file that has it is a snapshot.
     Storefront,
-    /// [`Pricing`](crate::snapshot::Pricing), postcard.
+    /// [`Pricing`](crate::snapshot::Pricing), [columns](crate::columns).
     Pricing,
-    /// [`Fulfilment`](crate::snapshot::Fulfilment), postcard.
+    /// [`Fulfilment`](crate::snapshot::Fulfilment), [columns](crate::columns).
     Fulfilment,
-    /// [`Forecast`](crate::snapshot::Forecast), postcard.
+    /// [`Forecast`](crate::snapshot::Forecast), [columns](crate::columns).
     Forecast,
     /// Words for the task's evidence by language, JSON. The module does not read it.
     Words,
@@ -307,6 +308,32 @@ impl<'a> PackView<'a> {
         self.section(kind).map(|_| self.read(kind)).transpose()
     }
 
+    /// Reads a section of columns where it lies; `bytes` are those that were parsed.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing, and those of [`Columns::read`].
+    pub fn columns<T: Columns>(&self, kind: SectionKind, bytes: &Arc<AlignedBytes>) -> Result<T> {
+        let section = self.section(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
+        ColumnReader::read(bytes, section)
+    }
+
+    /// Reads a copy of a section of columns: for a shell that keeps the file itself elsewhere.
+    ///
+    /// # Errors
+    /// As [`columns`](Self::columns), and [`OutOfMemory`](ErrorKind::OutOfMemory).
+    pub fn copied_columns<T: Columns>(&self, kind: SectionKind) -> Result<T> {
+        let section = self.bytes(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
+        ColumnReader::read(&Arc::new(AlignedBytes::copy_of(section)?), 0..section.len())
+    }
+
+    /// Reads a section of columns that a file may have.
+    ///
+    /// # Errors
+    /// Those of [`Columns::read`].
+    pub fn optional_columns<T: Columns>(&self, kind: SectionKind, bytes: &Arc<AlignedBytes>) -> Result<Option<T>> {
+        self.section(kind).map(|section| ColumnReader::read(bytes, section)).transpose()
+    }
+
     fn range(&self, section: &Section) -> Option<Range<usize>> {
         let start = section.offset as usize;
         let end = start.saturating_add(section.len as usize);
@@ -317,6 +344,25 @@ impl<'a> PackView<'a> {
 /// Whether a range holds zeros up to the next multiple of [`ALIGNMENT`], and does not run backwards.
 fn is_padding(bytes: &[u8], range: Range<usize>) -> bool {
     bytes.get(range).is_some_and(|padding| padding.len() < ALIGNMENT && padding.iter().all(|&byte| byte == 0))
+}
+
+/// Bytes of memory that a byte of postcard may become: a SKU of one letter is two bytes there, and
+/// here a string with its own allocation in a list that doubles as it grows.
+pub(crate) const GROWTH: usize = 24;
+
+/// Reads a column of postcard.
+pub(crate) fn read_part<T: DeserializeOwned>(from: &mut ColumnReader<'_>) -> Result<T> {
+    let bytes = from.column::<u8>()?;
+    headroom(GROWTH * bytes.len())?;
+    decode(&bytes, &"head")
+}
+
+/// Writes a column of postcard.
+pub(crate) fn write_part<T: Serialize>(to: &mut ColumnWriter, part: &T) -> Result<()> {
+    let bytes = postcard::to_allocvec(part)
+        .map_err(|error| Error::new(ErrorKind::Malformed, format!("a head does not encode: {error}")))?;
+    to.column(&bytes);
+    Ok(())
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], what: &dyn fmt::Display) -> Result<T> {

@@ -23,15 +23,16 @@ pub(crate) use live::LiveNode;
 pub use live::{Booked, Live, LiveStock};
 pub use pricing::{PriceInputs, Pricing, Promotion};
 pub(crate) use storefront::start_of_day;
-pub use storefront::{ListedPrice, PricePoint, Promise, Region, Storefront};
+pub use storefront::{ListedPrice, PricePoint, Prices, Promise, Region, Storefront};
 
 use crate::{
+    aligned::AlignedBytes,
     bounded,
     domain::{digest::Digest, name::Code, time::Millis},
     error::{Error, ErrorKind, Result},
     pack::{PackView, SectionKind},
 };
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A loaded snapshot, with the sections that were in its file.
@@ -85,17 +86,16 @@ pub(crate) fn only_public() -> Error {
 }
 
 impl Snapshot {
-    /// Reads a snapshot's sections, those that its file has, and checks that they fit each other.
+    /// Reads the sections that a snapshot's file has, where they lie, and checks that they fit each other; `bytes` are
+    /// those that were parsed.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt), or [`BadRequest`](ErrorKind::BadRequest) naming what
-    /// contradicts what.
-    pub fn read(view: &PackView<'_>) -> Result<Self> {
-        let mut storefront: Storefront = view.read(SectionKind::Storefront)?;
-        storefront.prepare()?;
-        let pricing: Option<Pricing> = view.read_optional(SectionKind::Pricing)?;
-        let fulfilment: Option<Fulfilment> = view.read_optional(SectionKind::Fulfilment)?;
-        let forecast: Option<Forecast> = view.read_optional(SectionKind::Forecast)?;
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt), or [`BadRequest`](ErrorKind::BadRequest) naming what contradicts what.
+    pub fn in_place(view: &PackView<'_>, bytes: &Arc<AlignedBytes>) -> Result<Self> {
+        let storefront: Storefront = view.columns(SectionKind::Storefront, bytes)?;
+        let pricing: Option<Pricing> = view.optional_columns(SectionKind::Pricing, bytes)?;
+        let fulfilment: Option<Fulfilment> = view.optional_columns(SectionKind::Fulfilment, bytes)?;
+        let forecast: Option<Forecast> = view.optional_columns(SectionKind::Forecast, bytes)?;
         let products = storefront.catalog.len();
         pricing.as_ref().map_or(Ok(()), |pricing| pricing.check(products))?;
         fulfilment.as_ref().map_or(Ok(()), |fulfilment| fulfilment.check(products, storefront.regions.len()))?;
@@ -104,6 +104,15 @@ impl Snapshot {
         let (name, version) = (manifest.name.clone(), manifest.version.clone());
         let node_shares = fulfilment.as_ref().map_or_else(Vec::new, |all| all.node_shares(storefront.regions.len()));
         Ok(Self { root: view.root(), name, version, storefront, pricing, fulfilment, forecast, node_shares })
+    }
+
+    /// Reads a copy of a snapshot: see [`in_place`](Self::in_place).
+    ///
+    /// # Errors
+    /// Those of [`PackView::parse`] and [`in_place`](Self::in_place), and [`OutOfMemory`](ErrorKind::OutOfMemory).
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let bytes = Arc::new(AlignedBytes::copy_of(bytes)?);
+        Self::in_place(&PackView::parse(bytes.as_slice())?, &bytes)
     }
 
     /// What it says of itself.
@@ -196,18 +205,22 @@ mod tests {
 
     fn storefront() -> Storefront {
         let sku = |code: &str| Sku::new(code).expect("a SKU");
-        let price = ListedPrice { list: Money(999), points: Vec::new() };
-        let promise = Promise { min_days: 2, max_days: 4, products: SkuBits::all(2) };
+        let price = ListedPrice { list: Money(999), points: &[] };
+        let promise = Promise::new(2, 4, &SkuBits::all(2)).expect("memory");
         let region = |name: &str| Region { code: code(name), utc_offset: 0, promises: vec![promise.clone()] };
         Storefront {
             currency: Currency::new("USD").expect("a currency"),
             issued: Millis(DAY),
             expires: Millis(DAY + Millis::DAY),
-            catalog: Catalog::new([(sku("tea"), "drinks"), (sku("jam"), "spreads")]).expect("a catalogue"),
-            prices: vec![price.clone(), price],
+            catalog: Catalog::new([(sku("jam"), "spreads"), (sku("tea"), "drinks")]).expect("a catalogue"),
+            prices: Prices::new([price; 2]).expect("memory"),
             regions: vec![region("EAST"), region("WEST")],
             published: None,
         }
+    }
+
+    fn stock(product: u32, on_hand: u32) -> NodeStock {
+        NodeStock::new(&[Stock { product: SkuId(product), on_hand, reserved: 2, safety: 1 }]).expect("memory")
     }
 
     fn node(name: &str, on_hand: u32, closed: bool) -> FulfilmentNode {
@@ -219,7 +232,7 @@ mod tests {
             handling: Money(10),
             unit_handling: Money(1),
             closed,
-            stock: NodeStock(vec![Stock { product: SkuId(0), on_hand, reserved: 2, safety: 1 }]),
+            stock: stock(0, on_hand),
         }
     }
 
@@ -242,20 +255,20 @@ mod tests {
     }
 
     fn file(storefront: &Storefront, fulfilment: &Fulfilment) -> Result<Vec<u8>> {
-        let writer = PackWriter::new("shop", "7").postcard(SectionKind::Storefront, storefront)?;
-        writer.postcard(SectionKind::Fulfilment, fulfilment)?.finish(|bytes| [bytes.len() as u8; 32])
+        let writer = PackWriter::new("shop", "7").columns(SectionKind::Storefront, storefront)?;
+        writer.columns(SectionKind::Fulfilment, fulfilment)?.finish(|bytes| [bytes.len() as u8; 32])
     }
 
     fn read(storefront: &Storefront, fulfilment: &Fulfilment) -> Result<Snapshot> {
-        Snapshot::read(&PackView::parse(&file(storefront, fulfilment)?)?)
+        Snapshot::read(&file(storefront, fulfilment)?)
     }
 
     #[test]
     fn the_public_part_has_the_same_root_and_nothing_of_the_nodes() -> Result<()> {
         let whole = file(&storefront(), &fulfilment())?;
         let public = cut(&whole, SectionKind::Storefront)?;
-        let whole = Snapshot::read(&PackView::parse(&whole)?)?;
-        let public = Snapshot::read(&PackView::parse(&public)?)?;
+        let whole = Snapshot::read(&whole)?;
+        let public = Snapshot::read(&public)?;
         assert_eq!(public.root, whole.root);
         assert!(public.is(whole.root).is_ok() && public.is([9; 32]).is_err());
         assert_eq!(whole.info().sections, [SectionKind::Storefront, SectionKind::Fulfilment]);
@@ -294,10 +307,10 @@ mod tests {
             read(&storefront, &fulfilment).map(drop).map_err(|error| error.kind()) == Err(ErrorKind::BadRequest)
         };
         assert!(!refused(&|_, _| ()));
-        assert!(refused(&|storefront, _| drop(storefront.prices.pop())));
+        assert!(refused(&|storefront, _| storefront.prices = Prices::default()));
         assert!(refused(&|storefront, _| storefront.regions[1].code = code("EAST")));
         assert!(refused(&|_, fulfilment| fulfilment.nodes[1].code = code("A")));
-        assert!(refused(&|_, fulfilment| fulfilment.nodes[0].stock.0[0].product = SkuId(2)));
+        assert!(refused(&|_, fulfilment| fulfilment.nodes[0].stock = stock(2, 9)));
         assert!(refused(&|_, fulfilment| fulfilment.lanes.swap(0, 1)));
         assert!(refused(&|_, fulfilment| fulfilment.lanes[4].node = 3));
         assert!(refused(&|_, fulfilment| fulfilment.lanes[4].region = 2));
@@ -315,7 +328,7 @@ mod tests {
 
     #[test]
     fn live_stock_and_closures_replace_what_the_snapshot_says() -> Result<()> {
-        let (fulfilment, sku) = (fulfilment(), Sku::new("tea")?);
+        let (fulfilment, sku) = (fulfilment(), Sku::new("jam")?);
         let of = |node: &str, available| LiveStock { node: code(node), sku: sku.clone(), available };
         let live = Live {
             stock: vec![of("A", 40), of("A", 4)],

@@ -12,9 +12,10 @@ use crate::{
 };
 use futures_util::future::{try_join_all, try_join3};
 use js_sys::{Function, WebAssembly::Module};
-use std::{cell::RefCell, collections::HashMap, time::Duration};
+use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
 use tradewind_core::{
     Catalog, Sku, SkuBits, Task,
+    aligned::AlignedBytes,
     guest::{Client, Revived},
     message::Describe,
     pack::{PackView, SectionKind},
@@ -33,9 +34,9 @@ pub fn load(document: String, module: Module, env: Env) -> Work {
 
 /// The files that a configuration names.
 struct Files {
-    packs: Vec<Vec<u8>>,
+    packs: Vec<Arc<AlignedBytes>>,
     /// The snapshot: the whole one, where the shop has put it there.
-    snapshot: Vec<u8>,
+    snapshot: Arc<AlignedBytes>,
     /// The products' texts.
     products: Vec<u8>,
 }
@@ -56,7 +57,7 @@ async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trou
     others().await;
     let snapshot = read_snapshot(&files.snapshot, &config).await?;
     others().await;
-    client.load_snapshot(&files.snapshot)?;
+    client.load_snapshot(files.snapshot.as_slice())?;
 
     others().await;
     let packs = client.describe(Describe)?.packs;
@@ -66,9 +67,9 @@ async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trou
     let make = move || {
         let mut client = instance(&module)?;
         for pack in &files.packs {
-            client.load(pack)?;
+            client.load(pack.as_slice())?;
         }
-        client.load_snapshot(&files.snapshot)?;
+        client.load_snapshot(files.snapshot.as_slice())?;
         Ok(client)
     };
     let guest = RefCell::new(Revived::with(client, Box::new(make) as _));
@@ -99,34 +100,35 @@ async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
     };
     let packs = try_join_all(config.packs.iter().map(|path| files::asset(env, path)));
     let (packs, snapshot, products) = try_join3(packs, snapshot, products).await?;
-    Ok(Files { packs, snapshot, products })
+    let aligned = |bytes: &Vec<u8>| AlignedBytes::copy_of(bytes).map(Arc::new).map_err(Trouble::other);
+    Ok(Files { packs: packs.iter().map(aligned).collect::<Result<_, _>>()?, snapshot: aligned(&snapshot)?, products })
 }
 
 /// Checks a pack and loads it. Returns its name and the products that it knows, where it ranks.
 async fn load_pack(
     client: &mut Client<JsGuest>,
     path: &str,
-    pack: &[u8],
+    pack: &Arc<AlignedBytes>,
     config: &Config,
 ) -> Result<Option<(String, Catalog)>, Trouble> {
-    let view = verified(pack, path, config).await?;
+    let view = verified(pack.as_slice(), path, config).await?;
     let wrong = |error| refused(path, &error);
     let ranker = match view.read(SectionKind::Task).map_err(wrong)? {
         Task::Rank(_) => {
-            let tables = view.read::<RankTables>(SectionKind::Tables).and_then(RankTables::prepared).map_err(wrong)?;
+            let tables = view.columns::<RankTables>(SectionKind::Tables, pack).map_err(wrong)?;
             Some((view.manifest().name.clone(), tables.catalog))
         }
         _ => None,
     };
-    client.load(pack)?;
+    client.load(pack.as_slice())?;
     Ok(ranker)
 }
 
 /// Checks the snapshot, and reads it.
-async fn read_snapshot(bytes: &[u8], config: &Config) -> Result<Snapshot, Trouble> {
+async fn read_snapshot(bytes: &Arc<AlignedBytes>, config: &Config) -> Result<Snapshot, Trouble> {
     let place = config.edge.private.as_ref().unwrap_or(&config.snapshot);
-    let view = verified(bytes, place, config).await?;
-    let snapshot = Snapshot::read(&view).map_err(|error| refused(place, &error))?;
+    let view = verified(bytes.as_slice(), place, config).await?;
+    let snapshot = Snapshot::in_place(&view, bytes).map_err(|error| refused(place, &error))?;
     if let Some(unknown) = config.edge.regions.keys().find(|code| region_of(&snapshot, code).is_none()) {
         return Err(Trouble::other(format!("`edge.regions` has `{unknown}`, which the snapshot has not")));
     }

@@ -283,7 +283,7 @@ impl Filling {
         let product = shop.products.get(item.sku.as_str())?;
         let storefront = &shop.snapshot.storefront;
         let id = storefront.catalog.id(&item.sku)?;
-        let listed = storefront.prices.get(id.0 as usize)?;
+        let listed = storefront.price(id)?;
         let price = self.quote(&item.sku).map(|quote| quote.price);
         let price = price.unwrap_or_else(|| listed.at(self.at));
         let money = |amount: Money| shop.words.money(amount);

@@ -306,7 +306,7 @@ impl Source {
 
         let (notes, mut writer) = (stored.notes.clone(), writer(&self.name, &self.version, stored, &self.task)?);
         if let Some(tables) = &self.tables {
-            writer = writer.postcard(SectionKind::Tables, tables)?;
+            writer = writer.columns(SectionKind::Tables, tables)?;
         }
         if let Some(words) = &self.words {
             let json = serde_json::to_vec(words).map_err(|error| file_error(Path::new("words.json"), error))?;

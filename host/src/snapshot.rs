@@ -38,11 +38,11 @@ use tables::{DemandRow, PlanRow, PriceRow, ProductRow, SalesRow, Settings};
 use tradewind_core::{
     BasisPoints, Catalog, Currency, Day, Error, ErrorKind, Money, Quantiles, Sku, SkuBits, SkuId,
     offer::{Offer, Week},
-    pack::{self, PackView, PackWriter, SectionKind},
+    pack::{self, PackWriter, SectionKind},
     price_guard::{Floor, PriceGuard},
     snapshot::{
-        Forecast, Fulfilment, Lane, ListedPrice, PriceInputs, PricePoint, Pricing, Promise, Promotion, Snapshot,
-        Storefront,
+        Forecast, Fulfilment, Lane, ListedPrice, PriceInputs, PricePoint, Prices, Pricing, Promise, Promotion,
+        Snapshot, Storefront,
     },
 };
 use tradewind_json::{Date, without_bom};
@@ -113,33 +113,35 @@ impl Parts {
         let products: Table<ProductRow> = Table::read(folder, "products")?;
         let catalog = catalog(&products)?;
         let weeks = Weeks { first: settings.issued.0.day(), catalog: &catalog };
-        let mut history = history(folder, &weeks)?;
-        let mut promotions = promotions(folder, &weeks)?;
-        let mut pricing = Pricing { rounding: settings.rounding, cover: settings.cover, products: Vec::new() };
-        let mut published = pricing.clone();
-        let mut id = 0;
+        let history = history(folder, &weeks)?;
+        let promotions = promotions(folder, &weeks)?;
+        let mut priced = BTreeMap::new();
+        let mut published = BTreeMap::new();
         products.each(|row| {
-            let place = id as usize;
+            let product = id_of(&catalog, &row.sku)?;
+            let place = product.0 as usize;
             if let Some(guard) = row.guard()? {
-                let (history, promotions) =
-                    (std::mem::take(&mut history[place]), std::mem::take(&mut promotions[place]));
-                let inputs = PriceInputs { product: SkuId(id), guard, history, promotions };
+                let inputs = PriceInputs { product, guard, history: &history[place], promotions: &promotions[place] };
                 if row.publish == Some(true) {
                     let guard = PriceGuard { floor: Floor::Price(inputs.guard.floor.price()), ..inputs.guard.clone() };
-                    published.products.push(PriceInputs { guard, ..inputs.clone() });
+                    published.insert(product, PriceInputs { guard, ..inputs.clone() });
                 }
-                pricing.products.push(inputs);
+                priced.insert(product, inputs);
             }
-            id += 1;
             Ok::<_, Error>(())
         })?;
+        let pricing = |products: BTreeMap<_, _>| {
+            Pricing::new(settings.rounding.clone(), settings.cover, &products.into_values().collect::<Vec<_>>())
+        };
+        let published = (!published.is_empty()).then(|| pricing(published)).transpose()?;
+        let pricing = pricing(priced)?;
         let places = Places::read(folder)?;
         let (nodes, mut lanes) = places.nodes_and_lanes(folder, &catalog)?;
         scans::learn(folder, &places, &mut lanes)?;
         let fulfilment = Fulfilment { nodes, lanes: lanes.into_values().collect() };
         let mut regions = places.regions;
         for (place, region) in regions.iter_mut().enumerate() {
-            region.promises = promises(&fulfilment, place, catalog.len());
+            region.promises = promises(&fulfilment, place, catalog.len())?;
         }
         let forecast = forecast(folder, &weeks)?;
         let storefront = Storefront {
@@ -148,7 +150,7 @@ impl Parts {
             expires: settings.expires.0,
             prices: prices(folder, &catalog, &products)?,
             regions,
-            published: (!published.products.is_empty()).then_some(published),
+            published,
             catalog,
         };
         Ok(Self { name: settings.name, version: settings.version, storefront, pricing, fulfilment, forecast })
@@ -160,32 +162,36 @@ impl Parts {
     /// [`SnapshotError::Core`].
     pub fn build(&self) -> Result<Built, SnapshotError> {
         let mut writer = PackWriter::new(self.name.as_str(), self.version.as_str())
-            .postcard(SectionKind::Storefront, &self.storefront)?
-            .postcard(SectionKind::Pricing, &self.pricing)?
-            .postcard(SectionKind::Fulfilment, &self.fulfilment)?;
+            .columns(SectionKind::Storefront, &self.storefront)?
+            .columns(SectionKind::Pricing, &self.pricing)?
+            .columns(SectionKind::Fulfilment, &self.fulfilment)?;
         if let Some(forecast) = &self.forecast {
-            writer = writer.postcard(SectionKind::Forecast, forecast)?;
+            writer = writer.columns(SectionKind::Forecast, forecast)?;
         }
         let whole = writer.finish(sha256)?;
-        let snapshot = Snapshot::read(&PackView::parse(&whole)?)?;
+        let snapshot = Snapshot::read(&whole)?;
         Ok(Built { public: pack::cut(&whole, SectionKind::Storefront)?, whole, snapshot })
     }
 
     /// The products whose demand can be forecast from their sales.
     pub fn forecastable(&self) -> Vec<Sku> {
-        let priced = self.pricing.products.iter().filter(|inputs| !inputs.history.is_empty());
-        priced.filter_map(|inputs| self.storefront.catalog.sku(inputs.product).cloned()).collect()
+        let priced = self.pricing.inputs().filter(|inputs| !inputs.history.is_empty());
+        priced.filter_map(|inputs| self.storefront.catalog.sku(inputs.product)).collect()
     }
 
     /// Takes the demand for these products from a forecast, week by week; others have none.
-    pub fn take_forecast(&mut self, products: &[Sku], weeks: &[tradewind_core::forecast::Weeks]) {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory).
+    pub fn take_forecast(&mut self, products: &[Sku], weeks: &[tradewind_core::forecast::Weeks]) -> Result<(), Error> {
         let mut demand = vec![[Quantiles::default(); Forecast::WEEKS]; self.storefront.catalog.len()];
         for (sku, weeks) in products.iter().zip(weeks) {
             if let Some(id) = self.storefront.catalog.id(sku) {
                 demand[id.0 as usize] = *weeks;
             }
         }
-        self.forecast = Some(Forecast { products: demand });
+        self.forecast = Some(Forecast::new(&demand)?);
+        Ok(())
     }
 }
 
@@ -224,7 +230,7 @@ fn history(folder: &Path, weeks: &Weeks<'_>) -> Result<Vec<Vec<Week>>, SnapshotE
             mailer: BasisPoints(row.mailer),
         };
         offer.check()?;
-        match history[id.0 as usize].insert(week, Week { units: row.units, offer }) {
+        match history[id.0 as usize].insert(week, Week::new(offer, row.units)) {
             None => Ok(()),
             Some(_) => Err(bad("the sales of this week come twice")),
         }
@@ -294,49 +300,54 @@ fn catalog(products: &Table<ProductRow>) -> Result<Catalog, SnapshotError> {
         named.push((Sku::new(row.sku.as_str())?, row.category.as_str()));
         Ok::<_, Error>(())
     })?;
+    named.sort();
     Ok(Catalog::new(named)?)
 }
 
-fn prices(folder: &Path, catalog: &Catalog, products: &Table<ProductRow>) -> Result<Vec<ListedPrice>, SnapshotError> {
-    let list = products.rows.iter().map(|row| ListedPrice { list: Money(row.list), points: Vec::new() });
-    let mut prices: Vec<ListedPrice> = list.collect();
+fn prices(folder: &Path, catalog: &Catalog, products: &Table<ProductRow>) -> Result<Prices, SnapshotError> {
+    let mut lists = vec![Money(0); catalog.len()];
+    products.each(|row| {
+        lists[id_of(catalog, &row.sku)?.0 as usize] = Money(row.list);
+        Ok::<_, Error>(())
+    })?;
+    let mut points: Vec<Vec<PricePoint>> = vec![Vec::new(); catalog.len()];
     let mut seen = BTreeSet::new();
     Table::<PriceRow>::read(folder, "prices")?.each(|row| {
         let id = id_of(catalog, &row.sku)?;
         once(&mut seen, (id, row.since.0), || format!("a price of `{}` from this moment", row.sku))?;
-        prices[id.0 as usize].points.push(PricePoint { since: row.since.0, price: Money(row.price) });
+        points[id.0 as usize].push(PricePoint { since: row.since.0, price: Money(row.price) });
         Ok::<_, Error>(())
     })?;
-    prices.iter_mut().for_each(|price| price.points.sort_by_key(|point| point.since));
-    Ok(prices)
+    points.iter_mut().for_each(|points| points.sort_by_key(|point| point.since));
+    Ok(Prices::new(lists.into_iter().zip(&points).map(|(list, points)| ListedPrice { list, points }))?)
 }
 
 /// What can be promised in a region: each product by the soonest of the nodes that have it. An order may
 /// come after the cut-off, so a day is added to the longest time.
-fn promises(fulfilment: &Fulfilment, region: usize, products: usize) -> Vec<Promise> {
+fn promises(fulfilment: &Fulfilment, region: usize, products: usize) -> Result<Vec<Promise>, Error> {
     let mut lanes: Vec<&Lane> = fulfilment.lanes.iter().filter(|lane| usize::from(lane.region) == region).collect();
     lanes.sort_by_key(|lane| (lane.max_days, lane.min_days));
     let mut promised = SkuBits::none(products);
-    let mut promises: Vec<Promise> = Vec::new();
+    let mut promises: Vec<((u8, u8), SkuBits)> = Vec::new();
     for lane in lanes {
         let node = &fulfilment.nodes[usize::from(lane.node)];
-        let (min_days, max_days) = (lane.min_days, lane.max_days.saturating_add(1));
-        for stock in node.stock.0.iter().filter(|stock| !node.closed && stock.available() > 0) {
+        let days = (lane.min_days, lane.max_days.saturating_add(1));
+        for stock in node.stock.entries().iter().filter(|stock| !node.closed && stock.available() > 0) {
             if promised.contains(stock.product) {
                 continue;
             }
             promised.insert(stock.product);
-            match promises.last_mut().filter(|last| (last.min_days, last.max_days) == (min_days, max_days)) {
-                Some(last) => last.products.insert(stock.product),
+            match promises.last_mut().filter(|(last, _)| *last == days) {
+                Some((_, products)) => products.insert(stock.product),
                 None => {
                     let mut bits = SkuBits::none(products);
                     bits.insert(stock.product);
-                    promises.push(Promise { min_days, max_days, products: bits });
+                    promises.push((days, bits));
                 }
             }
         }
     }
-    promises
+    promises.iter().map(|((min_days, max_days), products)| Promise::new(*min_days, *max_days, products)).collect()
 }
 
 fn forecast(folder: &Path, weeks: &Weeks<'_>) -> Result<Option<Forecast>, SnapshotError> {
@@ -352,7 +363,7 @@ fn forecast(folder: &Path, weeks: &Weeks<'_>) -> Result<Option<Forecast>, Snapsh
         *week = Quantiles { p10: row.p10, p50: row.p50, p90: row.p90 };
         Ok::<_, Error>(())
     })?;
-    Ok(Some(Forecast { products }))
+    Ok(Some(Forecast::new(&products)?))
 }
 
 fn id_of(catalog: &Catalog, sku: &str) -> Result<SkuId, Error> {

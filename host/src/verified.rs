@@ -115,7 +115,7 @@ impl Verified<Snapshot> {
         if view.section(SectionKind::Storefront).is_none() {
             return Err(TrustError::Kind { found: "a pack", expected: "a snapshot" });
         }
-        let snapshot = Snapshot::read(&view).map_err(TrustError::Contents)?;
+        let snapshot = Snapshot::read(&bytes).map_err(TrustError::Contents)?;
         Ok(Self::new(bytes, snapshot))
     }
 }

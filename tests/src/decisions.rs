@@ -38,7 +38,7 @@ fn lines<T: DeserializeOwned>(file: &str) -> Result<Vec<T>> {
 /// When the pack is not built, the file is not there, or a line is no request.
 pub fn rankings() -> Result<Vec<RankRequest>> {
     let pack = fs::read(dist("packs/recommend.pack")?)?;
-    let catalog = PackView::parse(&pack)?.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
+    let catalog = PackView::parse(&pack)?.copied_columns::<RankTables>(SectionKind::Tables)?.catalog;
     let requests = lines::<json::RankRequest>("../rank/requests.jsonl")?.into_iter();
     requests.map(|request| Ok(request.message("recommend", &catalog)?)).collect()
 }

@@ -10,6 +10,7 @@ use tradewind_core::{
         self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
         Planned, ShopOrder,
     },
+    columns::ColumnWriter,
     demand::{DemandSpec, PriceSpec},
     exceptions::{
         self, Action, Alternative, DataFault, Evidence, ExceptionKind, ExceptionRequest, ExceptionScore, Policy,
@@ -36,7 +37,7 @@ use tradewind_core::{
     },
     snapshot::{
         Booked, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, LiveStock, NodeStock, PriceInputs,
-        PricePoint, Pricing, Promise, Promotion, Region, SnapshotInfo, Stock, Storefront,
+        PricePoint, Prices, Pricing, Promise, Promotion, Region, SnapshotInfo, Stock, Storefront,
     },
     tensor::{Tensor, TensorData},
     tracking::{LaneTimes, Scan, State, StateTimes},
@@ -381,11 +382,11 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         inputs: vec![port(Some(DType::F32))],
         outputs: vec![port(None)],
     };
-    let catalog = Catalog::new([(sku("tea")?, "drinks"), (sku("jam")?, "spreads")])?;
+    let catalog = Catalog::new([(sku("jam")?, "spreads"), (sku("tea")?, "drinks")])?;
     let features = sources(&[Part::Shopper, Part::Product, Part::Habit]);
     let task = Task::Rank(RankSpec { features, candidates: CandidateSpec { neighbours: 30, popular: 20 } });
-    let neighbour = Neighbour { id: SkuId(1), similarity: 9_000 };
-    let tables = RankTables::new(catalog.clone(), vec![ProductStats::default(); 2], vec![vec![neighbour], vec![]])?;
+    let neighbour = Neighbour { id: SkuId(1), similarity: 0.14 };
+    let tables = RankTables::new(catalog.clone(), &[ProductStats::default(); 2], &[vec![neighbour], vec![]])?;
     let fault = Fault { code: ErrorKind::Malformed.code(), message: "why".into() };
     Ok(vec![
         ("request.describe", message::request(&Describe)),
@@ -408,9 +409,9 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("reply.exceptions", reply::<ExceptionRequest>(&exceptions()?)),
         ("request.insight", message::request(&insight_request()?)),
         ("reply.insights", reply::<InsightRequest>(&insights()?)),
-        ("snapshot.storefront", postcard::to_allocvec(&storefront()?)?),
-        ("snapshot.fulfilment", postcard::to_allocvec(&fulfilment()?)?),
-        ("snapshot.forecast", postcard::to_allocvec(&Forecast { products: vec![[QUANTILES; 4]] })?),
+        ("snapshot.storefront", ColumnWriter::section(&storefront()?)?),
+        ("snapshot.fulfilment", ColumnWriter::section(&fulfilment()?)?),
+        ("snapshot.forecast", ColumnWriter::section(&Forecast::new(&[[QUANTILES; 4]])?)?),
         ("reply.tensors", reply::<InferRequest>(&tensors)),
         (
             "reply.ranking",
@@ -422,7 +423,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ),
         ("reply.scored", encode(SCORED, &())),
         ("fault.codes", ErrorKind::ALL.iter().flat_map(|kind| kind.code().to_le_bytes()).collect()),
-        ("pack.catalog", postcard::to_allocvec(&catalog)?),
+        ("pack.catalog", ColumnWriter::section(&catalog)?),
         ("pack.task", postcard::to_allocvec(&task)?),
         (
             "pack.tasks",
@@ -433,7 +434,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
                 Task::Insight(insight_spec()),
             ])?,
         ),
-        ("pack.tables", postcard::to_allocvec(&tables)?),
+        ("pack.tables", ColumnWriter::section(&tables)?),
         ("pack.card", postcard::to_allocvec(&ModelCard::default())?),
         ("pack.kernels", postcard::to_allocvec(&kernels())?),
     ])
@@ -703,22 +704,25 @@ fn storefront() -> Result<Storefront> {
         issued: AT,
         expires: Millis(AT.0 + Millis::DAY),
         catalog: Catalog::new([(Sku::new("tea")?, "drinks")])?,
-        prices: vec![ListedPrice { list: Money(449), points: vec![PricePoint { since: AT, price: Money(399) }] }],
+        prices: Prices::new([ListedPrice {
+            list: Money(449),
+            points: &[PricePoint { since: AT, price: Money(399) }],
+        }])?,
         regions: vec![Region {
             code: Code::new("ORD")?,
             utc_offset: -360,
-            promises: vec![Promise { min_days: 1, max_days: 3, products }],
+            promises: vec![Promise::new(1, 3, &products)?],
         }],
-        published: Some(pricing()),
+        published: Some(pricing()?),
     })
 }
 
-fn pricing() -> Pricing {
+fn pricing() -> Result<Pricing> {
     let offer = Offer { price: Money(399), list: Money(449), display: BasisPoints(1), mailer: BasisPoints(2) };
-    Pricing {
-        rounding: Rounding { unit: 100, endings: vec![49, 99] },
-        cover: CoverPolicy { short_weeks: 1, long_weeks: 8, excess_loss: BasisPoints(2_000) },
-        products: vec![PriceInputs {
+    Ok(Pricing::new(
+        Rounding { unit: 100, endings: vec![49, 99] },
+        CoverPolicy { short_weeks: 1, long_weeks: 8, excess_loss: BasisPoints(2_000) },
+        &[PriceInputs {
             product: SkuId(0),
             guard: PriceGuard {
                 floor: Floor::Margin { cost: Money(200), margin: BasisPoints(500) },
@@ -728,10 +732,10 @@ fn pricing() -> Pricing {
                 week_step: Some(BasisPoints(2_000)),
                 locked_until: Some(AT),
             },
-            history: vec![Week { units: 3, offer }],
-            promotions: vec![Promotion { display: BasisPoints(3), mailer: BasisPoints(4) }],
+            history: &[Week::new(offer, 3)],
+            promotions: &[Promotion { display: BasisPoints(3), mailer: BasisPoints(4) }],
         }],
-    }
+    )?)
 }
 
 fn fulfilment() -> Result<Fulfilment> {
@@ -744,7 +748,7 @@ fn fulfilment() -> Result<Fulfilment> {
             handling: Money(90),
             unit_handling: Money(12),
             closed: true,
-            stock: NodeStock(vec![Stock { product: SkuId(0), on_hand: 9, reserved: 2, safety: 1 }]),
+            stock: NodeStock::new(&[Stock { product: SkuId(0), on_hand: 9, reserved: 2, safety: 1 }])?,
         }],
         lanes: vec![Lane {
             node: 0,

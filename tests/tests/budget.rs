@@ -12,7 +12,6 @@ use tradewind_core::{
     Money,
     guest::{Client, Guest, Instance},
     message::{self, InferRequest},
-    pack::PackView,
     snapshot::Snapshot,
 };
 use tradewind_host::{Runtime, WasmGuest};
@@ -136,7 +135,7 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
 
     let reference = fs::read(dist("reference.snapshot")?)?;
     let mut guest = deciding(&runtime, &reference)?;
-    let root = Snapshot::read(&PackView::parse(&reference)?)?.root;
+    let root = Snapshot::read(&reference)?.root;
     let quote = decisions::quotes(root)?.swap_remove(0);
     for (name, request) in [
         ("quote", message::request(&quote)),

@@ -33,7 +33,7 @@ use tradewind_tests::{
 
 fn snapshot() -> Result<(Vec<u8>, Snapshot)> {
     let bytes = fs::read(dist("reference.snapshot")?)?;
-    let snapshot = Snapshot::read(&PackView::parse(&bytes)?)?;
+    let snapshot = Snapshot::read(&bytes)?;
     Ok((bytes, snapshot))
 }
 
@@ -63,8 +63,8 @@ fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
     let pricing = snapshot.pricing.as_ref().context("no pricing")?;
     let region = snapshot.storefront.regions.first().context("no region")?.clone();
     let (mut moved, mut faults) = (0, 0);
-    for inputs in &pricing.products {
-        let product = snapshot.storefront.catalog.sku(inputs.product).context("no product")?.clone();
+    for inputs in pricing.inputs() {
+        let product = snapshot.storefront.catalog.sku(inputs.product).context("no product")?;
         let objective = Objective { margin: 1, revenue: 1, sell_through: 0 };
         let request = QuoteRequest {
             pack: None,
@@ -75,7 +75,7 @@ fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
             objective,
         };
         let quote = client.quote(request)?;
-        let past = snapshot.storefront.prices[inputs.product.0 as usize].past(AFTERNOON, region.utc_offset);
+        let past = snapshot.storefront.price(inputs.product).context("no price")?.past(AFTERNOON, region.utc_offset);
         ensure!(inputs.guard.window(&past).allows(quote.price), "{quote:?} of {:?} after {past:?}", inputs.guard);
         ensure!(
             quote.units.is_none_or(f32::is_finite) && quote.elasticity.is_none_or(|slope| slope <= 0.0),
@@ -168,9 +168,9 @@ fn only_what_can_be_delivered_to_a_region_is_ranked_for_it() -> Result<()> {
     let (_, snapshot) = snapshot()?;
     let mut client = native()?;
     let pack = fs::read(dist("packs/recommend.pack")?)?;
-    let tables: RankTables = PackView::parse(&pack)?.read(SectionKind::Tables)?;
+    let tables: RankTables = PackView::parse(&pack)?.copied_columns(SectionKind::Tables)?;
     // Also what the snapshot does not have, and what is out of stock.
-    let candidates = Some(tables.catalog.skus().to_vec());
+    let candidates = Some(tables.catalog.skus().collect::<Vec<_>>());
     let ranked = |client: &mut Client<Engine>, region: Option<Code>, at| {
         let constraints = Constraints { deliverable_to: region, ..Constraints::default() };
         let candidates = candidates.clone();
@@ -354,12 +354,12 @@ fn check(snapshot: &Snapshot, orders: &[ShopOrder], plan: &Allocated) -> Result<
 fn the_public_part_has_the_same_root_and_no_secrets() -> Result<()> {
     let (whole, snapshot) = snapshot()?;
     let public = fs::read(dist("reference.public.snapshot")?)?;
-    let part = Snapshot::read(&PackView::parse(&public)?)?;
+    let part = Snapshot::read(&public)?;
     ensure!(part.root == snapshot.root && part.storefront == snapshot.storefront);
     ensure!(part.pricing.is_none() && part.fulfilment.is_none() && part.forecast.is_none());
     ensure!(public.len() < whole.len());
     let published = part.storefront.published.as_ref().context("nothing is published")?;
-    ensure!(published.products.iter().all(|inputs| matches!(inputs.guard.floor, Floor::Price(_))), "a cost is public");
+    ensure!(published.inputs().all(|inputs| matches!(inputs.guard.floor, Floor::Price(_))), "a cost is public");
     // A page computes the prices that it may, without margins, and edge and warehouse the very same.
     let client = |snapshot: &[u8]| -> Result<_> {
         let mut client = Client::new(Engine::new());
@@ -368,9 +368,9 @@ fn the_public_part_has_the_same_root_and_no_secrets() -> Result<()> {
         Ok(client)
     };
     let (mut page, mut warehouse) = (client(&public)?, client(&whole)?);
-    for inputs in &published.products {
+    for inputs in published.inputs() {
         for objective in [Objective::MARGIN, Objective { margin: 1, revenue: 1, sell_through: 1 }] {
-            let product = part.storefront.catalog.sku(inputs.product).context("no product")?.clone();
+            let product = part.storefront.catalog.sku(inputs.product).context("no product")?;
             let region = part.storefront.regions[0].code.clone();
             let request = QuoteRequest { pack: None, snapshot: part.root, at: AFTERNOON, product, region, objective };
             let quote = page.quote(request.clone())?;

@@ -46,14 +46,14 @@ fn offers() -> impl Strategy<Value = Offer> {
 
 fn histories() -> impl Strategy<Value = Vec<Week>> {
     let units = prop_oneof![0..10_u32, 0..1_000_u32, Just(1_000_000)];
-    prop::collection::vec((units, offers()).prop_map(|(units, offer)| Week { units, offer }), 1..20)
+    prop::collection::vec((units, offers()).prop_map(|(units, offer)| Week::new(offer, units)), 1..20)
 }
 
 #[test]
 fn a_product_that_the_model_does_not_know_is_answered() -> Result<()> {
     let (model, mut executor, weights) = price()?;
     let offer = Offer { price: Money(399), list: Money(399), display: BasisPoints(0), mailer: BasisPoints(0) };
-    let history = [Week { units: 10, offer }; 13];
+    let history = [Week::new(offer, 10); 13];
     let prices = [Money(299), Money(349), Money(399)];
     let unknown = model.units(&Sku::new("unknown")?, &history, offer, &prices, &mut executor, weights.as_slice())?;
     let known = model.units(&Sku::new("1029743")?, &history, offer, &prices, &mut executor, weights.as_slice())?;
@@ -96,7 +96,7 @@ fn the_matrix_to_learn_from_is_what_is_served() -> Result<()> {
         display: BasisPoints(display),
         mailer: BasisPoints(mailer),
     };
-    let history = [Week { units: 8, offer: offer(200, 0, 0) }, Week { units: 12, offer: offer(150, 5_000, 0) }];
+    let history = [Week::new(offer(200, 0, 0), 8), Week::new(offer(150, 5_000, 0), 12)];
     let spec: DemandSpec = serde_json::from_str(&format!("{{\"features\": [{features}]}}"))?;
     let mut row = Vec::new();
     Outlook::new(&history, offer(180, 0, 2_500), 2)?.row(&spec.features, &mut row);
@@ -145,7 +145,7 @@ proptest! {
             let price = Money((list * (10 + offer.price.0 % 191) / 100).max(1));
             Offer { price, list: Money(list), ..offer }
         };
-        let history: Vec<Week> = history.into_iter().map(|week| Week { offer: priced(week.offer), ..week }).collect();
+        let history: Vec<Week> = history.into_iter().map(|week| Week::new(priced(week.offer), week.units)).collect();
         for quantiles in forecast(demand().unwrap(), &history, priced(offer), horizon).unwrap() {
             prop_assert!(quantiles.check().is_ok(), "{quantiles:?}");
         }

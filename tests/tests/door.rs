@@ -11,7 +11,6 @@ use tradewind_core::{
     allocate::{AllocateRequest, Problem, ShopOrder},
     exceptions::{self, ExceptionRequest, Policy},
     message::{self, Decision},
-    pack::PackView,
     snapshot::{Live, Snapshot},
 };
 use tradewind_json::{AllocationPolicy, Order, Shipment};
@@ -25,7 +24,7 @@ fn engine() -> Result<(Engine, Snapshot)> {
         let fault = message::fault(&engine.load(AlignedBytes::copy_of(bytes)?));
         ensure!(fault.is_none(), "{fault:?}");
     }
-    Ok((engine, Snapshot::read(&PackView::parse(&bytes)?)?))
+    Ok((engine, Snapshot::read(&bytes)?))
 }
 
 /// An order as the door takes it; `None` where it does not.
@@ -172,7 +171,7 @@ fn what_the_door_takes_is_decided() -> Result<()> {
 fn what_has_come_together_is_decided_too() -> Result<()> {
     let (mut engine, snapshot) = engine()?;
     // The largest order, planned before, as late as the snapshot holds.
-    let skus: Vec<_> = snapshot.storefront.catalog.skus().iter().take(Problem::MAX_ORDER_LINES).collect();
+    let skus: Vec<_> = snapshot.storefront.catalog.skus().take(Problem::MAX_ORDER_LINES).collect();
     let units = ShopOrder::MAX_UNITS / skus.len();
     let lines: Value = skus.iter().map(|sku| json!({"sku": sku.as_str(), "quantity": units})).collect();
     let largest = json!({"id": "o", "region": "LAX", "lines": lines, "promised": "2017-12-09"});

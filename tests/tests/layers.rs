@@ -9,7 +9,7 @@ use tradewind_tests::{
 
 /// The layers of the core, the lowest first. Modules of one layer do not know each other.
 const LAYERS: [&[&str]; 9] = [
-    &["error", "bounded", "aligned", "plan", "exec", "tensor"],
+    &["error", "bounded", "aligned", "columns", "plan", "exec", "tensor"],
     &["domain"],
     &["pack"],
     &["snapshot", "profile"],

@@ -61,8 +61,9 @@ fn a_reduction_is_compared_with_the_30_days_before_it_began() -> Result<()> {
     }
     let day = |days: i64| Millis((17_000 + days) * Millis::DAY);
     for Case { what, points, day: at, price, lowest } in cases::<Cases>("prior-prices.json")?.cases {
-        let points = points.iter().map(|&(days, price)| PricePoint { since: day(days), price: Money(price) }).collect();
-        let listed = ListedPrice { list: Money(999), points };
+        let points = points.iter().map(|&(days, price)| PricePoint { since: day(days), price: Money(price) });
+        let points: Vec<_> = points.collect();
+        let listed = ListedPrice { list: Money(999), points: &points };
         let price = price.map_or(listed.at(day(at)), Money);
         let found = listed.lowest_before(price, day(at));
         ensure!(found == Money(lowest), "{what}: {found:?}, not {lowest}");

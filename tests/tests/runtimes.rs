@@ -14,7 +14,6 @@ use tradewind_compiler::{Options, Precision, compile};
 use tradewind_core::{
     Channel, Digest, ErrorKind, Event, EventKind, Line, Millis, Sku,
     message::{self, InferRequest, LOADED, Loaded, PackInfo},
-    pack::PackView,
     rank::{RankRequest, Ranking},
     snapshot::Snapshot,
     tensor::TensorData,
@@ -206,7 +205,7 @@ fn files() -> Result<Vec<Vec<u8>>> {
 /// Prices, a plan and exceptions over the reference snapshot.
 fn decide(all: &mut Ensemble) -> Result<()> {
     let files = files()?;
-    let snapshot = Snapshot::read(&PackView::parse(files.last().context("no files")?)?)?;
+    let snapshot = Snapshot::read(files.last().context("no files")?)?;
     let requests = requests(snapshot.root)?;
     all.begin(format!("{} decisions over the reference snapshot", requests.len()))?;
     for file in &files {

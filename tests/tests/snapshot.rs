@@ -13,7 +13,7 @@ use tradewind_core::{
     Engine, ErrorKind, Id, Millis, Quantiles,
     exceptions::{Evidence, ExceptionKind, ExceptionRequest, Policy, Shipment},
     guest::Client,
-    pack::{self, HEADER_LEN, PackView, SectionKind},
+    pack::{self, HEADER_LEN, SectionKind},
     snapshot::Snapshot,
     tracking::{Scan, State},
 };
@@ -340,7 +340,7 @@ fn durations_of_lanes_are_learnt_from_past_scans() -> Result<()> {
     tables.push(scans()?);
     for format in FORMATS {
         let (whole, _) = build(&tables, format)?;
-        let snapshot = Snapshot::read(&PackView::parse(&whole)?)?;
+        let snapshot = Snapshot::read(&whole)?;
         let lanes = snapshot.fulfilment.context("no lanes")?.lanes;
         let learnt: Vec<usize> = lanes.iter().map(|lane| lane.states.len()).collect();
         ensure!(learnt == [0, 4, 0], "{format}: {learnt:?} states of the three lanes");

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, vec::Vec};
-use bytemuck::{Pod, Zeroable};
+use bytemuck::{Pod, Zeroable, allocation::try_zeroed_vec};
 
 /// Alignment of buffers, weights and pack sections, in bytes: a SIMD register.
 pub const ALIGNMENT: usize = 16;
@@ -21,15 +21,13 @@ struct Block([u8; ALIGNMENT]);
 impl AlignedBytes {
     /// `len` zero bytes, or an [`OutOfMemory`](ErrorKind::OutOfMemory) error.
     pub fn zeroed(len: usize) -> Result<Self> {
-        let mut blocks = Vec::new();
-        let count = len.div_ceil(ALIGNMENT);
-        blocks.try_reserve_exact(count).map_err(|_| {
+        // The allocator fills memory by one instruction.
+        let blocks = try_zeroed_vec(len.div_ceil(ALIGNMENT)).map_err(|()| {
             Error::new(
                 ErrorKind::OutOfMemory,
                 format!("no memory for {len} bytes; load less, or give the module more memory"),
             )
         })?;
-        blocks.resize(count, Block([0; ALIGNMENT]));
         Ok(Self { blocks, len })
     }
 

@@ -11,6 +11,7 @@
 //! | [`exec`] | what runs a plan |
 //! | [`tensor`] | named tensors, as they travel |
 //! | [`aligned`] | bytes that may be read as any element type |
+//! | [`columns`] | arrays that lie in a file as they lie in memory, and are read where they lie |
 //! | [`error`] | the one error type, and the table of fault codes |
 //! | [`bounded`] | how lists are decoded |
 #![no_std]
@@ -20,6 +21,7 @@ extern crate alloc;
 
 pub mod aligned;
 pub mod bounded;
+pub mod columns;
 pub mod error;
 pub mod exec;
 mod kernels;

@@ -4,9 +4,10 @@ use crate::{
     aligned::headroom,
     bounded,
     domain::{
+        catalog::Catalog,
         digest::{self, Digest},
         quantiles::Quantiles,
-        sku::{Catalog, Sku},
+        sku::Sku,
         time::Millis,
     },
     error::{Error, ErrorKind, Result},
@@ -50,15 +51,14 @@ pub(crate) fn forecast(
     let mut outlooks = Vec::with_capacity(request.products.len() * Forecast::WEEKS);
     for sku in &request.products {
         sku.check()?;
-        let known =
-            storefront.catalog.id(sku).and_then(|id| Some((pricing.of(id)?, storefront.prices.get(id.0 as usize)?)));
+        let known = storefront.catalog.id(sku).and_then(|id| Some((pricing.of(id)?, storefront.price(id)?)));
         let Some((inputs, listed)) = known else {
             return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no sales of `{sku}`")));
         };
         for week in 0..Forecast::WEEKS {
             let at = Millis(storefront.issued.0 + 7 * Millis::DAY * week as i64);
-            let offer = inputs.offer(storefront.issued, at, listed);
-            outlooks.push(Outlook::new(&inputs.history, offer, week as u8 + 1)?);
+            let offer = inputs.offer(storefront.issued, at, &listed);
+            outlooks.push(Outlook::new(inputs.history, offer, week as u8 + 1)?);
         }
     }
     let name = |row: usize| &request.products[row / Forecast::WEEKS];

@@ -190,7 +190,6 @@ impl InsightModel {
     /// Checks that spec, tables and plan fit each other.
     pub fn new(spec: InsightSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
         spec.check()?;
-        let tables = tables.prepared()?;
         let text = spec.rows.text().iter().copied();
         let text: Vec<_> = text.filter(|name| executor.plan().inputs.iter().any(|port| port.name == **name)).collect();
         let model = Model::bind(executor, &text, spec.inputs.len(), None)?;
@@ -269,8 +268,8 @@ struct Known<'a> {
     snapshot: Option<&'a Snapshot>,
     /// Products that the shopper has to do with.
     candidates: Vec<Candidate>,
-    /// Other products.
-    products: Vec<&'a Sku>,
+    /// The products, those or others.
+    products: Vec<Sku>,
     /// Nodes, each with every product.
     nodes: &'a [FulfilmentNode],
     texts: &'a [String],
@@ -295,9 +294,11 @@ impl<'a> Known<'a> {
         match (rows, &request.products) {
             (Rows::ShopperProduct, Some(skus)) => known.candidates = known.moment.given(skus),
             (Rows::ShopperProduct, None) => known.candidates = known.moment.bought(),
-            (Rows::Product | Rows::ProductNode, asked) => known.products(asked.as_deref()),
+            (Rows::Product | Rows::ProductNode, asked) => known.products = known.products(asked.as_deref())?,
             _ => {}
         }
+        let skus = known.candidates.iter().filter_map(|candidate| known.moment.tables.catalog.sku(candidate.id));
+        known.products.extend(skus.collect::<Vec<_>>());
         if rows == Rows::ProductNode {
             let Some(fulfilment) = snapshot.and_then(|snapshot| snapshot.fulfilment.as_ref()) else {
                 return Err(Error::new(ErrorKind::NoSnapshot, "the insight is about stock, and no snapshot has it"));
@@ -309,17 +310,17 @@ impl<'a> Known<'a> {
     }
 
     /// The products that were asked for and are known; all that are known where none were.
-    fn products(&mut self, asked: Option<&'a [Sku]>) {
+    fn products(&self, asked: Option<&[Sku]>) -> Result<Vec<Sku>> {
         let tables = &self.moment.tables.catalog;
         let catalog = match self.snapshot {
             Some(snapshot) if tables.is_empty() => &snapshot.storefront.catalog,
             _ => tables,
         };
-        for sku in asked.unwrap_or(catalog.skus()) {
-            if catalog.id(sku).is_some() {
-                self.products.push(sku);
-            }
+        if let Some(asked) = asked {
+            return Ok(asked.iter().filter(|sku| catalog.id(sku).is_some()).cloned().collect());
         }
+        at_most("rows", catalog.len(), InsightRequest::MAX_ROWS)?;
+        Ok(catalog.skus().collect())
     }
 
     /// How many rows there are.
@@ -337,8 +338,7 @@ impl<'a> Known<'a> {
     /// The product of a row.
     fn sku(&self, n: usize) -> Option<&Sku> {
         match self.rows {
-            Rows::ShopperProduct => self.moment.tables.catalog.sku(self.candidates.get(n)?.id),
-            Rows::Product | Rows::ProductNode => self.products.get(n / self.nodes.len().max(1)).copied(),
+            Rows::ShopperProduct | Rows::Product | Rows::ProductNode => self.products.get(n / self.nodes.len().max(1)),
             _ => None,
         }
     }
@@ -387,9 +387,9 @@ fn week(snapshot: &Snapshot, id: SkuId, at: Millis) -> Result<Option<WeekFacts<'
     let storefront = &snapshot.storefront;
     let pricing = snapshot.pricing.as_ref().or(storefront.published.as_ref());
     let inputs = pricing.and_then(|pricing| pricing.of(id));
-    let (Some(inputs), Some(listed)) = (inputs, storefront.prices.get(id.0 as usize)) else { return Ok(None) };
-    let offer = inputs.offer(storefront.issued, at, listed);
-    Ok(Some(Outlook::new(&inputs.history, offer, 1)?.facts()))
+    let (Some(inputs), Some(listed)) = (inputs, storefront.price(id)) else { return Ok(None) };
+    let offer = inputs.offer(storefront.issued, at, &listed);
+    Ok(Some(Outlook::new(inputs.history, offer, 1)?.facts()))
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub struct Quote {
 }
 
 /// Units a week that would be sold of a product, offered so, at each of some prices.
-pub(crate) type Response<'a> = dyn FnMut(&PriceInputs, Offer, &[Money]) -> Result<Vec<f32>> + 'a;
+pub(crate) type Response<'a> = dyn FnMut(&PriceInputs<'_>, Offer, &[Money]) -> Result<Vec<f32>> + 'a;
 
 /// Answers a request, given how demand responds to prices.
 pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut Response<'_>) -> Result<Quote> {
@@ -93,9 +93,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     product.check()?;
     let storefront = &snapshot.storefront;
     let region = snapshot.region(&request.region)?;
-    let Some((id, listed)) =
-        storefront.catalog.id(product).and_then(|id| Some((id, storefront.prices.get(id.0 as usize)?)))
-    else {
+    let Some((id, listed)) = storefront.catalog.id(product).and_then(|id| Some((id, storefront.price(id)?))) else {
         return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no product `{product}`")));
     };
     // What is published is computed from that alone, also where more is known: page, edge and warehouse then give the
@@ -125,8 +123,8 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     // A model that fails is no reason to have no price.
     // Nor is a product without sales, of which a model knows nothing.
     let known = !inputs.history.is_empty();
-    let offer = inputs.offer(storefront.issued, *at, listed);
-    let units = if known { respond(inputs, offer, &ladder.prices).ok() } else { None };
+    let offer = inputs.offer(storefront.issued, *at, &listed);
+    let units = if known { respond(&inputs, offer, &ladder.prices).ok() } else { None };
     let Choice { price, units, elasticity, reasons } = terms.choose(&ladder, units.as_deref());
     let margin = match guard.floor {
         Floor::Price(_) => None,

@@ -8,7 +8,8 @@
 //! - features: one row for each candidate, by the same code that writes the training data;
 //! - the model's plan gives each row a score;
 //! - [`Constraints`] are hard: a product that they exclude is not in the reply, whatever its score;
-//! - equal scores go by [`SkuId`], so a reply is a function of its request.
+//! - of equal scores the more popular product comes first, and of those the first SKU, so a reply is a function of its
+//!   request.
 
 mod candidates;
 mod reason;
@@ -41,7 +42,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use alloc::{format, string::String, vec::Vec};
-use select::Scored;
+use select::{Blocked, Deliverable, Scored};
 use serde::{Deserialize, Serialize};
 
 /// How a model ranks: what it is shown of each candidate, and how candidates are found.
@@ -164,39 +165,31 @@ pub(crate) struct Ranker {
     spec: RankSpec,
     tables: RankTables,
     model: Model,
-    /// What can be delivered to each region of the loaded snapshot.
-    deliverable: Vec<SkuBits>,
+    /// The products of the tables, by their ids in the loaded snapshot; empty where none is loaded.
+    known: Vec<SkuId>,
 }
 
 impl Ranker {
     /// Checks that spec, tables and plan fit each other.
     pub fn new(spec: RankSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
-        let tables = tables.prepared()?;
         of_rows(&spec.features, Moment::PARTS, "candidates")?;
         let model = Model::bind(executor, &[], spec.features.len(), None)?;
         spec.candidates.check()?;
-        Ok(Self { spec, tables, model, deliverable: Vec::new() })
+        Ok(Self { spec, tables, model, known: Vec::new() })
     }
 
-    /// Takes from a snapshot what can be delivered to each of its regions.
-    pub fn take_promises(&mut self, snapshot: &Snapshot) {
-        let storefront = &snapshot.storefront;
-        let catalog = &self.tables.catalog;
-        let known: Vec<_> = catalog.skus().iter().map(|sku| storefront.catalog.id(sku)).collect();
-        self.deliverable.clear();
-        for region in &storefront.regions {
-            let mut products = SkuBits::none(catalog.len());
-            for (id, known) in known.iter().enumerate() {
-                if known.is_some_and(|known| region.promise(known).is_some()) {
-                    products.insert(SkuId(id as u32));
-                }
-            }
-            self.deliverable.push(products);
-        }
+    /// Finds the products in the catalogue of a snapshot.
+    pub fn know(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.known = self.tables.catalog.ids_in(&snapshot.storefront.catalog)?;
+        Ok(())
     }
 
     /// The products that can be delivered where the request asks for; `None` where it does not ask.
-    fn deliverable(&self, request: &RankRequest, snapshot: Option<&Snapshot>) -> Result<Option<&SkuBits>> {
+    fn deliverable<'a>(
+        &'a self,
+        request: &RankRequest,
+        snapshot: Option<&'a Snapshot>,
+    ) -> Result<Option<Deliverable<'a>>> {
         let Some(code) = &request.constraints.deliverable_to else { return Ok(None) };
         let Some(snapshot) = snapshot else {
             return Err(Error::new(
@@ -205,7 +198,8 @@ impl Ranker {
             ));
         };
         snapshot.holds(request.at)?;
-        Ok(self.deliverable.get(snapshot.region(code)?))
+        let region = snapshot.storefront.regions.get(snapshot.region(code)?);
+        Ok(region.map(|region| Deliverable { region, known: &self.known }))
     }
 
     /// Answers a request.
@@ -221,12 +215,12 @@ impl Ranker {
         let RankRequest { at, mut profile, events, candidates, constraints, limit, .. } = request;
         profile.apply_in_time(&events);
         let moment = Moment::new(&self.tables, &profile, at);
-        let blocked = select::blocked(&constraints, deliverable, &self.tables.catalog, &profile);
+        let blocked = Blocked::new(&constraints, deliverable, &self.tables.catalog, &profile);
         let mut allowed = match &candidates {
             Some(skus) => moment.given(skus),
-            None => moment.candidates(&self.spec.candidates, &blocked),
+            None => moment.candidates(&self.spec.candidates, &|id| blocked.has(id)),
         };
-        allowed.retain(|candidate| !blocked.contains(candidate.id));
+        allowed.retain(|candidate| !blocked.has(candidate.id));
         let scores = self.score(&moment, &allowed, executor, weights)?;
         let scored =
             allowed.into_iter().zip(scores).map(|(candidate, score)| Scored { candidate, score }).collect::<Vec<_>>();
@@ -234,7 +228,7 @@ impl Ranker {
         let items = select::top(&scored, usize::from(limit), constraints.max_per_category, &self.tables.catalog)
             .into_iter()
             .filter_map(|Scored { candidate, score }| {
-                let sku = self.tables.catalog.sku(candidate.id)?.clone();
+                let sku = self.tables.catalog.sku(candidate.id)?;
                 Some(RankedItem { sku, score, reasons: reason::reasons(&moment, &candidate) })
             })
             .collect();

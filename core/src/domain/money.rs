@@ -2,17 +2,20 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
+use bytemuck::{Pod, Zeroable};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// An amount in minor units of the snapshot's currency, for example cents.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(transparent)]
+#[repr(transparent)]
 pub struct Money(pub i64);
 
 /// A rate in hundredths of a percent: 10,000 are one whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(transparent)]
+#[repr(transparent)]
 pub struct BasisPoints(pub i32);
 
 /// Three capital letters of ISO 4217, for example `USD`.

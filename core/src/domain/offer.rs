@@ -6,10 +6,12 @@ use super::{
 };
 use crate::error::Result;
 use alloc::format;
+use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 /// How a product is offered in a week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Pod, Zeroable)]
+#[repr(C)]
 pub struct Offer {
     /// What a unit costs; above zero.
     pub price: Money,
@@ -22,12 +24,22 @@ pub struct Offer {
 }
 
 /// A week that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
 pub struct Week {
-    /// Units sold.
-    pub units: u32,
     /// How it was offered.
     pub offer: Offer,
+    /// Units sold.
+    pub units: u32,
+    /// Zero.
+    reserved: u32,
+}
+
+impl Week {
+    /// A week in which a product was offered so, and its units sold.
+    pub const fn new(offer: Offer, units: u32) -> Self {
+        Self { offer, units, reserved: 0 }
+    }
 }
 
 impl Offer {

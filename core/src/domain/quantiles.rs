@@ -1,6 +1,7 @@
 //! Distributions of which three quantiles are known.
 
 use crate::error::{Error, ErrorKind, Result};
+use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 /// What one in ten, every other and nine in ten stay below: of minutes, or of units.
@@ -16,8 +17,9 @@ use serde::{Deserialize, Serialize};
 /// That is a quantile function that is linear from piece to piece, and a tail that goes on with the
 /// slope of the last piece and never ends: nothing is certain because it was not seen. Where two
 /// quantiles are equal, so is all between them and beyond.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(deny_unknown_fields)]
+#[repr(C)]
 pub struct Quantiles {
     /// One in ten is below.
     pub p10: f32,

@@ -3,7 +3,7 @@
 use super::sku::SkuId;
 use crate::error::{Error, ErrorKind, Result};
 use alloc::format;
-use bitvec::{order::Lsb0, vec::BitVec};
+use bitvec::{order::Lsb0, slice::BitSlice, vec::BitVec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A set of products of one catalogue: bit `i` stands for [`SkuId`] `i`.
@@ -93,6 +93,11 @@ impl SkuBits {
         }
     }
 
+    /// Eight products a byte, the first in the least significant bit.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_raw_slice()
+    }
+
     /// Checks that the set is for a catalogue of `len` products.
     pub(crate) fn check(&self, len: usize, what: &str) -> Result<()> {
         if self.len() == len {
@@ -103,6 +108,11 @@ impl SkuBits {
             format!("`{what}` has {} bits for a catalogue of {len} products; make it for this pack", self.len()),
         ))
     }
+}
+
+/// Whether a set that lies somewhere as bytes has a product.
+pub(crate) fn contains(bytes: &[u8], id: SkuId) -> bool {
+    BitSlice::<u8, Lsb0>::from_slice(bytes).get(id.0 as usize).is_some_and(|bit| *bit)
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,10 +2,12 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::format;
+use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 /// A moment: milliseconds since 1970-01-01 00:00 UTC.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
+#[repr(transparent)]
 pub struct Millis(pub i64);
 
 /// A day: the number of whole days since 1970-01-01, UTC.

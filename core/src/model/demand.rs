@@ -102,7 +102,7 @@ mod tests {
     }
 
     const fn week(units: u32, offer: Offer) -> Week {
-        Week { units, offer }
+        Week::new(offer, units)
     }
 
     fn row(history: &[Week], offer: Offer, features: &[Source]) -> Vec<f32> {

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     domain::{
         sku::{Sku, SkuId},
-        sku_set::SkuBits,
         sort,
         time::Millis,
     },
     profile::{Interest, Profile},
 };
 use alloc::{vec, vec::Vec};
+use core::cmp::Reverse;
 
 /// All that is known of a shopper and products at a moment: who, when, and the tables of a pack.
 ///
@@ -75,28 +75,24 @@ impl<'a> Moment<'a> {
         self.interests.get(place).map(|(_, interest)| *interest)
     }
 
-    /// The candidates that are named, in order of id; products outside the catalogue are passed over.
+    /// The candidates that are named, the most popular first; products outside the catalogue are passed over.
     pub(crate) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
-        let mut ids = SkuBits::none(self.tables.catalog.len());
-        skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).for_each(|id| ids.insert(id));
-        self.affinities().candidates(&ids)
+        self.affinities().candidates(self.tables, skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).collect())
     }
 
-    /// The products of the catalogue that the shopper bought, in order of id.
+    /// The products of the catalogue that the shopper bought, the most popular first.
     pub(crate) fn bought(&self) -> Vec<Candidate> {
-        let mut ids = SkuBits::none(self.tables.catalog.len());
         let bought = self.interests.iter().filter(|(_, interest)| interest.orders > 0);
-        bought.for_each(|(id, _)| ids.insert(*id));
-        self.affinities().candidates(&ids)
+        self.affinities().candidates(self.tables, bought.map(|(id, _)| *id).collect())
     }
 
     /// How well each product goes with what the shopper bought or looked at.
     pub(crate) fn affinities(&self) -> Affinities {
-        let mut affinities = Affinities { places: vec![0; self.tables.catalog.len()], found: Vec::new() };
+        let mut affinities = Affinities::new(self.interests.len() * self.tables.width());
         for &(id, interest) in self.interests() {
             let weight = interest.by_day_at(self.at.day()) + interest.attention_at(self.at);
             for neighbour in self.tables.neighbours(id) {
-                affinities.add(neighbour.id, id, weight * neighbour.weight());
+                affinities.add(neighbour.id, id, weight * neighbour.similarity);
             }
         }
         affinities
@@ -133,16 +129,35 @@ impl<'a> Moment<'a> {
     }
 }
 
-/// The products that go with anything.
+/// The products that go with anything: a hash table, whose size does not depend on the catalogue's.
 pub(crate) struct Affinities {
-    /// For each product of the catalogue, where it is found, counted from one; or zero.
-    places: Vec<u32>,
+    /// Where a product is found, counted from one, or zero: at the hash of its id or in the next free slot.
+    slots: Vec<u32>,
     pub(crate) found: Vec<(SkuId, Affinity)>,
 }
 
 impl Affinities {
+    /// Room for so many products.
+    fn new(products: usize) -> Self {
+        Self { slots: vec![0; (2 * products).next_power_of_two()], found: Vec::new() }
+    }
+
+    /// The slot of a product, or the one that it would have.
+    fn slot(&self, id: SkuId) -> usize {
+        let mask = self.slots.len() - 1;
+        // Neighbours in the catalogue are apart here: multiplied by 2^32 over the golden ratio.
+        let mut slot = (id.0.wrapping_mul(0x9E37_79B9) >> 8) as usize & mask;
+        while self.slots.get(slot).is_some_and(|&place| {
+            place > 0 && self.found.get(place as usize - 1).is_some_and(|(other, _)| *other != id)
+        }) {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
     fn add(&mut self, id: SkuId, through: SkuId, weight: f32) {
-        let Some(place) = self.places.get_mut(id.0 as usize) else { return };
+        let slot = self.slot(id);
+        let Some(place) = self.slots.get_mut(slot) else { return };
         if *place == 0 {
             self.found.push((id, Affinity::default()));
             *place = self.found.len() as u32;
@@ -153,13 +168,22 @@ impl Affinities {
     }
 
     fn of(&self, id: SkuId) -> Affinity {
-        let place = self.places.get(id.0 as usize).and_then(|place| place.checked_sub(1));
+        let place = self.slots.get(self.slot(id)).and_then(|place| place.checked_sub(1));
         place.and_then(|place| self.found.get(place as usize)).map_or_else(Affinity::default, |(_, affinity)| *affinity)
     }
 
-    /// Products as candidates, in order of id.
-    pub(crate) fn candidates(&self, ids: &SkuBits) -> Vec<Candidate> {
-        ids.iter().map(|id| Candidate { id, affinity: self.of(id) }).collect()
+    /// Products as candidates, each once, in descending order of popularity and of equals in order of SKU: so a model that
+    /// gives two the same score leaves the more popular first.
+    pub(crate) fn candidates(&self, tables: &RankTables, ids: Vec<SkuId>) -> Vec<Candidate> {
+        let keys: Vec<_> = ids.iter().map(|&id| (Reverse(tables.recent_root(id)), id)).collect();
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(ids.len());
+        for place in sort::ascending(ids.len(), &|a, b| keys[a].cmp(&keys[b])) {
+            let id = ids[place];
+            if candidates.last().is_none_or(|last| last.id != id) {
+                candidates.push(Candidate { id, affinity: self.of(id) });
+            }
+        }
+        candidates
     }
 }
 

@@ -1,126 +1,297 @@
 //! What a ranking model knows of products, whoever looks at them.
 
 use crate::{
-    bounded,
-    domain::{
-        sku::{Catalog, SkuId},
-        sort,
-    },
+    aligned::headroom,
+    columns::{Column, ColumnReader, ColumnWriter, Columns, greatest},
+    domain::{catalog::Catalog, sku::SkuId},
     error::{Error, ErrorKind, Result},
 };
-use alloc::{format, vec::Vec};
-use serde::{Deserialize, Serialize};
+use alloc::{format, vec, vec::Vec};
 
 /// Products, and what was learnt of each from past orders.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+///
+/// Shares and similarities are stored as their square roots, in 65,535ths and 255ths: small ones are told apart as well
+/// as large ones.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RankTables {
     /// The products.
     pub catalog: Catalog,
-    /// One for each product.
-    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
-    stats: Vec<ProductStats>,
-    /// For each product, those that the same shoppers buy, best first.
-    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
-    neighbours: Vec<Vec<Neighbour>>,
+    popularity: Column<u16>,
+    recent_popularity: Column<u16>,
+    repeat_rate: Column<u8>,
+    /// Half days; [`NO_GAP`] where nobody bought the product twice.
+    gap: Column<u16>,
+    /// For each product as many places as for every other; where the similarity is 0 there is no neighbour.
+    neighbours: Column<SkuId>,
+    similarities: Column<u8>,
     /// Products from the most to the least popular of late; derived.
-    #[serde(skip)]
     by_popularity: Vec<SkuId>,
 }
 
 /// What was learnt of one product.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ProductStats {
-    /// Share of all orders that contain it.
+    /// Share of all orders that contain it (0 to 1).
     pub popularity: f32,
-    /// Share of the last four weeks' orders that contain it.
+    /// Share of the last four weeks' orders that contain it (0 to 1).
     pub recent_popularity: f32,
-    /// Share of its buyers who bought it again, with one of four imagined buyers added.
+    /// Share of its buyers who bought it again, with one of four imagined buyers added (0 to 1).
     pub repeat_rate: f32,
-    /// Days between two purchases by the same shopper, the median; NaN where nobody bought it twice.
+    /// Days between two purchases by the same shopper, the median, in half days; NaN where nobody bought it twice.
     pub gap_days: f32,
 }
 
 /// A product that goes with another.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour {
     /// The other product.
     pub id: SkuId,
-    /// Cosine similarity of the two products' buyers, in 65,535ths.
-    pub similarity: u16,
+    /// Cosine similarity of the two products' buyers (0 to 1).
+    pub similarity: f32,
 }
 
-impl Neighbour {
-    /// The similarity, from 0 to 1.
-    pub fn weight(self) -> f32 {
-        f32::from(self.similarity) / f32::from(u16::MAX)
-    }
-}
+/// The gap where there is none.
+const NO_GAP: u16 = u16::MAX;
 
 impl RankTables {
     /// The most neighbours of one product.
     pub const MAX_NEIGHBOURS: usize = 64;
 
-    /// Tables for a catalogue, with one entry for each product.
+    /// Tables for a catalogue, with one entry for each product. Values are rounded to what the tables can hold.
     ///
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) says what does not fit.
-    pub fn new(catalog: Catalog, stats: Vec<ProductStats>, neighbours: Vec<Vec<Neighbour>>) -> Result<Self> {
-        let mut tables = Self { catalog, stats, neighbours, by_popularity: Vec::new() };
+    pub fn new(catalog: Catalog, stats: &[ProductStats], neighbours: &[Vec<Neighbour>]) -> Result<Self> {
+        let len = catalog.len();
+        if stats.len() != len || neighbours.len() != len {
+            return Err(corrupt(format!("tables for {} and {} of {len} products", stats.len(), neighbours.len())));
+        }
+        let share = |value: f32| (0.0..=1.0).contains(&value);
+        for (id, stats) in stats.iter().enumerate() {
+            let gap = stats.gap_days.is_nan() || (0.0..f32::from(NO_GAP) / 2.0).contains(&stats.gap_days);
+            if !(share(stats.popularity) && share(stats.recent_popularity) && share(stats.repeat_rate) && gap) {
+                return Err(corrupt(format!("the statistics of product {id} are not shares and days")));
+            }
+        }
+        let root = |share: f32, whole: f32| libm::roundf(libm::sqrtf(share) * whole);
+        let shares = |of: &dyn Fn(&ProductStats) -> f32| -> Vec<u16> {
+            stats.iter().map(|stats| root(of(stats), 65_535.0) as u16).collect()
+        };
+        let gap = |stats: &ProductStats| {
+            if stats.gap_days.is_nan() { NO_GAP } else { libm::roundf(stats.gap_days * 2.0) as u16 }
+        };
+        let width = neighbours.iter().map(Vec::len).max().unwrap_or_default();
+        let (mut ids, mut similarities) = (vec![SkuId(0); len * width], vec![0; len * width]);
+        for (id, list) in neighbours.iter().enumerate() {
+            if !list.iter().all(|neighbour| share(neighbour.similarity)) {
+                return Err(corrupt(format!("a similarity to product {id} is not between 0 and 1")));
+            }
+            // In order of id, which takes fewer bytes once compressed.
+            let mut list: Vec<_> = list.iter().map(|other| (other.id, root(other.similarity, 255.0) as u8)).collect();
+            list.sort_unstable();
+            for (place, (other, similarity)) in
+                (id * width..).zip(list.into_iter().filter(|(_, similarity)| *similarity > 0))
+            {
+                ids[place] = other;
+                similarities[place] = similarity;
+            }
+        }
+        let mut tables = Self {
+            catalog,
+            popularity: Column::new(&shares(&|stats| stats.popularity))?,
+            recent_popularity: Column::new(&shares(&|stats| stats.recent_popularity))?,
+            repeat_rate: Column::new(
+                &stats.iter().map(|stats| root(stats.repeat_rate, 255.0) as u8).collect::<Vec<_>>(),
+            )?,
+            gap: Column::new(&stats.iter().map(gap).collect::<Vec<_>>())?,
+            neighbours: Column::new(&ids)?,
+            similarities: Column::new(&similarities)?,
+            by_popularity: Vec::new(),
+        };
         tables.prepare()?;
         Ok(tables)
     }
 
-    /// The same tables as [`new`](Self::new) would make them: for tables that were decoded, which
-    /// lack what is derived.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn prepared(mut self) -> Result<Self> {
-        self.prepare()?;
-        Ok(self)
-    }
-
-    /// Rebuilds what is derived, and checks that the tables fit each other.
+    /// Checks that the columns fit each other, and derives what is not stored.
     fn prepare(&mut self) -> Result<()> {
-        let corrupt = |message| Err(Error::new(ErrorKind::PackCorrupt, message));
-        self.catalog.index()?;
         let len = self.catalog.len();
-        if self.stats.len() != len || self.neighbours.len() != len {
-            return corrupt(format!("tables for {} and {} of {len} products", self.stats.len(), self.neighbours.len()));
+        let shares = [&self.popularity, &self.recent_popularity, &self.gap];
+        if shares.iter().any(|column| column.len() != len) || self.repeat_rate.len() != len {
+            return Err(corrupt(format!("statistics of other products than the {len} of the catalogue")));
         }
-        for (id, neighbours) in self.neighbours.iter().enumerate() {
-            let known = neighbours.iter().all(|neighbour| (neighbour.id.0 as usize) < len);
-            if !known || neighbours.len() > Self::MAX_NEIGHBOURS {
-                return corrupt(format!("the neighbours of product {id} are too many, or not in the catalogue"));
-            }
+        let width = self.width();
+        if width > Self::MAX_NEIGHBOURS
+            || self.neighbours.len() != len * width
+            || self.similarities.len() != len * width
+        {
+            return Err(corrupt(format!("{} neighbours for {len} products", self.neighbours.len())));
         }
-        let share = |value: f32| (0.0..=1.0).contains(&value);
-        for (id, stats) in self.stats.iter().enumerate() {
-            let sound = share(stats.popularity)
-                && share(stats.recent_popularity)
-                && share(stats.repeat_rate)
-                && (stats.gap_days.is_nan() || stats.gap_days >= 0.0);
-            if !sound {
-                return corrupt(format!("the statistics of product {id} are no shares and days"));
-            }
+        let last = greatest(bytemuck::cast_slice(&self.neighbours));
+        if last as usize >= len.max(1) {
+            return Err(corrupt(format!("product {last} is a neighbour, of {len} products")));
         }
-        let popularity = self.stats.iter().map(|stats| stats.recent_popularity);
-        self.by_popularity = sort::greatest(popularity.zip(0..)).map(SkuId).collect();
+        headroom(4 * (len + (1 << 16)))?;
+        self.by_popularity = descending(&self.recent_popularity);
         Ok(())
     }
 
-    /// Products from the most to the least popular of the last four weeks.
+    /// Places for the neighbours of each product.
+    pub(crate) fn width(&self) -> usize {
+        self.neighbours.len().checked_div(self.catalog.len()).unwrap_or_default()
+    }
+
+    /// Products from the most to the least popular of the last four weeks; of equals, the first SKU comes first.
     pub fn by_popularity(&self) -> &[SkuId] {
         &self.by_popularity
     }
 
-    /// What was learnt of a product.
-    pub fn stats(&self, id: SkuId) -> ProductStats {
-        self.stats.get(id.0 as usize).copied().unwrap_or_default()
+    /// A number that grows with the share of the last four weeks' orders that contain a product.
+    pub(crate) fn recent_root(&self, id: SkuId) -> u16 {
+        self.recent_popularity.get(id.0 as usize).copied().unwrap_or_default()
     }
 
-    /// What goes with a product, best first.
-    pub fn neighbours(&self, id: SkuId) -> &[Neighbour] {
-        self.neighbours.get(id.0 as usize).map_or(&[], Vec::as_slice)
+    /// What was learnt of a product.
+    pub fn stats(&self, id: SkuId) -> ProductStats {
+        let at = id.0 as usize;
+        let share = |of: &Column<u16>| of.get(at).map_or(0.0, |&root| square(f32::from(root) / 65_535.0));
+        ProductStats {
+            popularity: share(&self.popularity),
+            recent_popularity: share(&self.recent_popularity),
+            repeat_rate: self.repeat_rate.get(at).map_or(0.0, |&root| square(f32::from(root) / 255.0)),
+            gap_days: match self.gap.get(at) {
+                Some(&gap) if gap != NO_GAP => f32::from(gap) / 2.0,
+                Some(_) => f32::NAN,
+                None => 0.0,
+            },
+        }
+    }
+
+    /// What goes with a product, in order of SKU.
+    pub fn neighbours(&self, id: SkuId) -> impl Iterator<Item = Neighbour> {
+        let width = self.width();
+        let places = (id.0 as usize).saturating_mul(width)..(id.0 as usize + 1).saturating_mul(width);
+        let ids = self.neighbours.get(places.clone()).unwrap_or_default();
+        let similarities = self.similarities.get(places).unwrap_or_default();
+        let there = ids.iter().zip(similarities).filter(|(_, root)| **root > 0);
+        there.map(|(&id, &root)| Neighbour { id, similarity: square(f32::from(root) / 255.0) })
+    }
+}
+
+impl Columns for RankTables {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        self.catalog.write(to)?;
+        to.column(&self.popularity);
+        to.column(&self.recent_popularity);
+        to.column(&self.repeat_rate);
+        to.column(&self.gap);
+        to.column(&self.neighbours);
+        to.column(&self.similarities);
+        Ok(())
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let mut tables = Self {
+            catalog: Catalog::read(from)?,
+            popularity: from.column()?,
+            recent_popularity: from.column()?,
+            repeat_rate: from.column()?,
+            gap: from.column()?,
+            neighbours: from.column()?,
+            similarities: from.column()?,
+            by_popularity: Vec::new(),
+        };
+        tables.prepare()?;
+        Ok(tables)
+    }
+}
+
+/// Products in descending order of a value, of equals the first first: a counting sort.
+fn descending(values: &[u16]) -> Vec<SkuId> {
+    let mut starts = vec![0_u32; 1 << 16];
+    values.iter().for_each(|&value| starts[usize::from(!value)] += 1);
+    let mut start = 0;
+    for count in &mut starts {
+        start += core::mem::replace(count, start);
+    }
+    let mut sorted = vec![SkuId(0); values.len()];
+    for (&value, id) in values.iter().zip(0..) {
+        let place = &mut starts[usize::from(!value)];
+        if let Some(slot) = sorted.get_mut(*place as usize) {
+            *slot = SkuId(id);
+        }
+        *place += 1;
+    }
+    sorted
+}
+
+fn square(root: f32) -> f32 {
+    root * root
+}
+
+#[cold]
+fn corrupt(message: alloc::string::String) -> Error {
+    Error::new(ErrorKind::PackCorrupt, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{aligned::AlignedBytes, domain::sku::Sku};
+    use alloc::sync::Arc;
+
+    fn tables() -> Result<RankTables> {
+        let skus = ["a", "b", "c"].map(|sku| (Sku::new(sku).expect("a SKU"), "any"));
+        let stats =
+            |recent_popularity, gap_days| ProductStats { recent_popularity, gap_days, ..ProductStats::default() };
+        let neighbour = |id, similarity| Neighbour { id: SkuId(id), similarity };
+        let neighbours = [vec![neighbour(2, 0.9), neighbour(1, 0.5)], vec![], vec![neighbour(0, 0.9)]];
+        let stats = [stats(0.000_01, 10.5), stats(0.25, f32::NAN), stats(0.25, 0.0)];
+        RankTables::new(Catalog::new(skus)?, &stats, &neighbours)
+    }
+
+    #[test]
+    fn what_was_learnt_is_read_where_it_lies() -> Result<()> {
+        let made = tables()?;
+        let section = ColumnWriter::section(&made)?;
+        let bytes = Arc::new(AlignedBytes::copy_of(&section)?);
+        let read: RankTables = ColumnReader::read(&bytes, 0..section.len())?;
+        assert_eq!(read, made);
+        assert_eq!(read.by_popularity(), [1, 2, 0].map(SkuId), "of equals, the first SKU comes first");
+        let near = |a: f32, b: f32| (a / b - 1.0).abs() < 0.01;
+        let stats = [0, 1, 2].map(|id| read.stats(SkuId(id)));
+        assert!(near(stats[0].recent_popularity, 0.000_01) && near(stats[1].recent_popularity, 0.25));
+        assert_eq!((stats[0].gap_days, stats[1].gap_days.is_nan(), stats[2].gap_days), (10.5, true, 0.0));
+        let neighbours: Vec<_> = read.neighbours(SkuId(0)).map(|other| other.id.0).collect();
+        assert_eq!(neighbours, [1, 2]);
+        assert_eq!((read.neighbours(SkuId(1)).count(), read.neighbours(SkuId(9)).count()), (0, 0));
+        assert!(read.neighbours(SkuId(2)).all(|other| near(other.similarity, 0.9)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_value_that_was_rounded_is_rounded_to_itself() -> Result<()> {
+        let first = tables()?;
+        let stats: Vec<_> = (0..3).map(|id| first.stats(SkuId(id))).collect();
+        let neighbours: Vec<Vec<_>> = (0..3).map(|id| first.neighbours(SkuId(id)).collect()).collect();
+        assert_eq!(RankTables::new(first.catalog.clone(), &stats, &neighbours)?, first);
+        Ok(())
+    }
+
+    #[test]
+    fn tables_that_do_not_fit_are_refused() {
+        let tables = tables().expect("tables");
+        let refused = |change: &dyn Fn(&mut RankTables)| {
+            let mut tables = tables.clone();
+            change(&mut tables);
+            let section = ColumnWriter::section(&tables).expect("a section");
+            let bytes = Arc::new(AlignedBytes::copy_of(&section).expect("memory"));
+            ColumnReader::read::<RankTables>(&bytes, 0..section.len()).is_err()
+        };
+        assert!(!refused(&|_| ()));
+        assert!(refused(&|tables| tables.popularity = tables.popularity.part(0..2)));
+        assert!(refused(&|tables| tables.repeat_rate = tables.repeat_rate.part(0..1)));
+        assert!(refused(&|tables| tables.similarities = tables.similarities.part(0..5)));
+        assert!(refused(&|tables| tables.neighbours = Column::new(&[3; 6].map(SkuId)).expect("memory")));
+        assert!(refused(&|tables| tables.catalog = Catalog::default()));
     }
 }

@@ -32,7 +32,7 @@ impl<'a> Outlook<'a> {
     /// use tradewind_core::{BasisPoints, Money, Source, demand::Outlook, offer::{Offer, Week}};
     ///
     /// let plain = Offer { price: Money(200), list: Money(200), display: BasisPoints(0), mailer: BasisPoints(0) };
-    /// let history = [Week { units: 8, offer: plain }, Week { units: 8, offer: plain }];
+    /// let history = [Week::new(plain, 8); 2];
     /// let outlook = Outlook::new(&history, Offer { price: Money(160), ..plain }, 1)?;
     /// let mut row = Vec::new();
     /// outlook.row(&[Source::Base, Source::Lift, Source::Expected], &mut row);

@@ -4,6 +4,7 @@ use super::{FORMAT, HEADER_LEN, MAGIC, MAX_PACK_LEN, Manifest, PackView, Section
 use crate::{
     ABI_VERSION,
     aligned::align_up,
+    columns::{ColumnWriter, Columns},
     domain::digest::Digest,
     error::{Error, ErrorKind, Result},
 };
@@ -54,6 +55,14 @@ impl PackWriter {
         let bytes = postcard::to_allocvec(value)
             .map_err(|error| Error::new(ErrorKind::Malformed, format!("section {kind:?} does not encode: {error}")))?;
         Ok(self.bytes(kind, bytes))
+    }
+
+    /// Adds a section of [columns](crate::columns).
+    ///
+    /// # Errors
+    /// Those of [`Columns::write`].
+    pub fn columns(self, kind: SectionKind, value: &impl Columns) -> Result<Self> {
+        Ok(self.bytes(kind, ColumnWriter::section(value)?))
     }
 
     /// The pack, unsigned: see [`sign`].

@@ -3,29 +3,42 @@
 use super::start_of_day;
 use crate::{
     bounded,
+    columns::{Column, ColumnReader, ColumnWriter, Columns},
     domain::{
         check::bad,
         money::Money,
         name::Code,
         quantiles::Quantiles,
-        sku::{Catalog, SkuId},
+        sku::SkuId,
         time::{Day, Millis},
         tracking::{LaneTimes, StateTimes},
     },
     error::Result,
+    pack::{read_part, write_part},
 };
 use alloc::{format, vec, vec::Vec};
+use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 /// Nodes, lanes and stock.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fulfilment {
     /// Where orders are packed.
-    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
     pub nodes: Vec<FulfilmentNode>,
     /// The ways from nodes to regions, ascending by node and region.
-    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_LANES }, _, _>")]
     pub lanes: Vec<Lane>,
+}
+
+/// The parts of it that are not columns.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
+    nodes: Vec<FulfilmentNode>,
+    /// Stock entries of each node.
+    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
+    entries: Vec<u32>,
+    #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_LANES }, _, _>")]
+    lanes: Vec<Lane>,
 }
 
 /// A warehouse or a shop that sends parcels.
@@ -46,15 +59,17 @@ pub struct FulfilmentNode {
     /// Whether nothing leaves it.
     pub closed: bool,
     /// What it has.
+    #[serde(skip)]
     pub stock: NodeStock,
 }
 
 /// The stock of a node, by product, ascending; what is not listed is not there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeStock(#[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")] pub Vec<Stock>);
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeStock(Column<Stock>);
 
 /// The stock of a product at a node, in units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
 pub struct Stock {
     /// The product.
     pub product: SkuId,
@@ -89,11 +104,43 @@ pub struct Lane {
 }
 
 /// The demand for each product, in the order of the catalogue, over the coming weeks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Forecast {
-    /// For each product, the units of each week from the one that begins with the snapshot, everywhere.
-    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
-    pub products: Vec<[Quantiles; Forecast::WEEKS]>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast(Column<[Quantiles; Forecast::WEEKS]>);
+
+impl Columns for Fulfilment {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        let Self { nodes, lanes } = self.clone();
+        let entries = nodes.iter().map(|node| node.stock.0.len() as u32).collect();
+        write_part(to, &Head { nodes, entries, lanes })?;
+        to.column(&self.nodes.iter().flat_map(|node| node.stock.entries().iter().copied()).collect::<Vec<Stock>>());
+        Ok(())
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let Head { mut nodes, entries, lanes } = read_part(from)?;
+        let stock = from.column::<Stock>()?;
+        let mut end = 0;
+        for (node, entries) in nodes.iter_mut().zip(&entries) {
+            let start = end;
+            end += *entries as usize;
+            node.stock = NodeStock(stock.part(start..end));
+        }
+        if entries.len() != nodes.len() || end != stock.len() {
+            return Err(bad("stock of other nodes"));
+        }
+        Ok(Self { nodes, lanes })
+    }
+}
+
+impl Columns for Forecast {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        to.column(&self.0);
+        Ok(())
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        Ok(Self(from.column()?))
+    }
 }
 
 impl Fulfilment {
@@ -172,7 +219,7 @@ impl FulfilmentNode {
         if !(-1_440..=1_440).contains(&self.utc_offset) || self.cut_off > 1_440 {
             return Err(bad("`utc_offset` or `cut_off` is more than a day"));
         }
-        let stock = &self.stock.0;
+        let stock = self.stock.entries();
         let ascending = stock.windows(2).all(|pair| pair[0].product < pair[1].product);
         if !ascending || stock.last().is_some_and(|last| last.product.0 as usize >= products) {
             return Err(bad("its stock is out of order"));
@@ -182,6 +229,19 @@ impl FulfilmentNode {
 }
 
 impl NodeStock {
+    /// The stock of these products, which are in ascending order.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
+    pub fn new(entries: &[Stock]) -> Result<Self> {
+        Ok(Self(Column::new(entries)?))
+    }
+
+    /// What is listed, by product, ascending.
+    pub fn entries(&self) -> &[Stock] {
+        &self.0
+    }
+
     /// Units of a product that can be promised.
     pub fn available(&self, product: SkuId) -> u32 {
         self.of(product).available()
@@ -223,15 +283,23 @@ impl Forecast {
     /// Weeks that are forecast.
     pub const WEEKS: usize = 4;
 
+    /// For each product of the catalogue, the units of each week from the one that begins with the snapshot, everywhere.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
+    pub fn new(products: &[[Quantiles; Self::WEEKS]]) -> Result<Self> {
+        Ok(Self(Column::new(products)?))
+    }
+
     /// The demand for a product, week by week.
     pub fn of(&self, product: SkuId) -> Option<&[Quantiles; Self::WEEKS]> {
-        self.products.get(product.0 as usize)
+        self.0.get(product.0 as usize)
     }
 
     pub(super) fn check(&self, products: usize) -> Result<()> {
-        if self.products.len() != products {
-            return Err(bad(format!("demand for {} products of {products}", self.products.len())));
+        if self.0.len() != products {
+            return Err(bad(format!("demand for {} products of {products}", self.0.len())));
         }
-        self.products.iter().flatten().try_for_each(Quantiles::check)
+        self.0.iter().flatten().try_for_each(Quantiles::check)
     }
 }

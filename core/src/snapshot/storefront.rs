@@ -3,22 +3,26 @@
 use super::Pricing;
 use crate::{
     bounded,
+    columns::{Column, ColumnReader, ColumnWriter, Columns, Lists},
     domain::{
+        catalog::Catalog,
         check::bad,
         money::{Currency, Money},
         name::Code,
         price_guard::Past,
-        sku::{Catalog, SkuId},
-        sku_set::SkuBits,
+        sku::SkuId,
+        sku_set::{self, SkuBits},
         time::Millis,
     },
     error::Result,
+    pack::{read_part, write_part},
 };
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, vec::Vec};
+use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 /// The public section.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Storefront {
     /// The currency of all amounts.
     pub currency: Currency,
@@ -29,27 +33,43 @@ pub struct Storefront {
     /// The products, with their categories.
     pub catalog: Catalog,
     /// The prices of each product, in the order of the catalogue.
-    #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
-    pub prices: Vec<ListedPrice>,
+    pub prices: Prices,
     /// Where the merchant delivers.
-    #[serde(deserialize_with = "bounded::list::<{ Storefront::MAX_REGIONS }, _, _>")]
     pub regions: Vec<Region>,
     /// What may be priced outside edge and warehouse: floors as such and no costs.
     pub published: Option<Pricing>,
 }
 
+/// The parts of a storefront that are not columns.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    currency: Currency,
+    issued: Millis,
+    expires: Millis,
+    #[serde(deserialize_with = "bounded::list::<{ Storefront::MAX_REGIONS }, _, _>")]
+    regions: Vec<Region>,
+    published: bool,
+}
+
+/// The prices of products.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prices {
+    list: Column<Money>,
+    points: Lists<PricePoint>,
+}
+
 /// The prices of a product that were shown, and those that are set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListedPrice {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedPrice<'a> {
     /// The list price.
     pub list: Money,
     /// Each price from the moment it holds, ascending. The first holds before its moment too.
-    #[serde(deserialize_with = "bounded::list::<400, _, _>")]
-    pub points: Vec<PricePoint>,
+    pub points: &'a [PricePoint],
 }
 
 /// A price from a moment on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
 pub struct PricePoint {
     /// From when.
     pub since: Millis,
@@ -76,38 +96,97 @@ pub struct Promise {
     pub min_days: u8,
     /// Days from the order until delivery, at most.
     pub max_days: u8,
-    /// The products, by their place in the catalogue.
-    pub products: SkuBits,
+    /// The products, by their place in the catalogue, one bit each.
+    #[serde(skip)]
+    products: Column<u8>,
 }
 
 impl Storefront {
     /// The most regions.
     pub const MAX_REGIONS: usize = 4_096;
 
-    /// Rebuilds what is derived, and checks what was received.
-    pub(super) fn prepare(&mut self) -> Result<()> {
-        self.catalog.index()?;
+    /// The prices of a product.
+    pub fn price(&self, id: SkuId) -> Option<ListedPrice<'_>> {
+        self.prices.of(id)
+    }
+
+    fn check(&self) -> Result<()> {
         self.currency.check()?;
         self.issued.check()?;
         self.expires.check()?;
-        let products = self.catalog.len();
-        if self.prices.len() != products {
-            return Err(bad(format!("{} prices for {products} products", self.prices.len())));
-        }
-        for (price, sku) in self.prices.iter().zip(self.catalog.skus()) {
-            price.check().map_err(|error| error.within(sku.as_str()))?;
-        }
+        self.prices.check(&self.catalog)?;
         for (place, region) in self.regions.iter().enumerate() {
-            region.check(products).map_err(|error| error.within(region.code.as_str()))?;
+            region.check().map_err(|error| error.within(region.code.as_str()))?;
             if self.regions[..place].iter().any(|other| other.code == region.code) {
                 return Err(bad(format!("region `{}` comes twice", region.code)));
             }
         }
-        self.published.as_ref().map_or(Ok(()), |published| published.check(products))
+        self.published.as_ref().map_or(Ok(()), |published| published.check(self.catalog.len()))
     }
 }
 
-impl ListedPrice {
+impl Columns for Storefront {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        let Self { currency, issued, expires, regions, published, .. } = self;
+        let (currency, issued, expires, regions) = (*currency, *issued, *expires, regions.clone());
+        write_part(to, &Head { currency, issued, expires, regions, published: published.is_some() })?;
+        self.catalog.write(to)?;
+        to.column(&self.prices.list);
+        self.prices.points.write(to)?;
+        let promises = self.regions.iter().flat_map(|region| &region.promises);
+        to.column(&promises.flat_map(|promise| promise.products.iter().copied()).collect::<Vec<u8>>());
+        published.as_ref().map_or(Ok(()), |published| published.write(to))
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let Head { currency, issued, expires, mut regions, published } = read_part(from)?;
+        let catalog = Catalog::read(from)?;
+        let prices = Prices { list: from.column()?, points: Lists::read(from)? };
+        let promised = from.column::<u8>()?;
+        let len = catalog.len().div_ceil(8);
+        let promises = regions.iter_mut().flat_map(|region| &mut region.promises);
+        let mut end = 0;
+        for promise in promises {
+            promise.products = promised.part(end..end + len);
+            end += len;
+        }
+        if end != promised.len() {
+            return Err(bad("promises of other products than those of the catalogue"));
+        }
+        let published = published.then(|| Pricing::read(from)).transpose()?;
+        let storefront = Self { currency, issued, expires, catalog, prices, regions, published };
+        storefront.check()?;
+        Ok(storefront)
+    }
+}
+
+impl Prices {
+    /// The prices of products, in the order of the catalogue.
+    ///
+    /// # Errors
+    /// As [`Lists::new`].
+    pub fn new<'a>(prices: impl IntoIterator<Item = ListedPrice<'a>>) -> Result<Self> {
+        let (list, points): (Vec<_>, Vec<_>) = prices.into_iter().map(|price| (price.list, price.points)).unzip();
+        Ok(Self { list: Column::new(&list)?, points: Lists::new(points)? })
+    }
+
+    fn of(&self, id: SkuId) -> Option<ListedPrice<'_>> {
+        let at = id.0 as usize;
+        Some(ListedPrice { list: *self.list.get(at)?, points: self.points.get(at) })
+    }
+
+    fn check(&self, catalog: &Catalog) -> Result<()> {
+        if self.list.len() != catalog.len() || self.points.len() != catalog.len() {
+            return Err(bad(format!("{} prices for {} products", self.list.len(), catalog.len())));
+        }
+        for (n, (&list, points)) in self.list.iter().zip(self.points.iter()).enumerate() {
+            ListedPrice { list, points }.check().map_err(|error| error.within(catalog.code(n)))?;
+        }
+        Ok(())
+    }
+}
+
+impl ListedPrice<'_> {
     /// Milliseconds before a price began over which the lowest price counts: 30 days.
     pub const LOOK_BACK: i64 = 30 * Millis::DAY;
 
@@ -140,15 +219,14 @@ impl ListedPrice {
     }
 
     fn check(&self) -> Result<()> {
-        self.list.check("list")?;
         let mut amounts = core::iter::once(self.list).chain(self.points.iter().map(|point| point.price));
         if amounts.any(|amount| !(1..=Money::MAX.0).contains(&amount.0)) {
-            return Err(bad(String::from("a price is not above 0")));
+            return Err(bad("a price is not above 0"));
         }
         if self.points.iter().any(|point| point.since.check().is_err())
             || self.points.windows(2).any(|pair| pair[0].since >= pair[1].since)
         {
-            return Err(bad(String::from("its prices are not in the order of their moments")));
+            return Err(bad("its prices are not in the order of their moments"));
         }
         Ok(())
     }
@@ -157,21 +235,35 @@ impl ListedPrice {
 impl Region {
     /// The soonest promise for a product; `None` when it cannot be delivered here.
     pub fn promise(&self, id: SkuId) -> Option<&Promise> {
-        self.promises.iter().find(|promise| promise.products.contains(id))
+        self.promises.iter().find(|promise| promise.holds(id))
     }
 
-    fn check(&self, products: usize) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.code.check()?;
         if !(-1_440..=1_440).contains(&self.utc_offset) {
             return Err(bad(format!("`utc_offset` is {} minutes; a day has 1,440", self.utc_offset)));
         }
         for promise in &self.promises {
-            promise.products.check(products, "promises")?;
             if promise.min_days > promise.max_days {
                 return Err(bad(format!("at least {} days and at most {}", promise.min_days, promise.max_days)));
             }
         }
         Ok(())
+    }
+}
+
+impl Promise {
+    /// A promise for products of a catalogue.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
+    pub fn new(min_days: u8, max_days: u8, products: &SkuBits) -> Result<Self> {
+        Ok(Self { min_days, max_days, products: Column::new(products.bytes())? })
+    }
+
+    /// Whether it is for a product.
+    pub fn holds(&self, id: SkuId) -> bool {
+        sku_set::contains(&self.products, id)
     }
 }
 
@@ -184,13 +276,12 @@ pub(crate) const fn start_of_day(at: Millis, offset: i16) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     #[test]
     fn prices_are_told_by_moment() {
         let day = |days: i64| Millis(17_000 * Millis::DAY + days * Millis::DAY);
         let point = |days, price| PricePoint { since: day(days), price: Money(price) };
-        let listed = ListedPrice { list: Money(999), points: vec![point(0, 900), point(20, 700), point(25, 850)] };
+        let listed = ListedPrice { list: Money(999), points: &[point(0, 900), point(20, 700), point(25, 850)] };
         assert_eq!([-5, 0, 19, 20, 60].map(|days| listed.at(day(days)).0), [900, 900, 900, 700, 850]);
         let past = listed.past(Millis(day(25).0 + 1), 0);
         assert_eq!((past.current.0, past.yesterday.0, past.week_ago.0), (850, 700, 900));

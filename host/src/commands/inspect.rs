@@ -45,7 +45,7 @@ impl Inspect {
         }
         writeln!(out, "  {:<10} {:>10}", "in all", size(bytes.len()))?;
         if view.section(SectionKind::Storefront).is_some() {
-            return show_snapshot(out, &Snapshot::read(&view)?);
+            return show_snapshot(out, &Snapshot::read(&bytes)?);
         }
         show_plan(out, &view.read(SectionKind::Plan)?)?;
         match view.read(SectionKind::Task)? {
@@ -72,7 +72,7 @@ impl Inspect {
                     "  candidates  what the shopper knows, {} that go with it, {} popular",
                     candidates.neighbours, candidates.popular
                 )?;
-                let tables: RankTables = view.read(SectionKind::Tables)?;
+                let tables: RankTables = view.copied_columns(SectionKind::Tables)?;
                 writeln!(out, "  catalogue   {} products", tables.catalog.len())?;
             }
         }
@@ -93,7 +93,7 @@ fn show_snapshot(out: &mut dyn Write, snapshot: &Snapshot) -> anyhow::Result<Exi
     writeln!(out, "\nsnapshot")?;
     writeln!(out, "  holds      from {} until {}", moment(storefront.issued)?, moment(storefront.expires)?)?;
     writeln!(out, "  products   {}, prices in {}", storefront.catalog.len(), storefront.currency)?;
-    let published = storefront.published.as_ref().map_or(0, |pricing| pricing.products.len());
+    let published = storefront.published.as_ref().map_or(0, |pricing| pricing.products().len());
     writeln!(out, "  published  {published} products can be priced from the public part")?;
     writeln!(out, "  regions    {}", storefront.regions.len())?;
     if let Some(fulfilment) = &snapshot.fulfilment {

@@ -24,7 +24,7 @@ impl Rank {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
         let pack = pack(&tradewind, |task| matches!(task, Task::Rank(_)), "ranks")?;
-        let catalog = pack.view()?.read::<RankTables>(SectionKind::Tables)?.prepared()?.catalog;
+        let catalog = pack.view()?.copied_columns::<RankTables>(SectionKind::Tables)?.catalog;
 
         lines::answer(&tradewind, &self.requests, out, &mut |asked, request| {
             let request: RankRequest = serde_json::from_str(request).context("this is no rank request")?;

@@ -85,7 +85,7 @@ impl Build {
         let tradewind = builder.verified_pack(pack).verified_snapshot(snapshot.clone()).build()?;
         let products = parts.forecastable();
         let request = ForecastRequest { pack: None, snapshot: snapshot.root, products: products.clone() };
-        parts.take_forecast(&products, &tradewind.forecast(&request)?);
+        parts.take_forecast(&products, &tradewind.forecast(&request)?)?;
         Ok(())
     }
 }

@@ -373,7 +373,7 @@ fn same(row: &ShipmentRow, lines: &[Line]) -> bool {
 pub(super) fn valued(release: &Release, lines: &[Line], at: Millis) -> Vec<ShipmentLine> {
     let storefront = &release.snapshot.storefront;
     let lines = lines.iter().map(|line| {
-        let price = storefront.catalog.id(&line.sku).and_then(|id| storefront.prices.get(id.0 as usize));
+        let price = storefront.catalog.id(&line.sku).and_then(|id| storefront.price(id));
         let value = price.map_or(0, |price| price.at(at).0).saturating_mul(i64::from(line.quantity));
         // More is not judged.
         let value = value.min(Money::MAX.0);

@@ -289,8 +289,8 @@ impl Golden {
         let Storefront { issued: at, catalog, regions, .. } = &snapshot.storefront;
         let at = *at;
         let stocked = snapshot.fulfilment.iter().flat_map(|fulfilment| &fulfilment.nodes).find_map(|node| {
-            let product = node.stock.0.iter().find(|stock| stock.available() > 0)?.product;
-            Some((node, catalog.sku(product)?.clone()))
+            let product = node.stock.entries().iter().find(|stock| stock.available() > 0)?.product;
+            Some((node, catalog.sku(product)?))
         });
         let (Some((node, sku)), Some(region)) = (stocked, regions.first()) else { return Ok(None) };
         let late = if has_late { Money(1) } else { Money(0) };
@@ -327,10 +327,9 @@ impl Golden {
             stock_out: zero,
             change: zero,
         };
-        let priced =
-            snapshot.pricing.as_ref().and_then(|pricing| pricing.products.first()).map(|inputs| inputs.product);
+        let priced = snapshot.pricing.as_ref().and_then(|pricing| pricing.products().first()).copied();
         let quote = |product: SkuId| {
-            let (product, region) = (catalog.sku(product)?.clone(), region.code.clone());
+            let (product, region) = (catalog.sku(product)?, region.code.clone());
             Some(QuoteRequest {
                 pack: None,
                 snapshot: snapshot.root,

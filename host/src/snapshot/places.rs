@@ -71,15 +71,19 @@ impl Places {
         catalog: &Catalog,
     ) -> Result<(Vec<FulfilmentNode>, BTreeMap<Ends, Lane>), SnapshotError> {
         let mut nodes = self.nodes.clone();
+        let mut stocks = vec![Vec::new(); nodes.len()];
         let mut seen = BTreeSet::new();
         Table::<StockRow>::read(folder, "stock")?.each(|row| {
             let StockRow { on_hand, reserved, safety, .. } = *row;
             let (node, product) = (self.node(&row.node)?, id_of(catalog, &row.sku)?);
             once(&mut seen, (node, product), || format!("the stock of `{}` at `{}`", row.sku, row.node))?;
-            nodes[usize::from(node)].stock.0.push(Stock { product, on_hand, reserved, safety });
+            stocks[usize::from(node)].push(Stock { product, on_hand, reserved, safety });
             Ok::<_, Error>(())
         })?;
-        nodes.iter_mut().for_each(|node| node.stock.0.sort_by_key(|stock| stock.product));
+        for (node, mut stock) in nodes.iter_mut().zip(stocks) {
+            stock.sort_by_key(|stock: &Stock| stock.product);
+            node.stock = NodeStock::new(&stock)?;
+        }
 
         let mut lanes = BTreeMap::new();
         Table::<LaneRow>::read(folder, "lanes")?.each(|row| {

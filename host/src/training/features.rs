@@ -4,7 +4,7 @@ use super::{EventLog, TrainingError, csv_error, file_error, matrix::write_matrix
 use serde::Deserialize;
 use std::{collections::BTreeSet, fs, path::Path};
 use tradewind_core::{
-    Millis, Sku, SkuBits,
+    Millis, Sku,
     rank::{Moment, RankSpec, RankTables},
 };
 
@@ -63,7 +63,6 @@ pub fn write_features(
     let rows_path = folder.join("rows.csv");
     let mut rows = csv::Writer::from_path(&rows_path).map_err(csv_error(&rows_path))?;
     rows.write_record(["profile", "at", "sku", "label"]).map_err(csv_error(&rows_path))?;
-    let nothing_blocked = SkuBits::none(tables.catalog.len());
     let mut matrix: Vec<f32> = Vec::new();
     let mut count = 0;
     for target in targets {
@@ -71,10 +70,10 @@ pub fn write_features(
         let profile = log.profile(&target.profile, at);
         let bought = target.bought(log);
         let moment = Moment::new(tables, &profile, at);
-        for candidate in moment.candidates(&spec.candidates, &nothing_blocked) {
+        for candidate in moment.candidates(&spec.candidates, &|_| false) {
             let Some(sku) = tables.catalog.sku(candidate.id) else { continue };
             moment.row(&spec.features, &candidate, &mut matrix);
-            let label = if bought.contains(sku) { "1" } else { "0" };
+            let label = if bought.contains(&sku) { "1" } else { "0" };
             let row = [target.profile.as_str(), &target.at.to_string(), sku.as_str(), label];
             rows.write_record(row).map_err(csv_error(&rows_path))?;
             count += 1;

@@ -72,7 +72,7 @@ impl Sales {
             if week as usize != next {
                 return Err(wrong(format!("week {week} follows where week {next} should")));
             }
-            product.weeks.push(Week { units, offer });
+            product.weeks.push(Week::new(offer, units));
         }
         Ok(Self { products })
     }

@@ -61,7 +61,7 @@ pub fn product_tables(
         repeat_rate: share(repeaters[id] + 1, buyers[id] + 4),
         gap_days: median(gaps),
     });
-    Ok(RankTables::new(catalog, stats.collect(), neighbours)?)
+    Ok(RankTables::new(catalog, &stats.collect::<Vec<_>>(), &neighbours)?)
 }
 
 /// NaN of nothing.
@@ -95,15 +95,14 @@ fn together(len: usize, owned: &[Vec<SkuId>], most: usize) -> (Vec<u32>, Vec<Vec
             .collect();
         similar.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         similar.truncate(most);
-        let scaled = |cosine: f64| (cosine * f64::from(u16::MAX)).round() as u16;
-        similar.into_iter().map(|(cosine, id)| Neighbour { id: SkuId(id), similarity: scaled(cosine) }).collect()
+        similar.into_iter().map(|(cosine, id)| Neighbour { id: SkuId(id), similarity: cosine as f32 }).collect()
     });
     let neighbours = neighbours.collect();
     (buyers, neighbours)
 }
 
-/// A row of a products file. `neighbours` is `SKU:SIMILARITY` separated by spaces, best first, the
-/// similarity in 65,535ths; an empty `gap_days` is unknown.
+/// A row of a products file. `neighbours` is `SKU:SIMILARITY` separated by spaces, the similarity from 0 to 1; an empty
+/// `gap_days` is unknown.
 #[derive(Serialize, Deserialize)]
 struct Row {
     sku: String,
@@ -120,14 +119,15 @@ struct Row {
     neighbours: String,
 }
 
-/// A products file: tables, and the title of each product.
+/// A products file: tables, and the title of each product, in order of SKU.
 ///
 /// The columns `sku,category,title` are enough for [`product_tables`] to start from.
 ///
 /// # Errors
 /// [`TrainingError`] names the file and row.
 pub fn read_products(path: &Path) -> Result<(RankTables, Vec<String>), TrainingError> {
-    let rows: Vec<Row> = read_rows(path)?;
+    let mut rows: Vec<Row> = read_rows(path)?;
+    rows.sort_by(|a, b| a.sku.cmp(&b.sku));
     let products = rows.iter().map(|row| Ok((Sku::new(row.sku.as_str())?, row.category.as_str())));
     let catalog = Catalog::new(products.collect::<Result<Vec<_>, tradewind_core::Error>>()?)?;
     let mut stats = Vec::with_capacity(rows.len());
@@ -147,7 +147,7 @@ pub fn read_products(path: &Path) -> Result<(RankTables, Vec<String>), TrainingE
         })?);
     }
     let titles = rows.into_iter().map(|row| row.title).collect();
-    Ok((RankTables::new(catalog, stats, neighbours)?, titles))
+    Ok((RankTables::new(catalog, &stats, &neighbours)?, titles))
 }
 
 fn neighbour(catalog: &Catalog, pair: &str) -> Option<Neighbour> {
@@ -161,12 +161,11 @@ fn neighbour(catalog: &Catalog, pair: &str) -> Option<Neighbour> {
 /// [`TrainingError`] when the file cannot be written.
 pub fn write_products(path: &Path, tables: &RankTables, titles: &[String]) -> Result<(), TrainingError> {
     let mut writer = csv::Writer::from_path(path).map_err(csv_error(path))?;
-    for (id, (sku, title)) in tables.catalog.skus().iter().zip(titles).enumerate() {
+    for (id, (sku, title)) in tables.catalog.skus().zip(titles).enumerate() {
         let stats = tables.stats(SkuId(id as u32));
         let neighbours = tables
             .neighbours(SkuId(id as u32))
-            .iter()
-            .filter_map(|neighbour| Some(format!("{}:{}", tables.catalog.sku(neighbour.id)?, neighbour.similarity)));
+            .filter_map(|neighbour| Some(format!("{}:{:.5}", tables.catalog.sku(neighbour.id)?, neighbour.similarity)));
         let row = Row {
             sku: sku.to_string(),
             category: tables.catalog.category(SkuId(id as u32)).to_owned(),

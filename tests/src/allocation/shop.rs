@@ -5,7 +5,9 @@ use tradewind_core::{
     BasisPoints, Catalog, Code, Currency, Id, Line, Millis, Money, Sku, SkuId,
     allocate::{AllocateRequest, AllocationPolicy, Capacity, Order, Problem, ShopOrder},
     price_guard::{CoverPolicy, Rounding},
-    snapshot::{Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, NodeStock, Pricing, Region, Stock, Storefront},
+    snapshot::{
+        Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, NodeStock, Prices, Pricing, Region, Stock, Storefront,
+    },
 };
 use tradewind_host::snapshot::Parts;
 
@@ -39,15 +41,19 @@ pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)
             stock: NodeStock::default(),
         });
     }
+    let mut stocks = vec![Vec::new(); nodes.len()];
     for stock in &problem.stock {
         let (product, on_hand) = (SkuId(stock.sku), stock.available);
-        nodes[stock.node as usize].stock.0.push(Stock { product, on_hand, reserved: 0, safety: 0 });
+        stocks[stock.node as usize].push(Stock { product, on_hand, reserved: 0, safety: 0 });
     }
-    nodes.iter_mut().for_each(|node| node.stock.0.sort_by_key(|stock| stock.product));
+    for (node, mut stock) in nodes.iter_mut().zip(stocks) {
+        stock.sort_by_key(|stock| stock.product);
+        node.stock = NodeStock::new(&stock)?;
+    }
     let mut lanes: Vec<Lane> = problem.lanes.iter().map(lane).collect();
     lanes.sort_by_key(|lane| (lane.node, lane.region));
     let named = (0..regions).map(|region| Ok(Region { code: region_code(region)?, utc_offset: 0, promises: vec![] }));
-    let price = ListedPrice { list: Money(1_000), points: Vec::new() };
+    let price = ListedPrice { list: Money(1_000), points: &[] };
     let parts = Parts {
         name: "made-up".into(),
         version: "1".into(),
@@ -56,15 +62,15 @@ pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)
             issued: Millis(NOON.0 - Millis::DAY / 2),
             expires: Millis(NOON.0 + Millis::DAY),
             catalog: Catalog::new(names)?,
-            prices: vec![price; products as usize],
+            prices: Prices::new(vec![price; products as usize])?,
             regions: named.collect::<Result<_>>()?,
             published: None,
         },
-        pricing: Pricing {
-            rounding: Rounding { unit: 10, endings: vec![9] },
-            cover: CoverPolicy { short_weeks: 1, long_weeks: 8, excess_loss: BasisPoints(0) },
-            products: Vec::new(),
-        },
+        pricing: Pricing::new(
+            Rounding { unit: 10, endings: vec![9] },
+            CoverPolicy { short_weeks: 1, long_weeks: 8, excess_loss: BasisPoints(0) },
+            &[],
+        )?,
         fulfilment: Fulfilment { nodes, lanes },
         forecast: None,
     };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    domain::{line::Line, sku::Catalog},
-    model::tables::{Neighbour, ProductStats},
+    domain::{catalog::Catalog, line::Line},
+    model::tables::ProductStats,
     plan::{Batch, Buffer, BufferId, Cast, DType, Dim, Operand, Plan, Port, Step, Unary, UnaryOp},
     profile::event::{Channel, EventKind},
 };
@@ -73,9 +73,9 @@ fn sku(code: &str) -> Sku {
 
 /// Tea is bought by one in two orders, jam by one in four.
 fn tables() -> RankTables {
-    let catalog = Catalog::new([(sku("tea"), "drinks"), (sku("jam"), "spreads")]).unwrap();
+    let catalog = Catalog::new([(sku("jam"), "spreads"), (sku("tea"), "drinks")]).unwrap();
     let stats = |popularity| ProductStats { popularity, ..ProductStats::default() };
-    RankTables::new(catalog, vec![stats(0.5), stats(0.25)], vec![Vec::<Neighbour>::new(), vec![]]).unwrap()
+    RankTables::new(catalog, &[stats(0.25), stats(0.5)], &[vec![], vec![]]).unwrap()
 }
 
 fn spec(rows: Rows, inputs: &[Source], output: Output) -> InsightSpec {
@@ -163,8 +163,8 @@ fn products_are_those_of_the_tables_where_there_is_no_snapshot() {
     let insights =
         ask(spec(Rows::Product, &[Source::Popularity], Output::Probability), &InsightRequest::new(None, NOW));
     let values: Vec<_> = insights.unwrap().items.into_iter().map(|item| (item.of, item.value)).collect();
-    let said = |code, value| (Subject::Sku(sku(code)), Value::Probability(value));
-    assert_eq!(values, [said("tea", 0.5), said("jam", 0.25)]);
+    let said = |code, id| (Subject::Sku(sku(code)), Value::Probability(tables().stats(SkuId(id)).popularity));
+    assert_eq!(values, [said("tea", 1), said("jam", 0)]);
     let nodes = spec(Rows::ProductNode, &[Source::Available], Output::Score);
     assert_eq!(ask(nodes, &InsightRequest::new(None, NOW)).unwrap_err().kind(), ErrorKind::NoSnapshot);
 }

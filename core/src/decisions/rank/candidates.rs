@@ -1,9 +1,9 @@
 //! Which products are worth scoring.
 
 use crate::{
-    domain::{sku::SkuId, sku_set::SkuBits, sort},
+    domain::{sku::SkuId, sort},
     error::{Error, ErrorKind, Result},
-    model::moment::{Affinity, Candidate, Moment},
+    model::moment::{Candidate, Moment},
 };
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -34,18 +34,16 @@ impl CandidateSpec {
 }
 
 impl Moment<'_> {
-    /// The candidates, in order of id: everything the shopper has to do with, then what goes with
+    /// The candidates, the most popular first: everything the shopper has to do with, then what goes with
     /// that, then what is popular. Places are not spent on products that are `blocked`.
-    pub fn candidates(&self, spec: &CandidateSpec, blocked: &SkuBits) -> Vec<Candidate> {
+    pub fn candidates(&self, spec: &CandidateSpec, blocked: &dyn Fn(SkuId) -> bool) -> Vec<Candidate> {
         let affinities = self.affinities();
-        let mut ids = SkuBits::none(self.tables.catalog.len());
-        self.interests().iter().for_each(|(id, _)| ids.insert(*id));
-        let around: Vec<&(SkuId, Affinity)> =
-            affinities.found.iter().filter(|(id, _)| !ids.contains(*id) && !blocked.contains(*id)).collect();
-        let nearest = sort::greatest(around.iter().map(|(id, affinity)| (affinity.sum, id.0)));
-        nearest.take(usize::from(spec.neighbours)).for_each(|id| ids.insert(SkuId(id)));
-        let popular = self.tables.by_popularity().iter().filter(|id| !blocked.contains(**id));
-        popular.take(usize::from(spec.popular)).for_each(|id| ids.insert(*id));
-        affinities.candidates(&ids)
+        let mut ids: Vec<SkuId> = self.interests().iter().map(|(id, _)| *id).collect();
+        let around = affinities.found.iter().filter(|(id, _)| self.interest(*id).is_none() && !blocked(*id));
+        let nearest = sort::greatest(around.map(|(id, affinity)| (affinity.sum, id.0)));
+        ids.extend(nearest.take(usize::from(spec.neighbours)).map(SkuId));
+        let popular = self.tables.by_popularity().iter().filter(|id| !blocked(**id));
+        ids.extend(popular.take(usize::from(spec.popular)));
+        affinities.candidates(self.tables, ids)
     }
 }

@@ -57,7 +57,7 @@ pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
         }
     }
     if let Some(sku) = candidate.affinity.through.and_then(|through| moment.tables.catalog.sku(through)) {
-        reasons.push(Reason::GoesWith { sku: sku.clone() });
+        reasons.push(Reason::GoesWith { sku });
     }
     let popularity = moment.tables.stats(candidate.id).recent_popularity;
     if popularity >= 0.01 || reasons.is_empty() {

@@ -2,9 +2,10 @@
 
 use super::Constraints;
 use crate::{
-    domain::{sku::Catalog, sku_set::SkuBits, sort},
+    domain::{catalog::Catalog, sku::SkuId, sort},
     model::moment::Candidate,
     profile::Profile,
+    snapshot::Region,
 };
 use alloc::{vec, vec::Vec};
 
@@ -16,24 +17,49 @@ pub struct Scored {
 }
 
 /// The products that may not be in the reply.
-pub fn blocked(
-    constraints: &Constraints,
-    deliverable: Option<&SkuBits>,
-    catalog: &Catalog,
-    profile: &Profile,
-) -> SkuBits {
-    let mut blocked = SkuBits::none(catalog.len());
-    for wanted in constraints.available.iter().chain(deliverable) {
-        blocked.unite(&wanted.complement());
+pub struct Blocked<'a> {
+    constraints: &'a Constraints,
+    deliverable: Option<Deliverable<'a>>,
+    /// Those that the shopper does not want, or the shop not here; ascending.
+    excluded: Vec<SkuId>,
+}
+
+/// What a snapshot promises to deliver to a region.
+#[derive(Clone, Copy)]
+pub struct Deliverable<'a> {
+    pub region: &'a Region,
+    /// The products of the pack's catalogue, by their ids in the snapshot's.
+    pub known: &'a [SkuId],
+}
+
+impl Deliverable<'_> {
+    fn has(&self, id: SkuId) -> bool {
+        self.known.get(id.0 as usize).is_some_and(|id| self.region.promise(*id).is_some())
     }
-    if let Some(hidden) = &constraints.hidden {
-        blocked.unite(hidden);
+}
+
+impl<'a> Blocked<'a> {
+    pub fn new(
+        constraints: &'a Constraints,
+        deliverable: Option<Deliverable<'a>>,
+        catalog: &Catalog,
+        profile: &Profile,
+    ) -> Self {
+        let dismissed = profile.items().iter().filter(|item| item.dismissed).map(|item| &item.sku);
+        let excluded = constraints.exclude.iter().chain(dismissed).filter_map(|sku| catalog.id(sku));
+        let excluded: Vec<SkuId> = excluded.collect();
+        let ascending = sort::ascending(excluded.len(), &|a, b| excluded[a].cmp(&excluded[b]));
+        let excluded = ascending.into_iter().map(|place| excluded[place]).collect();
+        Self { constraints, deliverable, excluded }
     }
-    let dismissed = profile.items().iter().filter(|item| item.dismissed).map(|item| &item.sku);
-    for id in constraints.exclude.iter().chain(dismissed).filter_map(|sku| catalog.id(sku)) {
-        blocked.insert(id);
+
+    pub fn has(&self, id: SkuId) -> bool {
+        let Constraints { hidden, available, .. } = self.constraints;
+        hidden.as_ref().is_some_and(|hidden| hidden.contains(id))
+            || available.as_ref().is_some_and(|available| !available.contains(id))
+            || self.deliverable.is_some_and(|deliverable| !deliverable.has(id))
+            || self.excluded.binary_search(&id).is_ok()
     }
-    blocked
 }
 
 /// The `limit` best, at most `per_category` of a category; of equal scores, the first comes first.
@@ -54,12 +80,10 @@ pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: 
 mod tests {
     use super::*;
     use crate::{
-        domain::{
-            sku::{Sku, SkuId},
-            time::Millis,
-        },
+        domain::{name::Code, sku::Sku, sku_set::SkuBits, time::Millis},
         model::moment::Affinity,
         profile::event::{Channel, Event, EventKind},
+        snapshot::Promise,
     };
 
     fn sku(code: &str) -> Sku {
@@ -103,24 +127,36 @@ mod tests {
     #[test]
     fn what_may_not_be_shown_is_blocked_whoever_says_so() {
         let catalog = catalog();
-        let of = |constraints: &Constraints, deliverable: Option<&SkuBits>, profile: &Profile| {
-            blocked(constraints, deliverable, &catalog, profile)
+        let known = [0, 1, 2, 3, 4, 5].map(SkuId);
+        let of = |constraints: &Constraints, delivered: Option<&[u32]>, profile: &Profile| {
+            let promise = |ids| Promise::new(1, 2, &set(ids)).expect("memory");
+            let promises = delivered.map(|ids| vec![promise(ids)]).unwrap_or_default();
+            let region = Region { code: Code::new("EAST").expect("a code"), utc_offset: 0, promises };
+            let deliverable = delivered.map(|_| Deliverable { region: &region, known: &known });
+            let blocked = Blocked::new(constraints, deliverable, &catalog, profile);
+            (0..6).filter(|id| blocked.has(SkuId(*id))).collect::<Vec<u32>>()
         };
         let (free, nobody) = (Constraints::default(), Profile::default());
-        assert_eq!(of(&free, None, &nobody), set(&[]));
-        assert_eq!(
-            of(&Constraints { available: Some(set(&[1, 2])), ..free.clone() }, None, &nobody),
-            set(&[0, 3, 4, 5])
-        );
-        assert_eq!(of(&Constraints { hidden: Some(set(&[5])), ..free.clone() }, None, &nobody), set(&[5]));
-        assert_eq!(of(&free, Some(&set(&[0, 1, 2, 3])), &nobody), set(&[4, 5]));
+        assert!(of(&free, None, &nobody).is_empty());
+        assert_eq!(of(&Constraints { available: Some(set(&[1, 2])), ..free.clone() }, None, &nobody), [0, 3, 4, 5]);
+        assert_eq!(of(&Constraints { hidden: Some(set(&[5])), ..free.clone() }, None, &nobody), [5]);
+        assert_eq!(of(&free, Some(&[0, 1, 2, 3]), &nobody), [4, 5]);
         let exclude = vec![sku("c"), sku("not in the catalogue")];
-        assert_eq!(of(&Constraints { exclude, ..free.clone() }, None, &nobody), set(&[2]));
+        assert_eq!(of(&Constraints { exclude, ..free.clone() }, None, &nobody), [2]);
         let mut shopper = Profile::default();
         shopper.apply(&Event { at: Millis(1), channel: Channel::Web, kind: EventKind::Dismiss(sku("b")) });
-        assert_eq!(of(&free, None, &shopper), set(&[1]));
+        assert_eq!(of(&free, None, &shopper), [1]);
         let all =
             Constraints { available: Some(set(&[0, 1, 2])), hidden: Some(set(&[0])), exclude: vec![sku("e")], ..free };
-        assert_eq!(of(&all, Some(&set(&[0, 1, 2, 3])), &shopper), set(&[0, 1, 3, 4, 5]));
+        assert_eq!(of(&all, Some(&[0, 1, 2, 3]), &shopper), [0, 1, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_the_snapshot_does_not_have_cannot_be_delivered() {
+        let promises = vec![Promise::new(1, 2, &SkuBits::all(2)).expect("memory")];
+        let region = Region { code: Code::new("EAST").expect("a code"), utc_offset: 0, promises };
+        let known = [SkuId(1), SkuId::NONE, SkuId(0)];
+        let deliverable = Deliverable { region: &region, known: &known };
+        assert_eq!([0, 1, 2, 3].map(|id| deliverable.has(SkuId(id))), [true, false, true, false]);
     }
 }

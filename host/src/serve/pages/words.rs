@@ -106,7 +106,7 @@ pub(super) fn spaced<T: serde::Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradewind_core::{Catalog, Currency};
+    use tradewind_core::{Catalog, Currency, snapshot::Prices};
 
     #[test]
     fn amounts_have_the_digits_of_their_currency() {
@@ -117,7 +117,7 @@ mod tests {
                 issued: Millis(0),
                 expires: Millis(0),
                 catalog: Catalog::default(),
-                prices: vec![],
+                prices: Prices::default(),
                 regions: vec![],
                 published: None,
             };

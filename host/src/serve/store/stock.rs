@@ -59,13 +59,13 @@ impl Store {
     pub(crate) async fn seed(&self, tx: &mut Tx, snapshot: &Snapshot) -> sqlx::Result<()> {
         let nodes = snapshot.fulfilment.iter().flat_map(|fulfilment| &fulfilment.nodes);
         let catalog = &snapshot.storefront.catalog;
-        let mut rows: Vec<(&str, &Sku, i64, i64)> = Vec::new();
+        let mut rows: Vec<(&str, Sku, i64, i64)> = Vec::new();
         for node in nodes {
             sqlx::query("INSERT INTO nodes (code, closed) VALUES ($1, 0) ON CONFLICT DO NOTHING")
                 .bind(node.code.as_str())
                 .execute(&mut **tx)
                 .await?;
-            let known = node.stock.0.iter().filter_map(|stock| Some((stock, catalog.sku(stock.product)?)));
+            let known = node.stock.entries().iter().filter_map(|stock| Some((stock, catalog.sku(stock.product)?)));
             // What was promised elsewhere is no longer there for this service's orders.
             rows.extend(known.map(|(stock, sku)| {
                 let on_hand = i64::from(stock.on_hand.saturating_sub(stock.reserved));

@@ -1,0 +1,408 @@
+//! Columns: arrays that lie in a section of a file as they lie in memory, and are read where they lie.
+//!
+//! ```text
+//! 0    u32          number of columns
+//! 4    u32 × number bytes of each column
+//!      columns, each at a multiple of 16 from the start of the section, zeros between
+//! ```
+//!
+//! All numbers are little-endian. Which columns a section has, in which order and of which type, its reader knows: see
+//! [`Columns`]. Small and irregular parts are one column of bytes that are decoded.
+
+use crate::{
+    aligned::{ALIGNMENT, AlignedBytes, align_up, headroom},
+    error::{Error, ErrorKind, Result},
+};
+use alloc::{format, sync::Arc, vec, vec::Vec};
+use bytemuck::Pod;
+use core::{
+    cmp::Ordering,
+    fmt,
+    marker::PhantomData,
+    mem::replace,
+    ops::{Deref, Range},
+};
+
+/// What is stored as columns.
+pub trait Columns: Sized {
+    /// Writes the columns, in the order in which [`read`](Self::read) reads them.
+    ///
+    /// # Errors
+    /// [`Malformed`](ErrorKind::Malformed) when a part cannot be encoded.
+    fn write(&self, to: &mut ColumnWriter) -> Result<()>;
+
+    /// Reads the columns and checks all that can be wrong with them.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) or [`BadRequest`](ErrorKind::BadRequest) says what is wrong.
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self>;
+}
+
+/// An array in a file that stays in memory; derefs to a slice.
+pub struct Column<T> {
+    bytes: Arc<AlignedBytes>,
+    range: Range<usize>,
+    of: PhantomData<T>,
+}
+
+/// A list for each of a number of things: the values of all of them in one column, and where each list starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lists<T: Pod> {
+    starts: Starts,
+    values: Column<T>,
+}
+
+/// The start of each list, and the end of the last; stored as the lengths of the lists.
+#[derive(Debug, Clone, PartialEq)]
+struct Starts(Vec<u32>);
+
+/// A text for each of a number of things.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Texts(Lists<u8>);
+
+/// Reads the columns of a section one after another.
+#[derive(Debug)]
+pub struct ColumnReader<'a> {
+    bytes: &'a Arc<AlignedBytes>,
+    /// The lengths of the columns that follow.
+    lengths: &'a [u32],
+    /// The end of the last column read, and of the section.
+    rest: Range<usize>,
+}
+
+/// Collects columns, and writes them as a section.
+#[derive(Debug, Default)]
+pub struct ColumnWriter {
+    columns: Vec<Vec<u8>>,
+}
+
+impl<T: Pod> Column<T> {
+    /// A column with these values.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory).
+    pub fn new(values: &[T]) -> Result<Self> {
+        let bytes = AlignedBytes::copy_of(bytemuck::cast_slice(values))?;
+        let range = 0..bytes.len();
+        Ok(Self { bytes: Arc::new(bytes), range, of: PhantomData })
+    }
+
+    /// A part of the column, by places of its values; empty where it lies outside.
+    #[must_use]
+    pub fn part(&self, places: Range<usize>) -> Self {
+        let range = if places.start <= places.end && places.end <= self.len() {
+            let at = |place: usize| self.range.start + place * size_of::<T>();
+            at(places.start)..at(places.end)
+        } else {
+            0..0
+        };
+        Self { bytes: self.bytes.clone(), range, of: PhantomData }
+    }
+}
+
+impl<T: Pod> Deref for Column<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        bytemuck::try_cast_slice(part(&self.bytes, &self.range)).unwrap_or_default()
+    }
+}
+
+impl<T> Clone for Column<T> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), range: self.range.clone(), of: PhantomData }
+    }
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Self { bytes: Arc::default(), range: 0..0, of: PhantomData }
+    }
+}
+
+impl<T: Pod + fmt::Debug> fmt::Debug for Column<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Pod + PartialEq> PartialEq for Column<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Pod> Default for Lists<T> {
+    fn default() -> Self {
+        Self { starts: Starts(vec![0]), values: Column::default() }
+    }
+}
+
+impl<T: Pod> Lists<T> {
+    /// These lists.
+    ///
+    /// # Errors
+    /// [`TooLarge`](ErrorKind::TooLarge) for a list of more than 65,535 values, or [`OutOfMemory`](ErrorKind::OutOfMemory).
+    pub fn new<L: AsRef<[T]>>(lists: impl IntoIterator<Item = L>) -> Result<Self> {
+        let (mut starts, mut values) = (vec![0], Vec::new());
+        for list in lists {
+            let list = list.as_ref();
+            if list.len() > usize::from(u16::MAX) {
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!("a list of {} values (at most 65,535)", list.len()),
+                ));
+            }
+            values.extend_from_slice(list);
+            starts.push(values.len() as u32);
+        }
+        Ok(Self { starts: Starts(starts), values: Column::new(&values)? })
+    }
+
+    /// The number of lists.
+    pub const fn len(&self) -> usize {
+        self.starts.0.len().saturating_sub(1)
+    }
+
+    /// Whether there are no lists.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A list; empty past the last.
+    pub fn get(&self, n: usize) -> &[T] {
+        self.values.get(self.starts.places(n)).unwrap_or_default()
+    }
+
+    /// The values of all lists, in order.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// The lists, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[T]> {
+        let values = self.values();
+        self.starts.0.windows(2).map(|ends| values.get(ends[0] as usize..ends[1] as usize).unwrap_or_default())
+    }
+}
+
+impl<T: Pod> Columns for Lists<T> {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        let lengths: Vec<u16> = self.starts.0.windows(2).map(|ends| (ends[1] - ends[0]) as u16).collect();
+        to.column(&lengths);
+        to.column(&self.values);
+        Ok(())
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let starts = Starts::read(from)?;
+        let values = from.column()?;
+        starts.check(values.len())?;
+        Ok(Self { starts, values })
+    }
+}
+
+impl Starts {
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let lengths = from.column::<u16>()?;
+        headroom(4 * (lengths.len() + 1))?;
+        let mut starts = Vec::with_capacity(lengths.len() + 1);
+        let mut end = 0_u32;
+        starts.push(end);
+        for &length in &*lengths {
+            end = end.saturating_add(length.into());
+            starts.push(end);
+        }
+        Ok(Self(starts))
+    }
+
+    fn check(&self, values: usize) -> Result<()> {
+        match self.0.last() {
+            Some(&end) if end as usize == values => Ok(()),
+            _ => Err(corrupt("lists of another length than their values")),
+        }
+    }
+
+    /// Where the values of a list lie; nowhere past the last.
+    fn places(&self, n: usize) -> Range<usize> {
+        match (self.0.get(n), self.0.get(n + 1)) {
+            (Some(&start), Some(&end)) => start as usize..end as usize,
+            _ => 0..0,
+        }
+    }
+}
+
+impl Texts {
+    /// These texts.
+    ///
+    /// # Errors
+    /// As [`Lists::new`].
+    pub fn new<L: AsRef<str>>(texts: impl IntoIterator<Item = L>) -> Result<Self> {
+        struct Bytes<L>(L);
+        impl<L: AsRef<str>> AsRef<[u8]> for Bytes<L> {
+            fn as_ref(&self) -> &[u8] {
+                self.0.as_ref().as_bytes()
+            }
+        }
+        Ok(Self(Lists::new(texts.into_iter().map(Bytes))?))
+    }
+
+    /// The number of texts.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no texts.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A text; empty past the last.
+    pub fn get(&self, n: usize) -> &str {
+        core::str::from_utf8(self.0.get(n)).unwrap_or_default()
+    }
+
+    /// The bytes of each text, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter()
+    }
+
+    /// The first text that is not after the one before it; `None` where all are in ascending order (of bytes).
+    pub fn out_of_order(&self) -> Option<usize> {
+        let mut before: (u64, &[u8]) = (0, &[]);
+        self.iter().position(|text| {
+            // Most are told apart by their first eight bytes, and those are compared as one number.
+            let start = match text.first_chunk() {
+                Some(&start) => u64::from_be_bytes(start),
+                None => {
+                    text.iter().fold(0, |start, &byte| start << 8 | u64::from(byte)) << (8 * (8 - text.len())).min(63)
+                }
+            };
+            let (start_before, text_before) = replace(&mut before, (start, text));
+            start < start_before || start == start_before && text <= text_before
+        })
+    }
+
+    /// Where a text is, of texts in ascending order.
+    pub fn search(&self, text: &str) -> Option<usize> {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            match self.0.get(middle).cmp(text.as_bytes()) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Some(middle),
+                Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
+}
+
+impl Columns for Texts {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        self.0.write(to)
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let texts: Lists<u8> = Lists::read(from)?;
+        // All of them are UTF-8, and each begins with a character: so each is UTF-8.
+        match core::str::from_utf8(texts.values()) {
+            Ok(all) if texts.starts.0.iter().all(|&start| all.is_char_boundary(start as usize)) => Ok(Self(texts)),
+            _ => Err(corrupt("a text that is not UTF-8")),
+        }
+    }
+}
+
+impl<'a> ColumnReader<'a> {
+    /// Reads what is stored as columns in a section of a file.
+    ///
+    /// # Errors
+    /// As [`Columns::read`], and [`PackCorrupt`](ErrorKind::PackCorrupt) for columns that nobody reads.
+    pub fn read<T: Columns>(bytes: &'a Arc<AlignedBytes>, section: Range<usize>) -> Result<T> {
+        let cut = || corrupt("its columns end too soon");
+        let file = bytes.as_slice().get(..section.end).ok_or_else(cut)?;
+        let number = file.get(section.start..).and_then(<[u8]>::first_chunk).ok_or_else(cut)?;
+        let start = section.start + 4;
+        let end = start.saturating_add((u32::from_le_bytes(*number) as usize).saturating_mul(4));
+        let lengths =
+            file.get(start..end).and_then(|lengths| bytemuck::try_cast_slice(lengths).ok()).ok_or_else(cut)?;
+        let mut reader = Self { bytes, lengths, rest: end..section.end };
+        let read = T::read(&mut reader)?;
+        if reader.lengths.is_empty() && reader.rest.is_empty() {
+            return Ok(read);
+        }
+        Err(corrupt("there are more columns than expected"))
+    }
+
+    /// The next column.
+    ///
+    /// # Errors
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) where it is missing, or its length is not that of whole values.
+    pub fn column<T: Pod>(&mut self) -> Result<Column<T>> {
+        let range = self.next(size_of::<T>())?;
+        Ok(Column { bytes: self.bytes.clone(), range, of: PhantomData })
+    }
+
+    /// Where the next column lies, whose values have so many bytes.
+    fn next(&mut self, size: usize) -> Result<Range<usize>> {
+        let lost = || corrupt("a column is missing, or ends amid a value");
+        let (&length, lengths) = self.lengths.split_first().ok_or_else(lost)?;
+        let start = align_up(self.rest.start);
+        let end = start.saturating_add(length as usize);
+        if end > self.rest.end || !(length as usize).is_multiple_of(size) {
+            return Err(lost());
+        }
+        self.lengths = lengths;
+        self.rest.start = end;
+        Ok(start..end)
+    }
+}
+
+impl ColumnWriter {
+    /// The section of what is stored as columns.
+    ///
+    /// # Errors
+    /// As [`Columns::write`].
+    pub fn section(value: &impl Columns) -> Result<Vec<u8>> {
+        let mut writer = Self::default();
+        value.write(&mut writer)?;
+        let Self { columns } = writer;
+        let mut section = Vec::new();
+        section.extend_from_slice(&(columns.len() as u32).to_le_bytes());
+        columns.iter().for_each(|column| section.extend_from_slice(&(column.len() as u32).to_le_bytes()));
+        for column in columns {
+            section.resize(section.len().next_multiple_of(ALIGNMENT), 0);
+            section.extend_from_slice(&column);
+        }
+        Ok(section)
+    }
+
+    /// Adds a column.
+    pub fn column<T: Pod>(&mut self, values: &[T]) {
+        self.columns.push(bytemuck::cast_slice(values).to_vec());
+    }
+}
+
+/// The greatest of numbers; 0 of none.
+pub fn greatest(numbers: &[u32]) -> u32 {
+    // Eight at a time, which compilers make of vectors.
+    let (eights, rest) = numbers.as_chunks::<8>();
+    let mut most = [0; 8];
+    for eight in eights {
+        for (most, &number) in most.iter_mut().zip(eight) {
+            *most = number.max(*most);
+        }
+    }
+    most.iter().chain(rest).fold(0, |most, &number| number.max(most))
+}
+
+/// Apart from its callers, so that they are small.
+#[inline(never)]
+fn part<'a>(bytes: &'a AlignedBytes, range: &Range<usize>) -> &'a [u8] {
+    bytes.as_slice().get(range.clone()).unwrap_or_default()
+}
+
+#[cold]
+fn corrupt(what: &str) -> Error {
+    Error::new(ErrorKind::PackCorrupt, format!("the pack is damaged: {what}; fetch it again"))
+}

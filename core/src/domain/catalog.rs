@@ -1,0 +1,202 @@
+//! Catalogues: the products that a pack or a snapshot knows.
+
+use super::{
+    check::bad,
+    sku::{Sku, SkuId},
+};
+use crate::{
+    aligned::headroom,
+    columns::{Column, ColumnReader, ColumnWriter, Columns, Texts},
+    error::{Error, ErrorKind, Result},
+};
+use alloc::{collections::BTreeMap, format, vec::Vec};
+
+/// Products in ascending order of SKU (by bytes), with their categories.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalog {
+    skus: Texts,
+    category_of: Column<u16>,
+    categories: Texts,
+}
+
+impl Catalog {
+    /// The most products that a catalogue may have.
+    pub const MAX_LEN: usize = 200_000;
+
+    /// A catalogue of `(SKU, category)`, in ascending order of SKU.
+    ///
+    /// # Errors
+    /// [`BadRequest`](ErrorKind::BadRequest) names a SKU that comes twice or out of order, or the limit passed.
+    ///
+    /// ```
+    /// use tradewind_core::{Catalog, Sku, SkuId};
+    /// let catalog = Catalog::new([(Sku::new("jam")?, "spreads"), (Sku::new("tea")?, "drinks")])?;
+    /// assert_eq!(catalog.id(&Sku::new("tea")?), Some(SkuId(1)));
+    /// assert_eq!(catalog.category(SkuId(1)), "drinks");
+    /// # Ok::<(), tradewind_core::Error>(())
+    /// ```
+    pub fn new<'a>(products: impl IntoIterator<Item = (Sku, &'a str)>) -> Result<Self> {
+        let (mut numbers, mut categories) = (BTreeMap::new(), Vec::new());
+        let (mut skus, mut category_of) = (Vec::new(), Vec::new());
+        for (sku, category) in products {
+            let next = categories.len();
+            let number = *numbers.entry(category).or_insert_with(|| {
+                categories.push(category);
+                next
+            });
+            skus.push(sku);
+            category_of.push(u16::try_from(number).map_err(|_| bad("more than 65,536 categories"))?);
+        }
+        let catalog = Self {
+            skus: Texts::new(skus.iter().map(Sku::as_str))?,
+            category_of: Column::new(&category_of)?,
+            categories: Texts::new(categories)?,
+        };
+        catalog.check()?;
+        Ok(catalog)
+    }
+
+    fn check(&self) -> Result<()> {
+        let len = self.len();
+        if len > Self::MAX_LEN {
+            return Err(bad(format!("{len} products; at most {} are loaded", Self::MAX_LEN)));
+        }
+        let numbered = self.category_of.iter().all(|&number| usize::from(number) < self.categories.len());
+        if self.category_of.len() != len || !numbered {
+            return Err(bad("a product without a category"));
+        }
+        self.skus.iter().try_for_each(|sku| Sku::check_len(sku.len()))?;
+        match self.skus.out_of_order() {
+            None => Ok(()),
+            Some(n) => Err(out_of_order(self.skus.get(n.saturating_sub(1)) == self.skus.get(n), self.skus.get(n))),
+        }
+    }
+
+    /// The number of products.
+    pub const fn len(&self) -> usize {
+        self.skus.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.skus.is_empty()
+    }
+
+    /// The SKUs, in order.
+    pub fn skus(&self) -> impl Iterator<Item = Sku> {
+        (0..self.len()).filter_map(|n| self.sku(SkuId(n as u32)))
+    }
+
+    /// The id of a product, if the catalogue has it.
+    pub fn id(&self, sku: &Sku) -> Option<SkuId> {
+        Some(SkuId(self.skus.search(sku.as_str())? as u32))
+    }
+
+    /// The text of a product's SKU; empty past the last.
+    pub(crate) fn code(&self, n: usize) -> &str {
+        self.skus.get(n)
+    }
+
+    /// The SKU of a product.
+    pub fn sku(&self, id: SkuId) -> Option<Sku> {
+        Sku::new(self.skus.get(id.0 as usize)).ok()
+    }
+
+    /// The category of a product; empty for an id that the catalogue does not have.
+    pub fn category(&self, id: SkuId) -> &str {
+        self.category_number(id).map_or("", |number| self.categories.get(number.into()))
+    }
+
+    /// The number of categories.
+    pub const fn categories(&self) -> usize {
+        self.categories.len()
+    }
+
+    /// The category of a product, as a number that stands for it.
+    pub fn category_number(&self, id: SkuId) -> Option<u16> {
+        self.category_of.get(id.0 as usize).copied()
+    }
+
+    /// For each product, its id in another catalogue, or [`SkuId::NONE`].
+    pub(crate) fn ids_in(&self, other: &Self) -> Result<Vec<SkuId>> {
+        headroom(4 * self.len())?;
+        let mut others = other.skus.iter().zip(0..).peekable();
+        let ids = self.skus.iter().map(|sku| {
+            while others.next_if(|(other, _)| *other < sku).is_some() {}
+            others.next_if(|(other, _)| *other == sku).map_or(SkuId::NONE, |(_, id)| SkuId(id))
+        });
+        Ok(ids.collect())
+    }
+}
+
+impl Columns for Catalog {
+    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
+        self.skus.write(to)?;
+        to.column(&self.category_of);
+        self.categories.write(to)
+    }
+
+    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
+        let catalog = Self { skus: Texts::read(from)?, category_of: from.column()?, categories: Texts::read(from)? };
+        catalog.check()?;
+        Ok(catalog)
+    }
+}
+
+#[cold]
+fn out_of_order(twice: bool, sku: &str) -> Error {
+    let what = if twice { "comes twice in the catalogue" } else { "is not in ascending order of SKU" };
+    Error::new(ErrorKind::BadRequest, format!("SKU `{sku}` {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aligned::AlignedBytes;
+    use alloc::{string::String, sync::Arc, vec};
+
+    fn catalog(skus: &[&str]) -> Result<Catalog> {
+        Catalog::new(skus.iter().map(|sku| (Sku::new(*sku).expect("a SKU"), "any")))
+    }
+
+    #[test]
+    fn a_catalogue_is_read_where_it_lies() -> Result<()> {
+        let made =
+            Catalog::new([(Sku::new("jam")?, "spreads"), (Sku::new("tea")?, "drinks"), (Sku::new("té")?, "drinks")])?;
+        let section = ColumnWriter::section(&made)?;
+        let whole = section.len();
+        let read =
+            |bytes: &[u8]| ColumnReader::read::<Catalog>(&Arc::new(AlignedBytes::copy_of(bytes)?), 0..bytes.len());
+        assert_eq!(read(&section)?, made);
+        for len in 0..whole {
+            assert!(read(&section[..len]).is_err(), "cut to {len} bytes");
+        }
+        for at in 0..whole {
+            let mut damaged = section.clone();
+            damaged[at] ^= 0x80;
+            // Whatever was read, every product can be named and found.
+            if let Ok(catalog) = read(&damaged) {
+                assert!(
+                    catalog.skus().all(|sku| catalog.id(&sku).is_some()) && catalog.skus().count() == catalog.len()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_product_that_comes_twice_or_out_of_order_is_named() -> Result<()> {
+        let message = |skus: &[&str]| catalog(skus).map_err(|error| String::from(error.message()));
+        assert_eq!(message(&["a", "b", "b"]), Err("SKU `b` comes twice in the catalogue".into()));
+        assert_eq!(message(&["a", "c", "b"]), Err("SKU `b` is not in ascending order of SKU".into()));
+        Ok(())
+    }
+
+    #[test]
+    fn products_are_found_in_another_catalogue() -> Result<()> {
+        let (own, other) = (catalog(&["a", "c", "d", "f"])?, catalog(&["b", "c", "e", "f", "g"])?);
+        assert_eq!(own.ids_in(&other)?, [SkuId::NONE, SkuId(1), SkuId::NONE, SkuId(3)]);
+        assert_eq!(own.ids_in(&Catalog::default())?, vec![SkuId::NONE; 4]);
+        Ok(())
+    }
+}
