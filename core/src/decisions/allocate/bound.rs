@@ -2,7 +2,8 @@
 //!
 //! Lagrangian relaxation: stock and capacity may be exceeded, at a price for each unit. Then every order is served by
 //! itself, and what that costs, less the worth of all that is there at these prices, is below the cost of every
-//! plan. Prices follow the excess (subgradient, with Polyak's step and half of the last direction).
+//! plan. That holds at any prices of at least 0, and with a lower bound in place of an order's cost ([`Placer::place`]).
+//! Prices follow the excess (subgradient, with Polyak's step and half of the last direction).
 
 use super::{
     market::Market,

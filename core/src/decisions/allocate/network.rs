@@ -2,7 +2,7 @@
 
 use super::{
     plan::Breakdown,
-    problem::{Capacity, Lane, Node, Order, Problem, Stock},
+    problem::{Capacity, Lane, Node, Order, Problem, SCALE, Stock},
 };
 use crate::{
     aligned::headroom,
@@ -31,6 +31,8 @@ pub(super) struct Network<'a> {
     wanted: Vec<(u32, u32)>,
     /// The most that nodes, lanes and stock can add to the cost of a unit, in parts of minor units.
     pub dearest: i64,
+    /// The most that stock in excess can take off the cost of a unit, in parts of minor units.
+    pub relief: i64,
 }
 
 /// The way from a node to a region, and the work at the node.
@@ -109,6 +111,7 @@ impl<'a> Network<'a> {
             lanes_of: Vec::with_capacity(orders),
             wanted: Vec::with_capacity(lines),
             dearest,
+            relief: 0,
         };
         let nodes = problem.nodes.len();
         let known = |node: u32, what: &str| {
@@ -169,6 +172,7 @@ impl<'a> Network<'a> {
             let stock = given[at];
             Place { node: stock.node, sku: stock.sku, available: stock.available, pressure: stock.pressure.0 }
         }));
+        self.relief = self.stock.iter().map(|place| -place.pressure * SCALE).max().unwrap_or(0).max(0);
         Ok(())
     }
 

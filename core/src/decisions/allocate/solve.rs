@@ -87,13 +87,9 @@ impl Solver<'_> {
     fn stage(&mut self, joined: usize) -> i64 {
         let least = (joined..self.orders.len()).map(|at| self.place(self.orders[at])).sum::<i64>();
         let mut best = self.score(&self.orders);
-        // An order alone has all there is: what it was found to cost at least is a bound, where no node is short of room
-        // for its units, which placing counts and does not search.
+        // An order alone has all there is, so its lower bound is that of the problem.
         let alone = -(-least).div_euclid(SCALE);
-        if let [o] = self.orders[..]
-            && best[COST] <= alone
-            && self.has_room(o)
-        {
+        if self.orders.len() == 1 && best[COST] <= alone {
             return alone;
         }
         let mut ascent = Ascent::new(self.network, &self.orders);
@@ -143,12 +139,6 @@ impl Solver<'_> {
                 }
             }
         }
-    }
-
-    /// Whether each node has room for all units of an order.
-    fn has_room(&self, o: usize) -> bool {
-        let units = self.network.units(o);
-        self.network.room.iter().all(|room| u64::from(room.units) >= units)
     }
 
     /// What a look at an order costs.

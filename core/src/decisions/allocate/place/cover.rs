@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Its optimum is a lower bound, and the optimum of the order where no facility comes up twice: one that does gives its
-//! stock twice.
+//! stock twice. Where capacity binds and a line is not split into units, it is no lower bound.
 
 use super::{Placer, facility::NEVER};
 use alloc::vec::Vec;
@@ -48,36 +48,38 @@ const STATES: usize = 512;
 
 impl Placer {
     /// Finds the cheapest set of facilities by dynamic programming, if that is at most [`STATES`] states. Returns a
-    /// lower bound for the cost of every plan, and whether it is the cost of the incumbent.
-    pub(super) fn cover(&mut self) -> (i64, bool) {
+    /// lower bound for the cost of every plan, [`i64::MIN`] where there is none.
+    pub(super) fn cover(&mut self) -> i64 {
         let width = self.instance.facilities.len();
         let mut table = core::mem::take(&mut self.table);
         table.digits.clear();
-        let mut states = 1;
+        let (mut states, mut proves) = (1, true);
         for (line, &wanted) in self.instance.demand.iter().enumerate() {
-            // A line may be split where a facility has a part of it, or keeps a part.
+            // A line may be split where a facility has a part of it, keeps a part, or has too little capacity; the last is
+            // not tabulated, as it would be too many states.
             let row = &self.instance.cells[line * width..(line + 1) * width];
             let whole = row.iter().all(|cell| cell.kept == 0 && (cell.units == 0 || cell.units == wanted));
+            proves &= !self.instance.capacitated || !whole || wanted == 1;
             let (most, units) = if whole { (1, wanted) } else { (wanted, 1) };
             table.digits.push(Digit { stride: states, most, units });
             states = states.saturating_mul(most as usize + 1);
         }
-        let mut found = (i64::MIN, false);
+        let mut bound = i64::MIN;
         if states <= STATES {
             self.looked += (states * (width + table.digits.len() * states.isqrt())) as i64 / 4;
-            found = self.tabulate(&mut table, states);
+            bound = self.tabulate(&mut table, states);
             let cost = self.assignment.fill(&self.instance);
             if !(self.instance.complete && self.assignment.lacks_a_unit(&self.instance)) {
                 self.incumbent.offer(cost, &self.assignment.open);
             }
         }
         self.table = table;
-        found
+        if proves { bound } else { i64::MIN }
     }
 
-    /// Fills the table. Returns the least that a plan costs, its facilities in `open`, and whether each of them comes up
-    /// once.
-    fn tabulate(&mut self, table: &mut Table, states: usize) -> (i64, bool) {
+    /// Fills the table. Returns the cost of the cheapest state, and its facilities in `open`, up to the first that comes up
+    /// twice.
+    fn tabulate(&mut self, table: &mut Table, states: usize) -> i64 {
         let Table { digits, units, own, one, facility, least, last, parts } = table;
         let instance = &self.instance;
         let width = instance.facilities.len();
@@ -169,9 +171,6 @@ impl Placer {
         let wanted = units[states - 1];
         let (mut best, mut state) = (i64::MAX, 0);
         for (at, &cost) in least[from..].iter().enumerate().skip(1) {
-            if instance.complete && units[at] < wanted {
-                continue;
-            }
             let cost = cost - instance.split + instance.missing * i64::from(wanted - units[at]);
             if cost < best {
                 (best, state) = (cost, at);
@@ -179,17 +178,16 @@ impl Placer {
         }
         let open = &mut self.assignment.open;
         open.clear();
-        let mut once = true;
         let mut from = if best < NEVER / 2 { from } else { states * round };
         while let Some(&part) = last.get(from + state).filter(|_| state > 0) {
             let facility = facility[part as usize];
-            once &= !open.contains(&facility);
-            if once {
-                open.push(facility);
+            if open.contains(&facility) {
+                break;
             }
+            open.push(facility);
             state -= part as usize;
             from = from.saturating_sub(states);
         }
-        (best, once)
+        best
     }
 }

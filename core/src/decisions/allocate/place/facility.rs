@@ -68,6 +68,9 @@ pub(super) struct Cell {
 /// A cost that is above every plan's; a few of them can be added up.
 pub(super) const NEVER: i64 = 1 << 59;
 
+/// The most that serving nothing may cost with the penalty of an all-or-nothing order.
+const MOST_UNSERVED: i64 = NEVER / 4;
+
 /// A node that is no facility.
 const NONE: u32 = u32::MAX;
 /// A node that the order excludes.
@@ -94,9 +97,11 @@ impl Instance {
         let wanted = lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
         self.nothing = wanted * self.missing;
         if order.complete && wanted > 0 {
-            // An all-or-nothing order that lacks a unit costs as much as an empty plan (capped, so that sums cannot
-            // overflow).
-            self.missing = self.missing.max((wanted * self.missing).min((1 << 50) / wanted));
+            // An exact penalty: with one missing unit, a plan costs at least as much as an empty one, whatever the others
+            // save (capped, so that sums cannot overflow).
+            let held = lines.iter().flat_map(|line| &line.held).map(|&(_, units)| i64::from(units)).sum::<i64>();
+            let penalty = self.nothing + wanted * network.relief + held * self.change;
+            self.missing = self.missing.max(penalty.min(MOST_UNSERVED / wanted));
         }
         self.open_facilities(network, market, o, wanted);
         self.fill_cells(network, market, o)
@@ -209,6 +214,8 @@ pub(super) struct Assignment {
     offers: Vec<Offer>,
     /// Capacity that the open facilities have left.
     left: Vec<u32>,
+    /// Whether a line found too little of it: what it takes then depends on the lines before, and may not be the cheapest.
+    pub binds: bool,
 }
 
 /// Units of a line that pay the same.
@@ -238,6 +245,7 @@ impl Assignment {
         self.pieces.clear();
         self.first_piece.clear();
         self.taken.clear();
+        self.binds = false;
         for line in 0..instance.demand.len() {
             let first = self.pieces.len();
             self.first_piece.push(first);
@@ -245,7 +253,9 @@ impl Assignment {
             let mut wanted = instance.demand[line];
             for offer in &self.offers {
                 let left = &mut self.left[offer.open as usize];
-                let units = offer.units.min(wanted).min(*left);
+                let units = offer.units.min(wanted);
+                self.binds |= *left < units;
+                let units = units.min(*left);
                 if units > 0 {
                     if instance.capacitated {
                         *left -= units;
@@ -269,13 +279,15 @@ impl Assignment {
     /// What the open facilities offer the line of this row, cheapest first.
     fn sort_offers(&mut self, instance: &Instance, row: Range<usize>) {
         self.offers.clear();
-        for (n, &open) in self.open.iter().enumerate() {
-            let (cell, open) = (instance.cells[row.start + open as usize], n as u32);
+        for (n, &facility) in self.open.iter().enumerate() {
+            let (cell, open) = (instance.cells[row.start + facility as usize], n as u32);
             let kept = Offer { cost: cell.cost - instance.change, units: cell.kept, open };
             let more = Offer { cost: cell.cost, units: cell.units - cell.kept, open };
             for offer in [kept, more] {
                 if offer.units > 0 && offer.cost < instance.missing {
-                    let at = self.offers.partition_point(|other| other.cost <= offer.cost);
+                    // Equal costs go by facility, so that the assignment is a function of the set.
+                    let by = |offer: &Offer| (offer.cost, self.open[offer.open as usize]);
+                    let at = self.offers.partition_point(|other| by(other) <= by(&offer));
                     self.offers.insert(at, offer);
                 }
             }
@@ -284,12 +296,7 @@ impl Assignment {
 
     /// Whether a unit of some line is unserved.
     pub fn lacks_a_unit(&self, instance: &Instance) -> bool {
-        (0..instance.demand.len()).any(|line| self.lacks(instance, line))
-    }
-
-    /// Whether a unit of a line is unserved.
-    pub fn lacks(&self, instance: &Instance, line: usize) -> bool {
-        self.pieces.get(self.first_piece[line]).is_some_and(|piece| piece.cost == instance.missing)
+        self.pieces.iter().any(|piece| piece.cost == instance.missing)
     }
 
     /// What a line saves if it can take from another cell too.

@@ -64,7 +64,7 @@ impl Placer {
     }
 
     /// Drops facilities that no plan cheaper than the incumbent opens, and those that save less than they cost even
-    /// alone (unless the order is all or nothing: they may complete it).
+    /// alone. An all-or-nothing order, which is harder, keeps the latter: the effort of the search is counted in cells.
     pub(super) fn reduce(&mut self) {
         let instance = &mut self.instance;
         let (width, unserved, (first, second)) = (instance.facilities.len(), instance.unserved(), instance.cheapest);
@@ -99,8 +99,8 @@ impl Placer {
         }
     }
 
-    /// Searches all sets of facilities for a plan cheaper than the incumbent. Returns whether all were explored or
-    /// pruned within the effort.
+    /// Searches all sets of facilities for a plan cheaper than the incumbent. Returns whether the incumbent is proven
+    /// optimal.
     pub(super) fn search(&mut self, effort: i64) -> bool {
         let cells = self.instance.cells.len() as i64;
         self.tree.bound = i64::MAX;
@@ -109,16 +109,26 @@ impl Placer {
         self.tree.branches.clear();
         let all = 0..self.instance.facilities.len() as u32;
         self.tree.branches.extend(all.map(|facility| Branch { facility, net: 0 }));
-        self.explore(0);
+        self.explore(0, i64::MIN);
         self.looked += cells + effort * cells - self.tree.budget + 8;
-        self.tree.bound == i64::MAX
+        self.tree.bound >= self.incumbent.cost
     }
 
-    /// Explores the sets that contain the open facilities and any of the branches from `from` on.
-    fn explore(&mut self, from: usize) {
+    /// Explores the sets that contain the open facilities and any of the branches from `from` on; `bound` is a lower bound
+    /// for their plans.
+    fn explore(&mut self, from: usize, bound: i64) {
         let cost = self.assignment.fill(&self.instance);
-        let missing = self.instance.complete && self.assignment.lacks_a_unit(&self.instance);
-        if !missing {
+        if self.assignment.binds {
+            // A lower bound for this set and its supersets cannot be derived from an assignment that may not be the
+            // cheapest: the one of the smaller set holds for them too.
+            self.tree.bound = self.tree.bound.min(bound);
+        }
+        if self.instance.complete && self.assignment.lacks_a_unit(&self.instance) {
+            // No plan. It is cheaper than the empty one only where the penalty had to be capped.
+            if cost < self.incumbent.cost {
+                self.tree.bound = self.tree.bound.min(cost);
+            }
+        } else {
             self.incumbent.offer(cost, &self.assignment.open);
         }
         let instance = &self.instance;
@@ -134,22 +144,16 @@ impl Placer {
         let mut nets = 0_i64;
         for at in from..own {
             let facility = self.tree.branches[at].facility as usize;
-            let (mut saved, mut needed) = (0, false);
+            let mut saved = 0;
             let mut cells = &instance.cells[facility..];
             for line in 0..instance.demand.len() {
                 let cell = &cells[0];
                 cells = cells.get(width..).unwrap_or_default();
                 if cell.units > 0 {
-                    let by_line = self.assignment.saving(line, cell, instance.change);
-                    saved += by_line;
-                    needed |= missing && by_line > 0 && self.assignment.lacks(instance, line);
+                    saved += self.assignment.saving(line, cell, instance.change);
                 }
             }
             let fixed = instance.facilities[facility].fixed + split;
-            if saved <= fixed && needed {
-                // It may still complete the order, so a cheaper set without it proves little.
-                self.tree.bound = self.tree.bound.min(cost);
-            }
             if saved > fixed {
                 self.tree.branches.push(Branch { facility: facility as u32, net: saved - fixed });
                 nets = nets.saturating_add(saved - fixed);
@@ -187,7 +191,7 @@ impl Placer {
             nets = nets.saturating_sub(best.net);
             self.tree.branches.remove(at);
             self.assignment.open.push(best.facility);
-            self.explore(own);
+            self.explore(own, bound);
             self.assignment.open.pop();
         }
         self.tree.branches.truncate(own);
