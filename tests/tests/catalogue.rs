@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use std::fs;
 use tradewind_core::{
     Catalog, Channel, Event, EventKind, Millis, Sku, SkuId,
-    guest::{Client, Guest, Instance},
+    guest::{Client, Instance},
     pack::{PackView, PackWriter, SectionKind},
     rank::{Neighbour, ProductStats, RankRequest, RankTables},
 };

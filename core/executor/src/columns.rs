@@ -10,7 +10,7 @@
 //! [`Columns`]. Small and irregular parts are one column of bytes that are decoded.
 
 use crate::{
-    aligned::{ALIGNMENT, AlignedBytes, align_up, headroom},
+    aligned::{ALIGNMENT, AlignedBytes, align_up},
     error::{Error, ErrorKind, Result},
 };
 use alloc::{format, sync::Arc, vec, vec::Vec};
@@ -68,6 +68,8 @@ pub struct ColumnReader<'a> {
     lengths: &'a [u32],
     /// The end of the last column read, and of the section.
     rest: Range<usize>,
+    /// What was wrong with a column.
+    fault: Option<&'static str>,
 }
 
 /// Collects columns, and writes them as a section.
@@ -186,43 +188,7 @@ impl<T: Pod> Lists<T> {
     }
 }
 
-impl<T: Pod> Columns for Lists<T> {
-    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
-        let lengths: Vec<u16> = self.starts.0.windows(2).map(|ends| (ends[1] - ends[0]) as u16).collect();
-        to.column(&lengths);
-        to.column(&self.values);
-        Ok(())
-    }
-
-    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
-        let starts = Starts::read(from)?;
-        let values = from.column()?;
-        starts.check(values.len())?;
-        Ok(Self { starts, values })
-    }
-}
-
 impl Starts {
-    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
-        let lengths = from.column::<u16>()?;
-        headroom(4 * (lengths.len() + 1))?;
-        let mut starts = Vec::with_capacity(lengths.len() + 1);
-        let mut end = 0_u32;
-        starts.push(end);
-        for &length in &*lengths {
-            end = end.saturating_add(length.into());
-            starts.push(end);
-        }
-        Ok(Self(starts))
-    }
-
-    fn check(&self, values: usize) -> Result<()> {
-        match self.0.last() {
-            Some(&end) if end as usize == values => Ok(()),
-            _ => Err(corrupt("lists of another length than their values")),
-        }
-    }
-
     /// Where the values of a list lie; nowhere past the last.
     fn places(&self, n: usize) -> Range<usize> {
         match (self.0.get(n), self.0.get(n + 1)) {
@@ -298,63 +264,99 @@ impl Texts {
     }
 }
 
-impl Columns for Texts {
-    fn write(&self, to: &mut ColumnWriter) -> Result<()> {
-        self.0.write(to)
-    }
-
-    fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
-        let texts: Lists<u8> = Lists::read(from)?;
-        // All of them are UTF-8, and each begins with a character: so each is UTF-8.
-        match core::str::from_utf8(texts.values()) {
-            Ok(all) if texts.starts.0.iter().all(|&start| all.is_char_boundary(start as usize)) => Ok(Self(texts)),
-            _ => Err(corrupt("a text that is not UTF-8")),
-        }
-    }
-}
-
 impl<'a> ColumnReader<'a> {
     /// Reads what is stored as columns in a section of a file.
     ///
     /// # Errors
-    /// As [`Columns::read`], and [`PackCorrupt`](ErrorKind::PackCorrupt) for columns that nobody reads.
+    /// As [`Columns::read`], and [`PackCorrupt`](ErrorKind::PackCorrupt) for columns that are missing, or that nobody
+    /// reads.
     pub fn read<T: Columns>(bytes: &'a Arc<AlignedBytes>, section: Range<usize>) -> Result<T> {
-        let cut = || corrupt("its columns end too soon");
-        let file = bytes.as_slice().get(..section.end).ok_or_else(cut)?;
-        let number = file.get(section.start..).and_then(<[u8]>::first_chunk).ok_or_else(cut)?;
-        let start = section.start + 4;
-        let end = start.saturating_add((u32::from_le_bytes(*number) as usize).saturating_mul(4));
-        let lengths =
-            file.get(start..end).and_then(|lengths| bytemuck::try_cast_slice(lengths).ok()).ok_or_else(cut)?;
-        let mut reader = Self { bytes, lengths, rest: end..section.end };
-        let read = T::read(&mut reader)?;
-        if reader.lengths.is_empty() && reader.rest.is_empty() {
-            return Ok(read);
-        }
-        Err(corrupt("there are more columns than expected"))
+        let mut reader = Self::new(bytes, section);
+        let read = T::read(&mut reader);
+        reader.end()?;
+        read
     }
 
-    /// The next column.
-    ///
-    /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) where it is missing, or its length is not that of whole values.
-    pub fn column<T: Pod>(&mut self) -> Result<Column<T>> {
-        let range = self.next(size_of::<T>())?;
-        Ok(Column { bytes: self.bytes.clone(), range, of: PhantomData })
+    fn new(bytes: &'a Arc<AlignedBytes>, section: Range<usize>) -> Self {
+        let lengths = || {
+            let file = bytes.as_slice().get(..section.end)?;
+            let number = u32::from_le_bytes(*file.get(section.start..)?.first_chunk()?) as usize;
+            let start = section.start + 4;
+            bytemuck::try_cast_slice(file.get(start..start.saturating_add(number.saturating_mul(4)))?).ok()
+        };
+        let (lengths, fault) = match lengths() {
+            Some(lengths) => (lengths, None),
+            None => (&[][..], Some("its columns end too soon")),
+        };
+        Self { bytes, lengths, rest: section.start + 4 + 4 * lengths.len()..section.end, fault }
+    }
+
+    fn end(&self) -> Result<()> {
+        match self.fault {
+            None if self.lengths.is_empty() && self.rest.is_empty() => Ok(()),
+            fault => Err(corrupt(fault.unwrap_or("there are more columns than expected"))),
+        }
+    }
+
+    /// The next column; empty where it is missing or its length is not that of whole values, which
+    /// [`read`](Self::read) makes an error.
+    pub fn column<T: Pod>(&mut self) -> Column<T> {
+        let range = self.next(size_of::<T>());
+        Column { bytes: self.bytes.clone(), range, of: PhantomData }
+    }
+
+    /// The next lists, which are two columns: their lengths, and the values of all; as [`column`](Self::column).
+    pub fn lists<T: Pod>(&mut self) -> Lists<T> {
+        let starts = self.starts();
+        let values = self.column();
+        if starts.0.last().copied().unwrap_or_default() as usize != values.len() {
+            self.fault = Some("lists of another length than their values");
+        }
+        Lists { starts, values }
+    }
+
+    /// The next texts; as [`column`](Self::column).
+    pub fn texts(&mut self) -> Texts {
+        let texts: Lists<u8> = self.lists();
+        // All of them are UTF-8, and each begins with a character: so each is UTF-8.
+        let all = core::str::from_utf8(texts.values());
+        if !all.is_ok_and(|all| texts.starts.0.iter().all(|&start| all.is_char_boundary(start as usize))) {
+            self.fault = Some("a text that is not UTF-8");
+        }
+        Texts(texts)
+    }
+
+    fn starts(&mut self) -> Starts {
+        let lengths = self.column::<u16>();
+        let mut starts = Vec::new();
+        if starts.try_reserve_exact(lengths.len() + 1).is_err() {
+            self.fault = Some("there is no memory for its lists");
+            return Starts(starts);
+        }
+        let mut end = 0_u32;
+        starts.push(end);
+        for &length in &*lengths {
+            end = end.saturating_add(length.into());
+            starts.push(end);
+        }
+        Starts(starts)
     }
 
     /// Where the next column lies, whose values have so many bytes.
-    fn next(&mut self, size: usize) -> Result<Range<usize>> {
-        let lost = || corrupt("a column is missing, or ends amid a value");
-        let (&length, lengths) = self.lengths.split_first().ok_or_else(lost)?;
+    fn next(&mut self, size: usize) -> Range<usize> {
         let start = align_up(self.rest.start);
-        let end = start.saturating_add(length as usize);
-        if end > self.rest.end || !(length as usize).is_multiple_of(size) {
-            return Err(lost());
+        let (length, lengths) = match self.lengths.split_first() {
+            Some((&length, lengths)) => (length as usize, lengths),
+            None => (usize::MAX, self.lengths),
+        };
+        let end = start.saturating_add(length);
+        if end > self.rest.end || !length.is_multiple_of(size) {
+            self.fault = Some("a column is missing, or ends amid a value");
+            return 0..0;
         }
         self.lengths = lengths;
         self.rest.start = end;
-        Ok(start..end)
+        start..end
     }
 }
 
@@ -375,6 +377,18 @@ impl ColumnWriter {
             section.extend_from_slice(&column);
         }
         Ok(section)
+    }
+
+    /// Adds lists, as [`lists`](ColumnReader::lists) reads them.
+    pub fn lists<T: Pod>(&mut self, lists: &Lists<T>) {
+        let lengths: Vec<u16> = lists.starts.0.windows(2).map(|ends| (ends[1] - ends[0]) as u16).collect();
+        self.column(&lengths);
+        self.column(&lists.values);
+    }
+
+    /// Adds texts.
+    pub fn texts(&mut self, texts: &Texts) {
+        self.lists(&texts.0);
     }
 
     /// Adds a column.

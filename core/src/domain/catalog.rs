@@ -131,13 +131,14 @@ impl Catalog {
 
 impl Columns for Catalog {
     fn write(&self, to: &mut ColumnWriter) -> Result<()> {
-        self.skus.write(to)?;
+        to.texts(&self.skus);
         to.column(&self.category_of);
-        self.categories.write(to)
+        to.texts(&self.categories);
+        Ok(())
     }
 
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
-        let catalog = Self { skus: Texts::read(from)?, category_of: from.column()?, categories: Texts::read(from)? };
+        let catalog = Self { skus: from.texts(), category_of: from.column(), categories: from.texts() };
         catalog.check()?;
         Ok(catalog)
     }

@@ -192,12 +192,12 @@ impl Columns for RankTables {
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
         let mut tables = Self {
             catalog: Catalog::read(from)?,
-            popularity: from.column()?,
-            recent_popularity: from.column()?,
-            repeat_rate: from.column()?,
-            gap: from.column()?,
-            neighbours: from.column()?,
-            similarities: from.column()?,
+            popularity: from.column(),
+            recent_popularity: from.column(),
+            repeat_rate: from.column(),
+            gap: from.column(),
+            neighbours: from.column(),
+            similarities: from.column(),
             by_popularity: Vec::new(),
         };
         tables.prepare()?;

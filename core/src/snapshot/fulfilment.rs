@@ -118,7 +118,7 @@ impl Columns for Fulfilment {
 
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
         let Head { mut nodes, entries, lanes } = read_part(from)?;
-        let stock = from.column::<Stock>()?;
+        let stock = from.column::<Stock>();
         let mut end = 0;
         for (node, entries) in nodes.iter_mut().zip(&entries) {
             let start = end;
@@ -139,7 +139,7 @@ impl Columns for Forecast {
     }
 
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
-        Ok(Self(from.column()?))
+        Ok(Self(from.column()))
     }
 }
 

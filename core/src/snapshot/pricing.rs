@@ -184,8 +184,9 @@ impl Columns for Pricing {
         write_part(to, &(&self.rounding, &self.cover))?;
         to.column(&self.products);
         to.column(&self.guards);
-        self.history.write(to)?;
-        self.promotions.write(to)
+        to.lists(&self.history);
+        to.lists(&self.promotions);
+        Ok(())
     }
 
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
@@ -193,10 +194,10 @@ impl Columns for Pricing {
         Ok(Self {
             rounding,
             cover,
-            products: from.column()?,
-            guards: from.column()?,
-            history: Lists::read(from)?,
-            promotions: Lists::read(from)?,
+            products: from.column(),
+            guards: from.column(),
+            history: from.lists(),
+            promotions: from.lists(),
         })
     }
 }

@@ -132,7 +132,7 @@ impl Columns for Storefront {
         write_part(to, &Head { currency, issued, expires, regions, published: published.is_some() })?;
         self.catalog.write(to)?;
         to.column(&self.prices.list);
-        self.prices.points.write(to)?;
+        to.lists(&self.prices.points);
         let promises = self.regions.iter().flat_map(|region| &region.promises);
         to.column(&promises.flat_map(|promise| promise.products.iter().copied()).collect::<Vec<u8>>());
         published.as_ref().map_or(Ok(()), |published| published.write(to))
@@ -141,8 +141,8 @@ impl Columns for Storefront {
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
         let Head { currency, issued, expires, mut regions, published } = read_part(from)?;
         let catalog = Catalog::read(from)?;
-        let prices = Prices { list: from.column()?, points: Lists::read(from)? };
-        let promised = from.column::<u8>()?;
+        let prices = Prices { list: from.column(), points: from.lists() };
+        let promised = from.column::<u8>();
         let len = catalog.len().div_ceil(8);
         let promises = regions.iter_mut().flat_map(|region| &mut region.promises);
         let mut end = 0;
