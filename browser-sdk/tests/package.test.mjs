@@ -59,7 +59,7 @@ test("it can be imported on a server, and says what it cannot do there", async (
     import { Tradewind, money, priceReason, delivery } from "tradewind";
     const error = await Tradewind.load({ config: "/tradewind/tradewind.json" }).catch((error) => error);
     console.log(error.name, error.code, money(199, "USD", "en-US"), priceReason({ held: "floor" }),
-      delivery({ from: Date.UTC(2017, 11, 6), to: Date.UTC(2017, 11, 8) }, "en-US").replace(/\\s/g, " "));`;
+      delivery({ from: "2017-12-06", to: "2017-12-08" }, "en-US").replace(/\\s/g, " "));`;
   const said = execFileSync("node", ["--input-type=module", "--eval", program], { cwd: folder, encoding: "utf8" });
   assert.equal(said.trim(), "TradewindError config $1.99 it cannot go lower Dec 6 – 8");
 });

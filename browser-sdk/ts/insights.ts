@@ -20,7 +20,7 @@ export interface InsightRequest {
   /** The name of the pack; may be absent where one insight is loaded. */
   pack?: string | undefined;
   /** These products only; all that the insight knows of otherwise. */
-  products?: string[] | undefined;
+  skus?: string[] | undefined;
   /** The texts. */
   texts?: string[] | undefined;
 }
@@ -70,24 +70,24 @@ export interface Insights {
  */
 export async function insight(tradewind: Tradewind, request: InsightRequest = {}): Promise<Insights> {
   check(request);
-  const { pack, products, texts = [] } = request;
+  const { pack, skus, texts = [] } = request;
   const text = (to: Writer) => (value: string): unknown => to.text(value);
   const before = new Writer().unsigned(INSIGHT);
   before.optional(pack, text(before)).signed(tradewind.now);
   // No events: the profile has them.
   const after = new Writer().unsigned(0);
-  after.optional(products, (skus) => after.list(skus, text(after))).list(texts, text(after));
+  after.optional(skus, (skus) => after.list(skus, text(after))).list(texts, text(after));
   const { reply, words } = await tradewind.ask(before.bytes, after.bytes);
   return read(reply, words, tradewind.locale);
 }
 
 function check(request: InsightRequest): void {
-  const { pack = "", products = [], texts = [], ...other } = request;
+  const { pack = "", skus = [], texts = [], ...other } = request;
   const [extra] = Object.keys(other);
   const isTexts = (list: unknown): boolean => Array.isArray(list) && list.every((text) => typeof text === "string");
-  if (extra) throw new TradewindError("input", `the request has an unknown field \`${extra}\`; it takes pack, products, texts`);
-  if (typeof pack !== "string" || !isTexts(products) || !isTexts(texts)) {
-    throw new TradewindError("input", "`pack` needs a text, `products` and `texts` need lists of texts");
+  if (extra) throw new TradewindError("input", `the request has an unknown field \`${extra}\`; it takes pack, skus, texts`);
+  if (typeof pack !== "string" || !isTexts(skus) || !isTexts(texts)) {
+    throw new TradewindError("input", "`pack` needs a text, `skus` and `texts` need lists of texts");
   }
 }
 

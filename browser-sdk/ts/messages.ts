@@ -7,6 +7,7 @@
 
 import { TradewindError } from "./error.js";
 import { Reader, Writer } from "./postcard.js";
+import { DAY, date, moment } from "./time.js";
 import type {
   Line,
   Objective,
@@ -17,8 +18,6 @@ import type {
   RankRequest,
   ShopperEvent,
 } from "./types.js";
-
-const DAY = 86_400_000;
 
 /** The numbers of decisions, which lead a request and its reply. */
 const RANK = 3;
@@ -98,7 +97,7 @@ export function readQuote(reply: Uint8Array): Pick<Quote, "sku" | "price" | "lis
   from.optional(() => from.float()); // units
   from.optional(money); // margin
   from.optional(() => from.float()); // elasticity
-  return { sku, price, list, lowest_30_days, reasons: from.list(() => readPriceReason(from)), valid_until: money() };
+  return { sku, price, list, lowest_30_days, reasons: from.list(() => readPriceReason(from)), valid_until: moment(from.signed()) };
 }
 
 /** What is remembered, for people. */
@@ -118,7 +117,7 @@ export function readProfile(profile: Uint8Array, at: number): Omit<ProfileExport
     return {
       sku,
       orders,
-      last_bought: orders ? last * DAY : null,
+      last_bought: orders ? date(last) : null,
       attention: attention * 2 ** (-Math.max(0, at - attended) / DAY),
       dismissed,
     };
@@ -139,7 +138,7 @@ function body(reply: Uint8Array, wanted: number): Reader {
 function writeEvent(to: Writer, now: number, event: ShopperEvent): void {
   const line = ({ sku, quantity }: Line): unknown => to.text(sku).unsigned(quantity);
   /** The moment, the channel, which is the web, and what happened. */
-  const kind = (number: number): Writer => to.signed(event.at ?? now).unsigned(0).unsigned(number);
+  const kind = (number: number): Writer => to.signed(event.at ? Date.parse(event.at) : now).unsigned(0).unsigned(number);
   if ("view" in event) {
     kind(0).text(event.view.sku);
   } else if ("search" in event) {

@@ -202,8 +202,7 @@ export class Tradewind {
   #handedQuote(sku: string, region: string): Quote | null {
     const handed = this.handover?.region === region && this.handover.quotes.find((quote) => quote.sku === sku)?.quote;
     if (!handed) return null;
-    const [at, valid_until] = [Date.parse(handed.at), Date.parse(handed.valid_until)];
-    return valid_until > this.now ? { ...handed, at, valid_until, by: "edge" } : null;
+    return Date.parse(handed.valid_until) > this.now ? { ...handed, by: "edge" } : null;
   }
 
   /** What everyone may know of products, in the order of their SKUs; `null` for what the snapshot does not have. */

@@ -42,5 +42,5 @@ export function money(amount: number, currency: string, locale: string): string 
 /** The days on which a product arrives: `Dec 6 – 8`. */
 export function delivery({ from, to }: Delivery, locale: string): string {
   const format = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", timeZone: "UTC" });
-  return format.formatRange(from, to);
+  return format.formatRange(new Date(from), new Date(to));
 }

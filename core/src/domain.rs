@@ -1,5 +1,6 @@
 //! The words that everything else speaks: products, amounts, moments, names, and what belongs to them.
 
+mod calendar;
 pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod line;
@@ -7,6 +8,7 @@ pub(crate) mod money;
 pub(crate) mod name;
 pub mod offer;
 pub mod price_guard;
+pub(crate) mod probability;
 pub(crate) mod quantiles;
 pub(crate) mod sku;
 pub(crate) mod sku_set;

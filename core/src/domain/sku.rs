@@ -1,18 +1,19 @@
 //! Products: what the merchant calls them, and what a catalogue calls them.
 
-use super::sort;
+use super::{check::read, sort};
 use crate::{
     bounded,
     error::{Error, ErrorKind, Result},
 };
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A merchant's stock-keeping unit: at most [`Sku::MAX_LEN`] bytes of text, kept as it is given.
 ///
 /// Outside the core products are always named so; it stays the same from one catalogue to the next.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sku(String);
 
 /// A product's position in one [`Catalog`].
@@ -53,6 +54,12 @@ impl Sku {
                 Err(Error::new(ErrorKind::BadRequest, format!("a SKU of {len} bytes; it needs 1 to {}", Self::MAX_LEN)))
             }
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Sku {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
+        read(deserializer, Self, Self::check)
     }
 }
 

@@ -9,8 +9,7 @@ use crate::serve::{
 };
 use maud::{Markup, html};
 use std::collections::BTreeMap;
-use tradewind_core::Sku;
-use tradewind_json::Date;
+use tradewind_core::{Day, Sku};
 
 /// Products with the least cover that are shown.
 const LEAST: usize = 10;
@@ -88,9 +87,8 @@ pub(super) fn acted(acted: &[WorkRow]) -> Markup {
     }
 }
 
-fn day(date: Option<Date>) -> String {
-    let text = date.and_then(|date| serde_json::to_value(date).ok());
-    text.as_ref().and_then(serde_json::Value::as_str).unwrap_or("–").to_owned()
+fn day(date: Option<Day>) -> String {
+    date.map_or_else(|| "–".to_owned(), |date| date.to_string())
 }
 
 pub(super) fn orders(visitor: &Visitor, orders: &[OrderStatus]) -> Markup {
@@ -103,19 +101,19 @@ pub(super) fn orders(visitor: &Visitor, orders: &[OrderStatus]) -> Markup {
                     tbody {
                         @for status in orders {
                             tr {
-                                th scope="row" { a href={ "/orders/" (status.order.id) } { (status.order.id) } }
+                                th scope="row" { a href={ "/orders/" (status.id) } { (status.id) } }
                                 td {
                                     span class={ "state " (status.state.name()) } { (status.state.name()) }
                                     @if let Some(error) = &status.error { p.hint { (error) } }
                                     @if status.state == OrderState::Dead {
-                                        form method="post" action={ "/orders/" (status.order.id) "/retry" } {
+                                        form method="post" action={ "/orders/" (status.id) "/retry" } {
                                             (hidden(visitor))
                                             button.quiet type="submit" { "Try again" }
                                         }
                                     }
                                 }
-                                td { (status.order.region) }
-                                td { (day(Some(status.order.promised))) }
+                                td { @if let Some(order) = &status.order { (order.region) } }
+                                td { (day(status.order.as_ref().map(|order| order.promised))) }
                                 td { @for shipment in status.shipments.iter().filter(|shipment| shipment.state != "cancelled") { (shipment.node) " " } }
                                 td { @for short in &status.shortfalls { (short.quantity) " × " (short.sku) " (" (short.reason.replace('_', " ")) ") " } }
                             }
@@ -129,16 +127,16 @@ pub(super) fn orders(visitor: &Visitor, orders: &[OrderStatus]) -> Markup {
 
 pub(super) fn order(visitor: &Visitor, release: &Release, status: &OrderStatus) -> Markup {
     html! {
-        h1 { "Order " (status.order.id) }
+        h1 { "Order " (status.id) }
         (orders(visitor, std::slice::from_ref(status)))
         h2 { "Shipments" }
         @for shipment in &status.shipments {
             article {
                 h3 { code { (shipment.id) } " from " (shipment.node) " " span class={ "state " (shipment.state) } { (shipment.state.replace('_', " ")) } @if shipment.held { " held" } }
                 p { "leaves " (day(shipment.dispatch)) ", arrives " (day(shipment.arrival))
-                    @if let Some(late) = shipment.late { ", " (format!("{:.0} %", late * 100.0)) " risk of being late" }
+                    @if let Some(late) = shipment.late { ", " (words::percent(late)) " risk of being late" }
                     @if let Some(service) = &shipment.service { ", by " (service) } }
-                ul { @for line in &shipment.lines { li { (line.quantity) " × " (line.sku) ", " (words::money(tradewind_core::Money(line.value), &release.snapshot.storefront)) } } }
+                ul { @for line in &shipment.lines { li { (line.quantity) " × " (line.sku) ", " (words::money(line.value, &release.snapshot.storefront)) } } }
             }
         }
         @if let Some(receipt) = &status.receipt {
@@ -239,7 +237,7 @@ pub(super) fn digests(release: &ReleaseStatus) -> Markup {
             dl.digests {
                 dt { "module" } dd { code { (release.module) } }
                 @for (name, digest) in &release.packs { dt { "pack " (name) } dd { code { (digest) } } }
-                dt { "snapshot" } dd { code { (release.snapshot) } " until " (words::moment(release.expires.0)) }
+                dt { "snapshot" } dd { code { (release.snapshot) } " until " (words::moment(release.expires)) }
             }
         }
     }

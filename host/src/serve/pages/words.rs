@@ -1,7 +1,7 @@
 //! What is shown, in words.
 
 use tradewind_core::{
-    BasisPoints, Millis, Money,
+    Millis, Money, Probability,
     exceptions::{Evidence, ExceptionKind, Step},
     snapshot::Storefront,
 };
@@ -74,8 +74,8 @@ pub(super) fn money(amount: Money, storefront: &Storefront) -> String {
     }
 }
 
-pub(super) fn percent(share: BasisPoints) -> String {
-    format!("{:.0} %", f64::from(share.0) / 100.0)
+pub(super) fn percent(probability: Probability) -> String {
+    format!("{:.0} %", 100.0 * probability.as_f64())
 }
 
 /// A moment in UTC, to the minute.
