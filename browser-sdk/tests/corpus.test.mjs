@@ -215,6 +215,20 @@ test("a reduction is compared with the 30 days before it began", () => {
   }
 });
 
+test("reasons are said as the edge says them, in the language of the page", async () => {
+  const { cases } = JSON.parse(readFileSync(join(root, "tests/cases/words.json"), "utf8"));
+  const said = await page.evaluate(async (reasons) => {
+    const { Tradewind, sentence } = await import("/tradewind/sdk/index.js");
+    const config = await (await fetch("/tradewind/tradewind.json")).json();
+    const all = (locale) => reasons.map((reason) => sentence(reason, locale));
+    const before = all("de");
+    (await Tradewind.load({ ...config, locale: "de-DE" })).close();
+    return { before, en: all("en-US"), de: all("de"), fr: all("fr"), named: sentence({ goes_with: { sku: "1" } }, "de", () => "Tee") };
+  }, cases.map(({ reason }) => reason));
+  const [en, de] = [cases.map(({ en }) => en), cases.map(({ de }) => de)];
+  assert.deepEqual(said, { before: en, en, de, fr: en, named: "passt zu Tee" });
+});
+
 test("amounts have the digits of ISO 4217", async () => {
   const { digits } = JSON.parse(readFileSync(join(root, "tests/cases/currencies.json"), "utf8"));
   const currencies = Object.entries(digits).filter(([, digits]) => digits !== null);

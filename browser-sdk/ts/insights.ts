@@ -6,9 +6,10 @@
  * @packageDocumentation
  */
 
-import { type Tradewind, TradewindError } from "./index.js";
+import { say, type Tradewind, TradewindError } from "./index.js";
 import { Reader, Writer } from "./postcard.js";
 import { type SourceName, sources } from "./sources.js";
+import type { Words } from "./words.js";
 
 export type { SourceName };
 
@@ -91,17 +92,16 @@ function check(request: InsightRequest): void {
   }
 }
 
-/** Texts by plural form, by source, by language. */
-type Words = Record<string, Record<string, Record<string, string>>>;
-
 function read(reply: Uint8Array, all: Record<string, Uint8Array>, locale: string): Insights {
   const from = new Reader(reply);
   const found = from.unsigned();
   if (found === 0) throw new TradewindError("refused", `fault ${from.unsigned()}: ${from.text()}`);
   if (found !== INSIGHT) throw new TradewindError("module", `the module answered another question, with reply ${found}`);
   const pack = from.text();
-  const say = speaker(all[pack], locale);
-  const items = from.list(() => ({ ...readSubject(from), ...readValue(from), evidence: from.list(() => readFact(from, say)) }));
+  const json = all[pack];
+  const words: Words = json?.length ? JSON.parse(new TextDecoder().decode(json)) : {};
+  const fact: Say = (source, value) => say(words, locale, source, { value });
+  const items = from.list(() => ({ ...readSubject(from), ...readValue(from), evidence: from.list(() => readFact(from, fact)) }));
   return { pack, items, considered: from.unsigned() };
 }
 
@@ -142,26 +142,12 @@ function readValue(from: Reader): Value {
 
 type Say = (source: SourceName, value: number) => string | null;
 
-function readFact(from: Reader, say: Say): Evidence {
+function readFact(from: Reader, fact: Say): Evidence {
   const source = (sources as Record<number, SourceName>)[from.byte()];
   if (!source) throw unknown("a fact");
   const value = from.float();
-  return { source, value, text: say(source, value) };
+  return { source, value, text: fact(source, value) };
 }
 
 const unknown = (what: string): TradewindError =>
   new TradewindError("module", `the module says ${what} that this version does not know`);
-
-/** Says facts in the words of a pack, in the language that is nearest. */
-function speaker(json: Uint8Array | undefined, locale: string): Say {
-  const words: Words = json?.length ? JSON.parse(new TextDecoder().decode(json)) : {};
-  const language = [locale, locale.split("-")[0] ?? "", "en"].find((language) => words[language]);
-  if (language === undefined) return () => null;
-  const [texts, plural] = [words[language] ?? {}, new Intl.PluralRules(language)];
-  const format = new Intl.NumberFormat(locale.startsWith(language) ? locale : language, { maximumFractionDigits: 1 });
-  return (source, value) => {
-    const forms = texts[source];
-    const shown = Math.round(10 * value) / 10;
-    return (forms?.[plural.select(shown)] ?? forms?.other)?.replaceAll("{value}", format.format(shown)) ?? null;
-  };
-}

@@ -18,11 +18,14 @@ import type {
   Receipt,
   ShopperEvent,
 } from "./types.js";
+import { learn, type Words } from "./words.js";
 
 /** How this build of the package reaches its other files. */
 export interface Place {
   worker(): Worker;
   runtime(): Promise<{ Runtime: new (heard: Heard) => Backend }>;
+  /** The words of languages other than English. */
+  words: Record<string, () => Promise<{ default: Words[string] }>>;
   /** Called with each instance once it is loaded; returns what ends its work on the page's elements. */
   attach(tradewind: Tradewind): () => void;
 }
@@ -94,7 +97,7 @@ export class Tradewind {
     const place = Tradewind.place;
     const tradewind = new Tradewind(place, options, await resolved(options));
     try {
-      await tradewind.#ready();
+      await Promise.all([tradewind.#ready(), tradewind.#learn()]);
     } catch (error) {
       tradewind.close();
       throw error;
@@ -102,6 +105,13 @@ export class Tradewind {
     if (options.consent !== undefined) tradewind.#tell({ consent: tradewind.#consent });
     tradewind.#detach = place.attach(tradewind);
     return tradewind;
+  }
+
+  /** Fetches the words of the page's language; reasons are said in English where there are none, or they do not come. */
+  async #learn(): Promise<void> {
+    const language = this.locale.split("-")[0] ?? "";
+    const texts = await this.#place.words[language]?.().catch(() => null);
+    if (texts) learn(language, texts.default);
   }
 
   /** What is loaded: names, digests, and how long it took. */

@@ -42,11 +42,22 @@ export interface RankedItem {
   sku: string;
   /** The model's score: comparable within one ranking only. */
   score: number;
-  /** Why it is here, in plain terms; never empty. */
-  reasons: string[];
-  /** The product that a reason speaks of (“goes with …”). */
-  goes_with: string | null;
+  /** Why it is here; never empty. `sentence` says it in words. */
+  reasons: Reason[];
 }
+
+/** Why a product is in a ranking: facts that the model was shown. */
+export type Reason =
+  /** The shopper bought it in so many orders, the last time so many days ago. */
+  | { bought_before: { orders: number; days_ago: number } }
+  /** It is about time to buy it again, as every so many days. */
+  | { due_again: { every_days: number } }
+  /** The shopper looked at it lately. */
+  | "looked_at"
+  /** Those who buy it often buy this product, which the shopper bought or looked at. */
+  | { goes_with: { sku: string } }
+  /** Of 10,000 orders in the last four weeks, so many contained it. */
+  | { popular: { orders_in_10000: number } };
 
 /** Ranked products, best first. */
 export interface Ranking {

@@ -551,6 +551,13 @@ fn the_page_is_for_those_who_signed_in_and_its_forms_for_itself() -> Result<()> 
     ensure!(html.contains(service.get("/healthz")?["module"].as_str().context("no module")?), "no digest");
     ensure!(visit("/orders/order-1", cookie)?.body.as_str().is_some_and(|html| html.contains("Receipt")));
     ensure!(visit("/style.css", cookie)?.header("content-type").starts_with("text/css"));
+    let languages = [("de-AT,en;q=0.8", "de", "Arbeitsliste"), ("fr, *;q=0.5", "en", "Worklist")];
+    for (accepted, language, said) in languages {
+        let headers = [("cookie", cookie), ("accept-language", accepted)];
+        let page = service.send("", "GET", "/", &headers, b"")?;
+        let html = page.body.as_str().unwrap_or_default();
+        ensure!(html.contains(&format!("lang=\"{language}\"")) && html.contains(said), "{accepted}: {html}");
+    }
 
     let token =
         html.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("no token")?;

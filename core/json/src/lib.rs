@@ -23,8 +23,8 @@ mod words;
 pub use exceptions::{Alternative, Shipment, ShipmentLine};
 pub use insight::{InsightItem, InsightReply, InsightRequest};
 pub use quote::{PriceRequest, PublicQuote, QuoteReply, QuoteRequest};
-pub use rank::{Product, Products, Purchase, RankReply, RankRequest, RankedItem, Search, StorefrontEvent};
-pub use words::Words;
+pub use rank::{Product, Products, Purchase, RankReply, RankRequest, Search, StorefrontEvent};
+pub use words::{Field, Statement, Words, number};
 
 use serde::{Deserialize, Serialize};
 use tradewind_core::Currency;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     Catalog, Channel, Code, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
-    rank::{self, Constraints, Ranking},
+    rank::{self, Constraints, RankedItem, Ranking},
 };
 
 /// A request for ranked products.
@@ -118,17 +118,6 @@ pub struct RankReply {
     pub profile: Option<Profile>,
 }
 
-/// A ranked product.
-#[derive(Debug, Clone, Serialize)]
-pub struct RankedItem {
-    /// Its SKU.
-    pub sku: Sku,
-    /// The model's score: comparable within one reply only.
-    pub score: f32,
-    /// Why it is here, in plain terms.
-    pub reasons: Vec<String>,
-}
-
 impl RankRequest {
     /// A request for `limit` products for someone of whom nothing is known.
     pub const fn new(at: Millis, limit: u16) -> Self {
@@ -207,14 +196,9 @@ impl StorefrontEvent {
 impl RankReply {
     /// The reply to the request of an `id`, with the profile or without.
     pub fn new(id: Option<String>, ranking: Ranking, with_profile: bool) -> Self {
-        let items = ranking.items.into_iter().map(|item| RankedItem {
-            sku: item.sku,
-            score: item.score,
-            reasons: item.reasons.iter().map(ToString::to_string).collect(),
-        });
         Self {
             id,
-            items: items.collect(),
+            items: ranking.items,
             considered: ranking.considered,
             profile: with_profile.then_some(ranking.profile),
         }
