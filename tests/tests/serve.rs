@@ -75,6 +75,11 @@ fn keys_and_roles_guard_every_path_of_the_document() -> Result<()> {
             guarded += 1;
         }
     }
+    let schemas = &document["components"]["schemas"];
+    for (name, state) in [("OrderState", "queued"), ("ScanState", "picked_up")] {
+        let states = list(&schemas[name]["enum"]);
+        ensure!(states.iter().any(|known| known == state), "{name}: {states:?}");
+    }
     ensure!(guarded >= 20 && open == ["/healthz", "/metrics"], "{guarded} guarded, {open:?} open");
     for (role, method, path) in [
         ("shop", "POST", "/v1/nodes/STL/close"),

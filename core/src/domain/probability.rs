@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 1))]
+#[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 1, description = "A probability."))]
 pub struct Probability(pub i32);
 
 impl Probability {

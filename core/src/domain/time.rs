@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime, description = "A moment in RFC 3339."))]
 pub struct Millis(pub i64);
 
 /// A day: the number of whole days since 1970-01-01, UTC.
@@ -27,7 +27,7 @@ pub struct Millis(pub i64);
 /// In messages and packs it is that number; in JSON it is a date by ISO 8601, such as `2017-12-04`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String, format = Date))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = Date, description = "A date."))]
 pub struct Day(pub i32);
 
 impl Millis {

@@ -17,6 +17,7 @@ const LEASE: i64 = 15_000;
 /// What has become of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderState)]
 pub(crate) enum State {
     /// It waits for a plan, its first or another.
     Queued,
