@@ -90,7 +90,7 @@ function read(text) {
       // A cart that was filled without Tradewind names neither.
       price: Number.isSafeInteger(price) ? price : product.price,
       promised: /^\d{4}-\d{2}-\d{2}$/.test(promised) ? promised : LATEST,
-      claim: claim && { snapshot: String(claim.snapshot), at: Number(claim.at) },
+      claim: claim && { snapshot: String(claim.snapshot), at: String(claim.at) },
     };
   });
   return found.filter(Boolean);

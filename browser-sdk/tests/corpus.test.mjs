@@ -91,12 +91,13 @@ test("recorded prices over the public snapshot have the same bytes, refusals too
 
 /** A profile in the module's encoding, from the JSON of a recorded request. */
 function encoded({ orders, lines, first, last, items }) {
-  const to = new postcard.Writer().unsigned(orders).unsigned(lines).signed(first).signed(last);
+  const day = (date) => Date.parse(date) / 86_400_000;
+  const to = new postcard.Writer().unsigned(orders).unsigned(lines).signed(day(first)).signed(day(last));
   const floats = (values) => to.raw(new Uint8Array(Float32Array.from(values).buffer));
   to.list(items, (item) => {
-    to.text(item.sku).unsigned(item.orders).signed(item.first).signed(item.last).unsigned(item.last_order);
+    to.text(item.sku).unsigned(item.orders).signed(day(item.first)).signed(day(item.last)).unsigned(item.last_order);
     floats([...item.by_order, item.by_day, item.attention]);
-    to.signed(item.attended).raw([item.dismissed ? 1 : 0]);
+    to.signed(Date.parse(item.attended)).raw([item.dismissed ? 1 : 0]);
   });
   return to.bytes;
 }
@@ -113,7 +114,7 @@ test("the page writes and reads rankings as the core does", () => {
     // What a page has no word for: other channels, and sets of products.
     if (hidden || unavailable || events.some(({ channel = "web" }) => channel !== "web")) continue;
     const happened = events.map(({ channel: _, ...event }) => event);
-    const sent = messages.rankRequest("recommend", at, request, profile && encoded(profile), happened);
+    const sent = messages.rankRequest("recommend", Date.parse(at), request, profile && encoded(profile), happened);
     assert.equal(hex(sent), records[n].request, `request ${n}`);
     written += 1;
   }
@@ -135,8 +136,9 @@ test("the page writes every event as the core does", () => {
   ];
   const request = { limit: 5, exclude: ["981760"], candidates: ["1082185", "995242"], max_per_category: 2, region: "ORD" };
   // One of them an hour ago.
-  events[3].at = at - 3_600_000;
-  const json = JSON.stringify({ at, ...request, events: events.map((event) => ({ at, ...event })) });
+  events[3].at = new Date(at - 3_600_000).toJSON();
+  const now = new Date(at).toJSON();
+  const json = JSON.stringify({ at: now, ...request, events: events.map((event) => ({ at: now, ...event })) });
   const { stdout, stderr } = spawnSync(
     dist("tradewind"),
     ["rank", "--module", dist("tradewind.wasm"), "--snapshot", dist("reference.public.snapshot"), "--pack"].concat([
@@ -164,15 +166,15 @@ test("the page writes every event as the core does", () => {
 test("the page writes and reads prices as the core does", () => {
   const requests = lines(join(root, "tests/cases/decisions/quotes.jsonl"));
   const { replies, records } = host("quote", "price", "tests/cases/decisions/quotes.jsonl");
-  for (const [n, { at, sku, region, objective }] of requests.entries()) {
-    const sent = messages.quoteRequest(bytes(records[n].snapshot), at, sku, region, objective);
+  for (const [n, { at, sku: asked, region, objective }] of requests.entries()) {
+    const sent = messages.quoteRequest(bytes(records[n].snapshot), Date.parse(at), asked, region, objective);
     assert.equal(hex(sent), records[n].request);
     if (replies[n].error) {
       assert.throws(() => messages.readQuote(bytes(records[n].reply)), { code: "refused" });
       continue;
     }
-    const { product, price, list, lowest_30_days, reasons, valid_until } = replies[n];
-    const expected = { sku: product, price, list, lowest_30_days, reasons, valid_until };
+    const { sku, price, list, lowest_30_days, reasons, valid_until } = replies[n];
+    const expected = { sku, price, list, lowest_30_days, reasons, valid_until };
     assert.deepEqual(messages.readQuote(bytes(records[n].reply)), expected);
   }
 });
@@ -195,7 +197,7 @@ test("what the page reads of the snapshot is what its tables and the module say"
   assert.ok(unmoved.length > 20, `${unmoved.length} prices stay as they are listed`);
   for (const { price, list, delivery } of listed) {
     assert.ok(price <= list);
-    if (delivery) assert.equal(delivery.to - delivery.from, (delivery.max_days - delivery.min_days) * 86_400_000);
+    if (delivery) assert.equal(Date.parse(delivery.to) - Date.parse(delivery.from), (delivery.max_days - delivery.min_days) * 86_400_000);
   }
   for (const { sku, lowest_30_days } of unmoved) {
     assert.equal(lowest_30_days, quotes.find((quote) => quote?.sku === sku).lowest_30_days, sku);
@@ -211,6 +213,20 @@ test("a reduction is compared with the 30 days before it began", () => {
     const listed = points.findLast(([since]) => since <= at) ?? points[0] ?? [0, 999];
     assert.equal(storefront.lowestBefore(prices, price ?? listed[1], day(at)), lowest, what);
   }
+});
+
+test("reasons are said as the edge says them, in the language of the page", async () => {
+  const { cases } = JSON.parse(readFileSync(join(root, "tests/cases/words.json"), "utf8"));
+  const said = await page.evaluate(async (reasons) => {
+    const { Tradewind, sentence } = await import("/tradewind/sdk/index.js");
+    const config = await (await fetch("/tradewind/tradewind.json")).json();
+    const all = (locale) => reasons.map((reason) => sentence(reason, locale));
+    const before = all("de");
+    (await Tradewind.load({ ...config, locale: "de-DE" })).close();
+    return { before, en: all("en-US"), de: all("de"), fr: all("fr"), named: sentence({ goes_with: { sku: "1" } }, "de", () => "Tee") };
+  }, cases.map(({ reason }) => reason));
+  const [en, de] = [cases.map(({ en }) => en), cases.map(({ de }) => de)];
+  assert.deepEqual(said, { before: en, en, de, fr: en, named: "passt zu Tee" });
 });
 
 test("amounts have the digits of ISO 4217", async () => {

@@ -36,7 +36,7 @@ test("the page takes over what the edge ranked, tells of it, and computes the sa
   assert.equal(state.changes, 0, "the slot was filled again");
   assert.equal(state.same, true, "the page's module gives other bytes");
   const { by, price, at, reasons } = state.quote;
-  assert.deepEqual({ by, price, at, reasons }, { by: "edge", price: 177, at: 1_512_396_000_000, reasons: ["lowered"] });
+  assert.deepEqual({ by, price, at, reasons }, { by: "edge", price: 177, at: "2017-12-04T14:00:00Z", reasons: ["lowered"] });
   assert.equal(await page.getAttribute("tradewind-slot[name=for-you]", "data-tradewind"), "edge");
   assert.deepEqual(await skus(page, "for-you"), ranked.skus);
   assert.equal(new Set([...(await skus(page, "for-you")), ...(await skus(page, "discover"))]).size, 12);

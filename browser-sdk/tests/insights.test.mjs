@@ -32,7 +32,7 @@ async function asked(page, { days, locale = "en-US", request = { pack: "churn" }
       await tradewind.profile.erase();
       await tradewind.track(
         days.map((ago) => ({
-          at: tradewind.now - ago * DAY,
+          at: new Date(tradewind.now - ago * DAY).toJSON(),
           purchase: { lines: [{ sku: "1082185", quantity: 1 }, { sku: `${ago}`, quantity: 1 }] },
         })),
       );
@@ -78,13 +78,13 @@ test("the page's answer is the host's, for the same orders", async () => {
   const here = await asked(page, { days });
   const now = Date.parse(configuration().at);
   const events = days.map((ago) => ({
-    at: now - ago * DAY,
+    at: new Date(now - ago * DAY).toJSON(),
     purchase: { lines: [{ sku: "1082185", quantity: 1 }, { sku: `${ago}`, quantity: 1 }] },
   }));
   const { stdout, stderr } = spawnSync(
     dist("tradewind"),
     ["insight", "--module", dist("tradewind.wasm"), "--pack", dist("packs/churn.pack"), "--trust", dist("keys/dev.pub")],
-    { input: JSON.stringify({ at: now, events }), encoding: "utf8" },
+    { input: JSON.stringify({ at: configuration().at, events }), encoding: "utf8" },
   );
   const there = JSON.parse(stdout || `{"error": ${JSON.stringify(stderr)}}`);
   assert.equal(Math.fround(there.items[0].probability), here.items[0].probability);
@@ -99,7 +99,7 @@ test("what cannot be asked is refused with a reason", async () => {
   for (const [request, code, message] of [
     [{ pack: "moon" }, "refused", /no pack `moon` is loaded/],
     [{ pack: "recommend" }, "refused", /another task/],
-    [{ pack: "churn", products: ["1082185"] }, "refused", /no use for `products`/],
+    [{ pack: "churn", skus: ["1082185"] }, "refused", /no use for `skus`/],
     [{ pack: "churn", texts: [7] }, "input", /lists of texts/],
     [{ name: "churn" }, "input", /unknown field `name`/],
   ]) {

@@ -56,10 +56,10 @@ test("the package brings no other, and stays within its budget", () => {
 
 test("it can be imported on a server, and says what it cannot do there", async () => {
   const program = `
-    import { Tradewind, money, priceReason, delivery } from "tradewind";
+    import { Tradewind, money, sentence, delivery } from "tradewind";
     const error = await Tradewind.load({ config: "/tradewind/tradewind.json" }).catch((error) => error);
-    console.log(error.name, error.code, money(199, "USD", "en-US"), priceReason({ held: "floor" }),
-      delivery({ from: Date.UTC(2017, 11, 6), to: Date.UTC(2017, 11, 8) }, "en-US").replace(/\\s/g, " "));`;
+    console.log(error.name, error.code, money(199, "USD", "en-US"), sentence({ held: "floor" }, "en-US"),
+      delivery({ from: "2017-12-06", to: "2017-12-08" }, "en-US").replace(/\\s/g, " "));`;
   const said = execFileSync("node", ["--input-type=module", "--eval", program], { cwd: folder, encoding: "utf8" });
   assert.equal(said.trim(), "TradewindError config $1.99 it cannot go lower Dec 6 – 8");
 });
@@ -67,13 +67,13 @@ test("it can be imported on a server, and says what it cannot do there", async (
 test("its types hold under the strictest compiler", () => {
   const tsc = dist("tools/browser/node_modules/typescript/bin/tsc");
   const source = `
-    import { Tradewind, type Quote, type Ranking, TradewindError } from "tradewind";
+    import { Tradewind, type Quote, type Ranking, sentence, TradewindError } from "tradewind";
     const tradewind: Tradewind = await Tradewind.load({
       module: { url: "/tradewind.wasm", integrity: "sha384-x" }, packs: ["/a.pack"], keys: ["00"], consent: "denied",
     });
     const ranking: Ranking = await tradewind.rank({ limit: 8, exclude: ["1"] });
     const { receipt } = await tradewind.rank({ limit: 8 }, { receipt: true });
-    const reasons: string[] = ranking.items.flatMap((item) => item.reasons);
+    const reasons: string[] = ranking.items.flatMap((item) => item.reasons.map((reason) => sentence(reason, "de")));
     const quote: Quote = await tradewind.quote({ sku: "1" });
     const taken: boolean = await tradewind.track({ purchase: { lines: [{ sku: "1", quantity: 2 }] } });
     const end: () => void = tradewind.on("exposure", ({ slot, skus }) => console.log(slot, skus.length));

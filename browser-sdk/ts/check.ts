@@ -69,12 +69,12 @@ export const checkQuote = (request: object): void =>
   );
 
 export const checkEvent = (event: object, now: number): void => {
-  const { at = now, ...happened } = event as { at?: unknown };
+  const { at, ...happened } = event as { at?: unknown };
   const [kind, ...more] = Object.keys(happened);
   const check = kinds[kind ?? ""];
   if (!check || more.length) return fail(`an event needs exactly one of ${Object.keys(kinds).join(", ")}`);
   check(Object.values(happened)[0], kind as string);
-  if (!Number.isSafeInteger(at) || (at as number) < 0 || (at as number) > now) {
-    fail(`\`at\` needs milliseconds since 1970, and no moment after ${new Date(now).toISOString()}, which counts as now`);
+  if (at !== undefined && !(typeof at === "string" && Date.parse(at) >= 0 && Date.parse(at) <= now)) {
+    fail(`\`at\` needs RFC 3339, and no moment after ${new Date(now).toISOString()}, which counts as now`);
   }
 };

@@ -18,7 +18,7 @@ import {
 } from "./elements.js";
 import { TradewindError } from "./error.js";
 import type { Tradewind } from "./tradewind.js";
-import { delivery, money } from "./words.js";
+import { delivery, money, sentence } from "./words.js";
 import type { Ranking } from "./types.js";
 
 /** Products that a slot shows where it does not say how many, and at most. */
@@ -263,18 +263,17 @@ async function cards(tradewind: Tradewind, { items }: Ranking): Promise<string> 
   const listed = await tradewind.products(shown.map((item) => item.sku));
   const prices = await Promise.all(shown.map((item) => tradewind.quote(item).catch(() => null)));
   const { locale } = tradewind;
-  const html = shown.map(({ sku, reasons, goes_with }, n) => {
+  const html = shown.map(({ sku, reasons: [reason] }, n) => {
     const [product, text] = [listed[n], texts[sku]];
     if (!product || !text) return "";
     const price = prices[n]?.price ?? product.price;
-    const reason = reasons[0] ?? "";
     return tradewind.card({
       sku,
       ...text,
       price: money(price, product.currency, locale),
       list: product.list > price ? money(product.list, product.currency, locale) : "",
       delivery: product.delivery ? delivery(product.delivery, locale) : "",
-      reason: reason === `goes with ${goes_with}` ? `goes with ${texts[goes_with ?? ""]?.title ?? goes_with}` : reason,
+      reason: reason ? sentence(reason, locale, (sku) => texts[sku]?.title ?? sku) : "",
     });
   });
   return html.join("");

@@ -11,6 +11,7 @@ import { Tradewind } from "./tradewind.js";
 Tradewind.place = {
   worker: () => new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "tradewind" }),
   runtime: () => import("./runtime.js"),
+  words: { de: () => import("./de.js") },
   attach,
 };
 
@@ -18,5 +19,7 @@ export { type ErrorCode, TradewindError } from "./error.js";
 export type { Configuration, LoadOptions, PageOptions, ProductText } from "./options.js";
 export type { ConsentState, Events } from "./tradewind.js";
 export type * from "./types.js";
-export { delivery, money, priceReason } from "./words.js";
+export { delivery, money, sentence } from "./words.js";
+/** @internal */
+export { say } from "./words.js";
 export { Tradewind };

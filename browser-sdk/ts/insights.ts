@@ -6,9 +6,10 @@
  * @packageDocumentation
  */
 
-import { type Tradewind, TradewindError } from "./index.js";
+import { say, type Tradewind, TradewindError } from "./index.js";
 import { Reader, Writer } from "./postcard.js";
 import { type SourceName, sources } from "./sources.js";
+import type { Words } from "./words.js";
 
 export type { SourceName };
 
@@ -20,7 +21,7 @@ export interface InsightRequest {
   /** The name of the pack; may be absent where one insight is loaded. */
   pack?: string | undefined;
   /** These products only; all that the insight knows of otherwise. */
-  products?: string[] | undefined;
+  skus?: string[] | undefined;
   /** The texts. */
   texts?: string[] | undefined;
 }
@@ -70,29 +71,26 @@ export interface Insights {
  */
 export async function insight(tradewind: Tradewind, request: InsightRequest = {}): Promise<Insights> {
   check(request);
-  const { pack, products, texts = [] } = request;
+  const { pack, skus, texts = [] } = request;
   const text = (to: Writer) => (value: string): unknown => to.text(value);
   const before = new Writer().unsigned(INSIGHT);
   before.optional(pack, text(before)).signed(tradewind.now);
   // No events: the profile has them.
   const after = new Writer().unsigned(0);
-  after.optional(products, (skus) => after.list(skus, text(after))).list(texts, text(after));
+  after.optional(skus, (skus) => after.list(skus, text(after))).list(texts, text(after));
   const { reply, words } = await tradewind.ask(before.bytes, after.bytes);
   return read(reply, words, tradewind.locale);
 }
 
 function check(request: InsightRequest): void {
-  const { pack = "", products = [], texts = [], ...other } = request;
+  const { pack = "", skus = [], texts = [], ...other } = request;
   const [extra] = Object.keys(other);
   const isTexts = (list: unknown): boolean => Array.isArray(list) && list.every((text) => typeof text === "string");
-  if (extra) throw new TradewindError("input", `the request has an unknown field \`${extra}\`; it takes pack, products, texts`);
-  if (typeof pack !== "string" || !isTexts(products) || !isTexts(texts)) {
-    throw new TradewindError("input", "`pack` needs a text, `products` and `texts` need lists of texts");
+  if (extra) throw new TradewindError("input", `the request has an unknown field \`${extra}\`; it takes pack, skus, texts`);
+  if (typeof pack !== "string" || !isTexts(skus) || !isTexts(texts)) {
+    throw new TradewindError("input", "`pack` needs a text, `skus` and `texts` need lists of texts");
   }
 }
-
-/** Texts by plural form, by source, by language. */
-type Words = Record<string, Record<string, Record<string, string>>>;
 
 function read(reply: Uint8Array, all: Record<string, Uint8Array>, locale: string): Insights {
   const from = new Reader(reply);
@@ -100,8 +98,10 @@ function read(reply: Uint8Array, all: Record<string, Uint8Array>, locale: string
   if (found === 0) throw new TradewindError("refused", `fault ${from.unsigned()}: ${from.text()}`);
   if (found !== INSIGHT) throw new TradewindError("module", `the module answered another question, with reply ${found}`);
   const pack = from.text();
-  const say = speaker(all[pack], locale);
-  const items = from.list(() => ({ ...readSubject(from), ...readValue(from), evidence: from.list(() => readFact(from, say)) }));
+  const json = all[pack];
+  const words: Words = json?.length ? JSON.parse(new TextDecoder().decode(json)) : {};
+  const fact: Say = (source, value) => say(words, locale, source, { value });
+  const items = from.list(() => ({ ...readSubject(from), ...readValue(from), evidence: from.list(() => readFact(from, fact)) }));
   return { pack, items, considered: from.unsigned() };
 }
 
@@ -142,26 +142,12 @@ function readValue(from: Reader): Value {
 
 type Say = (source: SourceName, value: number) => string | null;
 
-function readFact(from: Reader, say: Say): Evidence {
+function readFact(from: Reader, fact: Say): Evidence {
   const source = (sources as Record<number, SourceName>)[from.byte()];
   if (!source) throw unknown("a fact");
   const value = from.float();
-  return { source, value, text: say(source, value) };
+  return { source, value, text: fact(source, value) };
 }
 
 const unknown = (what: string): TradewindError =>
   new TradewindError("module", `the module says ${what} that this version does not know`);
-
-/** Says facts in the words of a pack, in the language that is nearest. */
-function speaker(json: Uint8Array | undefined, locale: string): Say {
-  const words: Words = json?.length ? JSON.parse(new TextDecoder().decode(json)) : {};
-  const language = [locale, locale.split("-")[0] ?? "", "en"].find((language) => words[language]);
-  if (language === undefined) return () => null;
-  const [texts, plural] = [words[language] ?? {}, new Intl.PluralRules(language)];
-  const format = new Intl.NumberFormat(locale.startsWith(language) ? locale : language, { maximumFractionDigits: 1 });
-  return (source, value) => {
-    const forms = texts[source];
-    const shown = Math.round(10 * value) / 10;
-    return (forms?.[plural.select(shown)] ?? forms?.other)?.replaceAll("{value}", format.format(shown)) ?? null;
-  };
-}

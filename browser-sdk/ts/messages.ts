@@ -7,6 +7,7 @@
 
 import { TradewindError } from "./error.js";
 import { Reader, Writer } from "./postcard.js";
+import { DAY, date, moment } from "./time.js";
 import type {
   Line,
   Objective,
@@ -15,10 +16,9 @@ import type {
   Quote,
   RankedItem,
   RankRequest,
+  Reason,
   ShopperEvent,
 } from "./types.js";
-
-const DAY = 86_400_000;
 
 /** The numbers of decisions, which lead a request and its reply. */
 const RANK = 3;
@@ -78,9 +78,7 @@ export function readRanking(reply: Uint8Array): { items: RankedItem[]; considere
   const from = body(reply, RANK);
   const items = from.list(() => {
     const [sku, score] = [from.text(), from.float()];
-    let goes_with: string | null = null;
-    const reasons = from.list(() => readReason(from, (sku) => (goes_with ??= sku)));
-    return { sku, score, reasons, goes_with };
+    return { sku, score, reasons: from.list(() => readReason(from)) };
   });
   return { items, considered: from.unsigned(), profile: from.rest().slice() };
 }
@@ -96,7 +94,7 @@ export function readQuote(reply: Uint8Array): Pick<Quote, "sku" | "price" | "lis
   from.optional(() => from.float()); // units
   from.optional(money); // margin
   from.optional(() => from.float()); // elasticity
-  return { sku, price, list, lowest_30_days, reasons: from.list(() => readPriceReason(from)), valid_until: money() };
+  return { sku, price, list, lowest_30_days, reasons: from.list(() => readPriceReason(from)), valid_until: moment(from.signed()) };
 }
 
 /** What is remembered, for people. */
@@ -116,7 +114,7 @@ export function readProfile(profile: Uint8Array, at: number): Omit<ProfileExport
     return {
       sku,
       orders,
-      last_bought: orders ? last * DAY : null,
+      last_bought: orders ? date(last) : null,
       attention: attention * 2 ** (-Math.max(0, at - attended) / DAY),
       dismissed,
     };
@@ -137,7 +135,7 @@ function body(reply: Uint8Array, wanted: number): Reader {
 function writeEvent(to: Writer, now: number, event: ShopperEvent): void {
   const line = ({ sku, quantity }: Line): unknown => to.text(sku).unsigned(quantity);
   /** The moment, the channel, which is the web, and what happened. */
-  const kind = (number: number): Writer => to.signed(event.at ?? now).unsigned(0).unsigned(number);
+  const kind = (number: number): Writer => to.signed(event.at ? Date.parse(event.at) : now).unsigned(0).unsigned(number);
   if ("view" in event) {
     kind(0).text(event.view.sku);
   } else if ("search" in event) {
@@ -159,42 +157,25 @@ function writeEvent(to: Writer, now: number, event: ShopperEvent): void {
   }
 }
 
-/** The sentence that `tradewind_core::rank::Reason` is displayed as. */
-function readReason(from: Reader, goesWith: (sku: string) => void): string {
-  const number = (): number => from.unsigned();
-  switch (number()) {
-    case 0: {
-      const [orders, days] = [number(), number()];
-      const ago = days === 0 ? "today" : days === 1 ? "yesterday" : `${days} days ago`;
-      return orders === 1 ? `bought once, ${ago}` : `bought ${orders} times, last ${ago}`;
-    }
-    case 1: {
-      const days = number();
-      return `bought every ${days < 2 ? "day" : `${days} days`}, so due again`;
-    }
-    case 2:
-      return "looked at lately";
-    case 3: {
-      const sku = from.text();
-      goesWith(sku);
-      return `goes with ${sku}`;
-    }
-    case 4: {
-      const orders = number();
-      if (orders === 0) return "seldom bought";
-      return `in ${Math.floor(orders / 100)}.${String(orders % 100).padStart(2, "0")} % of recent orders`;
-    }
-    default:
-      throw new TradewindError("module", "the module gives a reason that this version does not know");
-  }
+function readReason(from: Reader): Reason {
+  const reads: (() => Reason)[] = [
+    () => ({ bought_before: { orders: from.unsigned(), days_ago: from.unsigned() } }),
+    () => ({ due_again: { every_days: from.unsigned() } }),
+    () => "looked_at",
+    () => ({ goes_with: { sku: from.text() } }),
+    () => ({ popular: { orders_in_10000: from.unsigned() } }),
+  ];
+  return (reads[from.unsigned()] ?? unknown)();
 }
+
+const unknown = (): never => {
+  throw new TradewindError("module", "the module gives a reason that this version does not know");
+};
 
 function readPriceReason(from: Reader): PriceReason {
   const plain = ["locked", "model_fault", "unchanged", "lowered", "raised", "stock_short", "stock_long"] as const;
   const bounds = ["floor", "minimum_advertised", "ceiling", "day_step", "week_step", "range"] as const;
   const known = plain[from.unsigned()];
   if (known) return known;
-  const held = bounds[from.unsigned()];
-  if (!held) throw new TradewindError("module", "the module gives a reason that this version does not know");
-  return { held };
+  return { held: bounds[from.unsigned()] ?? unknown() };
 }

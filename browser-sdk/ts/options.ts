@@ -27,8 +27,8 @@ export interface Configuration {
   locale?: string | undefined;
   /** What prices are for; margin by default. */
   objective?: Objective | undefined;
-  /** The moment that counts as now, for a snapshot of the past: RFC 3339, or milliseconds since 1970. */
-  at?: string | number | undefined;
+  /** The moment that counts as now, for a snapshot of the past: RFC 3339. */
+  at?: string | undefined;
 }
 
 /** What a page decides. */
@@ -106,7 +106,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
   if (!Array.isArray(keys) || !keys.length || !keys.every((key) => /^[0-9a-f]{64}$/i.test(key))) {
     throw wrong("`keys` needs public keys of 64 hexadecimal digits");
   }
-  const at = typeof configuration.at === "string" ? Date.parse(configuration.at) : configuration.at;
+  const at = configuration.at === undefined ? undefined : Date.parse(configuration.at);
   if (at !== undefined && !Number.isFinite(at)) throw wrong(`\`at\` is \`${configuration.at}\`, which is no moment`);
   const { consent } = options;
   if (consent !== undefined) checkConsent(consent);

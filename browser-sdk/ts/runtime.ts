@@ -10,6 +10,7 @@ import { type Alive, body, bytes, get, hold } from "./files.js";
 import * as messages from "./messages.js";
 import * as store from "./store.js";
 import { Storefront } from "./storefront.js";
+import { moment } from "./time.js";
 import type {
   Consent,
   Digest,
@@ -146,7 +147,7 @@ export class Runtime implements Backend {
       this.#consent = "denied";
       return undefined;
     }
-    return events.map((event) => ({ ...event, at: event.at ?? now }));
+    return events.map((event) => ({ ...event, at: event.at ?? moment(now) }));
   }
 
   async rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>> {
@@ -185,7 +186,7 @@ export class Runtime implements Backend {
     checkQuote({ sku, region, objective });
     const [at, { currency }, snapshot] = [this.#now(), this.#listed, this.#loaded?.snapshot?.digest ?? ""];
     const quote = messages.readQuote(this.#ask(messages.quoteRequest(fromHex(snapshot), at, sku, region, objective)));
-    return this.#received({ ...quote, currency, at, snapshot, by: "device" }, receipt);
+    return this.#received({ ...quote, currency, at: moment(at), snapshot, by: "device" }, receipt);
   }
 
   async products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]> {

@@ -3,9 +3,8 @@
 import { Columns, Skus } from "./columns.js";
 import { TradewindError } from "./error.js";
 import { Reader } from "./postcard.js";
+import { DAY, date } from "./time.js";
 import type { ListedProduct } from "./types.js";
-
-const DAY = 86_400_000;
 
 /** A product's list price, and each price from the moment it holds, ascending; the first holds before its moment too. */
 interface Prices {
@@ -111,5 +110,5 @@ function delivery({ offset, promises }: Region, place: number, at: number): List
   if (!promise) return null;
   const { min, max } = promise;
   const today = Math.floor((at + offset * 60_000) / DAY);
-  return { min_days: min, max_days: max, from: (today + min) * DAY, to: (today + max) * DAY };
+  return { min_days: min, max_days: max, from: date(today + min), to: date(today + max) };
 }

@@ -18,11 +18,14 @@ import type {
   Receipt,
   ShopperEvent,
 } from "./types.js";
+import { learn, type Words } from "./words.js";
 
 /** How this build of the package reaches its other files. */
 export interface Place {
   worker(): Worker;
   runtime(): Promise<{ Runtime: new (heard: Heard) => Backend }>;
+  /** The words of languages other than English. */
+  words: Record<string, () => Promise<{ default: Words[string] }>>;
   /** Called with each instance once it is loaded; returns what ends its work on the page's elements. */
   attach(tradewind: Tradewind): () => void;
 }
@@ -94,7 +97,7 @@ export class Tradewind {
     const place = Tradewind.place;
     const tradewind = new Tradewind(place, options, await resolved(options));
     try {
-      await tradewind.#ready();
+      await Promise.all([tradewind.#ready(), tradewind.#learn()]);
     } catch (error) {
       tradewind.close();
       throw error;
@@ -102,6 +105,13 @@ export class Tradewind {
     if (options.consent !== undefined) tradewind.#tell({ consent: tradewind.#consent });
     tradewind.#detach = place.attach(tradewind);
     return tradewind;
+  }
+
+  /** Fetches the words of the page's language; reasons are said in English where there are none, or they do not come. */
+  async #learn(): Promise<void> {
+    const language = this.locale.split("-")[0] ?? "";
+    const texts = await this.#place.words[language]?.().catch(() => null);
+    if (texts) learn(language, texts.default);
   }
 
   /** What is loaded: names, digests, and how long it took. */
@@ -202,8 +212,7 @@ export class Tradewind {
   #handedQuote(sku: string, region: string): Quote | null {
     const handed = this.handover?.region === region && this.handover.quotes.find((quote) => quote.sku === sku)?.quote;
     if (!handed) return null;
-    const [at, valid_until] = [Date.parse(handed.at), Date.parse(handed.valid_until)];
-    return valid_until > this.now ? { ...handed, at, valid_until, by: "edge" } : null;
+    return Date.parse(handed.valid_until) > this.now ? { ...handed, by: "edge" } : null;
   }
 
   /** What everyone may know of products, in the order of their SKUs; `null` for what the snapshot does not have. */

@@ -1,4 +1,4 @@
-/** What goes in and comes out: the shapes of the edge's API, `/v1/rank` and `/v1/quote`. */
+/** What goes in and comes out: the shapes of the edge's API, `/v1/rank` and `/v1/quote`. Moments are RFC 3339. */
 
 /** Whether a profile may be kept on this device. */
 export type Consent = "granted" | "denied";
@@ -9,8 +9,8 @@ export interface Line {
   quantity: number;
 }
 
-/** Something that the shopper did, and when, in milliseconds since 1970: now, where nothing else is said. */
-export type ShopperEvent = Happened & { at?: number | undefined };
+/** Something that the shopper did, and when, in RFC 3339: now, where nothing else is said. */
+export type ShopperEvent = Happened & { at?: string | undefined };
 
 /** What a shopper can do. */
 export type Happened =
@@ -42,11 +42,22 @@ export interface RankedItem {
   sku: string;
   /** The model's score: comparable within one ranking only. */
   score: number;
-  /** Why it is here, in plain terms; never empty. */
-  reasons: string[];
-  /** The product that a reason speaks of (“goes with …”). */
-  goes_with: string | null;
+  /** Why it is here; never empty. `sentence` says it in words. */
+  reasons: Reason[];
 }
+
+/** Why a product is in a ranking: facts that the model was shown. */
+export type Reason =
+  /** The shopper bought it in so many orders, the last time so many days ago. */
+  | { bought_before: { orders: number; days_ago: number } }
+  /** It is about time to buy it again, as every so many days. */
+  | { due_again: { every_days: number } }
+  /** The shopper looked at it lately. */
+  | "looked_at"
+  /** Those who buy it often buy this product, which the shopper bought or looked at. */
+  | { goes_with: { sku: string } }
+  /** Of 10,000 orders in the last four weeks, so many contained it. */
+  | { popular: { orders_in_10000: number } };
 
 /** Ranked products, best first. */
 export interface Ranking {
@@ -93,10 +104,10 @@ export interface Quote {
   /** The lowest price of the 30 days before this price began: what a reduction is compared with in the EU. */
   lowest_30_days: number;
   reasons: PriceReason[];
-  /** The moment for which it was computed, in milliseconds since 1970. */
-  at: number;
+  /** The moment for which it was computed. */
+  at: string;
   /** Until when it holds. */
-  valid_until: number;
+  valid_until: string;
   /** The root of the snapshot that it was computed from: with `at`, a backend can compute it again. */
   snapshot: string;
   /** Where it was computed: in this page, or at the edge. */
@@ -107,10 +118,10 @@ export interface Quote {
 export interface Delivery {
   min_days: number;
   max_days: number;
-  /** The first day on which it may arrive, in the region: midnight UTC of that date, in milliseconds since 1970. */
-  from: number;
+  /** The first day on which it may arrive, in the region: a date such as `2017-12-06`. */
+  from: string;
   /** The last day. */
-  to: number;
+  to: string;
 }
 
 /** What everyone may know of a product. Amounts are in minor units. */
@@ -133,8 +144,8 @@ export interface ProfileExport {
     sku: string;
     /** Orders that contained it. */
     orders: number;
-    /** The day it was last bought, in milliseconds since 1970. */
-    last_bought: number | null;
+    /** The day it was last bought: a date. */
+    last_bought: string | null;
     /** How much it was looked at; halves in a day. */
     attention: number;
     /** The shopper asked not to see it. */
@@ -172,12 +183,9 @@ export interface Receipt {
   reply: string;
 }
 
-/** A price as the edge hands it over: moments are RFC 3339. */
-export type HandedQuote = Omit<Quote, "by" | "at" | "valid_until"> & { at: string; valid_until: string };
-
 /** What the edge hands over to the page, in `<script id="tradewind-handover">`: bytes are base64. */
 export interface Handover {
   region: string;
   slots: { slot: string; request: string; reply: string }[];
-  quotes: { sku: string; request: string; quote: HandedQuote }[];
+  quotes: { sku: string; request: string; quote: Omit<Quote, "by"> }[];
 }

@@ -1,28 +1,52 @@
-/** Amounts, days and reasons as people read them: by `Intl`, as the edge does, so that both write the same. */
+/** Amounts, days and codes as people read them: by `Intl`, as the edge does, so that both write the same. */
 
-import type { Delivery, PriceReason } from "./types.js";
+import en from "../../core/json/src/words/shop.en.json" with { type: "json" };
+import type { Delivery, PriceReason, Reason } from "./types.js";
 
-const REASONS: Record<string, string> = {
-  locked: "this price is fixed for now",
-  model_fault: "the usual price",
-  unchanged: "no other price is better",
-  lowered: "a lower price serves more shoppers",
-  raised: "the price is higher than it was",
-  stock_short: "only little is left, so there is no discount",
-  stock_long: "there is plenty, so it costs less",
-  floor: "it cannot go lower",
-  minimum_advertised: "the maker sets the lowest price that may be shown",
-  ceiling: "it never costs more than this",
-  day_step: "prices move little in a day",
-  week_step: "prices move little in a week",
-  range: "prices move little at a time",
-};
+/** Texts by form, by code, by language: `tradewind_json::Words`. */
+export type Words = Record<string, Record<string, Record<string, string>>>;
 
-/** Why a price is what it is, in a few words. Nothing in it is about the shopper. */
-export function priceReason(reason: PriceReason): string {
-  const key = typeof reason === "string" ? reason : reason.held;
-  return REASONS[key] ?? key;
+/** What a text can name in braces. */
+type Fields = Record<string, string | number>;
+
+/**
+ * Says a code in the language that is nearest. The form is chosen by the first field that the form `other` names: a number
+ * by itself (`=0`) or its plural form, a text by itself. A field that is a code of its own is said in that code's words.
+ */
+export function say(words: Words, locale: string, code: string, fields: Fields = {}, within = false): string | null {
+  const language = [locale, locale.split("-")[0] ?? "", "en"].find((language) => words[language]);
+  const forms = language && words[language]?.[code];
+  if (!forms) return null;
+  const digits = { maximumFractionDigits: 1 };
+  const format = new Intl.NumberFormat(locale.startsWith(language) ? locale : language, digits);
+  const shown = (field: string | number = ""): string => (typeof field === "number" ? format.format(field) : field);
+  const by = fields[/\{(\w+)\}/.exec(forms["other"] ?? "")?.[1] ?? ""];
+  const keys = typeof by === "number" ? [`=${shown(by)}`, new Intl.PluralRules(language, digits).select(by)] : [shown(by)];
+  const text = forms[keys.find((key) => Object.hasOwn(forms, key)) ?? "other"] ?? "";
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const own = within || name === code ? null : say(words, locale, name, fields, true);
+    return own ?? shown(fields[name]);
+  });
 }
+
+/**
+ * Why a product is ranked where it is, or a price what it is, in a few words. `name` gives the name of a product that they
+ * speak of; its SKU is said without.
+ */
+export function sentence(reason: Reason | PriceReason, locale: string, name = (sku: string): string => sku): string {
+  const [code = "", value] = typeof reason === "string" ? [reason] : (Object.entries(reason)[0] ?? []);
+  const fields: Fields = typeof value === "object" ? { ...value } : { [code]: value ?? "" };
+  if (fields["sku"]) fields["sku"] = name(`${fields["sku"]}`);
+  return say(shop, locale, code, fields) ?? code;
+}
+
+/** The words for reasons; those of other languages than English come with `learn`. */
+const shop: Words = { en };
+
+/** Takes in the words of a language. */
+export const learn = (language: string, texts: Words[string]): void => {
+  shop[language] = texts;
+};
 
 /** Currencies by the digits of their minor unit, where these are not two: `Currency::digits` in the core. */
 const DIGITS: Record<number, string> = {
@@ -42,5 +66,5 @@ export function money(amount: number, currency: string, locale: string): string 
 /** The days on which a product arrives: `Dec 6 – 8`. */
 export function delivery({ from, to }: Delivery, locale: string): string {
   const format = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", timeZone: "UTC" });
-  return format.formatRange(from, to);
+  return format.formatRange(new Date(from), new Date(to));
 }

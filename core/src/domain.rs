@@ -1,5 +1,6 @@
 //! The words that everything else speaks: products, amounts, moments, names, and what belongs to them.
 
+mod calendar;
 pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod digest;
@@ -8,6 +9,7 @@ pub(crate) mod money;
 pub(crate) mod name;
 pub mod offer;
 pub mod price_guard;
+pub(crate) mod probability;
 pub(crate) mod quantiles;
 pub(crate) mod sku;
 pub(crate) mod sku_set;

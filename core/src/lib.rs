@@ -24,9 +24,9 @@
 //! | model | what models are shown: [`Source`]s, in one table; the models that decisions ask: [`demand`] and price, how likely a leg arrives [`late`] |
 //! | [`snapshot`], [`Profile`] | what a merchant has, where, and at what price, at one moment; what is remembered of a shopper, and the [`Event`]s from which |
 //! | [`pack`] | the signed file that carries a model and all it needs, or a snapshot |
-//! | domain | [`Catalog`], [`Sku`], [`SkuBits`], [`Money`], [`BasisPoints`], [`Millis`], [`Code`], [`Id`], [`Digest`], [`Quantiles`]; [`price_guard`], [`offer`], [`tracking`] |
+//! | domain | [`Catalog`], [`Sku`], [`SkuBits`], [`Money`], [`BasisPoints`], [`Probability`], [`Millis`], [`Code`], [`Id`], [`Digest`], [`Quantiles`]; [`price_guard`], [`offer`], [`tracking`] |
 //! | executor | [`plan`], which a model is compiled to, and [`exec`], which runs it without allocating |
-#![no_std]
+#![cfg_attr(not(feature = "openapi"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -49,6 +49,7 @@ pub use domain::{
     money::{BasisPoints, Currency, Money},
     name::{Code, Id},
     offer, price_guard,
+    probability::Probability,
     quantiles::Quantiles,
     sku::{Sku, SkuId},
     sku_set::SkuBits,

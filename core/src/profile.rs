@@ -69,6 +69,7 @@ pub struct Interest {
     /// [`ATTENTION_HALF_LIFE`]; as of `attended`.
     attention: f32,
     /// When it was last looked at.
+    #[serde(deserialize_with = "Millis::of_any_year")]
     attended: Millis,
     /// The shopper asked not to see it.
     pub dismissed: bool,

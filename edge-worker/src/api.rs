@@ -12,10 +12,9 @@ use futures_util::StreamExt;
 use js_sys::decode_uri_component;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::rc::Rc;
-use tradewind_core::{ABI_VERSION, Catalog, ErrorKind, Sku, snapshot::Region};
+use tradewind_core::{ABI_VERSION, Catalog, Code, ErrorKind, Millis, Sku, snapshot::Region};
 use tradewind_json::{
-    InsightReply, InsightRequest, Moment, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex,
-    without_bom,
+    InsightReply, InsightRequest, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex, without_bom,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Url;
@@ -80,7 +79,7 @@ struct Loaded<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<Moment>,
+    expires: Option<Millis>,
 }
 
 /// A request that is being answered.
@@ -201,7 +200,7 @@ impl Call {
     async fn rank(&mut self, shop: &Inside) -> Result<Response, Problem> {
         let mut question: RankRequest = self.body().await?;
         if question.region.is_none() {
-            question.region = Some(self.region(shop, None)?.code.to_string());
+            question.region = Some(self.region(shop, None)?.code.clone());
         }
         let (id, with_profile) = (question.id.clone(), question.profile.is_some() || !question.events.is_empty());
         let (pack, catalog) = ranker(shop)?;
@@ -229,9 +228,9 @@ impl Call {
     /// Prices a product.
     async fn quote(&mut self, shop: &Inside) -> Result<Response, Problem> {
         let question: PriceRequest = self.body().await?;
-        let region = self.region(shop, question.region.as_deref())?;
+        let region = self.region(shop, question.region.as_ref().map(Code::as_str))?;
         let at = shop.now();
-        let (quote, _) = shop.quote(Sku::new(question.sku)?, region, at)?;
+        let (quote, _) = shop.quote(question.sku, region, at)?;
         let public = PublicQuote::new(&quote, shop.snapshot.storefront.currency, at, shop.snapshot.root);
         self.json(&PublicQuote { id: question.id, ..public }, "application/json")
     }
@@ -275,7 +274,7 @@ impl Call {
         let now = shop.now();
         for event in &mut events {
             // Clocks of devices differ from the edge's.
-            event.at = event.at.min(now.0);
+            event.at = event.at.min(now);
         }
         // A ranking of nothing: what is wanted is the profile that comes back.
         let profile = known.as_ref().and_then(profile::Known::profile);
@@ -300,7 +299,7 @@ impl Call {
             packs: shop.packs.iter().map(|pack| loaded(&pack.name, &pack.version, &pack.root)).collect(),
             snapshot: Loaded {
                 whole: Some(snapshot.pricing.is_some()),
-                expires: Some(Moment(snapshot.storefront.expires)),
+                expires: Some(snapshot.storefront.expires),
                 ..loaded(&snapshot.name, &snapshot.version, &snapshot.root)
             },
             trouble: trouble.or_else(|| keyless().map(|trouble| trouble.message())),

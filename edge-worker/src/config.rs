@@ -3,8 +3,8 @@
 use crate::{card::Card, region::Place};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, fmt};
-use tradewind_core::quote::Objective;
-use tradewind_json::{Moment, unhex};
+use tradewind_core::{Millis, quote::Objective};
+use tradewind_json::unhex;
 
 /// What the edge reads of the document. The page reads fields of its own in it, so unknown ones are no error here.
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Config {
     pub objective: Objective,
     /// Decide as of this moment instead of the clock's: for a snapshot of the past.
     #[serde(default)]
-    pub at: Option<Moment>,
+    pub at: Option<Millis>,
     /// The edge's own settings.
     pub edge: Edge,
 }

@@ -3,7 +3,6 @@
 use crate::shop::Inside;
 use serde_json::{Value, json};
 use tradewind_core::{SkuId, quote::Quote, snapshot::Region};
-use tradewind_json::Moment;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen(inline_js = "
@@ -22,7 +21,7 @@ extern "C" {
 
 /// The offer of a product in a region at a price.
 pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &Quote) -> Value {
-    let sku = quote.product.as_str();
+    let sku = quote.sku.as_str();
     let promise = region.promise(id);
     let mut offer = json!({
         "@context": "https://schema.org",
@@ -30,7 +29,7 @@ pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &
         "sku": sku,
         "price": shop.words.decimal(quote.price),
         "priceCurrency": shop.snapshot.storefront.currency.as_str(),
-        "priceValidUntil": Moment(quote.valid_until),
+        "priceValidUntil": quote.valid_until,
         "availability": if promise.is_some() { "https://schema.org/InStock" } else { "https://schema.org/OutOfStock" },
     });
     let mut set = |name: &str, value: Value| offer.as_object_mut().map(|offer| offer.insert(name.into(), value));

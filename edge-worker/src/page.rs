@@ -287,7 +287,7 @@ impl Filling {
         let price = self.quote(&item.sku).map(|quote| quote.price);
         let price = price.unwrap_or_else(|| listed.at(self.at));
         let money = |amount: Money| shop.words.money(amount);
-        let title = |sku: &Sku| shop.products.get(sku.as_str()).map_or_else(|| sku.to_string(), |it| it.title.clone());
+        let title = |sku: &str| shop.products.get(sku).map_or_else(|| sku.to_owned(), |it| it.title.clone());
         let promise = self.region.promise(id)?;
         let delivery = || shop.words.delivery(promise, self.at, self.region.utc_offset);
         Some(shop.config.card.html(&Fields {
@@ -298,7 +298,7 @@ impl Filling {
             price: money(price),
             list: if listed.list > price { money(listed.list) } else { String::new() },
             delivery: self.deliveries.entry((promise.min_days, promise.max_days)).or_insert_with(delivery).clone(),
-            reason: item.reasons.first().map(|reason| reason.sentence(title)).unwrap_or_default(),
+            reason: item.reasons.first().map(|reason| shop.words.reason(reason, title)).unwrap_or_default(),
         }))
     }
 

@@ -83,7 +83,7 @@ impl Shop {
 impl Inside {
     /// The moment as of which is decided.
     pub fn now(&self) -> Millis {
-        self.config.at.map_or(Millis(js_sys::Date::now() as i64), |at| at.0)
+        self.config.at.unwrap_or_else(|| Millis(js_sys::Date::now() as i64))
     }
 
     /// The region from which a request comes: the one that was chosen, or the one that is nearest.
@@ -115,10 +115,10 @@ impl Inside {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn quote(&self, product: Sku, region: &Region, at: Millis) -> Result<(Quote, Exchange), Trouble> {
+    pub fn quote(&self, sku: Sku, region: &Region, at: Millis) -> Result<(Quote, Exchange), Trouble> {
         let (snapshot, objective) = (self.snapshot.root, self.config.objective);
         self.ask(|client| {
-            client.quote(QuoteRequest { pack: None, snapshot, at, product, region: region.code.clone(), objective })
+            client.quote(QuoteRequest { pack: None, snapshot, at, sku, region: region.code.clone(), objective })
         })
     }
 

@@ -1,7 +1,8 @@
 //! Prices and dates as people read them, by the platform's `Intl`: a page that does the same writes the same.
 
 use js_sys::{Date, Function, JSON};
-use tradewind_core::{Currency, Millis, Money, snapshot::Promise};
+use tradewind_core::{Currency, Millis, Money, rank::Reason, snapshot::Promise};
+use tradewind_json::{self as json, Statement};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -23,6 +24,10 @@ extern "C" {
 
 /// A language and a currency.
 pub struct Words {
+    /// The catalogue of reasons.
+    reasons: json::Words,
+    locale: String,
+    numbers: NumberFormat,
     money: NumberFormat,
     days: DateTimeFormat,
     /// Digits of the currency's minor unit.
@@ -30,7 +35,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// The words of a locale.
+    /// The texts of a locale.
     ///
     /// # Errors
     /// For what is no locale, and for a currency without a minor unit.
@@ -46,15 +51,29 @@ impl Words {
         let money = NumberFormat::new(locale, &options(&style)).map_err(wrong)?;
         let days = DateTimeFormat::new(locale, &options(r#"{"month":"short","day":"numeric","timeZone":"UTC"}"#))
             .map_err(wrong)?;
-        Ok(Self { money, days, digits })
+        let reasons = json::Words::shop();
+        let language = reasons.language(locale);
+        // Numbers are those of the language that the words are in.
+        let language = if locale.starts_with(language) { locale } else { language };
+        let numbers = NumberFormat::new(language, &options(r#"{"maximumFractionDigits":1}"#)).map_err(wrong)?;
+        Ok(Self { reasons, locale: locale.to_owned(), numbers, money, days, digits })
     }
 
     /// An amount with its currency.
     pub fn money(&self, amount: Money) -> String {
         // No amount is above 10¹³ minor units, so a float is nearer to it than to the next.
         let major = amount.0 as f64 / f64::from(10_u32.pow(self.digits));
-        let text = self.money.format().call1(&JsValue::UNDEFINED, &major.into());
-        text.ok().and_then(|text| text.as_string()).unwrap_or_else(|| self.decimal(amount))
+        formatted(&self.money, major).unwrap_or_else(|| self.decimal(amount))
+    }
+
+    /// Why a product is where it is; `name` gives the name of a product that the reason speaks of.
+    pub fn reason(&self, reason: &Reason, name: impl Fn(&str) -> String) -> String {
+        let mut said = Statement::of(reason);
+        if let Reason::GoesWith { sku } = reason {
+            said = said.with("sku", name(sku.as_str()));
+        }
+        let number = |value| formatted(&self.numbers, value).unwrap_or_default();
+        self.reasons.say(&self.locale, &said, &number).unwrap_or_default()
     }
 
     /// An amount in the currency's major unit: `12.90`.
@@ -68,4 +87,8 @@ impl Words {
         let date = |days: u8| Date::new(&((f64::from(today.0) + f64::from(days)) * Millis::DAY as f64).into());
         self.days.range(&date(promise.min_days), &date(promise.max_days)).unwrap_or_default()
     }
+}
+
+fn formatted(format: &NumberFormat, number: f64) -> Option<String> {
+    format.format().call1(&JsValue::UNDEFINED, &number.into()).ok()?.as_string()
 }

@@ -89,7 +89,7 @@ for (const [what, make] of [
         assert.equal(text.replace(' data-tradewind-region="SEA"', ""), HOME);
       }
       const init = { method: "POST", headers: { "content-type": "application/json" } };
-      assert.equal((await edge.get("/v1/rank", { ...init, body: `{"at":${Date.parse(AT)},"limit":1}` })).status, 503);
+      assert.equal((await edge.get("/v1/rank", { ...init, body: `{"at":"${AT}","limit":1}` })).status, 503);
       assert.equal((await edge.get("/v1/quote", { ...init, body: '{"sku":"1082185"}' })).status, 200);
       assert.equal((await edge.get("/healthz")).status, 200);
     });
@@ -184,7 +184,7 @@ test("a question amid which the Worker's own WebAssembly dies is answered with a
     await isGivenUp(question.answered);
     await isGivenUp(other.answered);
     assert.equal(cards(await (await edge.get("/")).text()).length, 4);
-    const init = { method: "POST", headers: { "content-type": "application/json" }, body: `{"at":${Date.parse(AT)},"limit":1}` };
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: `{"at":"${AT}","limit":1}` };
     assert.equal((await edge.get("/v1/rank", init)).status, 200);
   });
 });

@@ -11,7 +11,7 @@ import { dist, root } from "./workerd.mjs";
 
 const NOW = Date.parse(AT);
 const HOME = `<!doctype html><body><tradewind-slot name="for-you" limit="8">own</tradewind-slot></body>`;
-const view = (sku) => ({ at: NOW - 60_000, view: { sku } });
+const view = (sku) => ({ at: new Date(NOW - 60_000).toJSON(), view: { sku } });
 const pages = { "/": HOME };
 let origin, edge;
 before(async () => {
@@ -61,7 +61,7 @@ test("once agreed, the edge ranks for the shopper, and hands the ranking over", 
   assert.ok(Buffer.from(slots[0].reply, "base64").includes(cards(html)[0].sku));
 
   const [first] = cards(html);
-  const more = await post({ events: [{ at: NOW + 5_000, dismiss: { sku: first.sku } }] }, { cookie: sent(cookie) });
+  const more = await post({ events: [{ at: new Date(NOW + 5_000).toJSON(), dismiss: { sku: first.sku } }] }, { cookie: sent(cookie) });
   assert.equal(more.status, 204, "a clock that is ahead is no error");
   const after = await (await home({ cookie: sent(cookieOf(more)) })).text();
   assert.ok(!cards(after).some(({ sku }) => sku === first.sku));
@@ -216,7 +216,7 @@ test("a cookie is what the README says: bytes that this version writes, the next
 test("of a long profile as much is kept as a cookie holds", async () => {
   const lines = readFileSync(join(root, "tests/cases/rank/requests.jsonl"), "utf8").trim().split("\n");
   const skus = [...new Set(lines.flatMap((line) => (JSON.parse(line).profile?.items ?? []).map(({ sku }) => sku)))].slice(0, 128);
-  const events = skus.map((sku, n) => ({ at: NOW - n * 3_600_000, view: { sku } }));
+  const events = skus.map((sku, n) => ({ at: new Date(NOW - n * 3_600_000).toJSON(), view: { sku } }));
   const cookie = sent(cookieOf(await post({ consent: "granted", events })));
   assert.ok(cookie.length <= 2_500 && cookie.length > 2_400, `${cookie.length} bytes`);
   const { slots } = handover(await (await home({ cookie })).text());

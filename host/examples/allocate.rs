@@ -3,9 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 use std::{env, fs, path::Path, time::Duration};
-use tradewind_core::{allocate::AllocateRequest, snapshot::Live};
+use tradewind_core::{
+    allocate::{AllocateRequest, AllocationPolicy, ShopOrder},
+    snapshot::Live,
+};
 use tradewind_host::{Limits, Tradewind, Trust};
-use tradewind_json::{AllocatedOrder, AllocationPolicy, Moment, Order};
 
 const ORDER: &str = r#"{
     "id": "web-17", "region": "SEA", "promised": "2017-12-09",
@@ -27,19 +29,18 @@ pub fn run(dist: &Path) -> Result<()> {
         .limits(Limits::default().deadline(Duration::from_secs(5)))
         .build()?;
 
-    let Moment(at) = serde_json::from_str("\"2017-12-04T14:00:00Z\"")?;
     let request = AllocateRequest {
         snapshot: tradewind.snapshot().context("no snapshot")?.root,
-        at,
-        orders: vec![serde_json::from_str::<Order>(ORDER)?.message()?],
-        policy: AllocationPolicy::default().into(),
+        at: "2017-12-04T14:00:00Z".parse()?,
+        orders: vec![serde_json::from_str::<ShopOrder>(ORDER)?],
+        policy: AllocationPolicy::default(),
         live: Live::default(), // stock as the snapshot has it
         previous: Vec::new(),
         late: None,
     };
     let (allocated, record) = tradewind.ask_recorded(&request);
     for order in allocated?.orders {
-        println!("{}", serde_json::to_string_pretty(&AllocatedOrder::from(order))?);
+        println!("{}", serde_json::to_string_pretty(&order)?);
     }
 
     // Keep the record with the order: it proves from what the decision was made.

@@ -54,7 +54,7 @@ fn price(tradewind: &Tradewind) -> Result<Quote> {
         pack: None,
         snapshot: snapshot.root,
         at: snapshot.storefront.issued,
-        product: Sku::new("1082185")?,
+        sku: Sku::new("1082185")?,
         region: Code::new("IAH")?,
         objective: Objective::MARGIN,
     })?)

@@ -57,10 +57,7 @@ use tokio::{
     net::TcpListener,
     sync::{Notify, watch as channel},
 };
-use tradewind_core::{
-    Millis, allocate::AllocationPolicy as AllocationCosts, exceptions::Policy, quote::Objective, snapshot::Storefront,
-};
-use tradewind_json::AllocationPolicy;
+use tradewind_core::{Millis, allocate::AllocationPolicy, exceptions::Policy, quote::Objective, snapshot::Storefront};
 
 /// How often a replica looks whether another has made a release.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -257,7 +254,7 @@ pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), S
 }
 
 async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cause> {
-    AllocationCosts::from(config.policy).check().map_err(|error| Cause::Policy("allocation", error))?;
+    config.policy.check().map_err(|error| Cause::Policy("allocation", error))?;
     config.exceptions.check().map_err(|error| Cause::Policy("exceptions", error))?;
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let store = Store::open(&config.database).await?;

@@ -45,7 +45,7 @@ use tradewind_core::{
         Snapshot, Storefront,
     },
 };
-use tradewind_json::{Date, without_bom};
+use tradewind_json::without_bom;
 
 /// Why a snapshot was not built.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,7 @@ impl Parts {
         })?;
         let products: Table<ProductRow> = Table::read(folder, "products")?;
         let catalog = catalog(&products)?;
-        let weeks = Weeks { first: settings.issued.0.day(), catalog: &catalog };
+        let weeks = Weeks { first: settings.issued.day(), catalog: &catalog };
         let history = history(folder, &weeks)?;
         let promotions = promotions(folder, &weeks)?;
         let mut priced = BTreeMap::new();
@@ -146,8 +146,8 @@ impl Parts {
         let forecast = forecast(folder, &weeks)?;
         let storefront = Storefront {
             currency,
-            issued: settings.issued.0,
-            expires: settings.expires.0,
+            issued: settings.issued,
+            expires: settings.expires,
             prices: prices(folder, &catalog, &products)?,
             regions,
             published,
@@ -204,8 +204,8 @@ struct Weeks<'a> {
 
 impl Weeks<'_> {
     /// The product, and how many weeks after the snapshot's moment a week begins; negative before it.
-    fn place(&self, sku: &str, week: Date) -> Result<(SkuId, i32), Error> {
-        let days = week.0.since(self.first);
+    fn place(&self, sku: &str, week: Day) -> Result<(SkuId, i32), Error> {
+        let days = week.since(self.first);
         if days % 7 != 0 {
             return Err(bad("a week that does not begin whole weeks before or after the snapshot"));
         }
@@ -240,7 +240,7 @@ fn history(folder: &Path, weeks: &Weeks<'_>) -> Result<Vec<Vec<Week>>, SnapshotE
         let gap = weeks_of.keys().rev().zip(1_i32..).find(|(week, back)| **week != -*back);
         let Some((week, back)) = gap else { return Ok(weeks_of.into_values().collect::<Vec<Week>>()) };
         let begins = |week: i32| Day(weeks.first.0 + 7 * week);
-        let row = table.rows.iter().position(|row| row.sku == sku.as_str() && row.week.0 == begins(*week));
+        let row = table.rows.iter().position(|row| row.sku == sku.as_str() && row.week == begins(*week));
         let message = format!("the sales of `{sku}` have a gap after this week: {back} weeks before the snapshot");
         Err(SnapshotError::Table(table.error(row.unwrap_or_default(), message)))
     });
@@ -288,7 +288,7 @@ impl ProductRow {
             minimum_advertised: self.minimum_advertised.map(Money),
             day_step: self.day_step.map(BasisPoints),
             week_step: self.week_step.map(BasisPoints),
-            locked_until: self.locked_until.map(|until| until.0),
+            locked_until: self.locked_until,
         }))
     }
 }
@@ -314,8 +314,8 @@ fn prices(folder: &Path, catalog: &Catalog, products: &Table<ProductRow>) -> Res
     let mut seen = BTreeSet::new();
     Table::<PriceRow>::read(folder, "prices")?.each(|row| {
         let id = id_of(catalog, &row.sku)?;
-        once(&mut seen, (id, row.since.0), || format!("a price of `{}` from this moment", row.sku))?;
-        points[id.0 as usize].push(PricePoint { since: row.since.0, price: Money(row.price) });
+        once(&mut seen, (id, row.since), || format!("a price of `{}` from this moment", row.sku))?;
+        points[id.0 as usize].push(PricePoint { since: row.since, price: Money(row.price) });
         Ok::<_, Error>(())
     })?;
     points.iter_mut().for_each(|points| points.sort_by_key(|point| point.since));

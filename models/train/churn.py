@@ -28,6 +28,7 @@ import onnxruntime
 
 import complete_journey
 import recommend
+from moments import rfc3339
 from recommend import Log, Tradewind
 
 DATA = "Complete Journey"
@@ -159,7 +160,10 @@ def answers(
     log: Log, tradewind: Tradewind, pack: Path, shoppers: Sequence[int], at: int, work: Path
 ) -> list[dict[str, Any]]:
     """Return what the module says of shoppers, from their orders before a moment."""
-    requests = [{"at": at, "events": recommend.purchases(log, profile, at)} for profile in shoppers]
+    requests = [
+        {"at": rfc3339(at), "events": recommend.purchases(log, profile, at)}
+        for profile in shoppers
+    ]
     path = work / "requests.jsonl"
     recommend.write_lines(path, requests)
     loaded = ("--pack", pack, "--unsigned", "--module", tradewind.module)

@@ -51,7 +51,7 @@ def quotes(generator: np.random.Generator, folder: Path) -> Iterable[Request]:
         at = ISSUED + timedelta(minutes=int(generator.integers(0, 7 * 24 * 60)))
         yield {
             "id": f"quote-{n + 1}",
-            "at": int(at.timestamp() * 1000),
+            "at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
             "sku": products[n * len(products) // QUOTES]["sku"],
             "region": regions[int(generator.integers(len(regions)))]["code"],
             "objective": OBJECTIVES[n % len(OBJECTIVES)],

@@ -35,6 +35,7 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 import baselines
 import complete_journey
 import metrics
+from moments import rfc3339
 
 SEED = 20_171_204
 TREES = (30, 40, 50, 60)
@@ -145,7 +146,7 @@ class Tradewind:
     def tables(self, data: Path, before: int, out: Path) -> None:
         """Write the tables per product from events strictly before a moment."""
         events, catalog = data / "events.csv", data / "catalog.csv"
-        arguments = ("--events", events, "--catalog", catalog, "--before", str(before))
+        arguments = ("--events", events, "--catalog", catalog, "--before", rfc3339(before))
         self.run("tables", *arguments, "--out", out)
 
     def features(self, data: Path, tables: Path, spec: Path, split: str, out: Path) -> Matrix:
@@ -211,7 +212,8 @@ def write_lines(path: Path, values: Iterable[Mapping[str, object]]) -> int:
 
 def _requests(log: Log, profiles: Sequence[int], before: int) -> Iterator[Request]:
     for profile in profiles:
-        yield {"at": before, "limit": metrics.DEPTH, "events": purchases(log, profile, before)}
+        events = purchases(log, profile, before)
+        yield {"at": rfc3339(before), "limit": metrics.DEPTH, "events": events}
 
 
 def purchases(log: Log, profile: int, before: int) -> list[dict[str, object]]:
@@ -224,7 +226,7 @@ def purchases(log: Log, profile: int, before: int) -> list[dict[str, object]]:
             line = {"sku": str(log.sku[k]), "quantity": int(log.quantity[k])}
             orders.setdefault(key, []).append(line)
     return [
-        {"at": at, "channel": "store", "purchase": {"lines": lines}}
+        {"at": rfc3339(at), "channel": "store", "purchase": {"lines": lines}}
         for (at, _), lines in orders.items()
     ]
 
@@ -484,15 +486,18 @@ def write_cases(log: Log, tradewind: Tradewind, pack: Path, work: Path, cases: P
             {
                 "candidates": [first, third, *skus[100:160]],
                 "events": [
-                    {"at": at - 3_600_000, "view": {"sku": skus[120 + n]}},
-                    {"at": at - 60_000, "add_to_cart": {"sku": skus[140 + n], "quantity": 1}},
-                    {"at": at - 30_000, "channel": "app", "dismiss": {"sku": first}},
+                    {"at": rfc3339(at - 3_600_000), "view": {"sku": skus[120 + n]}},
+                    {
+                        "at": rfc3339(at - 60_000),
+                        "add_to_cart": {"sku": skus[140 + n], "quantity": 1},
+                    },
+                    {"at": rfc3339(at - 30_000), "channel": "app", "dismiss": {"sku": first}},
                 ],
             },
         ]
-        base: Request = {"id": f"{n}", "at": at, "limit": 10, "profile": reply["profile"]}
+        base: Request = {"id": f"{n}", "at": rfc3339(at), "limit": 10, "profile": reply["profile"]}
         requests.append(base | shown[n % len(shown)])
-    requests.append({"id": "new", "at": at, "limit": 10})
+    requests.append({"id": "new", "at": rfc3339(at), "limit": 10})
     cases.mkdir(parents=True, exist_ok=True)
     write_lines(cases / "requests.jsonl", requests)
     write_lines(cases / "replies.jsonl", tradewind.replies(pack, requests, work))

@@ -16,6 +16,8 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from moments import rfc3339
+
 # The reference snapshot's moment.
 ISSUED = datetime(2017, 12, 4, tzinfo=UTC)
 HISTORY, AFTER = timedelta(days=180), timedelta(days=7)
@@ -53,7 +55,7 @@ def shopper(household: int, orders: dict[tuple[int, str], Order]) -> dict[str, o
         return None
     events = [
         {
-            "at": at,
+            "at": rfc3339(at),
             "purchase": {"lines": [{"sku": sku, "quantity": n} for sku, n in order.items()]},
         }
         for at, order in former

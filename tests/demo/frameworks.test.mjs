@@ -22,7 +22,7 @@ after(() => Promise.all([chromium?.close(), shop?.close(), edge?.close()]));
 
 /** A cookie of a shopper who has agreed, and looked at something. */
 async function cookie() {
-  const events = [{ at: Date.parse("2017-12-04T13:00:00Z"), view: { sku: "1124507" } }];
+  const events = [{ at: "2017-12-04T13:00:00Z", view: { sku: "1124507" } }];
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ consent: "granted", events }) };
   const response = await fetch(`${edge.url}/v1/events`, init);
   const [, value] = /^tw_profile=([^;]+)/.exec(response.headers.getSetCookie()[0]);

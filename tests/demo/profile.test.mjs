@@ -87,7 +87,7 @@ test("whatever happens at once, the edge learns all of it", async () => {
     const { Tradewind } = await import("/tradewind/sdk/index.js");
     const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json", events: "/v1/events" });
     const list = Object.keys(texts).slice(100, 120);
-    await Promise.all(list.map((sku, n) => tradewind.track({ view: { sku }, at: n ? undefined : 1_512_000_000_000 })));
+    await Promise.all(list.map((sku, n) => tradewind.track({ view: { sku }, at: n ? undefined : "2017-11-30T00:00:00Z" })));
     return list;
   });
   // A page that is left while it tells the edge of something does not tell it what comes after that.

@@ -174,7 +174,7 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
       const other = await warehouse.ask("operator", "GET", `/v1/shipments/${done.shipment}`);
       assert.notEqual(other.node, late.node);
       return [
-        `${list.length} shipments on the worklist; ${exception.shipment}: ${kind}, with ${(probability / 100).toFixed(0)} %, would cost ${dollars(severity)}`,
+        `${list.length} shipments on the worklist; ${exception.shipment}: ${kind}, with ${(probability * 100).toFixed(0)} %, would cost ${dollars(severity)}`,
         `of ${actions.length} actions one click: it leaves from ${other.node} instead of ${late.node}`,
       ];
     });

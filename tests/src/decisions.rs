@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use std::{fs, path::PathBuf};
 use tradewind_core::{
     Digest, Millis,
-    allocate::AllocateRequest,
+    allocate::{AllocateRequest, AllocationPolicy, ShopOrder},
     exceptions::{ExceptionRequest, Policy},
     pack::{PackView, SectionKind},
     quote::QuoteRequest,
@@ -48,7 +48,7 @@ pub fn rankings() -> Result<Vec<RankRequest>> {
 /// # Errors
 /// When the file is not there, or a line is no request.
 pub fn quotes(root: Digest) -> Result<Vec<QuoteRequest>> {
-    lines::<json::QuoteRequest>("quotes.jsonl")?.into_iter().map(|request| Ok(request.message(root)?)).collect()
+    Ok(lines::<json::QuoteRequest>("quotes.jsonl")?.into_iter().map(|request| request.message(root)).collect())
 }
 
 /// Orders of that afternoon, in one request.
@@ -56,13 +56,13 @@ pub fn quotes(root: Digest) -> Result<Vec<QuoteRequest>> {
 /// # Errors
 /// As for [`quotes`].
 pub fn orders(root: Digest) -> Result<AllocateRequest> {
-    let orders = lines::<json::Order>("orders.jsonl")?.into_iter().map(|order| Ok(order.message()?));
-    let policy: json::AllocationPolicy = serde_json::from_slice(&fs::read(folder().join("policy.json"))?)?;
+    let orders = lines::<ShopOrder>("orders.jsonl")?;
+    let policy: AllocationPolicy = serde_json::from_slice(&fs::read(folder().join("policy.json"))?)?;
     Ok(AllocateRequest {
         snapshot: root,
         at: AFTERNOON,
-        orders: orders.collect::<Result<_>>()?,
-        policy: policy.into(),
+        orders,
+        policy,
         live: Live::default(),
         previous: Vec::new(),
         late: None,

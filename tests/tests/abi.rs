@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use tradewind_compiler::Precision;
 use tradewind_core::{
     ABI_VERSION, BasisPoints, Catalog, Channel, Code, Currency, DECISIONS, Day, ErrorKind, Event, EventKind, Id, Line,
-    Millis, Money, Part, Profile, Quantiles, Sku, SkuBits, SkuId, Source, Task, Unit,
+    Millis, Money, Part, Probability, Profile, Quantiles, Sku, SkuBits, SkuId, Source, Task, Unit,
     allocate::{
         self, AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Breakdown, OrderShipment, OrderShortfall,
         Planned, ShopOrder,
@@ -442,7 +442,7 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
 
 fn insight_request() -> Result<InsightRequest> {
     Ok(InsightRequest {
-        products: Some(vec![Sku::new("tea")?]),
+        skus: Some(vec![Sku::new("tea")?]),
         texts: vec!["nice".into()],
         ..InsightRequest::new(Some("churn".into()), Millis(2_000_000))
     })
@@ -498,8 +498,8 @@ fn snapshot_info() -> SnapshotInfo {
 
 fn quote_request() -> Result<QuoteRequest> {
     let objective = Objective { margin: 3, revenue: 2, sell_through: 1 };
-    let (product, region) = (Sku::new("tea")?, Code::new("US-SEA")?);
-    Ok(QuoteRequest { pack: Some("price".into()), snapshot: [9; 32], at: AT, product, region, objective })
+    let (sku, region) = (Sku::new("tea")?, Code::new("US-SEA")?);
+    Ok(QuoteRequest { pack: Some("price".into()), snapshot: [9; 32], at: AT, sku, region, objective })
 }
 
 fn quote() -> Result<Quote> {
@@ -516,7 +516,7 @@ fn quote() -> Result<Quote> {
     ];
     reasons.extend(bounds.map(PriceReason::Held));
     Ok(Quote {
-        product: Sku::new("tea")?,
+        sku: Sku::new("tea")?,
         price: Money(399),
         list: Money(449),
         floor: Money(300),
@@ -594,7 +594,7 @@ fn allocated() -> Result<Allocated> {
                 node: Code::new("STL")?,
                 dispatch: Day(17_504),
                 arrival: Day(17_506),
-                late: BasisPoints(1_234),
+                late: Probability(1_234),
                 lines: vec![line.clone()],
             }],
             shortfalls: shortfalls.to_vec(),
@@ -689,7 +689,7 @@ fn exceptions() -> Result<Vec<ExceptionScore>> {
     let scores = kinds.map(|kind| ExceptionScore {
         shipment: shipment.clone(),
         kind,
-        probability: BasisPoints(5_000),
+        probability: Probability(5_000),
         severity: Money(100),
         evidence: vec![Evidence::Fault(DataFault::UnknownLane)],
         actions: actions.to_vec(),

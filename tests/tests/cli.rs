@@ -59,9 +59,10 @@ fn a_model_that_is_refused_leaves_no_pack() -> Result<()> {
 
 #[test]
 fn a_bad_line_is_reported_by_number_and_the_rest_is_done() -> Result<()> {
-    let good = r#"{"id": "a", "at": 1512345600000, "limit": 3}"#;
+    let good = r#"{"id": "a", "at": "2017-12-04T00:00:00Z", "limit": 3}"#;
     let lines =
-        [good, r#"{"at": 1512345600000}"#, "", r#"{"at": 1, "limit": 3, "events": [{"at": 1}]}"#, good].join("\n");
+        [good, r#"{"at": "2017-12-04T00:00:00Z"}"#, "", r#"{"at": 1, "limit": 3, "events": [{"at": 1}]}"#, good]
+            .join("\n");
     let (pack, key) = (dist("packs/recommend.pack")?, dist("keys/dev.pub")?);
     let output = tradewind(&["rank", "--pack", path(&pack), "--trust", path(&key)], &lines)?;
     ensure!(!output.status.success());
@@ -77,9 +78,10 @@ fn a_bad_line_is_reported_by_number_and_the_rest_is_done() -> Result<()> {
 #[test]
 fn requests_are_read_as_a_document_an_array_or_lines() -> Result<()> {
     let (pack, key) = (dist("packs/recommend.pack")?, dist("keys/dev.pub")?);
-    let one = "{\n  \"at\": 1512345600000,\n  \"limit\": 2\n}\n";
+    let one = "{\n  \"at\": \"2017-12-04T00:00:00Z\",\n  \"limit\": 2\n}\n";
     let array = format!("[{one},\n{one}]");
-    let lines = "{\"at\": 1512345600000, \"limit\": 2}\r\n{\"at\": 1512345600000, \"limit\": 2}\r\n";
+    let lines =
+        "{\"at\": \"2017-12-04T00:00:00Z\", \"limit\": 2}\r\n{\"at\": \"2017-12-04T00:00:00Z\", \"limit\": 2}\r\n";
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("requests.jsonl");
     fs::write(&file, lines)?;
@@ -105,7 +107,7 @@ fn an_untrusted_pack_is_not_run() -> Result<()> {
 }
 
 #[test]
-fn moments_in_seconds_are_refused_and_a_byte_order_mark_is_passed_over() -> Result<()> {
+fn moments_are_rfc_3339_and_a_byte_order_mark_is_passed_over() -> Result<()> {
     let file = |name: &str| Ok::<_, anyhow::Error>(dist(name)?.display().to_string());
     let (trust, snapshot) = (file("keys/dev.pub")?, file("reference.snapshot")?);
     let (recommend, price, late) = (file("packs/recommend.pack")?, file("packs/price.pack")?, file("packs/late.pack")?);
@@ -116,11 +118,11 @@ fn moments_in_seconds_are_refused_and_a_byte_order_mark_is_passed_over() -> Resu
     let at = "2017-12-04T14:00:00Z";
     let moment = |command: &[&str], at: &str| [command, &[at]].concat().iter().map(ToString::to_string).collect();
     let plain = |command: &[&str]| command.iter().map(ToString::to_string).collect();
-    let event = r#"{"at": 1512400000000, "limit": 3, "events": [{"at": AT, "view": {"sku": "995242"}}]}"#;
-    let shipment = r#"{"id": "p", "order": "o", "node": "SEA", "region": "IAH", "lines": [], "created": 1512000000000,
+    let event = r#"{"at": "2017-12-04T15:06:40Z", "limit": 3, "events": [{"at": AT, "view": {"sku": "995242"}}]}"#;
+    let shipment = r#"{"id": "p", "order": "o", "node": "SEA", "region": "IAH", "lines": [], "created": "2017-11-30T00:00:00Z",
         "promised": AT}"#;
-    let scan = r#"{"id": "p", "order": "o", "node": "SEA", "region": "IAH", "lines": [], "created": 1512000000000,
-        "promised": 1512500000000, "scans": [{"state": "packed", "at": AT, "place": "SEA"}]}"#;
+    let scan = r#"{"id": "p", "order": "o", "node": "SEA", "region": "IAH", "lines": [], "created": "2017-11-30T00:00:00Z",
+        "promised": "2017-12-05T18:53:20Z", "scans": [{"state": "packed", "at": AT, "place": "SEA"}]}"#;
     let order =
         r#"{"id": "o", "region": "LAX", "lines": [{"sku": "866211", "quantity": 1}], "promised": "2017-12-09"}"#;
     let commands: [(Vec<String>, &str); 7] = [
@@ -139,15 +141,12 @@ fn moments_in_seconds_are_refused_and_a_byte_order_mark_is_passed_over() -> Resu
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--trust", &trust]).collect();
             tradewind(&arguments, &(mark.to_owned() + &request.replace("AT", at).replace('\n', " ")))
         };
-        for (at, mark) in [("1512396000000", "\u{feff}"), ("\"2017-12-04T14:00:00Z\"", "")] {
+        for (at, mark) in [("\"2017-12-04T15:00:00+01:00\"", "\u{feff}"), ("\"2017-12-04T14:00:00Z\"", "")] {
             let done = run(at, mark)?;
             ensure!(done.status.success(), "{command:?} {at}: {}", String::from_utf8_lossy(&done.stderr));
         }
         for (at, said) in [
-            (
-                "1512396000",
-                "moment `1512396000` lies before 2000: milliseconds since 1970 are expected; did you give seconds?",
-            ),
+            ("\"1512396000000\"", "invalid moment `1512396000000`: expected RFC 3339"),
             ("\"2101-01-01T00:00:00Z\"", "after 2100"),
         ] {
             let refused = run(at, "")?;

@@ -7,7 +7,7 @@ use std::{
 };
 use tradewind_core::{
     Code, Engine, ErrorKind, Millis, Money, Sku,
-    allocate::{AllocateRequest, Allocated, Reason, ShopOrder},
+    allocate::{AllocateRequest, Allocated, AllocatedOrder, Reason, ShopOrder},
     exceptions::{ExceptionKind, ExceptionRequest, Step},
     guest::{
         Client, ClientError,
@@ -25,7 +25,6 @@ use tradewind_host::{
     receipts::{Difference, Record},
     sha256,
 };
-use tradewind_json as json;
 use tradewind_tests::{
     decisions::{AFTERNOON, orders, quotes, shipments},
     dist, module,
@@ -64,13 +63,13 @@ fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
     let region = snapshot.storefront.regions.first().context("no region")?.clone();
     let (mut moved, mut faults) = (0, 0);
     for inputs in pricing.inputs() {
-        let product = snapshot.storefront.catalog.sku(inputs.product).context("no product")?;
+        let sku = snapshot.storefront.catalog.sku(inputs.product).context("no product")?;
         let objective = Objective { margin: 1, revenue: 1, sell_through: 0 };
         let request = QuoteRequest {
             pack: None,
             snapshot: snapshot.root,
             at: AFTERNOON,
-            product,
+            sku,
             region: region.code.clone(),
             objective,
         };
@@ -114,8 +113,8 @@ fn a_price_is_honoured_at_checkout_only_as_it_was_quoted() -> Result<()> {
     let mut client = native()?;
     let request = quotes(snapshot.root)?.swap_remove(3);
     let quote = client.quote(request.clone())?;
-    let QuoteRequest { at, product, region, objective, .. } = request;
-    let claim = Claim { snapshot: snapshot.root, at, product, price: quote.price };
+    let QuoteRequest { at, sku, region, objective, .. } = request;
+    let claim = Claim { snapshot: snapshot.root, at, sku, price: quote.price };
     let minute = Millis(at.0 + 60_000);
     let mut verify = |claim: &Claim, now| client.verify_quote(claim, region.clone(), objective, now);
 
@@ -131,7 +130,7 @@ fn a_price_is_honoured_at_checkout_only_as_it_was_quoted() -> Result<()> {
         _ => None,
     };
     ensure!(kind(forged) == Some(ErrorKind::NoSnapshot), "a snapshot of the shopper's own");
-    let unknown = verify(&Claim { product: Sku::new("nothing")?, ..claim.clone() }, minute);
+    let unknown = verify(&Claim { sku: Sku::new("nothing")?, ..claim.clone() }, minute);
     ensure!(kind(unknown) == Some(ErrorKind::BadRequest));
     let late = Millis(snapshot.storefront.expires.0 + 1);
     ensure!(kind(verify(&Claim { at: late, ..claim }, late)) == Some(ErrorKind::SnapshotExpired));
@@ -216,8 +215,7 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
     all.for_each(|shipment| *busy.entry(&shipment.node).or_default() += 1);
     let closed =
         busy.iter().max_by_key(|(_, count)| **count).map(|(node, _)| (*node).clone()).context("no shipment")?;
-    let previous = plan.orders.iter().map(|order| json::AllocatedOrder::from(order.clone()).planned());
-    let previous = previous.collect::<Result<Vec<_>, _>>()?.concat();
+    let previous: Vec<_> = plan.orders.iter().flat_map(AllocatedOrder::planned).collect();
     let again = AllocateRequest {
         live: Live { closed: vec![closed.clone()], ..Live::default() },
         previous: previous.clone(),
@@ -370,13 +368,13 @@ fn the_public_part_has_the_same_root_and_no_secrets() -> Result<()> {
     let (mut page, mut warehouse) = (client(&public)?, client(&whole)?);
     for inputs in published.inputs() {
         for objective in [Objective::MARGIN, Objective { margin: 1, revenue: 1, sell_through: 1 }] {
-            let product = part.storefront.catalog.sku(inputs.product).context("no product")?;
+            let sku = part.storefront.catalog.sku(inputs.product).context("no product")?;
             let region = part.storefront.regions[0].code.clone();
-            let request = QuoteRequest { pack: None, snapshot: part.root, at: AFTERNOON, product, region, objective };
+            let request = QuoteRequest { pack: None, snapshot: part.root, at: AFTERNOON, sku, region, objective };
             let quote = page.quote(request.clone())?;
             ensure!(quote.units.is_some() && quote.margin.is_none(), "{quote:?}");
             warehouse.quote(request)?;
-            ensure!(page.take_exchange() == warehouse.take_exchange(), "{} differs", quote.product);
+            ensure!(page.take_exchange() == warehouse.take_exchange(), "{} differs", quote.sku);
         }
     }
     Ok(())

@@ -8,12 +8,12 @@ use std::{fmt::Debug, fs};
 use tradewind_core::{
     Engine, Millis,
     aligned::AlignedBytes,
-    allocate::{AllocateRequest, Problem, ShopOrder},
+    allocate::{AllocateRequest, AllocationPolicy, Problem, ShopOrder},
     exceptions::{self, ExceptionRequest, Policy},
     message::{self, Decision},
     snapshot::{Live, Snapshot},
 };
-use tradewind_json::{AllocationPolicy, Order, Shipment};
+use tradewind_json::Shipment;
 use tradewind_tests::{decisions::AFTERNOON, dist};
 
 /// The reference snapshot, and an engine that has it and knows how likely legs are late.
@@ -29,7 +29,8 @@ fn engine() -> Result<(Engine, Snapshot)> {
 
 /// An order as the door takes it; `None` where it does not.
 fn taken(order: Value, snapshot: &Snapshot) -> Option<ShopOrder> {
-    let order = serde_json::from_value::<Order>(order).ok()?.message().ok()?;
+    let order = serde_json::from_value::<ShopOrder>(order).ok()?;
+    order.check().ok()?;
     let request = allocation(vec![order.clone()], snapshot);
     request.check(snapshot).ok().map(|()| order)
 }
@@ -39,7 +40,7 @@ fn allocation(orders: Vec<ShopOrder>, snapshot: &Snapshot) -> AllocateRequest {
         snapshot: snapshot.root,
         at: AFTERNOON,
         orders,
-        policy: AllocationPolicy::default().into(),
+        policy: AllocationPolicy::default(),
         live: Live::default(),
         previous: Vec::new(),
         late: None,
@@ -88,13 +89,15 @@ fn moments() -> impl Strategy<Value = Value> {
         json!(0),
         json!(1_512_345_600),
         json!(-1),
-        json!(946_684_800_000_i64),
-        json!(4_133_980_799_999_i64),
-        json!(4_133_980_800_000_i64),
-        json!(i64::MAX),
+        json!(1_512_345_600_000_i64),
+        json!(Millis(946_684_799_999)),
+        json!(Millis(946_684_800_000)),
+        json!(Millis(4_133_980_799_999)),
+        json!(Millis(4_133_980_800_000)),
+        json!(Millis(i64::MAX)),
         json!("soon"),
     ]);
-    prop_oneof![3 => (1_512_000_000_000..1_512_400_000_000_i64).prop_map(Value::from), 1 => odd]
+    prop_oneof![3 => (1_512_000_000_000..1_512_400_000_000_i64).prop_map(|at| json!(Millis(at))), 1 => odd]
 }
 
 fn order() -> impl Strategy<Value = Value> {
@@ -182,7 +185,8 @@ fn what_has_come_together_is_decided_too() -> Result<()> {
 
     // The largest shipment.
     let line = |n: usize| json!({"sku": format!("{n:064}"), "quantity": u32::MAX, "value": 10_000_000_000_000_i64});
-    let scan = |n: usize| json!({"state": "arrived", "at": 1_512_000_000_000_i64 + n as i64, "place": "é".repeat(32)});
+    let scan =
+        |n: usize| json!({"state": "arrived", "at": Millis(1_512_000_000_000 + n as i64), "place": "é".repeat(32)});
     let service = |n: usize| json!({"service": format!("{n:064}"), "cost": 1, "arrives": "2100-12-31T23:59:59Z"});
     let full = json!({
         "id": "p", "order": "o", "node": "SEA", "region": "IAH", "created": "2000-01-01T00:00:00Z",

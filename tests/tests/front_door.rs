@@ -235,8 +235,8 @@ fn decisions_are_recorded_and_made_again() -> Result<()> {
     let (answer, record) = tradewind.ask_recorded(&QuoteRequest { snapshot: [1; 32], ..request.clone() });
     ensure!(matches!(answer, Err(ClientError::Fault(_))) && record.is_some());
 
-    let QuoteRequest { at, product, region, objective, .. } = request;
-    let claim = Claim { snapshot: snapshot.root, at, product, price: quote.price };
+    let QuoteRequest { at, sku, region, objective, .. } = request;
+    let claim = Claim { snapshot: snapshot.root, at, sku, price: quote.price };
     ensure!(tradewind.verify_quote(&claim, region.clone(), objective, at)? == Ok(quote));
     let before = tradewind.verify_quote(&claim, region, objective, Millis(at.0 - 1))?;
     ensure!(before == Err(Refusal::NotYet));

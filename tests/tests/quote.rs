@@ -11,12 +11,12 @@ use tradewind_core::{
 /// Every field of what asks for a price, and what it may hold. There is no text but names that the snapshot
 /// must have, no list but a digest, and nothing that is drawn or chosen for a shopper.
 const ALLOWED: [(&str, &str); 8] = [
-    ("at", "number"),
+    ("at", "moment"),
     ("objective.margin", "number"),
     ("objective.revenue", "number"),
     ("objective.sell_through", "number"),
     ("pack", "text"),
-    ("product", "text"),
+    ("sku", "text"),
     ("region", "text"),
     ("snapshot", "digest"),
 ];
@@ -26,8 +26,8 @@ fn what_asks_for_a_price_has_no_field_for_a_person() -> Result<()> {
     let request = QuoteRequest {
         pack: Some("price".into()),
         snapshot: [7; 32],
-        at: Millis(1),
-        product: Sku::new("tea")?,
+        at: Millis(1_512_345_600_000),
+        sku: Sku::new("tea")?,
         region: Code::new("US-SEA")?,
         objective: Objective::MARGIN,
     };
@@ -57,6 +57,7 @@ fn fields(value: &Value, path: String, found: &mut BTreeMap<String, String>) -> 
             return Ok(());
         }
         Value::Number(_) => "number",
+        Value::String(text) if text.parse::<Millis>().is_ok() => "moment",
         Value::String(_) => "text",
         Value::Array(bytes) if bytes.len() == 32 => "digest",
         other => anyhow::bail!("`{path}` is {other}, which is not a number, a name or a digest"),

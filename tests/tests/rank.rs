@@ -2,14 +2,16 @@
 
 use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
+use serde_json::Value;
 use std::{collections::BTreeMap, fs, sync::OnceLock};
 use tradewind_core::{
     Channel, Engine, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits, SkuId,
     guest::{Client, ClientError},
     pack::{PackView, SectionKind},
-    rank::{Constraints, RankRequest, RankTables},
+    rank::{Constraints, RankRequest, RankTables, Reason},
 };
-use tradewind_tests::{decisions::rankings, dist};
+use tradewind_json::{Statement, Words, number};
+use tradewind_tests::{decisions::rankings, dist, root};
 
 fn pack() -> Result<Vec<u8>> {
     fs::read(dist("packs/recommend.pack")?).context("cannot read the pack")
@@ -60,7 +62,7 @@ fn a_click_changes_what_comes_next() -> Result<()> {
     ensure!(before.items.iter().all(|item| item.sku != sku), "the product was there without the click");
     let found =
         after.items.iter().find(|item| item.sku == sku).context("the product that was looked at is no candidate")?;
-    ensure!(found.reasons[0].to_string() == "looked at lately", "{:?}", found.reasons);
+    ensure!(found.reasons[0] == Reason::LookedAt, "{:?}", found.reasons);
     let neighbour = tables.neighbours(tables.catalog.id(&sku).context("gone")?);
     let neighbour = neighbour.max_by(|a, b| a.similarity.total_cmp(&b.similarity)).context("gone")?;
     let neighbour = tables.catalog.sku(neighbour.id).context("gone")?;
@@ -205,4 +207,18 @@ proptest! {
         let again = client.rank(RankRequest { profile: ranking.profile, events: Vec::new(), ..request });
         prop_assert!(again.is_ok(), "{:?}", again);
     }
+}
+
+#[test]
+fn reasons_are_said_as_the_page_says_them() -> Result<()> {
+    let words = Words::shop();
+    let cases: Value = serde_json::from_slice(&fs::read(root().join("tests/cases/words.json"))?)?;
+    for case in cases["cases"].as_array().context("no cases")? {
+        let said = |language: &str| {
+            words.say(language, &Statement::of(&case["reason"]), &|value| number(language, value)).unwrap_or_default()
+        };
+        ensure!(said("en") == case["en"] && said("de") == case["de"], "{case}: {}, {}", said("en"), said("de"));
+        ensure!(said("fr") == case["en"], "{case}: English where there is nothing nearer");
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use tradewind_compiler::{Options, Precision, compile};
 use tradewind_core::{
     Channel, Digest, ErrorKind, Event, EventKind, Line, Millis, Sku,
     message::{self, InferRequest, LOADED, Loaded, PackInfo},
-    rank::{RankRequest, Ranking},
+    rank::{RankRequest, Ranking, Reason},
     snapshot::Snapshot,
     tensor::TensorData,
 };
@@ -161,7 +161,7 @@ struct Recorded {
 struct Item {
     sku: String,
     score: f32,
-    reasons: Vec<String>,
+    reasons: Vec<Reason>,
 }
 
 /// Real households' histories.
@@ -189,8 +189,7 @@ fn ranked(answer: &[u8], recorded: &Recorded) -> Result<()> {
         ensure!(found.sku.as_str() == sku, "{sku} is now {}", found.sku);
         let near = (found.score - expected.score).abs() <= 1e-4 * (1.0 + expected.score.abs());
         ensure!(near, "{sku} has {}, not {}", found.score, expected.score);
-        let reasons: Vec<_> = found.reasons.iter().map(ToString::to_string).collect();
-        ensure!(reasons == expected.reasons, "{sku}: {reasons:?}");
+        ensure!(found.reasons == expected.reasons, "{sku}: {:?}", found.reasons);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, process::Command};
+use tradewind_core::Millis;
 use tradewind_tests::{
     dist,
     service::{Service, balanced, eventually, keys, orders, snapshot},
@@ -74,6 +75,11 @@ fn keys_and_roles_guard_every_path_of_the_document() -> Result<()> {
             guarded += 1;
         }
     }
+    let schemas = &document["components"]["schemas"];
+    for (name, state) in [("OrderState", "queued"), ("ScanState", "picked_up")] {
+        let states = list(&schemas[name]["enum"]);
+        ensure!(states.iter().any(|known| known == state), "{name}: {states:?}");
+    }
     ensure!(guarded >= 20 && open == ["/healthz", "/metrics"], "{guarded} guarded, {open:?} open");
     for (role, method, path) in [
         ("shop", "POST", "/v1/nodes/STL/close"),
@@ -91,7 +97,7 @@ fn keys_and_roles_guard_every_path_of_the_document() -> Result<()> {
             if path.ends_with("stock") {
                 b"[]"
             } else {
-                b"{\"snapshot\":\"\",\"at\":1512345600000,\"sku\":\"\",\"region\":\"\",\"price\":0}"
+                b"{\"snapshot\":\"\",\"at\":\"2017-12-04T00:00:00Z\",\"sku\":\"x\",\"region\":\"X\",\"price\":0}"
             },
         )?;
         ensure!(answer.status == 403, "{role} {method} {path}: {answer:?}");
@@ -142,7 +148,7 @@ fn shortfalls_are_answers_and_are_planned_again_when_stock_comes() -> Result<()>
 
     // What is cancelled can be had by others.
     let taken = service.settled()?.into_iter().find(|order| order["state"] == "allocated").context("none")?;
-    let id = taken["order"]["id"].as_str().context("no id")?;
+    let id = taken["id"].as_str().context("no id")?;
     service.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
     service.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 409)?;
     balanced(&service)
@@ -244,7 +250,7 @@ fn a_node_packs_no_more_in_a_day_than_it_can() -> Result<()> {
 
     // What is cancelled makes room, and what leaves does not: it was packed today.
     let one = settled.iter().find(|order| order["state"] == "allocated").context("no order ships")?;
-    let id = one["order"]["id"].as_str().context("no id")?;
+    let id = one["id"].as_str().context("no id")?;
     first.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
     for order in first.settled()? {
         for shipment in list(&order["shipments"]).iter().filter(|shipment| shipment["state"] == "created") {
@@ -493,7 +499,7 @@ fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
 #[test]
 fn a_price_is_honoured_as_it_was_quoted_and_a_tampered_one_is_not() -> Result<()> {
     let (service, _folder) = service(&["--clock", "2017-12-04T14:05:00Z"])?;
-    let request = r#"{"at": 1512396000000, "sku": "1082185", "region": "IAH", "objective": {"margin": 1}}"#;
+    let request = r#"{"at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "objective": {"margin": 1}}"#;
     let mut quote = Command::new(dist("tradewind")?);
     quote.args(["quote", "--unsigned", "--module"]).arg(dist("tradewind.wasm")?);
     quote.arg("--snapshot").arg(dist("reference.snapshot")?).arg("--pack").arg(dist("packs/price.pack")?);
@@ -502,7 +508,7 @@ fn a_price_is_honoured_as_it_was_quoted_and_a_tampered_one_is_not() -> Result<()
     fs::write(&file, request)?;
     let quoted: Value = serde_json::from_slice(&quote.arg(&file).output()?.stdout)?;
     let snapshot = service.get("/healthz")?["snapshot"].clone();
-    let claim = json!({"snapshot": snapshot, "at": 1_512_396_000_000_i64, "sku": "1082185", "region": "IAH", "price": quoted["price"]});
+    let claim = json!({"snapshot": snapshot, "at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "price": quoted["price"]});
     let verified = service.ask("shop", "POST", "/v1/quotes/verify", &claim, 200)?;
     ensure!(verified["quote"]["price"] == quoted["price"] && verified["receipt"]["reply"].is_string(), "{verified}");
 
@@ -550,6 +556,13 @@ fn the_page_is_for_those_who_signed_in_and_its_forms_for_itself() -> Result<()> 
     ensure!(html.contains(service.get("/healthz")?["module"].as_str().context("no module")?), "no digest");
     ensure!(visit("/orders/order-1", cookie)?.body.as_str().is_some_and(|html| html.contains("Receipt")));
     ensure!(visit("/style.css", cookie)?.header("content-type").starts_with("text/css"));
+    let languages = [("de-AT,en;q=0.8", "de", "Arbeitsliste"), ("fr, *;q=0.5", "en", "Worklist")];
+    for (accepted, language, said) in languages {
+        let headers = [("cookie", cookie), ("accept-language", accepted)];
+        let page = service.send("", "GET", "/", &headers, b"")?;
+        let html = page.body.as_str().unwrap_or_default();
+        ensure!(html.contains(&format!("lang=\"{language}\"")) && html.contains(said), "{accepted}: {html}");
+    }
 
     let token =
         html.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("no token")?;
@@ -567,10 +580,9 @@ fn the_page_is_for_those_who_signed_in_and_its_forms_for_itself() -> Result<()> 
 
 #[test]
 fn insights_are_asked_of_the_packs_that_are_loaded() -> Result<()> {
-    const AT: i64 = 1_512_345_600_000;
+    const AT: Millis = Millis(1_512_345_600_000);
     let (service, _folder) = service(&[])?;
-    let order =
-        |ago: i64| json!({"at": AT - ago * 86_400_000, "purchase": {"lines": [{"sku": "1082185", "quantity": 1}]}});
+    let order = |ago: i64| json!({"at": Millis(AT.0 - ago * Millis::DAY), "purchase": {"lines": [{"sku": "1082185", "quantity": 1}]}});
     let request = json!({"id": "a", "pack": "churn", "at": AT, "events": [order(150), order(120), order(75)]});
     service.ask("shop", "POST", "/v1/insights", &request, 404)?;
     service.ask("shop", "POST", "/v1/insights", &json!({"at": AT}), 503)?;
@@ -583,7 +595,7 @@ fn insights_are_asked_of_the_packs_that_are_loaded() -> Result<()> {
     ensure!(said["id"] == "a" && said["pack"] == "churn" && item["probability"].as_f64() > Some(0.5), "{said}");
     ensure!(item["evidence"][0] == json!({"source": "days_since_order", "value": 75.0}), "{said}");
     for wrong in
-        [json!({"at": AT, "texts": ["nice"]}), json!({"at": AT, "products": ["1082185"]}), json!({"pack": "churn"})]
+        [json!({"at": AT, "texts": ["nice"]}), json!({"at": AT, "skus": ["1082185"]}), json!({"pack": "churn"})]
     {
         service.ask("shop", "POST", "/v1/insights", &wrong, 422)?;
     }

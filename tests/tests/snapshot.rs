@@ -18,7 +18,6 @@ use tradewind_core::{
     tracking::{Scan, State},
 };
 use tradewind_host::{KeyPair, Trust, TrustError, snapshot::Parts};
-use tradewind_json::Moment;
 use tradewind_tests::{dist, root};
 
 const SETTINGS: &str = r#"{
@@ -293,7 +292,7 @@ fn scans() -> Result<Table> {
     for n in 0..40 {
         let begun = 1_509_494_400_000 + n * Millis::DAY / 40;
         for (state, hours) in [("delivered", 60), ("arrived", 30), ("packed", 1), ("picked_up", 5), ("created", 0)] {
-            let at = serde_json::to_value(Moment(Millis(begun + hours * 3_600_000)))?;
+            let at = serde_json::to_value(Millis(begun + hours * 3_600_000))?;
             text += &format!("\nparcel-{n},BOS,WEST,{state},{}", at.as_str().context("no text")?);
         }
     }
@@ -360,7 +359,7 @@ fn durations_of_lanes_are_learnt_from_past_scans() -> Result<()> {
 fn past_scans_that_are_wrong_are_refused() -> Result<()> {
     const FAULTS: [Fault; 5] = [
         ("scans", |table| set(table, 3, "state", "lost"), &["row 3", "`lost`", "`picked_up`"]),
-        ("scans", |table| set(table, 3, "at", "yesterday"), &["row 3", "`yesterday` is no moment"]),
+        ("scans", |table| set(table, 3, "at", "yesterday"), &["row 3", "invalid moment `yesterday`"]),
         ("scans", |table| set(table, 3, "region", "NORTH"), &["row 3", "no region `NORTH`"]),
         ("scans", |table| set(table, 7, "region", "EAST"), &["row 7", "`parcel-1`", "another lane"]),
         ("scans", |table| again(table, 2), &["row 201", "comes twice"]),

@@ -25,7 +25,7 @@ const SITE: [(&str, &str); 5] = [
 ];
 
 /// The scripts of the package: the page's half, the runtime, and the runtime behind a worker's port.
-const MODULES: [&str; 4] = ["index", "insights", "runtime", "worker"];
+const MODULES: [&str; 5] = ["de", "index", "insights", "runtime", "worker"];
 
 /// For size; inlining makes the code smaller, and the file after compression larger.
 const WASM_OPT: [&str; 4] =
@@ -131,12 +131,12 @@ fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
     };
     for module in MODULES {
         bundle(module)
-            .args(["--format=esm", "--external:./runtime.js", "--external:./index.js"])
+            .args(["--format=esm", "--external:./runtime.js", "--external:./index.js", "--external:./de.js"])
             .arg(format!("--outfile={}", out.join(module).with_extension("js").display()))
             .run()?;
     }
     bundle("script")
-        .args(["--format=iife", "--global-name=tradewind"])
+        .args(["--format=iife"])
         .arg(format!("--outfile={}", out.join("tradewind.iife.js").display()))
         .run()?;
     let shim = "tradewind_browser_bg.wasm";

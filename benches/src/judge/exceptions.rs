@@ -12,7 +12,7 @@ use crate::{metric, random::Random};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use tradewind_core::{
-    BasisPoints, Id, Millis, Money, Sku,
+    Id, Millis, Money, Probability, Sku,
     exceptions::{ExceptionKind, ExceptionRequest, Policy, Shipment, ShipmentLine, learn},
     pack::Metric,
     tracking::{LaneTimes, Scan, State},
@@ -106,7 +106,7 @@ fn day(tradewind: &Tradewind, ways: &[Way], lanes: &[LaneTimes], random: &mut Ra
         at,
         shipments,
         lanes: lanes.to_vec(),
-        policy: Policy { threshold: BasisPoints(1), ..Policy::default() },
+        policy: Policy { threshold: Probability(1), ..Policy::default() },
         limit: u32::MAX,
         ..ExceptionRequest::default()
     };

@@ -1,5 +1,5 @@
 // The shop in the page: what the shopper does is tracked on this device, and the panel says what is known.
-import { Tradewind, delivery, money, priceReason } from "/tradewind/sdk/index.js";
+import { Tradewind, delivery, money, sentence } from "/tradewind/sdk/index.js";
 import { cart, showCart } from "/cart.js";
 import { showPanel } from "/panel.js";
 
@@ -62,7 +62,7 @@ async function describe(tradewind, sku, element) {
   list.hidden = product.list <= price;
   list.textContent = amount(product.list);
   const where = quote ? `computed ${quote.by === "device" ? "on this device" : "at the edge"}, from nothing about you` : "the shop's price";
-  const why = [...(quote?.reasons.map(priceReason) ?? []), where];
+  const why = [...(quote?.reasons.map((reason) => sentence(reason, tradewind.locale)) ?? []), where];
   why.push(`lowest price of the 30 days before it began: ${amount((quote ?? product).lowest_30_days)}`);
   element.querySelector("[data-why]").replaceChildren(...why.map((text) => row("li", text)));
   const arrives = product.delivery;

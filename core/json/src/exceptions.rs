@@ -1,11 +1,10 @@
 //! Shipments, and what happened to them.
 
-use super::Moment;
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Error, Id, Money, Sku,
+    Error, Id, Millis, Money, Sku,
     exceptions::{self, Way},
-    tracking::{self, State},
+    tracking::Scan,
 };
 
 /// A shipment.
@@ -14,19 +13,19 @@ use tradewind_core::{
 #[serde(deny_unknown_fields)]
 pub struct Shipment {
     /// Its name.
-    pub id: String,
+    pub id: Id,
     /// The order that it is of.
-    pub order: String,
+    pub order: Id,
     /// The node that sends it.
-    pub node: String,
+    pub node: Id,
     /// Where it goes.
-    pub region: String,
+    pub region: Id,
     /// What is in it.
     pub lines: Vec<ShipmentLine>,
     /// When the node was told to send it.
-    pub created: Moment,
+    pub created: Millis,
     /// Until when it is promised.
-    pub promised: Moment,
+    pub promised: Millis,
     /// What happened to it, the first first.
     #[serde(default)]
     pub scans: Vec<Scan>,
@@ -41,26 +40,11 @@ pub struct Shipment {
 #[serde(deny_unknown_fields)]
 pub struct ShipmentLine {
     /// The product.
-    pub sku: String,
+    pub sku: Sku,
     /// Units.
     pub quantity: u32,
     /// What all of them were sold for, in minor units.
-    pub value: i64,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Scan {
-    /// What: `created`, `packed`, `picked_up`, `arrived`, `departed`, `out_for_delivery`, `attempted`,
-    /// `address_rejected` or `delivered`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub state: State,
-    /// When.
-    pub at: Moment,
-    /// Where.
-    pub place: String,
+    pub value: Money,
 }
 
 /// Another service of the carrier.
@@ -69,23 +53,11 @@ pub struct Scan {
 #[serde(deny_unknown_fields)]
 pub struct Alternative {
     /// Its name.
-    pub service: String,
+    pub service: Id,
     /// What it costs on top, in minor units.
-    pub cost: i64,
+    pub cost: Money,
     /// When the shipment would be there.
-    pub arrives: Moment,
-}
-
-impl Scan {
-    /// The scan as the module takes it: one that it can judge.
-    ///
-    /// # Errors
-    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
-    pub fn message(self) -> Result<tracking::Scan, Error> {
-        let scan = tracking::Scan { state: self.state, at: self.at.0, place: named("place", self.place)? };
-        scan.check()?;
-        Ok(scan)
-    }
+    pub arrives: Millis,
 }
 
 impl Shipment {
@@ -94,34 +66,28 @@ impl Shipment {
     /// # Errors
     /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
     pub fn message(self) -> Result<exceptions::Shipment, Error> {
-        let lines = self.lines.into_iter().enumerate().map(|(n, line)| {
-            let sku = Sku::new(line.sku).map_err(|error| error.within(&format!("`lines[{n}].sku`")))?;
-            Ok(exceptions::ShipmentLine { sku, quantity: line.quantity, value: Money(line.value), stock: None })
+        let lines = self.lines.into_iter().map(|ShipmentLine { sku, quantity, value }| exceptions::ShipmentLine {
+            sku,
+            quantity,
+            value,
+            stock: None,
         });
-        let scans = self.scans.into_iter().enumerate();
-        let scans = scans.map(|(n, scan)| scan.message().map_err(|error| error.within(&format!("`scans[{n}]`"))));
-        let services = self.services.into_iter().map(|other| {
-            let way = Way::Service(named("service", other.service)?);
-            Ok(exceptions::Alternative { way, cost: Money(other.cost), arrives: other.arrives.0 })
+        let services = self.services.into_iter().map(|Alternative { service, cost, arrives }| {
+            exceptions::Alternative { way: Way::Service(service), cost, arrives }
         });
         let shipment = exceptions::Shipment {
-            id: named("id", self.id)?,
-            order: named("order", self.order)?,
-            node: named("node", self.node)?,
-            region: named("region", self.region)?,
-            lines: lines.collect::<Result<_, Error>>()?,
-            created: self.created.0,
-            promised: self.promised.0,
+            id: self.id,
+            order: self.order,
+            node: self.node,
+            region: self.region,
+            lines: lines.collect(),
+            created: self.created,
+            promised: self.promised,
             leg: None,
-            scans: scans.collect::<Result<_, Error>>()?,
-            alternatives: services.collect::<Result<_, Error>>()?,
+            scans: self.scans,
+            alternatives: services.collect(),
         };
         shipment.check()?;
         Ok(shipment)
     }
-}
-
-/// What a field names.
-pub(super) fn named(field: &str, name: String) -> Result<Id, Error> {
-    Id::new(name).map_err(|error| error.within(&format!("`{field}`")))
 }

@@ -3,8 +3,8 @@
 use crate::StorefrontEvent;
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Error, Millis, Profile, Quantiles, Sku, Source,
-    insight::{self, Insights, Subject, Value},
+    Code, Error, Millis, Profile, Quantiles, Sku,
+    insight::{self, Fact, Insights, Subject, Value},
 };
 
 /// What does an insight say?
@@ -18,10 +18,8 @@ pub struct InsightRequest {
     /// The pack; may be absent where one insight is loaded, and no other.
     #[serde(default)]
     pub pack: Option<String>,
-    /// The moment of the decision: RFC 3339, or milliseconds since 1970.
-    #[serde(deserialize_with = "crate::millis")]
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
-    pub at: i64,
+    /// The moment of the decision.
+    pub at: Millis,
     /// The shopper, as a ranking returned it.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
@@ -32,7 +30,7 @@ pub struct InsightRequest {
     pub events: Vec<StorefrontEvent>,
     /// These products only.
     #[serde(default)]
-    pub products: Option<Vec<String>>,
+    pub skus: Option<Vec<Sku>>,
     /// The texts.
     #[serde(default)]
     pub texts: Vec<String>,
@@ -59,10 +57,10 @@ pub struct InsightReply {
 pub struct InsightItem {
     /// The product.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sku: Option<String>,
+    pub sku: Option<Sku>,
     /// The node.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub node: Option<Code>,
     /// The hour of the week, from Monday 00:00.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hour: Option<u8>,
@@ -86,18 +84,8 @@ pub struct InsightItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
     /// The facts that are reasons; `models/FEATURES.md` says what each means.
-    pub evidence: Vec<EvidenceItem>,
-}
-
-/// A fact that is a reason.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct EvidenceItem {
-    /// The fact.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub source: Source,
-    /// Its value, in the source's unit.
-    pub value: f32,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    pub evidence: Vec<Fact>,
 }
 
 impl InsightRequest {
@@ -106,13 +94,12 @@ impl InsightRequest {
     /// # Errors
     /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
     pub fn message(self) -> Result<insight::InsightRequest, Error> {
-        let skus = |skus: Vec<String>| skus.into_iter().map(Sku::new).collect::<Result<_, _>>();
         Ok(insight::InsightRequest {
             pack: self.pack,
-            at: Millis(self.at),
+            at: self.at,
             profile: self.profile.unwrap_or_default(),
             events: self.events.into_iter().map(StorefrontEvent::message).collect::<Result<_, _>>()?,
-            products: self.products.map(skus).transpose()?,
+            skus: self.skus,
             texts: self.texts,
         })
     }
@@ -128,13 +115,12 @@ impl InsightReply {
 
 impl From<insight::Insight> for InsightItem {
     fn from(insight: insight::Insight) -> Self {
-        let evidence = insight.evidence.iter().map(|fact| EvidenceItem { source: fact.source, value: fact.value });
-        let mut item = Self { evidence: evidence.collect(), ..Self::default() };
+        let mut item = Self { evidence: insight.evidence, ..Self::default() };
         match insight.of {
             Subject::Shopper => {}
-            Subject::Sku(sku) => item.sku = Some(sku.to_string()),
+            Subject::Sku(sku) => item.sku = Some(sku),
             Subject::Hour(hour) => item.hour = Some(hour),
-            Subject::Stock(sku, node) => (item.sku, item.node) = (Some(sku.to_string()), Some(node.to_string())),
+            Subject::Stock(sku, node) => (item.sku, item.node) = (Some(sku), Some(node)),
             Subject::Text(text) => item.text = Some(text),
         }
         match insight.value {

@@ -1,9 +1,9 @@
 //! Prices.
 
-use crate::{Moment, hex};
+use crate::{Priced, hex};
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
-    Code, Currency, Digest, Error, Millis, Sku,
+    Code, Currency, Digest, Millis, Money, Sku,
     quote::{self, Objective, PriceReason, Quote},
 };
 
@@ -14,13 +14,12 @@ pub struct QuoteRequest {
     /// Comes back in the reply; the decision does not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The moment of the decision, in milliseconds since 1970.
-    #[serde(deserialize_with = "crate::millis")]
-    pub at: i64,
+    /// The moment of the decision.
+    pub at: Millis,
     /// The product.
-    pub sku: String,
+    pub sku: Sku,
     /// Where it is offered.
-    pub region: String,
+    pub region: Code,
     /// What the price is for: weights of `margin`, `revenue` and `sell_through`.
     pub objective: Objective,
     /// The price pack, where several are loaded.
@@ -34,11 +33,9 @@ pub struct QuoteReply {
     /// The request's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The currency of all amounts, which are in its minor units.
-    pub currency: String,
     /// The price, and what there is to say of it.
     #[serde(flatten)]
-    pub quote: Quote,
+    pub quote: Priced<Quote>,
 }
 
 /// A shopper's question for a price: moment and objective are the shop's.
@@ -49,10 +46,10 @@ pub struct PriceRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The product.
-    pub sku: String,
+    pub sku: Sku,
     /// Where it is offered; where the shopper is, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
+    pub region: Option<Code>,
 }
 
 /// A price as everyone may know it: nothing from which floor, margin, stock or demand could be told.
@@ -62,21 +59,21 @@ pub struct PublicQuote {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The product.
-    pub sku: String,
+    pub sku: Sku,
     /// The currency of all amounts, which are in its minor units.
-    pub currency: String,
+    pub currency: Currency,
     /// The price.
-    pub price: i64,
+    pub price: Money,
     /// The list price.
-    pub list: i64,
+    pub list: Money,
     /// The lowest price of the 30 days before this price began.
-    pub lowest_30_days: i64,
+    pub lowest_30_days: Money,
     /// Why: whether it is locked, unchanged, lowered or raised.
     pub reasons: Vec<PriceReason>,
     /// As of when it was decided.
-    pub at: Moment,
+    pub at: Millis,
     /// Until when it holds.
-    pub valid_until: Moment,
+    pub valid_until: Millis,
     /// The root of the snapshot that it was computed from, in hexadecimal digits.
     pub snapshot: String,
 }
@@ -88,14 +85,14 @@ impl PublicQuote {
         let open = |reason: &&PriceReason| matches!(reason, Locked | Unchanged | Lowered | Raised);
         Self {
             id: None,
-            sku: quote.product.to_string(),
-            currency: currency.to_string(),
-            price: quote.price.0,
-            list: quote.list.0,
-            lowest_30_days: quote.lowest_30_days.0,
+            sku: quote.sku.clone(),
+            currency,
+            price: quote.price,
+            list: quote.list,
+            lowest_30_days: quote.lowest_30_days,
             reasons: quote.reasons.iter().filter(open).copied().collect(),
-            at: Moment(at),
-            valid_until: Moment(quote.valid_until),
+            at,
+            valid_until: quote.valid_until,
             snapshot: hex(&snapshot),
         }
     }
@@ -103,17 +100,8 @@ impl PublicQuote {
 
 impl QuoteRequest {
     /// The message for a module that has loaded the snapshot of a root.
-    ///
-    /// # Errors
-    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
-    pub fn message(self, snapshot: Digest) -> Result<quote::QuoteRequest, Error> {
-        Ok(quote::QuoteRequest {
-            pack: self.pack,
-            snapshot,
-            at: Millis(self.at),
-            product: Sku::new(self.sku)?,
-            region: Code::new(self.region)?,
-            objective: self.objective,
-        })
+    pub fn message(self, snapshot: Digest) -> quote::QuoteRequest {
+        let Self { id: _, at, sku, region, objective, pack } = self;
+        quote::QuoteRequest { pack, snapshot, at, sku, region, objective }
     }
 }

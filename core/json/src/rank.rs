@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     Catalog, Channel, Code, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
-    rank::{self, Constraints, Ranking},
+    rank::{self, Constraints, RankedItem, Ranking},
 };
 
 /// A request for ranked products.
@@ -13,9 +13,8 @@ pub struct RankRequest {
     /// Comes back in the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The moment of the decision, in milliseconds since 1970.
-    #[serde(deserialize_with = "crate::millis")]
-    pub at: i64,
+    /// The moment of the decision.
+    pub at: Millis,
     /// How many products are wanted.
     pub limit: u16,
     /// The shopper, as a reply returned it.
@@ -26,22 +25,22 @@ pub struct RankRequest {
     pub events: Vec<StorefrontEvent>,
     /// Rank these only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidates: Option<Vec<String>>,
+    pub candidates: Option<Vec<Sku>>,
     /// Not these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<String>,
+    pub exclude: Vec<Sku>,
     /// Products that the shop hides from everyone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hidden: Vec<String>,
+    pub hidden: Vec<Sku>,
     /// Products that cannot be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unavailable: Vec<String>,
+    pub unavailable: Vec<Sku>,
     /// At most so many products of one category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_category: Option<u16>,
     /// Only what the snapshot promises to deliver to this region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
+    pub region: Option<Code>,
 }
 
 /// Something a shopper did: exactly one of the fields after `channel` is there.
@@ -49,22 +48,21 @@ pub struct RankRequest {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is the event of its name")]
 pub struct StorefrontEvent {
-    /// When, in milliseconds since 1970.
-    #[serde(deserialize_with = "crate::millis")]
-    pub at: i64,
+    /// When.
+    pub at: Millis,
     /// Where; `web` when absent.
     #[serde(default)]
-    pub channel: ChannelName,
+    pub channel: Channel,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<Product>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub add_to_cart: Option<Quantity>,
+    pub add_to_cart: Option<Line>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<Purchase>,
     #[serde(default, rename = "return", skip_serializing_if = "Option::is_none")]
-    pub returned: Option<Quantity>,
+    pub returned: Option<Line>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impression: Option<Products>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,25 +71,12 @@ pub struct StorefrontEvent {
     pub dismiss: Option<Product>,
 }
 
-/// Where something happened.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each is the channel of its name")]
-pub enum ChannelName {
-    #[default]
-    Web,
-    App,
-    Marketplace,
-    Store,
-    Agent,
-}
-
 /// A product.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
     /// Its SKU.
-    pub sku: String,
+    pub sku: Sku,
 }
 
 /// Products.
@@ -99,7 +84,7 @@ pub struct Product {
 #[serde(deny_unknown_fields)]
 pub struct Products {
     /// Their SKUs.
-    pub skus: Vec<String>,
+    pub skus: Vec<Sku>,
 }
 
 /// A search.
@@ -110,23 +95,12 @@ pub struct Search {
     pub query: String,
 }
 
-/// Units of a product.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Quantity {
-    /// Its SKU.
-    pub sku: String,
-    /// Units.
-    pub quantity: u32,
-}
-
 /// An order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Purchase {
     /// Its lines.
-    pub lines: Vec<Quantity>,
+    pub lines: Vec<Line>,
 }
 
 /// Ranked products.
@@ -144,23 +118,12 @@ pub struct RankReply {
     pub profile: Option<Profile>,
 }
 
-/// A ranked product.
-#[derive(Debug, Clone, Serialize)]
-pub struct RankedItem {
-    /// Its SKU.
-    pub sku: String,
-    /// The model's score: comparable within one reply only.
-    pub score: f32,
-    /// Why it is here, in plain terms.
-    pub reasons: Vec<String>,
-}
-
 impl RankRequest {
     /// A request for `limit` products for someone of whom nothing is known.
     pub const fn new(at: Millis, limit: u16) -> Self {
         Self {
             id: None,
-            at: at.0,
+            at,
             limit,
             profile: None,
             events: Vec::new(),
@@ -179,28 +142,23 @@ impl RankRequest {
     /// # Errors
     /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
     pub fn message(self, pack: &str, catalog: &Catalog) -> Result<rank::RankRequest, Error> {
-        let set = |skus: &[String]| -> Result<Option<SkuBits>, Error> {
-            if skus.is_empty() {
-                return Ok(None);
-            }
+        let set = |skus: &[Sku]| {
             let mut bits = SkuBits::none(catalog.len());
-            for sku in skus_of(skus)? {
-                catalog.id(&sku).into_iter().for_each(|id| bits.insert(id));
-            }
-            Ok(Some(bits))
+            skus.iter().filter_map(|sku| catalog.id(sku)).for_each(|id| bits.insert(id));
+            (!skus.is_empty()).then_some(bits)
         };
         Ok(rank::RankRequest {
             pack: pack.to_owned(),
-            at: Millis(self.at),
+            at: self.at,
             profile: self.profile.unwrap_or_default(),
             events: self.events.into_iter().map(StorefrontEvent::message).collect::<Result<_, _>>()?,
-            candidates: self.candidates.as_deref().map(skus_of).transpose()?,
+            candidates: self.candidates,
             constraints: Constraints {
-                exclude: skus_of(&self.exclude)?,
-                hidden: set(&self.hidden)?,
-                available: set(&self.unavailable)?.map(|unavailable| unavailable.complement()),
+                exclude: self.exclude,
+                hidden: set(&self.hidden),
+                available: set(&self.unavailable).map(|unavailable| unavailable.complement()),
                 max_per_category: self.max_per_category,
-                deliverable_to: self.region.map(Code::new).transpose()?,
+                deliverable_to: self.region,
             },
             limit: self.limit,
         })
@@ -209,22 +167,20 @@ impl RankRequest {
 
 impl StorefrontEvent {
     pub(super) fn message(self) -> Result<Event, Error> {
-        let at = self.at;
+        let Self { at, channel, .. } = self;
         let kinds = [
-            self.view.map(|product| Ok(EventKind::View(Sku::new(product.sku)?))),
-            self.search.map(|search| Ok(EventKind::Search(search.query))),
-            self.add_to_cart.map(|line| Ok(EventKind::AddToCart(line.message()?))),
-            self.purchase.map(|purchase| {
-                Ok(EventKind::Purchase(purchase.lines.into_iter().map(Quantity::message).collect::<Result<_, _>>()?))
-            }),
-            self.returned.map(|line| Ok(EventKind::Return(line.message()?))),
-            self.impression.map(|products| Ok(EventKind::Impression(skus_of(&products.skus)?))),
-            self.click.map(|product| Ok(EventKind::Click(Sku::new(product.sku)?))),
-            self.dismiss.map(|product| Ok(EventKind::Dismiss(Sku::new(product.sku)?))),
+            self.view.map(|product| EventKind::View(product.sku)),
+            self.search.map(|search| EventKind::Search(search.query)),
+            self.add_to_cart.map(EventKind::AddToCart),
+            self.purchase.map(|purchase| EventKind::Purchase(purchase.lines)),
+            self.returned.map(EventKind::Return),
+            self.impression.map(|products| EventKind::Impression(products.skus)),
+            self.click.map(|product| EventKind::Click(product.sku)),
+            self.dismiss.map(|product| EventKind::Dismiss(product.sku)),
         ];
         let mut kinds = kinds.into_iter().flatten();
         match (kinds.next(), kinds.next()) {
-            (Some(kind), None) => Ok(Event { at: Millis(at), channel: self.channel.into(), kind: kind? }),
+            (Some(kind), None) => Ok(Event { at, channel, kind }),
             (found, _) => Err(Error::new(
                 ErrorKind::BadRequest,
                 format!(
@@ -237,47 +193,14 @@ impl StorefrontEvent {
     }
 }
 
-impl From<Line> for Quantity {
-    fn from(line: Line) -> Self {
-        Self { sku: line.sku.to_string(), quantity: line.quantity }
-    }
-}
-
-impl Quantity {
-    pub(super) fn message(self) -> Result<Line, Error> {
-        Ok(Line { sku: Sku::new(self.sku)?, quantity: self.quantity })
-    }
-}
-
-impl From<ChannelName> for Channel {
-    fn from(name: ChannelName) -> Self {
-        match name {
-            ChannelName::Web => Self::Web,
-            ChannelName::App => Self::App,
-            ChannelName::Marketplace => Self::Marketplace,
-            ChannelName::Store => Self::Store,
-            ChannelName::Agent => Self::Agent,
-        }
-    }
-}
-
 impl RankReply {
     /// The reply to the request of an `id`, with the profile or without.
     pub fn new(id: Option<String>, ranking: Ranking, with_profile: bool) -> Self {
-        let items = ranking.items.into_iter().map(|item| RankedItem {
-            sku: item.sku.to_string(),
-            score: item.score,
-            reasons: item.reasons.iter().map(ToString::to_string).collect(),
-        });
         Self {
             id,
-            items: items.collect(),
+            items: ranking.items,
             considered: ranking.considered,
             profile: with_profile.then_some(ranking.profile),
         }
     }
-}
-
-fn skus_of(skus: &[String]) -> Result<Vec<Sku>, Error> {
-    skus.iter().map(|sku| Sku::new(sku.as_str())).collect()
 }

@@ -38,6 +38,7 @@ use crate::{
         digest::{self, Digest},
         money::{BasisPoints, Money},
         name::Id,
+        probability::Probability,
         sort,
         time::Millis,
         tracking::{LaneTimes, State},
@@ -108,9 +109,9 @@ pub struct ExceptionRequest {
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The least probability with which something is listed.
-    pub threshold: BasisPoints,
+    pub threshold: Probability,
     /// The share of stays in a state that go wrong, before it is known how long one lasts.
-    pub trouble: BasisPoints,
+    pub trouble: Probability,
     /// A late shipment.
     pub late: Cost,
     /// Units that cannot be sent; the share is of the value of those.
@@ -140,8 +141,8 @@ pub struct ExceptionScore {
     pub shipment: Id,
     /// What.
     pub kind: ExceptionKind,
-    /// How likely; 10,000 for what is certain.
-    pub probability: BasisPoints,
+    /// How likely.
+    pub probability: Probability,
     /// What it costs, times how likely it is.
     pub severity: Money,
     /// From what that follows.
@@ -179,8 +180,8 @@ impl Policy {
     /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
     pub fn check(&self) -> Result<()> {
         for (what, rate) in [("threshold", self.threshold), ("trouble", self.trouble)] {
-            if !(1..=BasisPoints::WHOLE.0).contains(&rate.0) {
-                return Err(bad(alloc::format!("`{what}` is {} basis points; 1 to 10,000 are taken", rate.0)));
+            if !(1..=Probability::CERTAIN.0).contains(&rate.0) {
+                return Err(bad(alloc::format!("`{what}` is {} ten-thousandths; 1 to 10,000 are taken", rate.0)));
             }
         }
         [self.late, self.stock_out, self.stuck, self.address, self.data].iter().try_for_each(|cost| {
@@ -209,8 +210,8 @@ impl Default for Policy {
     fn default() -> Self {
         let cost = |fixed, share| Cost { fixed: Money(fixed), share: BasisPoints(share) };
         Self {
-            threshold: BasisPoints(1_000),
-            trouble: BasisPoints(200),
+            threshold: Probability(1_000),
+            trouble: Probability(200),
             late: cost(500, 500),
             stock_out: cost(300, 3_000),
             stuck: cost(800, 2_000),
@@ -243,7 +244,7 @@ pub fn exceptions(request: &ExceptionRequest) -> Result<Vec<ExceptionScore>> {
         found.extend(findings.into_iter().map(|finding| {
             let Cost { fixed, share } = policy.cost(finding.kind);
             let cost = Money(fixed.0 + finding.stake.share(share).0);
-            Found { shipment, severity: cost.share(finding.probability), state: sound.state, finding }
+            Found { shipment, severity: cost.share(finding.probability.rate()), state: sound.state, finding }
         }));
     }
     // Equal severities stay in the order in which they were found: by shipment, then by kind.

@@ -55,7 +55,7 @@ pub struct InsightRequest {
     pub events: Vec<Event>,
     /// These products only. Those that are not known are passed over.
     #[serde(deserialize_with = "bounded::optional_list::<{ InsightRequest::MAX_ROWS }, _, _>")]
-    pub products: Option<Vec<Sku>>,
+    pub skus: Option<Vec<Sku>>,
     /// The texts.
     #[serde(deserialize_with = "bounded::list::<{ InsightRequest::MAX_ROWS }, _, _>")]
     pub texts: Vec<String>,
@@ -132,7 +132,7 @@ impl InsightRequest {
 
     /// A request for someone of whom nothing is known.
     pub fn new(pack: Option<String>, at: Millis) -> Self {
-        Self { pack, at, profile: Profile::default(), events: Vec::new(), products: None, texts: Vec::new() }
+        Self { pack, at, profile: Profile::default(), events: Vec::new(), skus: None, texts: Vec::new() }
     }
 
     fn check(&self, rows: Rows) -> Result<()> {
@@ -142,8 +142,8 @@ impl InsightRequest {
         let parts = rows.parts();
         let unused = if !parts.contains(&Part::Shopper) && !self.events.is_empty() {
             "`events`"
-        } else if !parts.contains(&Part::Product) && self.products.is_some() {
-            "`products`"
+        } else if !parts.contains(&Part::Product) && self.skus.is_some() {
+            "`skus`"
         } else if rows != Rows::Text && !self.texts.is_empty() {
             "`texts`"
         } else {
@@ -291,7 +291,7 @@ impl<'a> Known<'a> {
             nodes: &[],
             texts: &request.texts,
         };
-        match (rows, &request.products) {
+        match (rows, &request.skus) {
             (Rows::ShopperProduct, Some(skus)) => known.candidates = known.moment.given(skus),
             (Rows::ShopperProduct, None) => known.candidates = known.moment.bought(),
             (Rows::Product | Rows::ProductNode, asked) => known.products = known.products(asked.as_deref())?,

@@ -46,7 +46,7 @@ pub struct QuoteRequest {
     /// The moment of the decision.
     pub at: Millis,
     /// The product.
-    pub product: Sku,
+    pub sku: Sku,
     /// Where it is offered.
     pub region: Code,
     /// What the price is for.
@@ -57,7 +57,7 @@ pub struct QuoteRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quote {
     /// The product.
-    pub product: Sku,
+    pub sku: Sku,
     /// The price.
     pub price: Money,
     /// The list price.
@@ -86,15 +86,15 @@ pub(crate) type Response<'a> = dyn FnMut(&PriceInputs<'_>, Offer, &[Money]) -> R
 
 /// Answers a request, given how demand responds to prices.
 pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut Response<'_>) -> Result<Quote> {
-    let QuoteRequest { at, product, .. } = request;
+    let QuoteRequest { at, sku, .. } = request;
     snapshot.is(request.snapshot)?;
     snapshot.holds(*at)?;
     request.objective.check()?;
-    product.check()?;
+    sku.check()?;
     let storefront = &snapshot.storefront;
     let region = snapshot.region(&request.region)?;
-    let Some((id, listed)) = storefront.catalog.id(product).and_then(|id| Some((id, storefront.price(id)?))) else {
-        return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no product `{product}`")));
+    let Some((id, listed)) = storefront.catalog.id(sku).and_then(|id| Some((id, storefront.price(id)?))) else {
+        return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no product `{sku}`")));
     };
     // What is published is computed from that alone, also where more is known: page, edge and warehouse then give the
     // same price to the byte.
@@ -105,7 +105,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     let Some(inputs) = pricing.of(id) else {
         return Err(Error::new(
             ErrorKind::BadRequest,
-            format!("the snapshot has nothing that a price of `{product}` is computed from"),
+            format!("the snapshot has nothing that a price of `{sku}` is computed from"),
         ));
     };
     let guard = &inputs.guard;
@@ -134,7 +134,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     };
     let midnight = Millis(start_of_day(*at, offset).0 + Millis::DAY);
     Ok(Quote {
-        product: product.clone(),
+        sku: sku.clone(),
         price,
         list: listed.list,
         floor: guard.floor.price(),

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// A request that no program should send, or a snapshot that contradicts itself.
 #[cold]
@@ -14,4 +15,18 @@ pub(crate) fn at_most(what: &str, found: usize, most: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::TooLarge, format!("{found} {what}; at most {most} are taken")))
+}
+
+/// Reads a name. What people wrote is checked here; what is in a message, whoever decides checks.
+pub(crate) fn read<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    name: fn(String) -> T,
+    check: fn(&T) -> Result<()>,
+) -> core::result::Result<T, D::Error> {
+    let is_written = deserializer.is_human_readable();
+    let name = name(String::deserialize(deserializer)?);
+    if is_written {
+        check(&name).map_err(D::Error::custom)?;
+    }
+    Ok(name)
 }

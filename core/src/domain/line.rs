@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Some units of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line {
     /// The product.
     pub sku: Sku,

@@ -4,12 +4,13 @@ use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
 use bytemuck::{Pod, Zeroable};
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// An amount in minor units of the snapshot's currency, for example cents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(transparent)]
 #[repr(transparent)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Money(pub i64);
 
 /// A rate in hundredths of a percent: 10,000 are one whole.
@@ -19,7 +20,11 @@ pub struct Money(pub i64);
 pub struct BasisPoints(pub i32);
 
 /// Three capital letters of ISO 4217, for example `USD`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// In messages and packs it is three bytes, in JSON text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct Currency([u8; 3]);
 
 impl Money {
@@ -143,6 +148,25 @@ const ISO_4217: [(u32, &str); 4] = [
     (3, "BHD IQD JOD KWD LYD OMR TND"),
     (4, "CLF UYW"),
 ];
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.as_str())
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return <[u8; 3]>::deserialize(deserializer).map(Self);
+        }
+        Self::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,17 +1,19 @@
 //! What merchants and carriers call things.
 
-use super::check::bad;
+use super::check::{bad, read};
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The name of a region or a node: 1 to 16 capital letters, digits and hyphens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Code(String);
 
 /// What a merchant or carrier calls a shipment, an order, a place or a service: 1 to 64 bytes of text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Id(String);
 
 impl Code {
@@ -53,6 +55,12 @@ impl Code {
     }
 }
 
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
+        read(deserializer, Self, Self::check)
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -83,6 +91,12 @@ impl Id {
             1..=Self::MAX_LEN => Ok(()),
             len => Err(bad(format!("a name of {len} bytes; it needs 1 to {}", Self::MAX_LEN))),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
+        read(deserializer, Self, Self::check)
     }
 }
 

@@ -85,6 +85,7 @@ impl Quantiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     const MINUTES: Quantiles = Quantiles { p10: 60.0, p50: 100.0, p90: 180.0 };
 
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn more_is_never_more_probable_and_never_impossible() {
         let found = (0..2_000).map(|x| MINUTES.exceed(x as f32));
-        let found: alloc::vec::Vec<f32> = found.collect();
+        let found: Vec<f32> = found.collect();
         assert!(found.windows(2).all(|pair| pair[0] >= pair[1]));
         assert!(found.iter().all(|probability| (0.0..=1.0).contains(probability) && *probability > 0.0));
     }

@@ -1,15 +1,17 @@
 //! Products: what the merchant calls them, and what a catalogue calls them.
 
+use super::check::read;
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
 use bytemuck::{Pod, Zeroable};
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A merchant's stock-keeping unit: at most [`Sku::MAX_LEN`] bytes of text, kept as it is given.
 ///
 /// Outside the core products are always named so; it stays the same from one catalogue to the next.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sku(String);
 
 /// A product's position in one [`Catalog`](crate::Catalog).
@@ -62,6 +64,12 @@ impl Sku {
 impl SkuId {
     /// The id of no product.
     pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+impl<'de> Deserialize<'de> for Sku {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
+        read(deserializer, Self, Self::check)
+    }
 }
 
 impl fmt::Display for Sku {

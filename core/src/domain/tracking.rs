@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Something that happened to a shipment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scan {
     /// What.
     pub state: State,
@@ -19,6 +21,7 @@ pub struct Scan {
 /// Where a shipment is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ScanState))]
 pub enum State {
     /// The node knows of it.
     Created,

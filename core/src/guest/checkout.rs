@@ -15,7 +15,7 @@ pub struct Claim {
     /// When.
     pub at: Millis,
     /// The product.
-    pub product: Sku,
+    pub sku: Sku,
     /// The price.
     pub price: Money,
 }
@@ -54,13 +54,12 @@ impl<G: Guest> Client<G> {
         objective: Objective,
         now: Millis,
     ) -> Result<Quote, Refusal<G::Error>> {
-        let Claim { snapshot, at, product, price } = claim.clone();
+        let Claim { snapshot, at, sku, price } = claim.clone();
         if at > now {
             return Err(Refusal::NotYet);
         }
-        let quote = self
-            .quote(QuoteRequest { pack: None, snapshot, at, product, region, objective })
-            .map_err(Refusal::Quote)?;
+        let quote =
+            self.quote(QuoteRequest { pack: None, snapshot, at, sku, region, objective }).map_err(Refusal::Quote)?;
         if now >= quote.valid_until {
             return Err(Refusal::Expired(quote.valid_until));
         }

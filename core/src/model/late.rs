@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::domain::time::Millis;
     use crate::plan::{Batch, Buffer, BufferId, DType, Dim, Operand, Plan, Port, Step, Unary, UnaryOp};
-    use alloc::vec;
+    use alloc::{string::ToString, vec};
 
     const MIDNIGHT: Millis = Millis(1_512_345_600_000);
 
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn columns_of_which_legs_have_no_values_are_refused() {
         let error = LateModel::new(LateSpec { features: vec![Source::ShopperOrders] }, &executor(1)).unwrap_err();
-        assert!(alloc::string::ToString::to_string(&error).contains("source 16 "), "{error}");
+        assert!(error.to_string().contains("source 16 "), "{error}");
     }
 
     #[test]

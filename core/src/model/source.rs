@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     snapshot::Stock,
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What a source is measured in.
@@ -332,7 +332,7 @@ impl Serialize for Source {
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            let name = alloc::string::String::deserialize(deserializer)?;
+            let name = String::deserialize(deserializer)?;
             let found = Self::ALL.iter().find(|source| source.name() == name);
             return found.copied().ok_or_else(|| {
                 de::Error::custom(format!("unknown source `{name}` (models/FEATURES.md lists those that there are)"))

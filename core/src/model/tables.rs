@@ -6,7 +6,7 @@ use crate::{
     domain::{catalog::Catalog, sku::SkuId},
     error::{Error, ErrorKind, Result},
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 /// Products, and what was learnt of each from past orders.
 ///
@@ -229,7 +229,7 @@ fn square(root: f32) -> f32 {
 }
 
 #[cold]
-fn corrupt(message: alloc::string::String) -> Error {
+fn corrupt(message: String) -> Error {
     Error::new(ErrorKind::PackCorrupt, message)
 }
 

@@ -26,6 +26,7 @@ pub struct Event {
 
 /// Where something happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// The merchant's web shop.
     #[default]

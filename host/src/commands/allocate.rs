@@ -6,8 +6,11 @@ use super::{
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
-use tradewind_core::allocate::AllocateRequest;
-use tradewind_json::{AllocatedOrder, AllocationPolicy, Moment, Order, without_bom};
+use tradewind_core::{
+    Millis,
+    allocate::{AllocateRequest, AllocatedOrder, AllocationPolicy, ShopOrder},
+};
+use tradewind_json::{Priced, without_bom};
 
 #[derive(clap::Args)]
 pub struct Allocate {
@@ -15,7 +18,7 @@ pub struct Allocate {
     load: LoadArgs,
     /// The moment of the decision, in RFC 3339.
     #[arg(long, value_name = "MOMENT")]
-    at: Moment,
+    at: Millis,
     /// What things cost: JSON with day_late, late, split, missing, stock_out and change, in minor units.
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
@@ -33,30 +36,36 @@ impl Allocate {
     /// it.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
-        let snapshot = snapshot(&tradewind)?.root;
+        let snapshot = snapshot(&tradewind)?;
+        let (root, currency) = (snapshot.root, snapshot.storefront.currency);
         let policy: AllocationPolicy = read_json(&self.policy)?;
         let live = self.live.read()?;
         let mut previous = Vec::new();
         if let Some(path) = &self.previous {
             let text = read(path)?;
-            for order in serde_json::Deserializer::from_slice(without_bom(&text)).into_iter::<AllocatedOrder>() {
-                previous.extend(order.with_context(|| format!("`{}`", path.display()))?.planned()?);
+            for order in serde_json::Deserializer::from_slice(without_bom(&text)).into_iter::<Priced<AllocatedOrder>>()
+            {
+                previous.extend(order.with_context(|| format!("`{}`", path.display()))?.document.planned());
             }
         }
         lines::answer_all(
             &tradewind,
             &self.orders,
             out,
-            |order| Ok(serde_json::from_str::<Order>(order).context("this is no order")?.message()?),
+            |order| {
+                let order: ShopOrder = serde_json::from_str(order).context("this is no order")?;
+                order.check()?;
+                Ok(order)
+            },
             |asked, orders, out| {
                 let count = orders.len();
-                let policy = policy.into();
-                let request = AllocateRequest { snapshot, at: self.at.0, orders, policy, live, previous, late: None };
+                let request =
+                    AllocateRequest { snapshot: root, at: self.at, orders, policy, live, previous, late: None };
                 let allocated = asked.ask(&request)?;
                 let mut short = 0;
-                for order in allocated.orders {
-                    short += usize::from(!order.shortfalls.is_empty());
-                    serde_json::to_writer(&mut *out, &AllocatedOrder::from(order))?;
+                for document in allocated.orders {
+                    short += usize::from(!document.shortfalls.is_empty());
+                    serde_json::to_writer(&mut *out, &Priced { currency, document })?;
                     writeln!(out)?;
                 }
                 let (total, bound) = (allocated.total.0, allocated.bound.0);

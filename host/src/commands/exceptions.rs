@@ -6,8 +6,11 @@ use super::{
 };
 use anyhow::Context;
 use std::{io::Write, path::PathBuf, process::ExitCode};
-use tradewind_core::exceptions::{ExceptionRequest, Policy};
-use tradewind_json::{Moment, Shipment};
+use tradewind_core::{
+    Millis,
+    exceptions::{ExceptionRequest, Policy},
+};
+use tradewind_json::{Priced, Shipment};
 
 #[derive(clap::Args)]
 pub struct Exceptions {
@@ -15,7 +18,7 @@ pub struct Exceptions {
     load: LoadArgs,
     /// The moment of the decision, in RFC 3339.
     #[arg(long, value_name = "MOMENT")]
-    at: Moment,
+    at: Millis,
     /// What is listed and what it costs, as JSON; a guess in cents when absent.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -33,7 +36,8 @@ impl Exceptions {
     /// that is no shipment.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
-        let snapshot = snapshot(&tradewind)?.root;
+        let snapshot = snapshot(&tradewind)?;
+        let (root, currency) = (snapshot.root, snapshot.storefront.currency);
         let policy: Policy = match &self.policy {
             None => Policy::default(),
             Some(path) => read_json(path)?,
@@ -47,8 +51,8 @@ impl Exceptions {
             |asked, shipments, out| {
                 let count = shipments.len();
                 let found = asked.ask(&ExceptionRequest {
-                    snapshot: Some(snapshot),
-                    at: self.at.0,
+                    snapshot: Some(root),
+                    at: self.at,
                     shipments,
                     live,
                     lanes: Vec::new(),
@@ -58,8 +62,8 @@ impl Exceptions {
                     late: None,
                 })?;
                 eprintln!("tradewind: {count} shipments, {} exceptions", found.len());
-                for exception in found {
-                    serde_json::to_writer(&mut *out, &exception)?;
+                for document in found {
+                    serde_json::to_writer(&mut *out, &Priced { currency, document })?;
                     writeln!(out)?;
                 }
                 Ok(())

@@ -15,7 +15,7 @@ use tradewind_core::{
     rank::RankTables,
     snapshot::Snapshot,
 };
-use tradewind_json::{Moment, Words, hex};
+use tradewind_json::{Words, hex};
 
 #[derive(clap::Args)]
 pub struct Inspect {
@@ -88,7 +88,7 @@ fn show_features(out: &mut dyn Write, task: &str, features: &[Source]) -> io::Re
 }
 
 fn show_snapshot(out: &mut dyn Write, snapshot: &Snapshot) -> anyhow::Result<ExitCode> {
-    let moment = |at| serde_json::to_string(&Moment(at)).map(|text| text.trim_matches('"').to_owned());
+    let moment = |at| serde_json::to_string(&at).map(|text| text.trim_matches('"').to_owned());
     let storefront = &snapshot.storefront;
     writeln!(out, "\nsnapshot")?;
     writeln!(out, "  holds      from {} until {}", moment(storefront.issued)?, moment(storefront.expires)?)?;

@@ -6,7 +6,7 @@ use super::{
 use anyhow::Context;
 use std::{io::Write, process::ExitCode};
 use tradewind_core::Task;
-use tradewind_json::{QuoteReply, QuoteRequest};
+use tradewind_json::{Priced, QuoteReply, QuoteRequest};
 
 #[derive(clap::Args)]
 pub struct Quote {
@@ -22,12 +22,12 @@ impl Quote {
         let tradewind = self.load.load()?;
         pack(&tradewind, |task| matches!(task, Task::Price(_)), "prices")?;
         let snapshot = snapshot(&tradewind)?;
-        let currency = snapshot.storefront.currency.to_string();
+        let currency = snapshot.storefront.currency;
         lines::answer(&tradewind, &self.requests, out, &mut |asked, request| {
             let request: QuoteRequest = serde_json::from_str(request).context("this is no quote request")?;
             let id = request.id.clone();
-            let quote = asked.ask(&request.message(snapshot.root)?)?;
-            Ok(serde_json::to_string(&QuoteReply { id, currency: currency.clone(), quote })?)
+            let document = asked.ask(&request.message(snapshot.root))?;
+            Ok(serde_json::to_string(&QuoteReply { id, quote: Priced { currency, document } })?)
         })
     }
 }

@@ -14,7 +14,6 @@ use tradewind_host::{
     Limits, RuntimeConfig,
     serve::{self, Config, Files, Keys, Role},
 };
-use tradewind_json::Moment;
 
 /// The most calls of the module at a time, each with up to 128 MiB.
 const MOST_GUESTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
@@ -121,7 +120,7 @@ struct RunArgs {
     keep_decisions: Option<NonZeroU32>,
     /// The moment at which the service's clock starts, for recorded data, in RFC 3339; now when absent.
     #[arg(long, value_name = "MOMENT")]
-    clock: Option<Moment>,
+    clock: Option<Millis>,
     /// Log lines as JSON.
     #[arg(long)]
     log_json: bool,
@@ -201,7 +200,7 @@ impl RunArgs {
         config.exceptions = self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default();
         config.objective = serde_json::from_str(&self.objective).context("`--objective`")?;
         config.keep_decisions = self.keep_decisions.map(|days| Duration::from_secs(86_400 * u64::from(days.get())));
-        config.clock = self.clock.map(|Moment(at)| -> Millis { at });
+        config.clock = self.clock;
         Ok(config)
     }
 }

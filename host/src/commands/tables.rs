@@ -10,9 +10,9 @@ pub struct Tables {
     /// The products: CSV with the columns sku,category,title.
     #[arg(long, value_name = "FILE")]
     catalog: PathBuf,
-    /// Learn from orders before this moment only, in milliseconds since 1970.
-    #[arg(long, value_name = "MILLIS")]
-    before: i64,
+    /// Learn from orders before this moment only, in RFC 3339.
+    #[arg(long, value_name = "MOMENT")]
+    before: Millis,
     /// Products to keep that go with each.
     #[arg(long, default_value_t = 10)]
     neighbours: usize,
@@ -25,7 +25,7 @@ impl Tables {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let (catalog, titles) = read_products(&self.catalog)?;
         let log = EventLog::read(&self.events)?;
-        let tables = product_tables(catalog.catalog, &log, Millis(self.before), self.neighbours)?;
+        let tables = product_tables(catalog.catalog, &log, self.before, self.neighbours)?;
         write_products(&self.out, &tables, &titles)?;
         writeln!(out, "{} products in {}", titles.len(), self.out.display())?;
         Ok(ExitCode::SUCCESS)

@@ -17,13 +17,13 @@ use std::{
     sync::Arc,
 };
 use tradewind_core::{
-    Code, Id, Line, Millis, Sku,
+    Code, Day, Id, Line, Millis, Probability,
     allocate::ShopOrder,
     exceptions::{Action, Shipment, Step},
     guest::ClientError,
-    tracking::State,
+    tracking::{Scan, State},
 };
-use tradewind_json::{Date, Moment, Scan, ShipmentLine};
+use tradewind_json::ShipmentLine;
 
 /// Carries out an action that the worklist offers, and closes its entry.
 pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) -> Answer<Value> {
@@ -50,7 +50,7 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
     let Some(row) = app.store.lock_shipment(&mut tx, id).await? else {
         return Err(Problem::not_found("shipment", id));
     };
-    let mut done = json!({"action": action, "by": caller.key, "at": Moment(app.clock.now())});
+    let mut done = json!({"action": action, "by": caller.key, "at": app.clock.now()});
     match (&action.step, planned) {
         (Step::Reroute { .. }, Some(planned)) => {
             done["shipment"] = json!(moved(app, &mut tx, row, planned).await?);
@@ -76,7 +76,7 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
 
 /// Keeps what someone says of an entry.
 pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: bool, note: &str) -> Answer<()> {
-    let said = json!({"useful": useful, "note": note, "by": caller.key, "at": Moment(app.clock.now())});
+    let said = json!({"useful": useful, "note": note, "by": caller.key, "at": app.clock.now()});
     if !app.store.set_feedback(work, &said).await? {
         return Err(Problem::not_found("entry of the worklist", work));
     }
@@ -89,9 +89,9 @@ struct Rerouted {
     release: Arc<Release>,
     at: Millis,
     node: Code,
-    dispatch: Date,
-    arrival: Date,
-    late: f64,
+    dispatch: Day,
+    arrival: Day,
+    late: Probability,
 }
 
 /// Asks the module for a shipment from another node, all of it.
@@ -100,16 +100,15 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
     if !row.allocated || !row.is_at_node() {
         return Err(Problem::conflict(format!("`{id}` has left its node, or is not of this service's stock")));
     }
-    let lines =
-        row.body.lines.iter().map(|line| Ok(Line { sku: Sku::new(line.sku.as_str())?, quantity: line.quantity }));
+    let lines = row.body.lines.iter().map(|line| Line { sku: line.sku.clone(), quantity: line.quantity });
     let release = app.release();
     let region = release.snapshot.storefront.regions.iter().find(|region| region.code.as_str() == row.region);
     let offset = region.map_or(0, |region| i64::from(region.utc_offset)) * 60_000;
     let order = ShopOrder {
         id: Id::new(id)?,
         region: Code::new(row.region.as_str())?,
-        lines: lines.collect::<Result<_, tradewind_core::Error>>()?,
-        promised: Millis(row.body.promised.0.0 + offset).day(),
+        lines: lines.collect(),
+        promised: Millis(row.body.promised.0 + offset).day(),
         priority: 0,
         complete: true,
         max_splits: 0,
@@ -138,9 +137,9 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
         release,
         at,
         node: shipment.node,
-        dispatch: Date(shipment.dispatch),
-        arrival: Date(shipment.arrival),
-        late: f64::from(shipment.late.0) / 10_000.0,
+        dispatch: shipment.dispatch,
+        arrival: shipment.arrival,
+        late: shipment.late,
     })
 }
 
@@ -161,7 +160,7 @@ async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer
         dispatch: Some(to.dispatch),
         arrival: Some(to.arrival),
         late: Some(to.late),
-        created: Moment(app.clock.now()),
+        created: app.clock.now(),
         ..row.body
     };
     let new = NewShipment {
@@ -185,7 +184,7 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     if !row.is_created() {
         return Err(Problem::conflict(format!("`{}` is packed, or has left its node", row.id)));
     }
-    let waits = |line: &ShipmentLine| later.iter().any(|later| later.sku.as_str() == line.sku);
+    let waits = |line: &ShipmentLine| later.iter().any(|later| later.sku == line.sku);
     let (later, now): (Vec<_>, Vec<_>) = row.body.lines.iter().cloned().partition(waits);
     if later.is_empty() || now.is_empty() {
         return Err(Problem::conflict(format!("`{}` no longer holds what is to be split", row.id)));
@@ -193,7 +192,7 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     if !app.store.set_body(tx, &row.id, &Body { lines: now, ..row.body.clone() }).await? {
         return Err(Problem::conflict(format!("`{}` is over", row.id)));
     }
-    let body = Body { lines: later, created: Moment(app.clock.now()), ..row.body };
+    let body = Body { lines: later, created: app.clock.now(), ..row.body };
     let (order, node, region, allocated, held) = (row.order, row.node, row.region, row.allocated, row.held);
     let new = NewShipment { id: String::new(), order, node, region, body, allocated, held };
     Ok(plan::add(app, tx, new, &mut 0).await?)
@@ -247,7 +246,7 @@ async fn take_scan(app: &App, tx: &mut Tx, id: &str, scan: &Scan) -> Answer<()> 
         return Ok(());
     }
     if row.allocated && row.is_at_node() && scan.state > State::Packed {
-        let units = row.body.lines.iter().map(|line| (line.sku.clone(), i64::from(line.quantity)));
+        let units = row.body.lines.iter().map(|line| (line.sku.to_string(), i64::from(line.quantity)));
         app.store.dispatch(tx, &row.node, &units.collect()).await?;
     }
     // Scans may come late: the furthest of them says where it is.
@@ -297,7 +296,7 @@ pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> A
     let mut missing = before.as_ref().map_or(0, |row| row.reserved) - counts.on_hand;
     if missing > 0 {
         for row in app.store.shipments_at(&mut tx, node).await? {
-            let Some(line) = row.body.lines.iter().find(|line| line.sku == sku) else { continue };
+            let Some(line) = row.body.lines.iter().find(|line| line.sku.as_str() == sku) else { continue };
             if missing <= 0 {
                 break;
             }
@@ -393,7 +392,7 @@ pub(super) async fn retry(app: &App, order: &str) -> Answer<()> {
 fn units(lines: &[ShipmentLine], node: &str, sign: i64) -> BTreeMap<(String, String), i64> {
     let mut units = BTreeMap::new();
     for line in lines {
-        *units.entry((line.sku.clone(), node.to_owned())).or_default() += sign * i64::from(line.quantity);
+        *units.entry((line.sku.to_string(), node.to_owned())).or_default() += sign * i64::from(line.quantity);
     }
     units
 }

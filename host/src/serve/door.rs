@@ -6,8 +6,8 @@ use super::{
     problem::{Answer, Problem},
     watch::{self, WatchError},
 };
-use tradewind_core::{Code, Error, Sku};
-use tradewind_json::{Order, Scan, Shipment};
+use tradewind_core::{Code, Error, Sku, allocate::ShopOrder, tracking::Scan};
+use tradewind_json::Shipment;
 
 /// The longest text that people write, in bytes.
 const MAX_NOTE: usize = 2_000;
@@ -56,25 +56,25 @@ pub(super) fn code(field: &str, code: &str) -> Answer<Code> {
 }
 
 /// Checks an order.
-pub(super) async fn order(app: &App, order: &Order) -> Answer<()> {
-    name("the order", &order.id)?;
-    let message = order.clone().message()?;
+pub(super) async fn order(app: &App, order: &ShopOrder) -> Answer<()> {
+    name("the order", order.id.as_str())?;
+    order.check()?;
     let release = app.release();
-    products(app, message.lines.iter().map(|line| &line.sku)).await?;
-    Ok(plan::check(app, &release, message)?)
+    products(app, order.lines.iter().map(|line| &line.sku)).await?;
+    Ok(plan::check(app, &release, order.clone())?)
 }
 
 /// Checks a shipment that another system has planned.
 pub(super) async fn shipment(app: &App, shipment: &Shipment) -> Answer<()> {
-    name("the shipment", &shipment.id)?;
+    name("the shipment", shipment.id.as_str())?;
     let Shipment { order, services, scans: known, .. } = shipment;
-    plain("order", order)?;
-    services.iter().try_for_each(|other| plain("service", &other.service))?;
+    plain("order", order.as_str())?;
+    services.iter().try_for_each(|other| plain("service", other.service.as_str()))?;
     scans(known)?;
     let message = shipment.clone().message()?;
     let snapshot = &app.release().snapshot;
-    snapshot.region(&code("region", &shipment.region)?)?;
-    let node = code("node", &shipment.node)?;
+    snapshot.region(&code("region", shipment.region.as_str())?)?;
+    let node = code("node", shipment.node.as_str())?;
     if snapshot.fulfilment.as_ref().is_none_or(|fulfilment| fulfilment.node(&node).is_none()) {
         return Err(Problem::unprocessable(format!("the snapshot has no node `{node}`")));
     }
@@ -90,8 +90,8 @@ pub(super) async fn shipment(app: &App, shipment: &Shipment) -> Answer<()> {
 pub(super) fn scans(scans: &[Scan]) -> Answer<()> {
     for (n, scan) in scans.iter().enumerate() {
         let place = |error: Error| error.within(&format!("scan {n}"));
-        plain("place", &scan.place)?;
-        scan.clone().message().map_err(place)?;
+        plain("place", scan.place.as_str())?;
+        scan.check().map_err(place)?;
     }
     Ok(())
 }

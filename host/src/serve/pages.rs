@@ -22,6 +22,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
 use tradewind_core::exceptions::Action;
+use words::Reader;
 
 /// Entries and orders that are shown.
 const SHOWN: i64 = 25;
@@ -67,7 +68,7 @@ pub(super) fn refused(problem: Problem) -> Response {
         p.notice role="alert" { (problem.detail()) }
         p { a href="/" { "Back to the worklist" } }
     };
-    let page = page("That did not work", None, &main);
+    let page = page("That did not work", &Reader::english(), None, &main);
     // Status and headers are those of the document.
     let (mut parts, _) = problem.into_response().into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -83,11 +84,12 @@ type Sent<T> = Result<T, Problem>;
 struct Visitor {
     caller: Caller,
     token: String,
+    reader: Reader,
 }
 
 async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refused> {
     let (caller, token) = app.signed_in(headers).await?.ok_or(Refused::SignIn)?;
-    Ok(Visitor { caller, token })
+    Ok(Visitor { caller, token, reader: Reader::of(headers) })
 }
 
 /// Someone who sent a form of this page's, and may.
@@ -100,10 +102,11 @@ async fn sender(app: &App, headers: &HeaderMap, token: &str, roles: &[Role]) -> 
     Ok(visitor.caller)
 }
 
-fn page(title: &str, visitor: Option<&Visitor>, main: &Markup) -> Markup {
+fn page(title: &str, reader: &Reader, visitor: Option<&Visitor>, main: &Markup) -> Markup {
+    let t = |text: &str| reader.label(text);
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(reader.language()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -111,18 +114,18 @@ fn page(title: &str, visitor: Option<&Visitor>, main: &Markup) -> Markup {
                 link rel="stylesheet" href="/style.css";
             }
             body {
-                a.skip href="#main" { "Skip to the content" }
+                a.skip href="#main" { (t("Skip to the content")) }
                 header {
                     a.brand href="/" { "Tradewind" }
-                    nav aria-label="Pages" {
-                        a href="/" { "Worklist" }
+                    nav aria-label=(t("Pages")) {
+                        a href="/" { (t("Worklist")) }
                         a href="/docs" { "API" }
                     }
                     @if let Some(visitor) = visitor {
                         form method="post" action="/logout" {
                             span.who { (visitor.caller.key) " · " (visitor.caller.role) }
                             (hidden(visitor))
-                            button.quiet type="submit" { "Sign out" }
+                            button.quiet type="submit" { (t("Sign out")) }
                         }
                     }
                 }
@@ -151,17 +154,17 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     let workloads = live::workloads(store, store.pool(), &release, app.clock.now()).await?;
     let troubles: Vec<String> = [&app.planned, &app.looked].into_iter().filter_map(|pulse| pulse.trouble()).collect();
     let main = html! {
-        h1 { "Worklist" }
+        h1 { (visitor.reader.label("Worklist")) }
         @for trouble in &troubles { p.notice role="alert" { (trouble) } }
-        (parts::counts(&counts, store.open_work().await?))
+        (parts::counts(&visitor, &counts, store.open_work().await?))
         (parts::exceptions(&visitor, &release, &open))
-        (parts::acted(&acted))
+        (parts::acted(&visitor, &release, &acted))
         (parts::orders(&visitor, &orders))
         (parts::nodes(&visitor, &nodes, &stock, &workloads))
-        (parts::cover(&release, &stock))
-        (parts::digests(&ReleaseStatus::from(&*release)))
+        (parts::cover(&visitor, &release, &stock))
+        (parts::digests(&visitor, &ReleaseStatus::from(&*release)))
     };
-    Ok(page("Worklist", Some(&visitor), &main).into_response())
+    Ok(page(&visitor.reader.label("Worklist"), &visitor.reader, Some(&visitor), &main).into_response())
 }
 
 async fn order(State(app): State<Arc<App>>, headers: HeaderMap, path: Sent<Path<String>>) -> Shown {
@@ -169,25 +172,26 @@ async fn order(State(app): State<Arc<App>>, headers: HeaderMap, path: Sent<Path<
     let row = app.store.order(&id).await?.ok_or_else(|| Problem::not_found("order", &id))?;
     let status: OrderStatus = order_status(&app, row).await?;
     let main = parts::order(&visitor, &app.release(), &status);
-    Ok(page(&id, Some(&visitor), &main).into_response())
+    Ok(page(&id, &visitor.reader, Some(&visitor), &main).into_response())
 }
 
-async fn login() -> Markup {
-    sign_in_page(None)
+async fn login(headers: HeaderMap) -> Markup {
+    sign_in_page(&Reader::of(&headers), None)
 }
 
-fn sign_in_page(wrong: Option<&str>) -> Markup {
+fn sign_in_page(reader: &Reader, wrong: Option<&str>) -> Markup {
+    let t = |text: &str| reader.label(text);
     let main = html! {
-        h1 { "Sign in" }
+        h1 { (t("Sign in")) }
         @if let Some(wrong) = wrong { p.notice role="alert" { (wrong) } }
         form.login method="post" action="/login" {
-            label for="key" { "Access key" }
+            label for="key" { (t("Access key")) }
             input #key type="password" name="key" required autocomplete="current-password" aria-describedby="hint";
-            p.hint #hint { "Whoever runs this service makes one: " code { "tradewind serve key add NAME --role operator" } }
-            button type="submit" { "Sign in" }
+            p.hint #hint { (t("Whoever runs this service makes one:")) " " code { "tradewind serve key add NAME --role operator" } }
+            button type="submit" { (t("Sign in")) }
         }
     };
-    page("Sign in", None, &main)
+    page(&t("Sign in"), reader, None, &main)
 }
 
 #[derive(Deserialize)]
@@ -195,7 +199,7 @@ struct Key {
     key: String,
 }
 
-async fn sign_in(State(app): State<Arc<App>>, form: Sent<Form<Key>>) -> Response {
+async fn sign_in(State(app): State<Arc<App>>, headers: HeaderMap, form: Sent<Form<Key>>) -> Response {
     let signed_in = match form {
         Ok(Form(form)) => app.sign_in(form.key.trim()).await,
         Err(problem) => Err(problem),
@@ -203,7 +207,7 @@ async fn sign_in(State(app): State<Arc<App>>, form: Sent<Form<Key>>) -> Response
     match signed_in {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
         Err(problem) => {
-            let page = sign_in_page(Some(problem.detail()));
+            let page = sign_in_page(&Reader::of(&headers), Some(problem.detail()));
             (problem.status(), page).into_response()
         }
     }

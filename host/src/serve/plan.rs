@@ -10,12 +10,12 @@ use super::{
 use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
-    Code, Error, ErrorKind, Id, Line, Millis, Money, Sku,
+    Code, Error, ErrorKind, Id, Line, Millis, Money,
     allocate::{AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Planned, Reason, ShopOrder},
     snapshot::Live,
-    tracking::State,
+    tracking::{Scan, State},
 };
-use tradewind_json::{Date, Moment, Scan, ShipmentLine, hex};
+use tradewind_json::{ShipmentLine, hex};
 
 /// How often a plan is made anew because others took what it takes, before its orders go back to the queue.
 const ATTEMPTS: usize = 8;
@@ -128,7 +128,7 @@ async fn cases(app: &App, batch: &[Due]) -> Result<Vec<Case>, PlanError> {
             row.is_created() || (row.is_at_node() && nodes.get(&row.node).is_some_and(|closed| *closed))
         });
         for line in fixed.iter().flat_map(|row| &row.body.lines) {
-            for wanted in order.lines.iter_mut().filter(|wanted| wanted.sku.as_str() == line.sku) {
+            for wanted in order.lines.iter_mut().filter(|wanted| wanted.sku == line.sku) {
                 wanted.quantity = wanted.quantity.saturating_sub(line.quantity);
             }
         }
@@ -147,14 +147,14 @@ async fn request(app: &App, release: &Release, cases: &[Case]) -> Result<Allocat
     for case in cases {
         // What a node held that the snapshot no longer has moves.
         for row in case.movable.iter().filter(|row| known(release, &row.node).is_some()) {
-            let day = row.body.dispatch.map(|Date(day)| day);
+            let day = row.body.dispatch;
             *held.shipments.entry((row.node.clone(), day)).or_default() += 1;
             for line in &row.body.lines {
-                *held.units.entry((line.sku.clone(), row.node.clone())).or_default() += i64::from(line.quantity);
+                *held.units.entry((line.sku.to_string(), row.node.clone())).or_default() += i64::from(line.quantity);
                 previous.push(Planned {
                     order: case.order.id.clone(),
                     node: Code::new(row.node.as_str())?,
-                    sku: Sku::new(line.sku.as_str())?,
+                    sku: line.sku.clone(),
                     quantity: line.quantity,
                 });
             }
@@ -180,7 +180,7 @@ pub(super) async fn asked(
 
 /// What things cost, over a release.
 fn policy(app: &App, release: &Release) -> AllocationPolicy {
-    let mut policy: AllocationPolicy = app.settings.policy.into();
+    let mut policy: AllocationPolicy = app.settings.policy;
     if !release.has_late {
         // Nothing says how likely a leg is late, so nothing can be charged for it.
         policy.late = Money(0);
@@ -192,7 +192,7 @@ fn policy(app: &App, release: &Release) -> AllocationPolicy {
 /// snapshot holds, when all of it has a plan already.
 pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<(), Error> {
     let snapshot = &release.snapshot;
-    let worth = valued(release, &order.lines, app.clock.now()).into_iter().find(|line| line.value >= Money::MAX.0);
+    let worth = valued(release, &order.lines, app.clock.now()).into_iter().find(|line| line.value >= Money::MAX);
     if let Some(line) = worth {
         let message = format!("{} units of `{}` are worth more than can be added up", line.quantity, line.sku);
         return Err(Error::new(ErrorKind::BadRequest, message));
@@ -260,8 +260,8 @@ async fn commit(
         let mut number = case.shipments;
         let held = movable.iter().any(|row| row.held);
         for shipment in shipments {
-            let days = (Some(Date(shipment.dispatch)), Some(Date(shipment.arrival)));
-            let late = Some(f64::from(shipment.late.0) / 10_000.0);
+            let days = (Some(shipment.dispatch), Some(shipment.arrival));
+            let late = Some(shipment.late);
             let same = movable.iter().position(|row| row.node == shipment.node.as_str() && same(row, &shipment.lines));
             if let Some(place) = same {
                 let row = movable.swap_remove(place);
@@ -281,7 +281,7 @@ async fn commit(
             }
             let body = Body {
                 lines: valued(release, &shipment.lines, at),
-                created: Moment(at),
+                created: at,
                 promised: promised(release, &case.order),
                 dispatch: days.0,
                 arrival: days.1,
@@ -305,7 +305,7 @@ async fn commit(
                 return Ok(false);
             }
             for line in &row.body.lines {
-                *changes.entry((line.sku.clone(), row.node.clone())).or_default() -= i64::from(line.quantity);
+                *changes.entry((line.sku.to_string(), row.node.clone())).or_default() -= i64::from(line.quantity);
             }
         }
     }
@@ -338,7 +338,8 @@ pub(super) async fn add(
             break;
         }
     }
-    let scan = Scan { state: State::Created, at: shipment.body.created, place: shipment.node.clone() };
+    let place = Id::new(shipment.node.as_str()).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let scan = Scan { state: State::Created, at: shipment.body.created, place };
     app.store.add_scan(tx, &shipment.id, &scan).await?;
     Ok(shipment.id)
 }
@@ -376,16 +377,16 @@ pub(super) fn valued(release: &Release, lines: &[Line], at: Millis) -> Vec<Shipm
         let price = storefront.catalog.id(&line.sku).and_then(|id| storefront.price(id));
         let value = price.map_or(0, |price| price.at(at).0).saturating_mul(i64::from(line.quantity));
         // More is not judged.
-        let value = value.min(Money::MAX.0);
-        ShipmentLine { sku: line.sku.to_string(), quantity: line.quantity, value }
+        let value = Money(value.min(Money::MAX.0));
+        ShipmentLine { sku: line.sku.clone(), quantity: line.quantity, value }
     });
     lines.collect()
 }
 
 /// The last second of the day for which an order is promised, where it goes.
-fn promised(release: &Release, order: &ShopOrder) -> Moment {
+fn promised(release: &Release, order: &ShopOrder) -> Millis {
     let region = release.snapshot.storefront.regions.iter().find(|region| region.code == order.region);
     let offset = region.map_or(0, |region| i64::from(region.utc_offset)) * 60_000;
     let last = Millis((i64::from(order.promised.0) + 1) * Millis::DAY - offset - 1_000);
-    Moment(last.min(Moment::LAST.0))
+    last.min(Millis::LAST)
 }

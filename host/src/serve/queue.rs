@@ -66,7 +66,7 @@ async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     let mut due = Vec::with_capacity(count);
     for Queued { id, order, tries } in queued {
         let read = order.map_err(|error| store::unread(&error));
-        match read.and_then(|order| order.message().map_err(|error| error.to_string())) {
+        match read.and_then(|order| order.check().map(|()| order).map_err(|error| error.to_string())) {
             Ok(order) => due.push(Due { order, tries }),
             // It will never be another.
             Err(error) => put_back(app, lease, &id, TRIES, 0, &error).await?,

@@ -329,15 +329,8 @@ impl Golden {
         };
         let priced = snapshot.pricing.as_ref().and_then(|pricing| pricing.products().first()).copied();
         let quote = |product: SkuId| {
-            let (product, region) = (catalog.sku(product)?, region.code.clone());
-            Some(QuoteRequest {
-                pack: None,
-                snapshot: snapshot.root,
-                at,
-                product,
-                region,
-                objective: Objective::MARGIN,
-            })
+            let (sku, region) = (catalog.sku(product)?, region.code.clone());
+            Some(QuoteRequest { pack: None, snapshot: snapshot.root, at, sku, region, objective: Objective::MARGIN })
         };
         Ok(Some(Self {
             allocate: AllocateRequest {

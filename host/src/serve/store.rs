@@ -25,10 +25,11 @@ pub(crate) type Tx = Transaction<'static, Any>;
 
 /// The steps from an empty database to this version's, each a list of statements for every database, and one of those
 /// that PostgreSQL needs on top. They are only added to.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     (include_str!("store/schema.sql"), ""),
     (include_str!("store/schema.2.sql"), ""),
     (include_str!("store/schema.3.sql"), include_str!("store/schema.3.postgres.sql")),
+    (include_str!("store/schema.4.sql"), ""),
 ];
 
 /// How long a statement waits for a connection, and SQLite for its lock.

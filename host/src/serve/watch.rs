@@ -16,11 +16,11 @@ use std::{
 };
 use tokio::sync::watch;
 use tradewind_core::{
-    BasisPoints, Error, Id,
+    Error, Id, Probability,
     exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Step},
-    tracking::State,
+    tracking::{Scan, State},
 };
-use tradewind_json::{Scan, Shipment};
+use tradewind_json::Shipment;
 
 /// How often shipments are looked at when nothing is scanned: time alone makes them late.
 const LOOK: Duration = Duration::from_secs(30);
@@ -99,7 +99,7 @@ async fn look(app: &App, told: &mut BTreeMap<String, String>) -> Result<(), Watc
         };
         let (order, at_node) = (Some(row.order.clone()), row.is_at_node());
         let read = scans.map_err(|error| store::unread(&error));
-        match read.and_then(|scans| document(row, scans).message().map_err(|error| error.to_string())) {
+        match read.and_then(|scans| document(row, scans).map_err(|error| error.to_string())) {
             Ok(shipment) => shipments.push(shipment),
             Err(reason) => unjudged.push(Unjudged { id, order, at_node, reason }),
         }
@@ -203,7 +203,7 @@ fn add(app: &App, found: &mut BTreeMap<String, Finding>, unjudged: Unjudged) {
     let score = ExceptionScore {
         shipment,
         kind: ExceptionKind::DataFault,
-        probability: BasisPoints::WHOLE,
+        probability: Probability::CERTAIN,
         severity: app.settings.exceptions.data.fixed,
         evidence: Vec::new(),
         actions: hold.into_iter().collect(),
@@ -218,20 +218,22 @@ fn entry(score: &ExceptionScore) -> String {
 
 /// Why a shipment with these scans cannot be judged, where it cannot.
 pub(super) fn fault(row: ShipmentRow, scans: Vec<Scan>) -> Option<Error> {
-    document(row, scans).message().err()
+    document(row, scans).err()
 }
 
-/// A shipment with its scans, as it is sent and shown.
-fn document(row: ShipmentRow, scans: Vec<Scan>) -> Shipment {
-    Shipment {
-        id: row.id,
-        order: row.order,
-        node: row.node,
-        region: row.region,
+/// A shipment with its scans, as the module takes it.
+fn document(row: ShipmentRow, scans: Vec<Scan>) -> Result<exceptions::Shipment, Error> {
+    let named = |field: &str, name: String| Id::new(name).map_err(|error| error.within(&format!("`{field}`")));
+    let shipment = Shipment {
+        id: named("id", row.id)?,
+        order: named("order", row.order)?,
+        node: named("node", row.node)?,
+        region: named("region", row.region)?,
         lines: row.body.lines,
         created: row.body.created,
         promised: row.body.promised,
         scans,
         services: row.body.services,
-    }
+    };
+    shipment.message()
 }

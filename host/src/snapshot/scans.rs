@@ -22,7 +22,7 @@ pub(super) fn learn(folder: &Path, places: &Places, lanes: &mut BTreeMap<Ends, L
         if *first != ends {
             return Err(bad(&format!("`{}` has a scan on another lane too", row.shipment)));
         }
-        let scan = Scan { state: row.state, at: row.at.0, place: Id::new(row.node.as_str())? };
+        let scan = Scan { state: row.state, at: row.at, place: Id::new(row.node.as_str())? };
         if scans.contains(&scan) {
             return Err(bad(&format!("this scan of `{}` comes twice", row.shipment)));
         }

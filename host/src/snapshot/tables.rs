@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use tradewind_core::{
+    Day, Millis,
     price_guard::{CoverPolicy, Rounding},
     tracking::State,
 };
-use tradewind_json::{Date, Moment};
 
 /// `snapshot.json`.
 #[derive(Debug, Deserialize)]
@@ -14,8 +14,8 @@ pub(super) struct Settings {
     pub name: String,
     pub version: String,
     pub currency: String,
-    pub issued: Moment,
-    pub expires: Moment,
+    pub issued: Millis,
+    pub expires: Millis,
     pub rounding: Rounding,
     pub cover: CoverPolicy,
 }
@@ -35,7 +35,7 @@ pub(super) struct ProductRow {
     pub minimum_advertised: Option<i64>,
     pub day_step: Option<i32>,
     pub week_step: Option<i32>,
-    pub locked_until: Option<Moment>,
+    pub locked_until: Option<Millis>,
     pub publish: Option<bool>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct ProductRow {
 #[serde(deny_unknown_fields)]
 pub(super) struct PriceRow {
     pub sku: String,
-    pub since: Moment,
+    pub since: Millis,
     pub price: i64,
 }
 
@@ -110,7 +110,7 @@ pub(super) struct StockRow {
 #[serde(deny_unknown_fields)]
 pub(super) struct SalesRow {
     pub sku: String,
-    pub week: Date,
+    pub week: Day,
     pub units: u32,
     pub price: i64,
     pub list: i64,
@@ -122,7 +122,7 @@ pub(super) struct SalesRow {
 #[serde(deny_unknown_fields)]
 pub(super) struct PlanRow {
     pub sku: String,
-    pub week: Date,
+    pub week: Day,
     pub display: i32,
     pub mailer: i32,
 }
@@ -131,7 +131,7 @@ pub(super) struct PlanRow {
 #[serde(deny_unknown_fields)]
 pub(super) struct DemandRow {
     pub sku: String,
-    pub week: Date,
+    pub week: Day,
     pub p10: f32,
     pub p50: f32,
     pub p90: f32,
@@ -144,5 +144,5 @@ pub(super) struct ScanRow {
     pub node: String,
     pub region: String,
     pub state: State,
-    pub at: Moment,
+    pub at: Millis,
 }

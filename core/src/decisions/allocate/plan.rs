@@ -53,6 +53,7 @@ pub struct Shortfall {
 /// Why units are not shipped: the first of these that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Reason {
     /// No node has the product.
     NoStock,
@@ -74,6 +75,7 @@ pub enum Reason {
 
 /// What an order costs, by cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Breakdown {
     /// Freight.
     pub shipping: Money,

@@ -10,9 +10,10 @@ use crate::{
         check::{at_most, bad},
         digest::{self, Digest},
         line::Line,
-        money::{BasisPoints, Money},
+        money::Money,
         name::{Code, Id},
         price_guard::Floor,
+        probability::Probability,
         sku::{Sku, SkuId},
         sort,
         time::{Day, Millis},
@@ -22,7 +23,7 @@ use crate::{
     snapshot::{Forecast, Fulfilment, Live, LiveNode, Snapshot, only_public},
 };
 use alloc::{format, string::String, vec, vec::Vec};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// From where do these orders ship?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct AllocateRequest {
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Order))]
 pub struct ShopOrder {
     /// Its name.
     pub id: Id,
@@ -61,21 +64,26 @@ pub struct ShopOrder {
     /// The day by which it was promised to arrive.
     pub promised: Day,
     /// 0 is served first; at most [`Problem::MAX_PRIORITY`].
+    #[serde(default)]
     pub priority: u8,
     /// Ship all of it, or nothing.
+    #[serde(default)]
     pub complete: bool,
-    /// At most so many shipments beyond the first.
+    /// At most so many shipments beyond the first; as many as it takes when absent.
+    #[serde(default = "any_splits", deserialize_with = "max_splits")]
     pub max_splits: u16,
     /// From this node only.
+    #[serde(default)]
     pub pinned: Option<Code>,
     /// Not from these nodes.
-    #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
+    #[serde(default, deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
     pub excluded: Vec<Code>,
 }
 
 /// What things cost, beyond what the snapshot says of lanes and nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AllocationPolicy {
     /// A shipment's arrival after the promised day, for each day.
     pub day_late: Money,
@@ -119,6 +127,7 @@ pub struct Allocated {
 
 /// What becomes of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AllocatedOrder {
     /// Its name.
     pub id: Id,
@@ -132,6 +141,7 @@ pub struct AllocatedOrder {
 
 /// What leaves one node for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AllocatedShipment))]
 pub struct OrderShipment {
     /// The node.
     pub node: Code,
@@ -140,13 +150,14 @@ pub struct OrderShipment {
     /// The day it arrives, if it is not late.
     pub arrival: Day,
     /// How probable it is that it is late.
-    pub late: BasisPoints,
+    pub late: Probability,
     /// What is in it.
     pub lines: Vec<Line>,
 }
 
 /// Units that are not shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderShortfall {
     /// The product.
     pub sku: Sku,
@@ -195,6 +206,7 @@ impl ShopOrder {
             let (found, most) = (self.priority, Problem::MAX_PRIORITY);
             return Err(bad(format!("`priority` is {found}; a priority is a number from 0, the first, to {most}")));
         }
+        self.promised.check().map_err(|error| error.within("`promised`"))?;
         [Some(&self.region), self.pinned.as_ref()].into_iter().flatten().chain(&self.excluded).try_for_each(Code::check)
     }
 
@@ -202,6 +214,46 @@ impl ShopOrder {
     fn check_names(&self) -> Result<()> {
         self.id.check()?;
         self.lines.iter().try_for_each(Line::check)
+    }
+}
+
+impl AllocatedOrder {
+    /// Its shipments as parts of a previous plan.
+    pub fn planned(&self) -> impl Iterator<Item = Planned> {
+        let lines = self.shipments.iter().flat_map(|shipment| shipment.lines.iter().map(move |line| (shipment, line)));
+        lines.map(|(OrderShipment { node, .. }, Line { sku, quantity })| Planned {
+            order: self.id.clone(),
+            node: node.clone(),
+            sku: sku.clone(),
+            quantity: *quantity,
+        })
+    }
+}
+
+/// As many shipments as it takes.
+const fn any_splits() -> u16 {
+    Problem::MAX_SHIPMENTS as u16
+}
+
+/// Reads [`ShopOrder::max_splits`], which may be null in JSON.
+fn max_splits<'de, D: Deserializer<'de>>(deserializer: D) -> core::result::Result<u16, D::Error> {
+    if deserializer.is_human_readable() {
+        return Ok(Option::deserialize(deserializer)?.unwrap_or_else(any_splits));
+    }
+    u16::deserialize(deserializer)
+}
+
+impl Default for AllocationPolicy {
+    /// A guess to begin with, in cents: a merchant knows better.
+    fn default() -> Self {
+        Self {
+            day_late: Money(300),
+            late: Money(500),
+            split: Money(250),
+            missing: Money(2_500),
+            stock_out: Money(150),
+            change: Money(100),
+        }
     }
 }
 
@@ -422,7 +474,7 @@ impl<'a> Desk<'a> {
                     node: node.code.clone(),
                     dispatch: shipment.dispatch,
                     arrival: shipment.arrival,
-                    late: BasisPoints((risk / 100) as i32),
+                    late: Probability((risk / 100) as i32),
                     lines: shipment.lines.into_iter().filter_map(|(place, quantity)| line(place, quantity)).collect(),
                 })
             });

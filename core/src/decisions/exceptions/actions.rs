@@ -50,6 +50,7 @@ pub enum Step {
         /// What.
         kind: ExceptionKind,
         /// What was promised.
+        #[serde(deserialize_with = "Millis::of_any_year")]
         promised: Millis,
     },
 }

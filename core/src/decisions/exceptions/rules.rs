@@ -5,8 +5,9 @@ use super::{
     durations::{Lanes, minutes},
 };
 use crate::domain::{
-    money::{BasisPoints, Money},
+    money::Money,
     name::Id,
+    probability::Probability,
     quantiles::Quantiles,
     sku::Sku,
     time::Millis,
@@ -22,11 +23,12 @@ pub enum Evidence {
     /// What the lateness model says of the leg.
     Leg {
         /// The probability that it arrives late.
-        probability: BasisPoints,
+        probability: Probability,
     },
     /// The promise is broken.
     Overdue {
         /// What was promised.
+        #[serde(deserialize_with = "Millis::of_any_year")]
         promised: Millis,
         /// Minutes since then.
         minutes: u32,
@@ -36,17 +38,19 @@ pub enum Evidence {
         /// The state that it is in.
         state: State,
         /// Since when.
+        #[serde(deserialize_with = "Millis::of_any_year")]
         since: Millis,
         /// Minutes from the state to delivery.
         typical: Quantiles,
         /// The probability to arrive after the promise, seeing that it is not there yet.
-        probability: BasisPoints,
+        probability: Probability,
     },
     /// How long such shipments stay in the state.
     Stay {
         /// The state that it is in.
         state: State,
         /// Since when.
+        #[serde(deserialize_with = "Millis::of_any_year")]
         since: Millis,
         /// Minutes since then.
         minutes: u32,
@@ -64,13 +68,14 @@ pub enum Evidence {
         /// Units that others ask for.
         demand: Quantiles,
         /// The probability that they leave too few.
-        probability: BasisPoints,
+        probability: Probability,
     },
     /// What happened.
     Scanned {
         /// What.
         state: State,
         /// When.
+        #[serde(deserialize_with = "Millis::of_any_year")]
         at: Millis,
     },
     /// What contradicts itself.
@@ -123,7 +128,7 @@ pub enum DataFault {
 /// Something that was found, before it is priced.
 pub(super) struct Finding {
     pub kind: ExceptionKind,
-    pub probability: BasisPoints,
+    pub probability: Probability,
     /// The value that is at stake.
     pub stake: Money,
     pub evidence: Vec<Evidence>,
@@ -182,7 +187,8 @@ pub(super) fn findings(
     policy: &Policy,
 ) -> Vec<Finding> {
     let lane = lanes.of(shipment);
-    let certain = |kind, evidence| Finding { kind, probability: BasisPoints::WHOLE, stake: shipment.value(), evidence };
+    let certain =
+        |kind, evidence| Finding { kind, probability: Probability::CERTAIN, stake: shipment.value(), evidence };
     let scanned = || vec![Evidence::Scanned { state: sound.state, at: sound.since }];
     let by_state = match sound.state {
         State::Delivered => None,
@@ -207,11 +213,11 @@ fn late(shipment: &Shipment, at: Millis, sound: &Sound, lane: Option<&LaneTimes>
     let (kind, stake) = (ExceptionKind::Late, shipment.value());
     if at > *promised {
         let evidence = vec![Evidence::Overdue { promised: *promised, minutes: minutes(*promised, at) as u32 }];
-        return Some(Finding { kind, probability: BasisPoints::WHOLE, stake, evidence });
+        return Some(Finding { kind, probability: Probability::CERTAIN, stake, evidence });
     }
-    let (mut evidence, mut most) = (Vec::new(), BasisPoints(0));
-    let mut add = |probability: f32, of: &dyn Fn(BasisPoints) -> Evidence| {
-        let probability = basis_points(probability);
+    let (mut evidence, mut most) = (Vec::new(), Probability(0));
+    let mut add = |probability: f32, of: &dyn Fn(Probability) -> Evidence| {
+        let probability = Probability::nearest(probability);
         most = most.max(probability);
         evidence.push(of(probability));
     };
@@ -227,14 +233,14 @@ fn late(shipment: &Shipment, at: Millis, sound: &Sound, lane: Option<&LaneTimes>
 }
 
 /// Others are sold what it waits for: they ask for more than what is left after it is served.
-fn stock_out(shipment: &Shipment, state: State, threshold: BasisPoints) -> Option<Finding> {
+fn stock_out(shipment: &Shipment, state: State, threshold: Probability) -> Option<Finding> {
     let kind = ExceptionKind::StockOutBeforeShip;
-    let mut finding = Finding { kind, probability: BasisPoints(0), stake: Money(0), evidence: Vec::new() };
+    let mut finding = Finding { kind, probability: Probability(0), stake: Money(0), evidence: Vec::new() };
     for line in shipment.lines.iter().filter(|_| state == State::Created) {
         let Some(stock) = line.stock else { continue };
         let spare = i64::from(stock.available) - i64::from(line.quantity);
         // Units are whole: more than `n` are asked for where more than n + ½ are.
-        let probability = basis_points(stock.demand.exceed(spare as f32 + 0.5));
+        let probability = Probability::nearest(stock.demand.exceed(spare as f32 + 0.5));
         if probability >= threshold {
             finding.probability = finding.probability.max(probability);
             finding.stake.0 += line.value.0;
@@ -253,7 +259,7 @@ fn stock_out(shipment: &Shipment, state: State, threshold: BasisPoints) -> Optio
 /// It stays in a state for longer than others do. Of all stays the share *t* goes wrong and does not
 /// end; *S* is the share of the others that last as long as this one. So by Bayes it has gone wrong with
 /// the probability *t / (t + (1 − t) S)*.
-fn stay(shipment: &Shipment, at: Millis, sound: &Sound, lane: &LaneTimes, trouble: BasisPoints) -> Option<Finding> {
+fn stay(shipment: &Shipment, at: Millis, sound: &Sound, lane: &LaneTimes, trouble: Probability) -> Option<Finding> {
     let &Sound { state, since, .. } = sound;
     let kind = match state {
         State::Packed => ExceptionKind::MissedPickup,
@@ -263,13 +269,8 @@ fn stay(shipment: &Shipment, at: Millis, sound: &Sound, lane: &LaneTimes, troubl
     };
     let typical = lane.stay(state)?;
     let so_far = minutes(since, at);
-    let trouble = trouble.0 as f32 / BasisPoints::WHOLE.0 as f32;
-    let probability = basis_points(trouble / (trouble + (1.0 - trouble) * typical.exceed(so_far)));
+    let trouble = trouble.0 as f32 / Probability::CERTAIN.0 as f32;
+    let probability = Probability::nearest(trouble / (trouble + (1.0 - trouble) * typical.exceed(so_far)));
     let evidence = vec![Evidence::Stay { state, since, minutes: so_far.max(0.0) as u32, typical }];
     Some(Finding { kind, probability, stake: shipment.value(), evidence })
-}
-
-/// A probability in basis points, halves up.
-fn basis_points(probability: f32) -> BasisPoints {
-    BasisPoints((probability * BasisPoints::WHOLE.0 as f32 + 0.5) as i32)
 }

@@ -115,7 +115,7 @@ fn a_stay_that_is_too_long_is_named_by_where_it_happens() {
 #[test]
 fn what_scans_say_is_certain() {
     let score = &found(shipment("a", vec![scan(State::Attempted, hours_ago(1))]))[0];
-    assert_eq!((score.kind, score.probability), (ExceptionKind::MissedDelivery, BasisPoints::WHOLE));
+    assert_eq!((score.kind, score.probability), (ExceptionKind::MissedDelivery, Probability::CERTAIN));
     assert_eq!(score.severity, Money(800 + 400), "800, and a fifth of 2,000");
 
     let score = &found(shipment("a", vec![scan(State::AddressRejected, hours_ago(1))]))[0];
@@ -127,12 +127,12 @@ fn what_scans_say_is_certain() {
 #[test]
 fn lateness_follows_from_the_leg_the_lane_and_the_promise() {
     let score = &found(Shipment { leg: Some(0.4), ..shipment("a", vec![scan(State::PickedUp, hours_ago(1))]) })[0];
-    assert_eq!((score.kind, score.probability), (ExceptionKind::Late, BasisPoints(4_000)), "the leg");
+    assert_eq!((score.kind, score.probability), (ExceptionKind::Late, Probability(4_000)), "the leg");
     assert_eq!(score.severity, Money((500 + 100) * 4 / 10));
 
     let promised = Millis(NOW.0 + 12 * HOUR);
     let score = &found(Shipment { promised, ..shipment("a", vec![scan(State::PickedUp, hours_ago(1))]) })[0];
-    assert_eq!((score.kind, score.probability), (ExceptionKind::Late, BasisPoints::WHOLE), "13 hours are too few");
+    assert_eq!((score.kind, score.probability), (ExceptionKind::Late, Probability::CERTAIN), "13 hours are too few");
 
     let promised = hours_ago(2);
     let score = &found(Shipment { promised, ..shipment("a", vec![scan(State::PickedUp, hours_ago(3))]) })[0];
@@ -146,7 +146,7 @@ fn lanes_of_which_nothing_is_learnt_take_what_the_carrier_says() {
     let request = ExceptionRequest { lanes: vec![LaneTimes { states: vec![], ..lane() }], ..request(vec![late]) };
     let scores = exceptions(&request).unwrap();
     assert_eq!(scores[0].kind, ExceptionKind::Late, "25 hours, for 2 to 4 days");
-    assert_eq!(scores[0].probability, BasisPoints::WHOLE);
+    assert_eq!(scores[0].probability, Probability::CERTAIN);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn what_no_program_should_send_is_refused() {
     assert_eq!(kind(&|request| request.shipments[0].lines[0].value = Money(-1)), bad);
     assert_eq!(kind(&|request| request.lanes.push(lane())), bad, "a lane twice");
     assert_eq!(kind(&|request| request.lanes[0].states[0].stay.p10 = 1e9), bad);
-    assert_eq!(kind(&|request| request.policy.trouble = BasisPoints(0)), bad);
+    assert_eq!(kind(&|request| request.policy.trouble = Probability(0)), bad);
     assert_eq!(kind(&|request| request.policy.late.fixed = Money(i64::MIN)), bad);
 }
 
@@ -324,7 +324,7 @@ proptest! {
         let rank = |score: &ExceptionScore| (core::cmp::Reverse(score.severity), score.shipment.clone());
         prop_assert!(scores.is_sorted_by_key(rank));
         for score in &scores {
-            prop_assert!((request.policy.threshold..=BasisPoints::WHOLE).contains(&score.probability));
+            prop_assert!((request.policy.threshold..=Probability::CERTAIN).contains(&score.probability));
             prop_assert!(score.severity >= Money(0) && !score.evidence.is_empty());
             let known = |action: &Action| request.shipments.iter().any(|shipment| {
                 action.shipment == shipment.id && action.order == shipment.order

@@ -140,7 +140,7 @@ fn a_shopper_and_products_are_those_bought_or_those_asked_for() {
     let bought = of(ask(share(), &request()).unwrap());
     assert_eq!(bought, [(Subject::Sku(sku("tea")), Value::Probability(1.0))]);
     let products = Some(vec![sku("jam"), sku("tea"), sku("unknown")]);
-    let asked = of(ask(share(), &InsightRequest { products, ..request() }).unwrap());
+    let asked = of(ask(share(), &InsightRequest { skus: products, ..request() }).unwrap());
     assert_eq!(asked[1], (Subject::Sku(sku("jam")), Value::Probability(0.0)));
     assert_eq!(asked.len(), 2, "a product that is not known has no row");
 }
@@ -206,10 +206,9 @@ fn what_a_model_gives_beyond_its_range_is_a_fault() {
 #[test]
 fn what_does_not_fit_the_rows_is_refused() {
     let orders = || spec(Rows::Shopper, &[Source::ShopperOrders], Output::Score);
-    for request in [
-        InsightRequest { products: Some(vec![]), ..request() },
-        InsightRequest { texts: vec!["?".into()], ..request() },
-    ] {
+    for request in
+        [InsightRequest { skus: Some(vec![]), ..request() }, InsightRequest { texts: vec!["?".into()], ..request() }]
+    {
         assert_eq!(ask(orders(), &request).unwrap_err().kind(), ErrorKind::BadRequest);
     }
     let labels = |labels: &[&str]| Output::Label(labels.iter().map(|&label| label.into()).collect());

@@ -1,17 +1,17 @@
-//! Why a product is in a ranking, in plain terms.
+//! Why a product is in a ranking.
 
 use crate::{
     domain::sku::Sku,
     model::moment::{Candidate, Moment},
 };
-use alloc::{string::String, vec::Vec};
-use core::fmt;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// A fact about the shopper or the product that speaks for it.
 ///
-/// Reasons are the facts that the model was shown, not an account of its arithmetic.
+/// Reasons are the facts that the model was shown, not an account of its arithmetic. Shells have words for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The shopper bought it before.
     BoughtBefore {
@@ -64,39 +64,4 @@ pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
         reasons.push(Reason::Popular { orders_in_10000: libm::roundf(popularity * 10_000.0) as u32 });
     }
     reasons
-}
-
-impl Reason {
-    /// The reason as a sentence, where `name` gives the name of a product.
-    pub fn sentence(&self, name: impl Fn(&Sku) -> String) -> String {
-        match self {
-            Self::GoesWith { sku } => alloc::format!("goes with {}", name(sku)),
-            other => alloc::format!("{other}"),
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BoughtBefore { orders: 1, days_ago } => write!(f, "bought once, {}", ago(*days_ago)),
-            Self::BoughtBefore { orders, days_ago } => write!(f, "bought {orders} times, last {}", ago(*days_ago)),
-            Self::DueAgain { every_days: 0 | 1 } => f.write_str("bought every day, so due again"),
-            Self::DueAgain { every_days } => write!(f, "bought every {every_days} days, so due again"),
-            Self::LookedAt => f.write_str("looked at lately"),
-            Self::GoesWith { sku } => write!(f, "goes with {sku}"),
-            Self::Popular { orders_in_10000: 0 } => f.write_str("seldom bought"),
-            Self::Popular { orders_in_10000 } => {
-                write!(f, "in {}.{:02} % of recent orders", orders_in_10000 / 100, orders_in_10000 % 100)
-            }
-        }
-    }
-}
-
-fn ago(days: u32) -> String {
-    match days {
-        0 => "today".into(),
-        1 => "yesterday".into(),
-        days => alloc::format!("{days} days ago"),
-    }
 }

@@ -7,7 +7,8 @@ use crate::serve::{
 };
 use axum::{Json, extract::State};
 use std::sync::Arc;
-use tradewind_json::{Moment, hex};
+use tradewind_core::Millis;
+use tradewind_json::hex;
 
 /// What decides here.
 #[derive(serde::Serialize, utoipa::ToSchema)]
@@ -17,9 +18,9 @@ pub(super) struct Health {
     /// Background work that fails, or that did not finish for two minutes.
     troubles: Vec<String>,
     /// Time of the last successful pass over the queue: due orders were planned, or put back for their own faults.
-    last_plan: Option<Moment>,
+    last_plan: Option<Millis>,
     /// Time of the last successful exception scan of all open shipments.
-    last_exception_scan: Option<Moment>,
+    last_exception_scan: Option<Millis>,
     /// The number of the release.
     release: i64,
     /// SHA-256 of the module.
@@ -27,7 +28,7 @@ pub(super) struct Health {
     /// The root of the snapshot.
     snapshot: String,
     /// Until when the snapshot holds.
-    expires: Moment,
+    expires: Millis,
 }
 
 /// Answers 200 where the database answers and the snapshot holds; orders and scans are taken then.
@@ -41,7 +42,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
     release.snapshot.holds(app.clock.now()).map_err(|error| Problem::unavailable(error.to_string()))?;
     let pulses = [&app.planned, &app.looked];
     let troubles: Vec<String> = pulses.iter().filter_map(|pulse| pulse.trouble()).collect();
-    let [last_plan, last_exception_scan] = pulses.map(|pulse| pulse.last().map(|last| Moment(app.clock.at(last))));
+    let [last_plan, last_exception_scan] = pulses.map(|pulse| pulse.last().map(|last| app.clock.at(last)));
     Ok(Json(Health {
         status: if troubles.is_empty() { "ok" } else { "degraded" },
         troubles,
@@ -50,7 +51,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
         release: release.number,
         module: hex(&release.parts.module.digest()),
         snapshot: hex(&release.snapshot.root),
-        expires: Moment(release.snapshot.storefront.expires),
+        expires: release.snapshot.storefront.expires,
     }))
 }
 

@@ -19,8 +19,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use tradewind_core::Millis;
-use tradewind_json::{Date, Moment, Order, ShipmentLine};
+use tradewind_core::{Currency, Day, Millis, Probability, allocate::ShopOrder};
+use tradewind_json::ShipmentLine;
 
 /// An order that was taken.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -34,18 +34,22 @@ pub(super) struct Taken {
 /// An order, and what has become of it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct OrderStatus {
-    /// The order, as it was sent.
-    pub(crate) order: Order,
+    /// Its name.
+    pub(crate) id: String,
+    /// The order, as it was sent; null where what is kept of it cannot be read.
+    pub(crate) order: Option<ShopOrder>,
     /// What has become of it.
     pub(crate) state: OrderState,
     /// When it was taken.
-    pub(crate) received: Moment,
+    pub(crate) received: Millis,
     /// When its plan was made.
-    pub(crate) decided: Option<Moment>,
+    pub(crate) decided: Option<Millis>,
     /// Its shipments, cancelled ones among them.
     pub(crate) shipments: Vec<OrderShipment>,
     /// What does not ship, and why.
     pub(crate) shortfalls: Vec<Shortfall>,
+    /// The currency of all amounts.
+    pub(crate) currency: Currency,
     /// What its plan costs, by cause, in minor units.
     pub(crate) cost: Option<Value>,
     /// What its plan was made from and is, by digests.
@@ -68,11 +72,11 @@ pub(crate) struct OrderShipment {
     /// Whether it is held until someone has looked.
     pub(crate) held: bool,
     /// The day it leaves.
-    pub(crate) dispatch: Option<Date>,
+    pub(crate) dispatch: Option<Day>,
     /// The day it arrives, if it is not late.
-    pub(crate) arrival: Option<Date>,
-    /// How probable it is that it is late, from 0 to 1.
-    pub(crate) late: Option<f64>,
+    pub(crate) arrival: Option<Day>,
+    /// How probable it is that it is late.
+    pub(crate) late: Option<Probability>,
     /// The service that carries it, where it was changed.
     pub(crate) service: Option<String>,
     /// What is in it.
@@ -121,9 +125,9 @@ impl From<ShipmentRow> for OrderShipment {
 
 /// An order with its shipments.
 pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
-    let OrderRow { order, state, received, decided, tries, cost, decision, error } = row;
-    let shipments = app.store.shipments_of(&[&order.id]).await?;
-    let shortfalls = app.store.shortfalls(&order.id).await?;
+    let OrderRow { id, order, state, received, decided, tries, cost, decision, error } = row;
+    let shipments = app.store.shipments_of(&[&id]).await?;
+    let shortfalls = app.store.shortfalls(&id).await?;
     let receipt = match decision {
         None => None,
         Some(decision) => {
@@ -133,12 +137,14 @@ pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
         }
     };
     Ok(OrderStatus {
+        id,
         order,
         state,
-        received: Moment(Millis(received)),
-        decided: decided.map(|at| Moment(Millis(at))),
+        received: Millis(received),
+        decided: decided.map(Millis),
         shipments: shipments.into_iter().map(OrderShipment::from).collect(),
         shortfalls: shortfalls.into_iter().map(|(sku, quantity, reason)| Shortfall { sku, quantity, reason }).collect(),
+        currency: app.release().snapshot.storefront.currency,
         cost,
         receipt,
         tries,
@@ -154,7 +160,7 @@ pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders",
     params(("Idempotency-Key" = String, Header, description = "1 to 255 characters, another for each order")),
-    request_body = Order,
+    request_body = ShopOrder,
     responses(
         (status = 202, body = Taken),
         (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "no key, or no JSON"),
@@ -166,7 +172,7 @@ pub(super) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    Body(order): Body<Order>,
+    Body(order): Body<ShopOrder>,
 ) -> Answer<(StatusCode, [(header::HeaderName, String); 1], Json<Taken>)> {
     caller.may(&[Role::Shop])?;
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
@@ -177,7 +183,7 @@ pub(super) async fn submit(
     door::order(&app, &order).await?;
     // Keys are a caller's own.
     let key = format!("{} {key}", caller.key);
-    let taken = Taken { id: order.id.clone(), href: format!("/v1/orders/{}", order.id) };
+    let taken = Taken { id: order.id.to_string(), href: format!("/v1/orders/{}", order.id) };
     match app.store.submit(&key, &order, app.clock.now().0).await? {
         Submitted::New => app.queued.notify_one(),
         Submitted::Again => {}

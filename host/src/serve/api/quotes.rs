@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tradewind_core::{
-    Code, Money,
+    Code, Currency, Millis, Money, Sku,
     guest::checkout::{Claim, Refusal},
     quote::Quote,
 };
-use tradewind_json::{Moment, hex, unhex};
+use tradewind_json::{hex, unhex};
 
 /// A price that a cart claims to have been quoted.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -28,13 +28,13 @@ pub(super) struct QuoteClaim {
     /// The root of the snapshot that it was quoted from, in hexadecimal.
     snapshot: String,
     /// When.
-    at: Moment,
+    at: Millis,
     /// The product.
-    sku: String,
+    sku: Sku,
     /// The region of the order.
-    region: String,
+    region: Code,
     /// The price, in minor units.
-    price: i64,
+    price: Money,
 }
 
 /// A price that is honoured.
@@ -44,7 +44,7 @@ pub(super) struct Verified {
     #[schema(value_type = Object)]
     quote: Quote,
     /// The currency of its amounts.
-    currency: String,
+    currency: Currency,
     /// The digests of request and reply, module, packs and snapshot.
     #[schema(value_type = Object)]
     receipt: Value,
@@ -70,8 +70,7 @@ pub(super) async fn verify(
     caller.may(&[Role::Shop])?;
     let QuoteClaim { snapshot, at, sku, region, price } = claim;
     let root = unhex(&snapshot).ok_or_else(|| Problem::unprocessable("`snapshot` takes 64 hexadecimal digits"))?;
-    let region = door::code("region", &region)?;
-    let claim = Claim { snapshot: root, at: at.0, product: door::sku("sku", &sku)?, price: Money(price) };
+    let claim = Claim { snapshot: root, at, sku: door::sku("sku", sku.as_str())?, price };
     let mut refused = None;
     for release in app.quoting().into_iter().filter(|release| release.snapshot.root == root) {
         match computed(&app, &release, claim.clone(), region.clone()).await {
@@ -88,7 +87,7 @@ pub(super) async fn verify(
 
 /// Computes a claimed price again, as a release would have quoted it.
 async fn computed(app: &App, release: &Arc<Release>, claim: Claim, region: Code) -> Answer<Verified> {
-    let (objective, now, at) = (app.settings.objective, app.clock.now(), Moment(claim.at));
+    let (objective, now, at) = (app.settings.objective, app.clock.now(), claim.at);
     let (answer, record) =
         app.gate.ask(&release.tradewind, move |client| client.verify_quote(&claim, region, objective, now)).await?;
     let quote = answer.map_err(|refusal| {
@@ -99,12 +98,12 @@ async fn computed(app: &App, release: &Arc<Release>, claim: Claim, region: Code)
                 metrics::counter!("tradewind_prices_refused_total").increment(1);
                 json!([{"field": "price", "claimed": claimed.0, "quoted": quoted.0}])
             }
-            Refusal::Expired(until) => json!([{"field": "at", "claimed": at, "until": Moment(until)}]),
-            Refusal::NotYet => json!([{"field": "at", "claimed": at, "now": Moment(now)}]),
+            Refusal::Expired(until) => json!([{"field": "at", "claimed": at, "until": until}]),
+            Refusal::NotYet => json!([{"field": "at", "claimed": at, "now": now}]),
         };
         Problem::new(StatusCode::CONFLICT, detail).with("differs", differs)
     })?;
-    let currency = release.snapshot.storefront.currency.to_string();
+    let currency = release.snapshot.storefront.currency;
     let receipt = record.map_or(Value::Null, |record| plan::receipt(&record));
     Ok(Verified { quote, currency, receipt })
 }

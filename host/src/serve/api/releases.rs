@@ -18,7 +18,7 @@ use axum::{
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 use tradewind_core::Millis;
-use tradewind_json::{Moment, hex};
+use tradewind_json::hex;
 
 /// What decides now.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -32,9 +32,9 @@ pub(crate) struct ReleaseStatus {
     /// The root of the snapshot.
     pub(crate) snapshot: String,
     /// From when the snapshot holds.
-    pub(crate) issued: Moment,
+    pub(crate) issued: Millis,
     /// Until when the snapshot holds.
-    pub(crate) expires: Moment,
+    pub(crate) expires: Millis,
 }
 
 impl From<&Release> for ReleaseStatus {
@@ -44,8 +44,8 @@ impl From<&Release> for ReleaseStatus {
             module: hex(&release.parts.module.digest()),
             packs: release.parts.packs.iter().map(|pack| (pack.name.clone(), hex(&pack.digest()))).collect(),
             snapshot: hex(&release.snapshot.root),
-            issued: Moment(release.snapshot.storefront.issued),
-            expires: Moment(release.snapshot.storefront.expires),
+            issued: release.snapshot.storefront.issued,
+            expires: release.snapshot.storefront.expires,
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) struct Releases {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Past {
     number: i64,
-    made: Moment,
+    made: Millis,
     /// What it was made for.
     note: String,
 }
@@ -74,9 +74,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Docume
     let history = app.store.releases().await?.into_iter();
     Ok(Json(Releases {
         current: ReleaseStatus::from(&*app.release()),
-        history: history
-            .map(|row| Past { number: row.number, made: Moment(Millis(row.made)), note: row.note })
-            .collect(),
+        history: history.map(|row| Past { number: row.number, made: Millis(row.made), note: row.note }).collect(),
     }))
 }
 

@@ -15,7 +15,8 @@ use crate::serve::{
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
-use tradewind_json::{Moment, Scan, Shipment};
+use tradewind_core::{Currency, Millis, tracking::Scan};
+use tradewind_json::Shipment;
 
 /// A shipment, and what happened to it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -25,7 +26,9 @@ pub(super) struct ShipmentStatus {
     /// Where it goes.
     region: String,
     /// Until when it is promised.
-    promised: Moment,
+    promised: Millis,
+    /// The currency of all amounts.
+    currency: Currency,
     /// The shipment.
     #[serde(flatten)]
     shipment: OrderShipment,
@@ -50,7 +53,9 @@ pub(super) async fn submit(
 ) -> Answer<StatusCode> {
     caller.may(&[Role::Warehouse])?;
     door::shipment(&app, &shipment).await?;
-    let Shipment { id, order, node, region, lines, created, promised, scans, services } = shipment;
+    let [id, order, node, region] =
+        [&shipment.id, &shipment.order, &shipment.node, &shipment.region].map(ToString::to_string);
+    let Shipment { lines, created, promised, scans, services, .. } = shipment;
     let body =
         store::Body { lines, created, promised, dispatch: None, arrival: None, late: None, service: None, services };
     let new = store::NewShipment { id, order, node, region, body, allocated: false, held: false };
@@ -74,7 +79,8 @@ pub(super) async fn show(
     let unread = unread.iter().find_map(|scan| scan.as_ref().err()).map(store::unread);
     let fault = unread.or_else(|| watch::fault(row.clone(), scans.clone()).map(|error| error.to_string()));
     let (order, region, promised) = (row.order.clone(), row.region.clone(), row.body.promised);
-    Ok(Json(ShipmentStatus { order, region, promised, shipment: row.into(), scans, fault }))
+    let currency = app.release().snapshot.storefront.currency;
+    Ok(Json(ShipmentStatus { order, region, promised, currency, shipment: row.into(), scans, fault }))
 }
 
 /// Takes scans in, all or none, in any order; one that is known changes nothing. For warehouses.

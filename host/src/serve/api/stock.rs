@@ -14,7 +14,7 @@ use crate::serve::{
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tradewind_json::Date;
+use tradewind_core::Day;
 
 /// What a node has of a product, in units.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -133,7 +133,7 @@ pub(super) struct Node {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Workload {
     /// The day on which what is decided now leaves it.
-    day: Date,
+    day: Day,
     /// Shipments that it has to pack by then.
     booked: i64,
     /// Shipments that it can pack in a day.
@@ -146,8 +146,7 @@ pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Docum
     let workloads = live::workloads(&app.store, app.store.pool(), &app.release(), app.clock.now()).await?;
     let nodes = app.store.nodes().await?.into_iter().map(|(code, closed)| {
         let workload = workloads.get(&code);
-        let workload =
-            workload.map(|&live::Workload { day, booked, capacity }| Workload { day: Date(day), booked, capacity });
+        let workload = workload.map(|&live::Workload { day, booked, capacity }| Workload { day, booked, capacity });
         Node { code, closed, workload }
     });
     Ok(Json(nodes.collect()))

@@ -16,10 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use tradewind_core::{
-    Millis,
+    Currency, Millis,
     exceptions::{Action, ExceptionScore},
 };
-use tradewind_json::Moment;
 
 /// Something that people should look at.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -29,8 +28,10 @@ pub(super) struct Entry {
     /// `open`, `acted`, or `resolved` where it went away by itself.
     state: String,
     /// When it was found first.
-    found: Moment,
-    /// What is about to go wrong: shipment, kind, probability in basis points, severity in minor units, evidence,
+    found: Millis,
+    /// The currency of all amounts.
+    currency: Currency,
+    /// What is about to go wrong: shipment, kind, probability, severity in minor units, evidence,
     /// and actions, each of which can be sent to `/act` as it stands.
     #[schema(value_type = Object)]
     exception: ExceptionScore,
@@ -42,10 +43,11 @@ pub(super) struct Entry {
     feedback: Option<Value>,
 }
 
-impl From<WorkRow> for Entry {
-    fn from(row: WorkRow) -> Self {
+impl Entry {
+    /// The entry of a row, whose amounts are of a currency.
+    fn new(row: WorkRow, currency: Currency) -> Self {
         let WorkRow { id, state, finding: Finding { score, reason }, found, acted, feedback } = row;
-        Self { id, state, found: Moment(Millis(found)), exception: score, reason, acted, feedback }
+        Self { id, state, found: Millis(found), currency, exception: score, reason, acted, feedback }
     }
 }
 
@@ -72,7 +74,8 @@ pub(super) async fn list(
         return Err(Problem::bad(format!("`{state}` is no state; there are open, acted and resolved")));
     }
     let rows = app.store.worklist(state, i64::from(which.limit.unwrap_or(100).min(1_000))).await?;
-    Ok(Json(rows.into_iter().map(Entry::from).collect()))
+    let currency = app.release().snapshot.storefront.currency;
+    Ok(Json(rows.into_iter().map(|row| Entry::new(row, currency)).collect()))
 }
 
 /// Carries out one of an entry's actions, sent as it stands, and closes the entry. For operators.

@@ -9,18 +9,18 @@ use crate::serve::{
 };
 use maud::{Markup, html};
 use std::collections::BTreeMap;
-use tradewind_core::Sku;
-use tradewind_json::Date;
+use tradewind_core::{Day, Sku, exceptions::Step};
 
 /// Products with the least cover that are shown.
 const LEAST: usize = 10;
 
-pub(super) fn counts(orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
+pub(super) fn counts(visitor: &Visitor, orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         dl.counts {
-            div { dt { "to look at" } dd { (exceptions) } }
+            div { dt { (t("to look at")) } dd { (exceptions) } }
             @for (state, count) in orders {
-                div.warn[*state == OrderState::Dead && *count > 0] { dt { "orders " (state.name()) } dd { (count) } }
+                div.warn[*state == OrderState::Dead && *count > 0] { dt { (t("orders")) " " (t(state.name())) } dd { (count) } }
             }
         }
     }
@@ -28,20 +28,21 @@ pub(super) fn counts(orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
 
 pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow]) -> Markup {
     let storefront = &release.snapshot.storefront;
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="exceptions" {
-            h2 #exceptions { "What is about to go wrong" }
-            @if open.is_empty() { p.hint { "Nothing: every open shipment is where it should be." } }
+            h2 #exceptions { (t("What is about to go wrong")) }
+            @if open.is_empty() { p.hint { (t("Nothing: every open shipment is where it should be.")) } }
             ol.work {
                 @for WorkRow { id, finding: Finding { score, reason }, feedback, .. } in open {
                     li {
                         article aria-labelledby=(id) {
                             header {
-                                h3 #(id) { (words::kind(score.kind)) ": " code { (score.shipment) } }
-                                p.stake { strong { (words::money(score.severity, storefront)) } " at stake, " (words::percent(score.probability)) " likely" }
+                                h3 #(id) { (visitor.reader.kind(score.kind)) ": " code { (score.shipment) } }
+                                p.stake { strong { (words::money(score.severity, storefront)) } " " (t("at stake")) ", " (words::percent(score.probability)) " " (t("likely")) }
                             }
                             ul.evidence {
-                                @for evidence in &score.evidence { li { (words::evidence(evidence)) } }
+                                @for evidence in &score.evidence { li { (visitor.reader.evidence(evidence)) } }
                                 @if let Some(reason) = reason { li { (reason) } }
                             }
                             div.actions {
@@ -49,16 +50,16 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
                                     form method="post" action={ "/act/" (id) } {
                                         (hidden(visitor))
                                         input type="hidden" name="action" value=(serde_json::to_string(action).unwrap_or_default());
-                                        button.quiet[place > 0] type="submit" { (words::step(&action.step, storefront)) }
+                                        button.quiet[place > 0] type="submit" { (visitor.reader.step(&action.step, storefront)) }
                                     }
                                 }
                                 @if feedback.is_none() {
                                     form method="post" action={ "/feedback/" (id) } {
                                         (hidden(visitor))
                                         input type="hidden" name="useful" value="false";
-                                        button.link type="submit" { "Not worth looking at" }
+                                        button.link type="submit" { (t("Not worth looking at")) }
                                     }
-                                } @else { span.hint { "thank you for saying so" } }
+                                } @else { span.hint { (t("thank you for saying so")) } }
                             }
                         }
                     }
@@ -68,18 +69,21 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
     }
 }
 
-pub(super) fn acted(acted: &[WorkRow]) -> Markup {
+pub(super) fn acted(visitor: &Visitor, release: &Release, acted: &[WorkRow]) -> Markup {
+    let storefront = &release.snapshot.storefront;
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         @if !acted.is_empty() {
             details {
-                summary { "What was done (" (acted.len()) ")" }
+                summary { (t("What was done")) " (" (acted.len()) ")" }
                 ul {
                     @for WorkRow { finding: Finding { score, .. }, acted, .. } in acted {
                         @let done = acted.clone().unwrap_or_default();
                         li {
-                            code { (score.shipment) } " " (words::kind(score.kind)) ": "
-                            (words::spaced(&done["action"]["step"])) " by " (done["by"].as_str().unwrap_or("?"))
-                            @if let Some(new) = done["shipment"].as_str() { ", now " code { (new) } }
+                            code { (score.shipment) } " " (visitor.reader.kind(score.kind)) ": "
+                            @if let Ok(step) = serde_json::from_value::<Step>(done["action"]["step"].clone()) { (visitor.reader.step(&step, storefront)) }
+                            " · " (done["by"].as_str().unwrap_or("?"))
+                            @if let Some(new) = done["shipment"].as_str() { " → " code { (new) } }
                         }
                     }
                 }
@@ -88,36 +92,36 @@ pub(super) fn acted(acted: &[WorkRow]) -> Markup {
     }
 }
 
-fn day(date: Option<Date>) -> String {
-    let text = date.and_then(|date| serde_json::to_value(date).ok());
-    text.as_ref().and_then(serde_json::Value::as_str).unwrap_or("–").to_owned()
+fn day(date: Option<Day>) -> String {
+    date.map_or_else(|| "–".to_owned(), |date| date.to_string())
 }
 
 pub(super) fn orders(visitor: &Visitor, orders: &[OrderStatus]) -> Markup {
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="orders" {
-            h2 #orders { "Orders" }
+            h2 #orders { (t("Orders")) }
             div.scroll tabindex="0" role="region" aria-labelledby="orders" {
                 table {
-                    thead { tr { th scope="col" { "Order" } th scope="col" { "State" } th scope="col" { "To" } th scope="col" { "Promised" } th scope="col" { "Ships from" } th scope="col" { "Missing" } } }
+                    thead { tr { th scope="col" { (t("Order")) } th scope="col" { (t("State")) } th scope="col" { (t("To")) } th scope="col" { (t("Promised")) } th scope="col" { (t("Ships from")) } th scope="col" { (t("Missing")) } } }
                     tbody {
                         @for status in orders {
                             tr {
-                                th scope="row" { a href={ "/orders/" (status.order.id) } { (status.order.id) } }
+                                th scope="row" { a href={ "/orders/" (status.id) } { (status.id) } }
                                 td {
-                                    span class={ "state " (status.state.name()) } { (status.state.name()) }
+                                    span class={ "state " (status.state.name()) } { (t(status.state.name())) }
                                     @if let Some(error) = &status.error { p.hint { (error) } }
                                     @if status.state == OrderState::Dead {
-                                        form method="post" action={ "/orders/" (status.order.id) "/retry" } {
+                                        form method="post" action={ "/orders/" (status.id) "/retry" } {
                                             (hidden(visitor))
-                                            button.quiet type="submit" { "Try again" }
+                                            button.quiet type="submit" { (t("Try again")) }
                                         }
                                     }
                                 }
-                                td { (status.order.region) }
-                                td { (day(Some(status.order.promised))) }
+                                td { @if let Some(order) = &status.order { (order.region) } }
+                                td { (day(status.order.as_ref().map(|order| order.promised))) }
                                 td { @for shipment in status.shipments.iter().filter(|shipment| shipment.state != "cancelled") { (shipment.node) " " } }
-                                td { @for short in &status.shortfalls { (short.quantity) " × " (short.sku) " (" (short.reason.replace('_', " ")) ") " } }
+                                td { @for short in &status.shortfalls { (short.quantity) " × " (short.sku) " (" (visitor.reader.code("reason", &short.reason)) ") " } }
                             }
                         }
                     }
@@ -128,31 +132,32 @@ pub(super) fn orders(visitor: &Visitor, orders: &[OrderStatus]) -> Markup {
 }
 
 pub(super) fn order(visitor: &Visitor, release: &Release, status: &OrderStatus) -> Markup {
+    let t = |text: &str| visitor.reader.label(text);
     html! {
-        h1 { "Order " (status.order.id) }
+        h1 { (t("Order")) " " (status.id) }
         (orders(visitor, std::slice::from_ref(status)))
-        h2 { "Shipments" }
+        h2 { (t("Shipments")) }
         @for shipment in &status.shipments {
             article {
-                h3 { code { (shipment.id) } " from " (shipment.node) " " span class={ "state " (shipment.state) } { (shipment.state.replace('_', " ")) } @if shipment.held { " held" } }
-                p { "leaves " (day(shipment.dispatch)) ", arrives " (day(shipment.arrival))
-                    @if let Some(late) = shipment.late { ", " (format!("{:.0} %", late * 100.0)) " risk of being late" }
-                    @if let Some(service) = &shipment.service { ", by " (service) } }
-                ul { @for line in &shipment.lines { li { (line.quantity) " × " (line.sku) ", " (words::money(tradewind_core::Money(line.value), &release.snapshot.storefront)) } } }
+                h3 { code { (shipment.id) } " " (t("from")) " " (shipment.node) " " span class={ "state " (shipment.state) } { (visitor.reader.code("state", &shipment.state)) } @if shipment.held { " " (t("held")) } }
+                p { (t("leaves")) " " (day(shipment.dispatch)) ", " (t("arrives")) " " (day(shipment.arrival))
+                    @if let Some(late) = shipment.late { ", " (words::percent(late)) " " (t("risk of being late")) }
+                    @if let Some(service) = &shipment.service { ", " (t("by")) " " (service) } }
+                ul { @for line in &shipment.lines { li { (line.quantity) " × " (line.sku) ", " (words::money(line.value, &release.snapshot.storefront)) } } }
             }
         }
         @if let Some(receipt) = &status.receipt {
-            h2 { "Receipt" }
+            h2 { (t("Receipt")) }
             dl.digests {
-                dt { "decision" } dd { code { (receipt.decision) } }
-                dt { "module" } dd { code { (receipt.module) } }
-                @for pack in &receipt.packs { dt { "pack" } dd { code { (pack) } } }
-                @if let Some(snapshot) = &receipt.snapshot { dt { "snapshot" } dd { code { (snapshot) } } }
-                dt { "request" } dd { code { (receipt.request) } }
-                dt { "reply" } dd { code { (receipt.reply) } }
+                dt { (t("decision")) } dd { code { (receipt.decision) } }
+                dt { (t("module")) } dd { code { (receipt.module) } }
+                @for pack in &receipt.packs { dt { (t("pack")) } dd { code { (pack) } } }
+                @if let Some(snapshot) = &receipt.snapshot { dt { (t("snapshot")) } dd { code { (snapshot) } } }
+                dt { (t("request")) } dd { code { (receipt.request) } }
+                dt { (t("reply")) } dd { code { (receipt.reply) } }
             }
         }
-        p { a href="/" { "Back to the worklist" } }
+        p { a href="/" { (t("Back to the worklist")) } }
     }
 }
 
@@ -169,26 +174,27 @@ pub(super) fn nodes(
         *reserved += row.reserved;
         *empty += usize::from(row.available() == 0);
     }
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="nodes" {
-            h2 #nodes { "Nodes" }
+            h2 #nodes { (t("Nodes")) }
             div.scroll tabindex="0" role="region" aria-labelledby="nodes" {
                 table {
-                    thead { tr { th scope="col" { "Node" } th scope="col" { "State" } th.number scope="col" { "To pack" } th.number scope="col" { "Available" } th.number scope="col" { "Promised" } th.number scope="col" { "Products sold out" } th scope="col" { "" } } }
+                    thead { tr { th scope="col" { (t("Node")) } th scope="col" { (t("State")) } th.number scope="col" { (t("To pack")) } th.number scope="col" { (t("Available")) } th.number scope="col" { (t("Promised")) } th.number scope="col" { (t("Products sold out")) } th scope="col" { "" } } }
                     tbody {
                         @for (code, closed) in nodes {
                             @let (available, reserved, empty) = sums.get(code.as_str()).copied().unwrap_or_default();
                             tr {
                                 th scope="row" { (code) }
-                                td { @if *closed { span class="state dead" { "closed" } } @else { span class="state allocated" { "open" } } }
+                                td { @if *closed { span class="state dead" { (t("closed")) } } @else { span class="state allocated" { (t("open")) } } }
                                 td.number {
-                                    @if let Some(Workload { booked, capacity, .. }) = workloads.get(code) { (booked) " of " (capacity) }
+                                    @if let Some(Workload { booked, capacity, .. }) = workloads.get(code) { (booked) " / " (capacity) }
                                 }
                                 td.number { (available) } td.number { (reserved) } td.number { (empty) }
                                 td {
                                     form method="post" action={ "/nodes/" (code) "/" (if *closed { "open" } else { "close" }) } {
                                         (hidden(visitor))
-                                        button.quiet type="submit" { (if *closed { "Open " } else { "Close " }) (code) }
+                                        button.quiet type="submit" { (t(if *closed { "Open" } else { "Close" })) " " (code) }
                                     }
                                 }
                             }
@@ -201,7 +207,7 @@ pub(super) fn nodes(
 }
 
 /// The products that last the shortest at the demand that the snapshot forecasts for its first week.
-pub(super) fn cover(release: &Release, stock: &[StockRow]) -> Markup {
+pub(super) fn cover(visitor: &Visitor, release: &Release, stock: &[StockRow]) -> Markup {
     let mut available: BTreeMap<&str, i64> = BTreeMap::new();
     for row in stock {
         *available.entry(&row.sku).or_default() += row.available();
@@ -214,13 +220,14 @@ pub(super) fn cover(release: &Release, stock: &[StockRow]) -> Markup {
     });
     let mut covers: Vec<_> = covers.collect();
     covers.sort_by(|a, b| a.3.total_cmp(&b.3).then(b.2.total_cmp(&a.2)));
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="cover" {
-            h2 #cover { "Least stock cover" }
-            @if covers.is_empty() { p.hint { "The snapshot forecasts no demand." } }
+            h2 #cover { (t("Least stock cover")) }
+            @if covers.is_empty() { p.hint { (t("The snapshot forecasts no demand.")) } }
             @else {
                 table {
-                    thead { tr { th scope="col" { "Product" } th.number scope="col" { "Available" } th.number scope="col" { "Demand a week" } th.number scope="col" { "Weeks" } } }
+                    thead { tr { th scope="col" { (t("Product")) } th.number scope="col" { (t("Available")) } th.number scope="col" { (t("Demand a week")) } th.number scope="col" { (t("Weeks")) } } }
                     tbody {
                         @for (sku, units, demand, weeks) in covers.iter().take(LEAST) {
                             tr { th scope="row" { (sku) } td.number { (units) } td.number { (format!("{demand:.0}")) } td.number { (format!("{weeks:.1}")) } }
@@ -232,14 +239,15 @@ pub(super) fn cover(release: &Release, stock: &[StockRow]) -> Markup {
     }
 }
 
-pub(super) fn digests(release: &ReleaseStatus) -> Markup {
+pub(super) fn digests(visitor: &Visitor, release: &ReleaseStatus) -> Markup {
+    let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="digests" {
-            h2 #digests { "What decides: release " (release.number) }
+            h2 #digests { (t("What decides: release")) " " (release.number) }
             dl.digests {
-                dt { "module" } dd { code { (release.module) } }
-                @for (name, digest) in &release.packs { dt { "pack " (name) } dd { code { (digest) } } }
-                dt { "snapshot" } dd { code { (release.snapshot) } " until " (words::moment(release.expires.0)) }
+                dt { (t("module")) } dd { code { (release.module) } }
+                @for (name, digest) in &release.packs { dt { (t("pack")) " " (name) } dd { code { (digest) } } }
+                dt { (t("snapshot")) } dd { code { (release.snapshot) } " " (t("until")) " " (words::moment(release.expires)) }
             }
         }
     }

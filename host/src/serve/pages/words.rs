@@ -1,69 +1,104 @@
 //! What is shown, in words.
 
+use axum::http::{HeaderMap, header};
 use tradewind_core::{
-    BasisPoints, Millis, Money,
+    Millis, Money, Probability, Quantiles,
     exceptions::{Evidence, ExceptionKind, Step},
     snapshot::Storefront,
 };
+use tradewind_json::{Statement, Words, number};
 
-pub(super) fn kind(kind: ExceptionKind) -> String {
-    match kind {
-        ExceptionKind::Late => "Late".into(),
-        ExceptionKind::StockOutBeforeShip => "Out of stock before it ships".into(),
-        ExceptionKind::MissedPickup => "Not picked up".into(),
-        ExceptionKind::MissedConnection => "Lies at a hub".into(),
-        ExceptionKind::MissedDelivery => "Not delivered".into(),
-        ExceptionKind::Stuck { state } => format!("Nothing since it was {}", spaced(&state)),
-        ExceptionKind::AddressFault => "Address not found".into(),
-        ExceptionKind::DataFault => "Data that contradicts itself".into(),
-    }
+/// The catalogue, in the language that someone reads.
+pub(super) struct Reader {
+    words: Words,
+    language: String,
 }
 
-pub(super) fn evidence(evidence: &Evidence) -> String {
-    match evidence {
-        Evidence::Leg { probability } => {
-            format!("the model gives its leg a {} chance of being late", percent(*probability))
-        }
-        Evidence::Overdue { promised, minutes } => {
-            format!("promised until {}, {} ago", moment(*promised), span(*minutes))
-        }
-        Evidence::ToDelivery { state, since, typical, probability } => format!(
-            "{} since {}; from there it usually takes {} to the door, {} in one case of ten; {} to arrive after the promise",
-            spaced(state),
-            moment(*since),
-            span(typical.p50 as u32),
-            span(typical.p90 as u32),
-            percent(*probability)
-        ),
-        Evidence::Stay { state, minutes, typical, .. } => format!(
-            "{} for {}; usually that lasts {}, {} in one case of ten",
-            spaced(state),
-            span(*minutes),
-            span(typical.p50 as u32),
-            span(typical.p90 as u32)
-        ),
-        Evidence::Stock { sku, quantity, available, demand, probability } => format!(
-            "{quantity} of {sku} are needed, {available} are there, and others ask for {:.0} before it leaves; {} that they leave too few",
-            demand.p50,
-            percent(*probability)
-        ),
-        Evidence::Scanned { state, at } => format!("{} at {}", spaced(state), moment(*at)),
-        Evidence::Fault(fault) => format!("data: {}", spaced(fault)),
+impl Reader {
+    /// Whoever sends a request: the first language of its `Accept-Language` that there are words in, or English.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let words = Words::warehouse();
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+        let is_known = |locale: &str| locale.starts_with("en") || words.language(locale) != "en";
+        let locale = ranges.find(|locale| is_known(locale)).unwrap_or("en");
+        let language = words.language(locale).to_owned();
+        Self { words, language }
     }
-}
 
-pub(super) fn step(step: &Step, storefront: &Storefront) -> String {
-    match step {
-        Step::Reroute { to, cost, .. } => format!("Send from {to} ({} more)", money(*cost, storefront)),
-        Step::Split { later, .. } => format!("Send the rest now, {} later", products(later.len())),
-        Step::Upgrade { service, cost } => format!("Send by {service} ({} more)", money(*cost, storefront)),
-        Step::Hold => "Hold".into(),
-        Step::Notify { .. } => "Tell the customer".into(),
+    /// Whoever reads what has no request to tell the language by.
+    pub(super) fn english() -> Self {
+        Self { words: Words::warehouse(), language: "en".to_owned() }
     }
-}
 
-fn products(count: usize) -> String {
-    if count == 1 { "1 product".into() } else { format!("{count} products") }
+    /// Its language.
+    pub(super) fn language(&self) -> &str {
+        &self.language
+    }
+
+    /// A text of the page itself, which is its own words in English.
+    pub(super) fn label(&self, text: &str) -> String {
+        self.code("label", text)
+    }
+
+    fn say(&self, statement: &Statement) -> String {
+        let number = |value| number(&self.language, value);
+        self.words.say(&self.language, statement, &number).unwrap_or_default()
+    }
+
+    pub(super) fn kind(&self, kind: ExceptionKind) -> String {
+        self.say(&Statement::of(&kind))
+    }
+
+    /// A code that is the value of a field, such as a `state` or the `reason` of a shortfall.
+    pub(super) fn code(&self, field: &str, code: &str) -> String {
+        self.say(&Statement::new(field).with(field, code.to_owned()))
+    }
+
+    pub(super) fn evidence(&self, evidence: &Evidence) -> String {
+        let said = Statement::of(evidence);
+        self.say(&match evidence {
+            Evidence::Leg { probability } => said.with("probability", percent(*probability)),
+            Evidence::Overdue { promised, minutes } => {
+                said.with("promised", moment(*promised)).with("minutes", self.span(*minutes))
+            }
+            Evidence::ToDelivery { since, typical, probability, .. } => {
+                let said = said.with("since", moment(*since)).with("probability", percent(*probability));
+                self.with_typical(said, typical)
+            }
+            Evidence::Stay { minutes, typical, .. } => {
+                self.with_typical(said.with("minutes", self.span(*minutes)), typical)
+            }
+            Evidence::Stock { demand, probability, .. } => {
+                said.with("demand", f64::from(demand.p50.round())).with("probability", percent(*probability))
+            }
+            Evidence::Scanned { at, .. } => said.with("at", moment(*at)),
+            Evidence::Fault(fault) => said.with("fault", Statement::of(fault).code().to_owned()),
+        })
+    }
+
+    fn with_typical(&self, said: Statement, typical: &Quantiles) -> Statement {
+        said.with("typical", self.span(typical.p50 as u32)).with("at_most", self.span(typical.p90 as u32))
+    }
+
+    pub(super) fn step(&self, step: &Step, storefront: &Storefront) -> String {
+        let said = Statement::of(step);
+        self.say(&match step {
+            Step::Reroute { cost, .. } | Step::Upgrade { cost, .. } => said.with("cost", money(*cost, storefront)),
+            Step::Split { later, .. } => said.with("later", later.len() as f64),
+            Step::Hold | Step::Notify { .. } => said,
+        })
+    }
+
+    /// Minutes as a span of time.
+    fn span(&self, minutes: u32) -> String {
+        let (unit, span) = match minutes {
+            0..120 => ("span_minutes", f64::from(minutes)),
+            120..2_880 => ("span_hours", f64::from(minutes / 60)),
+            _ => ("span_days", f64::from(minutes) / 1_440.0),
+        };
+        self.say(&Statement::new(unit).with(unit, span))
+    }
 }
 
 pub(super) fn money(amount: Money, storefront: &Storefront) -> String {
@@ -74,33 +109,15 @@ pub(super) fn money(amount: Money, storefront: &Storefront) -> String {
     }
 }
 
-pub(super) fn percent(share: BasisPoints) -> String {
-    format!("{:.0} %", f64::from(share.0) / 100.0)
+pub(super) fn percent(probability: Probability) -> String {
+    format!("{:.0} %", 100.0 * probability.as_f64())
 }
 
 /// A moment in UTC, to the minute.
 pub(super) fn moment(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at.0)
-        .map_or_else(|_| at.0.to_string(), |at| at.strftime("%-d %b %Y %H:%M UTC").to_string())
-}
-
-/// Minutes as a span of time.
-fn span(minutes: u32) -> String {
-    match minutes {
-        0..120 => format!("{minutes} minutes"),
-        120..2_880 => format!("{} hours", minutes / 60),
-        _ => format!("{:.1} days", f64::from(minutes) / 1_440.0),
-    }
-}
-
-/// The name of a variant, with what it holds, as plain words.
-pub(super) fn spaced<T: serde::Serialize>(value: &T) -> String {
-    let text = match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Object(fields)) => fields.keys().next().cloned().unwrap_or_default(),
-        _ => String::new(),
-    };
-    text.replace('_', " ")
+    let text = at.to_string();
+    let minute = text.get(..16).unwrap_or(&text);
+    format!("{} UTC", minute.replace('T', " "))
 }
 
 #[cfg(test)]

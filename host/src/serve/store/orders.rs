@@ -7,10 +7,9 @@
 use super::{Store, Tx, from_json, parameters, to_json, wall};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 use tradewind_core::{
-    Day, Millis,
-    allocate::{Breakdown, OrderShortfall},
+    Millis,
+    allocate::{Breakdown, OrderShortfall, ShopOrder},
 };
-use tradewind_json::{Date, Order};
 
 /// Milliseconds for which orders are ours before another may take them: longer than a plan may take.
 const LEASE: i64 = 15_000;
@@ -18,6 +17,7 @@ const LEASE: i64 = 15_000;
 /// What has become of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderState)]
 pub(crate) enum State {
     /// It waits for a plan, its first or another.
     Queued,
@@ -34,7 +34,9 @@ pub(crate) enum State {
 /// An order as it is kept.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderRow {
-    pub(crate) order: Order,
+    pub(crate) id: String,
+    /// As it was sent; `None` where what is kept cannot be read, as `error` says then.
+    pub(crate) order: Option<ShopOrder>,
     pub(crate) state: State,
     pub(crate) received: i64,
     pub(crate) decided: Option<i64>,
@@ -49,7 +51,7 @@ pub(crate) struct OrderRow {
 pub(crate) struct Queued {
     pub(crate) id: String,
     /// As it was sent; fails where what is kept cannot be read.
-    pub(crate) order: sqlx::Result<Order>,
+    pub(crate) order: sqlx::Result<ShopOrder>,
     pub(crate) tries: i64,
 }
 
@@ -103,12 +105,9 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     let cost: Option<String> = row.try_get("cost")?;
     let read = from_json(&row.try_get::<String, _>("body")?);
     let unread = read.as_ref().err().map(super::unread);
-    let order = match read {
-        Ok(order) => order,
-        Err(_) => nothing(row.try_get("id")?),
-    };
     Ok(OrderRow {
-        order,
+        id: row.try_get("id")?,
+        order: read.ok(),
         state: State::from_name(&row.try_get::<String, _>("state")?)?,
         received: row.try_get("received")?,
         decided: row.try_get("decided")?,
@@ -119,31 +118,16 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     })
 }
 
-/// An order of which nothing is known but what it is called.
-fn nothing(id: String) -> Order {
-    Order {
-        id,
-        region: String::new(),
-        lines: Vec::new(),
-        promised: Date(Day::default()),
-        priority: 0,
-        complete: false,
-        max_splits: None,
-        pinned: None,
-        excluded: Vec::new(),
-    }
-}
-
 impl Store {
     /// Queues an order, once.
-    pub(crate) async fn submit(&self, idempotency: &str, order: &Order, received: i64) -> sqlx::Result<Submitted> {
+    pub(crate) async fn submit(&self, idempotency: &str, order: &ShopOrder, received: i64) -> sqlx::Result<Submitted> {
         let body = to_json(order)?;
         let sql = format!(
             "INSERT INTO orders (id, idempotency, body, state, priority, received, seq, tries, due, lease, lease_until) \
              VALUES ($1, $2, $3, 'queued', $4, $5, {}, 0, $6, '', 0) ON CONFLICT DO NOTHING",
             self.next_arrival()
         );
-        let insert = sqlx::query(AssertSqlSafe(sql)).bind(order.id.clone()).bind(idempotency.to_owned());
+        let insert = sqlx::query(AssertSqlSafe(sql)).bind(order.id.to_string()).bind(idempotency.to_owned());
         let insert = insert.bind(body.clone());
         let insert = insert.bind(i64::from(order.priority)).bind(received).bind(wall());
         if insert.execute(&self.pool).await?.rows_affected() == 1 {
@@ -315,7 +299,7 @@ impl Store {
         let sql = "SELECT body FROM orders WHERE id = $1";
         let body: String = sqlx::query_scalar(sql).bind(order).fetch_one(&mut **tx).await?;
         // What cannot be read is not known to have left.
-        let order = from_json::<Order>(&body);
+        let order = from_json::<ShopOrder>(&body);
         Ok(order.map_or(u64::MAX, |order| order.lines.iter().map(|line| u64::from(line.quantity)).sum()))
     }
 

@@ -2,24 +2,27 @@
 
 use super::{Store, Tx, from_json, parameters, to_json};
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
-use tradewind_core::{Millis, tracking::State};
-use tradewind_json::{Alternative, Date, Moment, Scan, ShipmentLine};
+use tradewind_core::{
+    Day, Id, Millis, Probability,
+    tracking::{Scan, State},
+};
+use tradewind_json::{Alternative, ShipmentLine};
 
 /// What of a shipment is kept as one document.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Body {
     pub(crate) lines: Vec<ShipmentLine>,
-    #[serde(deserialize_with = "Moment::of_any_year")]
-    pub(crate) created: Moment,
-    #[serde(deserialize_with = "Moment::of_any_year")]
-    pub(crate) promised: Moment,
+    #[serde(deserialize_with = "Millis::of_any_year")]
+    pub(crate) created: Millis,
+    #[serde(deserialize_with = "Millis::of_any_year")]
+    pub(crate) promised: Millis,
     /// What the plan said, for shipments of this service's own.
     #[serde(default)]
-    pub(crate) dispatch: Option<Date>,
+    pub(crate) dispatch: Option<Day>,
     #[serde(default)]
-    pub(crate) arrival: Option<Date>,
+    pub(crate) arrival: Option<Day>,
     #[serde(default)]
-    pub(crate) late: Option<f64>,
+    pub(crate) late: Option<Probability>,
     /// The service that carries it, where it was changed.
     #[serde(default)]
     pub(crate) service: Option<String>,
@@ -71,7 +74,7 @@ pub(crate) struct ShipmentRow {
 impl Body {
     /// The day on which it is to leave its node, in days since 1970.
     fn dispatch_day(&self) -> Option<i64> {
-        self.dispatch.map(|Date(day)| i64::from(day.0))
+        self.dispatch.map(|day| i64::from(day.0))
     }
 }
 
@@ -205,7 +208,8 @@ impl Store {
     /// Adds a scan; `false` where it is known.
     pub(crate) async fn add_scan(&self, tx: &mut Tx, shipment: &str, scan: &Scan) -> sqlx::Result<bool> {
         let sql = "INSERT INTO scans (shipment, at, state, place) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(sql).bind(shipment).bind(scan.at.0.0).bind(name_of(scan.state)?).bind(&scan.place);
+        let insert =
+            sqlx::query(sql).bind(shipment).bind(scan.at.0).bind(name_of(scan.state)?).bind(scan.place.as_str());
         Ok(insert.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
@@ -242,8 +246,12 @@ type ScanRow = (String, i64, String, String);
 
 fn scan((shipment, at, state, place): ScanRow) -> (String, sqlx::Result<Scan>) {
     let state: Result<State, _> = serde_json::from_value(serde_json::Value::String(state));
-    let scan = state.map(|state| Scan { state, at: Moment(Millis(at)), place });
-    (shipment, scan.map_err(|error| sqlx::Error::Decode(format!("a scan: {error}").into())))
+    let unread = |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("a scan: {error}").into());
+    let scan = state.map_err(|error| unread(&error)).and_then(|state| {
+        let place = Id::new(place).map_err(|error| unread(&error))?;
+        Ok(Scan { state, at: Millis(at), place })
+    });
+    (shipment, scan)
 }
 
 /// A state as it is written.
