@@ -1,4 +1,4 @@
-"""Makes the models that are measured, with inputs for them, as files that every competitor reads.
+"""Writes the benchmark models and their inputs, as files that every competitor reads.
 
     models.py --out DIR
 

@@ -7,11 +7,11 @@ use tradewind_tests::root;
 
 const INTRODUCTION: &str = "# Features
 
-What a model may be shown, by what it is a fact about. `spec.json` lists the names in the order of the model's columns; the
-same code computes them for training (`tradewind features`) and for serving. A value that is not known is NaN. Numbers
-stand for the names in packs.
+Sources that a model may use as columns, by subject. `spec.json` lists their names in the order of the model's columns; the
+same code computes them for training (`tradewind features`) and for serving. Unknown values are NaN. Packs contain the
+numbers instead of the names.
 
-This page is written from `core/src/model/source.rs`: `TRADEWIND_RECORD=1 cargo xtask test models features`.
+This page is generated from `core/src/model/source.rs`: `TRADEWIND_RECORD=1 cargo xtask test models features`.
 ";
 
 fn page() -> Result<String> {
