@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 /// The other inputs are weights. Consecutive blocks use consecutive parts of them; [`TreeBlock`] explains the
 /// structure:
 /// - `T1` I32 `[trees, 6]`: root; maximum number of tests on a path; bytes of the bit vector; start of the first leaf's
-/// votes in `T6`; target of a leaf's first vote, followed by the next targets; votes per leaf, stored in `T6` leaf by
-/// leaf;
+///   votes in `T6`; target of a leaf's first vote, followed by the next targets; votes per leaf, stored in `T6` leaf by
+///   leaf;
 /// - `T2` I32 `[columns, 3]`: `feature << 1 | flipped`, number of thresholds and of groups of tests;
 /// - `T3` F32 `[thresholds]`;
 /// - `T4` I32 `[groups, TREE_GROUP]`: tests;
