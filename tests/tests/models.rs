@@ -293,7 +293,7 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
     let whole = fs::read(at("case/model.onnx.data"))?;
     fs::write(at("case/model.onnx.data"), &whole[..whole.len() - 1])?;
     let short = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
-    ensure!(stderr(&short).contains("check that the file is whole"), "{}", stderr(&short));
+    ensure!(stderr(&short).contains("check that the file is complete"), "{}", stderr(&short));
     fs::remove_file(at("case/model.onnx.data"))?;
     let missing = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
     ensure!(stderr(&missing).contains("model.onnx.data`: No such file"), "{}", stderr(&missing));
