@@ -318,9 +318,9 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
         bytes
     };
     for (to, words) in [
-        (b"../outside.data", "`../outside.data`, outside of the model's folder"),
-        (b"/utside.onnx.da", "outside of the model's folder"),
-        (b"a/../../outside", "outside of the model's folder"),
+        (b"../outside.data", "`../outside.data`, outside the model's folder"),
+        (b"/utside.onnx.da", "outside the model's folder"),
+        (b"a/../../outside", "outside the model's folder"),
     ] {
         fs::write(at("case/model.onnx"), renamed(to))?;
         let packed = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
@@ -331,7 +331,7 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
         fs::write(at("case/model.onnx"), &onnx)?;
         std::os::unix::fs::symlink(at("outside.data_"), at("case/model.onnx.data"))?;
         let linked = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
-        ensure!(stderr(&linked).contains("outside of the model's folder"), "{}", stderr(&linked));
+        ensure!(stderr(&linked).contains("outside the model's folder"), "{}", stderr(&linked));
         fs::remove_file(at("case/model.onnx.data"))?;
         fs::write(at("case/inside"), &whole)?;
         std::os::unix::fs::symlink("inside", at("case/model.onnx.data"))?;
@@ -386,10 +386,10 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
     let model = corpus("transformer-open-steps").join("model.onnx");
     let pack = folder.path().join("m.pack");
     for (bind, words) in [
-        ("tokens[1]=12", "`tokens[1]=12`: no input has such an axis; those without an extent are `ids[0]` (`batch`)"),
+        ("tokens[1]=12", "`tokens[1]=12`: no input has this axis; those without an extent are `ids[0]` (`batch`)"),
         ("ids[2]=12", "input `ids` has 2 axes, counted from 0, and no axis 2"),
         ("ids[1]=0", "one element or more"),
-        ("ids=12", "no input has such an axis"),
+        ("ids=12", "no input has this axis"),
         ("ids[1]", "AXIS=NUMBER"),
         ("ids[1]=many", "`many` is not a whole number"),
     ] {

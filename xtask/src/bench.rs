@@ -1,4 +1,4 @@
-//! Obtains what Tradewind is measured against, and measures.
+//! Benchmarks: obtains the competitors, and runs them.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -31,7 +31,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let models = models(workspace, steps, &python)?;
     steps.run("compile the benchmarks", || {
         let build = ["build", "--locked", "--release", "--package", "tradewind-benches"];
-        Ok(workspace.cargo().args(build).advice("the compiler's messages are above").run()?)
+        Ok(workspace.cargo().args(build).advice("see the compiler's messages above").run()?)
     })?;
     let out = if quick { workspace.target_dir()?.join("bench") } else { workspace.path("benches") };
     steps.run("measure", || {
@@ -86,7 +86,7 @@ fn rten(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
                 .cargo(workspace, "build")?
                 .args(["--locked", "--release", "--manifest-path", "benches/rten/Cargo.toml", "--target-dir"])
                 .arg(&target)
-                .advice("the compiler's messages are above")
+                .advice("see the compiler's messages above")
                 .run()?;
             let compiled = target.join(TARGET).join("release/tradewind_bench_rten.wasm");
             fs::copy(compiled, dir.join("rten.wasm"))?;

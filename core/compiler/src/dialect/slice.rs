@@ -133,7 +133,8 @@ impl Range {
             (_, 1) => Ok(len),
             (Ok(len), step) => Ok((len.unsigned_abs().div_ceil(step) as i64).to_dim()),
             _ => Reason::err(format!(
-                "it takes every {}th of `{len}` rows, a number that depends on the batch; take all of them, or select them outside the model",
+                "it takes every {}th of `{len}` rows, a number that depends on the batch; take all of them, or select \
+                 them outside the model",
                 self.step
             )),
         }

@@ -190,7 +190,9 @@ impl Operator for Attention {
         let groups = match (heads.constant(), key_heads.constant()) {
             (Some(heads), Some(key_heads @ 1..)) if heads % key_heads == 0 => Extent::fixed((heads / key_heads) as i64),
             _ => {
-                return Reason::err(format!("{heads} heads of queries are not a multiple of {key_heads} heads of keys"));
+                return Reason::err(format!(
+                    "{heads} heads of queries are not a multiple of {key_heads} heads of keys"
+                ));
             }
         };
 
