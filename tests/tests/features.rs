@@ -1,4 +1,4 @@
-//! `models/FEATURES.md` and the page's list of sources are those of the core's table.
+//! `models/FEATURES.md` and the page's list of sources match the core's table.
 
 use anyhow::{Result, ensure};
 use std::{env, fmt::Write, fs};
@@ -28,7 +28,7 @@ fn page() -> Result<String> {
     Ok(page)
 }
 
-/// The names by their numbers, for pages.
+/// Names by number, for pages.
 fn module() -> Result<String> {
     let mut module = "/** The names of sources by their numbers, written from `core/src/model/source.rs`: see `models/FEATURES.md`. */
 

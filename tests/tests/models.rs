@@ -1,5 +1,5 @@
-//! Models as people bring them, through the `tradewind` command: inputs with defaults, open axes, data beside the
-//! model, and tables whose cells are read by the model's types.
+//! Users' models in the `tradewind` command: inputs with defaults, open axes, external data, and tables whose cells are
+//! read by the model's types.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn floats(tensor: &Tensor) -> Result<&[f32]> {
     }
 }
 
-/// Copies a folder and what is in it.
+/// Copies a folder with its contents.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -54,7 +54,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What `tradewind run` answers as JSON, for data of this text.
+/// Output of `tradewind run` as JSON, for this text as data.
 fn run(model: &Path, data: &Path, text: &[u8], bind: &[&str]) -> Result<Value> {
     fs::write(data, text)?;
     let mut command = Command::new(dist("tradewind")?);
@@ -106,7 +106,7 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
         &["no input `scal`", "it takes `offset`, `scale`, `shift`, `x`"],
     )?;
 
-    // A pack has the inputs that its recorded samples have; a sample without one has the default.
+    // A pack has the inputs of its recorded samples; a sample without one uses the default.
     let case = folder.path().join("case");
     copy(&corpus("default-overridden"), &case)?;
     fs::write(case.join("pack.json"), r#"{"name": "shop", "version": "1", "task": "infer"}"#)?;
@@ -127,13 +127,13 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
         Ok(inputs.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     };
     let packed = tradewind([&"pack", &case, &"--unsigned", &"--out", &pack])?;
-    // An offset of one row is none for a batch, so the sample of one row decides nothing about its shape.
+    // An offset of one row does not fit a batch, so the sample of one row does not determine its shape.
     ensure!(packed.status.success(), "{}", stderr(&packed));
     ensure!(stdout(&packed).contains("3 recorded samples are met"), "{}", stdout(&packed));
     ensure!(stdout(&packed).contains("not overridden (`--override`): `shift`"), "{}", stdout(&packed));
     ensure!(ports()? == ["x", "scale", "offset"], "{:?}", ports()?);
 
-    // Without samples, what is named.
+    // Without samples, only named inputs.
     let packed = tradewind([&"pack", &model, &"--unsigned", &"--override", &"shift", &"--out", &pack])?;
     ensure!(packed.status.success() && ports()? == ["x", "shift"], "{} {:?}", stderr(&packed), ports()?);
     let unknown = tradewind([&"pack", &model, &"--unsigned", &"--override", &"shft", &"--out", &pack])?;
@@ -177,7 +177,7 @@ fn recorded_tensors_that_the_model_does_not_take_are_named() -> Result<()> {
     Ok(())
 }
 
-/// The rows of the case `text-of-digits`: area, age, member, account.
+/// Rows of the case `text-of-digits`: area, age, member, account.
 fn rows() -> Result<Vec<(String, f32, bool, i64)>> {
     let case = "text-of-digits";
     let inputs: Vec<TensorData> =
@@ -235,7 +235,7 @@ fn a_cell_that_is_not_of_the_type_of_the_model_is_told_by_row_and_column() -> Re
     let folder = tempfile::tempdir()?;
     let (model, csv) = (corpus("text-of-digits").join("model.onnx"), folder.path().join("rows.csv"));
     let header = "area,age,member,account";
-    // An empty number is missing, and a whole number may be written as a float.
+    // An empty number is missing, and an integer may be written as a float.
     let found = run(&model, &csv, format!("{header}\n007,,1.0,4.0\n").as_bytes(), &[])?;
     ensure!(found["outputs"]["probability"] == json!([[null]]), "{found}");
     ensure!(found["outputs"]["next account"] == json!([[5]]), "{found}");
@@ -286,7 +286,7 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
     let rows: Vec<&[f32]> = floats(&x)?.chunks(4).collect();
     let found = run(&at("case/model.onnx"), &at("x.json"), &serde_json::to_vec(&json!({ "x": rows }))?, &[])?;
     close(&found["outputs"]["y"], floats(&tensor(case, "output_0.pb")?)?)?;
-    // Without a folder there is nothing to read it from.
+    // Without a folder, external data cannot be read.
     let compiled = tradewind_compiler::compile(&fs::read(at("case/model.onnx"))?, &Default::default());
     ensure!(compiled.is_err_and(|refusal| refusal.to_string().contains("`model.onnx.data`, which must lie beside")));
 
@@ -304,7 +304,7 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
         stdout(&verified)
     );
 
-    // Nothing outside of the folder is read, whatever the model says.
+    // Files outside the folder are never read, for any path in the model.
     let onnx = fs::read(at("case/model.onnx"))?;
     fs::write(at("outside.data_"), &whole)?;
     let name = b"model.onnx.data";
@@ -364,7 +364,7 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
         for (n, name) in outputs.into_iter().enumerate() {
             close(&found["outputs"][name], floats(&tensor(case, &format!("output_{n}.pb"))?)?)?;
         }
-        // A shorter sequence is not padded by anybody but its sender.
+        // Only the client pads shorter sequences.
         let short = json!({ "ids": [[1, 2, 3]], "attention_mask": [[1, 1, 1]] });
         let short = if case == "gru-open-steps" { json!({ "ids": [[1, 2, 3]] }) } else { short };
         let error = run(&model, &data, &serde_json::to_vec(&short)?, binds).err().context("a short sequence ran")?;

@@ -1,4 +1,4 @@
-//! What holds for every problem, however strange.
+//! Properties of all problems, including unusual ones.
 
 use proptest::{collection::vec, option, prelude::*};
 use tradewind_core::{
@@ -88,13 +88,13 @@ fn problem() -> impl Strategy<Value = Problem> {
     )
 }
 
-/// The shortfall of a priority, in money.
+/// Shortfall of a priority, in money.
 fn shortfall(problem: &Problem, plan: &Allocation, priority: u8) -> i64 {
     let orders = problem.orders.iter().zip(&plan.orders).filter(|(order, _)| order.priority == priority);
     orders.map(|(_, plan)| plan.cost.shortfall.0).sum()
 }
 
-/// The least that an order alone can cost, by trying every way to take each line's units from nodes.
+/// Minimum cost of a single order, by exhaustive search over the nodes of each line's units.
 fn exhaustive(problem: &Problem) -> i128 {
     fn lines(problem: &Problem, line: usize, flows: &mut Vec<Flow>, best: &mut i128) {
         let Some(wanted) = problem.orders[0].lines.get(line) else {
