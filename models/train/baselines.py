@@ -80,7 +80,7 @@ def vectors(past: History, parameters: Tifu) -> np.ndarray:
     """Return one vector of decayed item frequencies per household."""
     trips = past.trips[past.household]
     groups = trips if parameters.groups == 0 else np.minimum(parameters.groups, trips)
-    # Trip t of T falls into run floor(t * groups / T); runs differ by one trip at most.
+    # Trip t of T is in run floor(t * groups / T); the lengths of runs differ by at most one trip.
     run = past.trip * groups // trips
     start = -(-run * trips // groups)
     end = -(-(run + 1) * trips // groups)
@@ -139,7 +139,7 @@ def _sum(past: History, weight: np.ndarray) -> np.ndarray:
 
 
 def _neighbour_mean(own: np.ndarray, near: np.ndarray) -> np.ndarray:
-    # INVARIANT: no (households x neighbours x items) array is ever made.
+    # INVARIANT: no (households x neighbours x items) array is ever allocated.
     mean = np.empty_like(own)
     for row, others in enumerate(near):
         mean[row] = own[others].mean(axis=0)

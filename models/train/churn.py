@@ -1,4 +1,4 @@
-r"""Train and judge churn: how likely a shopper places no order in the next 28 days.
+r"""Train and evaluate churn: the probability that a shopper places no order in the next 28 days.
 
     python churn.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/churn
@@ -140,7 +140,7 @@ def write_model(model: lgb.Booster, features: np.ndarray, models: Path) -> onnx.
 
     trained = np.asarray(model.predict(features))
     if not np.allclose(run(features)[:, 0], trained, atol=1e-5):
-        raise SystemExit("the exported model is not the one that was trained")
+        raise SystemExit("the exported model differs from the trained model")
     samples = models / "test_data_set_0"
     samples.mkdir(exist_ok=True)
     inputs = recommend.reference_inputs(
@@ -178,7 +178,7 @@ def evaluate(
     ours = np.array([reply["items"][0]["probability"] for reply in replies])
     labels = np.array([orders.label(profile, at) for profile in shoppers])
     baseline = np.array([-float(orders.lately(profile, at)) for profile in shoppers])
-    # The baseline as a probability: how often shoppers with as many orders churned before.
+    # The baseline as a probability: the earlier churn rate of shoppers with the same number of orders.
     past = splits()["validation"]
     before = orders.shoppers(past)
     counts = np.array([orders.lately(profile, past) for profile in before])
@@ -250,7 +250,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     model = fit(list(features.values()), list(labels.values()), trees)
     graph = write_model(model, features["validation"], models)
     card = describe(trees, graph, {name: len(found) for name, found in labels.items()})
-    # The card is part of the pack, so one without figures is written before the pack is judged.
+    # The card is part of the pack, so one without metrics is written before the evaluation.
     recommend.write_json(models / "card.json", card)
     card["metrics"], missed = evaluate(data, tradewind, models, work)
     recommend.write_json(models / "card.json", card)
@@ -307,7 +307,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         missed = train(arguments.data, tradewind, arguments.out, Path(work))
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))
 
 
 if __name__ == "__main__":

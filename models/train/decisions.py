@@ -30,7 +30,7 @@ OBJECTIVES = (
     {"sell_through": 1},
     {"margin": 2, "sell_through": 1},
 )
-# Of a shipment's way: what happens, where, and how many hours after what came before.
+# Events of a shipment: kind, location, and hours after the previous event.
 WAY = (
     ("packed", "node", 6),
     ("picked_up", "node", 5),

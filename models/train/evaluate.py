@@ -1,4 +1,4 @@
-r"""Judge the committed models on their test splits, and write the table of models/README.md.
+r"""Evaluate the committed models on their test splits, and write the table of models/README.md.
 
     python evaluate.py model demand --data DATA --tradewind dist/tradewind \
         --module dist/tradewind.wasm --models models --out dist/evaluation/demand.json
@@ -21,7 +21,7 @@ from pathlib import Path
 import recommend
 from recommend import Tradewind
 
-# The decisions of the table beside the models, and what they are judged on.
+# Decisions in the table besides the models, with their test data.
 DECISIONS = {
     "exceptions": "generated scans",
     "allocate": "real baskets and places, generated stock and costs",
@@ -34,7 +34,7 @@ HEADER = (
 
 
 def judge(arguments: argparse.Namespace) -> None:
-    """Judge one model, and write its metrics."""
+    """Evaluate one model, and write its metrics."""
     folder = arguments.models / arguments.name
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
@@ -47,7 +47,7 @@ def judge(arguments: argparse.Namespace) -> None:
             f"`{folder / 'card.json'}` says otherwise than `{arguments.out}`: train it again"
         )
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))
 
 
 def systems(models: Path) -> dict[str, str]:
@@ -74,7 +74,7 @@ def rows(folder: Path, models: Path) -> Iterator[str]:
 
 
 def figure(value: float, sign: str = "") -> str:
-    """Return a number with four digits, as the README writes it.
+    """Return a number with four digits, in the README's format.
 
     >>> figure(0.2799), figure(-0.0074, "+"), figure(1.0)
     ('.2799', '−.0074', '1.0000')
@@ -89,7 +89,7 @@ def table(arguments: argparse.Namespace) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"`{arguments.readme}` has no place for the table: {BEGIN} … {END}")
+        raise SystemExit(f"`{arguments.readme}` lacks the markers of the table: {BEGIN} … {END}")
     lines = "\n".join((*HEADER, *rows(arguments.metrics, arguments.models)))
     print(lines)
     arguments.readme.write_text(

@@ -1,4 +1,4 @@
-r"""Train and judge the lateness model: how likely a leg arrives late, known when it is dispatched.
+r"""Train and evaluate the lateness model: the probability, at dispatch, that a leg arrives late.
 
     python late.py --data LEGS --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/late
@@ -38,11 +38,11 @@ from recommend import Judgement, Tradewind, as_regressor, write_json
 
 SEED = 20_010_526
 LATE_MINUTES = 15
-# Local time, as the legs have it.
+# Local time, as in the legs.
 VALIDATION = datetime(2001, 4, 28, tzinfo=UTC)
 TEST = datetime(2001, 5, 26, tzinfo=UTC)
 END = datetime(2001, 7, 1, tzinfo=UTC)
-# Late legs and others that a rate starts from, at the rate of all.
+# Smoothing: legs at the overall rate that are added to each rate.
 SMOOTHING = (3, 10, 30)
 BASELINE_SMOOTHING = (3, 10, 30, 100, 300)
 TREES = (40, 60, 80, 100)
@@ -51,7 +51,7 @@ HOURS = 24
 OPSET, ML_OPSET = 15, 3
 REFERENCE_ROWS = 256
 BINS = 20
-# Departures of these hours were mostly meant to be earlier: see the README.
+# Most departures at these hours were scheduled earlier: see the README.
 DAYTIME = range(6, 21)
 GATE_AUC, GATE_BRIER = 0.68, 0.149
 UNKNOWN = "no such place"
@@ -92,7 +92,7 @@ class Legs:
 
 @dataclass(frozen=True)
 class Rates:
-    """How often legs were late: from and to each place, over all and by hour.
+    """Late rates of legs from and to each location, overall and by hour.
 
     The last row of each table is for places that are not known.
     """
@@ -260,7 +260,7 @@ def export(model: lgb.Booster, rates: Rates, codes: Sequence[str], width: int) -
         helper.make_node("TreeEnsembleRegressor", ["row"], ["log_odds"], domain="ai.onnx.ml"),
         helper.make_node("Sigmoid", ["log_odds"], ["probability"]),
     ]
-    # The exporter's own order changes from run to run.
+    # The exporter's order changes between runs.
     nodes[-2].attribute.extend(sorted(ensemble.attribute, key=lambda attribute: attribute.name))
     graph = helper.make_graph(
         nodes,
@@ -486,7 +486,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     score = answer(tradewind, models, test, codes, work)
     trained = np.asarray(model.predict(rates.matrix(test)))
     if not np.allclose(score, trained, atol=1e-5):
-        raise SystemExit(f"the exported model is off by {np.abs(score - trained).max()}")
+        raise SystemExit(f"the exported model differs by {np.abs(score - trained).max()}")
 
     metrics, missed = judge(test, score, baseline(all_legs, len(codes)))
     bins = probabilities.reliability(Days.of(test.day), test.late, score, BINS, SEED)

@@ -1,4 +1,4 @@
-r"""Train a model of one's own with scikit-learn and export it: models/OWN_MODEL.md walks through.
+r"""Train your own model with scikit-learn and export it: models/OWN_MODEL.md is the guide.
 
     python own_model.py --data DATA --out tests/cases/own
 
@@ -25,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 HORIZON = pd.Timedelta(days=28)
 TEST = pd.Timestamp("2017-12-03", tz="UTC")
-# Moments to learn from; what each is to foresee ends before the test begins.
+# Training moments; the outcome of each ends before the test begins.
 TRAINING = [TEST - HORIZON * n for n in range(1, 6)]
 NUMBERS = ["days_since", "orders_28", "orders_84", "units_per_order"]
 TEXTS = ["favourite"]

@@ -1,4 +1,4 @@
-r"""Train and judge the recommender: a LightGBM re-ranker for the next basket.
+r"""Train and evaluate the recommender: a LightGBM re-ranker for the next basket.
 
     python recommend.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/recommend --cases tests/cases/rank
@@ -38,7 +38,7 @@ import metrics
 
 SEED = 20_171_204
 TREES = (30, 40, 50, 60)
-# The newest opset the export may use; it takes the oldest that has its operators.
+# Newest opset of the export, which uses the oldest one with its operators.
 OPSET = 15
 REFERENCE_ROWS = 256
 # Households whose requests are recorded for the tests.
@@ -64,7 +64,7 @@ PARAMETERS: dict[str, object] = {
 
 Baskets = dict[int, set[int]]
 Request = dict[str, object]
-# The metrics of a model card, and what the gate finds missing.
+# Metrics of a model card, and failures of the quality gate.
 Judgement = tuple[list[dict[str, object]], list[str]]
 
 
@@ -176,7 +176,7 @@ class Tradewind:
         loaded = ("--pack", pack, "--unsigned", "--module", self.module)
         replies = self.run("rank", *loaded, *options, path).splitlines()
         if len(replies) != count:
-            raise SystemExit(f"{count} requests were answered by {len(replies)} replies")
+            raise SystemExit(f"{count} requests got {len(replies)} replies")
         return [json.loads(reply) for reply in replies]
 
     def rank(self, log: Log, before: int, pack: Path, work: Path) -> baselines.Rankings:
@@ -258,7 +258,7 @@ def as_regressor(model: lgb.Booster) -> lgb.Booster:
     ):
         text = text.replace(binary, plain)
     text = re.sub(r"^threshold=(.*)$", _round_down, text, flags=re.MULTILINE)
-    # The trees' lengths in bytes have changed; without them they are read one after another.
+    # The trees' lengths in bytes have changed; without them the trees are read one after another.
     text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
     return lgb.Booster(model_str=text)
 
@@ -283,7 +283,7 @@ def export(model: lgb.Booster, columns: int, name: str, score: str) -> onnx.Mode
                 node.output[k] = score
     output.name = score
     graph.doc_string = ""
-    # The exporter's own order changes from run to run.
+    # The exporter's order changes between runs.
     for node in graph.graph.node:
         ordered = sorted(node.attribute, key=lambda attribute: attribute.name)
         del node.attribute[:]
@@ -346,7 +346,7 @@ def write_model(
     scores = run(matrix.features)[:, 0]
     trained = np.asarray(model.predict(matrix.features, raw_score=True))
     if not np.allclose(scores, trained, atol=1e-4, rtol=1e-4):
-        raise SystemExit(f"the exported model is off by {np.abs(scores - trained).max()}")
+        raise SystemExit(f"the exported model differs by {np.abs(scores - trained).max()}")
     samples = models / "test_data_set_0"
     samples.mkdir(exist_ok=True)
     inputs = reference_inputs(matrix, graph)
@@ -459,7 +459,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, cases: Path, work: Pat
     graph, _ = write_model(model, matrices["validation"], models)
 
     card = describe(trees, graph, log)
-    # The card is part of the pack, so one without figures is written before the pack is judged.
+    # The card is part of the pack, so one without metrics is written before the evaluation.
     write_json(models / "card.json", card)
     card["metrics"], missed = evaluate(data, tradewind, models, work)
     write_json(models / "card.json", card)
@@ -556,12 +556,12 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True, help="the folder of its test cases")
     arguments = parser.parse_args()
     if shutil.which(arguments.tradewind) is None:
-        raise SystemExit(f"`{arguments.tradewind}` is not there: build it first")
+        raise SystemExit(f"`{arguments.tradewind}` is missing: build it first")
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
         missed = train(arguments.data, tradewind, arguments.out, arguments.cases, Path(work))
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))
 
 
 if __name__ == "__main__":

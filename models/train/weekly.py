@@ -20,15 +20,15 @@ from recommend import Tradewind, write_json
 
 SEED = 20_171_106
 RESAMPLES = 2_000
-# Rows that are recorded of each split.
+# Recorded rows of each split.
 REFERENCE_ROWS = 100
 ONNX_IR = 10
 OPSET = 15
 
-# Digits of coefficients, so that the last bits of a machine's sums do not matter.
+# Digits of coefficients, so that the last bits of a machine's sums have no effect.
 DIGITS = 4
 
-# Steps of discount, in shares of the list price, by which lifts are learnt.
+# Discount steps for learning lifts, as shares of the list price.
 DISCOUNTS = (0.05, 0.15, 0.25, 0.35, 0.45)
 MIN_CELLS = 20
 
@@ -68,13 +68,13 @@ class Inputs:
     """What a Poisson regression is linear in: logarithms of units and ratios, shares, roots."""
 
     columns: list[str]
-    # The columns whose logarithm is taken, and what is added before.
+    # Columns whose logarithm is taken, with the number added before.
     logged: Mapping[str, float]
     plain: Sequence[str]
-    # What stands for a missing feature.
+    # Replacement for a missing feature.
     missing: np.ndarray
 
-    # Shares whose first steps matter most: their roots are inputs too.
+    # Shares with decreasing effect: their roots are inputs too.
     ROOTS: ClassVar[tuple[str, ...]] = ("display", "mailer")
 
     @staticmethod
@@ -314,9 +314,9 @@ def main(about: str, train: Callable[[Path, Tradewind, Path, Path], list[str]]) 
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
     arguments = parser.parse_args()
     if shutil.which(arguments.tradewind) is None:
-        raise SystemExit(f"`{arguments.tradewind}` is not there: build it first")
+        raise SystemExit(f"`{arguments.tradewind}` is missing: build it first")
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
         missed = train(arguments.data, tradewind, arguments.out, Path(work))
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))

@@ -156,9 +156,9 @@ fn recorded_tensors_that_the_model_does_not_take_are_named() -> Result<()> {
             "input_3.pb`: the model has no input `scal`; the model takes `offset`",
         ),
         ("twice", "input_3.pb", extra("scale")?, "input_3.pb`: it is a second tensor for the input `scale`"),
-        ("gap", "input_4.pb", extra("shift")?, "input_4.pb`: there is no input_3.pb before it"),
+        ("gap", "input_4.pb", extra("shift")?, "input_4.pb`: input_3.pb is missing before it"),
         ("output", "output_1.pb", extra("z")?, "output_1.pb` is one too many"),
-        ("output-gap", "output_2.pb", extra("z")?, "output_2.pb`: there is no output_1.pb before it"),
+        ("output-gap", "output_2.pb", extra("z")?, "output_2.pb`: output_1.pb is missing before it"),
     ] {
         copy(&corpus("default-overridden"), &at(name))?;
         fs::write(at(name).join("test_data_set_0").join(file), bytes)?;
@@ -173,7 +173,7 @@ fn recorded_tensors_that_the_model_does_not_take_are_named() -> Result<()> {
     copy(&corpus("default-overridden"), &at("sets"))?;
     fs::rename(at("sets/test_data_set_1"), at("sets/test_data_set_7"))?;
     let verified = tradewind([&"verify", &at("sets")])?;
-    ensure!(stdout(&verified).contains("test_data_set_2`: there is no test_data_set_1 before it"));
+    ensure!(stdout(&verified).contains("test_data_set_2`: test_data_set_1 is missing before it"));
     Ok(())
 }
 
@@ -241,8 +241,8 @@ fn a_cell_that_is_not_of_the_type_of_the_model_is_told_by_row_and_column() -> Re
     ensure!(found["outputs"]["next account"] == json!([[5]]), "{found}");
     for (text, words) in [
         ("area,age,member,account\na,1,0,1\na,young,0,1\n", &["input `age`", "row 2", "`young` is not a number"][..]),
-        ("area,age,member,account\na,1,0,\n", &["input `account`", "row 1", "a whole number is missing"]),
-        ("area,age,member,account\na,1,0,1.5\n", &["input `account`", "1.5 is not a whole number"]),
+        ("area,age,member,account\na,1,0,\n", &["input `account`", "row 1", "missing integer"]),
+        ("area,age,member,account\na,1,0,1.5\n", &["input `account`", "1.5 is not an integer"]),
         ("area,age,member,account\na,1,0,9007199254740993.0\n", &["input `account`", "write all its digits"]),
         ("area,age,member,account\na,1,0,9223372036854775808\n", &["input `account`", "row 1"]),
         ("area,age,member,account\na,1,2,1\n", &["input `member`", "2 is not a boolean"]),
@@ -391,7 +391,7 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
         ("ids[1]=0", "one element or more"),
         ("ids=12", "no input has this axis"),
         ("ids[1]", "AXIS=NUMBER"),
-        ("ids[1]=many", "`many` is not a whole number"),
+        ("ids[1]=many", "`many` is not an integer"),
     ] {
         let packed = tradewind([&"pack", &model, &"--unsigned", &"--out", &pack, &"--bind", &bind])?;
         ensure!(!packed.status.success() && stderr(&packed).contains(words), "{bind}: {}", stderr(&packed));

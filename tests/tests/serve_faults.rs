@@ -103,11 +103,11 @@ fn files_that_nobody_trusted_signed_are_refused() -> Result<()> {
     };
     refused("no signature", service.send("admin", "PUT", "/v1/module", &[], &wasm)?, "not signed")?;
     refused("a stranger's", put_module(&service, &wasm, &KeyPair::generate()?.sign_module(&wasm))?, "not trusted")?;
-    refused("garbage", put_module(&service, &wasm, "ed25519-signature 00 00")?, "no signature")?;
+    refused("garbage", put_module(&service, &wasm, "ed25519-signature 00 00")?, "invalid signature")?;
     for place in [0, wasm.len() / 2, wasm.len() - 1] {
         let mut flipped = wasm.clone();
         flipped[place] ^= 1;
-        refused("a bit of the module", put_module(&service, &flipped, &signature)?, "not what was signed")?;
+        refused("a bit of the module", put_module(&service, &flipped, &signature)?, "differs from the signed one")?;
         let mut flipped = pack.clone();
         let place = place * pack.len() / wasm.len();
         flipped[place] ^= 1;

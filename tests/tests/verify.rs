@@ -96,7 +96,7 @@ fn a_case_that_lacks_a_file_is_unusable() -> Result<()> {
     let missing = tradewind(&[&"verify", &case])?;
     ensure!(missing.status.code() == Some(2) && stdout(&missing).contains("output_1.pb"), "{}", stdout(&missing));
     let nothing = tradewind(&[&"verify", &folder.path().join("case/test_data_set_0")])?;
-    ensure!(!nothing.status.success() && stderr(&nothing).contains("holds no case"), "{}", stderr(&nothing));
+    ensure!(!nothing.status.success() && stderr(&nothing).contains("contains no case"), "{}", stderr(&nothing));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The parts of the pages.
+//! Parts of the pages.
 
 use super::{Visitor, hidden, words};
 use crate::serve::{
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tradewind_core::Sku;
 use tradewind_json::Date;
 
-/// Products with the least cover that are shown.
+/// Number of products shown with the least cover.
 const LEAST: usize = 10;
 
 pub(super) fn counts(orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
@@ -30,8 +30,8 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
     let storefront = &release.snapshot.storefront;
     html! {
         section aria-labelledby="exceptions" {
-            h2 #exceptions { "What is about to go wrong" }
-            @if open.is_empty() { p.hint { "Nothing: every open shipment is where it should be." } }
+            h2 #exceptions { "Exceptions" }
+            @if open.is_empty() { p.hint { "No exceptions." } }
             ol.work {
                 @for WorkRow { id, finding: Finding { score, reason }, feedback, .. } in open {
                     li {
@@ -56,9 +56,9 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
                                     form method="post" action={ "/feedback/" (id) } {
                                         (hidden(visitor))
                                         input type="hidden" name="useful" value="false";
-                                        button.link type="submit" { "Not worth looking at" }
+                                        button.link type="submit" { "Not useful" }
                                     }
-                                } @else { span.hint { "thank you for saying so" } }
+                                } @else { span.hint { "thank you for the feedback" } }
                             }
                         }
                     }
@@ -72,7 +72,7 @@ pub(super) fn acted(acted: &[WorkRow]) -> Markup {
     html! {
         @if !acted.is_empty() {
             details {
-                summary { "What was done (" (acted.len()) ")" }
+                summary { "Completed actions (" (acted.len()) ")" }
                 ul {
                     @for WorkRow { finding: Finding { score, .. }, acted, .. } in acted {
                         @let done = acted.clone().unwrap_or_default();
@@ -200,7 +200,7 @@ pub(super) fn nodes(
     }
 }
 
-/// The products that last the shortest at the demand that the snapshot forecasts for its first week.
+/// Products with the shortest stock cover, by the forecast demand of the snapshot's first week.
 pub(super) fn cover(release: &Release, stock: &[StockRow]) -> Markup {
     let mut available: BTreeMap<&str, i64> = BTreeMap::new();
     for row in stock {
@@ -235,7 +235,7 @@ pub(super) fn cover(release: &Release, stock: &[StockRow]) -> Markup {
 pub(super) fn digests(release: &ReleaseStatus) -> Markup {
     html! {
         section aria-labelledby="digests" {
-            h2 #digests { "What decides: release " (release.number) }
+            h2 #digests { "Active release " (release.number) }
             dl.digests {
                 dt { "module" } dd { code { (release.module) } }
                 @for (name, digest) in &release.packs { dt { "pack " (name) } dd { code { (digest) } } }

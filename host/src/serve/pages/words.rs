@@ -1,4 +1,4 @@
-//! What is shown, in words.
+//! Texts of the pages.
 
 use tradewind_core::{
     BasisPoints, Millis, Money,
@@ -11,11 +11,11 @@ pub(super) fn kind(kind: ExceptionKind) -> String {
         ExceptionKind::Late => "Late".into(),
         ExceptionKind::StockOutBeforeShip => "Out of stock before it ships".into(),
         ExceptionKind::MissedPickup => "Not picked up".into(),
-        ExceptionKind::MissedConnection => "Lies at a hub".into(),
+        ExceptionKind::MissedConnection => "Stuck at a hub".into(),
         ExceptionKind::MissedDelivery => "Not delivered".into(),
         ExceptionKind::Stuck { state } => format!("Nothing since it was {}", spaced(&state)),
         ExceptionKind::AddressFault => "Address not found".into(),
-        ExceptionKind::DataFault => "Data that contradicts itself".into(),
+        ExceptionKind::DataFault => "Invalid data".into(),
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn evidence(evidence: &Evidence) -> String {
             format!("promised until {}, {} ago", moment(*promised), span(*minutes))
         }
         Evidence::ToDelivery { state, since, typical, probability } => format!(
-            "{} since {}; from there it usually takes {} to the door, {} in one case of ten; {} to arrive after the promise",
+            "{} since {}; delivery from there usually takes {}, {} in one case in ten; {} risk of arriving after the promise",
             spaced(state),
             moment(*since),
             span(typical.p50 as u32),
@@ -36,14 +36,14 @@ pub(super) fn evidence(evidence: &Evidence) -> String {
             percent(*probability)
         ),
         Evidence::Stay { state, minutes, typical, .. } => format!(
-            "{} for {}; usually that lasts {}, {} in one case of ten",
+            "{} for {}; usually {}, {} in one case in ten",
             spaced(state),
             span(*minutes),
             span(typical.p50 as u32),
             span(typical.p90 as u32)
         ),
         Evidence::Stock { sku, quantity, available, demand, probability } => format!(
-            "{quantity} of {sku} are needed, {available} are there, and others ask for {:.0} before it leaves; {} that they leave too few",
+            "{quantity} of {sku} needed, {available} available, {:.0} forecast for other orders before dispatch; {} risk that too few remain",
             demand.p50,
             percent(*probability)
         ),
@@ -78,13 +78,13 @@ pub(super) fn percent(share: BasisPoints) -> String {
     format!("{:.0} %", f64::from(share.0) / 100.0)
 }
 
-/// A moment in UTC, to the minute.
+/// Formats a moment in UTC, to the minute.
 pub(super) fn moment(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .map_or_else(|_| at.0.to_string(), |at| at.strftime("%-d %b %Y %H:%M UTC").to_string())
 }
 
-/// Minutes as a span of time.
+/// Formats minutes as a duration.
 fn span(minutes: u32) -> String {
     match minutes {
         0..120 => format!("{minutes} minutes"),
@@ -93,7 +93,7 @@ fn span(minutes: u32) -> String {
     }
 }
 
-/// The name of a variant, with what it holds, as plain words.
+/// Formats a variant with its value as plain words.
 pub(super) fn spaced<T: serde::Serialize>(value: &T) -> String {
     let text = match serde_json::to_value(value) {
         Ok(serde_json::Value::String(text)) => text,
