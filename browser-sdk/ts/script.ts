@@ -1,9 +1,9 @@
-/** For `<script src="…/tradewind.iife.js">`: the global `tradewind` has what the package exports. */
+/** Entry for `<script src="…/tradewind.iife.js">`: the global `tradewind` has the package's exports. */
 
 import { attach } from "./filler.js";
 import { Tradewind } from "./tradewind.js";
 
-// While a classic script runs, and only then, the page says where it is from.
+// `currentScript` is set only while a classic script runs.
 const base = (document.currentScript as HTMLScriptElement | null)?.src ?? document.baseURI;
 
 Tradewind.place = {

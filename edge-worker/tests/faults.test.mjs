@@ -60,12 +60,12 @@ for (const [what, options, why] of [
   ["products with a changed letter", {
     assets: { "products.json": JSON.stringify(products).replace("/p/", "/q/") },
   }, /products\.json` is refused: its digest is sha384-/],
-  ["an integrity that is none", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /`sha384-` is no integrity/],
+  ["an integrity that is none", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /invalid integrity `sha384-`/],
   ["a locale that is none", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
   ["a region that the snapshot has not", {
     change: (it) => ({ ...it, edge: { ...it.edge, regions: { XYZ: { country: "US", latitude: 0, longitude: 0 } } } }),
   }, /`XYZ`/],
-  ["a pack that is not there", { change: (it) => ({ ...it, packs: ["/tradewind/no.pack"] }) }, /no\.pack` was answered with 404/],
+  ["a pack that is not there", { change: (it) => ({ ...it, packs: ["/tradewind/no.pack"] }) }, /no\.pack` has status 404/],
   ["a pack with a flipped bit", { assets: { "price.pack": altered("packs/price.pack", 5_000) } }, /price\.pack` is refused/],
   ["a snapshot with a flipped bit", { objects: { "reference.snapshot": altered("reference.snapshot", 50_000) } }, /reference\.snapshot` is refused/],
   ["a snapshot that is not in the bucket", { change: (it) => ({ ...it, edge: { ...it.edge, private: "no" } }) }, /R2 has no `no`/],
