@@ -107,7 +107,7 @@ def forest(rng: Generator) -> Model:
 
 
 def history(g: Graph, rng: Generator, batch: str | int) -> tuple[str, np.ndarray]:
-    """The embeddings of what a shopper looked at: [batch, steps, size]; and one shopper's."""
+    """The embeddings of viewed products: [batch, steps, size]; and those of one shopper."""
     ids = g.input("items", [batch, STEPS], "i64")
     table = g.weight("items.weight", rng.normal(0, 0.5, (ITEMS, SIZE)))
     return g.op("Gather", table, ids, axis=0), rng.integers(0, ITEMS, (1, STEPS))

@@ -227,7 +227,7 @@ test("a second copy of the package fills the page too", async () => {
   await page.waitForFunction(() => document.querySelectorAll("tradewind-slot > [slot=tradewind] [data-sku]").length === 6);
   await priced(page);
   assert.match(await price(page), /^\$\d/);
-  // Those that were told of with the first copy are not told of again.
+  // Products reported by the first copy are not reported again.
   await page.waitForFunction(() => globalThis.seen.length);
   assert.deepEqual(await page.evaluate(() => globalThis.seen.map(({ skus }) => skus.length)), [2]);
   assert.deepEqual(page.faults, []);
@@ -256,7 +256,7 @@ test("a price that the edge handed over holds for its region and its time only",
   }
 });
 
-test("a handover that cannot be read is told of, and the page is ranked", async () => {
+test("an unreadable handover is reported, and the page is ranked", async () => {
   const { page, done } = await bare(
     `${SLOT.replace(">", ' data-tradewind="edge">')}<script type="application/tradewind" id="tradewind-handover">{"slots": </script>`,
   );
@@ -267,7 +267,7 @@ test("a handover that cannot be read is told of, and the page is ranked", async 
   await done();
 });
 
-test("exposures are told of once, though the page tracks them, and never make it rank again", async () => {
+test("exposures are reported once, though the page tracks them, and never cause a new ranking", async () => {
   const { page, done } = await bare(SLOT);
   await page.evaluate(async () => {
     const { Tradewind } = await import("/tradewind/sdk/index.js");
@@ -312,7 +312,7 @@ test("after a soft navigation exposures name what is shown then", async () => {
   await page.$eval("tradewind-slot", (slot) => slot.scrollIntoView());
   await page.waitForFunction(() => globalThis.told.some(([, kind]) => kind === "exposure"));
   assert.deepEqual((await told(page, "exposure")).map(({ skus }) => skus), [now]);
-  // The same products, in the next page's view, are told of again.
+  // The same products are reported again in the next page view.
   await page.evaluate(() => {
     history.pushState({}, "", "/a-third");
     document.querySelector("tradewind-slot").replaceWith(document.querySelector("tradewind-slot").cloneNode(true));

@@ -56,7 +56,7 @@ const FAULTS = [
     /64 digits of base64/,
   ]),
   ["the module is altered", { "/tradewind/tradewind.wasm": flipped(site("tradewind.wasm"), 90_000) }, "fetch", /integrity/],
-  ["the module is none", withModule(Buffer.from("not a module")), "module", /cannot be compiled/],
+  ["the module is invalid", withModule(Buffer.from("not a module")), "module", /cannot be compiled/],
   ["the module imports something", withModule(imports), "module", /imports `b` from `a`/],
   ["a pack is missing", { "/tradewind/price.pack": null }, "fetch", /price.pack/],
   ["a pack is not signed", { "/tradewind/recommend.pack": unsigned(site("recommend.pack")) }, "untrusted", /recommend.pack.*not signed/],
@@ -139,7 +139,7 @@ test("a call that does not end leaves the page as it was, and is ended", async (
     await tradewind.rank({ limit: 3 }).catch(() => {});
     return (await tradewind.quote({ sku: "1082185" })).price;
   });
-  assert.ok(price > 0, "the runtime was not started anew");
+  assert.ok(price > 0, "the runtime was not restarted");
   await page.done();
   await shop.close();
 });

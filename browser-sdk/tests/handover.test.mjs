@@ -52,7 +52,7 @@ test("the page takes over what the edge ranked, tells of it, and computes the sa
   await shop.close();
 });
 
-test("a slot is told of when it comes into view, once", async () => {
+test("a slot is reported once, when it comes into view", async () => {
   const shop = await startShop();
   const page = await chromium.page({ viewport: { width: 1360, height: 700 } });
   // A page of its own, so that the listener is there before the elements are.

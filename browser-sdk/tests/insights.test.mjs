@@ -21,7 +21,7 @@ before(async () => {
 });
 after(() => Promise.all([chromium?.close(), shop?.close()]));
 
-/** Asks in a page of a shopper with orders so many days ago. */
+/** Runs an insight in the page of a shopper with orders a number of days ago. */
 async function asked(page, { days, locale = "en-US", request = { pack: "churn" } }) {
   return page.evaluate(
     async ({ days, locale, request, DAY }) => {

@@ -149,7 +149,7 @@ test("where storage hangs later, rankings go on, and what cannot be kept is said
   await done();
 });
 
-test("an edge that does not answer holds consent up for some seconds only, and the page is told", async () => {
+test("an edge that does not answer delays consent by a few seconds only, and the page gets an error", async () => {
   const { page, done } = await bare();
   await page.route("**/v1/events", () => {});
   await load(page, { events: "/v1/events" });

@@ -70,7 +70,7 @@ test("recorded shoppers are ranked, with reasons", async () => {
   }
 });
 
-test("a ranking is of what can be had where the shopper is", async () => {
+test("a ranking contains only products available in the shopper's region", async () => {
   const ranking = async (cf) => (await post("/v1/rank", { at: NOW, limit: 20 }, { cf })).json();
   const seattle = await ranking();
   assert.deepEqual(seattle, await (await post("/v1/rank", { at: NOW, limit: 20, region: "SEA" })).json());

@@ -42,7 +42,7 @@ async function passes(edge, why) {
   assert.equal(quote.status, 503);
   assert.equal(quote.headers.get("content-type"), "application/problem+json");
   const { detail, fault } = await quote.json();
-  // What the module says of the question is for whoever asks; of the shop's inside, only `/healthz` and the log tell.
+  // Clients see the module's faults; internal errors appear only in `/healthz` and the log.
   if (fault === undefined) assert.doesNotMatch(detail, why);
 }
 
@@ -60,8 +60,8 @@ for (const [what, options, why] of [
   ["products with a changed letter", {
     assets: { "products.json": JSON.stringify(products).replace("/p/", "/q/") },
   }, /products\.json` is refused: its digest is sha384-/],
-  ["an integrity that is none", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /invalid integrity `sha384-`/],
-  ["a locale that is none", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
+  ["an invalid integrity", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /invalid integrity `sha384-`/],
+  ["an invalid locale", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
   ["a region that the snapshot has not", {
     change: (it) => ({ ...it, edge: { ...it.edge, regions: { XYZ: { country: "US", latitude: 0, longitude: 0 } } } }),
   }, /`XYZ`/],
@@ -96,7 +96,7 @@ for (const [what, make] of [
   });
 }
 
-test("an origin that refuses the connection is told, and one that is slow is waited for", async () => {
+test("an origin that refuses the connection gives an error, and a slow one is awaited", async () => {
   await withEdge({ origin: "http://127.0.0.1:9" }, async (edge) => {
     const response = await edge.get("/");
     assert.equal(response.status, 502);

@@ -15,7 +15,7 @@ const bytes = (name, status, headers, body) => (_, response) => {
 };
 const html = (charset) => ({ "content-type": charset === undefined ? "text/html" : `text/html; charset=${charset}` });
 
-/** Name, status, headers, body: each leaves as it came. */
+/** Name, status, headers, body: each passes unchanged. */
 const UNTOUCHED = [
   ["charset-none", 200, html("none"), "<p>own</p>"],
   ["charset-utf8mb4", 200, html("utf8mb4"), SLOT],
@@ -84,13 +84,13 @@ async function amid(work) {
 }
 
 for (const [name, status, headers, body] of UNTOUCHED) {
-  test(`${name} leaves as it came`, async () => {
+  test(`${name} passes unchanged`, async () => {
     await amid(async () => {
       asked[name] = 0;
       const response = await edge.get(`/${name}`, { headers: { "accept-encoding": "identity" } });
       const whole = Buffer.from(await response.arrayBuffer());
       assert.equal(response.status, status);
-      // What is zipped in capitals is none of the client's either: miniflare hands it on.
+      // Upper-case `GZIP` is not decoded for the client either: miniflare passes it on.
       assert.ok(whole.equals(Buffer.from(body)) || headers["content-encoding"], whole.subarray(0, 200).toString("latin1"));
       assert.equal(asked[name], 1, "the origin is asked once");
     });
@@ -294,7 +294,7 @@ test("an origin that pauses before its first slot is not waited for", async () =
   assert.deepEqual([headers.get("etag"), headers.get("cache-control")], [null, "private, no-cache"]);
 });
 
-test("a page that asks for the region alone is told", async () => {
+test("a page that asks only for the region gets it", async () => {
   pages["/region"] = (_, response) =>
     response.writeHead(200, { ...html("utf-8"), etag: '"origin"' }).end("<html lang=en data-tradewind-region><p>own</html>");
   const response = await edge.get("/region");
@@ -302,7 +302,7 @@ test("a page that asks for the region alone is told", async () => {
   assert.deepEqual([response.headers.get("etag"), response.headers.get("cache-control")], [null, "private, no-cache"]);
 });
 
-test("what looks like markup is none, and entities are decoded", async () => {
+test("text that looks like markup is ignored, and entities are decoded", async () => {
   const PRICE = '<tradewind-price sku="1082185">own</tradewind-price>';
   const text = async (body) => {
     pages["/markup"] = (_, response) => response.writeHead(200, html("utf-8")).end(body);

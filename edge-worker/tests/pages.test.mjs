@@ -131,7 +131,7 @@ test("nothing of a page is lost where a slot or price does not end", async () =>
   }
 });
 
-test("a broken page leaves as broken as it came", async () => {
+test("an invalid page passes unchanged", async () => {
   const text = await (await edge.get("/broken")).text();
   const rest = strip(text).replace(/<tradewind-slot.*<\/tradewind-slot>/, slot(4));
   assert.equal(rest.replace(/<script type="application\/tradewind".*<\/script>/, ""), strip(pages["/broken"]));
@@ -211,7 +211,7 @@ test("the origin learns from where it was asked", async () => {
   assert.equal(asked.cookie, "session=1");
 });
 
-/** A page without what every page is told. */
+/** A page without the data that every page gets. */
 function strip(text) {
   return text.replace(' data-tradewind-region="SEA"', "");
 }

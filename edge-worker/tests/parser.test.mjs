@@ -39,7 +39,7 @@ function price(random) {
   return `<${tag} ${attribute}>own</${tag}>`;
 }
 
-/** Places in which an element is one, or is none, and which end. */
+/** Contexts in which a tag is an element or not, and which end. */
 const AROUND = [
   (it) => `<div>${it}</div>`,
   (it) => `<p>${it}`,

@@ -104,7 +104,7 @@ test("who takes the agreement back is forgotten", async () => {
   assert.match(cookieOf(denied), /^tw_profile=; Path=\/; Max-Age=0;/);
 });
 
-test("what was agreed to and taken back stays taken back, whoever has a copy of the cookie", async () => {
+test("revoked consent stays revoked, also for copies of the cookie", async () => {
   const first = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
   const second = sent(cookieOf(await post({ events: [view("1082185")] }, { cookie: first })));
   for (const cookie of [first, second]) assert.match((await home({ cookie })).headers.get("server-timing"), /edge SEA/);
@@ -223,7 +223,7 @@ test("of a long profile as much is kept as a cookie holds", async () => {
   const request = Buffer.from(slots[0].request, "base64").toString("latin1");
   const kept = skus.filter((sku) => request.includes(sku));
   assert.ok(kept.length >= 30, `${kept.length} products`);
-  assert.deepEqual(kept, skus.slice(0, kept.length), "those that were looked at last");
+  assert.deepEqual(kept, skus.slice(0, kept.length), "the most recently viewed products");
 });
 
 test("a shop that does not offer it keeps nothing, and one without a key says so in its log only", async () => {

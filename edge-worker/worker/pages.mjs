@@ -152,7 +152,7 @@ class Filling {
       }
       await writer.close();
     } catch (error) {
-      // The origin broke off, or the reader is gone: each side is told. The only possible error is that they know
+      // The origin broke off, or the reader is gone: each side is notified. The only possible error is that they know
       // already.
       await writer.abort(error).catch(() => {});
       await reader.cancel(error).catch(() => {});

@@ -438,7 +438,7 @@ async fn sweep(app: Arc<App>, keep: Option<Duration>, mut stop: channel::Receive
     }
 }
 
-/// Completes when the process is told to stop; signals are caught from this call on, before the service reports ready.
+/// Completes when the process should stop; signals are caught from this call on, before the service reports ready.
 fn told_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());

@@ -205,7 +205,7 @@ impl Tradewind {
         self.with(|client| client.ask(request)).map_err(ClientError::Guest)?.map_err(unanswered)
     }
 
-    /// Like [`ask`](Self::ask), with the record for a replay. A fault has a record too; there is none without a reply.
+    /// Like [`ask`](Self::ask), with the record for a replay. A fault has a record too; a call without a reply has none.
     pub fn ask_recorded<D: Decision>(&self, request: &D) -> (Result<D::Answer, AskError>, Option<Record>) {
         match self.recorded(|client| client.ask(request)) {
             Ok((answer, record)) => (answer.map_err(unanswered), record),

@@ -1,7 +1,7 @@
 """Precision of alerts: the share of checked legs that are late.
 
-Whoever watches shipments can look at a few of them: here at a part of each day's legs, those that a
-method ranks first. Legs count alike, so that exceptions by severity are exceptions by probability.
+People can check only a few shipments: here a part of each day's legs, those that a method ranks first.
+Legs count alike, so that exceptions by severity are exceptions by probability.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def shipments(
 
 
 def write(path: Path, requests: Iterable[Request]) -> list[Request]:
-    """Write requests, one a line."""
+    """Write requests, one per line."""
     kept = list(requests)
     path.write_text("".join(json.dumps(request) + "\n" for request in kept), encoding="utf-8")
     return kept

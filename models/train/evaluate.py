@@ -44,7 +44,7 @@ def judge(arguments: argparse.Namespace) -> None:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     if card["metrics"] != found:
         raise SystemExit(
-            f"`{folder / 'card.json'}` says otherwise than `{arguments.out}`: train it again"
+            f"`{folder / 'card.json'}` differs from `{arguments.out}`: train the model again"
         )
     if missed:
         raise SystemExit("quality gate missed: " + "; ".join(missed))

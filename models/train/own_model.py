@@ -68,7 +68,7 @@ def fit(table: pd.DataFrame) -> Pipeline:
 
 
 def export(model: Pipeline, out: Path) -> None:
-    """Write the model as ONNX, each column an input of its own, without the label and the map."""
+    """Write the model as ONNX, each column a separate input, without the label and the map."""
     inputs = [(name, FloatTensorType([None, 1])) for name in NUMBERS]
     inputs += [(name, StringTensorType([None, 1])) for name in TEXTS]
     graph = to_onnx(model, initial_types=inputs, options={"zipmap": False}, target_opset=17)
@@ -93,7 +93,7 @@ def record(rows: pd.DataFrame, out: Path) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train and export a model of one's own")
+    parser = argparse.ArgumentParser(description="train and export your own model")
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
     parser.add_argument("--out", type=Path, required=True, help="the folder to fill")
     arguments = parser.parse_args()

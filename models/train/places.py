@@ -5,7 +5,7 @@
 `legs/places.csv` is what legs.py wrote. Writes `nodes.csv`, `regions.csv` and `lanes.csv`; the
 README beside them says what each column is, and which are generated. Places, distances and
 arrivals are real; where a merchant would have nodes, what carriage costs and how long it takes is
-not to be had, and is made up here by plain rules with a fixed seed.
+not public, and is generated here by simple rules with a fixed seed.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def baselines(
     - that mean where every week is divided by the usual lift of its promotion, times the usual
       lift of the week to be forecast. How many times the units of a week without promotion a week
       with one sells is learnt from the weeks before validation, by discount, display and mailer;
-    - the feature `expected`: so too over 13 weeks, with the rule that is written into the core.
+    - the feature `expected`: likewise over 13 weeks, with the core's rule.
     """
     names = ["base", "expected", "mean_units_4"]
     spec = work / "baselines.json"
@@ -183,7 +183,7 @@ def _keys(rows: Matrix) -> np.ndarray:
 
 
 def _lifts(sales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return units and the usual lift of each product's weeks, NaN where there are none."""
+    """Return units and the usual lift of each product's weeks, NaN for missing weeks."""
     skus, place = np.unique(sales[:, 0], return_inverse=True)
     week = sales[:, 1]
     discount = 1 - sales[:, 3] / sales[:, 4]

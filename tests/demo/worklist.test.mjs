@@ -42,7 +42,7 @@ const signIn = async (key) => {
 };
 const rowOf = (table, text) => page.locator(`section[aria-labelledby=${table}] tr`, { hasText: text });
 
-test("a key that is none opens nothing, and the page says so", async () => {
+test("an invalid key opens nothing, and the page says so", async () => {
   await page.goto(warehouse.url);
   await signIn("tw_nobody");
   assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), "Sign in");

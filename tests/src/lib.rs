@@ -69,7 +69,7 @@ pub fn runtimes() -> Result<Vec<Subject>> {
 /// If the file is missing.
 pub fn dist(file: &str) -> Result<PathBuf> {
     let path = root().join("dist").join(file);
-    anyhow::ensure!(path.exists(), "`{}` is not there; run `cargo xtask build` first", path.display());
+    anyhow::ensure!(path.exists(), "`{}` is missing; run `cargo xtask build` first", path.display());
     Ok(path)
 }
 

@@ -97,7 +97,7 @@ fn rows_together_have_the_same_results_whatever_the_largest_batch() -> Result<()
         }
         ensure!(answers[0] == answers[1], "{}: other results where batches may be larger", case.name);
     }
-    ensure!(joint >= 10, "only {joint} models have rows that look at each other");
+    ensure!(joint >= 10, "only {joint} models have rows that depend on each other");
     Ok(())
 }
 

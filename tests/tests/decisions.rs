@@ -223,8 +223,8 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
         previous: previous.clone(),
         ..request.clone()
     };
-    let anew = client.allocate(again)?;
-    check(&snapshot, &request.orders, &anew)?;
+    let replanned = client.allocate(again)?;
+    check(&snapshot, &request.orders, &replanned)?;
     let from = |plan: &Allocated| -> BTreeMap<(String, Sku, Code), u32> {
         let shipments = plan.orders.iter().flat_map(|order| order.shipments.iter().map(move |one| (order, one)));
         let lines = shipments.flat_map(|(order, one)| one.lines.iter().map(move |line| (order, one, line)));
@@ -232,7 +232,7 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
             .map(|(order, one, line)| ((order.id.to_string(), line.sku.clone(), one.node.clone()), line.quantity))
             .collect()
     };
-    let (before, after) = (from(&plan), from(&anew));
+    let (before, after) = (from(&plan), from(&replanned));
     ensure!(after.keys().all(|(_, _, node)| *node != closed), "{closed} is closed, and ships");
     let units = |moved: bool| -> u32 {
         let elsewhere = before.iter().filter(|((_, _, node), _)| *node != closed);

@@ -465,7 +465,7 @@ fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
 
     // Two days later nothing else has been packed.
     let later = Service::start(&database, &keys, &["--clock", "2017-12-06T14:00:00Z"])?;
-    eventually("there is something to look at", || Ok(!list(&later.get("/v1/worklist")?).is_empty()))?;
+    eventually("the worklist has an entry", || Ok(!list(&later.get("/v1/worklist")?).is_empty()))?;
     let work = later.get("/v1/worklist?limit=1000")?;
     let steps = |entry: &Value| list(&entry["exception"]["actions"]).to_vec();
     let (entry, action) = list(&work)

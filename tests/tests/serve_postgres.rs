@@ -97,7 +97,7 @@ fn count(service: &Service, sku: &str, on_hand: u32, safety: u32) -> Result<()> 
 }
 
 #[test]
-fn stock_that_comes_while_an_order_is_planned_goes_to_whoever_is_first() -> Result<()> {
+fn stock_that_comes_while_an_order_is_planned_goes_to_the_first_waiting_order() -> Result<()> {
     let postgres = Postgres::start()?;
     let service = Service::start(&postgres.url(), &keys(&postgres.url())?, &[])?;
     let (scarce, other) = ("866211", "1082185");

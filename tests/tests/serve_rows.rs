@@ -273,7 +273,7 @@ fn allocated(service: &Service) -> Result<Vec<String>> {
 }
 
 #[test]
-fn whoever_came_first_is_served_first_and_loses_last() -> Result<()> {
+fn the_first_order_is_served_first_and_loses_last() -> Result<()> {
     arrivals(&Database::sqlite()?)?;
     arrivals(&Database::postgres()?)
 }

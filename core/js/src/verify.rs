@@ -67,7 +67,7 @@ async fn is_signed(header: &[u8], signature: &Signature) -> Result<bool, VerifyE
             &Array::of1(&"verify".into()),
         )
         .map_err(crypto)?;
-    // No Ed25519 is an engine that cannot check; a key that is none is a signature that does not hold.
+    // Without Ed25519 the engine cannot check signatures; with an invalid key the signature is invalid.
     let key: CryptoKey = match JsFuture::from(key).await {
         Ok(key) => key.unchecked_into(),
         Err(error) if Reflect::get(&error, &"name".into()).is_ok_and(|name| name == "DataError") => return Ok(false),

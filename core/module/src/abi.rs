@@ -116,7 +116,7 @@ impl Buffers {
         self.find(ptr).ok().map(|at| self.0.remove(at).1)
     }
 
-    /// Puts a buffer on the list; its address is what the shell is told.
+    /// Adds a buffer to the list, and returns its address for the shell.
     fn give(&mut self, buffer: AlignedBytes) -> usize {
         let ptr = buffer.as_slice().as_ptr().expose_provenance();
         if let Err(at) = self.find(ptr) {

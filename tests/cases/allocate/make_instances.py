@@ -103,7 +103,7 @@ def cents(value: float) -> int:
 def draw(
     rng: Generator, level: str, number: int, wanted: int, hubs: list[Place], homes: list[Place], days: dict
 ) -> Instance:
-    """One problem of so many orders, without its answers."""
+    """One problem with a number of orders, without its plans."""
     cover, carried, room = LEVELS[level]
     day = sorted(days)[rng.integers(len(days))]
     picked = sorted(rng.choice(len(days[day]), wanted, replace=False))
@@ -245,7 +245,7 @@ class Network:
 
 
 def greedy(network: Network) -> list[Flow]:
-    """In the manner of Magento's distance priority: order after order and line after line, from the nearest node."""
+    """Like Magento's distance priority: order by order and line by line, from the nearest node."""
     instance = network.instance
     left = {key: entry[2] for key, entry in network.stock.items()}
     room = [dict(node["capacity"] or {}) for node in instance["nodes"]]
@@ -314,7 +314,7 @@ def optimum(
 ) -> list[Flow] | None:
     """The best plan for orders up to the `last` priority, if HiGHS proves it within the time.
 
-    Costs are whole cents, so a gap below one is none. `shortfalls` bounds those of a priority, in cents.
+    Costs are whole cents, so a gap below one is zero. `shortfalls` bounds those of a priority, in cents.
     """
     instance, infinite = network.instance, highspy.kHighsInf
     program = Program()

@@ -105,7 +105,7 @@ def text_choices(rng: Generator) -> Case:
 
 
 def vectorizer(rng: Generator) -> Case:
-    """Columns of several types side by side as floats, cut or filled up to the widths it is told."""
+    """Columns of several types side by side as floats, truncated or padded to the given widths."""
     g = Graph("vectorizer")
     a, b, c = g.input("a", [None, 2]), g.input("b", [None, 3], "i64"), g.input("c", [None, 1], "i64")
     g.op("FeatureVectorizer", a, g.cast(b, "f32"), g.cast(c, "f32"), out="y", domain=ML, inputdimensions=[2, 2, 3])

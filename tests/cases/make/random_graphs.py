@@ -143,7 +143,7 @@ class Growth:
         return self.g.weight(f"w{len(self.g.weights)}", number, NUMPY[kind])
 
     def any(self, *kinds: str, rank: int = 0, late: bool = True) -> Value | None:
-        """A value of one of these kinds, with at least so many axes; the latest ones are likelier."""
+        """A value of one of these kinds, with at least a number of axes; later ones are more likely."""
         found = [value for value in self.values if value.kind in kinds and len(value.dims) >= rank]
         if not found:
             return None
@@ -534,7 +534,7 @@ def triangle(n: Growth) -> object:
 
 
 def one_hot(n: Growth) -> object:
-    """OneHot of integers, most of which are none of the positions."""
+    """OneHot of integers, most of which are outside the positions."""
     x = n.any("i64", rank=1)
     if not x or len(x.dims) > 3:
         return None
@@ -711,7 +711,7 @@ def recorded(rng: Generator) -> Case | None:
 
 
 def cases(seed: int, count: int) -> "list[Case]":
-    """So many cases; each has its own generator, so that one does not change another."""
+    """Return a number of cases; each has its own generator, so that one does not change another."""
     found: list[Case] = []
     dropped = failed = at = 0
     while len(found) < count:

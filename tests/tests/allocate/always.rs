@@ -209,7 +209,7 @@ proptest! {
 }
 
 #[test]
-fn a_plan_made_anew_moves_only_what_it_must() {
+fn replanning_moves_only_what_it_must() {
     let mut problem = made_up(200, 10, 60, 8, 300);
     problem.nodes.iter_mut().for_each(|node| node.capacity = Capacity::Unlimited);
     let before = allocate(&problem).expect("a problem that is sound");

@@ -152,7 +152,7 @@ impl Operation for Trees {
             let tests = part(&mut tests, columns.iter().map(|[.., groups]| u64::from(*groups)).sum())?;
             ensure(columns.len() <= TREE_COLUMNS, "a tree block of too many columns")?;
             for [test, count, _] in columns {
-                ensure(test >> 1 < features, "a tree looks at an unknown feature")?;
+                ensure(test >> 1 < features, "a tree uses an unknown feature")?;
                 let known = *count as usize <= TREE_THRESHOLDS && u64::from(*count) <= thresholds;
                 ensure(known, "a column of more thresholds than there are")?;
                 thresholds -= u64::from(*count);

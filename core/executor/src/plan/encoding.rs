@@ -103,7 +103,8 @@ impl Plan {
             let (to, after) = split.ok_or_else(|| invalid(n, "does not fit"))?;
             let start = weight.offset as usize;
             let from = section.get(start..start + weight.stored_bytes() as usize);
-            decode(weight, from.unwrap_or_default(), to).ok_or_else(|| invalid(n, "holds what is not finite"))?;
+            decode(weight, from.unwrap_or_default(), to)
+                .ok_or_else(|| invalid(n, "contains a number that is not finite"))?;
             offsets.push(offset);
             offset += taken as u32;
             rest = after;

@@ -18,7 +18,7 @@ const LEAST: usize = 10;
 pub(super) fn counts(orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
     html! {
         dl.counts {
-            div { dt { "to look at" } dd { (exceptions) } }
+            div { dt { "exceptions" } dd { (exceptions) } }
             @for (state, count) in orders {
                 div.warn[*state == OrderState::Dead && *count > 0] { dt { "orders " (state.name()) } dd { (count) } }
             }

@@ -5,6 +5,6 @@ UPDATE orders SET seq = arrived.seq FROM (
     SELECT id, ROW_NUMBER() OVER (ORDER BY received, LENGTH(id), id) AS seq FROM orders
 ) AS arrived WHERE arrived.id = orders.id;
 CREATE UNIQUE INDEX orders_seq ON orders (seq);
--- Counts up whenever stock, nodes or the release change. A plan made from what was before is made anew.
+-- Incremented when stock, nodes or the release change. A plan from an earlier state is computed again.
 CREATE TABLE generation (number BIGINT NOT NULL);
 INSERT INTO generation (number) VALUES (0);
