@@ -183,15 +183,15 @@ fn print_help() {
     }
     println!(
         "
-Each command first installs what it needs and finds missing. Tools and data are kept outside
-the checkout, in ~/.cache/tradewind. Before it installs system packages it asks; with --yes, or
-where nobody is at the terminal, it only says what it installs.
+Each command first installs missing tools. Tools and data are kept outside the checkout, in
+~/.cache/tradewind. Before installing system packages it asks; with --yes, or without a
+terminal, it installs them and prints their names.
 
-  TRADEWIND_CACHE           another folder for tools and data
-  TRADEWIND_WASM_TOOLCHAIN  rustup or debian: where the wasm32 target comes from
-                            (default: rustup, and Debian's packages where its server is not reached)
-  PYTHON                    another Python than python3
-  CHROMIUM, FIREFOX         another browser than the one that is found"
+  TRADEWIND_CACHE           folder for tools and data
+  TRADEWIND_WASM_TOOLCHAIN  source of the wasm32 target: rustup or debian
+                            (default: rustup, or Debian's packages if rustup's server is unreachable)
+  PYTHON                    Python interpreter (default: python3)
+  CHROMIUM, FIREFOX         path of the browser (default: found automatically)"
     );
 }
 
