@@ -1,5 +1,5 @@
--- Orders are served in the order of their arrival. Of those that came in the same millisecond before they were numbered,
--- the shorter name is taken for the earlier one, as names mostly count.
+-- Orders are served by arrival. Among unnumbered orders that arrived in the same millisecond, the shorter name counts as
+-- earlier, because names mostly contain ascending numbers.
 ALTER TABLE orders ADD COLUMN seq BIGINT;
 UPDATE orders SET seq = arrived.seq FROM (
     SELECT id, ROW_NUMBER() OVER (ORDER BY received, LENGTH(id), id) AS seq FROM orders
