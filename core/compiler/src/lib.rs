@@ -27,8 +27,7 @@
 //! | file | purpose |
 //! |---|---|
 //! | `model` | reads the protobuf: external data, inlined functions, sparse constants |
-//! | `frontend` | resolves inputs with defaults, binds the batch to one symbol, runs tract's type inference and
-//! decluttering |
+//! | `frontend` | resolves inputs with defaults, binds the batch to one symbol, runs tract's inference and decluttering |
 //! | `idioms` | rewrites exporters' patterns: dictionaries, sequences, distances |
 //! | `text` | collects the strings that the model distinguishes for each input |
 //! | `wide` | keeps f64 where f32 would lose the result |
@@ -49,8 +48,7 @@
 //! | `plan` | runs these passes |
 //! | [`Reference`] | tract as a reference for comparing plans |
 //! | [`Interface`] | a model's declarations; inputs that determine a shape |
-//! | [`read_tensor`], [`read_input`], [`fit_input`], [`write_tensor`] | tensors in files of the ONNX project's test
-//! layout |
+//! | [`read_tensor`], [`read_input`], [`fit_input`], [`write_tensor`] | tensors in the ONNX project's test files |
 //! | [`Refusal`] | reason why a model cannot be compiled |
 //!
 //! # Reference behaviour

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 /// I32. The arg-reductions give `I64` positions in row-major order over `over`.
 ///
 /// Elements are combined in that order. Exception: if the elements of an F32 sum, mean, sum of squares or sum of
-/// magnitudes are contiguous in `T0`, every fourth is added to the same of four sums `s`, and the result is `(s₀ + s₁)
-/// + (s₂ + s₃)`.
+/// magnitudes are contiguous in `T0`, every fourth is added to the same of four sums `s`, and the result is
+/// `(s₀ + s₁) + (s₂ + s₃)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reduce {
     /// Reduction.

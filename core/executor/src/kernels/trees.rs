@@ -69,10 +69,10 @@ pub enum Aggregate {
 ///
 /// Their tests use columns: a column is a feature, or a feature with its sign flipped.
 ///
-/// All are stored as nodes to walk, one slot each. A slot contains the bits of the threshold and `column << CHILD_BITS
-/// | child`: the next slot is `child` if the test holds, and `child + 1` if it fails. A leaf's threshold is a NaN,
-/// [`TreeBlock::LEAF`] with the leaf's number in [`TreeBlock::LEAF_NUMBER`], and its child is the slot before it, so
-/// that a row stays at its leaf.
+/// All are stored as nodes to walk, one slot each. A slot contains the bits of the threshold, and
+/// `column << CHILD_BITS | child`: the next slot is `child` if the test holds, and `child + 1` if it fails. A leaf's
+/// threshold is a NaN, [`TreeBlock::LEAF`] with the leaf's number in [`TreeBlock::LEAF_NUMBER`], and its child is the
+/// slot before it, so that a row stays at its leaf.
 ///
 /// Small trees are also stored for many rows, as tests in any order. A tree has one bit for each leaf, in up to eight
 /// bytes: leaves of "holds" come before those of "fails". A failed test clears the leaves of "holds"; the first
