@@ -25,7 +25,7 @@ Rankings = dict[int, list[int]]
 
 @dataclass(frozen=True)
 class History:
-    """Lines before a cutoff: dense household, item and trip numbers (trips count from 0)."""
+    """Lines before a cutoff: dense household, item and trip numbers (trips from 0)."""
 
     profiles: np.ndarray
     skus: np.ndarray
@@ -35,7 +35,7 @@ class History:
     trips: np.ndarray
 
     def share_of_baskets(self) -> np.ndarray:
-        """Return the share of all trips that hold each item."""
+        """Return the share of all trips that contain each item."""
         return np.bincount(self.item, minlength=len(self.skus)) / self.trips.sum()
 
 
@@ -61,7 +61,7 @@ def popularity(past: History, wanted: Collection[int]) -> Rankings:
 
 
 def frequency(past: History, wanted: Collection[int]) -> Rankings:
-    """Rank by the number of the household's own trips that hold the item."""
+    """Rank by the number of the household's trips that contain the item."""
     return _rank(past, _sum(past, np.ones(len(past.item), dtype=np.float32)), wanted)
 
 

@@ -71,7 +71,7 @@ class Orders:
         return sorted(profile for profile, orders in self._at.items() if orders[0] < at)
 
     def label(self, profile: int, at: int) -> bool:
-        """Return whether a shopper places no order in the days that follow."""
+        """Return whether a shopper places no order in the following days."""
         orders = self._at[profile]
         return not bool(((orders >= at) & (orders < at + DAYS * DAY)).any())
 
@@ -158,7 +158,7 @@ def write_model(model: lgb.Booster, features: np.ndarray, models: Path) -> onnx.
 def answers(
     log: Log, tradewind: Tradewind, pack: Path, shoppers: Sequence[int], at: int, work: Path
 ) -> list[dict[str, Any]]:
-    """Return what the module says of shoppers, from their orders before a moment."""
+    """Return the module's probabilities for shoppers, from their orders before a moment."""
     requests = [{"at": at, "events": recommend.purchases(log, profile, at)} for profile in shoppers]
     path = work / "requests.jsonl"
     recommend.write_lines(path, requests)
@@ -169,7 +169,7 @@ def answers(
 def evaluate(
     data: Path, tradewind: Tradewind, models: Path, work: Path
 ) -> tuple[list[dict[str, object]], list[str]]:
-    """Judge the model at the test moment, through the module; print the table."""
+    """Evaluate the model at the test moment, in the module; print the table."""
     log = recommend.read_log(data)
     orders, at = Orders(log), recommend.TEST
     shoppers = orders.shoppers(at)
@@ -221,7 +221,7 @@ def evaluate(
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     orders = Orders(recommend.read_log(data))
     targets = work / "targets.csv"
     write_targets(orders, targets)
@@ -297,7 +297,7 @@ def describe(trees: int, graph: onnx.ModelProto, rows: Mapping[str, int]) -> dic
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train churn and judge it")
+    parser = argparse.ArgumentParser(description="train and evaluate churn")
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
     parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
     parser.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))

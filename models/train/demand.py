@@ -112,7 +112,7 @@ def fit_scale(rows: weekly.Matrix) -> Scale:
 
 
 def fit(rows: weekly.Matrix, scale: Scale, quantile: float, trees: int) -> lgb.Booster:
-    """Fit one quantile: the loss is that of the units, whatever the scale."""
+    """Fit one quantile: the loss is that of the units, for any scale."""
     by = scale(rows)
     data = lgb.Dataset(rows.features, rows.units / by, weight=by, feature_name=rows.columns)
     own = {"alpha": quantile, "num_leaves": LEAVES[quantile], "learning_rate": RATES[quantile]}
@@ -196,7 +196,7 @@ def judge(
     rows: Mapping[str, weekly.Matrix],
     units: np.ndarray,
 ) -> Judgement:
-    """Judge the answers on the test split; print the table."""
+    """Evaluate the forecasts on the test split; print the table."""
     validation, test = rows["validation"], rows["test"]
     p10, p50, p90 = units.T.astype(np.float64)
     others = weekly.baselines(tradewind, data, work, "test", test)
@@ -235,7 +235,7 @@ def judge(
 
 
 def spread(rows: weekly.Matrix, forecast: np.ndarray) -> dict[float, float]:
-    """Return by what a forecast is multiplied to become each quantile, over some weeks."""
+    """Return the factors from a forecast to each quantile, over some weeks."""
     return {q: float(np.quantile(rows.units / (forecast + 1), q)) for q in QUANTILES}
 
 
@@ -279,18 +279,18 @@ def describe(trees: Mapping[float, int], graph: onnx.ModelProto) -> dict[str, ob
 def forecast(
     tradewind: Tradewind, models: Path, rows: weekly.Matrix, work: Path
 ) -> np.ndarray:
-    """Return what the model answers in the module."""
+    """Return the model's forecasts in the module."""
     return weekly.module_answers(tradewind, models, {"features": rows.features}, work)["units"]
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the table."""
+    """Evaluate a model on the test split, in the module; print the table."""
     rows = weekly.matrices(tradewind, "demand", data, models / "spec.json", work)
     return judge(tradewind, data, work, rows, forecast(tradewind, models, rows["test"], work))
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     rows = weekly.matrices(tradewind, "demand", data, models / "spec.json", work)
     validation, test = rows["validation"], rows["test"]
     trees = choose_trees(rows["train"], validation)
@@ -322,7 +322,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
 def main() -> None:
     """Run from the command line."""
-    weekly.main("train the demand model and judge it", train)
+    weekly.main("train and evaluate the demand model", train)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def judge(arguments: argparse.Namespace) -> None:
 
 
 def systems(models: Path) -> dict[str, str]:
-    """Return the systems of the table, and what each is judged on."""
+    """Return the systems of the table, with their test data."""
     found = {
         path.parent.name: tomllib.loads(path.read_text(encoding="utf-8"))["called"]
         for path in sorted(models.glob("*/train.toml"))
@@ -99,9 +99,9 @@ def table(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="judge the committed models")
+    parser = argparse.ArgumentParser(description="evaluate the committed models")
     commands = parser.add_subparsers(required=True)
-    model = commands.add_parser("model", help="judge one model")
+    model = commands.add_parser("model", help="evaluate one model")
     model.add_argument("name", help="a folder of models with a `train.toml`")
     model.add_argument("--data", type=Path, required=True, help="the prepared tables")
     model.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))

@@ -72,7 +72,7 @@ PARAMETERS: dict[str, object] = {
 
 @dataclass(frozen=True)
 class Legs:
-    """Legs as parallel columns: the numbers of their places, features, day, and what came."""
+    """Legs as parallel columns: numbers of their locations, features, day, and outcome."""
 
     start: np.ndarray
     end: np.ndarray
@@ -105,7 +105,7 @@ class Rates:
 
     @classmethod
     def learn(cls, seen: Legs, places: int, smoothing: float) -> Rates:
-        """Learn from legs; each rate starts from that of all, or of its place."""
+        """Learn from legs; each rate is smoothed towards the overall rate, or that of its location."""
         overall = float(seen.late.mean())
 
         def rates(key: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ class Rates:
         return cls(overall, start, end, start_hour, end_hour)
 
     def matrix(self, of: Legs) -> np.ndarray:
-        """Return what the trees are shown: the features, then the rates."""
+        """Return the inputs of the trees: the features, then the rates."""
         columns = (
             self.start[of.start],
             self.end[of.end],
@@ -135,7 +135,7 @@ class Rates:
 
 
 def read_legs(data: Path, tradewind: Tradewind, spec: Path, work: Path) -> tuple[list[str], Legs]:
-    """Return the places' codes, and the legs with the features that `tradewind` computes."""
+    """Return the codes of locations, and the legs with features computed by `tradewind`."""
     legs_csv = data / "legs.csv"
     tradewind.run("features", "late", "--legs", legs_csv, "--spec", spec, "--out", work)
     features = np.load(work / "features.npy")
@@ -154,7 +154,7 @@ def read_legs(data: Path, tradewind: Tradewind, spec: Path, work: Path) -> tuple
 
 
 def split(all_legs: Legs) -> tuple[Legs, Legs, Legs]:
-    """Return the legs to learn from, to choose on, and to judge on."""
+    """Return the legs for training, validation and test."""
     validation, test, end = (int(at.timestamp()) // 86_400 for at in (VALIDATION, TEST, END))
     day = all_legs.day
     splits = ((0, validation), (validation, test), (test, end))
@@ -193,7 +193,7 @@ def choose(training: Legs, validation: Legs, places: int) -> tuple[int, int]:
 
 
 def baseline(all_legs: Legs, places: int) -> np.ndarray:
-    """Return what the baseline says of the test legs, its smoothing chosen on validation."""
+    """Return the baseline's rates of the test legs, with smoothing chosen on validation."""
     training, validation, test = split(all_legs)
     days, once = Days.of(validation.day), np.ones(len(np.unique(validation.day)))
     reached: dict[int, float] = {}
@@ -206,7 +206,7 @@ def baseline(all_legs: Legs, places: int) -> np.ndarray:
 
 
 def origin_hour(rates: Rates, of: Legs) -> np.ndarray:
-    """Return the baseline: how often legs from the same place in the same hour were late."""
+    """Return the baseline: the late rate of legs with the same origin and hour."""
     return rates.start_hour[of.start * HOURS + of.hour].astype(np.float64)
 
 
@@ -288,7 +288,7 @@ def inputs(of: Legs, codes: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def reference_legs(validation: Legs, places: int) -> Legs:
-    """Return legs whose answers are recorded: real ones, and some with places nobody knows."""
+    """Return legs to record: real ones, and some with unknown locations."""
     generator = np.random.default_rng(SEED)
     picked = validation.where(np.sort(generator.choice(len(validation), REFERENCE_ROWS, False)))
     picked.start[::16] = places
@@ -319,7 +319,7 @@ def compare(
 
 
 def gate(metrics: dict[str, tuple[float, float, Interval]]) -> list[str]:
-    """Return what the model misses."""
+    """Return the failures of the quality gate."""
     missed = []
     (area, _, gain), (error, _, loss) = metrics["AUC"], metrics["Brier"]
     if area < GATE_AUC:
@@ -423,13 +423,13 @@ def describe(
 def answer(
     tradewind: Tradewind, models: Path, of: Legs, codes: Sequence[str], work: Path
 ) -> np.ndarray:
-    """Return what the model answers in the module."""
+    """Return the model's probabilities in the module."""
     answers = weekly.module_answers(tradewind, models, inputs(of, codes), work)
     return answers["probability"][:, 0].astype(np.float64)
 
 
 def judge(test: Legs, score: np.ndarray, other: np.ndarray) -> Judgement:
-    """Judge what the model and the baseline say of the test legs; print the tables."""
+    """Evaluate model and baseline on the test legs; print the tables."""
     print(f"test: {len(test):,} legs, {test.late.mean():.4f} late, {score.mean():.4f} predicted")
     found = compare(test, score, other)
     print(f"{'':14}{'late':>10}{'origin x hour':>15}{'difference, 95 % over days':>34}")
@@ -464,7 +464,7 @@ def judge(test: Legs, score: np.ndarray, other: np.ndarray) -> Judgement:
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the tables."""
+    """Evaluate a model on the test split, in the module; print the tables."""
     codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
     _, _, test = split(all_legs)
     score = answer(tradewind, models, test, codes, work)
@@ -472,7 +472,7 @@ def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judg
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
     training, validation, test = split(all_legs)
     smoothing, trees = choose(training, validation, len(codes))
@@ -501,7 +501,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
 def main() -> None:
     """Run from the command line."""
-    weekly.main("train the lateness model and judge it", train)
+    weekly.main("train and evaluate the lateness model", train)
 
 
 if __name__ == "__main__":

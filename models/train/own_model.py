@@ -32,7 +32,7 @@ TEXTS = ["favourite"]
 
 
 def households(events: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
-    """Return what is known of each household at a moment, and whether it then orders."""
+    """Return the features of each household at a moment, and whether it then orders."""
     past = events[events.moment < at]
     coming = events[(events.moment >= at) & (events.moment < at + HORIZON)]
     by_household = past.groupby("profile")
@@ -77,7 +77,7 @@ def export(model: Pipeline, out: Path) -> None:
 
 
 def record(rows: pd.DataFrame, out: Path) -> None:
-    """Record what onnxruntime answers: a pack that answers otherwise is not written."""
+    """Record onnxruntime's outputs: a pack with other outputs is not written."""
     session = onnxruntime.InferenceSession(out / "model.onnx")
     inputs = {name: rows[[name]].to_numpy(np.float32) for name in NUMBERS}
     inputs |= {name: rows[[name]].to_numpy(object) for name in TEXTS}

@@ -59,7 +59,7 @@ CAPACITY = 24_000
 
 @dataclass(frozen=True)
 class Place:
-    """An airport, which stands for the places around it."""
+    """Airport, which represents the area around it."""
 
     code: str
     name: str
@@ -76,7 +76,7 @@ class Place:
 
 
 def read_places(path: Path) -> list[Place]:
-    """Return the places of the contiguous states, most arrivals first, ties by code."""
+    """Return the locations of the contiguous states, most arrivals first, ties by code."""
     with path.open(encoding="utf-8", newline="") as file:
         places = [
             Place(

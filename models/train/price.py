@@ -197,12 +197,12 @@ def export(model: Model, columns: list[str]) -> onnx.ModelProto:
 
 
 def answered(rows: weekly.Matrix) -> dict[str, np.ndarray]:
-    """Return what the model is given for some rows."""
+    """Return the model's inputs for some rows."""
     return {"sku": rows.sku.astype(np.str_).astype(object)[:, None], "features": rows.features}
 
 
 def reference_inputs(rows: weekly.Matrix) -> dict[str, np.ndarray]:
-    """Return rows that no product has: columns drawn apart, missing values, unknown products."""
+    """Return artificial rows: columns drawn independently, missing values, unknown products."""
     generator = np.random.default_rng(weekly.SEED)
     count = 3 * weekly.REFERENCE_ROWS
     drawn = np.column_stack([generator.choice(column, count) for column in rows.features.T])
@@ -217,7 +217,7 @@ def reference_inputs(rows: weekly.Matrix) -> dict[str, np.ndarray]:
 def judge(
     tradewind: Tradewind, data: Path, models: Path, work: Path, test: weekly.Matrix
 ) -> Judgement:
-    """Judge the answers on the test split; print the table."""
+    """Evaluate the predictions on the test split; print the table."""
     others = weekly.baselines(tradewind, data, work, "test", test)
     answers = weekly.module_answers(tradewind, models, answered(test), work)
     units = answers["units"][:, 0].astype(np.float64)
@@ -243,7 +243,7 @@ def judge(
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the table."""
+    """Evaluate a model on the test split, in the module; print the table."""
     rows = weekly.matrices(tradewind, "price", data, models / "spec.json", work)["test"]
     return judge(tradewind, data, models, work, rows.where(rows.horizon == 1))
 
@@ -282,7 +282,7 @@ def describe(model: Model, graph: onnx.ModelProto, penalty: float) -> dict[str, 
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     found = weekly.matrices(tradewind, "price", data, models / "spec.json", work)
     rows = {split: matrix.where(matrix.horizon == 1) for split, matrix in found.items()}
     test = rows["test"]
@@ -306,7 +306,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
 def main() -> None:
     """Run from the command line."""
-    weekly.main("train the price model and judge it", train)
+    weekly.main("train and evaluate the price model", train)
 
 
 if __name__ == "__main__":

@@ -238,7 +238,7 @@ def fit(matrices: Sequence[Matrix], trees: int) -> lgb.Booster:
 
 
 def choose_trees(matrices: Mapping[str, Matrix], log: Log) -> tuple[int, dict[int, float]]:
-    """Return the number of trees with the best R@20 on validation, and what each reached."""
+    """Return the number of trees with the best R@20 on validation, and the R@20 of each."""
     model = fit([m for name, m in matrices.items() if name != "validation"], max(TREES))
     judge, baskets = matrices["validation"], log.baskets("validation")
     column = metrics.NAMES.index("R@20")
@@ -307,7 +307,7 @@ def _round_down(line: re.Match[str]) -> str:
 
 
 def reference_inputs(matrix: Matrix, model: onnx.ModelProto) -> np.ndarray:
-    """Return rows that no shopper has: columns drawn apart, thresholds hit exactly, odd numbers."""
+    """Return artificial rows: columns drawn independently, thresholds matched exactly, unusual numbers."""
     generator = np.random.default_rng(SEED)
     rows = np.column_stack([generator.choice(c, REFERENCE_ROWS) for c in matrix.features.T])
     trees = next(n for n in model.graph.node if n.op_type.startswith("TreeEnsemble"))
@@ -383,7 +383,7 @@ def judge(
 def gate(
     means: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, float]]
 ) -> list[str]:
-    """Return what the model misses."""
+    """Return the failures of the quality gate."""
     ours, theirs = means["recommend"], means["TIFU-kNN"]
     missed = []
     if ours["R@20"] < GATE_RECALL_20:
@@ -412,7 +412,7 @@ def show(
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the table."""
+    """Evaluate a model on the test split, in the module; print the table."""
     log = read_log(data)
     validation = complete_journey.millis(complete_journey.VALIDATION_CUTOFF)
     parameters, recall = baselines.choose(log.history(validation), log.baskets("validation"))
@@ -437,7 +437,7 @@ def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judg
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, cases: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     spec = models / "spec.json"
     log = read_log(data)
     matrices: dict[str, Matrix] = {}
@@ -548,7 +548,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train the recommender and judge it")
+    parser = argparse.ArgumentParser(description="train and evaluate the recommender")
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
     parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
     parser.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))

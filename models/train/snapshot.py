@@ -67,7 +67,7 @@ def write_parquet(path: Path, columns: dict[str, list[object]]) -> None:
 
 
 def make(data: Path, places: Path, out: Path) -> None:
-    """Write all tables but those of places."""
+    """Write all tables except those of locations."""
     generator = np.random.default_rng(SEED)
     catalogue = {row["sku"]: row for row in read(data / "catalog.csv")}
     sales: dict[str, dict[int, dict[str, str]]] = {}

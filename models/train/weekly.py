@@ -65,7 +65,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a Poisson regression is linear in: logarithms of units and ratios, shares, roots."""
+    """Inputs of a Poisson regression: logarithms of units and ratios, shares, roots."""
 
     columns: list[str]
     # Columns whose logarithm is taken, with the number added before.
@@ -79,12 +79,12 @@ class Inputs:
 
     @staticmethod
     def of(rows: Matrix, logged: Mapping[str, float], plain: Sequence[str]) -> Inputs:
-        """Return the inputs of some columns; where they miss a value, their mean stands for it."""
+        """Return the inputs of some columns; missing values become the mean."""
         missing = np.nanmean(rows.features, axis=0, dtype=np.float64).astype(np.float32)
         return Inputs(rows.columns, logged, plain, missing)
 
     def places(self) -> dict[str, list[int]]:
-        """Return where the columns of each kind are."""
+        """Return the positions of the columns of each kind."""
         kinds = {"logged": self.logged, "plain": self.plain, "rooted": self.ROOTS}
         return {kind: [self.columns.index(n) for n in names] for kind, names in kinds.items()}
 
@@ -232,7 +232,7 @@ def resampled(rows: Matrix, losses: np.ndarray) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the interval that holds 95 % of the values."""
+    """Return the interval that contains 95 % of the values."""
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
 
@@ -267,7 +267,7 @@ def constants(**values: np.ndarray) -> list[onnx.TensorProto]:
 
 
 def write_model(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], models: Path) -> None:
-    """Write `model.onnx`, and what onnxruntime answers to some inputs."""
+    """Write `model.onnx`, and onnxruntime's outputs for some inputs."""
     (models / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
     samples = models / "test_data_set_0"
     samples.mkdir(exist_ok=True)

@@ -195,7 +195,7 @@ def integer_function(n: Growth) -> object:
 
 
 def test(n: Growth) -> object:
-    """What is no number."""
+    """IsNaN or IsInf."""
     x = n.any("f32")
     return x and n.node(n.one(["IsNaN", "IsInf"]), [x], [("bool", x.dims)])
 
@@ -581,7 +581,7 @@ OPERATORS: list[tuple[int, Operator]] = [
 
 
 def grown(rng: Generator) -> tuple[ModelProto, Growth]:
-    """A graph of 3 to 12 nodes; whatever nothing reads is an output."""
+    """A graph of 3 to 12 nodes; unread values are outputs."""
     n = Growth(rng)
     lead: Dims = (BATCH,) if n.chance(0.75) else n.one([(), (2,), (3,)])
     sizes = [int(size) for size in rng.choice([1, 2, 3, 4, 5, 6, 9], 3)]
@@ -675,20 +675,20 @@ def shaken(model: ModelProto, n: Growth, rng: Generator, huge: float) -> ModelPr
 
 @dataclass
 class Case:
-    """A graph, and what onnxruntime answered to its sets."""
+    """A graph, with onnxruntime's outputs for its sets."""
 
     model: bytes
     sets: list[tuple[str, Feed, dict[str, Array]]]
 
 
 def asked(model: bytes, names: list[str], feeds: list[Feed]) -> list[list[Array]]:
-    """What onnxruntime answers to each set."""
+    """onnxruntime's outputs for each set."""
     plain = session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
     return [plain.run(names, feed) for feed in feeds]
 
 
 def recorded(rng: Generator) -> Case | None:
-    """A graph with those of its sets that are fair; none where not even the ordinary one is."""
+    """A graph with its fair sets; `None` if even the ordinary one is not fair."""
     model, n = grown(rng)
     names = [output.name for output in model.graph.output]
     kinds = [ORDINARY, EXTREME, NASTY, NASTY]
