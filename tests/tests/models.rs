@@ -137,7 +137,7 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
     let packed = tradewind([&"pack", &model, &"--unsigned", &"--override", &"shift", &"--out", &pack])?;
     ensure!(packed.status.success() && ports()? == ["x", "shift"], "{} {:?}", stderr(&packed), ports()?);
     let unknown = tradewind([&"pack", &model, &"--unsigned", &"--override", &"shft", &"--out", &pack])?;
-    ensure!(stderr(&unknown).contains("`shft` cannot be overridden; inputs with a default are `offset`, `scale`"));
+    ensure!(stderr(&unknown).contains("`shft` cannot be overridden (inputs with a default: `offset`, `scale`"));
     Ok(())
 }
 
@@ -218,7 +218,7 @@ fn cells_are_read_by_the_types_of_the_model_and_not_trimmed() -> Result<()> {
         let found = run(&model, &csv, format!("{mark}{}{end}", text.join(end)).as_bytes(), &[])?;
         close(&found["outputs"]["probability"], expected)?;
         ensure!(found["outputs"]["next account"] == json!(next.iter().map(|x| [x]).collect::<Vec<_>>()), "{found}");
-        ensure!(found["notes"].to_string().contains("columns that the model does not take: `note`"), "{found}");
+        ensure!(found["notes"].to_string().contains("columns that the model does not use: `note`"), "{found}");
     }
     let objects: Vec<Value> = rows
         .iter()
@@ -377,7 +377,7 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
         ensure!(shown.contains("i64 [rows, 12]"), "{shown}");
 
         let free = tradewind([&"verify", &corpus(case)])?;
-        ensure!(stdout(&free).contains(" refused: ") && stdout(&free).contains("`--bind` alone gives `ids[1]`"));
+        ensure!(stdout(&free).contains(" refused: ") && stdout(&free).contains("`--bind` without a value gives `ids[1]`"));
         let by_data = tradewind([&"verify", &"--bind", &corpus(case)])?;
         ensure!(stdout(&by_data).starts_with(&format!("{case} ok (bound: ")), "{}", stdout(&by_data));
         let by_hand = tradewind([&"verify", &corpus(case), &"--bind", &binds[0]])?;
