@@ -377,7 +377,9 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
         ensure!(shown.contains("i64 [rows, 12]"), "{shown}");
 
         let free = tradewind([&"verify", &corpus(case)])?;
-        ensure!(stdout(&free).contains(" refused: ") && stdout(&free).contains("`--bind` without a value gives `ids[1]`"));
+        ensure!(
+            stdout(&free).contains(" refused: ") && stdout(&free).contains("`--bind` without a value gives `ids[1]`")
+        );
         let by_data = tradewind([&"verify", &"--bind", &corpus(case)])?;
         ensure!(stdout(&by_data).starts_with(&format!("{case} ok (bound: ")), "{}", stdout(&by_data));
         let by_hand = tradewind([&"verify", &corpus(case), &"--bind", &binds[0]])?;
