@@ -1,4 +1,4 @@
-"""Makes the models that are measured, with inputs for them, as files that every competitor reads.
+"""Writes the benchmark models and their inputs, as files that every competitor reads.
 
     models.py --out DIR
 
@@ -107,7 +107,7 @@ def forest(rng: Generator) -> Model:
 
 
 def history(g: Graph, rng: Generator, batch: str | int) -> tuple[str, np.ndarray]:
-    """The embeddings of what a shopper looked at: [batch, steps, size]; and one shopper's."""
+    """The embeddings of viewed products: [batch, steps, size]; and those of one shopper."""
     ids = g.input("items", [batch, STEPS], "i64")
     table = g.weight("items.weight", rng.normal(0, 0.5, (ITEMS, SIZE)))
     return g.op("Gather", table, ids, axis=0), rng.integers(0, ITEMS, (1, STEPS))

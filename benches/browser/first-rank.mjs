@@ -1,10 +1,10 @@
 // Ranking in a page: `node benches/browser/first-rank.mjs FOLDER [ROUNDS]`, after `cargo xtask build`. FOLDER's
 // node_modules has onnxruntime-web; `cargo xtask bench` obtains it.
 //
-// Both run the committed recommendation model in Chromium, fetched from this machine: what a page fetches, how long a page
-// takes to its first scores with empty caches and with warm ones, beside a page that only fetches the features, the
-// scores of 100 and 1,000 candidates in turns within one page, and what the page's memory is afterwards. Their scores
-// are compared first.
+// Tradewind and onnxruntime-web run the committed recommendation model in Chromium, served from this machine. Measures the
+// download, the time to the first scores with empty and warm caches (compared with a page that only fetches the features),
+// scores of 100 and 1,000 candidates in turns within one page, and the page's memory afterwards. Compares the scores
+// first.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -138,7 +138,7 @@ const server = createServer((request, response) => {
     .writeHead(200, {
       "content-type": type,
       "cache-control": "public, max-age=31536000, immutable",
-      // Without these a page is not told its memory.
+      // A page can read its memory only with these.
       "cross-origin-opener-policy": "same-origin",
       "cross-origin-embedder-policy": "require-corp",
     })
@@ -160,7 +160,7 @@ for (let round = 0; round < Number(rounds); round += 1) {
   for (const name of round % 2 ? PAGES : PAGES.toReversed()) {
     const page = await chromium.page();
     sent.clear();
-    // Chromium keeps compiled code from the second visit on.
+    // Chromium caches compiled code from the second visit on.
     for (let visit = 0; visit < 4; visit += 1) {
       await page.goto(at(`/${name}`));
       await page.waitForFunction(() => window.scores, undefined, { polling: 20, timeout: 10_000 }).catch((error) => {
@@ -201,11 +201,11 @@ const kilobytes = (bytes) => `${(bytes / 1000).toFixed(0)} kB`;
 const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
 const times = (ratio) => `**${ratio.toFixed(1)}×**`;
 const rows = [
-  ["fetched, after brotli", (name) => figures[name].bytes, kilobytes, 20],
+  ["download, after brotli", (name) => figures[name].bytes, kilobytes, 20],
   ["first scores, empty caches", (name) => median(figures[name].cold), milliseconds, 10],
-  ["… beyond an empty page", (name) => median(figures[name].cold) - median(figures.empty.cold), milliseconds, undefined],
+  ["… minus an empty page", (name) => median(figures[name].cold) - median(figures.empty.cold), milliseconds, undefined],
   ["first scores, fourth visit", (name) => median(figures[name].warm), milliseconds, 10],
-  ["… beyond an empty page", (name) => median(figures[name].warm) - median(figures.empty.warm), milliseconds, undefined],
+  ["… minus an empty page", (name) => median(figures[name].warm) - median(figures.empty.warm), milliseconds, undefined],
   ["scores of 100 candidates", (name) => median(turns[100][name]), (us) => `${us.toFixed(0)} µs`, 1.5],
   ["scores of 1,000 candidates", (name) => median(turns[1000][name]), (us) => `${us.toFixed(0)} µs`, 1.5],
   ["memory of the page", (name) => median(figures[name].memory), (bytes) => `${(bytes / 1e6).toFixed(1)} MB`, undefined],
@@ -217,6 +217,6 @@ for (const [what, of, shown, goal] of rows) {
   console.log(`| ${cells.join(" | ")} |`);
 }
 console.log(`
-An empty page takes ${milliseconds(median(figures.empty.cold))}, on the fourth visit ${milliseconds(median(figures.empty.warm))}: it fetches the features and does nothing.
-Medians of ${rounds} fresh profiles that took turns, and of 41 turns in one page; scores agree within ${apart.toExponential(0)}. Files come
-from this machine: a network adds what they weigh. ${cpus().length} × ${cpus()[0].model}, load ${before} at the start, ${load(loadavg())} at the end.`);
+An empty page, which only fetches the features, takes ${milliseconds(median(figures.empty.cold))}, on the fourth visit ${milliseconds(median(figures.empty.warm))}.
+Medians of ${rounds} fresh browser profiles in turns, and of 41 turns in one page; scores agree within ${apart.toExponential(0)}. Files are served
+from this machine: a network adds time for their size. ${cpus().length} × ${cpus()[0].model}, load ${before} at the start, ${load(loadavg())} at the end.`);

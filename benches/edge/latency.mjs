@@ -1,8 +1,8 @@
-// What the edge adds to a page: `node benches/edge/latency.mjs [PAGES]`, after `cargo xtask build`.
+// Latency added by the edge: `node benches/edge/latency.mjs [PAGES]`, after `cargo xtask build`.
 //
-// One workerd without a proxy before it runs the Worker that would be deployed; configuration, snapshot and assets come
-// from a Worker beside it over a folder; origin and client are this process. Pages are asked for in turn over one
-// connection, so that noise meets all kinds alike; processor time is workerd's, kind by kind.
+// One workerd, without a proxy, runs the Worker as deployed; a second Worker serves configuration, snapshot and assets
+// from a folder; origin and client are this process. Pages are requested in turn over one
+// connection, so that noise affects all kinds equally; processor time is workerd's, by kind.
 import { execFileSync, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, get } from "node:http";
@@ -23,7 +23,7 @@ const origin = await startOrigin({
   "/": page(0),
   "/1": page(1),
   "/5": page(5),
-  // What is no HTML goes through the Worker untouched.
+  // Responses other than HTML pass through the Worker unchanged.
   "/plain": (_, response) => response.writeHead(200, { "content-type": "text/plain" }).end(page(5)),
 });
 
@@ -34,7 +34,7 @@ cpSync(dist("reference.snapshot"), join(folder, "reference.snapshot"));
 writeFileSync(join(folder, "tradewind/products.json"), JSON.stringify(products));
 writeFileSync(join(folder, "config"), JSON.stringify(configuration()));
 
-// Assets by path, KV by key, and R2 as workerd asks it: what it wants in a header, metadata before the bytes.
+// Assets by path, KV by key, and R2 in workerd's protocol: request in a header, metadata before the bytes.
 writeFileSync(join(folder, "data.mjs"), `
 export default {
   async fetch(request, { disk }) {
@@ -105,7 +105,7 @@ function used(thread = "") {
 }
 
 const edge = `http://127.0.0.1:${port}`;
-// The isolate's code runs on the first thread; the others compile behind its back.
+// The isolate's code runs on the first thread; the others compile in the background.
 const main = `/task/${workerd.pid}`;
 let first;
 let before = [0, 0];
@@ -124,7 +124,7 @@ for (let n = 0; n < count; n += 1) {
     if (n >= count / 10) times[kind].push(ms); // the first tenth warms up
   }
 }
-// Pages one after another over the one connection: client, origin and workerd share the machine.
+// Pages are requested one after another over one connection: client, origin and workerd share the machine.
 const [processor, rate] = [{}, {}];
 for (const kind of Object.keys(KINDS)) {
   const [before, start] = [used(), performance.now()];
@@ -144,7 +144,7 @@ for (const kind of Object.keys(times)) {
 }
 console.log(`
 ${count} pages of ${page(5).length} bytes of each kind, in turns over one connection; processor time is workerd's. The first page of an
-isolate, with all that is loaded for it: ${first.ms.toFixed(0)} ms, ${loadingMain.toFixed(0)} ms of processor, and ${(loading - loadingMain).toFixed(0)} ms more by V8's compiler in the background.
+isolate, with loading: ${first.ms.toFixed(0)} ms, ${loadingMain.toFixed(0)} ms of processor time, and ${(loading - loadingMain).toFixed(0)} ms more for V8's compiler in the background.
 Load ${loadavg()[0].toFixed(2)} at the end.`);
 agent.destroy();
 workerd.kill();

@@ -1,4 +1,4 @@
-// What files weigh together: [raw, gzip, brotli] bytes, each file compressed by itself as a server does.
+// Total size of files: [raw, gzip, brotli] bytes, each file compressed separately, as by a server.
 import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 

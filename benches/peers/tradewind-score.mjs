@@ -1,4 +1,4 @@
-// tradewind.wasm through `score`: for features that are kept by column, as a batch job's are.
+// tradewind.wasm through `score`, for features in columns, as in batch jobs.
 import { instantiate } from "./tradewind.mjs";
 
 export async function start(wasm) {

@@ -1,4 +1,4 @@
-// tradewind.wasm as a shell calls it: `core/ABI.md` has the exports, and requests and replies are postcard.
+// Minimal shell for tradewind.wasm: `core/ABI.md` describes the exports; requests and replies are postcard.
 export async function start(wasm) {
   const guest = await instantiate(wasm);
   return {
@@ -14,7 +14,7 @@ const TYPES = [Float32Array, BigInt64Array, Int32Array, Uint8Array, Uint8Array];
 const text = new TextDecoder();
 const utf8 = new TextEncoder();
 
-// From the module's bytes, or compiled.
+// Takes the module's bytes, or a compiled module.
 export async function instantiate(wasm) {
   const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
   const { memory, alloc, dealloc, load, call, score } = (await WebAssembly.instantiate(module, {})).exports;
@@ -27,7 +27,7 @@ export async function instantiate(wasm) {
     return pointer;
   }
 
-  // Reads a reply where it lies, and gives its buffer back.
+  // Reads a reply in place, and frees its buffer.
   function reply(returned, read) {
     const pointer = returned >>> 0;
     const memory = bytes();
@@ -54,7 +54,7 @@ export async function instantiate(wasm) {
       });
     },
 
-    // A request that is encoded already; the reply stays undecoded.
+    // Sends an encoded request; does not decode the reply.
     caller(request) {
       const pointer = give(request.length);
       return () => {
@@ -64,7 +64,7 @@ export async function instantiate(wasm) {
       };
     },
 
-    // An infer request: encoded into a buffer that is kept from call to call.
+    // Sends an infer request, encoded into a reused buffer.
     model(inputs) {
       const pack = utf8.encode("case");
       const tensors = inputs.map((input) => ({ ...input, name: utf8.encode(input.name) }));
@@ -86,7 +86,7 @@ export async function instantiate(wasm) {
       };
     },
 
-    // Column-major features through buffers that are kept from call to call.
+    // Scores column-major features through reused buffers.
     scorer(handle, rows, columns) {
       const input = give(columns.byteLength);
       const output = give(4 * rows);
@@ -136,7 +136,7 @@ class Reader {
   list(read) {
     return Array.from({ length: this.number() }, read);
   }
-  // The elements alone: a caller knows names and shapes.
+  // Elements only: the caller knows names and shapes.
   tensor() {
     const name = this.number();
     this.at += name;

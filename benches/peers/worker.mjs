@@ -1,6 +1,6 @@
 // A competitor in V8. `../src/worker.rs` has the protocol; each competitor is a module with a function
 //   start(wasm, folder) → { open(model, inputs, snapshot) → run() → outputs }
-// in which `model` and `wasm` are bytes, `inputs` are { name, type, shape, values } and outputs are typed arrays.
+// where `model` and `wasm` are bytes, `inputs` are { name, type, shape, values } and outputs are typed arrays.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
@@ -11,7 +11,7 @@ let runtime;
 async function prepare({ name, onnx, pack, snapshot, request, inputs }) {
   const file = competitor.startsWith("tradewind") ? pack : onnx;
   if (!file) return { refused: "it is not compiled" };
-  // What a page would fetch is read before the clock starts.
+  // The files that a page would download are read before the clock starts.
   const [wasm, model] = [readFileSync(wasmFile), readFileSync(file)];
   const over = snapshot && readFileSync(snapshot);
   const given = request ? readFileSync(request) : inputs.map(read);

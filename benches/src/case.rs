@@ -1,4 +1,4 @@
-//! What is measured: models with inputs, and decisions.
+//! Measured cases: models with inputs, and decisions.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -15,51 +15,51 @@ use tradewind_tests::{
     dist, pack_of, root,
 };
 
-/// One thing that competitors do again and again.
+/// Computation that competitors repeat.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Case {
-    /// The model, as files and plots call it.
+    /// Name of the model in files and plots.
     pub model: String,
-    /// The model and the number of rows: unique.
+    /// Model and number of rows; unique.
     pub name: String,
-    /// The model in words.
+    /// Title of the model.
     pub title: String,
-    /// How many rows an answer is for.
+    /// Rows per answer.
     pub rows: usize,
-    /// How many times as fast as onnxruntime-web Tradewind wants to be.
+    /// Target speed, as a multiple of onnxruntime-web's.
     pub target: Option<f64>,
-    /// The model's file; none for the decision.
+    /// ONNX file; `None` for a decision.
     pub onnx: Option<PathBuf>,
-    /// The model's pack; none where the compiler refuses it.
+    /// Pack; `None` if the compiler refuses the model.
     pub pack: Option<PathBuf>,
-    /// The model as the library that trained it wrote it.
+    /// Model in the format of the library that trained it.
     pub native: Option<PathBuf>,
     /// That library.
     pub library: Option<String>,
-    /// A snapshot that is loaded beside it.
+    /// Snapshot to load as well.
     pub snapshot: Option<PathBuf>,
-    /// An encoded request, where it is the whole input.
+    /// Encoded request, if it is the whole input.
     pub request: Option<PathBuf>,
-    /// The model's inputs.
+    /// Inputs of the model.
     pub inputs: Vec<Input>,
 }
 
 /// An input of a model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its elements: `f32` or `i64`.
+    /// Element type: `f32` or `i64`.
     #[serde(rename = "type")]
     pub dtype: String,
-    /// Its shape.
+    /// Shape.
     pub shape: Vec<usize>,
-    /// Little-endian elements: at least as many as the shape says.
+    /// Little-endian elements, at least as many as in the shape.
     pub file: PathBuf,
 }
 
 impl Case {
-    /// Whether a competitor could take part: libraries run what they trained, a decision is only Tradewind's.
+    /// Whether a competitor supports the case: libraries run models they trained, only Tradewind makes decisions.
     pub fn concerns(&self, competitor: &str) -> bool {
         match competitor {
             "lightgbm" | "xgboost" => self.library.as_deref() == Some(competitor),
@@ -69,7 +69,7 @@ impl Case {
     }
 }
 
-/// An entry of `models.json`, which `models.py` writes.
+/// Entry of `models.json`, which `models.py` writes.
 #[derive(Deserialize)]
 struct Model {
     name: String,
@@ -93,11 +93,11 @@ struct Target {
     ratio: f64,
 }
 
-/// The cases of a folder that `models.py` has filled, their packs written to `packs`; and why
-/// models were refused, by title.
+/// Reads the cases of a folder written by `models.py`, and writes their packs to `packs`; also returns the refusals
+/// by title.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// If a file cannot be read or written.
 pub fn cases(models: &Path, packs: &Path) -> Result<(Vec<Case>, BTreeMap<String, String>)> {
     let list = models.join("models.json");
     let list = fs::read(&list).with_context(|| list.display().to_string())?;
@@ -145,11 +145,11 @@ fn compiled(onnx: &Path, pack: &Path) -> Result<PathBuf> {
     Ok(pack.to_owned())
 }
 
-/// The decisions, which no peer makes: the ranking of the first real household of the test cases, and made-up
-/// orders that are allocated. Their requests and snapshots are written to `folder`.
+/// Returns cases for decisions, which only Tradewind makes: the ranking of the first real household of the test cases, and
+/// the allocation of generated orders. Writes their requests and snapshots to `folder`.
 ///
 /// # Errors
-/// When the reference packs are not built.
+/// If the reference packs are not built.
 pub fn decisions(folder: &Path) -> Result<Vec<Case>> {
     let requests = fs::read_to_string(root().join("tests/cases/rank/requests.jsonl"))?;
     let request: json::RankRequest = serde_json::from_str(requests.lines().next().context("no requests")?)?;

@@ -1,6 +1,6 @@
-//! The first answer of a process that has done nothing before: script, compile, load, answer.
+//! First answer of a fresh process: evaluate the script, compile, load, answer.
 //!
-//! What a page would fetch lies in memory when the clock starts, and Node keeps no code cache.
+//! The files that a page would download are in memory when the clock starts, and Node has no code cache.
 
 use crate::{
     case::Case,
@@ -9,31 +9,31 @@ use crate::{
 };
 use anyhow::Result;
 
-/// Those that a page could run. Tradewind comes first.
+/// Competitors that run in a page, Tradewind first.
 pub const COMPETITORS: [&str; 3] = ["tradewind", "onnxruntime-web", "rten"];
 
-/// Models whose first answer for one row is awaited.
+/// Models to measure, with one row.
 const MODELS: [&str; 2] = ["mlp-64", "lightgbm"];
 
-/// First answers of one competitor with one model.
+/// First answers of one competitor for one model.
 #[derive(Debug)]
 pub struct Cold {
-    /// The model in words.
+    /// Title of the model.
     pub title: String,
-    /// The competitor.
+    /// Name of the competitor.
     pub competitor: &'static str,
-    /// The phases of each round, in milliseconds; empty where the model is refused.
+    /// Phases of each round, in milliseconds; empty if the model is refused.
     rounds: Vec<Vec<(String, f64)>>,
 }
 
 impl Cold {
-    /// Milliseconds in all.
+    /// Total time in milliseconds.
     pub fn total(&self) -> Option<Spread> {
         let total = |round: &Vec<(String, f64)>| round.iter().map(|(_, took)| took).sum();
         Spread::of(&self.rounds.iter().map(total).collect::<Vec<f64>>())
     }
 
-    /// Milliseconds of each phase, the median over the rounds.
+    /// Median time of each phase over the rounds, in milliseconds.
     pub fn phases(&self) -> Vec<(&str, f64)> {
         let names = self.rounds.first().into_iter().flatten().map(|(name, _)| name.as_str());
         let took = |at: usize| Spread::of(&self.rounds.iter().map(|round| round[at].1).collect::<Vec<_>>());
@@ -44,7 +44,7 @@ impl Cold {
 /// Starts processes in turns.
 ///
 /// # Errors
-/// When one does not start.
+/// If a process does not start.
 pub fn measure(
     cases: &[Case],
     competitors: &[&'static str],

@@ -1,14 +1,14 @@
-//! How fast Tradewind is against what users could have instead. `cargo xtask bench` obtains the
-//! competitors and runs this; `RESULTS.md` has the outcome.
+//! Benchmarks of Tradewind against alternatives. `cargo xtask bench` obtains the
+//! competitors and runs this; `RESULTS.md` has the results.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
-//! | `../models.py` | makes the models and their inputs |
-//! | [`case`] | what is measured: a model and a number of rows |
-//! | [`worker`] | a competitor in its own process, and the protocol |
+//! | `../models.py` | writes the models and their inputs |
+//! | [`case`] | measured cases: a model and a number of rows |
+//! | [`worker`] | competitor in its own process, and the protocol |
 //! | `../peers` | the competitors in JavaScript and Python; `../rten`, one as WebAssembly |
 //! | [`native`] | the competitors in Rust |
-//! | [`mod@measure`] | compares answers, lets competitors take turns, statistics |
+//! | [`mod@measure`] | comparison of answers, rounds, statistics |
 //! | [`cold`] | first answers of fresh processes |
 //! | [`report`], [`plot`] | `RESULTS.md` and its plots |
 
@@ -32,7 +32,7 @@ use std::{
 use tradewind_tests::{dist, root};
 use worker::Worker;
 
-/// Measures Tradewind against its competitors.
+/// Measures Tradewind and its competitors.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -41,37 +41,37 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Measures, and writes RESULTS.md and plots.
+    /// Measure, and write RESULTS.md and plots.
     Run(Competition),
-    /// Answers questions on standard input as a competitor in Rust: wasmtime, native or tract.
+    /// Run a competitor in Rust (wasmtime, native or tract), with requests on standard input.
     Work {
-        /// Which.
+        /// Name of the competitor.
         competitor: String,
     },
 }
 
-/// Where everything is. Competitors that are not named do not take part.
+/// Paths. Competitors without a path are skipped.
 #[derive(clap::Args)]
 struct Competition {
-    /// The folder that `models.py` filled.
+    /// Folder written by `models.py`.
     #[arg(long)]
     models: PathBuf,
-    /// The folder with `RESULTS.md` and `plots`.
+    /// Folder for `RESULTS.md` and `plots`.
     #[arg(long)]
     out: PathBuf,
-    /// The folder whose `node_modules` has onnxruntime-web.
+    /// Folder whose `node_modules` contains onnxruntime-web.
     #[arg(long)]
     npm: Option<PathBuf>,
     /// rten as WebAssembly.
     #[arg(long)]
     rten: Option<PathBuf>,
-    /// A Python with onnxruntime, LightGBM and XGBoost.
+    /// Python with onnxruntime, LightGBM and XGBoost.
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Only a few rounds: does it work?
+    /// Run only a few rounds, as a smoke test.
     #[arg(long)]
     quick: bool,
-    /// Only cases whose name contains this; sizes and first answers are left out.
+    /// Run only cases whose name contains this text; skip sizes and first answers.
     #[arg(long, value_name = "WORD")]
     only: Option<String>,
 }
@@ -122,7 +122,7 @@ impl Competition {
         Report { machine, measured, refusals, cold, weights, effort }.write(&self.out)
     }
 
-    /// Who takes part. The first that answers is the judge of the others' answers.
+    /// Competitors to run. The first one's answers are the reference for the others.
     fn competitors(&self) -> Vec<&'static str> {
         let (python, npm, rten) = (self.python.is_some(), self.npm.is_some(), self.rten.is_some());
         let there = report::COMPETITORS.iter().filter(|(name, _)| match *name {
@@ -134,7 +134,7 @@ impl Competition {
         there.map(|(name, _)| *name).collect()
     }
 
-    /// How a competitor is started.
+    /// Command that starts a competitor.
     fn command(&self, name: &str) -> Result<Command> {
         let peers = root().join("benches/peers");
         let mut command;
@@ -156,7 +156,7 @@ impl Competition {
         Ok(command)
     }
 
-    /// The WebAssembly of a competitor in V8.
+    /// WebAssembly file of a competitor in V8.
     fn wasm(&self, name: &str) -> Result<PathBuf> {
         match name {
             "onnxruntime-web" => Ok(self.web("ort-wasm-simd-threaded.wasm")?),
@@ -165,12 +165,12 @@ impl Competition {
         }
     }
 
-    /// A file of onnxruntime-web's.
+    /// File of onnxruntime-web.
     fn web(&self, file: &str) -> Result<PathBuf> {
         Ok(self.npm.as_ref().context("no onnxruntime-web")?.join("node_modules/onnxruntime-web/dist").join(file))
     }
 
-    /// What a page has to fetch before it can run a model: WebAssembly and its script.
+    /// Files that a page downloads before it can run a model: WebAssembly and its script.
     fn weight(&self, name: &'static str) -> Result<Weight> {
         let peers = root().join("benches/peers");
         let script = match name {
@@ -183,7 +183,7 @@ impl Competition {
     }
 }
 
-/// What a program prints.
+/// Runs a program and returns its output.
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{} does not start", command.get_program().display()))?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())

@@ -1,4 +1,4 @@
-//! Rounds in which competitors take turns, and what is read from them.
+//! Rounds in which competitors take turns, and their statistics.
 
 use crate::{
     case::Case,
@@ -7,47 +7,47 @@ use crate::{
 use anyhow::{Result, bail, ensure};
 use std::time::Instant;
 
-/// How far outputs may lie apart, relatively.
+/// Relative tolerance of outputs.
 const RTOL: f64 = 1e-3;
-/// Rounds of a case however long they take.
+/// Minimum rounds of a case, for any duration.
 const FEWEST: usize = 3;
-/// An answer that takes so many nanoseconds is its own warm-up.
+/// Nanoseconds of an answer that needs no separate warm-up.
 const LONG: f64 = 1e9;
-/// Near zero: relative to the largest number of the output.
+/// Tolerance near zero, relative to the largest number of the output.
 const ATOL: f64 = 1e-5;
 
-/// How long is measured.
+/// Number and length of the measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Turns that each competitor has at each case.
+    /// Turns of each competitor for each case.
     pub rounds: usize,
-    /// Nanoseconds that a turn takes, or one answer if that takes longer.
+    /// Nanoseconds of a turn; at least one answer.
     pub turn: f64,
-    /// Nanoseconds after which a case has no further round, once it had a few.
+    /// Nanoseconds after which a case ends, after a few rounds.
     pub case: f64,
-    /// Fresh processes of each competitor.
+    /// Number of fresh processes of each competitor.
     pub cold_rounds: usize,
 }
 
-/// What one competitor took for one case.
+/// Times of one competitor for one case.
 #[derive(Debug, Clone)]
 pub struct Times {
-    /// The competitor.
+    /// Name of the competitor.
     pub competitor: &'static str,
-    /// Nanoseconds for one answer in each round; or why there are none.
+    /// Nanoseconds per answer in each round, or the reason for a refusal.
     pub rounds: Result<Vec<f64>, String>,
 }
 
-/// What a case took.
+/// Times of a case.
 #[derive(Debug)]
 pub struct Measured {
-    /// The case.
+    /// Measured case.
     pub case: Case,
-    /// Competitors, in their order.
+    /// Times of each competitor, in their order.
     pub times: Vec<Times>,
 }
 
-/// Best, median and middle half of some samples.
+/// Best, median and quartiles of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub best: f64,
@@ -57,7 +57,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of samples; `None` of none.
+    /// Computes them; `None` without samples.
     pub fn of(samples: &[f64]) -> Option<Self> {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -67,28 +67,28 @@ impl Spread {
 }
 
 impl Measured {
-    /// A competitor's rounds, if it has some.
+    /// Rounds of a competitor, if any.
     pub fn rounds(&self, competitor: &str) -> Option<&[f64]> {
         let times = self.times.iter().find(|times| times.competitor == competitor)?;
         times.rounds.as_deref().ok()
     }
 
-    /// How many times as long `peer` takes as `ours`, over the rounds.
+    /// Time of `peer` as a multiple of that of `ours`, over the rounds.
     pub fn ratio(&self, peer: &str, ours: &str) -> Option<Spread> {
         let pairs = self.rounds(peer)?.iter().zip(self.rounds(ours)?);
         Spread::of(&pairs.map(|(peer, ours)| peer / ours).collect::<Vec<_>>())
     }
 
-    /// How many times as long `peer` takes as `ours`, each in its best round.
+    /// Time of `peer` as a multiple of that of `ours`, each in its best round.
     pub fn ratio_of_best(&self, peer: &str, ours: &str) -> Option<f64> {
         Some(Spread::of(self.rounds(peer)?)?.best / Spread::of(self.rounds(ours)?)?.best)
     }
 }
 
-/// Compares what the competitors answer, then lets them take turns.
+/// Compares the competitors' answers, then measures them in turns.
 ///
 /// # Errors
-/// When they disagree, or one of them ends.
+/// If they disagree, or one of them ends.
 pub fn measure(case: &Case, workers: &mut [Worker], effort: Effort) -> Result<Measured> {
     let mut answers = Vec::new();
     let mut times = Vec::new();
@@ -122,7 +122,7 @@ pub fn measure(case: &Case, workers: &mut [Worker], effort: Effort) -> Result<Me
     Ok(Measured { case: case.clone(), times })
 }
 
-/// Runs until the caches and compilers have settled; returns the number of iterations of a turn.
+/// Warms up caches and compilers; returns the number of iterations per turn.
 fn warm_up(worker: &mut Worker, case: &Case, turn: f64) -> Result<u64> {
     let mut iterations = 1;
     loop {
@@ -139,7 +139,7 @@ fn warm_up(worker: &mut Worker, case: &Case, turn: f64) -> Result<u64> {
     }
 }
 
-/// Every competitor answers like the first. A library without ONNX has the first output alone.
+/// Checks that all competitors answer like the first. A library without ONNX has only the first output.
 fn compare(case: &str, answers: &[(&str, Vec<Vec<f64>>)]) -> Result<()> {
     let Some(((judge, expected), others)) = answers.split_first() else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The competitors in Rust, each in a process started as `bench work NAME`.
+//! Competitors in Rust, each in its own process (`bench work NAME`).
 
 use crate::{
     case::{Case, Input},
@@ -25,10 +25,10 @@ use tradewind_tests::{PACK, module};
 
 type Run = Box<dyn FnMut() -> Result<Vec<TensorData>>>;
 
-/// Answers questions until standard input ends.
+/// Answers requests until standard input ends.
 ///
 /// # Errors
-/// When a question is none, or a case that was prepared fails later.
+/// If a request is invalid, or a prepared case fails later.
 pub fn work(competitor: &str) -> Result<()> {
     let mut cases: BTreeMap<String, Run> = BTreeMap::new();
     for line in stdin().lock().lines() {
@@ -62,11 +62,11 @@ fn open(competitor: &str, case: &Case) -> Result<Run> {
         "native" if case.request.is_some() => guest(Engine::new(), case),
         "native" => executor(case),
         "tract" => reference(case),
-        other => bail!("there is no competitor `{other}`"),
+        other => bail!("unknown competitor `{other}` (expected wasmtime, native or tract)"),
     }
 }
 
-/// The whole way of a request: encoded, answered and decoded.
+/// Tradewind with messages: encode, call and decode.
 fn guest<G: Guest<Error: std::error::Error + Send + Sync + 'static> + 'static>(
     mut guest: G,
     case: &Case,
@@ -93,7 +93,7 @@ fn guest<G: Guest<Error: std::error::Error + Send + Sync + 'static> + 'static>(
     }))
 }
 
-/// The executor alone, compiled natively.
+/// Executor without messages, compiled natively.
 fn executor(case: &Case) -> Result<Run> {
     let compiled = compile(&onnx(case)?, &Options::default())?;
     let weights = AlignedBytes::copy_of(&compiled.weights)?;
@@ -105,7 +105,7 @@ fn executor(case: &Case) -> Result<Run> {
     }))
 }
 
-/// tract, which has no ai.onnx.ml operators to speak of.
+/// tract, which supports almost no ai.onnx.ml operators.
 fn reference(case: &Case) -> Result<Run> {
     let reference = Reference::new(&onnx(case)?, &Options::default())?;
     let (inputs, rows) = (tensors(case)?, case.rows);
@@ -134,7 +134,7 @@ fn tensor(input: &Input) -> Result<Tensor> {
         "i64" => {
             TensorData::I64(bytes.as_chunks().0.iter().take(count).map(|bytes| i64::from_le_bytes(*bytes)).collect())
         }
-        other => bail!("elements of type `{other}` are not measured"),
+        other => bail!("unsupported element type `{other}` (expected f32 or i64)"),
     };
     let shape: Vec<u32> = input.shape.iter().map(|&extent| extent as u32).collect();
     Ok(Tensor::new(input.name.clone(), shape, data)?)

@@ -1,11 +1,11 @@
-//! Bars on a logarithmic scale, as SVG that is readable in light and dark.
+//! Bar charts with a logarithmic scale, as SVG for light and dark pages.
 
-/// Bars of one label.
+/// Bars with one label.
 #[derive(Debug)]
 pub struct Group {
-    /// What they are for.
+    /// Label.
     pub label: String,
-    /// Each bar: whose it is, its place in the order of colours, and how long it is.
+    /// Bars: name, index of the colour, and value.
     pub bars: Vec<(String, usize, f64)>,
 }
 
@@ -17,16 +17,16 @@ const LEFT: f64 = 190.0;
 const RIGHT: f64 = 90.0;
 const BAR: f64 = 16.0;
 const TOP: f64 = 34.0;
-/// Room for a group's label.
+/// Height of a group's label.
 const HEAD: f64 = 26.0;
 
-/// A bar chart, unless there are no bars; `readable` writes a value with its unit.
+/// Draws a bar chart, or `None` without bars; `readable` formats a value with its unit.
 pub fn bars(title: &str, groups: &[Group], readable: impl Fn(f64) -> String) -> Option<String> {
     if groups.iter().all(|group| group.bars.is_empty()) {
         return None;
     }
     let values = || groups.iter().flat_map(|group| group.bars.iter().map(|(.., value)| *value));
-    // Whole decades, and a little room so that the shortest bar shows.
+    // Full decades, with a margin so that the shortest bar is visible.
     let low = (values().fold(f64::INFINITY, f64::min) / 1.5).log10().floor();
     let high = values().fold(0.0, f64::max).log10().ceil().max(low + 1.0);
     let x = |value: f64| LEFT + (value.log10() - low) / (high - low) * (WIDTH - LEFT - RIGHT);

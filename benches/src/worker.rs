@@ -1,15 +1,14 @@
-//! Competitors, each in a process of its own that lives as long as the run: so they can take turns.
+//! Competitors, each in its own process for the whole run, so that they can take turns.
 //!
-//! A question is a line of JSON, and so is its answer:
+//! Request and reply are each a line of JSON:
 //!
 //! ```text
 //! {"prepare": CASE}                        {"ready": {"outputs": [[…], …], "phases": [["load", 1.2], …]}}
-//!                                          {"refused": "why"}
+//!                                          {"refused": "reason"}
 //! {"run": {"case": NAME, "iterations": 9}} {"nanoseconds": 81000}
 //! ```
 //!
-//! A run takes the case's inputs from the caller's arrays to arrays of the caller's, copies and
-//! encoding included.
+//! The time of a run includes encoding, and copies from and to the caller's arrays.
 
 use crate::case::Case;
 use anyhow::{Context, Result};
@@ -19,44 +18,44 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-/// What a competitor is asked.
+/// Request to a competitor.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Question {
-    /// Open a model and answer once.
+    /// Load a model and answer once.
     Prepare(Box<Case>),
-    /// Answer again and again.
+    /// Answer repeatedly.
     Run {
-        /// The name of a case that was prepared.
+        /// Name of a prepared case.
         case: String,
-        /// How often.
+        /// Number of answers.
         iterations: u64,
     },
 }
 
-/// The answer to [`Question::Prepare`].
+/// Reply to [`Question::Prepare`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prepared {
-    /// The model runs.
+    /// The model is loaded.
     Ready {
-        /// The elements of its outputs.
+        /// Elements of its outputs.
         outputs: Vec<Vec<f64>>,
-        /// Milliseconds from nothing to the first answer, by phase.
+        /// Milliseconds until the first answer, by phase.
         phases: Vec<(String, f64)>,
     },
     /// The competitor cannot run it.
     Refused(String),
 }
 
-/// The answer to [`Question::Run`].
+/// Reply to [`Question::Run`].
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Took {
-    /// All iterations together.
+    /// Total of all iterations.
     pub nanoseconds: f64,
 }
 
-/// A competitor's process.
+/// Process of a competitor.
 pub struct Worker {
     name: &'static str,
     child: Child,
@@ -68,7 +67,7 @@ impl Worker {
     /// Starts a competitor.
     ///
     /// # Errors
-    /// When there is no such program.
+    /// If the program does not exist.
     pub fn start(name: &'static str, command: &mut Command) -> Result<Self> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.with_context(|| format!("{name} does not start"))?;
@@ -77,20 +76,20 @@ impl Worker {
         Ok(Self { name, child, stdin, stdout })
     }
 
-    /// The competitor.
+    /// Name of the competitor.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Opens a model and answers once.
+    /// Loads a model and answers once.
     ///
     /// # Errors
-    /// When the process is gone or does not keep to the protocol.
+    /// If the process has ended or violates the protocol.
     pub fn prepare(&mut self, case: &Case) -> Result<Prepared> {
         self.ask(&Question::Prepare(Box::new(case.clone())))
     }
 
-    /// Nanoseconds for one answer, on average over `iterations`.
+    /// Average nanoseconds per answer over `iterations`.
     ///
     /// # Errors
     /// As for [`prepare`](Self::prepare).
@@ -115,7 +114,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Closing its input ends it.
+        // The process ends when its input closes.
         drop(self.stdin.take());
         self.child.wait().ok();
     }

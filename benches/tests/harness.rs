@@ -1,4 +1,4 @@
-//! The harness runs, on a small model and with Tradewind's own runtimes and tract alone.
+//! Smoke test of the harness, on a small model with Tradewind's runtimes and tract.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -31,7 +31,7 @@ fn runtimes_agree_and_results_are_written() -> Result<()> {
         .arg("--out")
         .arg(folder.path())
         .status()?;
-    ensure!(status.success(), "it fails; its message is above");
+    ensure!(status.success(), "the benchmark failed; see its message above");
     let results = fs::read_to_string(file("RESULTS.md"))?;
     let row = results.lines().rfind(|line| line.starts_with("| A small network | 5 |")).context("no times")?;
     ensure!(!row.contains("refused"), "a runtime refuses: {row}");

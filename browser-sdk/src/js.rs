@@ -1,4 +1,4 @@
-//! Errors as JavaScript has them: an `Error` whose `code` says, for a program, what kind it is.
+//! Errors in JavaScript: an `Error` with its kind as `code`.
 
 use tradewind_core::guest::{ClientError, GuestError};
 use wasm_bindgen::prelude::*;
@@ -8,17 +8,17 @@ extern "C" {
     fn error(code: &str, message: &str) -> JsValue;
 }
 
-/// What the core says of a file.
+/// Error of the core about a file.
 pub fn untrusted(why: tradewind_core::Error) -> JsValue {
     error("untrusted", why.message())
 }
 
-/// A file that nobody has checked.
+/// Error about an unverified file.
 pub fn unverified() -> JsValue {
     error("input", "a pack or snapshot was not verified")
 }
 
-/// What a client says.
+/// Error of a client.
 pub fn client(failure: ClientError<GuestError>) -> JsValue {
     let code = match &failure {
         ClientError::Fault(_) => "refused",

@@ -1,7 +1,7 @@
-//! The module in a page or a web worker: a shim of wasm-bindgen's around `tradewind.wasm`.
+//! The module in a page or a web worker: a wasm-bindgen shim around `tradewind.wasm`.
 //!
-//! A `Pack` is a file that was checked; a `Guest` is the module with such files loaded, which answers bytes with
-//! bytes. A page uses the npm package `tradewind`, which wraps this and has the messages in TypeScript.
+//! A `Pack` is a verified file; a `Guest` is the module with such files loaded. Pages use the npm package `tradewind`,
+//! which wraps this shim and implements the messages in TypeScript.
 #![cfg(target_arch = "wasm32")]
 
 mod guest;

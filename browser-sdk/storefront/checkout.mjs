@@ -28,7 +28,7 @@ export async function checkout(form, { region }, warehouse) {
   const checked = await Promise.all(cart.map((one) => verified(one, region, warehouse)));
   const lines = cart.map((one, n) => line(one, checked[n].text, checked[n].good));
   if (!checked.every(({ good }) => good)) {
-    return { ordered: false, title: "A price is not as it was", text: "Nothing was ordered. Look at the cart again.", lines };
+    return { ordered: false, title: "A price has changed", text: "Nothing was ordered. Please check the cart again.", lines };
   }
   const answer = await ask(warehouse, "/v1/orders", order, { "idempotency-key": order.id });
   if (!answer.ok) {

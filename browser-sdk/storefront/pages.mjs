@@ -81,7 +81,7 @@ export function homePage(context) {
     "Groceries",
     html`<section>
         <h1>For you</h1>
-        <p class="lead">What is here changes with each thing you look at, and only on this device.</p>
+        <p class="lead">This page changes with the products you view, and only on this device.</p>
         ${slot("for-you", 8, products, "often bought")}
       </section>
       <section>

@@ -75,7 +75,7 @@ export async function open(page, url) {
 
 /** The SKUs that a slot shows, in order: what the page has in it stays there, and is not seen. */
 export const skus = (page, slot) =>
-  // In one go: cards that are found first and looked at later may have been replaced.
+  // In one step, because cards may be replaced between finding and checking them.
   page.evaluate((slot) => {
     const cards = [...document.querySelectorAll(`tradewind-slot[name=${slot}] [data-sku]`)];
     return cards.filter((card) => card.checkVisibility()).map((card) => card.dataset.sku);

@@ -111,7 +111,7 @@ test("the page writes and reads rankings as the core does", () => {
     const shown = items.map(({ sku, score, reasons }) => ({ sku, score: Math.fround(score), reasons }));
     const expected = replies[n].items.map(({ score, ...item }) => ({ ...item, score: Math.fround(score) }));
     assert.deepEqual({ items: shown, considered }, { items: expected, considered: replies[n].considered });
-    // What a page has no word for: other channels, and sets of products.
+    // Not supported by pages: other channels, and sets of products.
     if (hidden || unavailable || events.some(({ channel = "web" }) => channel !== "web")) continue;
     const happened = events.map(({ channel: _, ...event }) => event);
     const sent = messages.rankRequest("recommend", Date.parse(at), request, profile && encoded(profile), happened);
@@ -179,7 +179,7 @@ test("the page writes and reads prices as the core does", () => {
   }
 });
 
-test("what the page reads of the snapshot is what its tables and the module say", async () => {
+test("the page reads the same values from the snapshot as its tables and the module", async () => {
   const { listed, deliverable, quotes } = await page.evaluate(async (skus) => {
     const { Tradewind } = await import("/tradewind/sdk/index.js");
     const tradewind = await Tradewind.load({ config: "/tradewind/tradewind.json" });

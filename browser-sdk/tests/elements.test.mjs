@@ -1,4 +1,4 @@
-// The elements in a page that lives on: attributes, instances and page views change, and what is shown is right for them.
+// Elements in a long-lived page: what is shown follows changes of attributes, instances and page views.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,7 +20,7 @@ after(() => chromium?.close());
 const SLOT = '<tradewind-slot class="cards" name="a" limit="4"><i data-sku="own">own</i></tradewind-slot>';
 const PRICE = '<tradewind-price sku="1082185">own</tradewind-price>';
 
-/** A bare page with these elements, in a shop of its own. */
+/** An empty page with these elements, in a separate shop. */
 async function bare(body, { files = {}, ...options } = {}) {
   const shop = await startShop({
     files: {
@@ -56,7 +56,7 @@ const priced = (page) => page.waitForSelector("tradewind-price[data-tradewind=de
 const ranked = (page, name = "a") => page.waitForSelector(`tradewind-slot[name=${name}][data-tradewind=device]`);
 const price = (page) => page.innerText("tradewind-price");
 
-test("attributes mean what the shared cases say", async () => {
+test("attributes have the meaning of the shared cases", async () => {
   const filler = join(root, "browser-sdk/ts/filler.ts");
   const script = await build({ entryPoints: [filler], bundle: true, write: false, format: "iife", globalName: "filler" });
   const page = await chromium.page();
@@ -74,7 +74,7 @@ test("attributes mean what the shared cases say", async () => {
   await page.done();
 });
 
-test("fields of a card stand only where the shared cases say, and only pages are linked to", async () => {
+test("fields of a card are allowed only where the shared cases allow them, and only pages are linked", async () => {
   const entry = `export { card } from "./card.js"; export { isPage } from "./products.js";`;
   const stdin = { contents: entry, resolveDir: join(root, "browser-sdk/ts"), loader: "ts" };
   const script = await build({ stdin, bundle: true, write: false, format: "iife", globalName: "cards" });
@@ -104,7 +104,7 @@ test("fields of a card stand only where the shared cases say, and only pages are
   await page.done();
 });
 
-test("attributes that change after connection count: how many, and which not, over several lines", async () => {
+test("attributes that change after connection are used: limit, and exclude over several lines", async () => {
   const { page, done } = await bare(SLOT);
   await load(page);
   await ranked(page);
@@ -127,7 +127,7 @@ test("attributes that change after connection count: how many, and which not, ov
   await done();
 });
 
-test("slots do not repeat each other, also when one before them changes or comes", async () => {
+test("slots do not repeat each other, also when an earlier one changes or is added", async () => {
   const slot = (name) => `<tradewind-slot name="${name}" limit="4">own</tradewind-slot>`;
   const { page, done } = await bare(`<div>${slot("a")}${slot("b")}</div>`);
   await load(page);
@@ -167,7 +167,7 @@ test("the price of one product never stays on another", async () => {
   await done();
 });
 
-test("what a page had is shown again in place of a price of the edge's for another product", async () => {
+test("the page's own content replaces the edge's price for another product", async () => {
   const { page, done } = await bare('<tradewind-price sku="995242" data-tradewind="edge">$1.77</tradewind-price>');
   const states = await page.evaluate(async () => {
     await import("/tradewind/sdk/index.js");
@@ -182,13 +182,13 @@ test("what a page had is shown again in place of a price of the edge's for anoth
   await done();
 });
 
-test("the last instance that was loaded fills the page; when it is closed, the one before does", async () => {
+test("the instance loaded last fills the page; when it is closed, the previous one does", async () => {
   const { page, done } = await bare(SLOT + PRICE);
   await load(page, { region: "ORD" }, "first");
   await ranked(page);
   await load(page, { region: "SEA" }, "second");
   const before = await skus(page, "a");
-  // What any of them learns changes what is shown.
+  // A change in any instance changes what is shown.
   await page.evaluate(() => globalThis.first.setConsent("granted"));
   await page.evaluate((sku) => globalThis.first.track({ dismiss: { sku } }), before[0]);
   await page.waitForSelector(`tradewind-slot [data-sku="${before[0]}"]:visible`, { state: "detached" });
@@ -227,7 +227,7 @@ test("a second copy of the package fills the page too", async () => {
   await page.waitForFunction(() => document.querySelectorAll("tradewind-slot > [slot=tradewind] [data-sku]").length === 6);
   await priced(page);
   assert.match(await price(page), /^\$\d/);
-  // Those that were told of with the first copy are not told of again.
+  // Products reported by the first copy are not reported again.
   await page.waitForFunction(() => globalThis.seen.length);
   assert.deepEqual(await page.evaluate(() => globalThis.seen.map(({ skus }) => skus.length)), [2]);
   assert.deepEqual(page.faults, []);
@@ -237,7 +237,7 @@ test("a second copy of the package fills the page too", async () => {
 const handed = (slot, quoted, region) =>
   `<tradewind-price sku="995242" data-tradewind="edge">$1.23</tradewind-price>${handover(slot, { price: 123, ...quoted }, region)}`;
 
-test("a price that the edge handed over holds for its region and its time only", async () => {
+test("a price from the edge is valid only for its region and until it expires", async () => {
   // The demo's public snapshot publishes nothing to compute the price of 995242 from.
   const slot = await rankedAtTheEdge(chromium);
   const listed = products.find(({ sku }) => sku === "995242").price;
@@ -256,7 +256,7 @@ test("a price that the edge handed over holds for its region and its time only",
   }
 });
 
-test("a handover that cannot be read is told of, and the page is ranked", async () => {
+test("an unreadable handover is reported, and the page is ranked", async () => {
   const { page, done } = await bare(
     `${SLOT.replace(">", ' data-tradewind="edge">')}<script type="application/tradewind" id="tradewind-handover">{"slots": </script>`,
   );
@@ -267,7 +267,7 @@ test("a handover that cannot be read is told of, and the page is ranked", async 
   await done();
 });
 
-test("exposures are told of once, though the page tracks them, and never make it rank again", async () => {
+test("exposures are reported once, though the page tracks them, and never cause a new ranking", async () => {
   const { page, done } = await bare(SLOT);
   await page.evaluate(async () => {
     const { Tradewind } = await import("/tradewind/sdk/index.js");
@@ -286,7 +286,7 @@ test("exposures are told of once, though the page tracks them, and never make it
   assert.ok(rankings <= 2, `${rankings} rankings`);
   const [first, ...more] = await page.evaluate(() => globalThis.exposures);
   assert.deepEqual([first.length, more], [4, []]);
-  // Another ranking names only what was not there before.
+  // Another ranking names only new products.
   await page.evaluate((sku) => globalThis.tradewind.track({ dismiss: { sku } }), first[1]);
   await page.waitForFunction(() => globalThis.exposures.length === 2);
   const next = (await page.evaluate(() => globalThis.exposures))[1];
@@ -296,7 +296,7 @@ test("exposures are told of once, though the page tracks them, and never make it
   await done();
 });
 
-test("after a soft navigation exposures name what is shown then", async () => {
+test("after a soft navigation exposures name the products shown then", async () => {
   const { page, done } = await bare(`<div></div>${SLOT}`);
   await page.evaluate(() => (document.querySelector("div").style.height = "3000px"));
   await load(page);
@@ -312,7 +312,7 @@ test("after a soft navigation exposures name what is shown then", async () => {
   await page.$eval("tradewind-slot", (slot) => slot.scrollIntoView());
   await page.waitForFunction(() => globalThis.told.some(([, kind]) => kind === "exposure"));
   assert.deepEqual((await told(page, "exposure")).map(({ skus }) => skus), [now]);
-  // The same products, in the next page's view, are told of again.
+  // The same products are reported again in the next page view.
   await page.evaluate(() => {
     history.pushState({}, "", "/a-third");
     document.querySelector("tradewind-slot").replaceWith(document.querySelector("tradewind-slot").cloneNode(true));

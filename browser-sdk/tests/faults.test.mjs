@@ -1,4 +1,4 @@
-// Whatever fails, the page stays as the shop wrote it.
+// Failures: the page keeps the shop's own content.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -12,7 +12,7 @@ let chromium;
 before(async () => (chromium = await startChromium()));
 after(() => chromium?.close());
 
-/** tradewind.wasm, but that rankings are answered by an expression that `make` gives. */
+/** tradewind.wasm, changed to answer rankings with an expression from `make`. */
 function altered(make) {
   const module = binaryen.readBinary(site("tradewind.wasm"));
   module.setFeatures(binaryen.Features.All);
@@ -40,7 +40,7 @@ const unsigned = (bytes) => bytes.subarray(0, -96);
 const pinned = (integrity) => configured({ module: { url: "/tradewind/tradewind.wasm", integrity } });
 const imports = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 2, 7, 1, 1, 97, 1, 98, 0, 0]);
 
-/** What is served, and the code and words of the error that the page must have. */
+/** Served files, with the code and words of the expected error. */
 const FAULTS = [
   ["the configuration is missing", { "/tradewind/tradewind.json": null }, "fetch", /tradewind.json. cannot be read: status 404/],
   ["the configuration is no JSON", { "/tradewind/tradewind.json": "{" }, "fetch", /tradewind.json/],
@@ -56,7 +56,7 @@ const FAULTS = [
     /64 digits of base64/,
   ]),
   ["the module is altered", { "/tradewind/tradewind.wasm": flipped(site("tradewind.wasm"), 90_000) }, "fetch", /integrity/],
-  ["the module is none", withModule(Buffer.from("not a module")), "module", /cannot be compiled/],
+  ["the module is invalid", withModule(Buffer.from("not a module")), "module", /cannot be compiled/],
   ["the module imports something", withModule(imports), "module", /imports `b` from `a`/],
   ["a pack is missing", { "/tradewind/price.pack": null }, "fetch", /price.pack/],
   ["a pack is not signed", { "/tradewind/recommend.pack": unsigned(site("recommend.pack")) }, "untrusted", /recommend.pack.*not signed/],
@@ -70,7 +70,7 @@ const FAULTS = [
 ];
 
 for (const [what, files, code, words] of FAULTS) {
-  test(`${what}: the page stays as it was written`, async () => {
+  test(`${what}: the page keeps its own content`, async () => {
     const shop = await startShop({ files });
     const page = await chromium.page();
     await page.goto(shop.url, { waitUntil: "commit" });
@@ -91,7 +91,7 @@ for (const [what, files, code, words] of FAULTS) {
   });
 }
 
-test("where products have no texts, the slot stays, and says so", async () => {
+test("without texts of products the slot keeps its own content and has an error", async () => {
   const shop = await startShop({ files: withProducts({}) });
   const page = await chromium.page();
   const said = page.waitForEvent("console", (message) => message.text().includes("has none of the ranked products"));
@@ -103,7 +103,7 @@ test("where products have no texts, the slot stays, and says so", async () => {
   await shop.close();
 });
 
-test("after a trap the page is as it was, and the next call has a new instance", async () => {
+test("after a trap the page is unchanged, and the next call has a new instance", async () => {
   const shop = await startShop({ files: withModule(altered((module) => module.unreachable())) });
   const page = await chromium.page();
   await open(page, shop.url);
@@ -126,7 +126,7 @@ test("after a trap the page is as it was, and the next call has a new instance",
   await shop.close();
 });
 
-test("a call that does not end leaves the page as it was, and is ended", async () => {
+test("a call that does not end is terminated, and the page is unchanged", async () => {
   const endless = altered((module) => module.loop("on", module.block(null, [module.br("on"), module.i32.const(0)])));
   const shop = await startShop({ files: withModule(endless) });
   const page = await chromium.page();
@@ -139,12 +139,12 @@ test("a call that does not end leaves the page as it was, and is ended", async (
     await tradewind.rank({ limit: 3 }).catch(() => {});
     return (await tradewind.quote({ sku: "1082185" })).price;
   });
-  assert.ok(price > 0, "the runtime was not started anew");
+  assert.ok(price > 0, "the runtime was not restarted");
   await page.done();
   await shop.close();
 });
 
-test("a module that does not arrive in time is given up", async () => {
+test("loading fails if the module does not arrive in time", async () => {
   const page = await chromium.page();
   const shop = await startShop();
   await page.route("**/tradewind.wasm", () => {});
@@ -158,7 +158,7 @@ test("a module that does not arrive in time is given up", async () => {
   await shop.close();
 });
 
-test("what a page asks wrongly is said clearly", async () => {
+test("invalid calls of a page have clear errors", async () => {
   const shop = await startShop();
   const page = await chromium.page();
   await open(page, shop.url);

@@ -1,4 +1,4 @@
-// The elements in pages of React and Vue: what a framework owns is left alone, and it leaves alone what Tradewind adds.
+// Elements in pages of React and Vue: Tradewind leaves a framework's children alone, and the framework leaves Tradewind's.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startShop } from "../storefront/server.mjs";
@@ -79,7 +79,7 @@ for (const framework of ["react", "vue"]) {
   });
 }
 
-test("react: children that become one text, which replaces all, take nothing of Tradewind's along", async () => {
+test("react: replacing all children by one text keeps Tradewind's content", async () => {
   const { page, done } = await opened("react");
   await filled(page);
   const first = await shown(page);
@@ -103,7 +103,7 @@ test("react: StrictMode loads, closes and loads; slot and price are filled each 
   }
 });
 
-test("react: a slot that the edge filled beside its children is hydrated as it is", async () => {
+test("react: a slot that the edge filled beside its children is hydrated unchanged", async () => {
   const { page, done } = await opened("react", beside(rendered.react, ranked.html), handover(ranked));
   await page.waitForSelector("tradewind-price[data-tradewind=device]");
   assert.deepEqual(await page.evaluate(() => [globalThis.recovered, globalThis.first.isConnected]), [[], true]);

@@ -1,4 +1,4 @@
-// What the edge has ranked is taken over: the page does not rank again until there is something new.
+// The edge's ranking is kept: the page does not rank again without new data.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -15,7 +15,7 @@ after(() => chromium?.close());
 const edge = (ranked, quoted, region) => (page) =>
   inPlace(page, ranked.html).replace("</body>", `${handover(ranked, quoted, region)}</body>`);
 
-test("the page takes over what the edge ranked, tells of it, and computes the same bytes", async () => {
+test("the page keeps the edge's ranking, reports it, and computes the same bytes", async () => {
   const ranked = await rankedAtTheEdge(chromium);
   const shop = await startShop({ change: edge(ranked) });
   const page = await chromium.page();
@@ -52,10 +52,10 @@ test("the page takes over what the edge ranked, tells of it, and computes the sa
   await shop.close();
 });
 
-test("a slot is told of when it comes into view, once", async () => {
+test("a slot is reported once, when it comes into view", async () => {
   const shop = await startShop();
   const page = await chromium.page({ viewport: { width: 1360, height: 700 } });
-  // A page of its own, so that the listener is there before the elements are.
+  // A separate page, so that the listener exists before the elements.
   await page.route("**/bare", (route) =>
     route.fulfill({
       contentType: "text/html",
@@ -79,7 +79,7 @@ test("a slot is told of when it comes into view, once", async () => {
   await shop.close();
 });
 
-test("receipts name what the decision was made from", async () => {
+test("receipts name the input of the decision", async () => {
   const { receipt } = await rankedAtTheEdge(chromium);
   const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
   assert.equal(receipt.module, digest(readFileSync(dist("tradewind.wasm"))));

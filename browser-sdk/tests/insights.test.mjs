@@ -1,4 +1,4 @@
-// Insights in Chromium: what the page's module says of this device's profile, and why.
+// Insights in Chromium: the module's answers about this device's profile, with evidence.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -21,7 +21,7 @@ before(async () => {
 });
 after(() => Promise.all([chromium?.close(), shop?.close()]));
 
-/** Asks in a page of a shopper with orders so many days ago. */
+/** Runs an insight in the page of a shopper with orders a number of days ago. */
 async function asked(page, { days, locale = "en-US", request = { pack: "churn" } }) {
   return page.evaluate(
     async ({ days, locale, request, DAY }) => {
@@ -48,7 +48,7 @@ async function asked(page, { days, locale = "en-US", request = { pack: "churn" }
   );
 }
 
-test("a shopper who has stayed away is said to be leaving, with reasons in the page's language", async () => {
+test("a shopper without recent orders is likely to leave, with reasons in the page's language", async () => {
   const page = await chromium.page();
   await open(page, shop.url);
   const away = await asked(page, { days: [150, 140, 130, 120, 90] });
@@ -93,7 +93,7 @@ test("the page's answer is the host's, for the same orders", async () => {
   await page.done();
 });
 
-test("what cannot be asked is refused with a reason", async () => {
+test("an invalid request is refused with a reason", async () => {
   const page = await chromium.page();
   await open(page, shop.url);
   for (const [request, code, message] of [

@@ -73,7 +73,7 @@ for (const name of ["tradewind.wasm", "recommend.pack", "public.snapshot", "prod
   }
 }
 
-test("a file that stops arriving is given up, and asked for again by the next call", async () => {
+test("loading fails if a file stops arriving, and the next call fetches it again", async () => {
   let times = 0;
   const bytes = site("recommend.pack");
   const { page, done } = await bare({ "/tradewind/recommend.pack": () => (times++ ? bytes : halfway(bytes)()) });
@@ -83,13 +83,13 @@ test("a file that stops arriving is given up, and asked for again by the next ca
   await done();
 });
 
-test("products that cannot be fetched once are fetched again, without anything that the page does", async () => {
+test("a failed fetch of products is repeated without an action of the page", async () => {
   const { page, done } = await bare();
   let times = 0;
   await page.route("**/products.json", (route) => (times++ ? route.continue() : route.fulfill({ status: 503 })));
   await load(page);
   await page.waitForSelector("tradewind-slot[data-tradewind-error=fetch]");
-  // What needs no products is there all the same.
+  // Elements without products are filled all the same.
   await page.waitForSelector("tradewind-price[data-tradewind=device]");
   await filled(page, "for-you");
   assert.equal(times, 2);
@@ -97,7 +97,7 @@ test("products that cannot be fetched once are fetched again, without anything t
   await done();
 });
 
-test("products that never arrive hold nothing else up", async () => {
+test("products that never arrive delay nothing else", async () => {
   const { page, done } = await bare({ "/tradewind/products.json": halfway(site("products.json")) });
   assert.equal(await load(page, { loadTimeout: 2_500 }), "loaded");
   const quote = await page.evaluate(() => globalThis.tradewind.quote({ sku: "1082185" }));
@@ -107,7 +107,7 @@ test("products that never arrive hold nothing else up", async () => {
   await done();
 });
 
-test("products that are not what their integrity says are not shown", async () => {
+test("products that do not match their integrity are not shown", async () => {
   const { page, done } = await bare({ "/tradewind/products.json": site("products.json").toString().replace("/product/", "/altered/") });
   await load(page);
   await page.waitForSelector("tradewind-slot[data-tradewind-error=fetch]");
@@ -123,7 +123,7 @@ const HANGS = {
     "const open = IDBDatabase.prototype.transaction; IDBDatabase.prototype.transaction = function (...given) { const real = open.apply(this, given); return { objectStore: () => new Proxy({}, { get: () => () => ({}) }), abort: () => real.abort() }; };",
 };
 for (const [what, first] of Object.entries(HANGS)) {
-  test(`${what}: the page is ranked without a profile, and told so`, async () => {
+  test(`${what}: the page is ranked without a profile, and gets an error`, async () => {
     const { page, done } = await bare(worker(first));
     const started = Date.now();
     assert.equal(await load(page, { consent: "granted" }), "loaded");
@@ -137,7 +137,7 @@ for (const [what, first] of Object.entries(HANGS)) {
   });
 }
 
-test("where storage hangs later, rankings go on, and what cannot be kept is said", async () => {
+test("if storage hangs later, rankings continue, and `track` reports the failure", async () => {
   const first = "const open = IDBFactory.prototype.open; let calls = 0; IDBFactory.prototype.open = function (...given) { return calls++ < 2 ? open.apply(this, given) : {}; };";
   const { page, done } = await bare(worker(first));
   assert.equal(await load(page, { consent: "granted" }), "loaded");
@@ -149,7 +149,7 @@ test("where storage hangs later, rankings go on, and what cannot be kept is said
   await done();
 });
 
-test("an edge that does not answer holds consent up for some seconds only, and the page is told", async () => {
+test("an edge that does not answer delays consent by a few seconds only, and the page gets an error", async () => {
   const { page, done } = await bare();
   await page.route("**/v1/events", () => {});
   await load(page, { events: "/v1/events" });
@@ -167,7 +167,7 @@ test("an edge that does not answer holds consent up for some seconds only, and t
   await done();
 });
 
-test("consent and profile are the same in all tabs, at once", async () => {
+test("consent and profile are shared by all tabs immediately", async () => {
   const { page, shop, done } = await bare();
   const other = await page.context().newPage();
   await other.goto(`${shop.url}/bare.html`);
@@ -194,7 +194,7 @@ test("consent and profile are the same in all tabs, at once", async () => {
   await done();
 });
 
-test("a tab that comes later has what was decided, and the demo's shop too", async () => {
+test("a tab opened later has the consent, also in the demo shop", async () => {
   const shop = await startShop();
   const page = await chromium.page();
   await open(page, shop.url);

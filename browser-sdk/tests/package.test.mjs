@@ -41,7 +41,7 @@ test("the module is the same in package and site", () => {
   assert.equal(sha256(dist("site/tradewind/tradewind.wasm")), module);
 });
 
-test("the package brings no other, and stays within its budget", () => {
+test("the package has no dependencies, and stays within its budget", () => {
   assert.deepEqual(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith(".")), ["tradewind"]);
   const brotli = (file) =>
     brotliCompressSync(readFileSync(join(installed, "dist", file)), { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
@@ -54,7 +54,7 @@ test("the package brings no other, and stays within its budget", () => {
   assert.ok(brotli("tradewind.iife.js") - brotli("index.js") + sum <= BUDGET);
 });
 
-test("it can be imported on a server, and says what it cannot do there", async () => {
+test("it can be imported on a server, and `load` fails there with an error", async () => {
   const program = `
     import { Tradewind, money, sentence, delivery } from "tradewind";
     const error = await Tradewind.load({ config: "/tradewind/tradewind.json" }).catch((error) => error);
@@ -64,7 +64,7 @@ test("it can be imported on a server, and says what it cannot do there", async (
   assert.equal(said.trim(), "TradewindError config $1.99 it cannot go lower Dec 6 – 8");
 });
 
-test("its types hold under the strictest compiler", () => {
+test("its types pass the strictest compiler options", () => {
   const tsc = dist("tools/browser/node_modules/typescript/bin/tsc");
   const source = `
     import { Tradewind, type Quote, type Ranking, sentence, TradewindError } from "tradewind";
@@ -115,7 +115,7 @@ async function ranked(page, url) {
   return skus;
 }
 
-test("a plain page and a page built by Vite rank alike, with the strictest policy", async () => {
+test("a plain page and a page built by Vite rank identically, with the strictest policy", async () => {
   const plain = {
     "/plain.html": '<!doctype html><html lang="en"><link rel="icon" href="/icon.svg"><title>Plain</title><body><script src="/tradewind/sdk/tradewind.iife.js"></script><script src="/plain.js"></script></body></html>',
     "/plain.js": `(async () => {

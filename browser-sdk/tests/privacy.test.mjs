@@ -1,4 +1,4 @@
-// What leaves the page, and what is kept on the device.
+// Data that leave the page, and data stored on the device.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startShop } from "../storefront/server.mjs";
@@ -43,7 +43,7 @@ async function fond(page, path) {
   if (path.startsWith("/product")) await page.click(".product [data-do=add]");
 }
 
-test("only static files are asked for, and the same whatever a shopper does before the checkout", async () => {
+test("only static files are requested, and the same ones for any behaviour before the checkout", async () => {
   const indifferent = await session(async () => {});
   const interested = await session(fond);
   const other = await session(async (page, path) => {
@@ -68,7 +68,7 @@ test("only static files are asked for, and the same whatever a shopper does befo
   }
 });
 
-test("nothing is kept before consent, and nothing after it is withdrawn", async () => {
+test("nothing is stored before consent, or after it is withdrawn", async () => {
   const page = await chromium.page();
   await open(page, shop.url);
   await filled(page, "for-you");
@@ -120,7 +120,7 @@ test("a profile can be read, and erased, while consent stays", async () => {
   await page.done();
 });
 
-test("Global Privacy Control is honoured, whatever is decided on the page", async () => {
+test("Global Privacy Control overrides consent on the page", async () => {
   const page = await chromium.page({ gpc: true });
   await open(page, shop.url);
   await filled(page, "for-you");
@@ -139,7 +139,7 @@ test("Global Privacy Control is honoured, whatever is decided on the page", asyn
   await page.done();
 });
 
-test("two tabs lose nothing of each other, and withdrawal in one holds in the other", async () => {
+test("two tabs keep each other's changes, and withdrawal in one applies to the other", async () => {
   const page = await chromium.page();
   await open(page, shop.url);
   await page.click("[data-consent]");

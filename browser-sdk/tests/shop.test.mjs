@@ -1,4 +1,4 @@
-// The demo shop in Chromium: what a shopper sees.
+// The demo shop in Chromium, from a shopper's view.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
@@ -97,7 +97,7 @@ test("nothing in the shop moves while it is ranked and priced", async () => {
   await page.done();
 });
 
-test("a price says why, and when it arrives depends on where", async () => {
+test("a price has reasons, and the delivery date depends on the region", async () => {
   const page = await chromium.page();
   await open(page, `${shop.url}/product/1082185`);
   await page.waitForSelector("tradewind-price[data-tradewind=device]");
@@ -191,7 +191,7 @@ test("a price that the warehouse does not honour is not ordered, and without a w
   await alone.done();
 });
 
-test("on a small screen, and for those who cannot see it", async () => {
+test("the shop works on a small screen, and is accessible", async () => {
   const page = await chromium.page({ viewport: { width: 390, height: 844 } });
   await open(page, shop.url);
   await filled(page, "for-you");

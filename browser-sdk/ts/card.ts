@@ -1,22 +1,24 @@
-/** A product in a slot: the HTML of the configuration's `card`, in which `{name}` stands for an escaped value. */
+/**
+ * Cards: HTML of products in slots, from the configuration's `card`, in which `{name}` is replaced by an escaped value.
+ */
 
 import { TradewindError } from "./error.js";
 
 const NAMES = ["sku", "title", "url", "category", "price", "list", "delivery", "reason"] as const;
 
-/** What a card can say. */
+/** Values of a card's fields. */
 export type CardValues = Record<(typeof NAMES)[number], string>;
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** Elements whose text is none of HTML's, or whose attributes can do what no field should. */
+/** Elements with raw text, or with attributes that are unsafe for fields. */
 const REFUSED =
   "script,style,textarea,title,iframe,noscript,noembed,noframes,xmp,plaintext,meta,link,base,object,embed,applet";
 /** Attributes that are code or style, or become an address by animation. */
 const CODE = /^(on.*|style|srcdoc|values|to|from|by)$/;
-/** Attributes that hold an address. */
+/** Attributes that contain an address. */
 const ADDRESS = /(href|src|srcset|action|poster|background|ping)$/;
-/** Text after which nothing can change where an address leads. */
+/** Text after which the target of an address is fixed. */
 const FIXED = /^(https?:)?(\/\/[^/?#\\]+|(?!\/\/)[^:/?#\\]*)[/?#](?!\\)/i;
 
 /** Reads a template. */
@@ -25,7 +27,7 @@ export function card(template: string): (values: CardValues) => string {
   for (let n = 1; n < parts.length; n += 2) {
     if (!NAMES.includes(parts[n] as keyof CardValues)) {
       const known = NAMES.map((name) => `{${name}}`).join(" ");
-      throw new TradewindError("config", `\`card\` has \`{${parts[n]}}\`, which is none of ${known}`);
+      throw new TradewindError("config", `\`card\` has the unknown field \`{${parts[n]}}\` (expected ${known})`);
     }
   }
   for (let n = 1; n < parts.length; n += 2) {
@@ -39,13 +41,13 @@ export function card(template: string): (values: CardValues) => string {
     parts.map((part, n) => (n % 2 ? escaped(values[part as keyof CardValues]) : part)).join("");
 }
 
-/** Text as HTML. */
+/** Escapes text for HTML. */
 export const escaped = (text: string): string => text.replace(/[&<>"']/g, (letter) => ENTITIES[letter] ?? letter);
 
-/** What stands for a field while it is looked for: of two words, so that it is torn apart where quotes are missing. */
+/** Marker for a field during the check: two words, which are split if quotes are missing. */
 const mark = (n: number): string => `tw-${n}-a tw-b`;
 
-/** Where a field stands that escaping does not hold in: as the browser's parser sees it. */
+/** Where escaping a field would be unsafe, according to the browser's parser; `undefined` if nowhere. */
 function misplaced(parts: string[], field: number): string | undefined {
   const parsed = document.createElement("template");
   parsed.innerHTML = parts.map((part, n) => (n % 2 ? mark(n) : part)).join("");
@@ -67,16 +69,16 @@ function misplaced(parts: string[], field: number): string | undefined {
       if (is(name)) return "the name of an attribute";
     }
   }
-  // The parser keeps neither attributes of end tags nor the second of the same name.
+  // The parser drops attributes of end tags and duplicate attributes.
   const [, second] = /([\w:-]+)\s*=\s*["'][^"']*$/.exec(parts.slice(0, field).join("")) ?? [];
   return second ? quoted(second) : "the name of a tag";
 }
 
 const quoted = (name: string): string => `\`${name}\``;
 
-/** Whether an address begins with `{url}`, or with text after which no field changes where it leads. */
+/** Whether an address begins with `{url}`, or with text that fixes its target. */
 function leads(value: string, parts: string[]): boolean {
-  // Browsers pass over these.
+  // Browsers ignore these characters.
   const [before, first] = value.replace(/^[\0- ]+|[\t\n\r]/g, "").split(/tw-(\d+)-a /);
   return before ? FIXED.test(before) : parts[Number(first)] === "url";
 }

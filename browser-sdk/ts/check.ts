@@ -1,4 +1,4 @@
-/** Checks of what a page asks: TypeScript holds those who use it, and these everyone. */
+/** Run-time checks of a page's calls, for pages without TypeScript. */
 
 import { TradewindError } from "./error.js";
 
@@ -27,7 +27,7 @@ const list =
     for (const one of value as unknown[]) check(one, name);
   };
 
-/** An object with these fields and no other; those with `?` may be absent. */
+/** Object with exactly these fields; those with `?` are optional. */
 const fields = (known: Record<string, Check>): Check => {
   const names = Object.keys(known).map((name) => name.replace("?", ""));
   return (value, name) => {

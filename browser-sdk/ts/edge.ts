@@ -1,15 +1,15 @@
-/** The shopper's profile at the edge, for a shop that keeps one there: what it is told, and in which order. */
+/** The shopper's profile at the edge, for shops that keep one there: messages and their order. */
 
 import { TradewindError } from "./error.js";
 import type { ShopperEvent } from "./types.js";
 
-/** Events of one message. */
+/** Maximum events per message. */
 const MOST = 500;
 
-/** Milliseconds that the edge may take for one. */
+/** Maximum milliseconds of a message. */
 const LIMIT = 5_000;
 
-/** Tells the edge what a shopper did. One message after the other: each changes the cookie that the next brings along. */
+/** Sends events to the edge. One message at a time, because each changes the cookie that the next one needs. */
 export class EdgeProfile {
   readonly #url: string;
   readonly #failed: (error: TradewindError) => void;
@@ -22,7 +22,7 @@ export class EdgeProfile {
     this.#failed = failed;
   }
 
-  /** Takes in events with their moments; several that come while a message is under way go together. */
+  /** Queues events with their times; events during a request are sent together. */
   track(events: ShopperEvent[]): void {
     this.#waiting.push(...events);
     void this.#after(async () => {
@@ -30,13 +30,13 @@ export class EdgeProfile {
     });
   }
 
-  /** Sends nothing more of what was tracked. */
+  /** Drops unsent events. */
   forget(): void {
     this.#waiting = [];
     this.#sending.abort(new TradewindError("closed", "withdrawn"));
   }
 
-  /** Makes a profile, or has it forgotten; resolved once that is so, or failed. */
+  /** Creates or deletes the profile; resolves when done. */
   consent(consent: "granted" | "denied"): Promise<void> {
     if (consent === "denied") this.forget();
     return this.#after(() => this.#send({ consent, events: [] }));
@@ -45,7 +45,7 @@ export class EdgeProfile {
   #after(work: () => Promise<void>): Promise<void> {
     this.#last = this.#last.then(work).catch((error: unknown) => {
       const failure = TradewindError.of(error, "fetch");
-      // What was taken back is no failure.
+      // Revoked events are not a failure.
       if (failure.code !== "closed") this.#failed(failure);
     });
     return this.#last;
@@ -60,7 +60,7 @@ export class EdgeProfile {
       signal: sending.signal,
       headers: { "content-type": "application/json" },
       body: JSON.stringify(message),
-      // The shopper may be on the way to the next page, which is to be ranked for it.
+      // The shopper may be leaving for the next page, which is ranked with these events.
       keepalive: message.events.length < 50,
     }).finally(() => clearTimeout(timer));
     if (!response.ok) throw new TradewindError("refused", `\`${this.#url}\` answers ${response.status}`);

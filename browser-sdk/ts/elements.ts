@@ -1,45 +1,45 @@
 /**
- * `<tradewind-slot>` and `<tradewind-price>`: they say that they are there, and who fills them is {@link live}.
+ * `<tradewind-slot>` and `<tradewind-price>`: they register themselves, and {@link live} fills them.
  *
- * What is inside an element belongs to the page, or to a framework, and is left alone. What Tradewind shows is in one
- * child of its own, which takes the place of the others in the element's shadow root.
+ * The content of an element belongs to the page, or to a framework, and is left alone. Tradewind's content is in one
+ * separate child, which the element's shadow root shows instead of the others.
  */
 
-/** An instance that can fill elements. */
+/** Instance that can fill elements. */
 export interface Filler {
-  /** An element is new in the document, or has another attribute. */
+  /** An element was added to the document, or an attribute has changed. */
   changed(element: HTMLElement): void;
-  /** An element is not in the document any more. */
+  /** An element was removed from the document. */
   gone(element: HTMLElement): void;
-  /** Fills all there are, since another instance that did so has ended. */
+  /** Fills all elements, because the previous instance has ended. */
   takeOver(): void;
-  /** Tells its listeners of products that came into view. */
+  /** Reports products that came into view to the instance's listeners. */
   exposed(detail: { slot: string; by: "edge" | "device"; skus: string[] }): void;
 }
 
-/** What all copies of the package in a page have in common. Its shape stays from version to version. */
+/** State shared by all copies of the package in a page. Its shape is stable across versions. */
 interface Page {
-  /** The elements in the document. */
+  /** Elements in the document. */
   readonly elements: Set<HTMLElement>;
-  /** The loaded instances; the last one fills the elements. */
+  /** Loaded instances; the last one fills the elements. */
   readonly live: Filler[];
-  /** The child that Tradewind added to an element. */
+  /** Child that Tradewind added to each element. */
   readonly shown: WeakMap<HTMLElement, HTMLElement>;
-  /** What the edge wrote into elements, by {@link key}: it holds for the page that came from there. */
+  /** HTML that the edge wrote into elements, by {@link key}; valid for the page of that response. */
   readonly edge: Map<string, string>;
-  /** Elements for which it does not hold any more, by {@link key}; `undefined` where it holds for none. */
+  /** Elements whose edge HTML is no longer valid, by {@link key}; `undefined` if all of it is invalid. */
   over: Set<string> | undefined;
-  /** The page view, and the products that were told of in it. */
+  /** Page view, and the products reported in it. */
   view: string;
   counted: Set<string>;
 }
 
-/** Where the shopper is: it changes with soft navigations, too. */
+/** Address of the current page view, which also changes with soft navigations. */
 const here = (): string => location.pathname + location.search;
 
 const shared = globalThis as { [page: symbol]: Page | undefined };
 
-/** On a server there is no page. */
+/** On a server there is no document. */
 const page: Page = (shared[Symbol.for("tradewind")] ??= {
   elements: new Set(),
   live: [],
@@ -50,13 +50,13 @@ const page: Page = (shared[Symbol.for("tradewind")] ??= {
   counted: new Set(),
 });
 
-/** The elements in the document. */
+/** Elements in the document. */
 export const elements: ReadonlySet<HTMLElement> = page.elements;
 
-/** The instance that fills elements. */
+/** Instance that fills elements. */
 export const live = (): Filler | undefined => page.live.at(-1);
 
-/** From now on an instance fills the elements; returns what ends that. */
+/** Registers an instance to fill the elements; returns a function that ends it. */
 export function enter(filler: Filler): () => void {
   page.live.push(filler);
   filler.takeOver();
@@ -67,21 +67,21 @@ export function enter(filler: Filler): () => void {
   };
 }
 
-/** Whether an element is a slot; else it is a price. */
+/** Whether an element is a slot; otherwise it is a price. */
 export const isSlot = (element: HTMLElement): boolean => element.localName === "tradewind-slot";
 
-/** What an element shows: the slot's name, or the product. */
+/** Key of an element's content: the slot's name, or the product. */
 const key = (element: HTMLElement, what = element.getAttribute(isSlot(element) ? "name" : "sku")): string =>
   `${element.localName} ${what ?? ""}`;
 
-/** Whether what the edge decided for an element still holds. */
+/** Whether the edge's decision for an element is still valid. */
 export function edgeHolds(element: HTMLElement): boolean {
-  // After a soft navigation it is of another page.
+  // After a soft navigation it belongs to another page view.
   if (here() !== page.view) newView();
   return page.over !== undefined && !page.over.has(key(element));
 }
 
-/** What the edge decided for an element, or for all slots, holds no more. */
+/** Invalidates the edge's decision for an element, or for all slots. */
 export function overrule(element?: HTMLElement): void {
   if (element) page.over?.add(key(element));
   else page.over = undefined;
@@ -93,7 +93,7 @@ function newView(): void {
   page.over = undefined;
 }
 
-/** Tells every instance of products that came into view, once in a page view. */
+/** Reports products that came into view to every instance, once per page view. */
 export function expose(slot: string, by: "edge" | "device", skus: string[]): void {
   if (here() !== page.view) newView();
   const fresh = skus.filter((sku) => !page.counted.has(`${slot}\n${sku}`));
@@ -101,16 +101,16 @@ export function expose(slot: string, by: "edge" | "device", skus: string[]): voi
   if (fresh.length) for (const filler of [...page.live]) filler.exposed({ slot, by, skus: fresh });
 }
 
-/** Where what is shown in an element is: the child that Tradewind added, or the element itself. */
+/** Element that contains what is shown: the child that Tradewind added, or the element itself. */
 export const shownIn = (element: HTMLElement): HTMLElement => page.shown.get(element) ?? element;
 
-/** Whether Tradewind shows something in an element: in its own child, or what the edge put in place of the others. */
+/** Whether Tradewind shows something in an element: in its own child, or as the edge's content. */
 export const isFilled = (element: HTMLElement): boolean => page.shown.has(element) || element.dataset["tradewind"] === "edge";
 
-/** The comment at which React ends hydration of an element's children, so that one more after it is no mismatch. */
+/** Comment at which React stops hydrating an element's children, so that a further child is no mismatch. */
 const END = "/$";
 
-/** Whether what the page has in an element is what the edge put there. */
+/** Whether an element's own content is the edge's. */
 export function isEdges(element: HTMLElement, html = page.edge.get(key(element))): boolean {
   if (html === undefined) return false;
   const template = document.createElement("template");
@@ -120,7 +120,7 @@ export function isEdges(element: HTMLElement, html = page.edge.get(key(element))
   return text === template.content.textContent;
 }
 
-/** Shows HTML in place of what the page has in an element, which stays there. */
+/** Shows HTML instead of the page's own content, which stays in the element. */
 export function show(element: HTMLElement, html: string, by: "edge" | "device"): void {
   const template = document.createElement("template");
   template.innerHTML = html;
@@ -136,11 +136,11 @@ export function show(element: HTMLElement, html: string, by: "edge" | "device"):
     put(element, shown);
   }
   element.dataset["tradewind"] = by;
-  // A keyboard stays where it was.
+  // Keeps the keyboard focus.
   if (focused) shown.querySelector<HTMLElement>("a, button")?.focus({ preventScroll: true });
 }
 
-/** Shows what the page has in an element. */
+/** Shows the page's own content. */
 export function hide(element: HTMLElement): void {
   const shown = page.shown.get(element);
   page.shown.delete(element);
@@ -150,7 +150,7 @@ export function hide(element: HTMLElement): void {
   delete element.dataset["tradewind"];
 }
 
-/** Adds the child, which takes the place of the others. */
+/** Adds the child, which is shown instead of the others. */
 function put(element: HTMLElement, shown: HTMLElement): void {
   takeRoom(element);
   element.append(document.createComment(END), shown);
@@ -163,7 +163,7 @@ function takeRoom(element: HTMLElement): void {
   root.innerHTML ||= '<slot name="tradewind"><slot></slot></slot>';
 }
 
-/** Frameworks that replace all children at once take Tradewind's along: it is put back, before anything is painted. */
+/** Frameworks that replace all children also remove Tradewind's: it is restored before painting. */
 const observer =
   globalThis.MutationObserver &&
   new MutationObserver((changes) => {
@@ -181,7 +181,7 @@ function restore(element: HTMLElement): void {
   else if (html !== undefined) show(element, html, "edge");
 }
 
-/** Takes note of what the edge wrote into an element, or puts it back into one that lost it to a framework. */
+/** Records the edge's content of an element, or restores it after a framework has removed it. */
 function fromEdge(element: HTMLElement): void {
   const own = element.querySelector<HTMLElement>(":scope > slot[slot=tradewind]");
   if (own && !page.shown.has(element)) {
@@ -205,7 +205,7 @@ class TradewindElement extends Base {
 
   connectedCallback(): void {
     page.elements.add(this);
-    // What the parser has not read yet is taken note of once it has.
+    // Content that the parser has not read yet is recorded afterwards.
     if (document.readyState === "loading") addEventListener("DOMContentLoaded", () => fromEdge(this));
     else fromEdge(this);
     live()?.changed(this);
@@ -225,7 +225,7 @@ class TradewindElement extends Base {
   }
 }
 
-/** Takes a stale price away: what the page has shows again, unless that is still what the edge put there. */
+/** Removes a stale price: the page's own content shows again, unless it is still the edge's. */
 function takeAway(element: HTMLElement, stale: string | undefined): void {
   hide(element);
   if (!isEdges(element, stale)) return;
@@ -238,7 +238,7 @@ function takeAway(element: HTMLElement, stale: string | undefined): void {
   changed.takeRecords();
 }
 
-// Another copy of the package may have done so.
+// Another copy of the package may have defined it.
 if (globalThis.customElements && !customElements.get("tradewind-slot")) {
   customElements.define("tradewind-slot", class extends TradewindElement {});
   customElements.define("tradewind-price", class extends TradewindElement {});

@@ -1,15 +1,15 @@
-/** What went wrong:
+/** Kind of an error:
  *
- * - `config`: the configuration or an option is not as it must be
- * - `fetch`: a file could not be fetched, or is not what its integrity says
- * - `untrusted`: a pack or the snapshot is damaged, unsigned, or signed by somebody else
+ * - `config`: the configuration or an option is invalid
+ * - `fetch`: a file could not be fetched, or does not match its integrity
+ * - `untrusted`: a pack or the snapshot is damaged, unsigned, or signed by an untrusted key
  * - `module`: the module cannot be used
  * - `trap`: the module trapped; the next call has a new instance
  * - `refused`: the module refused the request
- * - `input`: a function was given what it does not take
- * - `storage`: the browser's storage does not answer, or refuses: the profile is not used
- * - `timeout`: it took too long
- * - `closed`: it was closed
+ * - `input`: invalid arguments of a function
+ * - `storage`: the browser's storage does not respond, or refuses: the profile is not used
+ * - `timeout`: a call took too long
+ * - `closed`: the instance was closed
  */
 export type ErrorCode =
   | "config"
@@ -23,7 +23,7 @@ export type ErrorCode =
   | "timeout"
   | "closed";
 
-/** An error of Tradewind's. */
+/** Error of Tradewind. */
 export class TradewindError extends Error {
   override readonly name = "TradewindError";
   readonly code: ErrorCode;
@@ -33,7 +33,7 @@ export class TradewindError extends Error {
     this.code = code;
   }
 
-  /** Any error as one of these. */
+  /** Converts any error to a `TradewindError`. */
   static of(error: unknown, otherwise: ErrorCode): TradewindError {
     if (error instanceof TradewindError) return error;
     const { code, message } = error as { code?: unknown; message?: string };

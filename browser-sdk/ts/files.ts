@@ -1,24 +1,24 @@
-/** Static files: nothing that could tell shoppers apart goes along, and each part that arrives is told of. */
+/** Static files: requests carry nothing that identifies shoppers, and progress is reported. */
 
 import { base64 } from "./bytes.js";
 import { TradewindError } from "./error.js";
 
-/** Called whenever something moved. */
+/** Called on progress. */
 export type Alive = () => void;
 
-/** A file and its Subresource Integrity: `sha384-…`. */
+/** File with its Subresource Integrity: `sha384-…`. */
 export interface Pinned {
   url: string;
   integrity: string;
 }
 
-/** A whole digest, as browsers read one. */
+/** Complete digest, in the browsers' syntax. */
 export const INTEGRITY = /^sha(256-[\w+/]{43}=|384-[\w+/]{64}|512-[\w+/]{86}==)$/;
 
 const failed = (url: string, what: string, why: unknown): TradewindError =>
   new TradewindError("fetch", `\`${url}\` cannot be ${what}: ${(why as Error).message ?? why}`);
 
-/** An answer with status 200. */
+/** Fetches a response with status 200. */
 export async function get(url: string, what = "fetched"): Promise<Response> {
   const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer" }).catch((error: unknown) => {
     throw failed(url, what, error);
@@ -27,7 +27,7 @@ export async function get(url: string, what = "fetched"): Promise<Response> {
   return response;
 }
 
-/** The bytes of an answer. */
+/** Reads the bytes of a response. */
 export async function body(response: Response, url: string, alive: Alive): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   try {
@@ -42,11 +42,11 @@ export async function body(response: Response, url: string, alive: Alive): Promi
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** The bytes of a file. */
+/** Fetches the bytes of a file. */
 export const bytes = async (url: string, alive: Alive): Promise<Uint8Array<ArrayBuffer>> =>
   body(await get(url), url, alive);
 
-/** Fails for bytes that are not what their integrity says. */
+/** Fails if bytes do not match their integrity. */
 export async function hold(bytes: BufferSource, { url, integrity }: Pinned): Promise<void> {
   const [kind = "", digest] = integrity.split("-");
   const { subtle } = crypto;
@@ -56,7 +56,7 @@ export async function hold(bytes: BufferSource, { url, integrity }: Pinned): Pro
   }
 }
 
-/** A document of JSON, held to its integrity where it has one. */
+/** Fetches a JSON document, and checks its integrity if given. */
 export async function json<T>(url: string, alive: Alive, integrity?: string): Promise<T> {
   const document = await body(await get(url, "read"), url, alive);
   if (integrity !== undefined) await hold(document, { url, integrity });
@@ -67,7 +67,7 @@ export async function json<T>(url: string, alive: Alive, integrity?: string): Pr
   }
 }
 
-/** A promise that is rejected once nothing has moved for a time. */
+/** Rejects a promise after a time without progress. */
 export function within<T>(milliseconds: number, what: string, work: (alive: Alive) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new TradewindError("timeout", `${what} took longer than ${milliseconds} ms`));

@@ -1,4 +1,4 @@
-/** Fills the elements of a page, for one instance. */
+/** Filling of a page's elements, for one instance. */
 
 import { escaped } from "./card.js";
 import {
@@ -21,13 +21,13 @@ import type { Tradewind } from "./tradewind.js";
 import { delivery, money, sentence } from "./words.js";
 import type { Ranking } from "./types.js";
 
-/** Products that a slot shows where it does not say how many, and at most. */
+/** Default and maximum number of products in a slot. */
 const [USUAL, MOST] = [8, 48];
 
-/** Milliseconds after which what could not be fetched, or took too long, is tried again; then twice that, and so on. */
+/** Milliseconds until a failed fetch is retried, doubling up to the second number. */
 const [AGAIN, SELDOM] = [5_000, 300_000];
 
-/** Fills the page's elements from an instance; returns what ends that. */
+/** Fills the page's elements from an instance; returns a function that stops it. */
 export function attach(tradewind: Tradewind): () => void {
   const work = new Work(tradewind);
   const leave = enter(work);
@@ -37,7 +37,7 @@ export function attach(tradewind: Tradewind): () => void {
   };
 }
 
-/** Elements that are filled one after another, in the order of the page. */
+/** Elements filled one after another, in the order of the page. */
 class Lane {
   readonly waiting = new Set<HTMLElement>();
   readonly #work: Work;
@@ -63,7 +63,7 @@ class Lane {
   async #run(): Promise<void> {
     this.#running = true;
     clearTimeout(this.#again);
-    // Attributes that are set together are taken together.
+    // Attributes set together are handled together.
     await undefined;
     const failed: HTMLElement[] = [];
     for (let [element] = inOrder(this.waiting); element && this.#work.fills; [element] = inOrder(this.waiting)) {
@@ -76,7 +76,7 @@ class Lane {
         this.#work.tradewind.tell("error", failure);
         if (failure.code === "fetch" || failure.code === "timeout") failed.push(element);
         if (failure.code === "timeout") {
-          // The next one would fare no better now.
+          // The next one would fail too.
           failed.push(...this.waiting);
           this.waiting.clear();
         }
@@ -96,10 +96,10 @@ class Lane {
 
 class Work implements Filler {
   readonly tradewind: Tradewind;
-  /** A slot leaves out what those before it show; prices wait for no slot. */
+  /** A slot excludes products of earlier slots; prices wait for no slot. */
   readonly #slots = new Lane(this, (slot) => this.#slot(slot));
   readonly #prices = new Lane(this, (price) => this.#price(price));
-  /** What ends when an element goes: to look whether it is in view. */
+  /** Functions to call when an element goes: to stop observing whether it is in view. */
   readonly #ends = new Map<HTMLElement, () => void>();
   readonly #events: (() => void)[];
 
@@ -118,7 +118,7 @@ class Work implements Filler {
     this.#prices.end();
   }
 
-  /** Whether it is this instance that fills elements. */
+  /** Whether this instance fills elements. */
   get fills(): boolean {
     return live() === this;
   }
@@ -144,27 +144,27 @@ class Work implements Filler {
     return isSlot(element) ? this.#slots : this.#prices;
   }
 
-  /** Whether an element is to be filled again already, or by another instance. */
+  /** Whether an element is already queued again, or filled by another instance. */
   #over(element: HTMLElement): boolean {
     return !this.fills || this.#lane(element).waiting.has(element);
   }
 
-  /** Ends what was to end with an element, and takes what ends next. */
+  /** Calls an element's stop function, and sets the next one. */
   #until(element: HTMLElement, end = (): void => {}): void {
     this.#ends.get(element)?.();
     this.#ends.set(element, end);
     if (!elements.has(element)) this.#ends.delete(element);
   }
 
-  /** Shows what the edge ranked, or ranks. */
+  /** Shows the edge's ranking, or ranks. */
   async #slot(slot: HTMLElement): Promise<void> {
     const { tradewind } = this;
     const name = slot.getAttribute("name") ?? "";
-    // Now, and not with the first change: so it is there without a network, and when it is asked for tells nothing.
+    // Loaded now instead of at the first change: it works offline, and the request's time reveals nothing.
     await tradewind.texts;
     const handed = edgeHolds(slot) ? await tradewind.handed(name) : null;
     const theirs = handed?.items.map((item) => item.sku) ?? [];
-    // Unless a framework has put back what it knows.
+    // Unless a framework has restored its own children.
     const shown = slot.dataset["tradewind"] === "edge" ? skusOf(slot) : [];
     if (shown.length && shown.every((sku) => theirs.includes(sku))) return this.#watch(slot);
 
@@ -173,7 +173,7 @@ class Work implements Filler {
     const limit = limitOf(slot);
     const ranking = handed ?? (await tradewind.rankOffered({ limit, exclude: [...exclude, ...excludedBy(slot)] }));
     const html = await cards(tradewind, ranking);
-    // What has changed in the meantime is filled again.
+    // Elements that changed in the meantime are filled again.
     if (this.#over(slot)) return;
     const skus = ranking.items.map((item) => item.sku);
     const same = slot.dataset["tradewind"] === "edge" && skus.join() === skusOf(slot).join();
@@ -183,7 +183,7 @@ class Work implements Filler {
       show(slot, html, handed ? "edge" : "device");
       shownHtml.set(shownIn(slot), html);
     }
-    // The slots after it leave out what it shows.
+    // Later slots exclude its products.
     for (const later of before.slice(before.indexOf(slot) + 1)) {
       if (!isFilled(later) || !skusOf(later).some((sku) => skus.includes(sku))) continue;
       overrule(later);
@@ -192,7 +192,7 @@ class Work implements Filler {
     this.#watch(slot);
   }
 
-  /** Tells when half of a slot is in view: of what is in it then. */
+  /** Reports the products of a slot when half of it is in view. */
   #watch(slot: HTMLElement): void {
     const observer = new IntersectionObserver(
       ([entry]) => {
@@ -213,11 +213,11 @@ class Work implements Filler {
     const sku = element.getAttribute("sku");
     if (!sku) return;
     const quote = await tradewind.quote({ sku }).catch((error: TradewindError) => {
-      // Nothing to compute it from is no failure: the page's own price stays.
+      // Missing inputs are not a failure: the page's own price stays.
       if (error.code === "refused") return null;
       throw error;
     });
-    // What the edge put in place of the page's own price holds elsewhere, or held before.
+    // The edge's price is for another region, or has expired.
     const stale = !quote && isEdges(element) && tradewind.handover?.quotes.some((handed) => handed.sku === sku);
     const [listed] = stale ? await tradewind.products([sku]).catch(() => []) : [];
     if (this.#over(element)) return;
@@ -233,7 +233,7 @@ class Work implements Filler {
   }
 }
 
-/** The HTML that was put where something is shown. */
+/** HTML that was shown, by child. */
 const shownHtml = new WeakMap<HTMLElement, string>();
 
 const inOrder = (some: Iterable<HTMLElement>): HTMLElement[] =>
@@ -241,22 +241,22 @@ const inOrder = (some: Iterable<HTMLElement>): HTMLElement[] =>
     .filter((element) => element.isConnected)
     .sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
 
-/** How many products a slot wants, by HTML's rules for parsing non-negative integers. */
+/** Number of products of a slot, by HTML's rules for non-negative integers. */
 export function limitOf(slot: Element): number {
   const [, digits] = /^[\t\n\f\r ]*\+?(\d+)/.exec(slot.getAttribute("limit") ?? "") ?? [];
   return Math.min(Number(digits ?? 0), MOST) || USUAL;
 }
 
-/** The products that a slot must not show: tokens between HTML's white space. */
+/** Products excluded from a slot: tokens separated by HTML's white space. */
 export const excludedBy = (slot: Element): string[] => [
   ...new Set((slot.getAttribute("exclude") ?? "").split(/[\t\n\f\r ]+/).filter(Boolean)),
 ];
 
-/** The products that are shown in a slot. */
+/** Products shown in a slot. */
 const skusOf = (slot: HTMLElement): string[] =>
   Array.from(shownIn(slot).querySelectorAll<HTMLElement>("[data-sku]"), (card) => card.dataset["sku"] ?? "");
 
-/** The cards of a ranking. */
+/** Cards of a ranking. */
 async function cards(tradewind: Tradewind, { items }: Ranking): Promise<string> {
   const texts = await tradewind.texts;
   const shown = items.filter((item) => texts[item.sku]);

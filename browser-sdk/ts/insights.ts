@@ -1,7 +1,7 @@
 /**
- * Insights: what models say of the shopper, of products or of texts, and why; computed on this device.
+ * Insights: answers of models about the shopper, products or texts, with evidence; computed on this device.
  *
- * A module of its own, which only pages that ask insights load: `import { insight } from "tradewind/insights"`.
+ * A separate module, loaded only by pages that use insights: `import { insight } from "tradewind/insights"`.
  *
  * @packageDocumentation
  */
@@ -13,39 +13,39 @@ import type { Words } from "./words.js";
 
 export type { SourceName };
 
-/** The number of the decision. */
+/** Number of the decision. */
 const INSIGHT = 8;
 
-/** What does an insight say? What its rows have no use for must be left out. */
+/** Request of an insight. Fields that its rows do not use must be absent. */
 export interface InsightRequest {
-  /** The name of the pack; may be absent where one insight is loaded. */
+  /** Name of the pack; optional if only one insight is loaded. */
   pack?: string | undefined;
-  /** These products only; all that the insight knows of otherwise. */
+  /** Products to include (default: all products known to the insight). */
   skus?: string[] | undefined;
-  /** The texts. */
+  /** Texts. */
   texts?: string[] | undefined;
 }
 
-/** A fact that is a reason. */
+/** Fact given as a reason. */
 export interface Evidence {
   source: SourceName;
-  /** In the source's unit. */
+  /** Value in the source's unit. */
   value: number;
-  /** It in the pack's words, in the page's language or else in English; `null` where the pack has none. */
+  /** Text in the pack's words, in the page's language or English; `null` if the pack has none. */
   text: string | null;
 }
 
-/** What a row is about. */
+/** Subject of a row. */
 export type Subject =
   | { of: "shopper" }
   | { of: "product"; sku: string }
-  /** An hour of the week, from Monday 00:00. */
+  /** Hour of the week, from Monday 00:00. */
   | { of: "hour"; hour: number }
   | { of: "stock"; sku: string; node: string }
-  /** A text, by its place in the request. */
+  /** Text, by its position in the request. */
   | { of: "text"; text: number };
 
-/** What a model says: a probability is 0 to 1, an amount is in the pack's unit, a score compares rows of one reply. */
+/** Result of a model: a probability is 0 to 1, an amount is in the pack's unit, a score compares rows of one reply. */
 export type Value =
   | { probability: number }
   | { quantiles: { p10: number; p50: number; p90: number } }
@@ -53,21 +53,21 @@ export type Value =
   | { label: string }
   | { score: number };
 
-/** What a model says of a row. */
+/** Result for a row. */
 export type Insight = Subject & Value & { evidence: Evidence[] };
 
-/** The rows that are kept, greatest first. */
+/** Kept rows, greatest first. */
 export interface Insights {
   pack: string;
   items: Insight[];
-  /** How many rows there were. */
+  /** Total number of rows. */
   considered: number;
 }
 
 /**
- * Asks an insight, for the profile of this device where there is one. Nothing of it leaves the device.
+ * Runs an insight model, for the profile on this device if one exists. No data leave the device.
  *
- * Fails with a {@link TradewindError}: `input` for what cannot be asked, `refused` where the module says no.
+ * Fails with a {@link TradewindError}: `input` for an invalid request, `refused` if the module refuses it.
  */
 export async function insight(tradewind: Tradewind, request: InsightRequest = {}): Promise<Insights> {
   check(request);
@@ -75,7 +75,7 @@ export async function insight(tradewind: Tradewind, request: InsightRequest = {}
   const text = (to: Writer) => (value: string): unknown => to.text(value);
   const before = new Writer().unsigned(INSIGHT);
   before.optional(pack, text(before)).signed(tradewind.now);
-  // No events: the profile has them.
+  // No events, because the profile contains them.
   const after = new Writer().unsigned(0);
   after.optional(skus, (skus) => after.list(skus, text(after))).list(texts, text(after));
   const { reply, words } = await tradewind.ask(before.bytes, after.bytes);
@@ -96,7 +96,7 @@ function read(reply: Uint8Array, all: Record<string, Uint8Array>, locale: string
   const from = new Reader(reply);
   const found = from.unsigned();
   if (found === 0) throw new TradewindError("refused", `fault ${from.unsigned()}: ${from.text()}`);
-  if (found !== INSIGHT) throw new TradewindError("module", `the module answered another question, with reply ${found}`);
+  if (found !== INSIGHT) throw new TradewindError("module", `unexpected reply ${found} of the module`);
   const pack = from.text();
   const json = all[pack];
   const words: Words = json?.length ? JSON.parse(new TextDecoder().decode(json)) : {};

@@ -1,4 +1,4 @@
-/** What `Tradewind.load` takes, and the document it may come from. */
+/** Options of `Tradewind.load`, and the configuration document. */
 
 import type { Sources } from "./backend.js";
 import { type CardValues, card } from "./card.js";
@@ -6,67 +6,67 @@ import { TradewindError } from "./error.js";
 import { INTEGRITY, json, type Pinned, within } from "./files.js";
 import type { Consent, Objective } from "./types.js";
 
-/** What is loaded. Addresses are relative to the page, or to the configuration that names them. */
+/** Files and settings. Addresses are relative to the page, or to the configuration that contains them. */
 export interface Configuration {
-  /** The module, and its Subresource Integrity: `sha384-…`. */
+  /** Module with its Subresource Integrity: `sha384-…`. */
   module: Pinned;
-  /** The packs, for ranking and for prices. */
+  /** Packs for ranking and prices. */
   packs: string[];
-  /** The snapshot's public part: prices and promises. */
+  /** Public part of the snapshot: prices and promises. */
   snapshot?: string | undefined;
   /**
-   * Titles and addresses of the products that `<tradewind-slot>` may show, `{ [sku]: { title, url, category } }`, and
-   * the document's Subresource Integrity: it is held to that as the packs are to their signatures.
+   * Titles and addresses of the products that `<tradewind-slot>` may show, `{ [sku]: { title, url, category } }`, with
+   * the document's Subresource Integrity, which is checked like the packs' signatures.
    */
   products?: Pinned | undefined;
-  /** The public keys of which one must have signed packs and snapshot: 64 hexadecimal digits each. */
+  /** Public keys, 64 hexadecimal digits each; one of them must have signed packs and snapshot. */
   keys: string[];
-  /** How a product looks in a slot: HTML in which `{name}` stands for an escaped value. */
+  /** Template of a product in a slot: HTML in which `{name}` is replaced by an escaped value. */
   card?: string | undefined;
-  /** The language of prices and dates; the page's by default. */
+  /** Language of prices and dates (default: the page's). */
   locale?: string | undefined;
-  /** What prices are for; margin by default. */
+  /** Goals of prices (default: margin). */
   objective?: Objective | undefined;
-  /** The moment that counts as now, for a snapshot of the past: RFC 3339. */
+  /** Time of decisions, for a past snapshot: RFC 3339. */
   at?: string | undefined;
 }
 
-/** What a page decides. */
+/** Options set by the page. */
 export interface PageOptions {
   /**
-   * Whether a profile may be kept on this device. Without it, what `setConsent` was last given on this device counts,
-   * and `denied` before that. Global Privacy Control makes it `denied`, whatever is said here.
+   * Whether a profile may be stored on this device (default: the last value of `setConsent` on this device, and
+   * `denied` before that). Global Privacy Control overrides it with `denied`.
    */
   consent?: Consent | undefined;
   /**
-   * The address that is told of events, too: `/v1/events` of a Worker that keeps profiles at the edge, so that the next
-   * page is ranked there. Without it, and without consent, nothing leaves the page.
+   * Address that also receives events: `/v1/events` of a Worker that keeps profiles at the edge, so that the next
+   * page is ranked there. Without it, and without consent, no data leave the page.
    */
   events?: string | undefined;
-  /** Where the shopper is; `data-tradewind-region` of the page's root element by default. */
+  /** Region of the shopper (default: `data-tradewind-region` of the root element). */
   region?: string | undefined;
-  /** Where the runtime runs; in a web worker by default. */
+  /** Where the runtime runs (default: in a web worker). */
   run?: "worker" | "page" | undefined;
   /**
-   * Milliseconds that loading may go without progress; 10,000 by default. Each part of a file that arrives counts as
-   * progress, so there is no limit on the whole.
+   * Maximum milliseconds of loading without progress (default: 10,000). Each part of a file that arrives counts as
+   * progress, so the total time is unlimited.
    */
   loadTimeout?: number | undefined;
-  /** Milliseconds that a call may take; 2,000 by default. */
+  /** Maximum milliseconds of a call (default: 2,000). */
   timeout?: number | undefined;
 }
 
-/** Everything in one object, or the address of a configuration: `{ config: "/tradewind/tradewind.json" }`. */
+/** All options in one object, or the address of a configuration: `{ config: "/tradewind/tradewind.json" }`. */
 export type LoadOptions = PageOptions & (Configuration | { config: string });
 
-/** A product's texts. */
+/** Texts of a product. */
 export interface ProductText {
   title: string;
   url: string;
   category: string;
 }
 
-/** The options as they are used. */
+/** Completed options. */
 export interface Resolved {
   sources: Sources;
   card: (values: CardValues) => string;
@@ -79,10 +79,10 @@ export interface Resolved {
 const CARD =
   '<a href="{url}" data-sku="{sku}"><strong>{title}</strong> <span>{price}</span> <small>{delivery} {reason}</small></a>';
 
-/** Milliseconds that loading may go without progress. */
+/** Maximum milliseconds of loading without progress. */
 export const patience = ({ loadTimeout = 10_000 }: PageOptions): number => loadTimeout;
 
-/** Checks the options, and completes them. */
+/** Checks and completes the options. */
 export async function resolved(options: LoadOptions): Promise<Resolved> {
   let base = document.baseURI;
   let configuration: Partial<Configuration>;

@@ -3,7 +3,7 @@
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
-/** Writes values one after another. Whole numbers are exact up to 2⁵³. */
+/** Writes values one after another. Integers are exact up to 2⁵³. */
 export class Writer {
   #bytes: number[] = [];
 
@@ -16,7 +16,7 @@ export class Writer {
     return this;
   }
 
-  /** A whole number from 0; also the number of an enum's variant. */
+  /** Writes a non-negative integer, or the number of an enum's variant. */
   unsigned(value: number): this {
     for (; value >= 128; value = Math.floor(value / 128)) this.#bytes.push((value % 128) + 128);
     this.#bytes.push(value);
@@ -38,7 +38,7 @@ export class Writer {
     return this;
   }
 
-  /** A value that may be absent. */
+  /** Writes an optional value. */
   optional<T>(value: T | undefined, write: (value: T) => unknown): this {
     this.unsigned(value === undefined ? 0 : 1);
     if (value !== undefined) write(value);
@@ -46,7 +46,7 @@ export class Writer {
   }
 }
 
-/** Reads values one after another; past the end is an error. */
+/** Reads values one after another; reading past the end is an error. */
 export class Reader {
   readonly #bytes: Uint8Array;
   at = 0;
@@ -67,7 +67,7 @@ export class Reader {
     return bytes;
   }
 
-  /** What is left. */
+  /** Returns the remaining bytes. */
   rest(): Uint8Array {
     return this.raw(this.#bytes.length - this.at);
   }

@@ -1,4 +1,4 @@
-/** The products that slots may show: their texts, and where they link to. */
+/** Products that slots may show: texts and links. */
 
 import { TradewindError } from "./error.js";
 import { type Alive, json, type Pinned } from "./files.js";
@@ -7,7 +7,7 @@ import type { ProductText } from "./options.js";
 /** Texts by SKU. */
 export type Texts = Record<string, ProductText>;
 
-/** Fetches the products; `failed` is told of those that cannot be linked to, which are left out. */
+/** Fetches the products; products without a valid link are skipped and passed to `failed`. */
 export async function products(
   { url, integrity }: Pinned,
   alive: Alive,
@@ -24,11 +24,11 @@ export async function products(
   return texts;
 }
 
-/** Whether an address is one of a page. */
+/** Whether an address is http or https. */
 export function isPage(url: unknown): boolean {
   try {
     const { protocol, hostname } = new URL(String(url), document.baseURI);
-    // Chromium lets hosts pass that are none, and escapes what is wrong with them.
+    // Chromium accepts invalid hosts, and escapes their invalid characters.
     return typeof url === "string" && /^https?:$/.test(protocol) && !hostname.includes("%");
   } catch {
     return false;

@@ -3,7 +3,7 @@
 import type { Backend, Heard } from "./backend.js";
 import { type ErrorCode, TradewindError } from "./error.js";
 
-/** What a worker says: an answer, or something of its own accord. */
+/** Message of a worker: a result, or a notification. */
 interface Said {
   id?: number;
   value?: unknown;
@@ -15,14 +15,14 @@ interface Waiting {
   reject: (error: TradewindError) => void;
 }
 
-/** A backend behind a worker. */
+/** Backend in a worker. */
 export interface Remote {
   backend: Backend;
-  /** Ends the worker: whatever it still owes is rejected. */
+  /** Terminates the worker: pending calls are rejected. */
   stop(error: TradewindError): void;
 }
 
-/** Starts a backend behind a worker; `gone` is called when the worker cannot go on. */
+/** Starts a backend in a worker; `gone` is called when the worker has failed. */
 export function remote(worker: Worker, heard: Heard, gone: () => void): Remote {
   const waiting = new Map<number, Waiting>();
   let next = 0;
@@ -50,7 +50,7 @@ export function remote(worker: Worker, heard: Heard, gone: () => void): Remote {
   });
   const backend = new Proxy({} as Backend, {
     get: (_, method) =>
-      // A proxy that is awaited must not look like a promise.
+      // An awaited proxy must not look like a promise.
       method === "then"
         ? undefined
         : (...args: unknown[]) =>

@@ -1,11 +1,11 @@
-/** For `<script src="…/tradewind.iife.js">`: the global `tradewind` has what the package exports. */
+/** Entry for `<script src="…/tradewind.iife.js">`: the global `tradewind` has the package's exports. */
 
 import { TradewindError } from "./error.js";
 import { attach } from "./filler.js";
 import { Tradewind } from "./tradewind.js";
 import { delivery, money, sentence } from "./words.js";
 
-// While a classic script runs, and only then, the page says where it is from.
+// `currentScript` is set only while a classic script runs.
 const base = (document.currentScript as HTMLScriptElement | null)?.src ?? document.baseURI;
 
 Tradewind.place = {

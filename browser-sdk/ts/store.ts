@@ -1,4 +1,4 @@
-/** The profile on this device: one IndexedDB database, which does not exist before there is consent. */
+/** The profile on this device: an IndexedDB database, which exists only after consent. */
 
 import { TradewindError } from "./error.js";
 
@@ -6,10 +6,10 @@ const DATABASE = "tradewind";
 const STORE = "shopper";
 const PROFILE = "profile";
 
-/** Milliseconds that the browser's storage may take to answer. */
+/** Maximum milliseconds of an operation of the browser's storage. */
 const LIMIT = 1_000;
 
-/** An answer of the browser's storage, which may never come; `late` is called then. */
+/** Result of the browser's storage, which may never come; `late` is called then. */
 function answered<T>(
   start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
   late: () => void = () => {},
@@ -29,14 +29,14 @@ function answered<T>(
   });
 }
 
-/** The database; `undefined` where there is none and none may be made. */
+/** Opens the database; `undefined` if it does not exist and must not be created. */
 function open(create: boolean): Promise<IDBDatabase | undefined> {
   let late = false;
   return answered(
     (resolve, reject) => {
       const request = indexedDB.open(DATABASE, 1);
       request.onupgradeneeded = () => {
-        // Aborted, it leaves nothing behind: to look whether there is consent stores nothing.
+        // An aborted upgrade leaves nothing behind, so that checking for consent stores nothing.
         if (create && !late) request.result.createObjectStore(STORE);
         else request.transaction?.abort();
       };
@@ -54,7 +54,7 @@ function open(create: boolean): Promise<IDBDatabase | undefined> {
   );
 }
 
-/** Runs `work` in a transaction of its own. `false` where there is no database. */
+/** Runs `work` in its own transaction; returns `false` without a database. */
 async function within(
   mode: IDBTransactionMode,
   create: boolean,
@@ -97,12 +97,12 @@ export async function exists(): Promise<boolean> {
   return database !== undefined;
 }
 
-/** Makes room for a profile. */
+/** Creates the database. */
 export async function create(): Promise<void> {
   await within("readonly", true, () => {});
 }
 
-/** The profile; `undefined` where there is none. */
+/** Reads the profile; `undefined` if none exists. */
 export async function read(): Promise<Uint8Array | undefined> {
   let profile: Uint8Array | undefined;
   await within("readonly", false, (store) => {
@@ -113,8 +113,8 @@ export async function read(): Promise<Uint8Array | undefined> {
 }
 
 /**
- * Replaces the profile by what `change` makes of it, in one transaction, so that no other tab's change is lost.
- * `false` where consent was withdrawn in the meantime, in another tab.
+ * Replaces the profile by the result of `change`, in one transaction, so that no other tab's change is lost.
+ * Returns `false` if consent was withdrawn in the meantime, in another tab.
  */
 export async function update(change: (profile: Uint8Array | undefined) => Uint8Array): Promise<boolean> {
   let failure: unknown;
@@ -135,14 +135,14 @@ export async function update(change: (profile: Uint8Array | undefined) => Uint8A
   }
 }
 
-/** Forgets the profile. */
+/** Erases the profile. */
 export async function erase(): Promise<void> {
   await within("readwrite", false, (store) => store.clear());
 }
 
-/** Leaves nothing on the device. */
+/** Deletes the database. */
 export async function remove(): Promise<void> {
-  // First the content: a tab that has the database open delays what follows.
+  // The content first, because an open database in another tab delays the deletion.
   await erase();
   await answered<void>((resolve, reject) => {
     const request = indexedDB.deleteDatabase(DATABASE);

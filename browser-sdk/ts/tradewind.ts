@@ -20,37 +20,37 @@ import type {
 } from "./types.js";
 import { learn, type Words } from "./words.js";
 
-/** How this build of the package reaches its other files. */
+/** Access to the other files of this build of the package. */
 export interface Place {
   worker(): Worker;
   runtime(): Promise<{ Runtime: new (heard: Heard) => Backend }>;
-  /** The words of languages other than English. */
+  /** Words of languages other than English. */
   words: Record<string, () => Promise<{ default: Words[string] }>>;
-  /** Called with each instance once it is loaded; returns what ends its work on the page's elements. */
+  /** Called with each loaded instance; returns a function that stops filling the page's elements. */
   attach(tradewind: Tradewind): () => void;
 }
 
-/** What `on` tells of. */
+/** Events of `on`. */
 export interface Events {
-  /** Products of a slot came into view: each is told of once for a slot and a page view. */
+  /** Products of a slot came into view: reported once per slot and page view. */
   exposure: { slot: string; by: "edge" | "device"; skus: string[] };
-  /** A ranking or a price was made. */
+  /** A ranking or a quote was computed. */
   decision: { kind: "rank" | "quote"; took: number };
-  /** The profile changed, or was erased: here or in another tab. */
+  /** The profile changed, or was erased, here or in another tab. */
   profile: { erased: boolean };
-  /** Consent changed: here or in another tab. */
+  /** Consent changed, here or in another tab. */
   consent: { consent: Consent };
-  /** Something failed; the page's own content is still there. Where nobody listens, it is on the console. */
+  /** A failure; the page's own content stays. Without a listener it goes to the console. */
   error: TradewindError;
 }
 
-/** What instances tell each other, in this tab and in others. */
+/** Messages between instances, in this tab and others. */
 type Told = { consent: Consent } | { profile: Events["profile"] };
 
-/** How consent stands. */
+/** State of consent. */
 export interface ConsentState {
   consent: Consent;
-  /** The browser asks by Global Privacy Control that nothing be kept, and nothing is. */
+  /** Whether the browser sends Global Privacy Control; nothing is stored then. */
   gpc: boolean;
 }
 
@@ -61,7 +61,7 @@ export class Tradewind {
   readonly #resolved: Resolved;
   readonly #listeners = new Map<keyof Events, Set<(detail: never) => void>>();
   readonly #edge: EdgeProfile | undefined;
-  /** The instances of this origin. */
+  /** Instances of this origin. */
   readonly #others = new BroadcastChannel("tradewind");
   #backend: Promise<Backend> | undefined;
   #remote: Remote | undefined;
@@ -69,7 +69,7 @@ export class Tradewind {
   #consent: Consent = "denied";
   #handover: Handover | null | undefined;
   #texts: Promise<Texts> | undefined;
-  /** The runtime that knows which products slots may show. */
+  /** Runtime that knows the products that slots may show. */
   #offered: Backend | undefined;
   #detach = (): void => {};
   #closed = false;
@@ -88,7 +88,7 @@ export class Tradewind {
   /**
    * Loads the module with packs and snapshot, each checked, and fills `<tradewind-slot>` and `<tradewind-price>`.
    *
-   * Whatever fails, the page's own content stays; the promise is rejected with a {@link TradewindError}.
+   * If anything fails, the page's own content stays; the promise is rejected with a {@link TradewindError}.
    */
   static async load(options: LoadOptions): Promise<Tradewind> {
     if (typeof document === "undefined") {
@@ -107,37 +107,37 @@ export class Tradewind {
     return tradewind;
   }
 
-  /** Fetches the words of the page's language; reasons are said in English where there are none, or they do not come. */
+  /** Fetches the words of the page's language; without them, reasons are in English. */
   async #learn(): Promise<void> {
     const language = this.locale.split("-")[0] ?? "";
     const texts = await this.#place.words[language]?.().catch(() => null);
     if (texts) learn(language, texts.default);
   }
 
-  /** What is loaded: names, digests, and how long it took. */
+  /** Loaded files: names, digests and timings. */
   get loaded(): Loaded {
     if (!this.#loaded) throw new TradewindError("closed", "nothing is loaded");
     return this.#loaded;
   }
 
-  /** How consent stands. */
+  /** State of consent. */
   get consent(): ConsentState {
     return { consent: this.#consent, gpc: this.#resolved.sources.gpc };
   }
 
-  /** The language of prices and dates. */
+  /** Language of prices and dates. */
   get locale(): string {
     return this.#resolved.locale;
   }
 
-  /** Where the shopper is, as far as the page knows. */
+  /** Region of the shopper, if the page knows it. */
   get region(): string | undefined {
     return this.#resolved.region;
   }
 
   /**
-   * Takes what the shopper decided. `granted` is remembered on this device; `denied` erases the profile and leaves
-   * nothing there.
+   * Sets the shopper's consent. `granted` is stored on this device; `denied` erases the profile and leaves
+   * no data there.
    */
   async setConsent(consent: Consent): Promise<ConsentState> {
     checkConsent(consent);
@@ -147,7 +147,7 @@ export class Tradewind {
       this.#consent = await this.#call((backend) => backend.setConsent(consent));
     } catch (error) {
       if (consent === "granted") throw error;
-      // Withdrawn it is, whatever becomes of the runtime.
+      // Consent is withdrawn even if the runtime fails.
       this.#consent = "denied";
       failure = error;
     }
@@ -159,8 +159,8 @@ export class Tradewind {
   }
 
   /**
-   * Takes in what the shopper did, now or earlier: one thing, or a history. `false` where there is no consent: then it is
-   * forgotten at once.
+   * Stores one or more events of the shopper, current or past. Returns `false` without consent; the events are then
+   * dropped.
    */
   async track(events: ShopperEvent | ShopperEvent[]): Promise<boolean> {
     const taken = await this.#call((backend) => backend.track([events].flat()));
@@ -170,14 +170,14 @@ export class Tradewind {
       return false;
     }
     if (this.#consent === "granted") this.#edge?.track(taken);
-    // What was shown or searched for changes no profile; so a page may track what it exposes.
+    // Impressions and searches do not change the profile, so a page may track its exposures.
     if (taken.some((event) => !("impression" in event || "search" in event))) this.#changed({ erased: false });
     return true;
   }
 
-  /** Ranks products, for the profile of this device where there is one. */
+  /** Ranks products, for the profile on this device if one exists. */
   async rank(request: RankRequest): Promise<Ranking>;
-  /** Ranks, with a receipt. It holds the request with the profile: it is the shopper's, and not for sending. */
+  /** Ranks with a receipt, which contains the profile: it belongs to the shopper and must not be sent. */
   async rank(request: RankRequest, options: { receipt: true }): Promise<Ranking & { receipt: Receipt }>;
   async rank(request: RankRequest, { receipt = false } = {}): Promise<Received<Ranking>> {
     const ranking = await this.#call((backend) => backend.rank({ region: this.region, ...request }, receipt));
@@ -186,8 +186,8 @@ export class Tradewind {
   }
 
   /**
-   * Prices a product: in this page where the merchant publishes what that takes, else the price that the edge handed
-   * over. Nothing in the request could carry a person.
+   * Prices a product: computed in this page if the public snapshot contains the inputs, otherwise the price from the
+   * edge. The request has no field for personal data.
    */
   async quote(request: QuoteRequest): Promise<Quote>;
   /** Prices a product in this page, with a receipt. */
@@ -208,23 +208,23 @@ export class Tradewind {
     }
   }
 
-  /** The price that the edge handed over, for the region and the time that it was made for. */
+  /** The edge's price, for its region and until it expires. */
   #handedQuote(sku: string, region: string): Quote | null {
     const handed = this.handover?.region === region && this.handover.quotes.find((quote) => quote.sku === sku)?.quote;
     if (!handed) return null;
     return Date.parse(handed.valid_until) > this.now ? { ...handed, by: "edge" } : null;
   }
 
-  /** What everyone may know of products, in the order of their SKUs; `null` for what the snapshot does not have. */
+  /** Public data of products, in the order of their SKUs; `null` for products missing in the snapshot. */
   async products(skus: string[], region = this.region): Promise<(ListedProduct | null)[]> {
     return this.#call((backend) => backend.products(skus, region));
   }
 
-  /** The profile on this device. */
+  /** Profile on this device. */
   readonly profile = {
-    /** All that is kept; `null` where nothing is. */
+    /** Exports all stored data; `null` if none exist. */
     export: (): Promise<ProfileExport | null> => this.#call((backend) => backend.exportProfile()),
-    /** Forgets it. */
+    /** Erases it. */
     erase: async (): Promise<void> => {
       await this.#call((backend) => backend.eraseProfile());
       if (this.#consent === "granted") await this.#edge?.consent("denied");
@@ -232,14 +232,14 @@ export class Tradewind {
     },
   };
 
-  /** Calls `listener` from now on; returns a function that ends it. */
+  /** Subscribes a listener; returns a function that unsubscribes it. */
   on<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener as (detail: never) => void));
     return () => listeners.delete(listener as (detail: never) => void);
   }
 
-  /** What the edge handed over with the page; `null` where it did not. */
+  /** Data that the edge added to the page; `null` without them. */
   get handover(): Handover | null {
     if (this.#handover === undefined) {
       const script = document.getElementById("tradewind-handover")?.textContent;
@@ -247,20 +247,20 @@ export class Tradewind {
         this.#handover = script ? (JSON.parse(script) as Handover) : null;
       } catch {
         this.#handover = null;
-        this.#emit("error", new TradewindError("config", "`#tradewind-handover` is no JSON"));
+        this.#emit("error", new TradewindError("config", "`#tradewind-handover` is not valid JSON"));
       }
     }
     return this.#handover;
   }
 
-  /** Whether what the edge answered for a slot is what this page's module answers to the same request, byte for byte. */
+  /** Whether this page's module reproduces the edge's reply for a slot, byte for byte. */
   async replay(slot: string): Promise<boolean> {
     const handed = this.handover?.slots.find((handed) => handed.slot === slot);
-    if (!handed) throw new TradewindError("input", `the edge handed nothing over for the slot \`${slot}\``);
+    if (!handed) throw new TradewindError("input", `the edge sent no ranking for the slot \`${slot}\``);
     return this.#call((backend) => backend.replay(handed.request, handed.reply));
   }
 
-  /** Stops: what is on the page stays as it is. Another instance that is loaded takes over the page's elements. */
+  /** Stops: the page's content stays. Another loaded instance takes over the page's elements. */
   close(): void {
     this.#closed = true;
     this.#others.close();
@@ -268,18 +268,18 @@ export class Tradewind {
     this.#stop(new TradewindError("closed", "Tradewind was closed on this page"));
   }
 
-  /** @internal The moment that counts as now. */
+  /** @internal Time of decisions. */
   get now(): number {
     return this.#resolved.sources.at ?? Date.now();
   }
 
-  /** @internal The ranking that the edge handed over for a slot. */
+  /** @internal The edge's ranking for a slot. */
   async handed(slot: string): Promise<Ranking | null> {
     const handed = this.handover?.slots?.find((handed) => handed.slot === slot);
     return handed ? this.#call((backend) => backend.readRanking(handed.reply)) : null;
   }
 
-  /** @internal The products that slots may show. One that could not be fetched is fetched again for the next call. */
+  /** @internal Products that slots may show. A failed fetch is repeated for the next call. */
   get texts(): Promise<Texts> {
     this.#texts ??= this.#fetchTexts().catch((error: unknown) => {
       this.#texts = undefined;
@@ -296,7 +296,7 @@ export class Tradewind {
     );
   }
 
-  /** @internal Ranks for a slot: the products that it may show. */
+  /** @internal Ranks for a slot, among the products that it may show. */
   async rankOffered(request: RankRequest): Promise<Ranking> {
     const skus = Object.keys(await this.texts);
     const ranking = await this.#call(async (backend) => {
@@ -310,7 +310,7 @@ export class Tradewind {
     return ranking;
   }
 
-  /** @internal Asks the module with the profile between two parts of a request. */
+  /** @internal Calls the module with the profile inserted between two parts of a request. */
   async ask(before: Uint8Array, after: Uint8Array): Promise<Answered> {
     return this.#call((backend) => backend.ask(before, after));
   }
@@ -331,7 +331,7 @@ export class Tradewind {
     for (const listener of listeners ?? []) (listener as (detail: Events[K]) => void)(detail);
   }
 
-  /** Says to the other instances what has happened. */
+  /** Notifies the other instances. */
   #tell(what: Told): void {
     if (!this.#closed) this.#others.postMessage(what);
   }
@@ -341,7 +341,7 @@ export class Tradewind {
     this.#emit("profile", how);
   }
 
-  /** Takes over what happened in another tab, or by another instance in this one. */
+  /** Handles a change in another tab, or by another instance in this one. */
   async #hear(told: Told): Promise<void> {
     if ("profile" in told) return this.#emit("profile", told.profile);
     const before = this.#consent;
@@ -357,20 +357,20 @@ export class Tradewind {
     if (this.#consent !== before) this.#emit("consent", { consent: this.#consent });
   }
 
-  /** Asks the runtime, within the time that a call may take. */
+  /** Calls the runtime, within the maximum time of a call. */
   async #call<T>(ask: (backend: Backend) => Promise<T>): Promise<T> {
     const ready = this.#ready();
     const backend = await ready;
     try {
       return await within(this.#options.timeout ?? 2_000, "the call", () => ask(backend));
     } catch (error) {
-      // Whatever it hangs in, the next call has a new one.
+      // After a hang, the next call gets a new runtime.
       if ((error as TradewindError).code === "timeout" && this.#backend === ready) this.#stop(error as TradewindError);
       throw error;
     }
   }
 
-  /** The runtime, started if need be. */
+  /** Returns the runtime, started if necessary. */
   #ready(): Promise<Backend> {
     if (this.#closed) return Promise.reject(new TradewindError("closed", "Tradewind was closed on this page"));
     if (!this.#backend) {
@@ -386,7 +386,7 @@ export class Tradewind {
   }
 
   async #start(alive: () => void): Promise<Backend> {
-    // A page that waits for what is loaded has its listeners only then.
+    // A page that awaits loading adds its listeners only afterwards.
     const tell = (error: TradewindError): unknown => setTimeout(() => this.#emit("error", error));
     const heard: Heard = { alive, failed: (error) => void this.#backend?.then(() => tell(error), () => {}) };
     let backend: Backend;
@@ -400,7 +400,7 @@ export class Tradewind {
       this.#remote = started;
       backend = started.backend;
     }
-    // A runtime that is started anew has the consent of the one before, unless another tab has changed it.
+    // A restarted runtime keeps the consent, unless another tab has changed it.
     const again = this.#consent === "granted" ? this.#consent : undefined;
     const consent = this.#loaded ? again : this.#resolved.sources.consent;
     const { loaded, consent: now } = await backend.load({ ...this.#resolved.sources, consent });
@@ -409,7 +409,7 @@ export class Tradewind {
     return backend;
   }
 
-  /** Drops the runtime: whatever it still owes fails. */
+  /** Drops the runtime: pending calls fail. */
   #stop(error: TradewindError): void {
     this.#remote?.stop(error);
     this.#remote = undefined;

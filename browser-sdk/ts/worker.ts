@@ -1,4 +1,4 @@
-/** The runtime behind a port: each message is a call, each answer has its number. */
+/** The runtime behind a port: each message is a call, and each result has the call's number. */
 
 import { TradewindError } from "./error.js";
 import { Runtime } from "./runtime.js";

@@ -1,8 +1,7 @@
-//! A product in a slot: HTML with fields.
+//! Cards: HTML templates of products in slots.
 //!
-//! A value is escaped, which is enough in text and in quoted attributes, and nowhere else: a card with a field in a
-//! script, a style, a comment or an attribute without quotes is refused. `tests/cases/cards.json` has what page and
-//! edge agree on.
+//! Values are escaped, which is safe only in text and in quoted attributes: a card with a field in a script, a style, a
+//! comment or an unquoted attribute is refused. `tests/cases/cards.json` has the rules shared by page and edge.
 
 use crate::{
     elements::unescaped,
@@ -12,7 +11,7 @@ use crate::{
 };
 use serde::Deserialize;
 
-/// A template: `{name}` stands for a value, which is escaped.
+/// Template in which `{name}` is replaced by an escaped value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Card(Vec<Part>);
@@ -23,31 +22,31 @@ enum Part {
     Field(usize),
 }
 
-/// What a card can say.
+/// Values of a card's fields.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {
-    /// The product.
+    /// SKU of the product.
     pub sku: String,
-    /// What it is called.
+    /// Title.
     pub title: String,
-    /// Its page.
+    /// Address of its page.
     pub url: String,
-    /// Its category.
+    /// Category.
     pub category: String,
-    /// Its price, with the currency.
+    /// Price, with the currency.
     pub price: String,
-    /// The list price, where it is another.
+    /// List price, if it differs.
     pub list: String,
-    /// When it arrives.
+    /// Time of delivery.
     pub delivery: String,
-    /// Why it is here.
+    /// Reason for the recommendation.
     pub reason: String,
 }
 
 const NAMES: [&str; 8] = ["sku", "title", "url", "category", "price", "list", "delivery", "reason"];
 
 impl Card {
-    /// The card of a product.
+    /// Renders the card of a product.
     pub fn html(&self, fields: &Fields) -> String {
         let Fields { sku, title, url, category, price, list, delivery, reason } = fields;
         let values = [sku, title, url, category, price, list, delivery, reason];
@@ -71,13 +70,13 @@ impl TryFrom<String> for Card {
                 after.split_once('}').ok_or_else(|| format!("`card` has `{{` without `}}` before `{after}`"))?;
             let field = NAMES.iter().position(|known| *known == name).ok_or_else(|| {
                 format!(
-                    "`card` has `{{{name}}}`, which is none of {}",
+                    "`card` has the unknown field `{{{name}}}` (expected {})",
                     NAMES.map(|name| format!("{{{name}}}")).join(" ")
                 )
             })?;
             reader.read(html.as_bytes())?;
             reader.check(name)?;
-            // Whatever the value is, it changes nothing there.
+            // The value does not affect the parsing there.
             reader.read(b"x")?;
             parts.extend([Part::Html(ascii(html)), Part::Field(field)]);
             rest = after;
@@ -89,10 +88,10 @@ impl TryFrom<String> for Card {
     }
 }
 
-/// Reads a template as a browser would.
+/// Parser of a template, with a browser's rules.
 struct Reader {
     tokenizer: Tokenizer,
-    /// The elements that are open.
+    /// Open elements.
     open: Vec<Vec<u8>>,
 }
 
@@ -129,10 +128,10 @@ impl Reader {
         Ok(())
     }
 
-    /// A card that does not end takes in what comes behind it.
+    /// An unclosed card would absorb the following content.
     fn end(&self) -> Result<(), String> {
         if !self.tokenizer.is_in_data() {
-            return Err("`card` ends within a tag, a comment or an element that has no tags in it: end it".into());
+            return Err("`card` ends within a tag, a comment or a raw text element: close it".into());
         }
         match self.open.iter().find(|name| !is_implied(name)) {
             Some(name) => Err(format!("`card` has `<{0}>` without an end tag: add `</{0}>`", text(name))),
@@ -140,7 +139,7 @@ impl Reader {
         }
     }
 
-    /// Whether a field may stand here.
+    /// Checks whether a field is allowed here.
     fn check(&self, field: &str) -> Result<(), String> {
         let place = match self.tokenizer.place() {
             Place::Text => return Ok(()),
@@ -171,7 +170,7 @@ impl Reader {
     }
 }
 
-/// Attributes whose value is run, is a style, is a document, or becomes another attribute.
+/// Attributes whose value is code, a style, a document, or becomes another attribute.
 fn is_code(attribute: &str) -> bool {
     attribute.starts_with("on")
         || matches!(attribute, "style" | "srcdoc" | "values" | "to" | "from" | "by" | "attributename")
@@ -206,12 +205,12 @@ fn is_address(attribute: &str) -> bool {
     )
 }
 
-/// Whether what is before a field in an address says where it leads, or it is the checked address itself.
+/// Whether the text before a field in an address fixes its target, or the field is the checked address itself.
 fn is_fixed(before: &str, field: &str) -> bool {
-    // As browsers read an address.
+    // Normalised like a browser does.
     let before: String = unescaped(before).chars().filter(|letter| !matches!(letter, '\t' | '\n' | '\r')).collect();
     let before = before.trim_start_matches(|letter| letter <= ' ').to_ascii_lowercase();
-    // An address that begins with `{url}` was read as `x`.
+    // A leading `{url}` was parsed as `x`.
     let before = before.as_str();
     if before.is_empty() {
         return field == "url";
@@ -224,7 +223,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Text as HTML shows it, in an element or a quoted attribute, whatever the page's encoding.
+/// Escapes text for an element or a quoted attribute, in any encoding of the page.
 pub fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -240,7 +239,7 @@ pub fn escape(text: &str) -> String {
     ascii(&html)
 }
 
-/// HTML in ASCII, so that it is the same in a page of any encoding.
+/// Converts HTML to ASCII, so that it is the same in any encoding.
 fn ascii(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     for letter in html.chars() {

@@ -1,4 +1,4 @@
-//! The configuration: one JSON document for page and edge, whose object `edge` is the edge's own.
+//! Configuration: one JSON document for page and edge, with the edge's own settings in `edge`.
 
 use crate::{card::Card, region::Place};
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -6,25 +6,25 @@ use std::{collections::BTreeMap, fmt};
 use tradewind_core::{Millis, quote::Objective};
 use tradewind_json::unhex;
 
-/// What the edge reads of the document. The page reads fields of its own in it, so unknown ones are no error here.
+/// Settings read by the edge. The page has other fields in the document, so unknown fields are allowed.
 #[derive(Debug, Deserialize)]
 pub struct Config {
     /// Paths of the packs, among the static assets.
     pub packs: Vec<String>,
     /// Path of the public snapshot, among the static assets.
     pub snapshot: String,
-    /// The products' titles and links.
+    /// Titles and links of products.
     pub products: Products,
-    /// The keys of which one must have signed packs and snapshot.
+    /// Public keys; one of them must have signed packs and snapshot.
     #[serde(deserialize_with = "keys")]
     pub keys: Vec<[u8; 32]>,
-    /// How a product looks in a slot.
+    /// Template of a product in a slot.
     pub card: Card,
-    /// The language of prices and dates, as BCP 47 has it.
+    /// Language of prices and dates (BCP 47).
     pub locale: String,
-    /// What prices are for.
+    /// Goals of prices.
     pub objective: Objective,
-    /// Decide as of this moment instead of the clock's: for a snapshot of the past.
+    /// Time of decisions instead of the current time, for a past snapshot.
     #[serde(default)]
     pub at: Option<Millis>,
     /// The edge's own settings.
@@ -35,45 +35,45 @@ pub struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
-    /// The key of the whole snapshot in R2. Without it, prices are computed from what the public one publishes.
+    /// R2 key of the full snapshot. Without it, prices are computed from the public one.
     #[serde(default)]
     pub private: Option<String>,
-    /// Where the snapshot's regions are.
+    /// Locations of the snapshot's regions.
     pub regions: BTreeMap<String, Place>,
-    /// Offer shoppers to keep their profile in a cookie that only the edge can read.
+    /// Whether shoppers can keep their profile in a cookie that only the edge can read.
     #[serde(default)]
     pub profiles: bool,
-    /// How often the document is looked at.
+    /// Seconds between checks of the document.
     #[serde(default = "refresh_seconds")]
     pub refresh_seconds: u32,
-    /// Origins of pages that may call the API, beside the shop's own.
+    /// Origins of other pages that may call the API.
     #[serde(default)]
     pub cors: Vec<String>,
 }
 
-/// A product's texts.
+/// Texts of a product.
 #[derive(Debug, Deserialize)]
 pub struct Product {
-    /// What it is called.
+    /// Title.
     pub title: String,
-    /// Its page.
+    /// Address of its page.
     pub url: String,
-    /// Its category.
+    /// Category.
     #[serde(default)]
     pub category: String,
 }
 
-/// Where products' texts are, among the static assets. Nobody signs them, so their digest is said here.
+/// Products' texts among the static assets, pinned by digest because they are not signed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(expecting = "`products` needs `url` and `integrity`: {\"url\": …, \"integrity\": \"sha384-…\"}")]
 pub struct Products {
-    /// The path.
+    /// Path.
     pub url: String,
-    /// Their Subresource Integrity.
+    /// Subresource Integrity.
     pub integrity: Integrity,
 }
 
-/// A digest as Subresource Integrity writes it: `sha384-` and its base64.
+/// Digest in the form of Subresource Integrity: `sha384-` and base64.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Integrity(String);
@@ -82,7 +82,7 @@ impl TryFrom<String> for Integrity {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // Lengths of base64, and how many of it are padding.
+        // Lengths of base64, and number of padding characters.
         let is_digest = [("sha256-", 44, 1), ("sha384-", 64, 0), ("sha512-", 88, 2)].iter().any(|(name, len, pad)| {
             text.strip_prefix(name).is_some_and(|digest| {
                 let (digits, padding) = digest.split_at_checked(len - pad).unwrap_or_default();
@@ -93,7 +93,9 @@ impl TryFrom<String> for Integrity {
         if is_digest {
             Ok(Self(text))
         } else {
-            Err(format!("`{text}` is no integrity: write `sha384-` and the 64 digits of base64 of the file's SHA-384"))
+            Err(format!(
+                "invalid integrity `{text}` (expected `sha384-` and the 64 base64 digits of the file's SHA-384)"
+            ))
         }
     }
 }
@@ -119,7 +121,7 @@ const fn refresh_seconds() -> u32 {
 fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 32]>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     if texts.is_empty() {
-        return Err(D::Error::custom("`keys` is empty; name the key that signs packs and snapshots"));
+        return Err(D::Error::custom("`keys` is empty; add the key that signs packs and snapshots"));
     }
     let key = |text: &String| {
         unhex(text).ok_or_else(|| D::Error::custom(format_args!("the key `{text}` is not 64 hexadecimal digits")))

@@ -1,35 +1,35 @@
-//! The elements that are filled, and what their attributes mean.
+//! Elements of Tradewind, and the meaning of their attributes.
 //!
-//! `tests/cases/elements.json` has what page and edge agree on.
+//! `tests/cases/elements.json` has the rules shared by page and edge.
 
 use crate::tag::Tag;
 
-/// Products in a slot that does not say how many.
+/// Default number of products in a slot.
 const LIMIT: u16 = 8;
-/// The most products in a slot.
+/// Maximum number of products in a slot.
 const MAX_LIMIT: u16 = 48;
 
 /// `<tradewind-slot>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// What it is called.
+    /// Name.
     pub name: String,
-    /// How many products it shows.
+    /// Number of products to show.
     pub limit: u16,
-    /// Products that it does not show.
+    /// Products not to show.
     pub exclude: Vec<String>,
-    /// Whether a framework owns what is in it, so that it must stay.
+    /// Whether a framework owns its children, which must stay.
     pub is_hydrated: bool,
 }
 
-/// How bytes become text in an encoding that is not UTF-8.
+/// Decoding of text in other encodings than UTF-8.
 pub trait Decode {
-    /// The text of bytes that are not all ASCII; none where the encoding is not known.
+    /// Decodes bytes that are not all ASCII; `None` for an unknown encoding.
     fn decode(&self, bytes: &[u8]) -> Option<String>;
 }
 
 impl Slot {
-    /// The slot of a start tag.
+    /// Reads a slot from its start tag.
     pub fn of(tag: &Tag, decode: &impl Decode) -> Self {
         let value = |name| value(tag, name, decode).unwrap_or_default();
         let mut exclude: Vec<String> = Vec::new();
@@ -43,7 +43,7 @@ impl Slot {
     }
 }
 
-/// The value of an attribute.
+/// Value of an attribute.
 pub fn value(tag: &Tag, name: &str, decode: &impl Decode) -> Option<String> {
     let bytes = &tag.attribute(name)?.value;
     let text = match str::from_utf8(bytes) {
@@ -54,12 +54,12 @@ pub fn value(tag: &Tag, name: &str, decode: &impl Decode) -> Option<String> {
     Some(unescaped(&text))
 }
 
-/// A value with its character references replaced.
+/// Replaces character references in a value.
 pub fn unescaped(value: &str) -> String {
     htmlize::unescape_attribute(value).into_owned()
 }
 
-/// A number of products, by HTML's rules for non-negative integers.
+/// Parses a number of products, by HTML's rules for non-negative integers.
 fn limit(text: &str) -> u16 {
     let text = text.trim_start_matches([' ', '\t', '\n', '\x0c', '\r']);
     let (sign, digits) = text.strip_prefix('-').map_or((1, text.strip_prefix('+').unwrap_or(text)), |rest| (-1, rest));

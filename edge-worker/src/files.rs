@@ -1,5 +1,4 @@
-//! What a shop is loaded from, where the platform keeps it: the configuration in KV, the whole snapshot in R2, all else
-//! among the static assets.
+//! Files of a shop: the configuration in KV, the full snapshot in R2, all others among the static assets.
 
 use crate::{config::Integrity, shop::Trouble, work::Work};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -8,46 +7,46 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use worker::Env;
 
-/// The text of the configuration.
+/// Text of the configuration.
 #[wasm_bindgen]
 pub fn configuration(env: Env) -> Work {
     Work::new(async move {
         let found = env.kv("CONFIG").map_err(Trouble::other)?.get("config").text().await.map_err(Trouble::other)?;
-        found.ok_or_else(|| Trouble::other("KV has no `config`: put it there with `wrangler kv key put`"))
+        found.ok_or_else(|| Trouble::other("KV has no `config`: upload it with `wrangler kv key put`"))
     })
 }
 
-/// A static asset.
+/// Reads a static asset.
 ///
 /// # Errors
-/// Where it cannot be had.
+/// If it cannot be fetched.
 pub async fn asset(env: &Env, path: &str) -> Result<Vec<u8>, Trouble> {
     let assets = env.assets("ASSETS").map_err(Trouble::other)?;
     // Assets have paths; the host is ignored.
     let mut found = assets.fetch(format!("https://assets{path}"), None).await.map_err(Trouble::other)?;
     match found.status_code() {
         200 => found.bytes().await.map_err(Trouble::other),
-        status => Err(Trouble::other(format!("the static asset `{path}` was answered with {status}"))),
+        status => Err(Trouble::other(format!("the static asset `{path}` has status {status}"))),
     }
 }
 
-/// An object of the private bucket.
+/// Reads an object of the private bucket.
 ///
 /// # Errors
-/// Where it cannot be had.
+/// If it cannot be fetched.
 pub async fn object(env: &Env, key: &str) -> Result<Vec<u8>, Trouble> {
     let bucket = env.bucket("PRIVATE").map_err(Trouble::other)?;
     let found = bucket.get(key).execute().await.map_err(Trouble::other)?;
     match found.as_ref().and_then(worker::Object::body) {
         Some(body) => body.bytes().await.map_err(Trouble::other),
-        None => Err(Trouble::other(format!("R2 has no `{key}`: put it there with `wrangler r2 object put`"))),
+        None => Err(Trouble::other(format!("R2 has no `{key}`: upload it with `wrangler r2 object put`"))),
     }
 }
 
 /// Compares bytes with their Subresource Integrity.
 ///
 /// # Errors
-/// Where they are others.
+/// If they differ.
 pub async fn compare(path: &str, bytes: &[u8], integrity: &Integrity) -> Result<(), Trouble> {
     let failed = |error| Trouble::other(tradewind_js::said(&error));
     let subtle = tradewind_js::web_crypto().map_err(Trouble::other)?.subtle();
@@ -58,5 +57,7 @@ pub async fn compare(path: &str, bytes: &[u8], integrity: &Integrity) -> Result<
     if found == integrity.to_string() {
         return Ok(());
     }
-    Err(Trouble::other(format!("`{path}` is refused: its digest is {found}, and the configuration says {integrity}")))
+    Err(Trouble::other(format!(
+        "`{path}` is refused: its digest is {found}, but the configuration requires {integrity}"
+    )))
 }

@@ -1,25 +1,24 @@
-//! The shell at the CDN edge: what fills the slots and prices of an origin's pages, and answers the storefront API,
-//! with the module.
+//! Edge shell: fills the slots and prices of an origin's pages, and serves the storefront API, with the module.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`config`], [`card`], [`region`] | the document that configures it |
-//! | [`tag`], [`tokens`], [`tree`], [`elements`] | what is an element of ours in a page, and what it says |
-//! | [`splice`] | a page on its way through, with its elements filled |
-//! | `page` | what they are filled with |
-//! | `load`, `files` | what is loaded, and where it comes from: KV, R2, static assets |
-//! | `shop` | the loaded module, packs and snapshot, and what is asked of them |
-//! | `api`, `problem`, `offer` | the API: its requests, answers and errors |
-//! | `profile` | the profile of a shopper who wants it kept, in a cookie |
-//! | `visitor` | who sends a request, as far as it says |
-//! | `text` | prices and dates as people read them |
-//! | `work` | what takes its time, as the JavaScript carries it on |
+//! | [`config`], [`card`], [`region`] | configuration document |
+//! | [`tag`], [`tokens`], [`tree`], [`elements`] | recognition of elements in a page, and their attributes |
+//! | [`splice`] | streaming of a page, with its elements filled |
+//! | `page` | content of the elements |
+//! | `load`, `files` | loading from KV, R2 and static assets |
+//! | `shop` | loaded module, packs and snapshot, and calls of them |
+//! | `api`, `problem`, `offer` | API requests, responses and errors |
+//! | `profile` | profile in a cookie, for shoppers who agreed |
+//! | `visitor` | location of a request's sender |
+//! | `text` | formatted prices and dates |
+//! | `work` | asynchronous work driven by JavaScript |
 //!
-//! The origin's pages, their streams and headers belong to the JavaScript in `worker`, which calls this code from
-//! outside. So nothing that the platform throws for a page comes in here, and where this code fails, the origin's page
-//! goes on without it. Requests to the API are answered in here, from first to last.
+//! JavaScript in `worker` owns the origin's pages, their streams and headers, and calls this code. So platform
+//! exceptions about a page never enter this code, and if this code fails, the origin's page continues without it. API
+//! requests are handled here from request to response.
 //!
-//! Nothing that goes wrong makes a page worse than the origin's: where there is no answer, what the origin wrote stays.
+//! A failure never makes a page worse than the origin's: without a decision, the origin's content stays.
 
 pub mod card;
 pub mod config;

@@ -1,4 +1,4 @@
-//! An offer as search engines and shopping agents read it: schema.org in JSON-LD.
+//! Offers for search engines and shopping agents: schema.org in JSON-LD.
 
 use crate::shop::Inside;
 use serde_json::{Value, json};
@@ -15,11 +15,11 @@ export const absolute = (url, base) => {
 };
 ")]
 extern "C" {
-    /// An address as it is in a page of another.
+    /// Resolves an address relative to another.
     fn absolute(url: &str, base: &str) -> String;
 }
 
-/// The offer of a product in a region at a price.
+/// Offer of a product in a region at a price.
 pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &Quote) -> Value {
     let sku = quote.sku.as_str();
     let promise = region.promise(id);
@@ -36,7 +36,7 @@ pub fn json_ld(shop: &Inside, origin: &str, id: SkuId, region: &Region, quote: &
     if let Some(product) = shop.products.get(sku) {
         set("name", json!(product.title));
         set("category", json!(product.category));
-        // Relative links are the page's; in here there is no page.
+        // Relative links are relative to a page, but JSON-LD has none.
         set("url", json!(absolute(&product.url, origin)));
     }
     if let Some(promise) = promise {

@@ -1,4 +1,4 @@
-//! What a page is filled with: rankings and prices.
+//! Content of a page's elements: rankings and prices.
 
 use crate::{
     card::{Fields, escape},
@@ -21,12 +21,12 @@ use tradewind_core::{
 use tradewind_json::PublicQuote;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Slots of one page that are filled; what comes after stays as the origin wrote it.
+/// Maximum number of slots filled in one page; later ones stay unchanged.
 const MAX_SLOTS: usize = 8;
-/// Prices that are computed for one page.
+/// Maximum number of prices computed for one page.
 const MAX_QUOTES: usize = 128;
 
-// What the platform throws ends here.
+// Catches platform exceptions.
 #[wasm_bindgen(inline_js = "
 export const encodingOf = (label) => {
   try {
@@ -44,23 +44,23 @@ export const decoded = (label, bytes) => {
 };
 ")]
 extern "C" {
-    /// The name of the encoding that a label is of.
+    /// Name of the encoding for a label.
     #[wasm_bindgen(js_name = encodingOf)]
     fn encoding_of(label: &str) -> Option<String>;
     fn decoded(label: &str, bytes: &[u8]) -> Option<String>;
 }
 
-/// A page of the origin on its way to a visitor.
+/// Page of the origin on its way to a visitor.
 #[wasm_bindgen]
 pub struct Page(Splicer<Filling>);
 
 #[wasm_bindgen]
 impl Page {
-    /// A page before its first byte, for who sends a request. `charset` is what the page's header says; `profile` are
-    /// the bytes of the profile that the request brings.
+    /// Creates the state before a page's first byte, for the sender of a request. `charset` is from the page's header;
+    /// `profile` contains the bytes of the request's profile.
     ///
     /// # Errors
-    /// Why the page stays as it is.
+    /// The reason why the page stays unchanged.
     #[wasm_bindgen(constructor)]
     pub fn new(
         shop: Shop,
@@ -70,7 +70,7 @@ impl Page {
     ) -> Result<Page, Trouble> {
         let shop = shop.inside();
         let region = shop.region(&Visitor::of(&request.into())).cloned();
-        let region = region.ok_or_else(|| Trouble::other("nothing is promised where the request comes from"))?;
+        let region = region.ok_or_else(|| Trouble::other("no region delivers to the location of the request"))?;
         let at = shop.now();
         shop.snapshot.holds(at).map_err(Fault::from)?;
         let encoding = match charset {
@@ -94,72 +94,72 @@ impl Page {
         })))
     }
 
-    /// Takes in bytes of the page, and returns those that leave.
+    /// Takes bytes of the page, and returns bytes to send.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.0.push(bytes)
     }
 
-    /// What is left where the page has ended.
+    /// Returns the remaining bytes at the end of the page.
     pub fn finish(&mut self) -> Vec<u8> {
         self.0.finish()
     }
 
-    /// Takes the page for one with something to fill.
+    /// Treats the page as one with elements to fill.
     pub fn release(&mut self) -> Vec<u8> {
         self.0.release()
     }
 
-    /// Whether there is something to fill. Until then, nothing leaves.
+    /// Whether there are elements to fill. Until then, no bytes are sent.
     #[wasm_bindgen(getter)]
     pub fn found(&self) -> bool {
         self.0.is_found()
     }
 
-    /// How many of the page's bytes have left.
+    /// Number of the page's bytes sent.
     #[wasm_bindgen(getter)]
     pub fn left(&self) -> f64 {
         self.0.left() as f64
     }
 
-    /// The region that it is filled for.
+    /// Region of the page.
     #[wasm_bindgen(getter)]
     pub fn region(&self) -> String {
         self.0.fill().region()
     }
 
-    /// Whether it is filled for a shopper.
+    /// Whether it is filled for a known shopper.
     #[wasm_bindgen(getter)]
     pub fn personal(&self) -> bool {
         self.0.fill().profile.is_some()
     }
 }
 
-/// The encoding of a label, if markup is ASCII in it.
+/// Encoding of a label, if it is ASCII-compatible.
 fn ascii_like(label: &str) -> Option<String> {
     encoding_of(label).filter(|name| !name.starts_with("utf-16") && name != "iso-2022-jp" && name != "x-user-defined")
 }
 
-/// What is filled into one page.
+/// State of filling one page.
 struct Filling {
     shop: Rc<Inside>,
     region: Region,
     at: Millis,
-    /// The shopper, in edge mode.
+    /// Profile, in edge mode.
     profile: Option<Profile>,
-    /// Products in the slots so far.
+    /// Products shown so far.
     shown: Vec<Sku>,
     slots: Vec<HandedSlot>,
     quotes: BTreeMap<Sku, Option<Quoted>>,
-    /// The texts of promises, by their days: `Intl` takes its time for each.
+    /// Texts of promises, by their days, because `Intl` is slow.
     deliveries: BTreeMap<(u8, u8), String>,
-    /// The module was in trouble; the rest of the page stays as it is.
+    /// Whether the module failed; the rest of the page stays unchanged.
     is_troubled: bool,
     encoding: Option<String>,
-    /// Whether more than an element says what the encoding is.
+    /// Whether a stronger source than an element declares the encoding.
     is_declared: bool,
 }
 
-/// What the page is handed: what it needs to go on without asking again.
+/// Data for the page, so that it need not decide again.
 #[derive(Serialize)]
 struct Handover<'a> {
     region: &'a str,
@@ -233,9 +233,9 @@ impl Fill for Filling {
         self.region.code.to_string()
     }
 
-    /// The script with what the page is handed; nothing where nothing was filled.
+    /// Script with the data for the page; empty if nothing was filled.
     fn hand_over(&mut self) -> String {
-        // Without a profile the page ranks for itself.
+        // Without a profile the page ranks itself.
         let slots = if self.profile.is_some() { std::mem::take(&mut self.slots) } else { Vec::new() };
         let quotes = std::mem::take(&mut self.quotes);
         let (currency, root) = (self.shop.snapshot.storefront.currency, self.shop.snapshot.root);
@@ -266,7 +266,7 @@ impl Fill for Filling {
                 ascii_like(&name).is_some()
             }
             (Some(name), Declared::Element) if !self.is_declared => {
-                // An element that is read at all does not say so in UTF-16.
+                // An element that can be read at all is not in UTF-16.
                 let name = if name.starts_with("utf-16") { "utf-8".into() } else { name };
                 self.encoding = Some(name.clone());
                 ascii_like(&name).is_some()
@@ -277,7 +277,7 @@ impl Fill for Filling {
 }
 
 impl Filling {
-    /// The card of a product, if the shop has a page for it.
+    /// Card of a product, if the shop has a page for it.
     fn card(&mut self, item: &RankedItem) -> Option<String> {
         let shop = self.shop.clone();
         let product = shop.products.get(item.sku.as_str())?;
@@ -302,7 +302,7 @@ impl Filling {
         }))
     }
 
-    /// The price of a product, computed once a page.
+    /// Price of a product, computed once per page.
     fn quote(&mut self, sku: &Sku) -> Option<&Quote> {
         if !self.quotes.contains_key(sku) {
             if self.is_troubled || self.quotes.len() >= MAX_QUOTES {
@@ -317,7 +317,7 @@ impl Filling {
         self.quotes.get(sku)?.as_ref().map(|quoted| &quoted.quote)
     }
 
-    /// An answer, if there is one. A question that the module refuses says nothing of the next; anything else does.
+    /// Result of a call, if any. A refused request says nothing about later ones; any other failure does.
     fn answered<T>(&mut self, answer: Result<T, Trouble>) -> Option<T> {
         match answer {
             Ok(answer) => Some(answer),
@@ -330,7 +330,7 @@ impl Filling {
     }
 }
 
-/// JSON in ASCII, in which no tag begins.
+/// Escapes JSON to ASCII without tags.
 fn in_ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {

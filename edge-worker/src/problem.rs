@@ -1,23 +1,23 @@
-//! Errors of the API, as RFC 9457 has them.
+//! API errors (RFC 9457).
 
 use crate::shop::Trouble;
 use serde::Serialize;
 use tradewind_core::{ErrorKind, message::Fault};
 use worker::{Headers, Response, ResponseBuilder};
 
-/// Why a request is not answered.
+/// Reason why a request failed.
 #[derive(Debug, Serialize)]
 pub struct Problem {
     title: &'static str,
     status: u16,
     detail: String,
-    /// The code of the module's fault.
+    /// Code of the module's fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<u16>,
 }
 
 impl Problem {
-    /// What is wrong, and what to do.
+    /// Fault and advice.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         let title = match status {
             400 => "Bad Request",
@@ -32,10 +32,10 @@ impl Problem {
         Self { title, status, detail: detail.into(), fault: None }
     }
 
-    /// The answer, with headers that are set already.
+    /// Response with headers that are already set.
     ///
     /// # Errors
-    /// The platform's, for headers.
+    /// The platform's error about headers.
     pub fn response(&self, headers: Headers) -> worker::Result<Response> {
         headers.set("content-type", "application/problem+json")?;
         let builder = ResponseBuilder::new().with_status(self.status).with_headers(headers);
@@ -48,9 +48,9 @@ impl From<Trouble> for Problem {
         match trouble.fault() {
             Some(fault) => fault.clone().into(),
             None => {
-                // Of the shop's inside, the log tells, and not the answer.
+                // Internal details are logged, and not part of the response.
                 worker::console_error!("tradewind: {}", trouble.message());
-                Self::new(503, "no decision can be made at the moment; try again later")
+                Self::new(503, "decisions are unavailable; try again later")
             }
         }
     }

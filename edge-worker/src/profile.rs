@@ -1,9 +1,9 @@
-//! The profile of a shopper who wants the edge to know it: in a cookie that only the edge can read.
+//! Profile of a shopper who agreed to keep it at the edge: a cookie that only the edge can read.
 //!
-//! A cookie needs no storage, no name for the shopper and no way to a place where the storage is; to erase it is to
-//! forget it. It holds AES-GCM of the profile under the secret `PROFILE_KEY`, and with it when the shopper agreed, when
-//! it was written, and a random number for the agreement. To take an agreement back is to note that number in KV, until
-//! every cookie that could have it is too old: so a copy of the cookie is worth nothing either.
+//! A cookie needs no storage, no identifier and no request to a storage location; erasing it deletes the data. It
+//! contains the profile, encrypted with AES-GCM under the secret `PROFILE_KEY`, the time of consent, the time of
+//! writing, and a random consent number. Revoking consent stores that number in KV until every cookie with it has
+//! expired, so copies of the cookie are worthless.
 
 use crate::{shop::Trouble, visitor::cookie, work::Work};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -17,49 +17,49 @@ use web_sys::{AesGcmParams, CryptoKey, SubtleCrypto};
 use worker::{Env, Request};
 
 const NAME: &str = "tw_profile";
-/// The most bytes of the cookie, name and value.
+/// Maximum bytes of the cookie, name and value.
 const MAX_COOKIE: usize = 2_500;
-/// For how many seconds a profile is kept after the last visit with an event: half a year.
+/// Seconds for which a profile is kept after the last visit with an event: half a year.
 const MAX_AGE: u32 = 15_552_000;
-/// For how many seconds KV may answer from what it read before, which is the least it allows.
+/// Seconds for which KV may serve cached reads: the minimum it allows.
 const KV_AGE: u64 = 60;
-/// What is encrypted is this, in this version; anything else does not open.
+/// Additional authenticated data: kind and version.
 const WHAT: &[u8] = b"tradewind profile 2";
 const IV: usize = 12;
 const TAG: usize = 16;
-/// The agreement's number, when it was made, and when this was written.
+/// Consent number, time of consent, and time of writing.
 const HEAD: usize = 8 + 8 + 8;
-/// The most bytes of a profile.
+/// Maximum bytes of a profile.
 const MOST: usize = (MAX_COOKIE - NAME.len() - 1) / 4 * 3 - IV - TAG - HEAD;
-/// Agreements that are remembered as taken back by an isolate.
+/// Maximum number of revoked consents remembered by an isolate.
 const MAX_REVOKED: u32 = 10_000;
 
-// In JavaScript, so that it outlives an instance that traps.
+// In JavaScript, so that it survives a trap of the instance.
 #[wasm_bindgen(inline_js = "export const revoked = new Set();")]
 extern "C" {
-    /// Agreements that were taken back in this isolate, which KV may not say yet.
+    /// Consents revoked in this isolate, which KV may not return yet.
     #[wasm_bindgen(thread_local_v2, js_name = revoked)]
     static REVOKED: Set;
 }
 
-/// A profile that a request brings.
+/// Profile in a request.
 pub struct Known {
-    /// The number of the agreement, in hexadecimal digits.
+    /// Consent number, in hexadecimal.
     agreement: String,
-    /// When the shopper agreed, in milliseconds since 1970.
+    /// Time of consent, in milliseconds since 1970.
     agreed: f64,
-    /// The profile, in postcard.
+    /// Profile, in postcard.
     bytes: Vec<u8>,
 }
 
 impl Known {
-    /// The profile, if it is one of this version.
+    /// Decodes the profile, if it has this version.
     pub fn profile(&self) -> Option<Profile> {
         postcard::from_bytes(&self.bytes).ok()
     }
 }
 
-/// The bytes of the profile that a request brings, for its page; nothing where it brings none.
+/// Bytes of the profile in a request, for its page; empty without one.
 #[wasm_bindgen(js_name = profileOf)]
 pub fn profile_of(request: web_sys::Request, env: Env) -> Work {
     Work::new(async move {
@@ -68,12 +68,12 @@ pub fn profile_of(request: web_sys::Request, env: Env) -> Work {
     })
 }
 
-/// Whether the browser says that its user's data may not be kept or sold (Global Privacy Control).
+/// Whether the browser sends Global Privacy Control.
 pub fn is_refused(request: &Request) -> bool {
     request.headers().get("sec-gpc").ok().flatten().is_some_and(|gpc| gpc.trim() == "1")
 }
 
-/// The profile that a request brings, if it is one that the edge has written, and its agreement holds.
+/// Reads the profile of a request, if the edge wrote it and its consent is valid.
 pub async fn read(request: &Request, env: &Env) -> Option<Known> {
     if is_refused(request) {
         return None;
@@ -85,16 +85,15 @@ pub async fn read(request: &Request, env: &Env) -> Option<Known> {
         }
     };
     read.await.unwrap_or_else(|trouble: Trouble| {
-        worker::console_error!("tradewind: a profile cannot be read: {}", trouble.message());
+        worker::console_error!("tradewind: reading a profile failed: {}", trouble.message());
         None
     })
 }
 
-/// The header that has a browser keep a profile, of which as much is taken as fits, under the agreement that it was
-/// read with or a new one.
+/// Returns the header that stores a profile in the browser, shortened to fit, under the existing consent or a new one.
 ///
 /// # Errors
-/// Without the secret.
+/// If the secret is missing.
 pub async fn keep(profile: Profile, at: Millis, known: Option<&Known>, env: &Env) -> Result<String, Trouble> {
     let now = Date::now();
     let agreement = match known {
@@ -102,7 +101,7 @@ pub async fn keep(profile: Profile, at: Millis, known: Option<&Known>, env: &Env
         None => tradewind_json::hex(&random::<8>()?),
     };
     let agreed = known.map_or(now, |known| known.agreed);
-    let number: [u8; 8] = unhex(&agreement).ok_or_else(|| Trouble::other("an agreement without a number"))?;
+    let number: [u8; 8] = unhex(&agreement).ok_or_else(|| Trouble::other("consent without a number"))?;
     let plain = [&number[..], &agreed.to_be_bytes(), &now.to_be_bytes(), &shortened(profile, at)?].concat();
     let iv = random::<IV>()?;
     let key = imported(secret(env)?).await?;
@@ -112,15 +111,15 @@ pub async fn keep(profile: Profile, at: Millis, known: Option<&Known>, env: &Env
     Ok(header(&BASE64_URL_SAFE_NO_PAD.encode(sealed), MAX_AGE))
 }
 
-/// The header that has a browser forget.
+/// Returns the header that deletes the cookie.
 pub fn forget() -> String {
     header("", 0)
 }
 
-/// Takes back the agreement of the cookie that a request brings, wherever there is a copy of it.
+/// Revokes the consent of the cookie in a request, for all copies.
 ///
 /// # Errors
-/// Where KV does not take the note.
+/// If KV does not store the number.
 pub async fn revoke(request: &Request, env: &Env) -> Result<(), Trouble> {
     let Ok(Some(known)) = open(request, env).await else { return Ok(()) };
     REVOKED.with(|revoked| {
@@ -129,15 +128,15 @@ pub async fn revoke(request: &Request, env: &Env) -> Result<(), Trouble> {
         }
         revoked.add(&known.agreement.as_str().into());
     });
-    // A cookie that is written at this very moment may be a little younger.
+    // A cookie being written at this moment may be slightly younger.
     let note = env.kv("CONFIG").map_err(Trouble::other)?.put(&noted(&known.agreement), "").map_err(Trouble::other)?;
     note.expiration_ttl(u64::from(MAX_AGE) + 86_400).execute().await.map_err(Trouble::other)
 }
 
-/// The secret that profiles are written with.
+/// Secret for encrypting profiles.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault of the secret.
 pub fn secret(env: &Env) -> Result<[u8; 32], Trouble> {
     secret_of(env, "PROFILE_KEY")
 }
@@ -151,12 +150,12 @@ fn secret_of(env: &Env, name: &str) -> Result<[u8; 32], Trouble> {
     })
 }
 
-/// A secret's text; empty where there is none.
+/// Text of a secret; empty if missing.
 fn said_by(env: &Env, name: &str) -> String {
     env.secret(name).map(|secret| secret.to_string()).unwrap_or_default()
 }
 
-/// The bytes of a profile; of a longer one than fits, the products that say most are kept.
+/// Bytes of a profile; if it is too large, the most informative products are kept.
 fn shortened(mut profile: Profile, at: Millis) -> Result<Vec<u8>, Trouble> {
     loop {
         let bytes = postcard::to_allocvec(&profile).map_err(Trouble::other)?;
@@ -167,13 +166,13 @@ fn shortened(mut profile: Profile, at: Millis) -> Result<Vec<u8>, Trouble> {
     }
 }
 
-/// What a cookie says, if it opens and is not too old.
+/// Content of a cookie, if it decrypts and has not expired.
 async fn open(request: &Request, env: &Env) -> Result<Option<Known>, Trouble> {
     let Some(value) = cookie(request, NAME).filter(|value| value.len() <= MAX_COOKIE) else { return Ok(None) };
     let Ok(sealed) = BASE64_URL_SAFE_NO_PAD.decode(value) else { return Ok(None) };
     let Some((iv, sealed)) = sealed.split_at_checked(IV) else { return Ok(None) };
     let mut secrets = vec![secret(env)?];
-    // The key before the present one goes on opening, so that another key forgets nobody.
+    // The previous key still decrypts, so that a rotation keeps all profiles.
     let previous = "PROFILE_KEY_PREVIOUS";
     if !said_by(env, previous).is_empty() {
         secrets.push(secret_of(env, previous)?);

@@ -1,13 +1,13 @@
-//! Where a shopper is, as the snapshot's regions have it.
+//! Region of a shopper among the snapshot's regions.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Where a region is.
+/// Location of a region.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// The country, in two letters of ISO 3166.
+    /// Country, ISO 3166 alpha-2.
     pub country: String,
     /// Degrees north.
     pub latitude: f64,
@@ -15,15 +15,14 @@ pub struct Place {
     pub longitude: f64,
 }
 
-/// The region of the same country whose place is nearest to a place; none where none is in the country, since
-/// nothing is promised across a border.
+/// Nearest region of the same country; `None` without a region in the country, because promises do not cross borders.
 pub fn nearest<'a>(regions: &'a BTreeMap<String, Place>, at: &Place) -> Option<&'a str> {
     let inside = regions.iter().filter(|(_, place)| place.country == at.country);
     let nearest = inside.min_by(|(_, a), (_, b)| apart(a, at).total_cmp(&apart(b, at)));
     nearest.map(|(code, _)| code.as_str())
 }
 
-/// The haversine of the angle between two places, which grows with their distance.
+/// Haversine of the angle between two locations, which grows with their distance.
 fn apart(a: &Place, b: &Place) -> f64 {
     let half = |a: f64, b: f64| ((b - a).to_radians() / 2.0).sin().powi(2);
     let (north, south) = (a.latitude.to_radians(), b.latitude.to_radians());
@@ -51,7 +50,7 @@ mod tests {
         assert_eq!(found("US", 48.9920, -122.7485), Some("SEA"), "Blaine is nearer to Vancouver, across the border");
         assert_eq!(found("CA", 43.6532, -79.3832), Some("YVR"), "Toronto is nearer to Detroit");
         assert_eq!(found("FR", 48.8566, 2.3522), None);
-        // Across the date line, degrees are far apart and places near.
+        // Across the date line, degrees differ much and distances little.
         let pacific: BTreeMap<_, _> =
             [("A".into(), place("FJ", -17.0, 179.0)), ("B".into(), place("FJ", -17.0, 150.0))].into();
         assert_eq!(nearest(&pacific, &place("FJ", -17.0, -179.0)), Some("A"));

@@ -1,4 +1,4 @@
-//! A shop that is loaded, and what is asked of it.
+//! Loaded shop, and calls of its module.
 
 use crate::{
     config::{Config, Product},
@@ -19,34 +19,34 @@ use tradewind_core::{
 use tradewind_js::JsGuest;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Makes another instance of the module, with everything loaded.
+/// Creates another instance of the module, with all files loaded.
 pub type Make = Box<dyn FnMut() -> Result<Client<JsGuest>, Trouble>>;
 
-/// A shop that is loaded. What is answered from it keeps it until it has ended.
+/// Loaded shop. Running requests keep it alive.
 #[wasm_bindgen]
 pub struct Shop(Rc<Inside>);
 
-/// Everything that requests are answered from.
+/// Data for serving requests.
 pub struct Inside {
-    /// The configuration.
+    /// Configuration.
     pub config: Config,
-    /// The snapshot.
+    /// Snapshot.
     pub snapshot: Snapshot,
-    /// Products' texts, by SKU.
+    /// Texts of products, by SKU.
     pub products: HashMap<String, Product>,
-    /// Prices and dates in the shop's language.
+    /// Formatting of prices and dates in the shop's language.
     pub words: Words,
-    /// The packs.
+    /// Loaded packs.
     pub packs: Vec<PackInfo>,
-    /// The pack that ranks, and the products that it knows.
+    /// Pack for ranking, with its catalogue.
     pub ranker: Option<(String, Catalog)>,
-    /// Those of them that can be shown.
+    /// Products of that catalogue that can be shown.
     pub shown: SkuBits,
-    /// The module.
+    /// Module.
     pub guest: RefCell<Revived<JsGuest, Make>>,
 }
 
-/// Why there is no answer: what the module says of the question, or something in the shop's inside.
+/// Reason for a failure: a fault of the module, or an internal error.
 #[wasm_bindgen]
 #[derive(Debug, Clone)]
 pub struct Trouble {
@@ -56,12 +56,12 @@ pub struct Trouble {
 
 #[wasm_bindgen]
 impl Shop {
-    /// The same shop, held by someone else, too.
+    /// Another reference to the same shop.
     pub fn held(&self) -> Shop {
         Self(self.0.clone())
     }
 
-    /// After how many seconds the configuration is looked at again.
+    /// Seconds between checks of the configuration.
     #[wasm_bindgen(getter, js_name = refreshSeconds)]
     pub fn refresh_seconds(&self) -> u32 {
         self.0.config.edge.refresh_seconds
@@ -69,24 +69,24 @@ impl Shop {
 }
 
 impl Shop {
-    /// A shop of what was loaded.
+    /// Creates a shop from loaded data.
     pub fn new(inside: Inside) -> Self {
         Self(Rc::new(inside))
     }
 
-    /// What is loaded.
+    /// Loaded data.
     pub fn inside(self) -> Rc<Inside> {
         self.0
     }
 }
 
 impl Inside {
-    /// The moment as of which is decided.
+    /// Time of decisions.
     pub fn now(&self) -> Millis {
         self.config.at.unwrap_or_else(|| Millis(js_sys::Date::now() as i64))
     }
 
-    /// The region from which a request comes: the one that was chosen, or the one that is nearest.
+    /// Region of a request: the chosen one, or the nearest.
     pub fn region(&self, visitor: &Visitor) -> Option<&Region> {
         let code = match &visitor.code {
             Some(code) => code,
@@ -95,7 +95,7 @@ impl Inside {
         region_of(&self.snapshot, code)
     }
 
-    /// Ranks.
+    /// Ranks products.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -103,7 +103,7 @@ impl Inside {
         self.ask(|client| client.rank(request))
     }
 
-    /// Asks an insight.
+    /// Runs an insight model.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -111,7 +111,7 @@ impl Inside {
         self.ask(|client| client.insight(request)).map(|(insights, _)| insights)
     }
 
-    /// Prices a product for a region, for what the shop's prices are for.
+    /// Prices a product for a region, with the shop's goals.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -122,7 +122,7 @@ impl Inside {
         })
     }
 
-    /// Asks the module, in another instance where the last one trapped.
+    /// Calls the module, in a new instance after a trap.
     fn ask<T>(
         &self,
         question: impl FnOnce(&mut Client<JsGuest>) -> Result<T, ClientError<GuestError>>,
@@ -130,14 +130,14 @@ impl Inside {
         let mut guest = self.guest.borrow_mut();
         let client = guest.client()?;
         let answer = question(client)?;
-        let exchange = client.take_exchange().ok_or_else(|| Trouble::other("an answer without an exchange"))?;
+        let exchange = client.take_exchange().ok_or_else(|| Trouble::other("a reply without an exchange"))?;
         Ok((answer, exchange))
     }
 }
 
 #[wasm_bindgen]
 impl Trouble {
-    /// What is wrong, and what to do.
+    /// Fault and advice.
     #[wasm_bindgen(getter)]
     pub fn message(&self) -> String {
         self.message.clone()
@@ -145,12 +145,12 @@ impl Trouble {
 }
 
 impl Trouble {
-    /// Something in the shop's inside.
+    /// Internal error.
     pub fn other(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), fault: None }
     }
 
-    /// Why the module refused the question, if it did.
+    /// Fault of the module, if it refused the request.
     pub const fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
@@ -172,7 +172,7 @@ impl From<ClientError<GuestError>> for Trouble {
     }
 }
 
-/// The region of a code.
+/// Region with a code.
 pub fn region_of<'a>(snapshot: &'a Snapshot, code: &str) -> Option<&'a Region> {
     snapshot.storefront.regions.iter().find(|region| region.code.as_str() == code)
 }

@@ -1,8 +1,8 @@
-//! A page on its way through, whose slots and prices are filled.
+//! Streaming of a page, with its slots and prices filled.
 //!
-//! Bytes outside of what is filled leave as they came. An element is filled once its end tag has come, within
-//! [`Splicer::MAX_HELD`] bytes, and only where that end tag closes it; until then its bytes are kept back. Before the
-//! first element everything is kept back, so that a page without any can leave as it is, headers included.
+//! Bytes outside filled elements pass unchanged. An element is filled when its end tag has arrived, within
+//! [`Splicer::MAX_HELD`] bytes, and only if that end tag closes it; until then its bytes are buffered. Before the first
+//! element everything is buffered, so that a page without elements passes unchanged, including headers.
 
 use crate::{
     elements::{Decode, Slot, value},
@@ -14,84 +14,84 @@ use std::mem;
 
 const SLOT: &[u8] = b"tradewind-slot";
 const PRICE: &[u8] = b"tradewind-price";
-/// The attribute of the root element that names the region.
+/// Attribute of the root element with the region.
 const REGION: &str = "data-tradewind-region";
-/// The attribute of an element that is filled.
+/// Attribute of a filled element.
 const FILLED: &str = "data-tradewind";
-/// What shows the products of a slot in place of its children, which stay: the root of a shadow tree.
+/// Shadow root that shows the cards of a slot instead of its children, which stay.
 const SHADOW: &str = "<template shadowrootmode=\"open\"><slot name=\"tradewind\"></slot></template>";
 
-/// What a page is filled with: HTML in ASCII, so that it means the same in any encoding.
+/// Source of an element's content: HTML in ASCII, which is the same in any encoding.
 pub trait Fill: Decode {
-    /// What is in a slot instead; none where the origin's own stays.
+    /// Content of a slot; `None` keeps the origin's.
     fn slot(&mut self, slot: &Slot) -> Option<String>;
-    /// What is in a price of a SKU instead.
+    /// Content of a price for a SKU; `None` keeps the origin's.
     fn price(&mut self, sku: &str) -> Option<String>;
-    /// The code of the shopper's region.
+    /// Code of the shopper's region.
     fn region(&self) -> String;
-    /// What the page is handed, behind all that is filled.
+    /// Data for the page, after all filled elements.
     fn hand_over(&mut self) -> String;
-    /// Takes in what the page itself says of its encoding. Returns whether markup is ASCII in it.
+    /// Handles the page's declaration of its encoding. Returns whether the encoding is ASCII-compatible.
     fn encoding(&mut self, label: &str, by: Declared) -> bool;
 }
 
-/// How a page says what its encoding is.
+/// Source of a declared encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Declared {
-    /// By the mark before its first byte, which nothing else overrides.
+    /// Byte order mark, which overrides everything else.
     Mark,
-    /// By an element, which the header overrides.
+    /// Element, which the header overrides.
     Element,
 }
 
-/// A page on its way.
+/// Page being streamed.
 pub struct Splicer<F> {
     fill: F,
     tokenizer: Tokenizer,
     tree: Tree,
-    /// Bytes of the page that have neither left nor been replaced.
+    /// Bytes that were neither sent nor replaced.
     held: Vec<u8>,
-    /// Where `held` begins.
+    /// Position of the start of `held`.
     base: u64,
-    /// Bytes that may leave.
+    /// Bytes ready to send.
     out: Vec<u8>,
-    /// Where in `out` the root element takes the region's attribute, until a first element is found.
+    /// Position in `out` for the region's attribute in the root element, until the first element is found.
     root: Option<usize>,
-    /// Whether the root element has come.
+    /// Whether the root element has arrived.
     is_rooted: bool,
-    /// Whether there is something to fill, or may be.
+    /// Whether there are elements to fill, or may be.
     is_found: bool,
-    /// Whether nothing more is filled.
+    /// Whether filling has ended.
     is_over: bool,
     open: Option<Open>,
-    /// Slots that begin before this are left alone.
+    /// Slots that begin before this position are left alone.
     skip: u64,
-    /// Elements that did not end.
+    /// Number of elements without an end.
     unended: usize,
-    /// The first bytes, as many as the longest byte order mark has.
+    /// The first bytes, up to the length of the longest byte order mark.
     first: Vec<u8>,
 }
 
-/// A slot or a price whose end tag has not come.
+/// Slot or price whose end tag has not arrived.
 struct Open {
     tag: Tag,
-    /// The tree behind the start tag.
+    /// Tree after the start tag.
     tree: Tree,
-    /// Open elements in it.
+    /// Open elements inside.
     inside: Vec<Vec<u8>>,
-    /// Whether it has elements in it that would be filled themselves.
+    /// Whether it contains other elements to fill.
     is_nested: bool,
 }
 
 impl<F: Fill> Splicer<F> {
-    /// The most bytes of one element, or of one tag, that are kept back.
+    /// Maximum buffered bytes of one element, or of one tag.
     pub const MAX_HELD: usize = 64 << 10;
-    /// Elements without an end after which a page is left alone.
+    /// Maximum number of elements without an end before a page is left alone.
     const MAX_UNENDED: usize = 64;
-    /// Open elements in a slot.
+    /// Maximum open elements in a slot.
     const MAX_DEPTH: usize = 256;
 
-    /// A page before its first byte.
+    /// Creates the state before a page's first byte.
     pub fn new(fill: F) -> Self {
         Self {
             fill,
@@ -111,28 +111,28 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// What the page is filled with.
+    /// Source of the content.
     pub const fn fill(&self) -> &F {
         &self.fill
     }
 
-    /// Whether there is something to fill. Until then, nothing leaves.
+    /// Whether there are elements to fill. Until then, no bytes are sent.
     pub const fn is_found(&self) -> bool {
         self.is_found
     }
 
-    /// How many of the page's bytes have left, as they came or replaced.
+    /// Number of the page's bytes sent, unchanged or replaced.
     pub fn left(&self) -> u64 {
         if self.is_found { self.base } else { 0 }
     }
 
-    /// Takes the page for one with something to fill, so that what has come leaves.
+    /// Treats the page as one with elements to fill, so that buffered bytes are sent.
     pub fn release(&mut self) -> Vec<u8> {
         self.find();
         mem::take(&mut self.out)
     }
 
-    /// Takes in bytes of the page, and returns those that leave.
+    /// Takes bytes of the page, and returns bytes to send.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
         self.mark(bytes);
@@ -145,7 +145,7 @@ impl<F: Fill> Splicer<F> {
         self.leaving()
     }
 
-    /// What is left where the page has ended.
+    /// Returns the remaining bytes at the end of the page.
     pub fn finish(&mut self) -> Vec<u8> {
         while !self.is_over && self.open.is_some() {
             self.give_up();
@@ -159,7 +159,7 @@ impl<F: Fill> Splicer<F> {
         self.leaving()
     }
 
-    /// Looks for a byte order mark.
+    /// Detects a byte order mark.
     fn mark(&mut self, bytes: &[u8]) {
         if self.first.len() >= 3 {
             return;
@@ -177,7 +177,7 @@ impl<F: Fill> Splicer<F> {
         if self.is_found { mem::take(&mut self.out) } else { Vec::new() }
     }
 
-    /// Up to where bytes may leave.
+    /// Position up to which bytes may be sent.
     fn pending(&self) -> u64 {
         let tag = self.tokenizer.pending().filter(|_| !self.is_over);
         match &self.open {
@@ -186,13 +186,13 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// Bytes that wait for the end of an element or a tag.
+    /// Number of bytes waiting for the end of an element or a tag.
     fn waiting(&self) -> usize {
         let end = self.base + self.held.len() as u64;
         end.saturating_sub(self.pending()) as usize
     }
 
-    /// Reads the tags that have come.
+    /// Handles the tags that have arrived.
     fn read(&mut self) {
         while !self.is_over {
             let from = (self.tokenizer.at() - self.base) as usize;
@@ -222,7 +222,7 @@ impl<F: Fill> Splicer<F> {
 
     fn started(&mut self, tag: Tag) {
         if let Some(open) = &mut self.open {
-            // A price in a slot goes with it.
+            // A price in a slot is replaced with it.
             open.is_nested |= tag.name == SLOT || (tag.name == PRICE && open.tag.name == PRICE);
             if !is_void(&tag.name) {
                 open.inside.push(tag.name);
@@ -250,7 +250,7 @@ impl<F: Fill> Splicer<F> {
                 self.leave_to(tag.span.start);
                 let script = self.fill.hand_over();
                 self.out.extend_from_slice(script.as_bytes());
-                // What comes behind is handed nothing, so it is not filled.
+                // Elements after the data for the page are not filled.
                 self.is_over = !script.is_empty();
             }
             return;
@@ -259,18 +259,18 @@ impl<F: Fill> Splicer<F> {
         match open.inside.iter().rposition(|name| *name == tag.name) {
             Some(place) => open.inside.truncate(place),
             None if own => {
-                // An end tag does not close what has an element in it that is to be closed first.
+                // An end tag does not close an element with an open special element inside.
                 if open.inside.iter().all(|name| is_implied(name) || !is_special(name)) {
                     self.closed(tag);
                 }
             }
             None if matches!(tag.name.as_slice(), b"p" | b"br") || is_void(&tag.name) => {}
-            // It ends an element around this one.
+            // It ends an outer element.
             None => self.give_up(),
         }
     }
 
-    /// Fills the open element, whose end tag this is.
+    /// Fills the open element at its end tag.
     fn closed(&mut self, end: &Tag) {
         let Some(open) = self.open.take() else { return };
         if open.is_nested {
@@ -286,7 +286,7 @@ impl<F: Fill> Splicer<F> {
         };
         let Some(content) = content else {
             if open.tag.name == SLOT {
-                // The prices in it may be filled still.
+                // The prices inside may still be filled.
                 self.skip = end.span.start;
                 self.back_to(open);
             }
@@ -304,7 +304,7 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// The root element: it takes the region's name, at once where it asks for it or something was found.
+    /// Handles the root element: adds the region if requested, or if an element was found.
     fn rooted(&mut self, tag: &Tag) {
         self.is_rooted = true;
         if tag.attribute(REGION).is_some() {
@@ -319,7 +319,7 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// There is something to fill.
+    /// Records that there is an element to fill.
     fn find(&mut self) {
         self.is_found = true;
         if let Some(place) = self.root.take() {
@@ -328,7 +328,7 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// Writes an attribute into a tag, in place of one of the same name.
+    /// Writes an attribute into a tag, replacing one with the same name.
     fn write(&mut self, tag: &Tag, name: &str, value: &str) {
         let attribute = written(name, value);
         match tag.attribute(name) {
@@ -344,7 +344,7 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// What a `meta` says of the encoding.
+    /// Handles the encoding declared in a `meta`.
     fn declared(&mut self, tag: &Tag) {
         let value = |name| value(tag, name, &self.fill);
         let is_type = || value("http-equiv").is_some_and(|it| it.eq_ignore_ascii_case("content-type"));
@@ -354,7 +354,8 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// The open element has no end, or none near enough: it stays, and what is in it is read again.
+    /// Gives up on the open element, whose end is missing or too far away: it stays unchanged, and its content is read
+    /// again.
     fn give_up(&mut self) {
         self.unended += 1;
         match self.open.take().filter(|_| self.unended <= Self::MAX_UNENDED) {
@@ -364,20 +365,20 @@ impl<F: Fill> Splicer<F> {
         }
     }
 
-    /// Back behind the start tag of an element.
+    /// Returns to the position after the start tag of an element.
     fn back_to(&mut self, open: Open) {
         self.tree = open.tree;
         self.tokenizer.rewind(open.tag.span.end);
     }
 
-    /// Bytes up to a position leave as they came.
+    /// Sends bytes up to a position unchanged.
     fn leave_to(&mut self, end: u64) {
         let len = self.before(end);
         self.out.extend(self.held.drain(..len));
         self.base += len as u64;
     }
 
-    /// Bytes up to a position do not leave.
+    /// Drops bytes up to a position.
     fn drop_to(&mut self, end: u64) {
         let len = self.before(end);
         self.held.drain(..len);
@@ -389,7 +390,7 @@ impl<F: Fill> Splicer<F> {
     }
 }
 
-/// Whether an end tag of another name does not reach beyond this element, by HTML's list of special ones.
+/// Whether an end tag with another name stops at this element, by HTML's list of special elements.
 fn is_special(name: &[u8]) -> bool {
     !matches!(
         name,
@@ -444,7 +445,7 @@ fn written(name: &str, value: &str) -> String {
     format!(" {name}=\"{}\"", crate::card::escape(value))
 }
 
-/// The encoding that the content of a `meta` names, by the standard's algorithm.
+/// Encoding in the content of a `meta`, by the standard's algorithm.
 fn charset(content: &str) -> Option<String> {
     let lower = content.to_ascii_lowercase();
     let mut rest = lower.as_str();

@@ -1,4 +1,4 @@
-//! Prices and dates as people read them, by the platform's `Intl`: a page that does the same writes the same.
+//! Formatted prices and dates, by the platform's `Intl`, like in pages.
 
 use js_sys::{Date, Function, JSON};
 use tradewind_core::{Currency, Millis, Money, rank::Reason, snapshot::Promise};
@@ -22,7 +22,7 @@ extern "C" {
     fn range(this: &DateTimeFormat, from: &Date, to: &Date) -> Result<String, JsValue>;
 }
 
-/// A language and a currency.
+/// Language and currency.
 pub struct Words {
     /// The catalogue of reasons.
     reasons: json::Words,
@@ -35,15 +35,15 @@ pub struct Words {
 }
 
 impl Words {
-    /// The texts of a locale.
+    /// Creates the formatting of a locale.
     ///
     /// # Errors
-    /// For what is no locale, and for a currency without a minor unit.
+    /// For an invalid locale, and for a currency without a minor unit.
     pub fn new(locale: &str, currency: Currency) -> Result<Self, String> {
         let options = |text: &str| JSON::parse(text).unwrap_or(JsValue::UNDEFINED);
         let wrong =
             |error| format!("`locale` is `{locale}`, for amounts in {currency}: {}", tradewind_js::said(&error));
-        // The digits of ISO 4217, and not what this platform's `Intl` shows of a currency by itself.
+        // The digits of ISO 4217, which may differ from this platform's `Intl`.
         let digits = currency.digits().map_err(|error| error.message().to_owned())?;
         let style = format!(
             r#"{{"style":"currency","currency":"{currency}","minimumFractionDigits":{digits},"maximumFractionDigits":{digits}}}"#
@@ -59,9 +59,9 @@ impl Words {
         Ok(Self { reasons, locale: locale.to_owned(), numbers, money, days, digits })
     }
 
-    /// An amount with its currency.
+    /// Formats an amount with its currency.
     pub fn money(&self, amount: Money) -> String {
-        // No amount is above 10¹³ minor units, so a float is nearer to it than to the next.
+        // No amount is above 10¹³ minor units, so the nearest float is unambiguous.
         let major = amount.0 as f64 / f64::from(10_u32.pow(self.digits));
         formatted(&self.money, major).unwrap_or_else(|| self.decimal(amount))
     }
@@ -76,12 +76,12 @@ impl Words {
         self.reasons.say(&self.locale, &said, &number).unwrap_or_default()
     }
 
-    /// An amount in the currency's major unit: `12.90`.
+    /// Formats an amount in the currency's major unit: `12.90`.
     pub fn decimal(&self, amount: Money) -> String {
         amount.decimal(self.digits)
     }
 
-    /// The days on which what is ordered at a moment arrives, where clocks are some minutes ahead of UTC.
+    /// Formats the days of delivery of an order, given the UTC offset in minutes.
     pub fn delivery(&self, promise: &Promise, at: Millis, utc_offset: i16) -> String {
         let today = Millis(at.0 + i64::from(utc_offset) * 60_000).day();
         let date = |days: u8| Date::new(&((f64::from(today.0) + f64::from(days)) * Millis::DAY as f64).into());

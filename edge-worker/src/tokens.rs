@@ -1,52 +1,52 @@
-//! Tags of an HTML document, found by the states of HTML's tokenizer while the document comes in pieces.
+//! Tags of an HTML document, found by HTML's tokenizer states while the document streams.
 //!
-//! This is [the standard's machine](https://html.spec.whatwg.org/multipage/parsing.html#tokenization) without what
-//! it does for text and doctypes: a tag in a comment, a script or an attribute's value is no tag. Which text follows a
-//! start tag depends on the element, so whoever builds the tree says so with [`Tokenizer::follow`].
+//! This is [the standard's tokenizer](https://html.spec.whatwg.org/multipage/parsing.html#tokenization) without output
+//! of text and doctypes: text that looks like a tag in a comment, a script or an attribute's value is ignored. The text
+//! after a start tag depends on the element, so the tree builder sets its kind with [`Tokenizer::follow`].
 
 use crate::tag::{Attribute, Tag};
 use std::mem;
 
-/// What comes after a start tag.
+/// Kind of content after a start tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// Text and tags.
     Data,
-    /// Text up to the end tag of the same name.
+    /// Text up to the end tag with the same name.
     Raw,
-    /// The same, by the rules for scripts.
+    /// Like `Raw`, by the rules for scripts.
     Script,
     /// Text up to the end of the document.
     Plaintext,
 }
 
-/// Where in the markup a position is.
+/// Syntactic position in the markup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place<'a> {
     /// Text between tags.
     Text,
-    /// Text of an element that has no tags in it.
+    /// Text of a raw text element.
     TextOf(&'a [u8]),
     /// A comment or a declaration.
     Comment,
-    /// The name of a tag.
+    /// Name of a tag.
     TagName,
-    /// The name of an attribute, or where one may begin.
+    /// Name of an attribute, or a position where one may begin.
     AttributeName,
-    /// A value without quotes, or where a value may begin.
+    /// Unquoted value, or a position where a value may begin.
     Unquoted,
-    /// A quoted value.
+    /// Quoted value.
     Quoted {
-        /// The tag's name.
+        /// Name of the tag.
         tag: &'a [u8],
-        /// The attribute's name.
+        /// Name of the attribute.
         attribute: &'a [u8],
-        /// The value before the position.
+        /// Value before the position.
         before: &'a [u8],
     },
 }
 
-/// The states that the standard names, without "state" and with those merged that differ in errors only.
+/// States named as in the standard, without "state"; states that differ only in errors are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Data,
@@ -87,7 +87,7 @@ enum State {
     CdataEnd,
 }
 
-/// Text of an element that has no tags in it.
+/// Kind of a raw text element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Text {
     Raw,
@@ -96,27 +96,27 @@ enum Text {
     DoubleEscaped,
 }
 
-/// The machine.
+/// Tokenizer.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     state: State,
-    /// Bytes so far.
+    /// Bytes read so far.
     at: u64,
     tag: Tag,
     /// Bytes of the tag's attributes.
     len: usize,
-    /// The name of the last start tag, whose end tag ends raw text.
+    /// Name of the last start tag, whose end tag ends raw text.
     last: Vec<u8>,
-    /// Letters that may be an end tag's name, or `script` in a script's comment.
+    /// Letters of a possible end tag's name, or of `script` in a script's comment.
     word: Vec<u8>,
-    /// Whether `<![CDATA[` begins a section here: in SVG and MathML only.
+    /// Whether `<![CDATA[` begins a section here: only in SVG and MathML.
     is_foreign: bool,
-    /// Whether the attributes of a tag of this name are wanted.
+    /// Whether attributes of a tag with this name are kept.
     wants: fn(&[u8]) -> bool,
 }
 
 impl Tokenizer {
-    /// A machine before a document, which keeps the attributes of start tags whose name `wants` holds of.
+    /// Creates a tokenizer, which keeps the attributes of start tags whose name satisfies `wants`.
     pub fn new(wants: fn(&[u8]) -> bool) -> Self {
         Self {
             state: State::Data,
@@ -130,17 +130,17 @@ impl Tokenizer {
         }
     }
 
-    /// The machine behind a start tag that was returned earlier.
+    /// Returns to the position after an earlier start tag.
     pub fn rewind(&mut self, behind: u64) {
         *self = Self { at: behind, ..Self::new(self.wants) };
     }
 
-    /// Bytes that were read.
+    /// Number of bytes read.
     pub const fn at(&self) -> u64 {
         self.at
     }
 
-    /// Says what text follows the start tag that was just returned, and whether it is inside SVG or MathML.
+    /// Sets the kind of content after the last start tag, and whether it is inside SVG or MathML.
     pub fn follow(&mut self, content: Content, is_foreign: bool) {
         self.is_foreign = is_foreign;
         self.state = match content {
@@ -151,7 +151,7 @@ impl Tokenizer {
         };
     }
 
-    /// Where the tag begins that the position is in: its attributes are wanted, or its name is not yet known.
+    /// Start of the current tag, if its attributes are kept or its name is incomplete.
     pub fn pending(&self) -> Option<u64> {
         let pending = match self.state {
             State::TagOpen | State::EndTagOpen | State::TagName => true,
@@ -173,7 +173,7 @@ impl Tokenizer {
         self.state == State::Data
     }
 
-    /// Where in the markup the position is.
+    /// Syntactic position.
     pub fn place(&self) -> Place<'_> {
         match self.state {
             State::Data => Place::Text,
@@ -205,7 +205,7 @@ impl Tokenizer {
         }
     }
 
-    /// Reads bytes up to the end of the next tag, or all of them. Returns how many were read.
+    /// Reads bytes up to the end of the next tag, or all of them. Returns the number of bytes read.
     pub fn next(&mut self, bytes: &[u8]) -> (usize, Option<Tag>) {
         let mut read = 0;
         while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
@@ -224,7 +224,7 @@ impl Tokenizer {
         (read, None)
     }
 
-    /// How many bytes the state does not look at.
+    /// Number of bytes that the state skips.
     fn dull(&mut self, bytes: &[u8]) -> usize {
         let find = |byte: u8| bytes.iter().position(|found| *found == byte).unwrap_or(bytes.len());
         let either = |a: u8, b: u8| bytes.iter().position(|found| [a, b].contains(found)).unwrap_or(bytes.len());
@@ -244,10 +244,10 @@ impl Tokenizer {
         }
     }
 
-    /// Takes in a byte; returns the tag that it ends.
+    /// Handles one byte; returns the tag that it ends.
     fn step(&mut self, byte: u8) -> Option<Tag> {
         use State::*;
-        // A state that leaves a byte to another one asks for it again.
+        // Repeats if a state hands the byte to another one.
         loop {
             let next = match self.state {
                 Data => {
@@ -387,7 +387,7 @@ impl Tokenizer {
                         BogusComment
                     }
                 }
-                // A doctype ends at the first `>`, too.
+                // A doctype also ends at the first `>`.
                 Declaration => match byte {
                     b'-' => DeclarationDash,
                     b'[' if self.is_foreign => CdataStart(1),
@@ -584,26 +584,26 @@ impl Tokenizer {
         }
     }
 
-    /// At the `<` of what may be a tag.
+    /// Handles the `<` of a possible tag.
     fn begin(&mut self) {
         self.tag = Tag { span: self.at..self.at, ..Tag::default() };
         self.len = 0;
     }
 
-    /// Behind a tag's name.
+    /// Handles the end of a tag's name.
     fn named(&mut self, next: State) -> State {
         self.tag.name_end = self.at;
         next
     }
 
-    /// A letter of a word; more than fit are none that is known.
+    /// Adds a letter to a word; longer words match no known one.
     fn spell(&mut self, letter: u8) {
         if self.word.len() <= Tag::MAX_NAME {
             self.word.push(letter.to_ascii_lowercase());
         }
     }
 
-    /// The attributes of the tag that is read, as far as they are wanted and fit.
+    /// Attributes of the current tag, if they are kept and fit.
     fn wanted(&mut self, len: usize) -> Option<&mut Vec<Attribute>> {
         if self.tag.is_end || self.tag.is_too_long || !(self.wants)(&self.tag.name) {
             return None;
@@ -613,7 +613,7 @@ impl Tokenizer {
         Some(&mut self.tag.attributes)
     }
 
-    /// Before the first letter of an attribute's name.
+    /// Starts an attribute's name.
     fn attribute(&mut self) {
         let at = self.at;
         if let Some(attributes) = self.wanted(size_of::<Attribute>()) {
@@ -621,7 +621,7 @@ impl Tokenizer {
         }
     }
 
-    /// A letter of an attribute's name.
+    /// Adds a letter to an attribute's name.
     fn letter(&mut self, byte: u8) {
         let end = self.at + 1;
         if let Some(attribute) = self.wanted(1).and_then(|attributes| attributes.last_mut()) {
@@ -630,7 +630,7 @@ impl Tokenizer {
         }
     }
 
-    /// At the equals sign behind an attribute's name.
+    /// Handles the equals sign after an attribute's name.
     fn equals(&mut self) -> State {
         if let Some(attribute) = self.wanted(1).and_then(|attributes| attributes.last_mut()) {
             attribute.is_complete = false;
@@ -638,14 +638,14 @@ impl Tokenizer {
         State::BeforeValue
     }
 
-    /// Bytes of an attribute's value.
+    /// Adds bytes to an attribute's value.
     fn value(&mut self, bytes: &[u8]) {
         if let Some(attribute) = self.wanted(bytes.len()).and_then(|attributes| attributes.last_mut()) {
             attribute.value.extend_from_slice(bytes);
         }
     }
 
-    /// The value ends, as far as is known, `ahead` bytes ahead.
+    /// Ends the value, `ahead` bytes ahead of the position.
     fn complete(&mut self, ahead: u64) {
         let end = self.at + ahead;
         if let Some(attribute) = self.wanted(0).and_then(|attributes| attributes.last_mut()) {
@@ -654,7 +654,7 @@ impl Tokenizer {
         }
     }
 
-    /// At the `>` of a tag.
+    /// Handles the `>` of a tag.
     fn end(&mut self) -> Tag {
         if self.state == State::TagName {
             self.tag.name_end = self.at;

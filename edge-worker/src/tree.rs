@@ -1,18 +1,18 @@
-//! Which tags become elements of the page, as far as a stream of tags tells.
+//! Decision whether a tag becomes an element of the page, as far as a stream of tags allows.
 //!
-//! A parser builds a tree of everything. Here is what a page's own elements depend on: templates, whose content is no
-//! part of the page; SVG and MathML, whose elements are others and whose text is read by other rules; and elements that
-//! have no tags in them. Where more of the tree would be needed to tell, the page is [lost](Tree::is_lost).
+//! A parser builds a complete tree. This code tracks only what a page's own elements depend on: templates, whose
+//! content is not part of the page; SVG and MathML, with other elements and text rules; and raw text elements. If more
+//! of the tree would be needed, the page is [lost](Tree::is_lost).
 
 use crate::{tag::Tag, tokens::Content};
 
-/// Open elements of SVG or MathML that are followed.
+/// Maximum tracked depth of SVG or MathML.
 const MAX_DEPTH: usize = 256;
 
-/// What follows a start tag of an element of HTML, by its name.
+/// Kind of content after a start tag of an HTML element, by its name.
 pub fn content(name: &[u8]) -> Content {
     match name {
-        // With scripts, as in a page, `noscript` has no tags in it.
+        // With scripting enabled, `noscript` is a raw text element.
         b"title" | b"textarea" | b"style" | b"xmp" | b"iframe" | b"noembed" | b"noframes" | b"noscript" => Content::Raw,
         b"script" => Content::Script,
         b"plaintext" => Content::Plaintext,
@@ -46,7 +46,7 @@ pub fn is_void(name: &[u8]) -> bool {
     )
 }
 
-/// Whether an element's end tag may be left out.
+/// Whether an element's end tag is optional.
 pub fn is_implied(name: &[u8]) -> bool {
     matches!(
         name,
@@ -70,14 +70,14 @@ pub fn is_implied(name: &[u8]) -> bool {
     )
 }
 
-/// What is known of the tree at a position.
+/// State of the tree at a position.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
-    /// Open elements from the outermost of SVG or MathML on.
+    /// Open elements, starting with the outermost of SVG or MathML.
     inside: Vec<Node>,
-    /// Open templates.
+    /// Number of open templates.
     templates: usize,
-    /// Open `select`, in which parsers of different years take other elements.
+    /// Whether a `select` is open, whose content model differs between browser versions.
     is_select: bool,
     lost: bool,
 }
@@ -92,30 +92,30 @@ struct Node {
 enum Kind {
     Svg,
     MathMl,
-    /// An element of SVG or MathML whose children are HTML.
+    /// Element of SVG or MathML whose children are HTML.
     HtmlPoint,
-    /// An element of MathML whose children are HTML, but for two.
+    /// Element of MathML whose children are HTML, with two exceptions.
     TextPoint,
     Html,
 }
 
 impl Tree {
-    /// Whether it cannot be told what tags become.
+    /// Whether the meaning of tags is unknown.
     pub const fn is_lost(&self) -> bool {
         self.lost
     }
 
-    /// Whether text is read by the rules of SVG and MathML.
+    /// Whether text follows the rules of SVG and MathML.
     pub fn is_foreign(&self) -> bool {
         self.inside.last().is_some_and(|node| node.kind != Kind::Html)
     }
 
-    /// Whether the position is in the page itself, outside of SVG, MathML, templates and `select`.
+    /// Whether the position is in the page itself, outside SVG, MathML, templates and `select`.
     pub fn is_plain(&self) -> bool {
         self.inside.is_empty() && !self.lost && self.templates == 0 && !self.is_select
     }
 
-    /// Takes in a start tag. Returns what text follows it.
+    /// Handles a start tag. Returns the kind of content after it.
     pub fn start(&mut self, tag: &Tag) -> Content {
         let name = tag.name.as_slice();
         if !self.is_html(tag) {
@@ -132,7 +132,7 @@ impl Tree {
             }
             b"template" => self.templates += 1,
             b"select" => self.is_select = true,
-            // What is in a set of frames is none of the page.
+            // The content of a frameset is not part of the page.
             b"frameset" => self.lost = true,
             _ => {}
         }
@@ -145,7 +145,7 @@ impl Tree {
         content(name)
     }
 
-    /// Takes in an end tag.
+    /// Handles an end tag.
     pub fn end(&mut self, tag: &Tag) {
         let name = tag.name.as_slice();
         match self.inside.last() {
@@ -163,7 +163,7 @@ impl Tree {
                 let foreign = self.inside.iter().rev().take_while(|node| node.kind != Kind::Html);
                 match foreign.take(MAX_DEPTH).position(|node| node.name == name) {
                     Some(above) => self.inside.truncate(self.inside.len() - above - 1),
-                    // It may end an element around all this.
+                    // It may end an outer element.
                     None => self.lost = true,
                 }
             }
@@ -178,7 +178,7 @@ impl Tree {
         }
     }
 
-    /// Whether a start tag is read by the rules of HTML.
+    /// Whether a start tag follows the rules of HTML.
     fn is_html(&self, tag: &Tag) -> bool {
         match self.inside.last() {
             None => true,
@@ -241,7 +241,7 @@ fn is_breakout(tag: &Tag) -> bool {
     }
 }
 
-/// Whether a start tag ends a paragraph that is open.
+/// Whether a start tag ends an open paragraph.
 fn closes_paragraph(name: &[u8]) -> bool {
     matches!(
         name,
@@ -282,7 +282,7 @@ fn closes_paragraph(name: &[u8]) -> bool {
     )
 }
 
-/// Attributes that [`Tree`] looks at are those of these tags.
+/// Whether [`Tree`] needs the attributes of tags with this name.
 pub fn looks_at(name: &[u8]) -> bool {
     matches!(name, b"font" | b"annotation-xml")
 }
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
     use crate::tokens::Tokenizer;
 
-    /// The names of the elements that are found in the page itself; `!` where it was lost.
+    /// Names of the elements in the page itself; `!` if it was lost.
     fn found(document: &str) -> String {
         let (mut tokenizer, mut tree) = (Tokenizer::new(looks_at), Tree::default());
         let (mut bytes, mut names) = (document.as_bytes(), Vec::new());

@@ -1,8 +1,8 @@
-//! Work that takes its time: a Rust future that the JavaScript carries on.
+//! Asynchronous work: Rust futures driven by JavaScript.
 //!
-//! `wasm-bindgen-futures` would run the futures of all requests from one queue, in microtasks of its own. There, a trap
-//! is nobody's exception, and the future of a request that was canceled is never dropped. A [`Work`] is called by the
-//! request that it belongs to, like everything else in here, and is gone with it.
+//! `wasm-bindgen-futures` would run the futures of all requests from one queue, in separate microtasks. There, a trap
+//! goes unnoticed, and the future of a cancelled request is never dropped. The request that owns a [`Work`] calls it,
+//! and drops it when it ends.
 
 use crate::shop::Trouble;
 use js_sys::{Array, Function};
@@ -15,12 +15,12 @@ use std::{
 use wasm_bindgen::prelude::*;
 use worker::send::SendWrapper;
 
-/// A future, and where it is.
+/// Future with its state.
 #[wasm_bindgen]
 pub struct Work(Pin<Box<dyn Future<Output = Result<JsValue, Trouble>>>>);
 
 impl Work {
-    /// Work that begins when it is first called.
+    /// Creates work that starts at the first call.
     pub fn new<T: Into<JsValue>>(future: impl Future<Output = Result<T, Trouble>> + 'static) -> Self {
         Self(Box::pin(async { future.await.map(Into::into) }))
     }
@@ -28,11 +28,11 @@ impl Work {
 
 #[wasm_bindgen]
 impl Work {
-    /// Goes on as far as it can. Returns the result, as the only element of an array, or nothing while it waits;
-    /// `wake` is called when it should go on.
+    /// Advances the future. Returns the result as the only element of an array, or `undefined` while it waits; `wake`
+    /// is called when it can continue.
     ///
     /// # Errors
-    /// What went wrong.
+    /// The future's error.
     #[wasm_bindgen(js_name = goOn)]
     pub fn go_on(&mut self, wake: Function) -> Result<Option<Array>, Trouble> {
         let waker = Waker::from(Arc::new(Woken(SendWrapper(wake))));
@@ -47,7 +47,7 @@ struct Woken(SendWrapper<Function>);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        // It throws nothing.
+        // It never throws.
         let _ = self.0.call0(&JsValue::UNDEFINED);
     }
 }

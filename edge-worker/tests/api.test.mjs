@@ -26,7 +26,7 @@ const post = (path, body, { headers, ...init } = {}) =>
     ...init,
   });
 
-/** Checks that an answer is a problem of a status, and returns what it says. */
+/** Checks that a response is a problem with a status, and returns its detail. */
 async function problem(response, status) {
   const text = await response.text();
   assert.equal(response.status, status, text);
@@ -37,7 +37,7 @@ async function problem(response, status) {
   return problem.detail;
 }
 
-test("how the Worker is, by digests", async () => {
+test("`/healthz` lists digests", async () => {
   const health = await (await edge.get("/healthz")).json();
   assert.equal(health.status, "ok");
   assert.equal(health.module, createHash("sha256").update(readFileSync(dist("tradewind.wasm"))).digest("hex"));
@@ -69,7 +69,7 @@ test("recorded shoppers are ranked, with reasons", async () => {
   }
 });
 
-test("a ranking is of what can be had where the shopper is", async () => {
+test("a ranking contains only products available in the shopper's region", async () => {
   const ranking = async (cf) => (await post("/v1/rank", { at: AT, limit: 20 }, { cf })).json();
   const seattle = await ranking();
   assert.deepEqual(seattle, await (await post("/v1/rank", { at: AT, limit: 20, region: "SEA" })).json());
@@ -78,12 +78,12 @@ test("a ranking is of what can be had where the shopper is", async () => {
   assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 400), /say `region`/);
 });
 
-test("a byte order mark before a body is passed over", async () => {
+test("a byte order mark before a body is ignored", async () => {
   const response = await post("/v1/quote", `\ufeff${JSON.stringify({ sku: "1082185" })}`);
   assert.equal(response.status, 200, await response.text());
 });
 
-test("a price says what everyone may know, and not from what it was made", async () => {
+test("a price contains public data only, and not its inputs", async () => {
   const quote = await (await post("/v1/quote", { id: "a", sku: "1082185" })).json();
   assert.deepEqual(
     Object.keys(quote),
@@ -95,7 +95,7 @@ test("a price says what everyone may know, and not from what it was made", async
   assert.equal(quote.valid_until, "2017-12-05T08:00:00Z", "the end of Seattle's day");
 });
 
-test("an offer is read by machines", async () => {
+test("an offer is machine-readable", async () => {
   const response = await edge.get("/v1/offers/1082185?region=BOS");
   assert.equal(response.headers.get("content-type"), "application/ld+json");
   const offer = await response.json();
@@ -112,7 +112,7 @@ test("an offer is read by machines", async () => {
   assert.match(await problem(await edge.get("/v1/offers/1082185?region=XYZ"), 400), /no region `XYZ`/);
 });
 
-test("what is wrong with a request is said", async () => {
+test("an invalid request gets a reason", async () => {
   assert.match(await problem(await post("/v1/quote", "{"), 400), /cannot be read: EOF/);
   assert.match(await problem(await post("/v1/quote", { sku: "1082185", objective: { margin: 1 } }), 400), /unknown field `objective`/);
   assert.match(await problem(await post("/v1/quote", { sku: "tea" }), 400), /no product `tea`/);
@@ -136,7 +136,7 @@ test("media types of bodies are read as HTTP has them, and a body that is empty 
   assert.match(await problem(await post("/v1/quote", ""), 400), /cannot be read: EOF/);
 });
 
-test("where a request comes from is what the cookie or the platform says, however odd", async () => {
+test("the location of a request is from the cookie or the platform, also with unusual values", async () => {
   const region = async (init) => {
     const response = await edge.get("/v1/offers/1082185", init);
     return response.status === 200 ? (await response.json()).shippingDetails.shippingDestination.name : problem(response, 400);
@@ -153,7 +153,7 @@ test("other paths are the origin's", async () => {
   assert.equal(await (await edge.get("/v1/other")).text(), "<p>the origin's own");
 });
 
-test("pages of the origins that are listed may ask, and no others", async () => {
+test("only pages of listed origins may call the API", async () => {
   const ask = (origin) =>
     edge.get("/v1/quote", { method: "OPTIONS", headers: { origin, "access-control-request-method": "POST" } });
   const listed = await ask("https://app.example");

@@ -1,4 +1,4 @@
-// What leaves the edge when something is wrong: never less than the origin's page.
+// Failures at the edge: the response is never worse than the origin's page.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -42,7 +42,7 @@ async function passes(edge, why) {
   assert.equal(quote.status, 503);
   assert.equal(quote.headers.get("content-type"), "application/problem+json");
   const { detail, fault } = await quote.json();
-  // What the module says of the question is for whoever asks; of the shop's inside, only `/healthz` and the log tell.
+  // Clients see the module's faults; internal errors appear only in `/healthz` and the log.
   if (fault === undefined) assert.doesNotMatch(detail, why);
 }
 
@@ -54,23 +54,23 @@ const altered = (file, place) => {
 
 for (const [what, options, why] of [
   ["no configuration", { change: () => "" }, /cannot be read/],
-  ["a configuration that is no JSON", { change: () => "{" }, /cannot be read/],
+  ["a configuration that is not JSON", { change: () => "{" }, /cannot be read/],
   ["a card with an unknown field", { change: (it) => ({ ...it, card: "{titel}" }) }, /`\{titel\}`/],
   ["a card whose field is run", { change: (it) => ({ ...it, card: `<a onclick="go('{url}')">x</a>` }) }, /`onclick`, where a value cannot be escaped/],
   ["products with a changed letter", {
     assets: { "products.json": JSON.stringify(products).replace("/p/", "/q/") },
   }, /products\.json` is refused: its digest is sha384-/],
-  ["an integrity that is none", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /`sha384-` is no integrity/],
-  ["a locale that is none", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
-  ["a region that the snapshot has not", {
+  ["an invalid integrity", { change: (it) => ({ ...it, products: { ...it.products, integrity: "sha384-" } }) }, /invalid integrity `sha384-`/],
+  ["an invalid locale", { change: (it) => ({ ...it, locale: "no such" }) }, /`locale` is `no such`/],
+  ["a region missing in the snapshot", {
     change: (it) => ({ ...it, edge: { ...it.edge, regions: { XYZ: { country: "US", latitude: 0, longitude: 0 } } } }),
   }, /`XYZ`/],
-  ["a pack that is not there", { change: (it) => ({ ...it, packs: ["/tradewind/no.pack"] }) }, /no\.pack` was answered with 404/],
+  ["a missing pack", { change: (it) => ({ ...it, packs: ["/tradewind/no.pack"] }) }, /no\.pack` has status 404/],
   ["a pack with a flipped bit", { assets: { "price.pack": altered("packs/price.pack", 5_000) } }, /price\.pack` is refused/],
   ["a snapshot with a flipped bit", { objects: { "reference.snapshot": altered("reference.snapshot", 50_000) } }, /reference\.snapshot` is refused/],
-  ["a snapshot that is not in the bucket", { change: (it) => ({ ...it, edge: { ...it.edge, private: "no" } }) }, /R2 has no `no`/],
+  ["a snapshot missing in the bucket", { change: (it) => ({ ...it, edge: { ...it.edge, private: "no" } }) }, /R2 has no `no`/],
   ["another key", { change: (it) => ({ ...it, keys: ["00".repeat(32)] }) }, /is refused/],
-  ["a snapshot that holds no more", { change: ({ at, ...it }) => it }, /snapshot holds from/],
+  ["an expired snapshot", { change: ({ at, ...it }) => it }, /snapshot holds from/],
 ]) {
   test(`the origin's page passes with ${what}`, async () => {
     await withEdge(options, (edge) => passes(edge, why));
@@ -82,7 +82,7 @@ for (const [what, make] of [
   ["a reply outside the memory", (module) => module.i32.const(0x7ffffff0)],
   ["no reply", (module) => module.i32.const(0)],
 ]) {
-  test(`the origin's page passes with ${what}, and the module is there again for the next question`, async () => {
+  test(`the origin's page passes with ${what}, and the next request has a new instance`, async () => {
     await withEdge({ module: ranking(make) }, async (edge) => {
       for (let n = 0; n < 3; n += 1) {
         const text = await (await edge.get("/")).text();
@@ -96,7 +96,7 @@ for (const [what, make] of [
   });
 }
 
-test("an origin that refuses the connection is told, and one that is slow is waited for", async () => {
+test("an origin that refuses the connection gives an error, and a slow one is awaited", async () => {
   await withEdge({ origin: "http://127.0.0.1:9" }, async (edge) => {
     const response = await edge.get("/");
     assert.equal(response.status, 502);
@@ -112,7 +112,7 @@ test("an origin that refuses the connection is told, and one that is slow is wai
   slow.close();
 });
 
-test("a new configuration takes the place of the old one, and one that is wrong does not", async () => {
+test("a new configuration replaces the old one, and an invalid one does not", async () => {
   const often = (config) => ({ ...config, edge: { ...config.edge, refresh_seconds: 0 } });
   await withEdge({ change: often }, async (edge) => {
     const card = async () => (await (await edge.get("/")).text()).match(/<a (class|id)="card"/)?.[1];
@@ -131,7 +131,7 @@ test("a new configuration takes the place of the old one, and one that is wrong 
   });
 });
 
-/** Sends a part of a question, and the rest when `rest` is called. */
+/** Sends a part of a request, and the rest when `rest` is called. */
 function begun(edge, path, part) {
   const headers = { "content-type": "application/json", cookie: "tw_region=SEA" };
   const asked = request(new URL(path, edge.direct), { method: "POST", headers });
@@ -144,7 +144,7 @@ function begun(edge, path, part) {
   return { answered, rest: (rest) => asked.end(rest) };
 }
 
-/** Checks that a question that was under way is answered with a problem, and soon. */
+/** Checks that a running request soon gets a problem as response. */
 async function isGivenUp(answered) {
   const late = new Promise((_, late) => setTimeout(late, 2_000, new Error("it is not answered")).unref());
   const { status, type, text } = await Promise.race([answered, late]);
@@ -154,12 +154,12 @@ async function isGivenUp(answered) {
   assert.match(detail, /try again later/);
 }
 
-/** Who waits for ever fails. */
+/** Fails instead of waiting forever. */
 const LIMITED = { timeout: 30_000 };
 
 const soon = (milliseconds) => new Promise((over) => setTimeout(over, milliseconds));
 
-test("where the Worker's own WebAssembly dies, questions that are under way are answered with a problem", LIMITED, async () => {
+test("when the Worker's WebAssembly traps, running requests get a problem", LIMITED, async () => {
   await withEdge({ own: dying(HOME.length) }, async (edge) => {
     assert.equal((await edge.get("/healthz")).status, 200);
     const questions = Array.from({ length: 10 }, () => begun(edge, "/v1/quote", '{"sku":'));
@@ -174,7 +174,7 @@ test("where the Worker's own WebAssembly dies, questions that are under way are 
   });
 });
 
-test("a question amid which the Worker's own WebAssembly dies is answered with a problem, and the next one is answered", LIMITED, async () => {
+test("a request during which the Worker's WebAssembly traps gets a problem, and the next one succeeds", LIMITED, async () => {
   await withEdge({ own: dyingAmid("/v1/quote".length) }, async (edge) => {
     assert.equal((await edge.get("/healthz")).status, 200);
     const other = begun(edge, "/v1/rank", '{"limit":1,');
@@ -189,7 +189,7 @@ test("a question amid which the Worker's own WebAssembly dies is answered with a
   });
 });
 
-test("a page does not wait for a profile that does not come", LIMITED, async () => {
+test("a page does not wait for a profile that never arrives", LIMITED, async () => {
   await withEdge({ own: neverReading() }, async (edge) => {
     assert.equal((await edge.get("/healthz")).status, 200);
     const started = Date.now();

@@ -1,4 +1,4 @@
-// Insights at the edge: of a profile in the request, and of the one in the shopper's cookie.
+// Insights at the edge: for a profile in the request, and for the one in the shopper's cookie.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -32,7 +32,7 @@ const post = (path, body, headers = {}) =>
 
 const order = (ago) => ({ at: new Date(NOW - ago * DAY).toJSON(), purchase: { lines: [{ sku: "1082185", quantity: 1 }] } });
 
-test("a shopper who has stayed away is said to be leaving, with the facts that are reasons", async () => {
+test("a shopper without recent orders is likely to leave, with evidence", async () => {
   const response = await post("/v1/insights", { id: "a", at: AT, events: [150, 120, 75].map(order) });
   const text = await response.text();
   assert.equal(response.status, 200, text);
@@ -42,7 +42,7 @@ test("a shopper who has stayed away is said to be leaving, with the facts that a
   assert.deepEqual(items[0].evidence[0], { source: "days_since_order", value: 75 });
 });
 
-test("of a shopper who agreed, the profile is the cookie's", async () => {
+test("for a shopper who agreed, the cookie's profile is used", async () => {
   const agreed = await post("/v1/events", { consent: "granted", events: [60, 40, 20, 3].map(order) });
   assert.equal(agreed.status, 204);
   const cookie = agreed.headers.get("set-cookie").split(";")[0];
@@ -52,7 +52,7 @@ test("of a shopper who agreed, the profile is the cookie's", async () => {
   assert.equal(await asked({ cookie, "sec-gpc": "1" }), stranger, "the browser asks that nothing be remembered");
 });
 
-test("what cannot be asked is a problem", async () => {
+test("an invalid request is a problem", async () => {
   for (const [body, status, said] of [
     [{ pack: "moon", at: AT }, 404, /no pack `moon`/],
     [{ pack: "price", at: AT }, 404, /another task/],

@@ -1,4 +1,4 @@
-// What an isolate loads, how often, and what becomes of it.
+// Loading in an isolate: how often, and how long data are kept.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -36,7 +36,7 @@ test("forty requests to a cold isolate load once, and all pages are whole", asyn
   }
 });
 
-test("a request waits as long as it is patient, however long loading takes", async () => {
+test("a request waits only for its maximum time, for any duration of loading", async () => {
   // Three steps, each longer than a request is patient: two packs and a snapshot.
   const edge = await startEdge({ origin: origin.url, module: loading(4_000_000_000) });
   try {
@@ -89,7 +89,7 @@ test("sixty changes of the configuration leave no old shop behind", async () => 
   }
 });
 
-test("a shop whose products are few fills its slots with them", async () => {
+test("a shop with few products fills its slots with them", async () => {
   const few = Object.fromEntries(Object.entries(products).slice(0, 30));
   few[Object.keys(few)[0]].url = "javascript:alert(1)";
   const text = JSON.stringify(few);

@@ -27,7 +27,7 @@ export function loading(turns) {
   });
 }
 
-/** The Worker's own WebAssembly, but that it traps where a page's piece has so many bytes or more. */
+/** The Worker's WebAssembly, changed to trap on a piece of a page with at least a number of bytes. */
 export function dying(length) {
   return ownAltered((module, instead) => {
     instead("page_push", [i32, i32, i32], [i32, i32], (push) => {
@@ -37,7 +37,7 @@ export function dying(length) {
   });
 }
 
-/** The Worker's own WebAssembly, but that it traps where it should go on with a request whose path has so many letters. */
+/** The Worker's WebAssembly, changed to trap when it continues a request whose path has a number of letters. */
 export function dyingAmid(length) {
   return ownAltered((module, instead) => {
     // How often it goes on before it traps; more than 0 after such a path.

@@ -1,4 +1,4 @@
-// Odd answers of an origin, while other shoppers' pages are under way: each of them arrives whole, whatever the answer is.
+// Unusual responses of an origin while other shoppers' pages stream: all of these arrive complete.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { get } from "node:http";
@@ -15,7 +15,7 @@ const bytes = (name, status, headers, body) => (_, response) => {
 };
 const html = (charset) => ({ "content-type": charset === undefined ? "text/html" : `text/html; charset=${charset}` });
 
-/** Name, status, headers, body: each leaves as it came. */
+/** Name, status, headers, body: each passes unchanged. */
 const UNTOUCHED = [
   ["charset-none", 200, html("none"), "<p>own</p>"],
   ["charset-utf8mb4", 200, html("utf8mb4"), SLOT],
@@ -63,7 +63,7 @@ after(async () => {
 });
 
 let waiting = [];
-/** Does something while twenty pages are under way, which then arrive whole. */
+/** Runs `work` while twenty pages stream, which must arrive complete. */
 async function amid(work) {
   waiting = [];
   const under = Array.from({ length: 20 }, async () => {
@@ -84,20 +84,20 @@ async function amid(work) {
 }
 
 for (const [name, status, headers, body] of UNTOUCHED) {
-  test(`${name} leaves as it came`, async () => {
+  test(`${name} passes unchanged`, async () => {
     await amid(async () => {
       asked[name] = 0;
       const response = await edge.get(`/${name}`, { headers: { "accept-encoding": "identity" } });
       const whole = Buffer.from(await response.arrayBuffer());
       assert.equal(response.status, status);
-      // What is zipped in capitals is none of the client's either: miniflare hands it on.
+      // Upper-case `GZIP` is not decoded for the client either: miniflare passes it on.
       assert.ok(whole.equals(Buffer.from(body)) || headers["content-encoding"], whole.subarray(0, 200).toString("latin1"));
       assert.equal(asked[name], 1, "the origin is asked once");
     });
   });
 }
 
-/** What is answered, whatever it is. */
+/** Any response. */
 function raw(edge, path) {
   return new Promise((done) => {
     const headers = { "accept-encoding": "identity", cookie: "tw_region=SEA" };
@@ -129,7 +129,7 @@ for (const [name, answer] of Object.entries({
   "broken-gzip": "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n<p>own</p>",
   "short": "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 100\r\n\r\n<p>own</p>",
 })) {
-  test(`${name} is answered at once, and hurts nobody else`, async () => {
+  test(`${name} gets a response at once, and does not affect other requests`, async () => {
     pages[`/${name}`] = (request) => request.socket.end(Buffer.from(answer, "latin1"));
     await amid(async () => {
       const started = Date.now();
@@ -144,7 +144,7 @@ for (const [name, answer] of Object.entries({
   });
 }
 
-test("where the Worker's own WebAssembly dies, all pages go on as they came, and the next one is filled", async () => {
+test("when the Worker's WebAssembly traps, all pages continue unchanged, and the next one is filled", async () => {
   const deadly = (length) => `${SLOT}<tradewind-slot name="b" limit="4">`.padEnd(length, "x");
   pages["/dies"] = (_, response) => response.writeHead(200, html("utf-8")).end(deadly(666));
   pages["/dies-later"] = async (_, response) => {
@@ -190,7 +190,7 @@ test("media types and charsets are read as HTTP has them", async () => {
   }
 });
 
-test("a page with 18,000 open elements is filled before and behind them", async () => {
+test("a page with 18,000 open elements is filled before and after them", async () => {
   pages["/items"] = (_, response) => response.writeHead(200, html("utf-8")).end(SLOT + ITEMS + SLOT);
   const text = await (await edge.get("/items")).text();
   assert.equal(cards(text).length, 8);
@@ -238,7 +238,7 @@ const STAY = {
   "set-cookie": ["a=1; Path=/", "b=2; Path=/"],
 };
 
-test("a filled page has no leave for caches, and keeps what is not about them", async () => {
+test("a filled page is not cacheable, and keeps headers unrelated to caches", async () => {
   pages["/leave"] = (_, response) => response.writeHead(200, { ...html("utf-8"), ...LEAVE, ...STAY }).end(SLOT);
   const { headers } = await edge.get("/leave");
   for (const name of Object.keys(LEAVE)) {
@@ -250,7 +250,7 @@ test("a filled page has no leave for caches, and keeps what is not about them", 
   assert.deepEqual(headers.getSetCookie(), STAY["set-cookie"]);
 });
 
-test("the stricter of both caching rules holds, by page", async () => {
+test("the stricter of both caching rules applies to each page", async () => {
   for (const [said, expected] of [
     [undefined, "private, no-cache"],
     ["public, s-maxage=600", "private, no-cache"],
@@ -275,7 +275,7 @@ test("a page without anything to fill keeps the origin's headers", async () => {
   assert.match(response.headers.get("server-timing"), /passed/);
 });
 
-test("an origin that pauses before its first slot is not waited for", async () => {
+test("the Worker does not wait for an origin that pauses before its first slot", async () => {
   pages["/pauses"] = (_, response) => {
     response.writeHead(200, { ...html("utf-8"), etag: '"origin"' }).write("<!doctype html><html><p>first");
     setTimeout(() => response.end(`${SLOT}</html>`), 1_500);
@@ -294,7 +294,7 @@ test("an origin that pauses before its first slot is not waited for", async () =
   assert.deepEqual([headers.get("etag"), headers.get("cache-control")], [null, "private, no-cache"]);
 });
 
-test("a page that asks for the region alone is told", async () => {
+test("a page that asks only for the region gets it", async () => {
   pages["/region"] = (_, response) =>
     response.writeHead(200, { ...html("utf-8"), etag: '"origin"' }).end("<html lang=en data-tradewind-region><p>own</html>");
   const response = await edge.get("/region");
@@ -302,7 +302,7 @@ test("a page that asks for the region alone is told", async () => {
   assert.deepEqual([response.headers.get("etag"), response.headers.get("cache-control")], [null, "private, no-cache"]);
 });
 
-test("what looks like markup is none, and entities are decoded", async () => {
+test("text that looks like markup is ignored, and entities are decoded", async () => {
   const PRICE = '<tradewind-price sku="1082185">own</tradewind-price>';
   const text = async (body) => {
     pages["/markup"] = (_, response) => response.writeHead(200, html("utf-8")).end(body);

@@ -1,4 +1,4 @@
-// Pages of an origin, as they leave the edge.
+// Pages of an origin after the edge.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -68,13 +68,13 @@ test("a slot is filled with products that can be delivered, with prices, dates a
   assert.match(response.headers.get("server-timing"), /tradewind;desc="device SEA"/);
 });
 
-test("what is filled for a region is not kept by shared caches, and is not taken for the origin's bytes", async () => {
+test("a page filled for a region is not kept by shared caches, and loses the origin's validators", async () => {
   const { headers } = await edge.get("/");
   assert.equal(headers.get("cache-control"), "private, no-cache");
   assert.equal(headers.get("etag"), null);
 });
 
-test("other regions are promised other products and days; where nothing is promised, the page stays", async () => {
+test("other regions get other products and days; without promises the page is unchanged", async () => {
   const from = async (cf, headers) => (await edge.get("/", { cf, headers })).text();
   const miami = await from({ country: "US", latitude: "25.8", longitude: "-80.2" });
   assert.match(miami, /data-tradewind-region="MIA"/);
@@ -90,7 +90,7 @@ test("other regions are promised other products and days; where nothing is promi
   assert.equal(await from(undefined, { cookie: "tw_region=ATLANTIS" }), HOME);
 });
 
-test("without a profile the page is handed prices only, and nothing from which costs could be told", async () => {
+test("without a profile the page gets prices only, and nothing that reveals costs", async () => {
   const { region, slots, quotes } = handover(await (await edge.get("/")).text());
   assert.equal(region, "SEA");
   assert.deepEqual(slots, []);
@@ -106,7 +106,7 @@ test("without a profile the page is handed prices only, and nothing from which c
   }
 });
 
-test("slots of one page do not repeat each other, and there is a limit to them", async () => {
+test("slots of one page do not repeat each other, and their number is limited", async () => {
   const two = cards(await (await edge.get("/two")).text()).map(({ sku }) => sku);
   assert.equal(new Set(two).size, 8);
   const many = await (await edge.get("/many")).text();
@@ -114,24 +114,24 @@ test("slots of one page do not repeat each other, and there is a limit to them",
   assert.equal(many.match(/class="own"/g).length, 4);
 });
 
-test("a slot or price that says nothing sensible stays as it is", async () => {
+test("an invalid slot or price stays unchanged", async () => {
   assert.equal(strip(await (await edge.get("/odd")).text()), pages["/odd"]);
   assert.equal(cards(await (await edge.get("/no-limit")).text()).length, 8);
 });
 
-test("a page without end tags is filled and handed its prices all the same", async () => {
+test("a page without end tags is filled and gets its prices all the same", async () => {
   const text = await (await edge.get("/no-end-tags")).text();
   assert.equal(cards(text).length, 4);
   assert.ok(handover(text).quotes.length >= 4);
 });
 
-test("nothing of a page is lost where a slot or price does not end", async () => {
+test("no part of a page is lost if a slot or price does not end", async () => {
   for (const path of ["/unclosed-slot", "/unclosed-price", "/nested"]) {
     assert.equal(strip(await (await edge.get(path)).text()), pages[path], path);
   }
 });
 
-test("a broken page leaves as broken as it came", async () => {
+test("an invalid page passes unchanged", async () => {
   const text = await (await edge.get("/broken")).text();
   const rest = strip(text).replace(/<tradewind-slot.*<\/tradewind-slot>/, slot(4));
   assert.equal(rest.replace(/<script type="application\/tradewind".*<\/script>/, ""), strip(pages["/broken"]));
@@ -148,7 +148,7 @@ test("the origin's cookies all arrive", async () => {
   assert.deepEqual((await edge.get("/cookies")).headers.getSetCookie(), ["a=1; Path=/", "b=2; Path=/"]);
 });
 
-test("what is no page passes untouched: data, errors, redirects, forms, what has not changed", async () => {
+test("responses other than pages pass unchanged: data, errors, redirects, forms, 304", async () => {
   const data = await edge.get("/data.json");
   assert.equal(data.headers.get("etag"), '"data"');
   assert.match(await data.text(), /^\{"html":"<tradewind-slot/);
@@ -168,7 +168,7 @@ test("what is no page passes untouched: data, errors, redirects, forms, what has
   assert.equal(await posted.text(), HOME);
 });
 
-test("a page streams: what the origin has written arrives before it has finished", async () => {
+test("a page streams: bytes arrive before the origin has finished", async () => {
   let finish;
   pages["/slow"] = (_, response) => {
     html(response).write(`<!doctype html><body><h1>Shop</h1>${slot(4)}<p>`);
@@ -185,7 +185,7 @@ test("a page streams: what the origin has written arrives before it has finished
   assert.ok(text.includes("later"));
 });
 
-test("an origin that breaks off in the middle of a slot takes nothing with it that it has sent", async () => {
+test("if an origin breaks off in the middle of a slot, all bytes sent before arrive", async () => {
   pages["/breaks-off"] = (_, response) => {
     html(response).write(`<!doctype html><body><h1>Shop</h1><tradewind-slot name="a" limit="4">${OWN}`);
     setTimeout(() => response.destroy(), 50);
@@ -199,7 +199,7 @@ test("an origin that breaks off in the middle of a slot takes nothing with it th
   assert.match(text, /<h1>Shop<\/h1>/);
 });
 
-test("the origin learns from where it was asked", async () => {
+test("the origin gets the client's host, protocol and cookies", async () => {
   let asked;
   pages["/asked"] = (request, response) => {
     asked = request.headers;
@@ -211,7 +211,7 @@ test("the origin learns from where it was asked", async () => {
   assert.equal(asked.cookie, "session=1");
 });
 
-/** A page without what every page is told. */
+/** A page without the data that every page gets. */
 function strip(text) {
   return text.replace(' data-tradewind-region="SEA"', "");
 }

@@ -1,4 +1,4 @@
-// What the edge takes for an element, against what Chromium takes for one, over pages that chance wrote.
+// Elements recognised by the edge, compared with Chromium's, on random pages.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startChromium } from "../../browser-sdk/tests/chromium.mjs";
@@ -20,7 +20,7 @@ after(async () => {
   origin.close();
 });
 
-/** Numbers that are the same on every machine. */
+/** Pseudo-random numbers, identical on every machine. */
 function chance(seed) {
   return (below) => {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
@@ -29,7 +29,7 @@ function chance(seed) {
 }
 const one = (random, of) => of[random(of.length)];
 
-/** A price, written in one of the ways that are the same. */
+/** A price, in one of several equivalent spellings. */
 function price(random) {
   const sku = one(random, SKUS);
   const digit = (letter) => (random(4) ? letter : one(random, [`&#${letter.charCodeAt()};`, `&#x${letter.charCodeAt().toString(16)};`]));
@@ -39,7 +39,7 @@ function price(random) {
   return `<${tag} ${attribute}>own</${tag}>`;
 }
 
-/** Places in which an element is one, or is none, and which end. */
+/** Contexts in which a tag is an element or not, and which end. */
 const AROUND = [
   (it) => `<div>${it}</div>`,
   (it) => `<p>${it}`,
@@ -78,7 +78,7 @@ const AROUND = [
   (it) => `1 < 2 && <3 ${it}`,
 ];
 
-/** Markup of which a browser makes something. */
+/** Random markup that browsers accept. */
 const SOUP = [
   ..."<>&-!/='\" \n",
   ..."div p b a svg math title style script textarea template select option table td tr li foreignObject desc mi annotation-xml font noscript plaintext".split(" ").flatMap((name) => [`<${name}>`, `</${name}>`]),
@@ -136,7 +136,7 @@ async function compared(documents) {
   return { filled, before, found, done };
 }
 
-test("in pages that are sound, all that Chromium takes for a price is filled, and nothing else", async () => {
+test("in valid pages all of Chromium's prices are filled, and nothing else", async () => {
   const random = chance(1);
   const documents = Array.from({ length: PAGES }, () => {
     const parts = Array.from({ length: 1 + random(5) }, () => {
@@ -154,7 +154,7 @@ test("in pages that are sound, all that Chromium takes for a price is filled, an
   console.log(`${found} prices in ${PAGES} pages, ${done} filled`);
 });
 
-test("in pages that are anything, what is filled is an element, and the rest is the origin's", async () => {
+test("in arbitrary pages only elements are filled, and the rest is the origin's", async () => {
   const random = chance(2);
   const documents = Array.from({ length: PAGES }, () =>
     Array.from({ length: 5 + random(30) }, () => (random(3) ? one(random, SOUP) : price(random))).join(""),

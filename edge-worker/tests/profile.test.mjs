@@ -1,4 +1,4 @@
-// The profile of a shopper who wants the edge to know it.
+// Profiles at the edge, for shoppers who agreed.
 import assert from "node:assert/strict";
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -33,14 +33,14 @@ const home = (headers) => edge.get("/", { headers });
 const cookieOf = (response) => response.headers.getSetCookie().find((cookie) => cookie.startsWith("tw_profile="));
 const sent = (cookie) => cookie.split(";")[0];
 
-test("nothing is remembered before the shopper has agreed", async () => {
+test("nothing is stored before the shopper has agreed", async () => {
   const refused = await post({ events: [view("1082185")] });
   assert.equal(refused.status, 403);
   assert.equal(cookieOf(refused), undefined);
   assert.match((await refused.json()).detail, /has not agreed/);
 });
 
-test("once agreed, the edge ranks for the shopper, and hands the ranking over", async () => {
+test("after consent the edge ranks for the shopper, and sends the ranking to the page", async () => {
   const agreed = await post({ consent: "granted", events: [view("1124507"), view("1124507")] });
   assert.equal(agreed.status, 204);
   const cookie = cookieOf(agreed);
@@ -67,7 +67,7 @@ test("once agreed, the edge ranks for the shopper, and hands the ranking over", 
   assert.ok(!cards(after).some(({ sku }) => sku === first.sku));
 });
 
-test("the attributes of slots mean what they mean in the page", async () => {
+test("the attributes of slots have the same meaning as in the page", async () => {
   const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
   const { cases } = JSON.parse(readFileSync(join(root, "tests/cases/elements.json"), "utf8"));
   const top = cards(await (await home()).text()).map(({ sku }) => sku);
@@ -87,7 +87,7 @@ test("the attributes of slots mean what they mean in the page", async () => {
   assert.ok(left.length === 8 && !top.slice(0, 3).some((sku) => left.includes(sku)));
 });
 
-test("the page's own run of the request that it is handed gives the same bytes", async () => {
+test("the page's own run of the edge's request gives the same bytes", async () => {
   const cookie = sent(cookieOf(await post({ consent: "granted", events: [view("1124507"), view("1082185")] })));
   const { slots } = handover(await (await home({ cookie })).text());
   const { instance } = await WebAssembly.instantiate(readFileSync(dist("tradewind.wasm")), {});
@@ -98,13 +98,13 @@ test("the page's own run of the request that it is handed gives the same bytes",
   assert.equal(Buffer.from(reply).toString("base64"), slots[0].reply);
 });
 
-test("who takes the agreement back is forgotten", async () => {
+test("withdrawing consent deletes the profile", async () => {
   const denied = await post({ consent: "denied" });
   assert.equal(denied.status, 204);
   assert.match(cookieOf(denied), /^tw_profile=; Path=\/; Max-Age=0;/);
 });
 
-test("what was agreed to and taken back stays taken back, whoever has a copy of the cookie", async () => {
+test("revoked consent stays revoked, also for copies of the cookie", async () => {
   const first = sent(cookieOf(await post({ consent: "granted", events: [view("1124507")] })));
   const second = sent(cookieOf(await post({ events: [view("1082185")] }, { cookie: first })));
   for (const cookie of [first, second]) assert.match((await home({ cookie })).headers.get("server-timing"), /edge SEA/);
@@ -223,7 +223,7 @@ test("of a long profile as much is kept as a cookie holds", async () => {
   const request = Buffer.from(slots[0].request, "base64").toString("latin1");
   const kept = skus.filter((sku) => request.includes(sku));
   assert.ok(kept.length >= 30, `${kept.length} products`);
-  assert.deepEqual(kept, skus.slice(0, kept.length), "those that were looked at last");
+  assert.deepEqual(kept, skus.slice(0, kept.length), "the most recently viewed products");
 });
 
 test("a shop that does not offer it keeps nothing, and one without a key says so in its log only", async () => {

@@ -1,4 +1,4 @@
-// A shop for the tests: an origin of its own over HTTP, and the Worker before it in workerd, with the very bundle that
+// A shop for the tests: an HTTP origin, and the Worker in front of it in workerd, with the bundle that
 // `wrangler deploy` would upload.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";

@@ -1,10 +1,10 @@
-// The storefront API, which the Rust code answers: what it needs for that, and what is answered where it fails.
+// Storefront API, handled by the Rust code: its inputs, and the response if it fails.
 import digest from "../digest.mjs";
 import * as edge from "../shim/tradewind_edge.js";
 import { held, lastTrouble, refresh } from "./shop.mjs";
 import { ask, askLater } from "./wasm.mjs";
 
-/** Whether a path is the API's. Where that cannot be told, it is the origin's. */
+/** Whether a path belongs to the API. If unclear, it belongs to the origin. */
 export function isOfApi(path) {
   try {
     return ask(() => edge.isOfApi(path));
@@ -13,7 +13,7 @@ export function isOfApi(path) {
   }
 }
 
-/** Answers a request to the API. */
+/** Handles an API request. */
 export async function answer(request, env, context) {
   refresh(env, context);
   try {
@@ -24,7 +24,7 @@ export async function answer(request, env, context) {
     return await askLater(() => edge.answer(request, env, shop, trouble, digest));
   } catch (error) {
     console.error(`tradewind: ${error.message}`);
-    const problem = { title: "Service Unavailable", status: 503, detail: "no decision can be made at the moment; try again later" };
+    const problem = { title: "Service Unavailable", status: 503, detail: "decisions are unavailable; try again later" };
     const headers = { "cache-control": "no-store", "content-type": "application/problem+json" };
     return new Response(JSON.stringify(problem), { status: 503, headers });
   }

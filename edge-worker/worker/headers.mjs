@@ -1,8 +1,8 @@
-// The headers of a page that is filled.
+// Headers of a filled page.
 
 /**
- * What a filled page keeps of the origin's headers. All else goes: leave for caches and validators in any vendor's
- * words, digests and signatures of bytes that are others now, and lengths and encodings, which the platform writes.
+ * Headers of the origin that a filled page keeps. All others are removed: any vendor's permissions for caches, and
+ * validators; digests and signatures, whose bytes have changed; and lengths and encodings, which the platform writes.
  */
 const KEPT = new Set([
   "accept-ch",
@@ -64,34 +64,34 @@ const KEPT = new Set([
   "x-xss-protection",
 ]);
 
-/** Headers by which htmx, Turbo, Inertia, Unpoly and the like say what becomes of a page that a script has fetched. */
+/** Headers with which htmx, Turbo, Inertia, Unpoly and similar libraries control a page fetched by a script. */
 const OF_SCRIPTS = /^(hx|turbo|x-inertia|x-pjax|x-turbolinks|x-up)(-|$)/;
 
-/** The headers of a page that is filled, for a shopper or for a region. */
+/** Headers of a filled page, for a shopper or for a region. */
 export function filled(origin, { isPersonal, region }) {
   const headers = new Headers();
   for (const [name, value] of origin) if (KEPT.has(name) || OF_SCRIPTS.test(name)) headers.append(name, value);
   for (const cookie of origin.getSetCookie()) headers.append("set-cookie", cookie);
-  // The stricter of both: nothing that the origin says allows more than this, and one thing that it says forbids more.
+  // The stricter of both rules applies: the origin can forbid more, but not allow more.
   const stored = !isPersonal && !directives(origin).has("no-store");
   headers.set("cache-control", stored ? "private, no-cache" : "private, no-store");
   tell(headers, `${isPersonal ? "edge" : "device"} ${region}`);
   return headers;
 }
 
-/** Says in `Server-Timing` what became of a page. */
+/** Adds the outcome of a page to `Server-Timing`. */
 export function tell(headers, what) {
   headers.append("server-timing", `tradewind;desc="${what}"`);
 }
 
-/** The names of the directives of `Cache-Control`. */
+/** Names of the directives of `Cache-Control`. */
 export function directives(headers) {
-  // What is quoted may have commas, and is none of them.
+  // Quoted text may contain commas, and no directives.
   const text = (headers.get("cache-control") ?? "").replace(/"(?:[^"\\]|\\.)*"?/g, "");
   return new Set(text.split(",").map((directive) => directive.split("=")[0].trim().toLowerCase()));
 }
 
-/** A media type: `text/html` with its `charset`, in small letters and without quotes. */
+/** Media type: `text/html` with its `charset`, in lower case and without quotes. */
 export function mediaType(headers) {
   const [type, ...parameters] = (headers.get("content-type") ?? "").split(";");
   const charset = parameters.map((parameter) => /^\s*charset=\s*(?:"((?:[^"\\]|\\.)*)"?|(.*?))\s*$/i.exec(parameter)).find(Boolean);

@@ -1,25 +1,24 @@
 // Pages of the origin, filled while they stream.
 //
-// The origin is asked once. What is no page leaves as the very answer that came. A page is read twice from that one
-// answer: as it came, and through the WebAssembly; until it is known that there is something to fill, the former may
-// still leave in its place.
+// The origin is fetched once. Responses that are not pages pass unchanged. A page is read twice from the same response:
+// as received, and through the WebAssembly; until an element to fill is found, the former can still be sent instead.
 import { Page, profileOf } from "../shim/tradewind_edge.js";
 import { directives, filled, mediaType, tell } from "./headers.mjs";
 import { held, PATIENCE, refresh } from "./shop.mjs";
 import { ask, askLater, current } from "./wasm.mjs";
 
-/** The longest piece that is read at once, in bytes. */
+/** Maximum bytes read at once. */
 const PIECE = 64 << 10;
-/** How many bytes of a page are kept back at most while nothing to fill was found. */
+/** Maximum bytes of a page buffered before an element to fill is found. */
 const AHEAD = 256 << 10;
-/** How many milliseconds an origin may pause before what has come of its page leaves. */
+/** Milliseconds that an origin may pause before its buffered bytes are sent. */
 const PAUSE = 100;
 
-/** Answers with the origin's page, filled where it can be. */
+/** Responds with the origin's page, filled where possible. */
 export async function page(request, env, context) {
   const isWanted = request.method === "GET";
   if (isWanted) {
-    // Where the platform ends this Worker, for its time or its memory.
+    // For the case that the platform ends this Worker because of time or memory.
     context.passThroughOnException();
     refresh(env, context);
   }
@@ -34,12 +33,12 @@ export async function page(request, env, context) {
   try {
     return isWanted && isPage(response) ? await prepared(request, response, profile, context) : response;
   } catch (error) {
-    console.warn(`tradewind: ${new URL(request.url).pathname} passes as it is: ${error.message}`);
+    console.warn(`tradewind: ${new URL(request.url).pathname} passes unchanged: ${error.message}`);
     return passed(response);
   }
 }
 
-/** The request as the origin gets it: `ORIGIN` stands for its scheme and host, where the Worker's route does not. */
+/** Request to the origin: `ORIGIN` replaces its scheme and host, unless the Worker's route leads there. */
 function toOrigin(request, env) {
   const url = new URL(request.url);
   let target = url;
@@ -54,15 +53,15 @@ function toOrigin(request, env) {
   return asked;
 }
 
-/** Whether an answer is a page whose bytes may be others. */
+/** Whether a response is a page that may be changed. */
 function isPage(response) {
   const { status, headers, body } = response;
-  // Of other encodings the platform hands over the bytes as they are.
+  // The platform passes other encodings through undecoded.
   const readable = ["", "identity", "gzip", "br"].includes(headers.get("content-encoding") ?? "");
   return status === 200 && body && readable && mediaType(headers).type === "text/html" && !directives(headers).has("no-transform");
 }
 
-/** A page that stays as it is, and says so to whoever looks. */
+/** Response for a page that stays unchanged, with the outcome in a header. */
 function passed(response) {
   try {
     const answer = new Response(response.body, response);
@@ -73,17 +72,17 @@ function passed(response) {
   }
 }
 
-/** The profile that a request brings; none where it cannot be read in time. */
+/** Profile in a request; none if it cannot be read in time. */
 async function shopper(request, env) {
   try {
     return await askLater(() => profileOf(request, env), PATIENCE);
   } catch (error) {
-    console.error(`tradewind: a profile cannot be read: ${error.message}`);
+    console.error(`tradewind: reading a profile failed: ${error.message}`);
     return undefined;
   }
 }
 
-/** A page with its slots and prices filled. */
+/** Page with its slots and prices filled. */
 async function prepared(request, response, profile, context) {
   const [known, shop] = await Promise.all([profile, held()]);
   const filling = new Filling(shop, request, response, known);
@@ -107,18 +106,18 @@ async function prepared(request, response, profile, context) {
   }
 }
 
-/** A page on its way through the WebAssembly. Where that fails, the bytes go on as they came. */
+/** Page streaming through the WebAssembly. If that fails, its bytes continue unchanged. */
 class Filling {
-  /** The page, while it can be filled, and the instance of the WebAssembly that it belongs to. */
+  /** Page, while it can be filled, and its instance of the WebAssembly. */
   #page;
   #instance = current();
-  /** For whom it is filled. */
+  /** Mode: device or edge. */
   mode;
-  /** How many bytes have come, and those of them that are kept back. */
+  /** Number of bytes received, and of those buffered. */
   #come = 0;
   #kept = new Uint8Array();
   #isAtEnd = false;
-  /** A read that has begun. */
+  /** Read in progress. */
   #reading;
   #room = new Uint8Array(PIECE);
 
@@ -128,8 +127,8 @@ class Filling {
   }
 
   /**
-   * Reads until something to fill is found, and returns what leaves then; nothing where there is nothing to fill.
-   * Where that cannot be told in time, there may be.
+   * Reads until an element to fill is found, and returns the bytes to send then; `undefined` without elements to fill.
+   * If that is unknown in time, the page counts as one with elements.
    */
   async ahead(reader) {
     while (this.#come < AHEAD) {
@@ -142,7 +141,7 @@ class Filling {
     return this.#call((page) => page.release());
   }
 
-  /** Writes the page, of which `first` leaves first. */
+  /** Writes the page, beginning with `first`. */
   async through(reader, writer, first) {
     try {
       if (first.length) await writer.write(first);
@@ -153,8 +152,8 @@ class Filling {
       }
       await writer.close();
     } catch (error) {
-      // The origin has broken off, or nobody reads any more: each side learns of the other. That they know already is
-      // all that can go wrong.
+      // The origin broke off, or the reader is gone: each side is notified. The only possible error is that they know
+      // already.
       await writer.abort(error).catch(() => {});
       await reader.cancel(error).catch(() => {});
     } finally {
@@ -167,7 +166,7 @@ class Filling {
     this.#page = undefined;
   }
 
-  /** The next bytes, if they come before the origin's pause is too long. The first ones are waited for. */
+  /** Next bytes, unless the origin pauses for too long. The first bytes are always awaited. */
   async #soon(reader) {
     if (this.#come === 0) return this.#next(reader);
     const bytes = this.#next(reader);
@@ -180,7 +179,7 @@ class Filling {
     }
   }
 
-  /** The next bytes of the origin; none at its end. They hold until the next ones are asked for. */
+  /** Next bytes of the origin; none at its end. They are valid until the next read. */
   #next(reader) {
     this.#reading ??= reader.read(this.#room).then(({ done, value }) => {
       this.#reading = undefined;
@@ -193,13 +192,13 @@ class Filling {
     return this.#reading;
   }
 
-  /** What leaves when these bytes have come. */
+  /** Bytes to send for these received bytes. */
   #goesOn(bytes) {
     if (!this.#page) return bytes;
     try {
       return this.#push(bytes).leaving;
     } catch (error) {
-      console.error(`tradewind: a page goes on as it came: ${error.message}`);
+      console.error(`tradewind: a page continues unchanged: ${error.message}`);
       this.free();
       return joined(this.#kept, bytes);
     }
@@ -216,7 +215,7 @@ class Filling {
   }
 
   #call(work) {
-    if (this.#instance !== current()) throw new Error("the Worker's own code began again");
+    if (this.#instance !== current()) throw new Error("the Worker's WebAssembly was restarted");
     return ask(() => work(this.#page));
   }
 }

@@ -1,42 +1,42 @@
-// What this isolate has loaded.
+// Data loaded in this isolate.
 //
-// The configuration is looked at once in a while, in the background of a request. When its text has changed, all that
-// it names is fetched, checked and loaded, and takes the place of what was there once it is whole; until then, and
-// where anything of it fails, requests are answered from what was there. One request loads; the others look, by timers
-// of their own, whether it is done: a request may not wait for the promise of another.
+// The configuration is checked regularly, in the background of a request. When its text has changed, all its files are
+// fetched, checked and loaded, and replace the old ones together; until then, and if anything fails, requests use the
+// old ones. One request loads; the others poll with their own timers, because a request may not await the promise of
+// another.
 import module from "../tradewind.wasm";
 import { configuration, load } from "../shim/tradewind_edge.js";
 import { ask, askLater, current } from "./wasm.mjs";
 
-/** How many milliseconds a request waits for what is not there yet. */
+/** Maximum milliseconds that a request waits for a missing shop. */
 export const PATIENCE = 1_500;
-/** After how many milliseconds loading is tried again when it failed. */
+/** Milliseconds until failed loading is retried. */
 const RETRY = 5_000;
-/** After how many milliseconds a request that loads is taken for gone. */
+/** Milliseconds after which a loading request is considered dead. */
 const GONE = 30_000;
-/** How often a request looks whether the shop has come, in milliseconds. */
+/** Milliseconds between checks whether the shop has been loaded. */
 const LOOK = 5;
 
 const isolate = {
-  /** What requests are answered from, and the instance of the WebAssembly that it belongs to. */
+  /** Shop for requests, and its instance of the WebAssembly. */
   shop: undefined,
   instance: 0,
-  /** The text of its configuration. */
+  /** Text of its configuration. */
   document: undefined,
-  /** Why the last load failed. */
+  /** Error of the last load. */
   trouble: undefined,
-  /** When the configuration was looked at. */
+  /** Time of the last check of the configuration. */
   looked: 0,
-  /** Since when it is being loaded. */
+  /** Start of the current load. */
   loading: undefined,
 };
 
-/** The shop that is there. */
+/** Returns the loaded shop. */
 function loaded() {
   return isolate.instance === current() ? isolate.shop : undefined;
 }
 
-/** Has the shop loaded or looked after where that is due; it goes on when the request has ended. */
+/** Loads or checks the shop when due, and continues after the request's end. */
 export function refresh(env, context) {
   const now = Date.now();
   if (isolate.loading !== undefined && now - isolate.loading < GONE) return;
@@ -59,19 +59,19 @@ export function refresh(env, context) {
   context.waitUntil(loading);
 }
 
-/** The shop, if it comes in time, for whoever hands it on to the Rust code; otherwise throws why it does not. */
+/** Returns the shop for the Rust code, if it is loaded in time; otherwise throws the reason. */
 export async function held() {
   const until = Date.now() + PATIENCE;
   for (;;) {
     const shop = loaded();
     if (shop) return ask(() => shop.held());
     if (isolate.loading === undefined) throw isolate.trouble ?? new Error("nothing is loaded");
-    if (Date.now() >= until) throw new Error("configuration, packs and snapshot did not come in time");
+    if (Date.now() >= until) throw new Error("timeout while loading configuration, packs and snapshot");
     await scheduler.wait(LOOK);
   }
 }
 
-/** Why the configuration of now is not what is loaded. */
+/** Reason why the current configuration is not loaded. */
 export const lastTrouble = () => isolate.trouble?.message;
 
 async function loadedFrom(env) {
@@ -80,6 +80,6 @@ async function loadedFrom(env) {
   const shop = await askLater(() => load(document, module, env));
   const old = loaded();
   Object.assign(isolate, { shop, instance: current(), document });
-  // Requests that are under way hold it themselves.
+  // Running requests hold their own reference.
   old?.free();
 }

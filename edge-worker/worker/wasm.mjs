@@ -1,18 +1,17 @@
-// The Worker's own WebAssembly. It is called from here only, so that what it throws and how it dies is dealt with in
-// one place.
+// The Worker's WebAssembly. It is called only from here, so that exceptions and traps are handled in one place.
 import wasm from "../shim/tradewind_edge_bg.wasm";
 import { __wbg_reset_state as reset, initSync, Trouble } from "../shim/tradewind_edge.js";
 
-/** How often a question that takes its time looks whether it still has somebody to answer it, in milliseconds. */
+/** Milliseconds between checks whether asynchronous work still has a request waiting for it. */
 const LOOK = 20;
 
 initSync({ module: wasm });
 let instance = 0;
 
-/** The instance that runs. Objects of another one must not be used. */
+/** Current instance. Objects of other instances must not be used. */
 export const current = () => instance;
 
-/** Calls into the WebAssembly. Throws an error that says what is wrong inside. */
+/** Calls into the WebAssembly. Throws an error with the reason on failure. */
 export function ask(question) {
   try {
     return question();
@@ -22,8 +21,8 @@ export function ask(question) {
 }
 
 /**
- * The same for a question that takes its time, a `Work`. It has no answer where the instance begins again meanwhile,
- * nor after so many milliseconds.
+ * The same for asynchronous work, a `Work`. It fails if the instance restarts meanwhile, or after `patience`
+ * milliseconds.
  */
 export async function askLater(question, patience = Infinity) {
   const [born, until] = [instance, Date.now() + patience];
@@ -40,8 +39,8 @@ export async function askLater(question, patience = Infinity) {
         if (instance !== born || Date.now() >= until) turn.comes();
       }, LOOK);
       await coming;
-      if (instance !== born) throw new Error("the Worker's own code began again");
-      if (Date.now() >= until) throw new Error("it did not come in time");
+      if (instance !== born) throw new Error("the Worker's WebAssembly was restarted");
+      if (Date.now() >= until) throw new Error("timeout");
     }
   } finally {
     clearInterval(timer);
@@ -50,8 +49,8 @@ export async function askLater(question, patience = Infinity) {
 }
 
 /**
- * What the Rust code calls when `turn` may go on. It keeps that for good where a request is canceled and what it waits
- * for never comes, so it must not keep `turn`. While the request lasts, the timer does.
+ * Callback of the Rust code when `turn` may continue. Rust keeps it forever if a request is cancelled while it waits for
+ * an event that never comes, so it must not hold `turn`. During the request, the timer does.
  */
 function waking(turn) {
   const weak = new WeakRef(turn);
@@ -64,10 +63,10 @@ function said(error) {
     error.free();
     return new Error(message);
   }
-  // After a trap or an overflow of the stack its memory may be in disorder.
+  // After a trap or a stack overflow its memory may be inconsistent.
   if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
     instance += 1;
     reset();
   }
-  return new Error(`the Worker's own code failed: ${error?.stack ?? error}`);
+  return new Error(`the Worker's WebAssembly failed: ${error?.stack ?? error}`);
 }

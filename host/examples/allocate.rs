@@ -1,5 +1,5 @@
-//! Decides from where an order ships, given as JSON, and makes the decision again from its record:
-//! `cargo run --release --example allocate`.
+//! Allocates an order given as JSON, and replays the decision from its record: `cargo run --release --example
+//! allocate`.
 
 use anyhow::{Context, Result, ensure};
 use std::{env, fs, path::Path, time::Duration};
@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     run(Path::new(&env::args().nth(1).unwrap_or_else(|| "dist".into())))
 }
 
-/// `dist` is the folder that `cargo xtask build` makes.
+/// Runs the example; `dist` is the folder of `cargo xtask build`.
 pub fn run(dist: &Path) -> Result<()> {
     let tradewind = Tradewind::builder()
         .module(fs::read(dist.join("tradewind.wasm"))?)
@@ -43,8 +43,8 @@ pub fn run(dist: &Path) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&order)?);
     }
 
-    // Keep the record with the order: it proves from what the decision was made.
+    // Keep the record with the order: it proves the input of the decision.
     let differences = tradewind.replay(&record.context("no record")?)?;
-    ensure!(differences.is_empty(), "made again, it is another: {differences:?}");
+    ensure!(differences.is_empty(), "the replay differs: {differences:?}");
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! Ranks products for someone new, and for the same shopper after a purchase:
-//! `cargo run --release --example rank`.
+//! Ranks products for a new shopper, and again after a purchase: `cargo run --release --example rank`.
 
 use anyhow::Result;
 use std::{env, fs, path::Path};
@@ -13,7 +12,7 @@ fn main() -> Result<()> {
     run(Path::new(&env::args().nth(1).unwrap_or_else(|| "dist".into())))
 }
 
-/// `dist` is the folder that `cargo xtask build` makes.
+/// Runs the example; `dist` is the folder of `cargo xtask build`.
 pub fn run(dist: &Path) -> Result<()> {
     let tradewind = Tradewind::builder()
         .module(fs::read(dist.join("tradewind.wasm"))?)
@@ -32,7 +31,7 @@ pub fn run(dist: &Path) -> Result<()> {
     let known = tradewind.rank(&RankRequest { events: vec![purchase], ..first })?;
     show("after a purchase", &known);
 
-    // Keep `known.profile` where the shopper's data are, and send it with the next request: nothing is kept here.
+    // Store `known.profile` with the shopper's data, and send it with the next request: the host keeps no state.
     anyhow::ensure!(known.profile != popular.profile, "the purchase is not in the profile");
     Ok(())
 }

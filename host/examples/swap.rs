@@ -1,4 +1,4 @@
-//! Prices products on several threads while the next snapshot takes over: `cargo run --release --example swap`.
+//! Prices products on several threads while the snapshot is swapped: `cargo run --release --example swap`.
 
 use anyhow::{Context, Result};
 use std::{env, fs, path::Path, sync::RwLock, thread};
@@ -12,7 +12,7 @@ fn main() -> Result<()> {
     run(Path::new(&env::args().nth(1).unwrap_or_else(|| "dist".into())))
 }
 
-/// `dist` is the folder that `cargo xtask build` makes.
+/// Runs the example; `dist` is the folder of `cargo xtask build`.
 pub fn run(dist: &Path) -> Result<()> {
     let snapshot = fs::read(dist.join("reference.snapshot"))?;
     let tradewind = Tradewind::builder()
@@ -28,18 +28,18 @@ pub fn run(dist: &Path) -> Result<()> {
         let askers: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| -> Result<Vec<Quote>> {
-                    // A clone is the same one, and stays whole while another takes its place.
+                    // A clone shares the pool, and stays valid while another replaces it.
                     (0..25).map(|_| price(&read(&current)?)).collect()
                 })
             })
             .collect();
-        // It shares the compiled module and the packs. A service would read a newer file here.
+        // Shares the compiled module and the packs. A service would read a newer file here.
         let next = read(&current)?.successor().snapshot(snapshot).build()?;
         *current.write().ok().context("a thread panicked")? = next;
         askers.into_iter().map(|asker| asker.join().ok().context("a thread panicked")?).collect::<Result<Vec<_>>>()
     })?;
     let quotes = quotes.concat();
-    anyhow::ensure!(quotes.windows(2).all(|pair| pair[0] == pair[1]), "one snapshot, and several prices");
+    anyhow::ensure!(quotes.windows(2).all(|pair| pair[0] == pair[1]), "several prices for one snapshot");
     println!("{} quotes of {} minor units", quotes.len(), quotes[0].price.0);
     Ok(())
 }

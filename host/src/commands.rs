@@ -1,4 +1,4 @@
-//! The subcommands, one a file.
+//! Subcommands, one per file.
 
 mod allocate;
 mod exceptions;
@@ -44,47 +44,47 @@ use tradewind_json::without_bom;
 #[derive(clap::Parser)]
 #[command(version)]
 pub enum Command {
-    /// Make a key to sign packs and modules with.
+    /// Make a key pair for signing packs and modules.
     Keygen(keygen::Keygen),
     /// Sign a module.
     Sign(sign::Sign),
     /// Compile an ONNX model into a pack.
     #[cfg(feature = "compiler")]
     Pack(pack::Pack),
-    /// Run an ONNX model on data: outputs, times, size.
+    /// Run an ONNX model on data, and print outputs, times and sizes.
     #[cfg(feature = "compiler")]
     Run(run::Run),
     /// Run test cases in the ONNX project's layout, and compare with their recorded outputs.
     #[cfg(feature = "compiler")]
     Verify(verify::Verify),
-    /// Show what a pack holds.
+    /// Show the contents of a pack or snapshot.
     Inspect(inspect::Inspect),
-    /// Build a snapshot of prices, stock and places.
+    /// Build a snapshot of prices, stock and locations.
     Snapshot(snapshot::Snapshot),
-    /// Rank products: JSON or JSON Lines requests in, replies out.
+    /// Rank products (JSON or JSON Lines).
     Rank(rank::Rank),
-    /// Ask an insight: JSON or JSON Lines requests in, what it says and why out.
+    /// Run an insight model (JSON or JSON Lines).
     Insight(insight::Insight),
-    /// Price products: JSON or JSON Lines requests in, quotes out.
+    /// Price products (JSON or JSON Lines).
     Quote(quote::Quote),
-    /// Decide from where orders ship: JSON Lines of orders in, and out.
+    /// Allocate orders to nodes (JSON Lines).
     Allocate(allocate::Allocate),
-    /// Find what is about to go wrong: JSON Lines of shipments in, exceptions out.
+    /// Find shipments that need attention (JSON Lines).
     Exceptions(exceptions::Exceptions),
     #[cfg(feature = "serve")]
-    /// Serve the warehouse: orders, stock, shipments and a worklist, over HTTP.
+    /// Run the warehouse backend: orders, stock, shipments and a worklist over HTTP.
     Serve(serve::Serve),
-    /// Make recorded decisions again, and say what differs.
+    /// Replay recorded decisions, and show differences.
     Replay(replay::Replay),
-    /// Learn from an event log what is known of each product.
+    /// Compute product statistics from an event log.
     Tables(tables::Tables),
-    /// Write the feature matrix that a model is trained on.
+    /// Write the feature matrix for training a model.
     #[command(subcommand)]
     Features(features::Features),
 }
 
 impl Command {
-    /// Does what the command says; what it prints goes to `out`.
+    /// Runs the command, with output to `out`.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match self {
             Self::Keygen(command) => command.run(out),
@@ -111,13 +111,13 @@ impl Command {
     }
 }
 
-/// Which keys are trusted.
+/// Trusted keys.
 #[derive(clap::Args)]
 struct TrustArgs {
-    /// A public key whose packs are loaded; may be given several times.
+    /// Public key of trusted packs; may be repeated.
     #[arg(long, value_name = "FILE")]
     trust: Vec<PathBuf>,
-    /// Load packs that nobody signed.
+    /// Load unsigned packs.
     #[arg(long, conflicts_with = "trust")]
     unsigned: bool,
 }
@@ -126,22 +126,22 @@ impl TrustArgs {
     fn trust(&self) -> anyhow::Result<Trust> {
         match (self.trust.as_slice(), self.unsigned) {
             (_, true) => Ok(Trust::unsigned()),
-            ([], false) => bail!("which keys are trusted? Give `--trust KEY.pub`, or `--unsigned` to load any pack"),
+            ([], false) => bail!("no trusted keys: give `--trust KEY.pub`, or `--unsigned` to load any pack"),
             (paths, false) => Ok(Trust::read(paths)?),
         }
     }
 }
 
-/// Which module runs.
+/// Module to run.
 #[derive(clap::Args)]
 struct ModuleArgs {
-    /// The module; `tradewind.wasm` beside this program when absent.
+    /// Module (default: `tradewind.wasm` beside this program).
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
 }
 
 impl ModuleArgs {
-    /// Where it is.
+    /// Path of the module.
     fn path(&self) -> anyhow::Result<PathBuf> {
         Ok(match &self.module {
             Some(path) => path.clone(),
@@ -149,26 +149,27 @@ impl ModuleArgs {
         })
     }
 
-    /// The module, compiled. It is trusted as this program is, which it lies beside: `serve` alone checks its signature.
+    /// Compiles the module. It is trusted like this program, which it is installed with: only `serve` checks its
+    /// signature.
     fn load(&self) -> anyhow::Result<Runtime> {
         let path = self.path()?;
         Runtime::new(&read(&path)?).with_context(|| format!("`{}`", path.display()))
     }
 }
 
-/// With which key a file is signed.
+/// Signing key.
 #[derive(clap::Args)]
 struct SignArgs {
-    /// The secret key to sign with.
+    /// Secret key for signing.
     #[arg(long, value_name = "FILE", required_unless_present = "unsigned")]
     key: Option<PathBuf>,
-    /// Leave it unsigned.
+    /// Do not sign.
     #[arg(long, conflicts_with = "key")]
     unsigned: bool,
 }
 
 impl SignArgs {
-    /// Signs a pack or a snapshot, if that was asked for.
+    /// Signs a pack or a snapshot, unless `--unsigned` is set.
     fn sign(&self, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
         if let Some(key) = &self.key {
             let signature = KeyPair::read(key)?.sign(&bytes[..HEADER_LEN]);
@@ -178,13 +179,13 @@ impl SignArgs {
     }
 }
 
-/// A module with packs in it, and perhaps a snapshot.
+/// Module with packs, and optionally a snapshot.
 #[derive(clap::Args)]
 struct LoadArgs {
-    /// A pack; may be given several times.
+    /// Pack; may be repeated.
     #[arg(long = "pack", value_name = "FILE")]
     packs: Vec<PathBuf>,
-    /// A snapshot of prices, stock and places.
+    /// Snapshot of prices, stock and locations.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
     #[command(flatten)]
@@ -209,17 +210,17 @@ impl LoadArgs {
     }
 }
 
-/// The snapshot that is loaded.
+/// The loaded snapshot.
 fn snapshot(tradewind: &Tradewind) -> anyhow::Result<&Snapshot> {
-    let snapshot = tradewind.snapshot().context("this is decided over a snapshot; give one with `--snapshot`")?;
+    let snapshot = tradewind.snapshot().context("this decision needs a snapshot: give one with `--snapshot`")?;
     Ok(snapshot)
 }
 
-/// The one pack whose task is wanted.
+/// The only pack with a task.
 fn pack<'a>(tradewind: &'a Tradewind, wanted: fn(&Task) -> bool, does: &str) -> anyhow::Result<&'a Verified<Pack>> {
     let mut fitting = tradewind.packs().iter().filter(|pack| wanted(&pack.task));
-    let found = fitting.next().with_context(|| format!("no pack {does}; give one with `--pack`"))?;
-    ensure!(fitting.next().is_none(), "two packs that {does}; give one of them");
+    let found = fitting.next().with_context(|| format!("no pack {does}: give one with `--pack`"))?;
+    ensure!(fitting.next().is_none(), "more than one pack {does}: give only one");
     Ok(found)
 }
 
@@ -232,7 +233,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     serde_json::from_slice(without_bom(&read(path)?)).with_context(|| format!("`{}`", path.display()))
 }
 
-/// Writes a file, and the folder that it is in.
+/// Writes a file, and creates its folder.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;

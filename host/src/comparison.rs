@@ -1,26 +1,24 @@
-//! When two outputs agree: the one rule of packing, of `tradewind verify` and of the tests.
+//! Comparison of outputs, with the same rule for packing, `tradewind verify` and the tests.
 //!
-//! - Shapes are the same, except that of nothing there is nothing to compare.
-//! - Floats are within a thousandth, or within a hundred-thousandth of the largest finite magnitude
-//!   that is expected of the tensor, or within 10⁻⁷. NaN agrees with NaN, an infinity with itself.
-//! - Integers, booleans and text are the same.
-//! - A classifier's label may be another only where the two largest scores of its row that are
-//!   expected agree with each other.
+//! - Shapes are equal, except for empty tensors.
+//! - Floats differ by at most a thousandth, or a hundred-thousandth of the tensor's largest expected finite magnitude,
+//!   or 10⁻⁷. NaN equals NaN, and an infinity equals itself.
+//! - Integers, booleans and text are equal.
+//! - A classifier's label may differ only if the two largest expected scores of its row agree within the tolerance.
 
 use tradewind_core::tensor::{Tensor, TensorData};
 
 /// Allowed relative difference.
 const RELATIVE: f32 = 1e-3;
-/// Allowed difference, as a part of the largest finite magnitude expected.
+/// Allowed difference, relative to the largest finite expected magnitude.
 const OF_LARGEST: f32 = 1e-5;
-/// Allowed difference of anything.
+/// Allowed absolute difference.
 const ABSOLUTE: f32 = 1e-7;
 
-/// Compares all outputs of a model. `classifies` tells whether one of them holds the labels that go
-/// with another's scores.
+/// Compares all outputs of a model. `classifies` says whether one of them contains labels for another's scores.
 ///
 /// # Errors
-/// The first difference, in words.
+/// The first difference.
 pub fn compare_outputs(found: &[Tensor], expected: &[Tensor], classifies: bool) -> Result<(), String> {
     if found.len() != expected.len() {
         let extra = expected.get(found.len()).map(|extra| format!(": the model does not give `{}`", extra.name));
@@ -44,7 +42,7 @@ pub fn compare_outputs(found: &[Tensor], expected: &[Tensor], classifies: bool) 
 /// Compares the elements of two tensors.
 ///
 /// # Errors
-/// The first difference, in words.
+/// The first difference.
 pub fn compare(found: &TensorData, expected: &TensorData) -> Result<(), String> {
     match difference(found, expected, |_| false) {
         None => Ok(()),
@@ -52,11 +50,11 @@ pub fn compare(found: &TensorData, expected: &TensorData) -> Result<(), String> 
     }
 }
 
-/// Where two tensors first differ.
+/// First difference of two tensors.
 enum Difference {
-    /// At this element: what was found, what was expected.
+    /// In an element: position, found value and expected value.
     Element(usize, String, String),
-    /// In type or number of elements, before any element was looked at.
+    /// In type or number of elements.
     Kind(String),
 }
 
@@ -103,11 +101,11 @@ fn difference(found: &TensorData, expected: &TensorData, excused: impl Fn(usize)
             first(found, expected, |a, b| a == b, excused)
         }
         (TensorData::Text(found), TensorData::Text(expected)) => first(found, expected, |a, b| a == b, excused),
-        _ => Some(Difference::Kind(format!("holds {} instead of {}", type_name(found), type_name(expected)))),
+        _ => Some(Difference::Kind(format!("contains {} instead of {}", type_name(found), type_name(expected)))),
     }
 }
 
-/// The absolute difference that is allowed where these are expected.
+/// Allowed absolute difference for these expected values.
 fn absolute(expected: &[f32]) -> f32 {
     let largest = expected.iter().filter(|x| x.is_finite()).fold(0.0f32, |largest, x| largest.max(x.abs()));
     (largest * OF_LARGEST).max(ABSOLUTE)
@@ -119,8 +117,8 @@ fn close(found: f32, expected: f32, absolute: f32) -> bool {
         || (expected.is_finite() && (found - expected).abs() <= absolute + RELATIVE * expected.abs())
 }
 
-/// Whether the two largest scores of each row agree, where there is one output of scores and rows
-/// have two of them or more.
+/// Whether the two largest scores of each row agree, if exactly one output has scores and rows have at least two of
+/// them.
 fn ties(expected: &[Tensor]) -> Vec<bool> {
     let mut scores = expected.iter().filter_map(|output| match &output.data {
         TensorData::F32(scores) => Some((output, scores)),
@@ -178,7 +176,7 @@ mod tests {
         let expected = [tensor("y", &[4], TensorData::I64(vec![1, 2, 3, 4]))];
         assert_eq!(compare_outputs(&found, &expected, false), Err("`y` has shape [2, 2] instead of [4]".into()));
         let expected = [tensor("y", &[2, 2], TensorData::F32(vec![1.0, 2.0, 3.0, 4.0]))];
-        assert_eq!(compare_outputs(&found, &expected, false), Err("`y` holds i64 instead of f32".into()));
+        assert_eq!(compare_outputs(&found, &expected, false), Err("`y` contains i64 instead of f32".into()));
     }
 
     #[test]

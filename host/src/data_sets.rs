@@ -8,30 +8,30 @@ use std::{
 };
 use tradewind_compiler::{Interface, read_tensor};
 
-/// One data set, as it lies in files.
+/// Data set, in files.
 #[derive(Debug)]
 pub(crate) struct DataSet {
-    /// The name of its folder.
+    /// Name of its folder.
     pub name: String,
     pub inputs: Vec<File>,
     pub outputs: Vec<File>,
 }
 
-/// A `TensorProto` in a file.
+/// `TensorProto` in a file.
 #[derive(Debug)]
 pub(crate) struct File {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
 }
 
-/// A file or folder, and what is wrong with it.
+/// Faulty file or folder, with the fault.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub path: PathBuf,
     pub message: String,
 }
 
-/// The data sets of a folder, in order.
+/// Data sets of a folder, in order.
 pub(crate) fn data_sets(folder: &Path) -> Result<Vec<DataSet>, Fault> {
     let sets = numbered(folder, "test_data_set_", "")?.into_iter().map(|path| {
         let files = |side: &str| -> Result<Vec<File>, Fault> {
@@ -44,7 +44,7 @@ pub(crate) fn data_sets(folder: &Path) -> Result<Vec<DataSet>, Fault> {
     sets.collect()
 }
 
-/// The entries of a folder that are called `{before}{number}{after}`, numbered from 0 without gaps.
+/// Entries of a folder named `{before}{number}{after}`, numbered from 0 without gaps.
 fn numbered(folder: &Path, before: &str, after: &str) -> Result<Vec<PathBuf>, Fault> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(|error| fault(folder, error))? {
@@ -54,15 +54,15 @@ fn numbered(folder: &Path, before: &str, after: &str) -> Result<Vec<PathBuf>, Fa
     }
     for (wanted, (number, path)) in found.iter().enumerate() {
         if *number != wanted {
-            return Err(fault(path, format!("there is no {before}{wanted}{after} before it")));
+            return Err(fault(path, format!("{before}{wanted}{after} is missing before it")));
         }
     }
     Ok(found.into_values().collect())
 }
 
 impl DataSet {
-    /// The recorded inputs by the names that the model has for them. Tensors have these names, or,
-    /// where none of them has (or one has no name that can be read), the order of the model's inputs.
+    /// Recorded inputs by the model's names. Tensors have these names, or, if none has one (or a name is unreadable),
+    /// the order of the model's inputs.
     pub fn inputs_of(&self, interface: &Interface) -> Result<Vec<(String, &File)>, Fault> {
         let names: Vec<String> = self
             .inputs
@@ -73,7 +73,7 @@ impl DataSet {
             interface.inputs.iter().chain(&interface.defaults).map(|input| input.name.as_str()).collect();
         let required: Vec<&str> = interface.inputs.iter().map(|input| input.name.as_str()).collect();
         let takes = || match known.is_empty() {
-            true => "the model takes nothing".to_owned(),
+            true => "the model has no inputs".to_owned(),
             false => format!("the model takes `{}`", known.iter().copied().collect::<Vec<_>>().join("`, `")),
         };
         let named = names.iter().all(|name| !name.is_empty());
@@ -95,7 +95,7 @@ impl DataSet {
             return Ok(names.into_iter().zip(&self.inputs).collect());
         }
         if let Some(extra) = self.inputs.get(required.len()) {
-            return Err(fault(&extra.path, format!("it is one too many; {}", takes())));
+            return Err(fault(&extra.path, format!("it is an extra input; {}", takes())));
         }
         if let Some(missing) = required.get(self.inputs.len()) {
             let path = PathBuf::from(&self.name).join(format!("input_{}.pb", self.inputs.len()));

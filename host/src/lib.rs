@@ -1,5 +1,5 @@
-//! The native shell: hosts `tradewind.wasm` under wasmtime, verifies what it loads, and speaks JSON
-//! (`tradewind-json` has the types).
+//! Native shell: runs `tradewind.wasm` under wasmtime, verifies all loaded files, and converts JSON (types in
+//! `tradewind-json`).
 //!
 //! ```no_run
 //! use std::fs::{read, read_to_string};
@@ -19,23 +19,23 @@
 //! # }
 //! ```
 //!
-//! - [`Tradewind`] is the front door: any thread asks it, and it keeps instances of the module.
-//! - [`Verified`] is a file that was checked, the only kind that is loaded; [`Trust`] holds the keys whose files pass,
-//!   and [`KeyPair`] signs them.
-//! - [`Runtime`] is the compiled module; [`Limits`] stop its calls.
-//! - [`receipts`] records decisions, and makes them again.
-//! - [`comparison`] judges whether outputs are those that were recorded.
+//! - [`Tradewind`] is the main type: callable from any thread, with a pool of instances of the module.
+//! - [`Verified`] is a checked file, the only kind that is loaded; [`Trust`] contains the trusted keys, and [`KeyPair`]
+//!   signs files.
+//! - [`Runtime`] is the compiled module; [`Limits`] bound its calls.
+//! - [`receipts`] records and replays decisions.
+//! - [`comparison`] compares outputs with recorded ones.
 //! - `snapshot` builds snapshots from tables, which `rows` reads; `training` computes tables and features from an event
-//!   log, with the code that serves them (feature `tables`).
+//!   log, with the code used for serving (feature `tables`).
 //! - `packing` compiles ONNX models into packs, and `verification` runs recorded cases (feature `compiler`).
-//! - `serve` is the warehouse's service: orders in, allocations and a worklist out (feature `serve`).
+//! - `serve` is the warehouse backend: orders in, allocations and a worklist out (feature `serve`).
 //!
 //! # Features
 //!
 //! All are on by default. A service that only runs packs needs none of them: `default-features = false` builds without
 //! axum, sqlx, parquet and tract.
 //!
-//! | feature | what it adds | what it brings |
+//! | feature | modules | dependencies |
 //! |---|---|---|
 //! | `serve` | `serve` | axum, sqlx, tokio |
 //! | `tables` | `rows`, `snapshot`, `training` | parquet, csv, npyz |
@@ -79,7 +79,7 @@ struct Readme;
 #[doc = include_str!("../README.md")]
 struct HostReadme;
 
-/// Compiles the example of the page about a model of one's own.
+/// Compiles the example in the guide to your own model.
 #[cfg(doctest)]
 #[doc = include_str!("../../models/OWN_MODEL.md")]
 struct OwnModel;

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let done = commands::Command::parse().run(&mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
     match done {
         Ok(code) => code,
-        // Whoever reads has read enough.
+        // The reader has closed the pipe.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tradewind: {error:#}");
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether what failed is a write to standard output that nobody reads any more.
+/// Whether the error is a write to a closed standard output.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);

@@ -1,4 +1,4 @@
-//! Instances of the module, kept warm: a caller has one to itself while it asks, and one that trapped is replaced.
+//! Pool of warm instances of the module: each call has exclusive use of one, and trapped ones are replaced.
 
 use crate::runtime::WasmGuest;
 use std::{
@@ -9,43 +9,43 @@ use std::{
 };
 use tradewind_core::guest::{Client, Guest};
 
-/// A client of an instance, with everything loaded.
+/// Client of an instance with all files loaded.
 pub(crate) type Loaded = Client<WasmGuest>;
 
-/// At most `size` instances, of which each answers one caller at a time.
+/// At most `size` instances, each serving one caller at a time.
 pub(crate) struct Pool<E> {
     instances: Mutex<Instances>,
-    /// An instance is free, or may be made.
+    /// Signals that an instance is free, or may be created.
     freed: Condvar,
     size: NonZeroUsize,
-    /// How long a caller waits for an instance.
+    /// Maximum time that a caller waits for an instance.
     patience: Duration,
     make: Box<dyn Fn() -> Result<Loaded, E> + Send + Sync>,
 }
 
 struct Instances {
     idle: Vec<Loaded>,
-    /// Idle ones, and those that answer.
+    /// Number of idle and busy instances.
     count: usize,
 }
 
-/// Why a caller has no instance.
+/// Reason why a caller gets no instance.
 #[derive(Debug)]
 pub(crate) enum NoInstance<E> {
-    /// All of them were busy for as long as a caller waits.
+    /// All instances were busy for the caller's maximum waiting time.
     Busy,
-    /// Another could not be made.
+    /// Another instance could not be created.
     NotMade(E),
 }
 
-/// An instance that one caller has: when it is dropped, the next one may have it.
+/// Instance in use by one caller, returned when dropped.
 struct Lease<'a, E> {
     pool: &'a Pool<E>,
     client: Option<Loaded>,
 }
 
 impl<E> Pool<E> {
-    /// A pool whose first instance was made already.
+    /// Creates a pool with its first instance.
     pub(crate) fn new(
         size: NonZeroUsize,
         patience: Duration,
@@ -56,7 +56,7 @@ impl<E> Pool<E> {
         Self { instances, freed: Condvar::new(), size, patience, make: Box::new(make) }
     }
 
-    /// Asks an instance something.
+    /// Runs a function with an instance.
     pub(crate) fn with<T>(&self, question: impl FnOnce(&mut Loaded) -> T) -> Result<T, NoInstance<E>> {
         let mut lease = self.lease()?;
         let client = match &mut lease.client {
@@ -66,7 +66,7 @@ impl<E> Pool<E> {
         Ok(question(client))
     }
 
-    /// An idle instance, or the right to make one.
+    /// Returns an idle instance, or the right to create one.
     fn lease(&self) -> Result<Lease<'_, E>, NoInstance<E>> {
         let size = self.size.get();
         let busy = |instances: &mut Instances| instances.idle.is_empty() && instances.count >= size;
@@ -87,7 +87,7 @@ impl<E> Pool<E> {
 
 impl<E> Drop for Lease<'_, E> {
     fn drop(&mut self) {
-        // What a panic has interrupted may be in the middle of something.
+        // A panic may have interrupted a call.
         let alive = self.client.take().filter(|client| !client.guest().is_dead() && !thread::panicking());
         let mut instances = self.pool.lock();
         match alive {

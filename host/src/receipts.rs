@@ -1,7 +1,6 @@
-//! Receipts with what they are of: decisions that can be made again.
+//! Recorded decisions: receipts with the bytes needed for a replay.
 //!
-//! A record is one line of JSON: the receipt's digests, and the bytes of request and reply, all in
-//! hexadecimal.
+//! A record is one line of JSON: the receipt's digests, and the bytes of request and reply, all in hexadecimal.
 
 use crate::sha256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -14,59 +13,59 @@ use tradewind_core::{
 };
 use tradewind_json::hex;
 
-/// A decision, as it was made.
+/// Recorded decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Record {
     /// SHA-256 of the module.
     pub module: Hex,
-    /// The roots of the packs.
+    /// Roots of the packs.
     pub packs: Vec<Hex>,
-    /// The root of the snapshot.
+    /// Root of the snapshot.
     pub snapshot: Option<Hex>,
     /// SHA-256 of the request.
     pub request_digest: Hex,
     /// SHA-256 of the reply.
     pub reply_digest: Hex,
-    /// The request.
+    /// Request.
     pub request: Hex,
-    /// The reply.
+    /// Reply.
     pub reply: Hex,
 }
 
-/// Bytes, written in hexadecimal.
+/// Bytes, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hex(pub Vec<u8>);
 
-/// What is not as a record says.
+/// Difference between a record and its replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// The record contradicts itself: its `part` does not have the digest that it says.
+    /// The record is inconsistent: `part` does not have its recorded digest.
     Record(&'static str),
-    /// Something else is loaded.
+    /// A different file is loaded.
     Loaded {
-        /// What.
+        /// Kind of file.
         part: &'static str,
-        /// Its digest in the record.
+        /// Recorded digest.
         recorded: String,
-        /// Its digest now.
+        /// Current digest.
         found: String,
     },
-    /// A field of the reply.
+    /// A field of the reply differs.
     Reply {
-        /// Where it is in the reply.
+        /// Path of the field in the reply.
         field: String,
-        /// What it was.
+        /// Recorded value.
         recorded: String,
-        /// What it is now.
+        /// Current value.
         found: String,
     },
 }
 
 impl Record {
-    /// The record of a client's last request; `None` where there was none since the last record.
+    /// Record of a client's last request; `None` without a request since the last record.
     pub fn take<G: Guest>(client: &mut Client<G>, module: Digest) -> Option<Self> {
         let exchange = client.take_exchange()?;
         let Receipt { module, packs, snapshot, request, reply } = client.receipt(&exchange, module, sha256);
@@ -82,10 +81,10 @@ impl Record {
         })
     }
 
-    /// Makes the decision again, and says what differs: nothing, where the list is empty.
+    /// Replays the decision, and returns the differences; empty if identical.
     ///
     /// # Errors
-    /// When the guest cannot be reached. A fault in place of a reply is a difference.
+    /// If the guest is unreachable. A fault instead of a reply is a difference.
     pub fn replay<G: Guest>(
         &self,
         client: &mut Client<G>,
@@ -113,7 +112,7 @@ impl Record {
             }
         }
         if self.reply != now.reply {
-            // The bytes, where they are no reply.
+            // Bytes, if they are not a valid reply.
             let shown = |reply: &Hex| readable(&reply.0).unwrap_or_else(|| reply.to_string().into());
             compare(String::new(), &shown(&self.reply), &shown(&now.reply), &mut differences);
         }
@@ -121,7 +120,7 @@ impl Record {
     }
 }
 
-/// A reply for people, in JSON: the decision's name, and its answer; `None` where the bytes are none.
+/// Converts a reply to JSON: the decision's name and its answer; `None` for invalid bytes.
 pub fn readable(reply: &[u8]) -> Option<serde_json::Value> {
     struct Readable<'a>(&'a [u8]);
     impl WithDecision for Readable<'_> {
@@ -162,7 +161,7 @@ fn compare(field: String, recorded: &serde_json::Value, found: &serde_json::Valu
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Record(part) => write!(f, "the record's {part} does not have the digest that it says"),
+            Self::Record(part) => write!(f, "the record's {part} does not match its recorded digest"),
             Self::Loaded { part, recorded, found } => write!(f, "{part}: {recorded} was loaded, now {found}"),
             Self::Reply { field, recorded, found } => write!(f, "{field} was {recorded}, now {found}"),
         }
@@ -189,7 +188,7 @@ impl<'de> Deserialize<'de> for Hex {
             Some(digits) if digits.len() % 2 == 0 => {
                 Ok(Self(digits.chunks_exact(2).map(|pair| 16 * pair[0] + pair[1]).collect()))
             }
-            _ => Err(D::Error::custom("bytes are written as pairs of hexadecimal digits")),
+            _ => Err(D::Error::custom("expected pairs of hexadecimal digits")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables as people keep them: CSV, JSON, JSON Lines and Parquet, read into the same rows.
+//! Tables in CSV, JSON, JSON Lines and Parquet, read into the same rows.
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::de::DeserializeOwned;
@@ -7,54 +7,54 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why a table could not be read.
+/// Reason why a table cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
-    /// None of the files that a table could be in, or several of them.
+    /// No file or several files for a table.
     #[error("`{path}` has {found} the table `{name}`: it needs one of {}", FORMATS.map(|end| format!("{name}.{end}")).join(", "))]
     Missing {
-        /// The folder.
+        /// Path of the folder.
         path: String,
-        /// The table.
+        /// Name of the table.
         name: &'static str,
-        /// How often it is there.
+        /// Number of files, as text.
         found: &'static str,
     },
-    /// A file that could not be read.
+    /// A file cannot be read.
     #[error("`{path}`: {message}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong.
+        /// Reason.
         message: String,
     },
-    /// A row that is not as it should be.
+    /// A row is invalid.
     #[error("`{path}`, row {row}: {message}")]
     Row {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// The row, counted from 1 (in CSV, from the one after the header).
+        /// Row, counted from 1 (in CSV, after the header).
         row: usize,
-        /// What is wrong, and in which column if it is a cell.
+        /// Reason, with the column if it is about a cell.
         message: String,
     },
 }
 
-/// The formats of a table, by the ends of their files' names.
+/// Formats of a table, by file extension.
 const FORMATS: [&str; 4] = ["csv", "json", "jsonl", "parquet"];
 
-/// A table of rows, and where it was read from.
+/// Table of rows, with its file.
 #[derive(Debug, Clone)]
 pub struct Table<T> {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its rows.
+    /// Rows.
     pub rows: Vec<T>,
 }
 
 impl<T: DeserializeOwned> Table<T> {
-    /// Reads the table `name` of a folder, in whichever format it is there.
+    /// Reads the table `name` of a folder, in any format.
     ///
     /// # Errors
     /// [`TableError`] names the file and row.
@@ -62,7 +62,7 @@ impl<T: DeserializeOwned> Table<T> {
         Self::read_optional(folder, name)?.ok_or_else(|| missing(folder, name, "no file for"))
     }
 
-    /// As [`read`](Self::read), of a table that may not be there.
+    /// Like [`read`](Self::read), for an optional table.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
@@ -76,7 +76,7 @@ impl<T: DeserializeOwned> Table<T> {
         }
     }
 
-    /// Reads a file, whose name tells its format.
+    /// Reads a file, with the format given by its extension.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
@@ -86,14 +86,14 @@ impl<T: DeserializeOwned> Table<T> {
             Some("json") => json_rows(&path),
             Some("jsonl") => json_lines(&path),
             Some("parquet") => parquet_rows(&path),
-            _ => Err(file(&path, format!("a table ends with one of {}", FORMATS.join(", ")))),
+            _ => Err(file(&path, format!("unknown extension of a table (expected one of {})", FORMATS.join(", ")))),
         }?;
         Ok(Self { path, rows })
     }
 }
 
 impl<T> Table<T> {
-    /// Does something with each row; what goes wrong is said with file and row.
+    /// Calls a function for each row; errors are reported with file and row.
     ///
     /// # Errors
     /// [`TableError::Row`].
@@ -107,7 +107,7 @@ impl<T> Table<T> {
         Ok(())
     }
 
-    /// What is wrong with the row at a place, counted from 0.
+    /// Error about the row at a position, counted from 0.
     pub fn error(&self, place: usize, error: impl std::fmt::Display) -> TableError {
         row_error(&self.path, place, error)
     }
@@ -120,7 +120,7 @@ fn csv_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     rows.map(|(n, row)| row.map_err(|error| row_error(path, n, csv_message(&header, &error)))).collect()
 }
 
-/// What is wrong with a row, by the name of the column.
+/// Error about a row, with the name of the column.
 fn csv_message(header: &csv::StringRecord, error: &csv::Error) -> String {
     let csv::ErrorKind::Deserialize { err: cell, .. } = error.kind() else { return error.to_string() };
     let column = cell.field().and_then(|field| header.get(usize::try_from(field).ok()?));
@@ -141,7 +141,7 @@ fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> {
     values(path, text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str))
 }
 
-/// A file's text, without the byte order mark that some programs put before it.
+/// Text of a file, without the byte order mark that some programs write.
 fn text(path: &Path) -> Result<String, TableError> {
     let text = fs::read_to_string(path).map_err(|error| file(path, error))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
@@ -154,7 +154,7 @@ fn parquet_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TableError> 
     values(path, rows.map(|row| row.map(|row| without_nulls(row.to_json_value()))))
 }
 
-/// A column that is empty in a row is not there.
+/// Removes columns that are empty in a row.
 fn without_nulls(mut row: serde_json::Value) -> serde_json::Value {
     if let Some(row) = row.as_object_mut() {
         row.retain(|_, value| !value.is_null());

@@ -21,19 +21,19 @@ use wasmtime::{
     Store, StoreLimits, StoreLimitsBuilder, TypedFunc,
 };
 
-/// How often the clock that stops calls ticks.
+/// Interval of the clock that interrupts calls.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The most memory an instance may have, in bytes: what the module itself is linked for.
+/// Maximum memory of an instance in bytes: the limit for which the module is linked.
 const MAX_MEMORY: usize = 128 << 20;
 
-/// What of an instance's memory stays mapped between two that use the same place of a pool, in bytes.
+/// Bytes of an instance's memory that stay mapped for the next one in the same slot of a pool.
 const KEEP_RESIDENT: usize = 256 << 10;
 
-/// The module, compiled. Clones share the compiled code.
+/// Compiled module. Clones share the compiled code.
 ///
-/// Settings are those under which every engine gives the same bytes: no relaxed SIMD, no threads.
-/// What a call may take, [`Limits`] say.
+/// wasmtime's settings make results byte-identical to other engines: no relaxed SIMD, no threads. [`Limits`] bound
+/// calls.
 #[derive(Clone)]
 pub struct Runtime {
     module: Module,
@@ -42,7 +42,7 @@ pub struct Runtime {
     ticker: Arc<Ticker>,
 }
 
-/// What a call may take before it is stopped.
+/// Limits of a call.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,25 +54,25 @@ pub struct Runtime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How long one call may take (default: 30 s), to within 50 ms.
+    /// Maximum time of one call (default: 30 s), to within 50 ms.
     pub deadline: Duration,
-    /// The most wasmtime fuel for each call, which does not depend on the machine (default: unlimited). A batch of
-    /// 64 orders over 12 nodes uses about 10⁹.
+    /// Maximum wasmtime fuel for each call, independent of the machine (default: unlimited). A batch of 64 orders over
+    /// 12 nodes uses about 10⁹.
     pub fuel: Option<u64>,
-    /// The most memory of an instance, packs and snapshot included, in bytes (default and maximum: 128 MiB).
+    /// Maximum memory of an instance, including packs and snapshot, in bytes (default and maximum: 128 MiB).
     pub memory: usize,
 }
 
-/// How the module is compiled and its instances are made.
+/// Options for compiling the module and creating instances.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeConfig {
-    /// What a call may take.
+    /// Limits of a call.
     pub limits: Limits,
-    /// At most so many instances at a time, from a pool that is reserved beforehand; each on demand when absent.
+    /// Maximum number of concurrent instances, with memory reserved in a pool; `None` creates each on demand.
     pub pool: Option<u32>,
-    /// A folder for compiled code, which is there at the next start. What lies in it is run as it is found, so
-    /// nobody else may write to it.
+    /// Folder that keeps compiled code for the next start. Its contents are executed unchecked, so nobody else may have
+    /// write access.
     pub cache: Option<PathBuf>,
 }
 
@@ -83,19 +83,19 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Sets how long one call may take.
+    /// Sets the maximum time of one call.
     #[must_use]
     pub const fn deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// Sets the most fuel for each call, or counts none.
+    /// Sets the maximum fuel for each call, or disables fuel.
     #[must_use]
     pub const fn fuel(self, fuel: Option<u64>) -> Self {
         Self { fuel, ..self }
     }
 
-    /// Sets the most memory of an instance, in bytes.
+    /// Sets the maximum memory of an instance, in bytes.
     #[must_use]
     pub const fn memory(self, memory: usize) -> Self {
         Self { memory, ..self }
@@ -103,36 +103,36 @@ impl Limits {
 }
 
 impl RuntimeConfig {
-    /// Sets what a call may take.
+    /// Sets the limits of a call.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Reserves memory for this many instances, or makes each on demand.
+    /// Reserves memory for this number of instances, or creates each on demand.
     #[must_use]
     pub fn pool(self, pool: Option<u32>) -> Self {
         Self { pool, ..self }
     }
 
-    /// Keeps compiled code in a private folder, or nowhere.
+    /// Keeps compiled code in a private folder, or not at all.
     #[must_use]
     pub fn cache(self, cache: Option<PathBuf>) -> Self {
         Self { cache, ..self }
     }
 }
 
-/// An instance of the module under wasmtime.
+/// Instance of the module under wasmtime.
 pub struct WasmInstance {
     store: Store<StoreLimits>,
     memory: Memory,
     exports: Exports,
     limits: Limits,
-    /// Calls have deadlines for as long as there are instances.
+    /// Deadlines work as long as instances exist.
     _ticker: Arc<Ticker>,
 }
 
-/// A guest under wasmtime: see [`Runtime::unverified_guest`].
+/// Guest under wasmtime: see [`Runtime::unverified_guest`].
 pub type WasmGuest = ModuleGuest<WasmInstance>;
 
 struct Exports {
@@ -145,27 +145,27 @@ struct Exports {
 }
 
 impl Runtime {
-    /// Compiles the module. Takes tenths of a second.
+    /// Compiles the module, which takes tenths of a second.
     ///
     /// # Errors
-    /// [`GuestError::Module`] when the bytes are no module, or it imports something.
+    /// [`GuestError::Module`] if the bytes are not a module, or it has imports.
     pub fn new(wasm: &[u8]) -> Result<Self, GuestError> {
         Self::with(wasm, &RuntimeConfig::default())
     }
 
-    /// As [`new`](Self::new), counting fuel: see [`WasmInstance::fuel_used`].
+    /// Like [`new`](Self::new), with fuel counting: see [`WasmInstance::fuel_used`].
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As for [`new`](Self::new).
     pub fn metered(wasm: &[u8]) -> Result<Self, GuestError> {
         let limits = Limits::default().fuel(Some(u64::MAX));
         Self::with(wasm, &RuntimeConfig::default().limits(limits))
     }
 
-    /// As [`new`](Self::new), as it is configured.
+    /// Like [`new`](Self::new), with options.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and when the folder for compiled code is not private.
+    /// As for [`new`](Self::new), and if the folder for compiled code is not private.
     pub fn with(wasm: &[u8], RuntimeConfig { limits, pool, cache }: &RuntimeConfig) -> Result<Self, GuestError> {
         let module_error = |error| GuestError::Module(said(error));
         let mut config = Config::new();
@@ -174,7 +174,7 @@ impl Runtime {
             let mut pool = PoolingAllocationConfig::default();
             pool.total_core_instances(instances).total_memories(instances).total_tables(4 * instances);
             pool.max_tables_per_module(4).max_memory_size(MAX_MEMORY);
-            // Where the kernel can say which pages were written (Linux 6.7), only those are put back.
+            // If the kernel reports written pages (Linux 6.7), only those are reset.
             pool.linear_memory_keep_resident(KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
@@ -198,12 +198,11 @@ impl Runtime {
         self.digest
     }
 
-    /// A new instance that loads whatever bytes it is given: for tests of the module itself. Everything else goes
-    /// through [`Tradewind`](crate::Tradewind), which loads [verified](crate::Verified) files only.
+    /// Creates an instance that loads any bytes, for tests of the module itself. All other code uses
+    /// [`Tradewind`](crate::Tradewind), which loads only [verified](crate::Verified) files.
     ///
     /// # Errors
-    /// [`GuestError::Module`] when an export is missing, [`GuestError::Abi`] when it is another
-    /// version.
+    /// [`GuestError::Module`] if an export is missing, [`GuestError::Abi`] for another version.
     pub fn unverified_guest(&self) -> Result<WasmGuest, GuestError> {
         let memory = self.limits.memory.min(MAX_MEMORY);
         let limits = StoreLimitsBuilder::new().memory_size(memory).instances(1).memories(1).tables(4).build();
@@ -229,7 +228,7 @@ impl Runtime {
 }
 
 impl WasmInstance {
-    /// Fuel that the last request used; 0 where none is counted.
+    /// Fuel used by the last request; 0 without fuel counting.
     pub fn fuel_used(&self) -> u64 {
         let left = self.store.get_fuel().ok();
         self.limits.fuel.zip(left).map_or(0, |(full, left)| full - left)
@@ -279,7 +278,7 @@ impl Instance for WasmInstance {
     }
 }
 
-/// Makes a folder that nobody else may write to, or checks that it is one.
+/// Creates a folder without write access for others, or checks an existing one.
 fn make_private(folder: &Path) -> Result<(), String> {
     let said = |error: io::Error| error.to_string();
     let mut builder = DirBuilder::new();
@@ -291,24 +290,24 @@ fn make_private(folder: &Path) -> Result<(), String> {
     {
         let mode = std::os::unix::fs::MetadataExt::mode(&folder.metadata().map_err(said)?);
         if mode & 0o022 != 0 {
-            return Err("others may write to it, and compiled code is run as it is found: `chmod 700` it".into());
+            return Err("others have write access to it, and its code is executed unchecked: `chmod 700` it".into());
         }
     }
     Ok(())
 }
 
-/// Everything an engine says of a trap.
+/// Complete error text of a trap.
 fn said(error: wasmtime::Error) -> String {
     format!("{error:#}")
 }
 
-/// Gives the next call a fresh deadline, and a full tank where fuel is counted.
+/// Resets the deadline, and the fuel if it is counted.
 fn refill(store: &mut Store<StoreLimits>, limits: Limits) -> wasmtime::Result<()> {
     store.set_epoch_deadline((limits.deadline.as_millis() / TICK.as_millis()).max(1) as u64);
     limits.fuel.map_or(Ok(()), |fuel| store.set_fuel(fuel))
 }
 
-/// A thread that advances the engine's epoch until it is dropped.
+/// Thread that advances the engine's epoch until dropped.
 struct Ticker(Arc<AtomicBool>);
 
 impl Ticker {

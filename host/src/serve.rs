@@ -1,4 +1,4 @@
-//! `tradewind serve`: the warehouse's backend.
+//! `tradewind serve`: the warehouse backend.
 //!
 //! ```text
 //! shop ── POST /v1/orders ──▶ queue ──▶ tradewind.wasm ──▶ shipments, and units promised from stock ─┐
@@ -7,18 +7,18 @@
 //! people ◀── worklist with evidence ◀── exceptions ◀──────────────────────────────── scans of shipments
 //! ```
 //!
-//! - Everything that must outlive the process is in one database (`store`): SQLite, or PostgreSQL for several
-//!   replicas.
-//! - What decides is a release (`release`): a module, its packs and a snapshot, verified, tested, and swapped as one.
-//! - A gate (`guests`) stands before a release's [`Tradewind`](crate::Tradewind), so that too many requests get an answer
-//!   too.
-//! - Orders are planned by a worker (`queue`, `plan`) over what is there now (`live`); nothing is promised twice, because
-//!   the database counts.
-//! - What comes in is checked by the types that the module decodes (`door`, `tradewind_json`), so that what is accepted
-//!   can be decided; what cannot, because it was there before, is listed alone (`queue`, `watch`).
-//! - Shipments are watched (`watch`), and what people decide about them is carried out (`act`).
+//! - All persistent state is in one database (`store`): SQLite, or PostgreSQL for several replicas.
+//! - A release (`release`) makes the decisions: a module, its packs and a snapshot, verified, tested, and swapped
+//!   together.
+//! - A gate (`guests`) limits callers of a release's [`Tradewind`](crate::Tradewind), so that excess requests are
+//!   rejected at once.
+//! - A worker (`queue`, `plan`) plans orders with the current state (`live`); nothing is promised twice, because the
+//!   database keeps the counts.
+//! - Input is validated with the types that the module decodes (`door`, `tradewind_json`), so that accepted input can
+//!   be decided; older invalid rows are listed separately (`queue`, `watch`).
+//! - Shipments are monitored (`watch`), and operators' actions are carried out (`act`).
 //!
-//! `host/README.md` is the guide for people who run it.
+//! `host/README.md` is the operators' guide.
 
 mod act;
 mod api;
@@ -59,42 +59,42 @@ use tokio::{
 };
 use tradewind_core::{Millis, allocate::AllocationPolicy, exceptions::Policy, quote::Objective, snapshot::Storefront};
 
-/// How often a replica looks whether another has made a release.
+/// Interval at which a replica checks for another's release.
 const FOLLOW: Duration = Duration::from_secs(1);
 
-/// How often decisions are looked for that need not be kept any more.
+/// Interval at which expired decisions are deleted.
 const SWEEP: Duration = Duration::from_secs(600);
 
-/// What is served, and how.
+/// Options of the service.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// `sqlite:FILE` or `postgres://…`.
     pub database: String,
-    /// Where requests are listened to (default: 127.0.0.1:8080).
+    /// Address to listen on (default: 127.0.0.1:8080).
     pub listen: SocketAddr,
-    /// The files to begin with; a database that has seen all of them goes on with its own release.
+    /// Initial files; a database that has seen all of them keeps its own release.
     pub files: Files,
-    /// The keys whose files are taken.
+    /// Trusted keys of files.
     pub trust: Trust,
-    /// How the module is run; what a call may take.
+    /// Options of the module, with the limits of a call.
     pub runtime: RuntimeConfig,
-    /// At most so many calls at a time (default: one for each processor).
+    /// Maximum concurrent calls (default: number of processors).
     pub guests: NonZeroUsize,
-    /// What things cost when orders are allocated.
+    /// Costs of allocations.
     pub policy: AllocationPolicy,
-    /// Which exceptions are listed, and what they cost.
+    /// Kinds of exceptions, and their costs.
     pub exceptions: Policy,
-    /// What prices are for.
+    /// Goals of prices.
     pub objective: Objective,
-    /// For how long decisions are kept to be replayed; for ever when absent.
+    /// Time for which decisions are kept for replay; unlimited if absent.
     pub keep_decisions: Option<Duration>,
-    /// The moment at which the service's clock starts, for recorded data; now when absent.
+    /// Start of the service's clock, for recorded data; now if absent.
     pub clock: Option<Millis>,
 }
 
 impl Config {
-    /// These files over this database, and otherwise the defaults.
+    /// Options with these files and this database, and defaults otherwise.
     pub fn new(database: impl Into<String>, files: Files, trust: Trust) -> Self {
         Self {
             database: database.into(),
@@ -112,27 +112,27 @@ impl Config {
     }
 }
 
-/// The contents of files.
+/// Contents of files.
 #[derive(Debug)]
 pub struct Files {
-    /// The module.
+    /// Module.
     pub module: Vec<u8>,
-    /// The module's signature.
+    /// Signature of the module.
     pub signature: Option<String>,
     /// Packs.
     pub packs: Vec<Vec<u8>>,
-    /// The snapshot.
+    /// Snapshot.
     pub snapshot: Vec<u8>,
 }
 
-/// Why the service does not start, or stopped.
+/// Reason why the service does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ServeError(#[from] Cause);
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error("the database")]
+    #[error("database error")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -140,17 +140,17 @@ enum Cause {
     Listen(SocketAddr, #[source] std::io::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    #[error("no random numbers from the system: {0}")]
+    #[error("the system has no random numbers: {0}")]
     Random(getrandom::Error),
     #[error("{0}")]
     Key(String),
-    #[error("the policy of {0}: {1}")]
+    #[error("invalid policy of {0}: {1}")]
     Policy(&'static str, tradewind_core::Error),
     #[error("metrics")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
-/// What all parts of the service share.
+/// Shared state of the service.
 pub(crate) struct App {
     store: Store,
     releases: RwLock<Releases>,
@@ -158,17 +158,17 @@ pub(crate) struct App {
     clock: Clock,
     settings: Settings,
     metrics: PrometheusHandle,
-    /// There is something in the queue.
+    /// Signals queued orders.
     queued: Notify,
-    /// Shipments have moved.
+    /// Signals moved shipments.
     moved: Notify,
-    /// Passes over the queue: due orders are planned, or put back for their own faults.
+    /// Passes over the queue: due orders are planned, or put back because of their own faults.
     planned: Pulse,
     /// Exception scans of all open shipments.
     looked: Pulse,
 }
 
-/// What decides, and what did before: prices that it quoted are still in carts.
+/// Current and previous release: carts may still contain prices of the previous one.
 struct Releases {
     current: Arc<Release>,
     before: Option<Arc<Release>>,
@@ -182,15 +182,15 @@ struct Settings {
     objective: Objective,
 }
 
-/// How releases are run.
+/// Options for running releases.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     runtime: RuntimeConfig,
-    /// Calls at a time.
+    /// Maximum concurrent calls.
     guests: NonZeroUsize,
 }
 
-/// The moment of decisions: the machine's, or one that began with recorded data.
+/// Clock of decisions: the machine's, or one that started with recorded data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     ahead: i64,
@@ -205,35 +205,35 @@ impl Clock {
         Millis(wall() + self.ahead)
     }
 
-    /// What the machine's clock shows at a moment.
+    /// Time of the machine's clock at a moment.
     pub(crate) const fn wall(self, at: Millis) -> i64 {
         at.0 - self.ahead
     }
 
-    /// The moment at which the machine's clock shows this.
+    /// Moment for a time of the machine's clock.
     pub(crate) const fn at(self, wall: Millis) -> Millis {
         Millis(wall.0 + self.ahead)
     }
 }
 
 impl App {
-    /// What decides now. It stays whole for whoever has it, also when another takes its place.
+    /// Current release. It stays valid for its holder after a swap.
     pub(crate) fn release(&self) -> Arc<Release> {
         Arc::clone(&self.releases.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
-    /// What may have quoted a price that is valid: what decides now, and what did before.
+    /// Releases whose quotes may still be valid: the current and the previous one.
     pub(crate) fn quoting(&self) -> Vec<Arc<Release>> {
         let releases = self.releases.read().unwrap_or_else(PoisonError::into_inner);
         [Some(&releases.current), releases.before.as_ref()].into_iter().flatten().map(Arc::clone).collect()
     }
 
-    /// Lets another release decide from the next request on.
+    /// Activates another release for new requests.
     pub(crate) fn swap(&self, release: Release) {
         tracing::info!(
             release = release.number,
             module = tradewind_json::hex(&release.parts.module.digest()),
-            "another release decides"
+            "release activated"
         );
         metrics::gauge!("tradewind_release").set(release.number as f64);
         let mut releases = self.releases.write().unwrap_or_else(PoisonError::into_inner);
@@ -244,11 +244,10 @@ impl App {
     }
 }
 
-/// Serves until the process is told to stop (SIGTERM, SIGINT); then finishes what is under way. `ready` is told
-/// where it listens.
+/// Serves until the process is stopped (SIGTERM, SIGINT), then finishes running requests. `ready` gets the address.
 ///
 /// # Errors
-/// When it cannot start: a file is not trusted or fails its test, the database is not reached, the address is taken.
+/// If it cannot start: a file is not trusted or fails its test, the database is unreachable, or the address is in use.
 pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     serve(config, ready).await.map_err(ServeError)
 }
@@ -258,13 +257,13 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     config.exceptions.check().map_err(|error| Cause::Policy("exceptions", error))?;
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let store = Store::open(&config.database).await?;
-    // Three releases may have instances at a time: the one that decides, the one before, and the next.
+    // Three releases may have instances at a time: the current, the previous and the next one.
     let reserved = u32::try_from(3 * config.guests.get()).unwrap_or(u32::MAX);
     let running = Running { runtime: config.runtime.pool(Some(reserved)), guests: config.guests };
     let release = first_release(&store, config.files, &config.trust, &running).await?;
     let clock = Clock::starting(config.clock);
     warn(&release, clock.now());
-    // Clock and policy may be others than before.
+    // Clock and policy may have changed.
     let mut tx = store.begin().await?;
     store.requeue_short(&mut tx).await?;
     store.next_generation(&mut tx).await?;
@@ -303,34 +302,36 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let told = told_to_stop();
     ready(address);
     axum::serve(listener, http::router(Arc::clone(&app))).with_graceful_shutdown(told).await?;
-    tracing::info!("stopping: what is under way is finished");
+    tracing::info!("stopping: finishing running requests");
     stop.send_replace(true);
     for worker in workers {
-        // A worker that panicked has said so.
+        // A worker that panicked has logged it.
         let _ = worker.await;
     }
     app.store.close().await;
     Ok(())
 }
 
-/// Says what a release cannot do.
+/// Logs what a release cannot do.
 fn warn(release: &Release, now: Millis) {
     if !release.has_late {
-        tracing::warn!("no pack says how likely a leg is late: orders are allocated as if none were");
+        tracing::warn!("no lateness pack: orders are allocated without the risk of lateness");
     }
     if !release.has_price {
-        tracing::warn!("no pack prices: prices are not verified");
+        tracing::warn!("no price pack: prices are not verified");
     }
     let Storefront { issued, expires, .. } = &release.snapshot.storefront;
     if !(issued.0..expires.0).contains(&now.0) {
         let shown =
             |at: Millis| jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string());
         let (from, until, now) = (shown(*issued), shown(*expires), shown(now));
-        tracing::warn!("the snapshot holds from {from} until {until}, and it is {now}: orders wait for another");
+        tracing::warn!(
+            "the snapshot is valid from {from} until {until}, but now it is {now}: orders wait for another snapshot"
+        );
     }
 }
 
-/// The release to begin with: that of the files, where the database has not seen one of them, else the database's.
+/// Initial release: from the files if one of them is new to the database, otherwise the database's.
 async fn first_release(store: &Store, files: Files, trust: &Trust, running: &Running) -> Result<Release, Cause> {
     let Files { module, signature, packs, snapshot } = files;
     let packs = packs.into_iter().map(|pack| release::pack(pack, trust));
@@ -346,7 +347,7 @@ async fn first_release(store: &Store, files: Files, trust: &Trust, running: &Run
         && store.unseen(&parts).await?.is_empty()
         && let Some(kept) = store.parts(current, trust).await?
     {
-        tracing::info!(release = current, "the database has seen these files; its own release decides");
+        tracing::info!(release = current, "the database knows these files; its own release stays active");
         return Ok(build(current, kept?, running).await?);
     }
     let release = build(current + 1, parts, running).await?;
@@ -354,7 +355,7 @@ async fn first_release(store: &Store, files: Files, trust: &Trust, running: &Run
     Ok(release)
 }
 
-/// Builds and tests a release where that may take its time.
+/// Builds and tests a release on a blocking thread.
 pub(crate) async fn build(number: i64, parts: Parts, running: &Running) -> Result<Release, ReleaseError> {
     let Running { runtime, guests } = running.clone();
     let built = tokio::task::spawn_blocking(move || Release::new(number, parts, &runtime, guests)).await;
@@ -363,18 +364,18 @@ pub(crate) async fn build(number: i64, parts: Parts, running: &Running) -> Resul
     })
 }
 
-/// Writes a release down, with the nodes and the stock that it brings.
+/// Stores a release, with its nodes and initial stock.
 pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i64>, note: &str) -> sqlx::Result<()> {
     let mut tx = store.begin().await?;
     store.add_release(&mut tx, release.number, previous, &release.parts, note).await?;
     store.seed(&mut tx, &release.snapshot).await?;
-    // It may bring what orders were short of.
+    // It may supply units that orders lack.
     store.requeue_short(&mut tx).await?;
     store.next_generation(&mut tx).await?;
     tx.commit().await
 }
 
-/// Brings back what decided before this start, for prices that it quoted.
+/// Restores the previous release, for prices that it quoted.
 async fn remember(app: Arc<App>) {
     let before = app.release().number - 1;
     let Ok(Some(Ok(parts))) = app.store.parts(before, &app.settings.trust).await else { return };
@@ -383,11 +384,13 @@ async fn remember(app: Arc<App>) {
             let mut releases = app.releases.write().unwrap_or_else(PoisonError::into_inner);
             releases.before.get_or_insert(Arc::new(release));
         }
-        Err(error) => tracing::warn!(release = before, %error, "prices that it quoted are not honoured any more"),
+        Err(error) => {
+            tracing::warn!(release = before, %error, "previous release unavailable: its quotes are no longer honoured")
+        }
     }
 }
 
-/// Takes over releases that other replicas make.
+/// Activates releases of other replicas.
 async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
     let mut refused = 0;
     while !*stop.borrow() {
@@ -409,21 +412,21 @@ async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
             Ok(_) => {}
             Err(error) => {
                 refused = number;
-                tracing::error!(release = number, %error, "another replica's release is not taken");
+                tracing::error!(release = number, %error, "release of another replica rejected");
             }
         }
     }
 }
 
-/// Forgets decisions that need not be kept any more.
+/// Deletes expired decisions.
 async fn sweep(app: Arc<App>, keep: Option<Duration>, mut stop: channel::Receiver<bool>) {
     let Some(keep) = keep else { return };
     while !*stop.borrow() {
         let oldest = app.clock.now().0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
         match app.store.forget_decisions(oldest).await {
             Ok(0) => {}
-            Ok(count) => tracing::info!(count, "decisions are no longer kept"),
-            Err(error) => tracing::warn!(%error, "decisions are kept for longer"),
+            Ok(count) => tracing::info!(count, "old decisions deleted"),
+            Err(error) => tracing::warn!(%error, "deleting old decisions failed"),
         }
         tokio::select! {
             () = tokio::time::sleep(SWEEP) => {}
@@ -432,7 +435,7 @@ async fn sweep(app: Arc<App>, keep: Option<Duration>, mut stop: channel::Receive
     }
 }
 
-/// Ends when the process is told to stop, from the call on: before anyone knows that it is ready.
+/// Completes when the process should stop; signals are caught from this call on, before the service reports ready.
 fn told_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
@@ -450,35 +453,35 @@ fn told_to_stop() -> impl Future<Output = ()> {
     }
 }
 
-/// A key as it is listed.
+/// Listed key.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its role, as it is written.
+    /// Role.
     pub role: String,
-    /// When it was made.
+    /// Creation time.
     pub made: Millis,
 }
 
-/// The access keys of a database.
+/// Access keys of a database.
 #[derive(Debug)]
 pub struct Keys(Store);
 
 impl Keys {
-    /// Opens a database, as [`Config::database`] names it.
+    /// Opens a database given as in [`Config::database`].
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// If it cannot be opened.
     pub async fn open(database: &str) -> Result<Self, ServeError> {
         Ok(Self(Store::open(database).await.map_err(Cause::from)?))
     }
 
-    /// Makes a key. It is returned this once, and kept as a digest.
+    /// Makes a key. It is returned only once; the database stores its digest.
     ///
     /// # Errors
-    /// When there is one of that name, or the database fails.
+    /// If the name exists, or the database fails.
     pub async fn add(&self, name: &str, role: Role) -> Result<String, ServeError> {
         let (key, hash) = auth::new_key().map_err(Cause::Random)?;
         if !self.0.add_key(name, role.name(), &hash).await.map_err(Cause::from)? {
@@ -487,21 +490,21 @@ impl Keys {
         Ok(key)
     }
 
-    /// Takes a key away.
+    /// Removes a key.
     ///
     /// # Errors
-    /// When there is none of that name, or the database fails.
+    /// If the name does not exist, or the database fails.
     pub async fn remove(&self, name: &str) -> Result<(), ServeError> {
         if self.0.remove_key(name).await.map_err(Cause::from)? {
             return Ok(());
         }
-        Err(Cause::Key(format!("there is no key `{name}`")).into())
+        Err(Cause::Key(format!("unknown key `{name}`")).into())
     }
 
     /// All keys, by name.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     pub async fn list(&self) -> Result<Vec<KeyInfo>, ServeError> {
         let keys = self.0.keys().await.map_err(Cause::from)?;
         Ok(keys.into_iter().map(|key| KeyInfo { name: key.id, role: key.role, made: Millis(key.made) }).collect())

@@ -1,4 +1,4 @@
-//! The front door: a module with packs and a snapshot, which any thread asks in types.
+//! [`Tradewind`]: a module with packs and a snapshot, with typed calls from any thread.
 
 use crate::{
     pool::{Loaded, NoInstance, Pool},
@@ -25,11 +25,11 @@ use tradewind_core::{
     tensor::Tensor,
 };
 
-/// The module with packs and perhaps a snapshot loaded, and instances of it kept warm.
+/// Module with packs and optionally a snapshot loaded, and a pool of warm instances.
 ///
-/// It is `Send` and `Sync`, and a clone is the same one. Calls block: from async code, ask on a thread that may
-/// (`tokio::task::spawn_blocking`). Each call has an instance to itself; an instance that trapped, or was stopped at a
-/// limit, is replaced.
+/// It is `Send` and `Sync`, and clones share the pool. Calls block: in async code, use a blocking thread
+/// (`tokio::task::spawn_blocking`). Each call has exclusive use of an instance; an instance that trapped, or was
+/// stopped at a limit, is replaced.
 ///
 /// ```no_run
 /// use std::{fs::{read, read_to_string}, time::Duration};
@@ -46,7 +46,7 @@ use tradewind_core::{
 ///     .limits(Limits::default().deadline(Duration::from_secs(1)))
 ///     .build()?;
 ///
-/// // The next snapshot: the compiled module and the packs are shared, and whoever still has `tradewind` goes on with it.
+/// // The next snapshot: shares the compiled module and the packs; holders of `tradewind` continue with the old one.
 /// let next = tradewind.successor().snapshot(read("dist/reference.snapshot")?).build()?;
 /// # Ok(())
 /// # }
@@ -65,13 +65,13 @@ struct Inner {
     patience: Duration,
 }
 
-/// What every instance has loaded.
+/// Files loaded in every instance.
 struct Files {
     packs: Vec<Verified<Pack>>,
     snapshot: Option<Verified<Snapshot>>,
 }
 
-/// What a [`Tradewind`] is made of: see [`Tradewind::builder`].
+/// Builder of a [`Tradewind`]: see [`Tradewind::builder`].
 #[must_use]
 pub struct Builder {
     module: Option<Module>,
@@ -95,62 +95,62 @@ enum Source<T> {
     Verified(Verified<T>),
 }
 
-/// Why a [`Tradewind`] was not built.
+/// Reason why a [`Tradewind`] was not built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// [`Builder::module`] was not called.
-    #[error("no module; give the builder one with `module`")]
+    #[error("no module: give one with `module`")]
     NoModule,
     /// Files were given, and [`Builder::trust`] was not called.
-    #[error("no keys to check files against; give the builder some with `trust`")]
+    #[error("no trusted keys: give them with `trust`")]
     NoTrust,
-    /// A file is not trusted, or is not what it should be.
+    /// A file is not trusted, or is invalid.
     #[error("the {file} is not trusted: {error}")]
     Trust {
-        /// Which.
+        /// Kind of file.
         file: &'static str,
-        /// Why.
+        /// Reason.
         error: TrustError,
     },
     /// The module cannot be used.
     #[error(transparent)]
     Module(#[from] GuestError),
-    /// The module does not load a file.
-    #[error("the module does not load the {file}: {error}")]
+    /// The module refuses a file.
+    #[error("the module refuses the {file}: {error}")]
     Refused {
-        /// Which: ``pack `NAME` `` or `snapshot`.
+        /// File: ``pack `NAME` `` or `snapshot`.
         file: String,
-        /// Why.
+        /// Reason.
         error: ClientError<GuestError>,
     },
 }
 
-/// Why a call did not reach the module, or no reply came back.
+/// Reason why a call did not reach the module, or got no reply.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unavailable {
-    /// All instances were busy for as long as a caller waits: see [`Builder::patience`].
+    /// All instances were busy for the caller's maximum waiting time: see [`Builder::patience`].
     #[error("too many requests at once; try again")]
     Overloaded,
-    /// The instance trapped or was stopped at a limit, and the next call has another one; or it had no memory for the
-    /// request, or answered nonsense.
+    /// The instance trapped or was stopped at a limit, and the next call gets another one; or its memory was exhausted,
+    /// or its reply was invalid.
     #[error(transparent)]
     Guest(#[from] GuestError),
-    /// Another instance could not be made.
+    /// Another instance could not be created.
     #[error("{0}")]
     NotMade(BuildError),
 }
 
-/// Why a call has no answer: the module refused the request ([`ClientError::Fault`], which says why), or it was not
-/// reached ([`ClientError::Guest`]).
+/// Reason why a call has no answer: the module refused the request ([`ClientError::Fault`], with the reason), or it was
+/// not reached ([`ClientError::Guest`]).
 pub type AskError = ClientError<Unavailable>;
 
 impl Tradewind {
-    /// How long a call waits for an instance, where [`Builder::patience`] does not say.
+    /// Default of [`Builder::patience`].
     pub const PATIENCE: Duration = Duration::from_secs(2);
 
-    /// A builder with nothing in it, and the default limits.
+    /// Builder without files, and with the default limits.
     pub fn builder() -> Builder {
         Builder {
             module: None,
@@ -165,10 +165,10 @@ impl Tradewind {
         }
     }
 
-    /// A builder of the next one: it shares the compiled module, and begins with the same files and settings. A pack
-    /// takes the place of the one of its name, a snapshot that of the snapshot.
+    /// Builder of the next version: shares the compiled module, and starts with the same files and settings. A pack
+    /// replaces the one with its name, a snapshot the current snapshot.
     ///
-    /// The module's limits are compiled in: [`Builder::limits`] and [`Builder::cache`] change nothing.
+    /// The module's limits are compiled in: [`Builder::limits`] and [`Builder::cache`] have no effect.
     pub fn successor(&self) -> Builder {
         let Inner { runtime, files, trust, instances, patience, .. } = &*self.inner;
         Builder {
@@ -182,22 +182,22 @@ impl Tradewind {
         }
     }
 
-    /// The packs that are loaded.
+    /// Loaded packs.
     pub fn packs(&self) -> &[Verified<Pack>] {
         &self.inner.files.packs
     }
 
-    /// The snapshot that is loaded.
+    /// Loaded snapshot.
     pub fn snapshot(&self) -> Option<&Verified<Snapshot>> {
         self.inner.files.snapshot.as_ref()
     }
 
-    /// The compiled module.
+    /// Compiled module.
     pub fn runtime(&self) -> &Runtime {
         &self.inner.runtime
     }
 
-    /// Asks for a decision: which, the type of the request says.
+    /// Makes the decision given by the type of the request.
     ///
     /// # Errors
     /// See [`AskError`].
@@ -205,8 +205,7 @@ impl Tradewind {
         self.with(|client| client.ask(request)).map_err(ClientError::Guest)?.map_err(unanswered)
     }
 
-    /// As [`ask`](Self::ask), with the record from which the decision can be made again. A fault has a record too;
-    /// there is none where no reply came back.
+    /// Like [`ask`](Self::ask), with the record for a replay. A fault has a record too; a call without a reply has none.
     pub fn ask_recorded<D: Decision>(&self, request: &D) -> (Result<D::Answer, AskError>, Option<Record>) {
         match self.recorded(|client| client.ask(request)) {
             Ok((answer, record)) => (answer.map_err(unanswered), record),
@@ -214,20 +213,20 @@ impl Tradewind {
         }
     }
 
-    /// Makes a recorded decision again, and says what differs: nothing, where the list is empty.
+    /// Replays a recorded decision, and returns the differences; empty if identical.
     ///
     /// # Errors
-    /// See [`AskError`]. A fault in place of a reply is a difference.
+    /// See [`AskError`]. A fault instead of a reply is a difference.
     pub fn replay(&self, record: &Record) -> Result<Vec<Difference>, AskError> {
         let module = self.inner.runtime.digest();
         self.with(|client| record.replay(client, module)).map_err(ClientError::Guest)?.map_err(unanswered)
     }
 
-    /// Checks a price that a cart claims to have been quoted, by computing it again: see [`Client::verify_quote`].
-    /// `Ok(Err(…))` says why it is not honoured.
+    /// Checks a claimed quote of a cart by computing it again: see [`Client::verify_quote`]. `Ok(Err(…))` is the reason
+    /// why it is not honoured.
     ///
     /// # Errors
-    /// [`Unavailable`] when it could not be computed.
+    /// [`Unavailable`] if it could not be computed.
     pub fn verify_quote(
         &self,
         claim: &Claim,
@@ -241,12 +240,12 @@ impl Tradewind {
         }
     }
 
-    /// Lets an instance answer whatever is asked of it.
+    /// Runs a function with an instance.
     pub(crate) fn with<T>(&self, question: impl FnOnce(&mut Loaded) -> T) -> Result<T, Unavailable> {
         Ok(self.inner.pool.with(question)?)
     }
 
-    /// As [`with`](Self::with), and records the last request.
+    /// Like [`with`](Self::with), and records the last request.
     pub(crate) fn recorded<T>(
         &self,
         question: impl FnOnce(&mut Loaded) -> T,
@@ -261,7 +260,7 @@ impl Tradewind {
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident: $request:ty => $answer:ty,)*) => {
-        /// The decisions, each as [`ask`](Tradewind::ask) with its types.
+        /// Decisions, each like [`ask`](Tradewind::ask) with its types.
         impl Tradewind {
             $($(#[$doc])*
             ///
@@ -275,103 +274,105 @@ macro_rules! calls {
 }
 
 calls! {
-    /// Runs a model on tensors. Its outputs come in the model's order.
+    /// Runs a model on tensors. Outputs have the model's order.
     infer: InferRequest => Vec<Tensor>,
-    /// Ranks products for a shopper, with the pack that the request names.
+    /// Ranks products for a shopper, with the pack named in the request.
     rank: RankRequest => Ranking,
-    /// Prices a product, over the snapshot that the request names.
+    /// Prices a product, with the snapshot named in the request.
     quote: QuoteRequest => Quote,
-    /// Forecasts the demand for products, week by week, over the snapshot that the request names.
+    /// Forecasts the weekly demand for products, with the snapshot named in the request.
     forecast: ForecastRequest => Vec<Weeks>,
-    /// Decides from where orders ship, over the snapshot that the request names.
+    /// Allocates orders to nodes, with the snapshot named in the request.
     allocate: AllocateRequest => Allocated,
-    /// Finds shipments that are about to go wrong, the worst first.
+    /// Finds shipments that need attention, worst first.
     exceptions: ExceptionRequest => Vec<ExceptionScore>,
-    /// Says what an insight's pack describes, row by row.
+    /// Runs an insight model, row by row.
     insight: InsightRequest => Insights,
 }
 
 impl Builder {
-    /// The module's bytes (`tradewind.wasm`), which [`signature`](Self::signature) must be of.
+    /// Sets the module's bytes (`tradewind.wasm`), which must match [`signature`](Self::signature).
     pub fn module(mut self, wasm: impl Into<Vec<u8>>) -> Self {
         self.module = Some(Module::Wasm(wasm.into()));
         self
     }
 
-    /// The module's signature: the text of `tradewind.wasm.sig`. Needed unless unsigned files are
+    /// Sets the module's signature: the text of `tradewind.wasm.sig`. Required unless unsigned files are
     /// [trusted](Trust::unsigned).
     pub fn signature(mut self, signature: impl Into<String>) -> Self {
         self.signature = Some(signature.into());
         self
     }
 
-    /// A module that is compiled already, in place of [`module`](Self::module): whoever compiled it answers for it, and
-    /// its own limits hold.
+    /// Sets a compiled module instead of [`module`](Self::module), at the caller's responsibility and with its own
+    /// limits.
     pub fn runtime(mut self, runtime: Runtime) -> Self {
         self.module = Some(Module::Compiled(runtime));
         self
     }
 
-    /// The keys that the module and all files must be signed with.
+    /// Sets the trusted keys of the module and all files.
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = Some(trust);
         self
     }
 
-    /// A pack's bytes, checked when all is built. Any number of packs may be loaded; of two of one name, the last.
+    /// Adds a pack's bytes, checked by [`build`](Self::build). Any number of packs may be loaded; of two with the same
+    /// name, the last.
     pub fn pack(mut self, pack: impl Into<Vec<u8>>) -> Self {
         self.packs.push(Source::Bytes(pack.into()));
         self
     }
 
-    /// A pack that was checked already.
+    /// Adds a verified pack.
     pub fn verified_pack(mut self, pack: Verified<Pack>) -> Self {
         self.packs.push(Source::Verified(pack));
         self
     }
 
-    /// A snapshot's bytes, checked when all is built.
+    /// Sets a snapshot's bytes, checked by [`build`](Self::build).
     pub fn snapshot(mut self, snapshot: impl Into<Vec<u8>>) -> Self {
         self.snapshot = Some(Source::Bytes(snapshot.into()));
         self
     }
 
-    /// A snapshot that was checked already.
+    /// Sets a verified snapshot.
     pub fn verified_snapshot(mut self, snapshot: Verified<Snapshot>) -> Self {
         self.snapshot = Some(Source::Verified(snapshot));
         self
     }
 
-    /// What a call may take, loading included (default: 30 s, unlimited fuel, 128 MiB).
+    /// Sets the limits of a call, loading included (default: 30 s, unlimited fuel, 128 MiB).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// A private folder for compiled code, made when absent, so that the next start need not compile. What lies in it
-    /// is run as it is found, so nobody else may write to it.
+    /// Sets a private folder for compiled code, created if missing, for faster starts. Its contents are executed
+    /// unchecked, so nobody else may have write access.
     pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = Some(folder.into());
         self
     }
 
-    /// The most calls at a time, each with up to [`Limits::memory`] of its own (default: one for each processor).
+    /// Sets the maximum concurrent calls, each with up to [`Limits::memory`] (default: number of processors).
     pub fn instances(mut self, instances: NonZeroUsize) -> Self {
         self.instances = instances;
         self
     }
 
-    /// How long a call waits for an instance before it is [turned away](Unavailable::Overloaded) (default: 2 s).
+    /// Sets the maximum time that a call waits for an instance before it is [rejected](Unavailable::Overloaded)
+    /// (default: 2 s).
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Checks all files, compiles the module and loads the first instance; the others are made when they are needed.
-    /// Takes tenths of a second.
+    /// Checks all files, compiles the module and loads the first instance; others are created on demand. Takes tenths
+    /// of a second.
     ///
     /// # Errors
-    /// [`BuildError`] says which file, and why.
+    /// [`BuildError`] names the file and the reason.
     pub fn build(self) -> Result<Tradewind, BuildError> {
         let Self { module, signature, trust, packs, snapshot, limits, cache, instances, patience } = self;
         let keys = || trust.as_ref().ok_or(BuildError::NoTrust);
@@ -405,7 +406,7 @@ impl Builder {
     }
 }
 
-/// A new instance with everything loaded.
+/// Creates an instance with all files loaded.
 fn load(runtime: &Runtime, files: &Files) -> Result<Loaded, BuildError> {
     let refused = |file: String| move |error| BuildError::Refused { file, error };
     let mut client = Client::new(runtime.unverified_guest()?);
@@ -418,7 +419,7 @@ fn load(runtime: &Runtime, files: &Files) -> Result<Loaded, BuildError> {
     Ok(client)
 }
 
-/// The error of a client, as that of the front door.
+/// Converts a client's error.
 pub(crate) fn unanswered(error: ClientError<GuestError>) -> AskError {
     match error {
         ClientError::Fault(fault) => ClientError::Fault(fault),

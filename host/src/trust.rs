@@ -1,4 +1,4 @@
-//! Digests, signatures of packs and modules, and the keys that are trusted.
+//! Digests, signatures of packs and modules, and trusted keys.
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
@@ -18,91 +18,91 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-/// The keys whose packs are loaded.
+/// Keys whose packs are loaded.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    /// `None`: unsigned packs are loaded too, because someone asked for that by name.
+    /// `None`: unsigned packs are loaded too, on explicit request.
     keys: Option<Vec<[u8; 32]>>,
 }
 
-/// A key to sign packs with.
+/// Key pair for signing packs.
 pub struct KeyPair(SigningKey);
 
-/// Why a key or a pack cannot be trusted.
+/// Reason why a key or a pack is not trusted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    /// The pack did not pass.
+    /// The pack failed its checks.
     #[error(transparent)]
     Pack(#[from] tradewind_core::Error),
-    /// A file could not be read or written.
+    /// A file cannot be read or written.
     #[error("`{path}`: {source}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// A file holds no key.
-    #[error("`{path}` holds no {kind} key: it needs one line, `{kind} ` and 64 hexadecimal digits")]
+    /// A file contains no key.
+    #[error("`{path}` contains no {kind} key (expected one line, `{kind} ` and 64 hexadecimal digits)")]
     Key {
-        /// The file.
+        /// Path of the file.
         path: String,
         /// `ed25519-public` or `ed25519-secret`.
         kind: &'static str,
     },
-    /// The file is trusted, and of another kind.
+    /// The file is trusted, but has another kind.
     #[error("it is {found}, not {expected}")]
     Kind {
-        /// What it is.
+        /// Kind of the file.
         found: &'static str,
-        /// What was asked for.
+        /// Expected kind.
         expected: &'static str,
     },
-    /// The file is trusted, and what is in it cannot be read.
+    /// The file is trusted, but its contents cannot be read.
     #[error(transparent)]
     Contents(tradewind_core::Error),
-    /// A module is not signed by a key that is trusted.
-    #[error("the module {0}; sign it with `tradewind sign` and a key that is trusted here")]
+    /// A module is not signed by a trusted key.
+    #[error("the module {0}; sign it with `tradewind sign` and a trusted key")]
     Module(&'static str),
-    /// What should be a signature is none.
-    #[error("this is no signature: it needs one line, `{SIGNATURE} `, 64 and 128 hexadecimal digits")]
+    /// The text is not a signature.
+    #[error("invalid signature (expected one line, `{SIGNATURE} `, 64 and 128 hexadecimal digits)")]
     Signature,
-    /// The system gave no random numbers.
-    #[error("no random numbers from the system: {0}")]
+    /// The system has no random numbers.
+    #[error("the system has no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
 const PUBLIC: &str = "ed25519-public";
 const SECRET: &str = "ed25519-secret";
 const SIGNATURE: &str = "ed25519-signature";
-/// What goes before a module's digest where it is signed, so that its signature cannot be that of a pack.
+/// Prefix of a module's digest in its signature, so that it cannot be the signature of a pack.
 const MODULE: &[u8] = b"tradewind module\0";
 
 impl Trust {
     /// Trusts the public keys in these files.
     ///
     /// # Errors
-    /// When a file cannot be read or holds no key.
+    /// If a file cannot be read or contains no key.
     pub fn read(paths: &[impl AsRef<Path>]) -> Result<Self, TrustError> {
         let keys = paths.iter().map(|path| read_key(path.as_ref(), PUBLIC)).collect::<Result<_, _>>()?;
         Ok(Self { keys: Some(keys) })
     }
 
-    /// Accepts files that nobody signed: the one way to load them. Digests are checked all the same, and so is a
-    /// signature that is there, but by whom it is does not matter.
+    /// Accepts unsigned files: the only way to load them. Digests are still checked, and so is an existing signature,
+    /// but by any key.
     ///
-    /// For files that this process made itself, and for trying something out; a service that takes files from elsewhere
+    /// For files that this process has just made, and for experiments; a service that accepts files from elsewhere
     /// names its keys with [`Trust::read`].
     pub const fn unsigned() -> Self {
         Self { keys: None }
     }
 
-    /// Checks the structure, digests and signature of a pack or a snapshot, for reading it. To load it, make a
-    /// [`Verified`](crate::Verified) of it.
+    /// Checks the structure, digests and signature of a pack or a snapshot, for reading. To load it, make a
+    /// [`Verified`](crate::Verified).
     ///
     /// # Errors
-    /// [`TrustError::Pack`], whose kind tells what is wrong.
+    /// [`TrustError::Pack`], with the fault as its kind.
     pub fn verify<'a>(&self, pack: &'a [u8]) -> Result<PackView<'a>, TrustError> {
         let view = PackView::parse(pack)?;
         view.verify(self.keys.as_deref(), sha256, is_signed)?;
@@ -112,8 +112,8 @@ impl Trust {
     /// Checks a module's detached signature, the text of [`KeyPair::sign_module`], and returns the module's digest.
     ///
     /// # Errors
-    /// [`TrustError::Module`] when there is none, or not of these bytes by a key that is trusted;
-    /// [`TrustError::Signature`] when the text is none.
+    /// [`TrustError::Module`] if the signature is missing, or not of these bytes by a trusted key;
+    /// [`TrustError::Signature`] if the text is invalid.
     pub fn verify_module(&self, wasm: &[u8], signature: Option<&str>) -> Result<Digest, TrustError> {
         let digest = sha256(wasm);
         let Some(keys) = &self.keys else { return Ok(digest) };
@@ -130,7 +130,7 @@ impl Trust {
             return Err(TrustError::Module("is signed by a key that is not trusted"));
         }
         if !is_signed(&key, &module_message(&digest), &signature) {
-            return Err(TrustError::Module("is not what was signed"));
+            return Err(TrustError::Module("differs from the signed one"));
         }
         Ok(digest)
     }
@@ -146,7 +146,7 @@ fn module_message(digest: &Digest) -> Vec<u8> {
 }
 
 impl KeyPair {
-    /// A new key from the system's random numbers.
+    /// Generates a key from the system's random numbers.
     ///
     /// # Errors
     /// [`TrustError::Random`].
@@ -159,7 +159,7 @@ impl KeyPair {
     /// Reads a secret key.
     ///
     /// # Errors
-    /// When the file cannot be read or holds no key.
+    /// If the file cannot be read or contains no key.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TrustError> {
         Ok(Self(SigningKey::from_bytes(&read_key(path.as_ref(), SECRET)?)))
     }
@@ -170,7 +170,7 @@ impl KeyPair {
     /// [`TrustError::File`].
     pub fn write(&self, name: &Path) -> Result<(), TrustError> {
         let (secret, public) = (with_suffix(name, ".key"), with_suffix(name, ".pub"));
-        // The public key first: a secret key is not left behind without it.
+        // The public key first, so that no secret key is left without it.
         write_key(&public, PUBLIC, &self.public(), 0o644)?;
         write_key(&secret, SECRET, &self.0.to_bytes(), 0o600)
     }
@@ -185,7 +185,7 @@ impl KeyPair {
         Signature { key: self.public(), signature: self.0.sign(header).to_bytes() }
     }
 
-    /// Signs a module: one line of text, which goes beside it (`tradewind.wasm.sig`).
+    /// Signs a module: returns one line of text, stored beside it (`tradewind.wasm.sig`).
     pub fn sign_module(&self, wasm: &[u8]) -> String {
         let signature = self.0.sign(&module_message(&sha256(wasm)));
         format!("{SIGNATURE} {} {}", hex(&self.public()), hex(&signature.to_bytes()))

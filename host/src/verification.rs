@@ -1,5 +1,4 @@
-//! Runs test cases in the layout of the ONNX project: a folder with `model.onnx` and
-//! `test_data_set_N/input_K.pb`, `output_K.pb`.
+//! Test cases in the ONNX project's layout: a folder with `model.onnx` and `test_data_set_N/input_K.pb`, `output_K.pb`.
 
 use crate::{
     AskError, BuildError, Runtime, Tradewind, Trust, Unavailable, Verified,
@@ -26,62 +25,61 @@ use tradewind_core::{
     tensor::Tensor,
 };
 
-/// What the pack of a case is called.
+/// Name of a case's pack.
 const PACK: &str = "case";
 
-/// A case to run.
+/// Case to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
-    /// What it is called: the path of its folder below the one that was searched.
+    /// Name: the path of its folder below the searched folder.
     pub name: String,
-    /// Its folder.
+    /// Path of its folder.
     pub folder: PathBuf,
 }
 
-/// How cases are run.
+/// Options for running cases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What a data set tells is fixed, where the model is refused without: axes of inputs that have no
-    /// extent, and integer inputs that determine a shape.
+    /// Whether a data set determines what a refused model lacks: extents of open input axes, and integer inputs that
+    /// determine a shape.
     pub bind: bool,
     /// Extents of axes, as in [`Options::bind`].
     pub extents: BTreeMap<String, i64>,
-    /// The folder into which outputs are written, as `CASE/test_data_set_N/output_K.pb`.
+    /// Output folder, for `CASE/test_data_set_N/output_K.pb`.
     pub out: Option<PathBuf>,
 }
 
-/// What became of a case.
+/// Outcome of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Its outputs are the recorded ones.
+    /// Its outputs match the recorded ones.
     Ok {
-        /// The inputs that were constants, by what they are to their operator, and the axes that got their extent from
-        /// the data.
+        /// Inputs that became constants, by their role in the operator, and axes with extents from the data.
         bound: Vec<String>,
     },
-    /// It cannot be run, which was said before it was run.
+    /// It was refused before it ran.
     Refused {
-        /// Why, and what to do.
+        /// Reason and advice.
         reason: String,
     },
-    /// Its outputs are others than the recorded ones, or it failed while it ran.
+    /// Its outputs differ from the recorded ones, or it failed while running.
     Wrong {
-        /// The first difference.
+        /// First difference.
         difference: String,
     },
-    /// It is no test case: a file is missing or damaged.
+    /// It is not a test case: a file is missing or damaged.
     Unusable {
-        /// Which, and why.
+        /// File and reason.
         reason: String,
     },
 }
 
-/// Every case in a folder and the folders below it, by name; the folder itself may be one.
+/// All cases in a folder and its subfolders, by name; the folder itself may be one.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// If a folder cannot be read.
 pub fn find_cases(folder: &Path) -> io::Result<Vec<Case>> {
     fn search(folder: &Path, name: String, cases: &mut Vec<Case>) -> io::Result<()> {
         if folder.join("model.onnx").exists() {
@@ -117,7 +115,7 @@ pub fn verify(runtime: &Runtime, case: &Case, settings: &Settings) -> Outcome {
     }
 }
 
-/// How a model is compiled for a data set: sets for which it is the same share a plan.
+/// Compiled form of a model for a data set; sets with the same form share a plan.
 #[derive(Debug, PartialEq)]
 struct Variant {
     options: Options,
@@ -130,7 +128,7 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
         ReadError::Refused(refusal) => refused(refusal.to_string()),
         error => unusable(error.to_string()),
     })?;
-    // A fault of a node is one of the model, any other one of its bytes.
+    // A fault with a node is about the model, any other about its bytes.
     let interface = Interface::read(&onnx).map_err(|refusal| match refusal.node() {
         "" => unusable(format!("model.onnx: {refusal}")),
         _ => refused(refusal.to_string()),
@@ -201,7 +199,7 @@ fn run(runtime: &Runtime, case: &Case, settings: &Settings) -> Result<Vec<String
     Ok(bound)
 }
 
-/// What a refusal may be avoided by.
+/// Advice that may avoid a refusal.
 fn advice(refusal: &Refusal, interface: &Interface) -> String {
     let mut advice = refusal.to_string();
     if !interface.shape_inputs.is_empty() {
@@ -210,7 +208,7 @@ fn advice(refusal: &Refusal, interface: &Interface) -> String {
     }
     if !interface.open_axes.is_empty() {
         let axes: Vec<String> = interface.open_axes.iter().map(|(input, axis)| format!("`{input}[{axis}]`")).collect();
-        advice += &format!("; `--bind` alone gives {} the extent of the data", axes.join(", "));
+        advice += &format!("; `--bind` without a value gives {} the extent of the data", axes.join(", "));
     }
     advice
 }
@@ -220,7 +218,7 @@ fn shape_constants(interface: &Interface, given: &[(String, &File)]) -> Vec<(Str
     bound.map(|(name, file)| (name.clone(), file.bytes.clone())).collect()
 }
 
-/// The extents that the recorded inputs have on axes that the model leaves open.
+/// Extents of the recorded inputs on the model's open axes.
 fn extents(interface: &Interface, given: &[(String, &File)]) -> BTreeMap<String, i64> {
     let open = interface.open_axes.iter().filter_map(|(input, axis)| {
         let (_, file) = given.iter().find(|(name, _)| name == input)?;
@@ -232,7 +230,7 @@ fn extents(interface: &Interface, given: &[(String, &File)]) -> BTreeMap<String,
 
 fn check_count(case: &Case, set: &DataSet, outputs: usize) -> Result<(), Outcome> {
     if let Some(extra) = set.outputs.get(outputs) {
-        return Err(unusable(format!("`{}` is one too many: the model has {outputs} outputs", extra.path.display())));
+        return Err(unusable(format!("`{}` is an extra output: the model has {outputs}", extra.path.display())));
     }
     if set.outputs.len() < outputs {
         let missing = case.folder.join(&set.name).join(format!("output_{}.pb", set.outputs.len()));
@@ -246,15 +244,15 @@ fn load(runtime: &Runtime, compiled: tradewind_compiler::Compiled) -> Result<Tra
         PackError::Core(error) if error.kind() == ErrorKind::TooLarge => refused(error.to_string()),
         error => wrong(format!("it was compiled, but not packed: {error}")),
     })?;
-    // Made here and now, by nobody else.
+    // The pack was just made by this process.
     let pack = Verified::pack(pack, &Trust::unsigned()).map_err(|error| wrong(error.to_string()))?;
     Tradewind::builder().runtime(runtime.clone()).verified_pack(pack).build().map_err(|error| match error {
-        BuildError::Refused { error, .. } => failure("the module does not load it", unanswered(error)),
+        BuildError::Refused { error, .. } => failure("the module refuses it", unanswered(error)),
         error => unusable(error.to_string()),
     })
 }
 
-/// The rows that inputs have, where a plan does not take so many at once.
+/// Number of rows, if it is more than a plan accepts at once.
 fn too_many(plan: &Plan, inputs: &[Tensor]) -> Option<u32> {
     let ports = plan.inputs.iter().zip(inputs);
     let batched = ports.filter(|(port, _)| port.shape.first().is_some_and(|dim| dim.per_row > 0));
@@ -262,7 +260,7 @@ fn too_many(plan: &Plan, inputs: &[Tensor]) -> Option<u32> {
     (plan.batch == Batch::Joint && rows > plan.tile).then_some(rows)
 }
 
-/// The inputs of a set that are no constants.
+/// Inputs of a set that are not constants.
 fn inputs(given: &[(String, &File)], constants: &[(String, Vec<u8>)]) -> Result<Vec<Tensor>, Outcome> {
     let mut inputs = Vec::new();
     for (name, file) in given {
@@ -284,7 +282,7 @@ fn run_set(
 ) -> Result<(), Outcome> {
     let found = tradewind
         .infer(&InferRequest { pack: PACK.into(), inputs })
-        .map_err(|error| failure(&format!("{}: the module does not answer", set.name), error))?;
+        .map_err(|error| failure(&format!("{}: the module failed", set.name), error))?;
     if let Some(out) = &settings.out {
         write_outputs(&out.join(&case.name).join(&set.name), &found, interface)?;
     }
@@ -297,7 +295,7 @@ fn run_set(
         .map_err(|difference| wrong(format!("{}: {difference}", set.name)))
 }
 
-/// What limits refuse is refused; any other answer to good inputs is wrong.
+/// Exceeded limits are refusals; any other failure on valid inputs is wrong.
 fn failure(what: &str, error: AskError) -> Outcome {
     match &error {
         ClientError::Fault(fault) if matches!(fault.kind(), Some(ErrorKind::TooLarge | ErrorKind::OutOfMemory)) => {
@@ -326,7 +324,7 @@ fn check_types(side: &str, declared: &[Declared]) -> Result<(), Outcome> {
     match declared.iter().find(|declared| declared.element.is_none()) {
         None => Ok(()),
         Some(declared) => {
-            Err(refused(format!("{side} `{}` is a sequence, a map or optional, and no tensor", declared.name)))
+            Err(refused(format!("{side} `{}` is a sequence, a map or optional, not a tensor", declared.name)))
         }
     }
 }

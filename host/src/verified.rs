@@ -1,4 +1,4 @@
-//! Files that were checked, as types: what is loaded is one of these, so nothing can be loaded unchecked.
+//! Checked files as types: only these can be loaded, so nothing is loaded unchecked.
 
 use crate::trust::{Trust, TrustError, sha256};
 use std::{fmt, ops::Deref, sync::Arc};
@@ -9,10 +9,10 @@ use tradewind_core::{
 };
 use tradewind_json::hex;
 
-/// A file whose digests and signature were checked against a [`Trust`], and what was read of it.
+/// File whose digests and signature were checked against a [`Trust`], with its decoded contents.
 ///
-/// There is no other way to make one than [`Verified::pack`], [`Verified::snapshot`] and [`Verified::module`]. A
-/// file that nobody signed passes only with [`Trust::unsigned`]. Clones share the bytes.
+/// It can be made only with [`Verified::pack`], [`Verified::snapshot`] and [`Verified::module`]. An unsigned file
+/// passes only with [`Trust::unsigned`]. Clones share the bytes.
 ///
 /// ```
 /// use tradewind_host::{Trust, TrustError, Verified};
@@ -37,25 +37,25 @@ struct File<T> {
     contents: T,
 }
 
-/// What is known of a pack without running it.
+/// Facts about a pack without running it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Pack {
-    /// The name that requests use.
+    /// Name used in requests.
     pub name: String,
-    /// The version of the model.
+    /// Version of the model.
     pub version: String,
-    /// The digest that names the pack in receipts.
+    /// Digest that identifies the pack in receipts.
     pub root: Digest,
-    /// What the model is for.
+    /// Task of the model.
     pub task: Task,
 }
 
-/// What is known of a module without compiling it.
+/// Facts about a module without compiling it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Module {
-    /// Its detached signature, where it was given one.
+    /// Detached signature, if given.
     pub signature: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl<T> Verified<T> {
         Self { file: Arc::new(File { bytes, digest, contents }) }
     }
 
-    /// The file.
+    /// Bytes of the file.
     pub fn bytes(&self) -> &[u8] {
         &self.file.bytes
     }
@@ -80,8 +80,7 @@ impl Verified<Pack> {
     /// Checks a pack's structure, digests and signature.
     ///
     /// # Errors
-    /// As [`Trust::verify`]; [`TrustError::Kind`] for a snapshot; [`TrustError::Contents`] when the pack does not say
-    /// what it is for.
+    /// As for [`Trust::verify`]; [`TrustError::Kind`] for a snapshot; [`TrustError::Contents`] if the pack has no task.
     pub fn pack(bytes: impl Into<Vec<u8>>, trust: &Trust) -> Result<Self, TrustError> {
         let bytes = bytes.into();
         let view = trust.verify(&bytes)?;
@@ -94,20 +93,20 @@ impl Verified<Pack> {
         Ok(Self::new(bytes, pack))
     }
 
-    /// The pack's sections.
+    /// Sections of the pack.
     ///
     /// # Errors
-    /// None in practice: the same bytes were read when the pack was verified.
+    /// None in practice: the same bytes were read during verification.
     pub fn view(&self) -> tradewind_core::Result<PackView<'_>> {
         PackView::parse(self.bytes())
     }
 }
 
 impl Verified<Snapshot> {
-    /// Checks a snapshot's structure, digests and signature, and reads it.
+    /// Checks a snapshot's structure, digests and signature, and decodes it.
     ///
     /// # Errors
-    /// As [`Trust::verify`]; [`TrustError::Kind`] for a pack; [`TrustError::Contents`] when a section does not decode
+    /// As for [`Trust::verify`]; [`TrustError::Kind`] for a pack; [`TrustError::Contents`] if a section does not decode
     /// or contradicts another.
     pub fn snapshot(bytes: impl Into<Vec<u8>>, trust: &Trust) -> Result<Self, TrustError> {
         let bytes = bytes.into();
@@ -124,7 +123,7 @@ impl Verified<Module> {
     /// Checks a module's detached signature, the text of [`KeyPair::sign_module`](crate::KeyPair::sign_module).
     ///
     /// # Errors
-    /// As [`Trust::verify_module`].
+    /// As for [`Trust::verify_module`].
     pub fn module(wasm: impl Into<Vec<u8>>, signature: Option<String>, trust: &Trust) -> Result<Self, TrustError> {
         let wasm = wasm.into();
         trust.verify_module(&wasm, signature.as_deref())?;
@@ -148,7 +147,7 @@ impl<T> Clone for Verified<T> {
 
 impl<T> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Files are megabytes.
+        // Files are megabytes, so only digest and length are shown.
         let (digest, len) = (hex(&self.digest()), self.bytes().len());
         f.debug_struct("Verified").field("digest", &digest).field("len", &len).finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
-"""Alerts: of the legs that are looked at, how many are late?
+"""Precision of alerts: the share of checked legs that are late.
 
-Whoever watches shipments can look at a few of them: here at a part of each day's legs, those that a
-method ranks first. Legs count alike, so that exceptions by severity are exceptions by probability.
+People can check only a few shipments: here a part of each day's legs, those that a method ranks first.
+Legs count alike, so that exceptions by severity are exceptions by probability.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def hits(days: Days, late: np.ndarray, score: np.ndarray, budget: float) -> np.n
 
 
 def looked_at(rows: np.ndarray, budget: float) -> int:
-    """Return how many legs of a day are looked at."""
+    """Return the number of checked legs of a day."""
     return round(len(rows) * budget)
 
 
 def compare(
     day: np.ndarray, late: np.ndarray, methods: dict[str, np.ndarray], seed: int
 ) -> dict[str, tuple[float, float, Interval]]:
-    """Print the precision of each method, and how much the first is above the others.
+    """Print the precision of each method, and the differences of the first from the others.
 
     Returns, for each budget, that of the first, that of the second, and the interval of the
     difference.

@@ -25,7 +25,7 @@ Rankings = dict[int, list[int]]
 
 @dataclass(frozen=True)
 class History:
-    """Lines before a cutoff: dense household, item and trip numbers (trips count from 0)."""
+    """Lines before a cutoff: dense household, item and trip numbers (trips from 0)."""
 
     profiles: np.ndarray
     skus: np.ndarray
@@ -35,7 +35,7 @@ class History:
     trips: np.ndarray
 
     def share_of_baskets(self) -> np.ndarray:
-        """Return the share of all trips that hold each item."""
+        """Return the share of all trips that contain each item."""
         return np.bincount(self.item, minlength=len(self.skus)) / self.trips.sum()
 
 
@@ -61,7 +61,7 @@ def popularity(past: History, wanted: Collection[int]) -> Rankings:
 
 
 def frequency(past: History, wanted: Collection[int]) -> Rankings:
-    """Rank by the number of the household's own trips that hold the item."""
+    """Rank by the number of the household's trips that contain the item."""
     return _rank(past, _sum(past, np.ones(len(past.item), dtype=np.float32)), wanted)
 
 
@@ -80,7 +80,7 @@ def vectors(past: History, parameters: Tifu) -> np.ndarray:
     """Return one vector of decayed item frequencies per household."""
     trips = past.trips[past.household]
     groups = trips if parameters.groups == 0 else np.minimum(parameters.groups, trips)
-    # Trip t of T falls into run floor(t * groups / T); runs differ by one trip at most.
+    # Trip t of T is in run floor(t * groups / T); the lengths of runs differ by at most one trip.
     run = past.trip * groups // trips
     start = -(-run * trips // groups)
     end = -(-(run + 1) * trips // groups)
@@ -139,7 +139,7 @@ def _sum(past: History, weight: np.ndarray) -> np.ndarray:
 
 
 def _neighbour_mean(own: np.ndarray, near: np.ndarray) -> np.ndarray:
-    # INVARIANT: no (households x neighbours x items) array is ever made.
+    # INVARIANT: no (households x neighbours x items) array is ever allocated.
     mean = np.empty_like(own)
     for row, others in enumerate(near):
         mean[row] = own[others].mean(axis=0)

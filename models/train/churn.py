@@ -1,4 +1,4 @@
-r"""Train and judge churn: how likely a shopper places no order in the next 28 days.
+r"""Train and evaluate churn: the probability that a shopper places no order in the next 28 days.
 
     python churn.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/churn
@@ -72,7 +72,7 @@ class Orders:
         return sorted(profile for profile, orders in self._at.items() if orders[0] < at)
 
     def label(self, profile: int, at: int) -> bool:
-        """Return whether a shopper places no order in the days that follow."""
+        """Return whether a shopper places no order in the following days."""
         orders = self._at[profile]
         return not bool(((orders >= at) & (orders < at + DAYS * DAY)).any())
 
@@ -141,7 +141,7 @@ def write_model(model: lgb.Booster, features: np.ndarray, models: Path) -> onnx.
 
     trained = np.asarray(model.predict(features))
     if not np.allclose(run(features)[:, 0], trained, atol=1e-5):
-        raise SystemExit("the exported model is not the one that was trained")
+        raise SystemExit("the exported model differs from the trained model")
     samples = models / "test_data_set_0"
     samples.mkdir(exist_ok=True)
     inputs = recommend.reference_inputs(
@@ -159,7 +159,7 @@ def write_model(model: lgb.Booster, features: np.ndarray, models: Path) -> onnx.
 def answers(
     log: Log, tradewind: Tradewind, pack: Path, shoppers: Sequence[int], at: int, work: Path
 ) -> list[dict[str, Any]]:
-    """Return what the module says of shoppers, from their orders before a moment."""
+    """Return the module's probabilities for shoppers, from their orders before a moment."""
     requests = [
         {"at": rfc3339(at), "events": recommend.purchases(log, profile, at)}
         for profile in shoppers
@@ -173,7 +173,7 @@ def answers(
 def evaluate(
     data: Path, tradewind: Tradewind, models: Path, work: Path
 ) -> tuple[list[dict[str, object]], list[str]]:
-    """Judge the model at the test moment, through the module; print the table."""
+    """Evaluate the model at the test moment, in the module; print the table."""
     log = recommend.read_log(data)
     orders, at = Orders(log), recommend.TEST
     shoppers = orders.shoppers(at)
@@ -182,7 +182,7 @@ def evaluate(
     ours = np.array([reply["items"][0]["probability"] for reply in replies])
     labels = np.array([orders.label(profile, at) for profile in shoppers])
     baseline = np.array([-float(orders.lately(profile, at)) for profile in shoppers])
-    # The baseline as a probability: how often shoppers with as many orders churned before.
+    # The baseline as a probability: the earlier churn rate of shoppers with the same number of orders.
     past = splits()["validation"]
     before = orders.shoppers(past)
     counts = np.array([orders.lately(profile, past) for profile in before])
@@ -225,7 +225,7 @@ def evaluate(
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     orders = Orders(recommend.read_log(data))
     targets = work / "targets.csv"
     write_targets(orders, targets)
@@ -254,7 +254,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     model = fit(list(features.values()), list(labels.values()), trees)
     graph = write_model(model, features["validation"], models)
     card = describe(trees, graph, {name: len(found) for name, found in labels.items()})
-    # The card is part of the pack, so one without figures is written before the pack is judged.
+    # The card is part of the pack, so one without metrics is written before the evaluation.
     recommend.write_json(models / "card.json", card)
     card["metrics"], missed = evaluate(data, tradewind, models, work)
     recommend.write_json(models / "card.json", card)
@@ -301,7 +301,7 @@ def describe(trees: int, graph: onnx.ModelProto, rows: Mapping[str, int]) -> dic
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train churn and judge it")
+    parser = argparse.ArgumentParser(description="train and evaluate churn")
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
     parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
     parser.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))
@@ -311,7 +311,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         missed = train(arguments.data, tradewind, arguments.out, Path(work))
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))
 
 
 if __name__ == "__main__":

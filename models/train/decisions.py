@@ -30,7 +30,7 @@ OBJECTIVES = (
     {"sell_through": 1},
     {"margin": 2, "sell_through": 1},
 )
-# Of a shipment's way: what happens, where, and how many hours after what came before.
+# Events of a shipment: kind, location, and hours after the previous event.
 WAY = (
     ("packed", "node", 6),
     ("picked_up", "node", 5),
@@ -151,7 +151,7 @@ def shipments(
 
 
 def write(path: Path, requests: Iterable[Request]) -> list[Request]:
-    """Write requests, one a line."""
+    """Write requests, one per line."""
     kept = list(requests)
     path.write_text("".join(json.dumps(request) + "\n" for request in kept), encoding="utf-8")
     return kept

@@ -1,4 +1,4 @@
-r"""Train and judge the demand model: quantiles of a product's units in a coming week.
+r"""Train and evaluate the demand model: quantiles of a product's units in a coming week.
 
     python demand.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/demand
@@ -31,7 +31,7 @@ from recommend import Judgement, Tradewind, write_json
 
 QUANTILES = (0.1, 0.5, 0.9)
 TREES = {0.1: (50, 60, 70), 0.5: (60, 70, 80), 0.9: (50, 60, 70)}
-# An upper bound for the file, as all ensembles travel to the edge.
+# Maximum size of the file, because the edge downloads all ensembles.
 MAX_BYTES = 320_000
 USUAL = "4-week mean by usual lift"
 GATE_WMAPE = 0.45
@@ -48,11 +48,11 @@ PARAMETERS: dict[str, object] = {
     "seed": weekly.SEED,
     "verbose": -1,
 }
-# The middle is what is planned with; the others are smaller, and learn in larger steps.
+# Plans use the median; the other ensembles are smaller, and learn in larger steps.
 LEAVES = {0.1: 12, 0.5: 31, 0.9: 12}
 RATES = {0.1: 0.15, 0.5: 0.1, 0.9: 0.15}
 
-# What the Poisson regression takes the logarithm of, and what is added before.
+# Inputs of which the Poisson regression takes the logarithm, with the number added before.
 LOGGED = {
     "base": 0.3,
     "base_4": 0.1,
@@ -112,7 +112,7 @@ def fit_scale(rows: weekly.Matrix) -> Scale:
 
 
 def fit(rows: weekly.Matrix, scale: Scale, quantile: float, trees: int) -> lgb.Booster:
-    """Fit one quantile: the loss is that of the units, whatever the scale."""
+    """Fit one quantile: the loss is that of the units, for any scale."""
     by = scale(rows)
     data = lgb.Dataset(rows.features, rows.units / by, weight=by, feature_name=rows.columns)
     own = {"alpha": quantile, "num_leaves": LEAVES[quantile], "learning_rate": RATES[quantile]}
@@ -196,7 +196,7 @@ def judge(
     rows: Mapping[str, weekly.Matrix],
     units: np.ndarray,
 ) -> Judgement:
-    """Judge the answers on the test split; print the table."""
+    """Evaluate the forecasts on the test split; print the table."""
     validation, test = rows["validation"], rows["test"]
     p10, p50, p90 = units.T.astype(np.float64)
     others = weekly.baselines(tradewind, data, work, "test", test)
@@ -229,13 +229,13 @@ def judge(
         losses = [weekly.pinball_losses(test.units, f, quantile) for f in (forecast, theirs)]
         metrics.append(weekly.metric(name, test, split, f"{USUAL}, spread", *losses))
         below, up_to = (test.units < forecast).mean(), (test.units <= forecast).mean()
-        print(f"{metrics[-1]}; {below:.1%} of the weeks lie below, {up_to:.1%} not above")
-    print(f"P10 to P90 held {inside(test, units):.1%} of the test weeks")
+        print(f"{metrics[-1]}; {below:.1%} of the weeks are below, {up_to:.1%} at or below")
+    print(f"{inside(test, units):.1%} of the test weeks are between P10 and P90")
     return metrics, missed
 
 
 def spread(rows: weekly.Matrix, forecast: np.ndarray) -> dict[float, float]:
-    """Return by what a forecast is multiplied to become each quantile, over some weeks."""
+    """Return the factors from a forecast to each quantile, over some weeks."""
     return {q: float(np.quantile(rows.units / (forecast + 1), q)) for q in QUANTILES}
 
 
@@ -279,18 +279,18 @@ def describe(trees: Mapping[float, int], graph: onnx.ModelProto) -> dict[str, ob
 def forecast(
     tradewind: Tradewind, models: Path, rows: weekly.Matrix, work: Path
 ) -> np.ndarray:
-    """Return what the model answers in the module."""
+    """Return the model's forecasts in the module."""
     return weekly.module_answers(tradewind, models, {"features": rows.features}, work)["units"]
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the table."""
+    """Evaluate a model on the test split, in the module; print the table."""
     rows = weekly.matrices(tradewind, "demand", data, models / "spec.json", work)
     return judge(tradewind, data, work, rows, forecast(tradewind, models, rows["test"], work))
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     rows = weekly.matrices(tradewind, "demand", data, models / "spec.json", work)
     validation, test = rows["validation"], rows["test"]
     trees = choose_trees(rows["train"], validation)
@@ -306,14 +306,14 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     given = {"features": validation.features}
     exported = weekly.answers(graph, given)["units"][:, 1]
     if not np.allclose(exported, middle, atol=1e-3, rtol=1e-4):
-        raise SystemExit(f"the exported model is off by {np.abs(exported - middle).max()}")
+        raise SystemExit(f"the exported model differs by {np.abs(exported - middle).max()}")
 
     units = forecast(tradewind, models, test, work)
     metrics, missed = judge(tradewind, data, work, rows, units)
     card = describe(trees, graph)
     card["metrics"] = metrics
     card["limits"] = [
-        f"P10 to P90 held {inside(test, units):.1%} of the test weeks; 80 % would be exact.",
+        f"{inside(test, units):.1%} of the test weeks are between P10 and P90; 80 % would be exact.",
         *card["limits"],
     ]
     write_json(models / "card.json", card)
@@ -322,7 +322,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
 def main() -> None:
     """Run from the command line."""
-    weekly.main("train the demand model and judge it", train)
+    weekly.main("train and evaluate the demand model", train)
 
 
 if __name__ == "__main__":

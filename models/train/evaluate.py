@@ -1,4 +1,4 @@
-r"""Judge the committed models on their test splits, and write the table of models/README.md.
+r"""Evaluate the committed models on their test splits, and write the table of models/README.md.
 
     python evaluate.py model demand --data DATA --tradewind dist/tradewind \
         --module dist/tradewind.wasm --models models --out dist/evaluation/demand.json
@@ -21,7 +21,7 @@ from pathlib import Path
 import recommend
 from recommend import Tradewind
 
-# The decisions of the table beside the models, and what they are judged on.
+# Decisions in the table besides the models, with their test data.
 DECISIONS = {
     "exceptions": "generated scans",
     "allocate": "real baskets and places, generated stock and costs",
@@ -34,7 +34,7 @@ HEADER = (
 
 
 def judge(arguments: argparse.Namespace) -> None:
-    """Judge one model, and write its metrics."""
+    """Evaluate one model, and write its metrics."""
     folder = arguments.models / arguments.name
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
@@ -44,14 +44,14 @@ def judge(arguments: argparse.Namespace) -> None:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     if card["metrics"] != found:
         raise SystemExit(
-            f"`{folder / 'card.json'}` says otherwise than `{arguments.out}`: train it again"
+            f"`{folder / 'card.json'}` differs from `{arguments.out}`: train the model again"
         )
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))
 
 
 def systems(models: Path) -> dict[str, str]:
-    """Return the systems of the table, and what each is judged on."""
+    """Return the systems of the table, with their test data."""
     found = {
         path.parent.name: tomllib.loads(path.read_text(encoding="utf-8"))["called"]
         for path in sorted(models.glob("*/train.toml"))
@@ -74,7 +74,7 @@ def rows(folder: Path, models: Path) -> Iterator[str]:
 
 
 def figure(value: float, sign: str = "") -> str:
-    """Return a number with four digits, as the README writes it.
+    """Return a number with four digits, in the README's format.
 
     >>> figure(0.2799), figure(-0.0074, "+"), figure(1.0)
     ('.2799', '−.0074', '1.0000')
@@ -89,7 +89,7 @@ def table(arguments: argparse.Namespace) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"`{arguments.readme}` has no place for the table: {BEGIN} … {END}")
+        raise SystemExit(f"`{arguments.readme}` lacks the markers of the table: {BEGIN} … {END}")
     lines = "\n".join((*HEADER, *rows(arguments.metrics, arguments.models)))
     print(lines)
     arguments.readme.write_text(
@@ -99,9 +99,9 @@ def table(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="judge the committed models")
+    parser = argparse.ArgumentParser(description="evaluate the committed models")
     commands = parser.add_subparsers(required=True)
-    model = commands.add_parser("model", help="judge one model")
+    model = commands.add_parser("model", help="evaluate one model")
     model.add_argument("name", help="a folder of models with a `train.toml`")
     model.add_argument("--data", type=Path, required=True, help="the prepared tables")
     model.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))

@@ -1,4 +1,4 @@
-r"""Train and judge the lateness model: how likely a leg arrives late, known when it is dispatched.
+r"""Train and evaluate the lateness model: the probability, at dispatch, that a leg arrives late.
 
     python late.py --data LEGS --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/late
@@ -38,11 +38,11 @@ from recommend import Judgement, Tradewind, as_regressor, write_json
 
 SEED = 20_010_526
 LATE_MINUTES = 15
-# Local time, as the legs have it.
+# Local time, as in the legs.
 VALIDATION = datetime(2001, 4, 28, tzinfo=UTC)
 TEST = datetime(2001, 5, 26, tzinfo=UTC)
 END = datetime(2001, 7, 1, tzinfo=UTC)
-# Late legs and others that a rate starts from, at the rate of all.
+# Smoothing: legs at the overall rate that are added to each rate.
 SMOOTHING = (3, 10, 30)
 BASELINE_SMOOTHING = (3, 10, 30, 100, 300)
 TREES = (40, 60, 80, 100)
@@ -51,7 +51,7 @@ HOURS = 24
 OPSET, ML_OPSET = 15, 3
 REFERENCE_ROWS = 256
 BINS = 20
-# Departures of these hours were mostly meant to be earlier: see the README.
+# Most departures at these hours were scheduled earlier: see the README.
 DAYTIME = range(6, 21)
 GATE_AUC, GATE_BRIER = 0.68, 0.149
 UNKNOWN = "no such place"
@@ -72,7 +72,7 @@ PARAMETERS: dict[str, object] = {
 
 @dataclass(frozen=True)
 class Legs:
-    """Legs as parallel columns: the numbers of their places, features, day, and what came."""
+    """Legs as parallel columns: numbers of their locations, features, day, and outcome."""
 
     start: np.ndarray
     end: np.ndarray
@@ -92,7 +92,7 @@ class Legs:
 
 @dataclass(frozen=True)
 class Rates:
-    """How often legs were late: from and to each place, over all and by hour.
+    """Late rates of legs from and to each location, overall and by hour.
 
     The last row of each table is for places that are not known.
     """
@@ -105,7 +105,7 @@ class Rates:
 
     @classmethod
     def learn(cls, seen: Legs, places: int, smoothing: float) -> Rates:
-        """Learn from legs; each rate starts from that of all, or of its place."""
+        """Learn from legs; each rate is smoothed towards the overall rate, or that of its location."""
         overall = float(seen.late.mean())
 
         def rates(key: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ class Rates:
         return cls(overall, start, end, start_hour, end_hour)
 
     def matrix(self, of: Legs) -> np.ndarray:
-        """Return what the trees are shown: the features, then the rates."""
+        """Return the inputs of the trees: the features, then the rates."""
         columns = (
             self.start[of.start],
             self.end[of.end],
@@ -135,7 +135,7 @@ class Rates:
 
 
 def read_legs(data: Path, tradewind: Tradewind, spec: Path, work: Path) -> tuple[list[str], Legs]:
-    """Return the places' codes, and the legs with the features that `tradewind` computes."""
+    """Return the codes of locations, and the legs with features computed by `tradewind`."""
     legs_csv = data / "legs.csv"
     tradewind.run("features", "late", "--legs", legs_csv, "--spec", spec, "--out", work)
     features = np.load(work / "features.npy")
@@ -154,7 +154,7 @@ def read_legs(data: Path, tradewind: Tradewind, spec: Path, work: Path) -> tuple
 
 
 def split(all_legs: Legs) -> tuple[Legs, Legs, Legs]:
-    """Return the legs to learn from, to choose on, and to judge on."""
+    """Return the legs for training, validation and test."""
     validation, test, end = (int(at.timestamp()) // 86_400 for at in (VALIDATION, TEST, END))
     day = all_legs.day
     splits = ((0, validation), (validation, test), (test, end))
@@ -193,7 +193,7 @@ def choose(training: Legs, validation: Legs, places: int) -> tuple[int, int]:
 
 
 def baseline(all_legs: Legs, places: int) -> np.ndarray:
-    """Return what the baseline says of the test legs, its smoothing chosen on validation."""
+    """Return the baseline's rates of the test legs, with smoothing chosen on validation."""
     training, validation, test = split(all_legs)
     days, once = Days.of(validation.day), np.ones(len(np.unique(validation.day)))
     reached: dict[int, float] = {}
@@ -206,7 +206,7 @@ def baseline(all_legs: Legs, places: int) -> np.ndarray:
 
 
 def origin_hour(rates: Rates, of: Legs) -> np.ndarray:
-    """Return the baseline: how often legs from the same place in the same hour were late."""
+    """Return the baseline: the late rate of legs with the same origin and hour."""
     return rates.start_hour[of.start * HOURS + of.hour].astype(np.float64)
 
 
@@ -260,7 +260,7 @@ def export(model: lgb.Booster, rates: Rates, codes: Sequence[str], width: int) -
         helper.make_node("TreeEnsembleRegressor", ["row"], ["log_odds"], domain="ai.onnx.ml"),
         helper.make_node("Sigmoid", ["log_odds"], ["probability"]),
     ]
-    # The exporter's own order changes from run to run.
+    # The exporter's order changes between runs.
     nodes[-2].attribute.extend(sorted(ensemble.attribute, key=lambda attribute: attribute.name))
     graph = helper.make_graph(
         nodes,
@@ -288,7 +288,7 @@ def inputs(of: Legs, codes: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def reference_legs(validation: Legs, places: int) -> Legs:
-    """Return legs whose answers are recorded: real ones, and some with places nobody knows."""
+    """Return legs to record: real ones, and some with unknown locations."""
     generator = np.random.default_rng(SEED)
     picked = validation.where(np.sort(generator.choice(len(validation), REFERENCE_ROWS, False)))
     picked.start[::16] = places
@@ -319,7 +319,7 @@ def compare(
 
 
 def gate(metrics: dict[str, tuple[float, float, Interval]]) -> list[str]:
-    """Return what the model misses."""
+    """Return the failures of the quality gate."""
     missed = []
     (area, _, gain), (error, _, loss) = metrics["AUC"], metrics["Brier"]
     if area < GATE_AUC:
@@ -423,13 +423,13 @@ def describe(
 def answer(
     tradewind: Tradewind, models: Path, of: Legs, codes: Sequence[str], work: Path
 ) -> np.ndarray:
-    """Return what the model answers in the module."""
+    """Return the model's probabilities in the module."""
     answers = weekly.module_answers(tradewind, models, inputs(of, codes), work)
     return answers["probability"][:, 0].astype(np.float64)
 
 
 def judge(test: Legs, score: np.ndarray, other: np.ndarray) -> Judgement:
-    """Judge what the model and the baseline say of the test legs; print the tables."""
+    """Evaluate model and baseline on the test legs; print the tables."""
     print(f"test: {len(test):,} legs, {test.late.mean():.4f} late, {score.mean():.4f} predicted")
     found = compare(test, score, other)
     print(f"{'':14}{'late':>10}{'origin x hour':>15}{'difference, 95 % over days':>34}")
@@ -464,7 +464,7 @@ def judge(test: Legs, score: np.ndarray, other: np.ndarray) -> Judgement:
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the tables."""
+    """Evaluate a model on the test split, in the module; print the tables."""
     codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
     _, _, test = split(all_legs)
     score = answer(tradewind, models, test, codes, work)
@@ -472,7 +472,7 @@ def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judg
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     codes, all_legs = read_legs(data, tradewind, models / "spec.json", work)
     training, validation, test = split(all_legs)
     smoothing, trees = choose(training, validation, len(codes))
@@ -486,7 +486,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
     score = answer(tradewind, models, test, codes, work)
     trained = np.asarray(model.predict(rates.matrix(test)))
     if not np.allclose(score, trained, atol=1e-5):
-        raise SystemExit(f"the exported model is off by {np.abs(score - trained).max()}")
+        raise SystemExit(f"the exported model differs by {np.abs(score - trained).max()}")
 
     metrics, missed = judge(test, score, baseline(all_legs, len(codes)))
     bins = probabilities.reliability(Days.of(test.day), test.late, score, BINS, SEED)
@@ -501,7 +501,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
 def main() -> None:
     """Run from the command line."""
-    weekly.main("train the lateness model and judge it", train)
+    weekly.main("train and evaluate the lateness model", train)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-r"""Train a model of one's own with scikit-learn and export it: models/OWN_MODEL.md walks through.
+r"""Train your own model with scikit-learn and export it: models/OWN_MODEL.md is the guide.
 
     python own_model.py --data DATA --out tests/cases/own
 
@@ -25,14 +25,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 HORIZON = pd.Timedelta(days=28)
 TEST = pd.Timestamp("2017-12-03", tz="UTC")
-# Moments to learn from; what each is to foresee ends before the test begins.
+# Training moments; the outcome of each ends before the test begins.
 TRAINING = [TEST - HORIZON * n for n in range(1, 6)]
 NUMBERS = ["days_since", "orders_28", "orders_84", "units_per_order"]
 TEXTS = ["favourite"]
 
 
 def households(events: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
-    """Return what is known of each household at a moment, and whether it then orders."""
+    """Return the features of each household at a moment, and whether it then orders."""
     past = events[events.moment < at]
     coming = events[(events.moment >= at) & (events.moment < at + HORIZON)]
     by_household = past.groupby("profile")
@@ -68,7 +68,7 @@ def fit(table: pd.DataFrame) -> Pipeline:
 
 
 def export(model: Pipeline, out: Path) -> None:
-    """Write the model as ONNX, each column an input of its own, without the label and the map."""
+    """Write the model as ONNX, each column a separate input, without the label and the map."""
     inputs = [(name, FloatTensorType([None, 1])) for name in NUMBERS]
     inputs += [(name, StringTensorType([None, 1])) for name in TEXTS]
     graph = to_onnx(model, initial_types=inputs, options={"zipmap": False}, target_opset=17)
@@ -77,7 +77,7 @@ def export(model: Pipeline, out: Path) -> None:
 
 
 def record(rows: pd.DataFrame, out: Path) -> None:
-    """Record what onnxruntime answers: a pack that answers otherwise is not written."""
+    """Record onnxruntime's outputs: a pack with other outputs is not written."""
     session = onnxruntime.InferenceSession(out / "model.onnx")
     inputs = {name: rows[[name]].to_numpy(np.float32) for name in NUMBERS}
     inputs |= {name: rows[[name]].to_numpy(object) for name in TEXTS}
@@ -93,7 +93,7 @@ def record(rows: pd.DataFrame, out: Path) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train and export a model of one's own")
+    parser = argparse.ArgumentParser(description="train and export your own model")
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
     parser.add_argument("--out", type=Path, required=True, help="the folder to fill")
     arguments = parser.parse_args()

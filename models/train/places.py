@@ -1,11 +1,11 @@
-"""Nodes, regions and lanes of the reference snapshot: real places, and what is generated on top.
+"""Nodes, regions and lanes of the reference snapshot: real locations and generated attributes.
 
     python places.py --places legs/places.csv --out models/snapshot
 
 `legs/places.csv` is what legs.py wrote. Writes `nodes.csv`, `regions.csv` and `lanes.csv`; the
 README beside them says what each column is, and which are generated. Places, distances and
 arrivals are real; where a merchant would have nodes, what carriage costs and how long it takes is
-not to be had, and is made up here by plain rules with a fixed seed.
+not public, and is generated here by simple rules with a fixed seed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from complete_journey import write_table
 SEED = 20_171_204
 REGIONS = 40
 NODES = 12
-# Nodes are chosen among the places with the most arrivals.
+# Nodes are chosen from the locations with the most arrivals.
 SITES = 60
 EARTH_KM = 6371.0088
-# No lane is shorter: parcels go round by road, also within a city.
+# Minimum length of a lane: parcels travel by road, also within a city.
 LOCAL_KM = 20.0
 
 OUTSIDE = ("AK", "HI", "PR", "VI", "GU")
@@ -37,29 +37,29 @@ OFFSETS = {
     MOUNTAIN: "AZ CO ID MT NM UT WY",
     PACIFIC: "CA NV OR WA",
 }
-# Places in the smaller part of a state of two zones.
+# Locations in the smaller part of a state with two zones.
 EXCEPTIONS = {"ELP": MOUNTAIN, "PNS": CENTRAL, "TYS": EASTERN, "CHA": EASTERN, "TRI": EASTERN}
 
-# Cents to carry: a parcel, and each unit in it.
+# Cents of freight: per parcel, and per unit.
 PARCEL_BASE, PARCEL_PER_KM = 480, 0.15
 UNIT_BASE, UNIT_PER_KM = 45, 0.02
-# Lanes differ from the rule by up to this part.
+# Maximum relative deviation of a lane's cost from the rule.
 COST_SPREAD = 0.08
-# A lane up to so many kilometres takes at least 1, 2, 3 or 4 days; a longer one takes 5.
+# Maximum kilometres of lanes that take at least 1, 2, 3 or 4 days; longer ones take 5.
 TRANSIT_KM = (400, 1000, 1900, 2900)
-# Above this distance the latest day is two days after the earliest, and else one.
+# Above this distance the latest day is two days after the earliest, otherwise one.
 WIDE_KM = 1900
 CUT_OFFS = (14 * 60, 15 * 60, 16 * 60, 17 * 60, 18 * 60)
-# Cents to pick and pack: a parcel, and each unit in it.
+# Cents of handling: per parcel, and per unit.
 HANDLING = (90, 180)
 UNIT_HANDLING = (12, 25)
-# Parcels a day over all nodes.
+# Parcels per day of all nodes.
 CAPACITY = 24_000
 
 
 @dataclass(frozen=True)
 class Place:
-    """An airport, which stands for the places around it."""
+    """Airport, which represents the area around it."""
 
     code: str
     name: str
@@ -76,7 +76,7 @@ class Place:
 
 
 def read_places(path: Path) -> list[Place]:
-    """Return the places of the contiguous states, most arrivals first, ties by code."""
+    """Return the locations of the contiguous states, most arrivals first, ties by code."""
     with path.open(encoding="utf-8", newline="") as file:
         places = [
             Place(
@@ -117,7 +117,7 @@ def distances(origins: list[Place], destinations: list[Place]) -> np.ndarray:
 
 
 def locate(sites: list[Place], regions: list[Place], count: int) -> list[Place]:
-    """Return the sites that bring nodes near to the regions: a greedy p-median.
+    """Return sites with short distances to the regions, by greedy p-median.
 
     Each is the one that then leaves the least sum of arrivals times distance to the nearest node.
     """
@@ -143,7 +143,7 @@ def write(places: list[Place], out: Path) -> None:
 
     arrivals = np.array([region.arrivals for region in regions])
     served = np.bincount(kilometres.argmin(axis=0), weights=arrivals, minlength=NODES)
-    # Half of the work is spread evenly, so that no node is tiny.
+    # Half of the capacity is distributed evenly, so that no node is tiny.
     shares = 0.5 / NODES + 0.5 * served / served.sum()
     capacity = (10 * np.rint(CAPACITY * shares / 10)).astype(int)
     cut_offs = generator.choice(CUT_OFFS, size=NODES)

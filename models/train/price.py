@@ -1,4 +1,4 @@
-r"""Train and judge the price model: how many units of a product a week sells at a price.
+r"""Train and evaluate the price model: units of a product sold in a week at a price.
 
     python price.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/price
@@ -30,7 +30,7 @@ from scipy.optimize import minimize
 import weekly
 from recommend import Judgement, Tradewind, write_json
 
-# Columns of units, and what is added before their logarithm is taken.
+# Columns of units, with the number added before the logarithm.
 LOGGED = {
     "base": 0.3,
     "base_4": 0.1,
@@ -43,15 +43,15 @@ LOGGED = {
 }
 PRICE = "price_to_list"
 
-# Penalties of a product's own part of the slope.
+# Penalties of the product-specific part of the slope.
 PENALTIES = (10.0, 30.0, 60.0, 120.0)
 # Penalties of the shared coefficients: of the level's and of the slope's.
 SHARED = np.array([1.0, 10.0])
 ITERATIONS = 1_000
-# The share of training rows whose price is so low a part of the list price that nothing is learnt
-# of lower ones: more units are not expected there.
+# Share of training rows with the lowest price-to-list ratios: lower ratios are clamped, so that units do not
+# rise further there.
 LOWEST = 0.001
-# Below this share of the list price a week counts as one with a reduced price.
+# Price-to-list ratio below which a price counts as reduced.
 REDUCED = 0.95
 GATE_WMAPE = 0.40
 GATE_REDUCED = 0.375
@@ -63,12 +63,12 @@ class Model:
 
     skus: np.ndarray
     inputs: weekly.Inputs
-    # The price below which units do not rise, as a share of the list price.
+    # Price-to-list ratio below which units do not rise.
     lowest: np.float32
     # [inputs, 2] and [2]: the level's, and the slope's.
     shared: np.ndarray
     bias: np.ndarray
-    # Each product's own part of the slope.
+    # Product-specific part of the slope.
     own: np.ndarray
 
     def slopes(self, rows: weekly.Matrix) -> np.ndarray:
@@ -197,12 +197,12 @@ def export(model: Model, columns: list[str]) -> onnx.ModelProto:
 
 
 def answered(rows: weekly.Matrix) -> dict[str, np.ndarray]:
-    """Return what the model is given for some rows."""
+    """Return the model's inputs for some rows."""
     return {"sku": rows.sku.astype(np.str_).astype(object)[:, None], "features": rows.features}
 
 
 def reference_inputs(rows: weekly.Matrix) -> dict[str, np.ndarray]:
-    """Return rows that no product has: columns drawn apart, missing values, unknown products."""
+    """Return artificial rows: columns drawn independently, missing values, unknown products."""
     generator = np.random.default_rng(weekly.SEED)
     count = 3 * weekly.REFERENCE_ROWS
     drawn = np.column_stack([generator.choice(column, count) for column in rows.features.T])
@@ -217,7 +217,7 @@ def reference_inputs(rows: weekly.Matrix) -> dict[str, np.ndarray]:
 def judge(
     tradewind: Tradewind, data: Path, models: Path, work: Path, test: weekly.Matrix
 ) -> Judgement:
-    """Judge the answers on the test split; print the table."""
+    """Evaluate the predictions on the test split; print the table."""
     others = weekly.baselines(tradewind, data, work, "test", test)
     answers = weekly.module_answers(tradewind, models, answered(test), work)
     units = answers["units"][:, 0].astype(np.float64)
@@ -238,12 +238,12 @@ def judge(
         if (reached := weekly.wmape(kept.units, units[rows])) > gate:
             missed.append(f"wMAPE of {part} weeks is {reached:.4f}, above {gate}")
     share = 1 - ((test.units - units) ** 2).sum() / ((test.units - test.units.mean()) ** 2).sum()
-    print(f"R² {share:.3f}; units expected for each sold {units.sum() / test.units.sum():.3f}")
+    print(f"R² {share:.3f}; expected units per unit sold {units.sum() / test.units.sum():.3f}")
     return metrics, missed
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the table."""
+    """Evaluate a model on the test split, in the module; print the table."""
     rows = weekly.matrices(tradewind, "price", data, models / "spec.json", work)["test"]
     return judge(tradewind, data, models, work, rows.where(rows.horizon == 1))
 
@@ -282,7 +282,7 @@ def describe(model: Model, graph: onnx.ModelProto, penalty: float) -> dict[str, 
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     found = weekly.matrices(tradewind, "price", data, models / "spec.json", work)
     rows = {split: matrix.where(matrix.horizon == 1) for split, matrix in found.items()}
     test = rows["test"]
@@ -294,7 +294,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
     exported = weekly.answers(graph, answered(rows["validation"]))["units"][:, 0]
     if not np.allclose(exported, model.units(rows["validation"]), rtol=1e-3):
-        raise SystemExit("the exported model answers otherwise than the fitted one")
+        raise SystemExit("the exported model differs from the fitted model")
     metrics, missed = judge(tradewind, data, models, work, test)
     slopes = -model.slopes(test)
     print(f"elasticities: quantiles {np.quantile(slopes, (0, 0.05, 0.5, 0.95, 1)).round(2)}")
@@ -306,7 +306,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, work: Path) -> list[st
 
 def main() -> None:
     """Run from the command line."""
-    weekly.main("train the price model and judge it", train)
+    weekly.main("train and evaluate the price model", train)
 
 
 if __name__ == "__main__":

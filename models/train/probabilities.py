@@ -88,7 +88,7 @@ def brier(days: Days, label: np.ndarray, score: np.ndarray) -> Callable[[np.ndar
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of similar probability: their share, and the means of what was said and what came."""
+    """Rows of similar probability: their share, and the means of predictions and outcomes."""
 
     share: float
     predicted: float

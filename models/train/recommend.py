@@ -1,4 +1,4 @@
-r"""Train and judge the recommender: a LightGBM re-ranker for the next basket.
+r"""Train and evaluate the recommender: a LightGBM re-ranker for the next basket.
 
     python recommend.py --data DATA --tradewind dist/tradewind --module dist/tradewind.wasm \
         --out models/recommend --cases tests/cases/rank
@@ -39,7 +39,7 @@ from moments import rfc3339
 
 SEED = 20_171_204
 TREES = (30, 40, 50, 60)
-# The newest opset the export may use; it takes the oldest that has its operators.
+# Newest opset of the export, which uses the oldest one with its operators.
 OPSET = 15
 REFERENCE_ROWS = 256
 # Households whose requests are recorded for the tests.
@@ -65,7 +65,7 @@ PARAMETERS: dict[str, object] = {
 
 Baskets = dict[int, set[int]]
 Request = dict[str, object]
-# The metrics of a model card, and what the gate finds missing.
+# Metrics of a model card, and failures of the quality gate.
 Judgement = tuple[list[dict[str, object]], list[str]]
 
 
@@ -177,7 +177,7 @@ class Tradewind:
         loaded = ("--pack", pack, "--unsigned", "--module", self.module)
         replies = self.run("rank", *loaded, *options, path).splitlines()
         if len(replies) != count:
-            raise SystemExit(f"{count} requests were answered by {len(replies)} replies")
+            raise SystemExit(f"{count} requests got {len(replies)} replies")
         return [json.loads(reply) for reply in replies]
 
     def rank(self, log: Log, before: int, pack: Path, work: Path) -> baselines.Rankings:
@@ -240,7 +240,7 @@ def fit(matrices: Sequence[Matrix], trees: int) -> lgb.Booster:
 
 
 def choose_trees(matrices: Mapping[str, Matrix], log: Log) -> tuple[int, dict[int, float]]:
-    """Return the number of trees with the best R@20 on validation, and what each reached."""
+    """Return the number of trees with the best R@20 on validation, and the R@20 of each."""
     model = fit([m for name, m in matrices.items() if name != "validation"], max(TREES))
     judge, baskets = matrices["validation"], log.baskets("validation")
     column = metrics.NAMES.index("R@20")
@@ -260,7 +260,7 @@ def as_regressor(model: lgb.Booster) -> lgb.Booster:
     ):
         text = text.replace(binary, plain)
     text = re.sub(r"^threshold=(.*)$", _round_down, text, flags=re.MULTILINE)
-    # The trees' lengths in bytes have changed; without them they are read one after another.
+    # The trees' lengths in bytes have changed; without them the trees are read one after another.
     text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
     return lgb.Booster(model_str=text)
 
@@ -285,7 +285,7 @@ def export(model: lgb.Booster, columns: int, name: str, score: str) -> onnx.Mode
                 node.output[k] = score
     output.name = score
     graph.doc_string = ""
-    # The exporter's own order changes from run to run.
+    # The exporter's order changes between runs.
     for node in graph.graph.node:
         ordered = sorted(node.attribute, key=lambda attribute: attribute.name)
         del node.attribute[:]
@@ -309,7 +309,7 @@ def _round_down(line: re.Match[str]) -> str:
 
 
 def reference_inputs(matrix: Matrix, model: onnx.ModelProto) -> np.ndarray:
-    """Return rows that no shopper has: columns drawn apart, thresholds hit exactly, odd numbers."""
+    """Return artificial rows: columns drawn independently, thresholds matched exactly, unusual numbers."""
     generator = np.random.default_rng(SEED)
     rows = np.column_stack([generator.choice(c, REFERENCE_ROWS) for c in matrix.features.T])
     trees = next(n for n in model.graph.node if n.op_type.startswith("TreeEnsemble"))
@@ -348,7 +348,7 @@ def write_model(
     scores = run(matrix.features)[:, 0]
     trained = np.asarray(model.predict(matrix.features, raw_score=True))
     if not np.allclose(scores, trained, atol=1e-4, rtol=1e-4):
-        raise SystemExit(f"the exported model is off by {np.abs(scores - trained).max()}")
+        raise SystemExit(f"the exported model differs by {np.abs(scores - trained).max()}")
     samples = models / "test_data_set_0"
     samples.mkdir(exist_ok=True)
     inputs = reference_inputs(matrix, graph)
@@ -385,7 +385,7 @@ def judge(
 def gate(
     means: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, float]]
 ) -> list[str]:
-    """Return what the model misses."""
+    """Return the failures of the quality gate."""
     ours, theirs = means["recommend"], means["TIFU-kNN"]
     missed = []
     if ours["R@20"] < GATE_RECALL_20:
@@ -414,7 +414,7 @@ def show(
 
 
 def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judgement:
-    """Judge a model on the test split, through the module; print the table."""
+    """Evaluate a model on the test split, in the module; print the table."""
     log = read_log(data)
     validation = complete_journey.millis(complete_journey.VALIDATION_CUTOFF)
     parameters, recall = baselines.choose(log.history(validation), log.baskets("validation"))
@@ -439,7 +439,7 @@ def evaluate(data: Path, tradewind: Tradewind, models: Path, work: Path) -> Judg
 
 
 def train(data: Path, tradewind: Tradewind, models: Path, cases: Path, work: Path) -> list[str]:
-    """Train, export and judge; return what the gate finds missing."""
+    """Train, export and evaluate; return the failures of the quality gate."""
     spec = models / "spec.json"
     log = read_log(data)
     matrices: dict[str, Matrix] = {}
@@ -461,7 +461,7 @@ def train(data: Path, tradewind: Tradewind, models: Path, cases: Path, work: Pat
     graph, _ = write_model(model, matrices["validation"], models)
 
     card = describe(trees, graph, log)
-    # The card is part of the pack, so one without figures is written before the pack is judged.
+    # The card is part of the pack, so one without metrics is written before the evaluation.
     write_json(models / "card.json", card)
     card["metrics"], missed = evaluate(data, tradewind, models, work)
     write_json(models / "card.json", card)
@@ -553,7 +553,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="train the recommender and judge it")
+    parser = argparse.ArgumentParser(description="train and evaluate the recommender")
     parser.add_argument("--data", type=Path, required=True, help="what complete_journey.py wrote")
     parser.add_argument("--tradewind", type=Path, default=Path("dist/tradewind"))
     parser.add_argument("--module", type=Path, default=Path("dist/tradewind.wasm"))
@@ -561,12 +561,12 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True, help="the folder of its test cases")
     arguments = parser.parse_args()
     if shutil.which(arguments.tradewind) is None:
-        raise SystemExit(f"`{arguments.tradewind}` is not there: build it first")
+        raise SystemExit(f"`{arguments.tradewind}` is missing: build it first")
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
         missed = train(arguments.data, tradewind, arguments.out, arguments.cases, Path(work))
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))
 
 
 if __name__ == "__main__":

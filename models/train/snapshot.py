@@ -1,4 +1,4 @@
-r"""Make the tables of the reference snapshot: what a shop like the panel's might know on a Monday.
+r"""Make the tables of the reference snapshot: data of a shop like the panel's on a Monday.
 
     python snapshot.py --data DATA --places models/snapshot --out models/snapshot
 
@@ -23,7 +23,7 @@ from complete_journey import write_table
 
 SEED = 20_171_204
 ISSUED = datetime(2017, 12, 4, tzinfo=UTC)
-# The week of the panel that begins at that moment.
+# Week of the panel that begins then.
 WEEK = 50
 HISTORY = 13
 # Weeks whose prices and promotions are planned, to the end of the panel.
@@ -36,11 +36,11 @@ COST = (0.55, 0.75)
 MARGIN = 500
 DAY_STEP = 2_000
 WEEK_STEP = 3_500
-# One product in so many has its floor and sales published, so that a page can price it.
+# One product in this many has published floor and sales, so that a page can price it.
 PUBLISHED = 5
-# Weeks that stock lasts: a lognormal around four, so that some runs short and some lies long.
+# Weeks of stock cover: lognormal around four, so that some stock is short and some long.
 COVER = (np.log(4.0), 0.7)
-# A node has a product with this probability, and it is out of stock with that.
+# Probability that a node stocks a product, and that it is out of stock.
 LISTED = 0.7
 OUT = 0.04
 
@@ -67,7 +67,7 @@ def write_parquet(path: Path, columns: dict[str, list[object]]) -> None:
 
 
 def make(data: Path, places: Path, out: Path) -> None:
-    """Write all tables but those of places."""
+    """Write all tables except those of locations."""
     generator = np.random.default_rng(SEED)
     catalogue = {row["sku"]: row for row in read(data / "catalog.csv")}
     sales: dict[str, dict[int, dict[str, str]]] = {}

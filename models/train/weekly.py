@@ -20,15 +20,15 @@ from recommend import Tradewind, write_json
 
 SEED = 20_171_106
 RESAMPLES = 2_000
-# Rows that are recorded of each split.
+# Recorded rows of each split.
 REFERENCE_ROWS = 100
 ONNX_IR = 10
 OPSET = 15
 
-# Digits of coefficients, so that the last bits of a machine's sums do not matter.
+# Digits of coefficients, so that the last bits of a machine's sums have no effect.
 DIGITS = 4
 
-# Steps of discount, in shares of the list price, by which lifts are learnt.
+# Discount steps for learning lifts, as shares of the list price.
 DISCOUNTS = (0.05, 0.15, 0.25, 0.35, 0.45)
 MIN_CELLS = 20
 
@@ -65,26 +65,26 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a Poisson regression is linear in: logarithms of units and ratios, shares, roots."""
+    """Inputs of a Poisson regression: logarithms of units and ratios, shares, roots."""
 
     columns: list[str]
-    # The columns whose logarithm is taken, and what is added before.
+    # Columns whose logarithm is taken, with the number added before.
     logged: Mapping[str, float]
     plain: Sequence[str]
-    # What stands for a missing feature.
+    # Replacement for a missing feature.
     missing: np.ndarray
 
-    # Shares whose first steps matter most: their roots are inputs too.
+    # Shares with decreasing effect: their roots are inputs too.
     ROOTS: ClassVar[tuple[str, ...]] = ("display", "mailer")
 
     @staticmethod
     def of(rows: Matrix, logged: Mapping[str, float], plain: Sequence[str]) -> Inputs:
-        """Return the inputs of some columns; where they miss a value, their mean stands for it."""
+        """Return the inputs of some columns; missing values become the mean."""
         missing = np.nanmean(rows.features, axis=0, dtype=np.float64).astype(np.float32)
         return Inputs(rows.columns, logged, plain, missing)
 
     def places(self) -> dict[str, list[int]]:
-        """Return where the columns of each kind are."""
+        """Return the positions of the columns of each kind."""
         kinds = {"logged": self.logged, "plain": self.plain, "rooted": self.ROOTS}
         return {kind: [self.columns.index(n) for n in names] for kind, names in kinds.items()}
 
@@ -156,7 +156,7 @@ def baselines(
     - that mean where every week is divided by the usual lift of its promotion, times the usual
       lift of the week to be forecast. How many times the units of a week without promotion a week
       with one sells is learnt from the weeks before validation, by discount, display and mailer;
-    - the feature `expected`: so too over 13 weeks, with the rule that is written into the core.
+    - the feature `expected`: likewise over 13 weeks, with the core's rule.
     """
     names = ["base", "expected", "mean_units_4"]
     spec = work / "baselines.json"
@@ -183,7 +183,7 @@ def _keys(rows: Matrix) -> np.ndarray:
 
 
 def _lifts(sales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return units and the usual lift of each product's weeks, NaN where there are none."""
+    """Return units and the usual lift of each product's weeks, NaN for missing weeks."""
     skus, place = np.unique(sales[:, 0], return_inverse=True)
     week = sales[:, 1]
     discount = 1 - sales[:, 3] / sales[:, 4]
@@ -232,7 +232,7 @@ def resampled(rows: Matrix, losses: np.ndarray) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the interval that holds 95 % of the values."""
+    """Return the interval that contains 95 % of the values."""
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
 
@@ -267,7 +267,7 @@ def constants(**values: np.ndarray) -> list[onnx.TensorProto]:
 
 
 def write_model(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], models: Path) -> None:
-    """Write `model.onnx`, and what onnxruntime answers to some inputs."""
+    """Write `model.onnx`, and onnxruntime's outputs for some inputs."""
     (models / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
     samples = models / "test_data_set_0"
     samples.mkdir(exist_ok=True)
@@ -314,9 +314,9 @@ def main(about: str, train: Callable[[Path, Tradewind, Path, Path], list[str]]) 
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
     arguments = parser.parse_args()
     if shutil.which(arguments.tradewind) is None:
-        raise SystemExit(f"`{arguments.tradewind}` is not there: build it first")
+        raise SystemExit(f"`{arguments.tradewind}` is missing: build it first")
     tradewind = Tradewind(arguments.tradewind.resolve(), arguments.module.resolve())
     with tempfile.TemporaryDirectory() as work:
         missed = train(arguments.data, tradewind, arguments.out, Path(work))
     if missed:
-        raise SystemExit("the gate is missed: " + "; ".join(missed))
+        raise SystemExit("quality gate missed: " + "; ".join(missed))

@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => Promise.all([chromium?.close(), shop?.close(), edge?.close()]));
 
-/** A cookie of a shopper who has agreed, and looked at something. */
+/** Cookie of a shopper who has agreed, and viewed a product. */
 async function cookie() {
   const events = [{ at: "2017-12-04T13:00:00Z", view: { sku: "1124507" } }];
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ consent: "granted", events }) };
@@ -64,7 +64,7 @@ for (const framework of ["react", "vue"]) {
       await page.waitForTimeout(1_000);
       assert.deepEqual(await shown(page), expected);
       if (framework === "react") {
-        // Not rendered anew: what the server sent is what React has, without Vue's way of putting it right.
+        // Not rendered again: React keeps the server's HTML, without a correction like Vue's.
         assert.deepEqual(await page.evaluate(() => [globalThis.recovered, globalThis.first.isConnected]), [[], true]);
       }
       if (mode === "edge") assert.equal(await page.getAttribute("tradewind-slot", "data-tradewind"), "edge", "it was ranked again");

@@ -35,13 +35,13 @@ try {
   } else {
     console.log(`
   The shop is open at ${edge.url}
-    - pages come from an origin, are ranked and priced at the edge, and ranked again in the page: look at the panel
-    - look at products, allow a profile, withdraw it; be a real household of 2017; cut the network: the page goes on ranking
+    - pages come from an origin, are ranked and priced at the edge, and ranked again in the page: see the panel
+    - view products, allow a profile, withdraw it; be a real household of 2017; cut the network: the page goes on ranking
     - with ${edge.url}/?profile=edge the edge knows the profile, too, and ranks the next page
     - put something into the cart and order: the warehouse computes each price again, and decides from where it ships
 
   The warehouse is at ${warehouse.url}
-    - orders, stock, what is about to go wrong, and what can be done about it; the API is at ${warehouse.url}/docs
+    - orders, stock, exceptions and their actions; the API is at ${warehouse.url}/docs
     - sign in with the key  ${warehouse.keys.admin}
 
   Ctrl-C closes both.`);

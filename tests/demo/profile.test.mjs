@@ -46,7 +46,7 @@ test("what the shopper does is known at the edge, which ranks the next page; the
   await page.waitForSelector("dialog [data-why] li");
   await page.click("dialog [data-do=add]");
   await until("the edge knows more", async () => (await cookie(page)).value.length > empty.length);
-  const messages = await until("the edge is told", () => {
+  const messages = await until("the edge receives events", () => {
     const seen = told();
     return seen.length && seen;
   });
@@ -91,7 +91,7 @@ test("whatever happens at once, the edge learns all of it", async () => {
     return list;
   });
   // A page that is left while it tells the edge of something does not tell it what comes after that.
-  await until("the edge is told of all of it", async () => told >= wanted.length);
+  await until("the edge receives all events", async () => told >= wanted.length);
   const request = await until("the edge knows all of it", async () => {
     const response = await page.goto(home());
     const handed = /id="tradewind-handover">(.*?)<\/script>/.exec(await response.text())?.[1];
@@ -102,7 +102,7 @@ test("whatever happens at once, the edge learns all of it", async () => {
   await page.done();
 });
 
-test("with Global Privacy Control the edge is told nothing", async () => {
+test("with Global Privacy Control the edge receives nothing", async () => {
   const page = await shopper({ gpc: true });
   chromium.taken();
   assert.equal(await mode(page), "device");

@@ -149,7 +149,7 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
 
     await step("Its node closes, and the plan moves", async () => {
       await warehouse.ask("operator", "POST", `/v1/nodes/${shipment.node}/close`);
-      const moved = await until("the order is planned anew", async () => {
+      const moved = await until("the order is planned again", async () => {
         const found = await planned(warehouse, order);
         return live(found).every(({ node }) => node !== shipment.node) && found;
       });

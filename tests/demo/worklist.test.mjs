@@ -42,7 +42,7 @@ const signIn = async (key) => {
 };
 const rowOf = (table, text) => page.locator(`section[aria-labelledby=${table}] tr`, { hasText: text });
 
-test("a key that is none opens nothing, and the page says so", async () => {
+test("an invalid key opens nothing, and the page says so", async () => {
   await page.goto(warehouse.url);
   await signIn("tw_nobody");
   assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), "Sign in");
@@ -78,7 +78,7 @@ test("an exception comes with its evidence; an action is one click, and a thumb 
   assert.match(await first.locator(".stake").textContent(), /^[\d.,]+ USD at stake, [\d.]+ % likely$/);
   assert.ok((await first.locator(".evidence li").count()) > 0);
   const shipment = await first.locator("h3 code").textContent();
-  await first.getByRole("button", { name: "Not worth looking at" }).click();
+  await first.getByRole("button", { name: "Not useful" }).click();
   assert.match(await page.locator(".work article", { hasText: shipment }).first().textContent(), /thank you/);
   const other = await page.locator(".work article").nth(1).locator("h3 code").textContent();
   await page.locator(".work article", { hasText: other }).first().locator(".actions button").first().click();

@@ -10,6 +10,6 @@ export function browserProgram(name) {
   try {
     return readlinkSync(link);
   } catch {
-    throw new Error(`\`${link}\` is not there: \`cargo xtask setup\` installs ${name}, \`cargo xtask build\` links it`);
+    throw new Error(`\`${link}\` is missing: \`cargo xtask setup\` installs ${name}, \`cargo xtask build\` links it`);
   }
 }

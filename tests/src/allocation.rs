@@ -1,4 +1,4 @@
-//! Allocation: problems with recorded answers, made-up ones, and a check of plans that shares nothing with the solver.
+//! Allocation: problems with recorded plans, generated ones, and a check of plans that shares nothing with the solver.
 
 mod check;
 mod instances;

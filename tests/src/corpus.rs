@@ -10,14 +10,14 @@ use tradewind_compiler::{
 use tradewind_core::tensor::{Tensor, TensorData};
 use tradewind_host::packing::pack_model;
 
-/// Dimensions that a case's model leaves open beside the batch: they are fixed when it is packed.
+/// Open axes of a case's model besides the batch, with the extents used for packing.
 const BOUND: [(&str, &str, i64); 3] = [
     ("two-tower-reduce-sum", "candidates", 9),
     ("gru-open-steps", "ids[1]", 12),
     ("transformer-open-steps", "steps", 12),
 ];
 
-/// Data sets, by case and kind, in which there is nothing to compare, and why.
+/// Data sets without comparable results, by case and kind, with the reason.
 const EXEMPT: [(&str, &str, &str); 4] = [
     ("trees-input-f64", "nasty", "f64 rows that miss a threshold by less than a step of f32, in which plans compute"),
     ("trees-f64-as-tensor", "nasty", "as above"),
@@ -25,20 +25,20 @@ const EXEMPT: [(&str, &str, &str); 4] = [
     ("linear-regressor-probit", "many", "near one half PROBIT turns the last bit of a sum into the second digit"),
 ];
 
-/// A model and what onnxruntime answered to some inputs.
+/// Model with onnxruntime's recorded outputs.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The name of its folder.
+    /// Name of its folder.
     pub name: String,
     /// The model.
     pub onnx: Vec<u8>,
-    /// How it is compiled.
+    /// Options for compiling.
     pub options: Options,
-    /// The recorded inputs and outputs.
+    /// Recorded inputs and outputs.
     pub sets: Vec<DataSet>,
 }
 
-/// Inputs, and the outputs recorded for them.
+/// Recorded inputs and outputs.
 #[derive(Debug, Clone)]
 pub struct DataSet {
     /// One tensor for each input.
@@ -47,21 +47,21 @@ pub struct DataSet {
     pub outputs: Vec<Tensor>,
 }
 
-/// A model that must be refused.
+/// Model that must be refused.
 #[derive(Debug, Clone)]
 pub struct Refused {
-    /// The name of its file.
+    /// Name of its file.
     pub name: String,
     /// The bytes.
     pub onnx: Vec<u8>,
-    /// Words that the refusal must hold.
+    /// Words that the refusal must contain.
     pub says: Vec<String>,
 }
 
-/// Every case, by name.
+/// Reads all cases, sorted by name.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// If a file cannot be read.
 pub fn cases() -> Result<Vec<Case>> {
     let folder = root().join("tests/cases/onnx");
     let index: Index = serde_json::from_slice(&read(&folder.join("index.json"))?)?;
@@ -111,10 +111,10 @@ fn case(folder: &Path, name: &str, listed: &[Set]) -> Result<Case> {
     Ok(Case { name: name.to_owned(), onnx, options, sets })
 }
 
-/// The random graphs of `tests/cases/random.bin`; some may be refused.
+/// Reads the random graphs of `tests/cases/random.bin`, some of which may be refused.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn random() -> Result<Vec<Case>> {
     let bytes = read(&root().join("tests/cases/random.bin"))?;
     let mut rest = &bytes[..];
@@ -136,7 +136,7 @@ fn number(rest: &mut &[u8]) -> Result<u32> {
     Ok(u32::from_le_bytes(*number))
 }
 
-/// Bytes that follow their number.
+/// Reads length-prefixed bytes.
 fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
     let len = number(rest)? as usize;
     let (text, after) = rest.split_at_checked(len).context("`random.bin` ends early")?;
@@ -149,10 +149,10 @@ fn tensors(set: &Path, side: &str, reader: fn(&[u8]) -> Result<Tensor, TensorErr
     files.map(|path| reader(&read(&path)?).with_context(|| path.display().to_string())).collect()
 }
 
-/// What the pack of a case is called: a guest then holds one case at a time.
+/// Name of a case's pack; one name, so that a guest holds one case at a time.
 pub const PACK: &str = "case";
 
-/// A pack with a case's model alone.
+/// Packs a case's model without other sections.
 ///
 /// # Errors
 /// The compiler's refusal.
@@ -160,7 +160,7 @@ pub fn pack_of(case: &Case) -> Result<Vec<u8>> {
     pack_at(case, Precision::F32)
 }
 
-/// The same, its large weights at a precision.
+/// Packs it with its large weights at a precision.
 ///
 /// # Errors
 /// The compiler's refusal.
@@ -168,10 +168,10 @@ pub fn pack_at(case: &Case, precision: Precision) -> Result<Vec<u8>> {
     Ok(pack_model(PACK, compile(&case.onnx, &case.options)?.at(precision))?)
 }
 
-/// Every model that must be refused, by name.
+/// Reads all models that must be refused, sorted by name.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// If a file cannot be read.
 pub fn refused() -> Result<Vec<Refused>> {
     #[derive(Deserialize)]
     struct Entry {

@@ -1,4 +1,4 @@
-//! Databases of a service, of each kind that it runs on, and what stands in them.
+//! Databases of a service, of each supported kind, and access to their rows.
 
 use crate::service::{Postgres, eventually};
 use anyhow::{Context, Result};
@@ -6,14 +6,14 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, PgConnection, any::install_
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-/// A database that ends with this value.
+/// Database, deleted when this value is dropped.
 pub struct Database {
-    /// Its address, as a service takes it.
+    /// Address for a service.
     pub url: String,
     _kept: Kept,
 }
 
-/// What a database lies in.
+/// Storage of a database.
 #[expect(dead_code, reason = "what is kept ends with it")]
 enum Kept {
     Folder(TempDir),
@@ -21,29 +21,29 @@ enum Kept {
 }
 
 impl Database {
-    /// A new SQLite.
+    /// Creates an SQLite database.
     ///
     /// # Errors
-    /// When there can be no folder for it.
+    /// If its folder cannot be created.
     pub fn sqlite() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let url = format!("sqlite:{}", folder.path().join("warehouse.db").display());
         Ok(Self { url, _kept: Kept::Folder(folder) })
     }
 
-    /// A new PostgreSQL.
+    /// Creates a PostgreSQL database.
     ///
     /// # Errors
-    /// As [`Postgres::start`].
+    /// As for [`Postgres::start`].
     pub fn postgres() -> Result<Self> {
         let postgres = Postgres::start()?;
         Ok(Self { url: postgres.url(), _kept: Kept::Postgres(postgres) })
     }
 
-    /// Runs statements in it, one after the other.
+    /// Runs statements one after the other.
     ///
     /// # Errors
-    /// Which one failed.
+    /// The statement that failed.
     pub fn run(&self, statements: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
         install_default_drivers();
         let url = if self.url.starts_with("sqlite:") { format!("{}?mode=rwc", self.url) } else { self.url.clone() };
@@ -58,10 +58,10 @@ impl Database {
         })
     }
 
-    /// Makes the tables as the versions before left them, up to a version of the schema.
+    /// Creates the tables of earlier versions, up to a version of the schema.
     ///
     /// # Errors
-    /// When a statement fails.
+    /// If a statement fails.
     pub fn older(&self, version: usize) -> Result<()> {
         let bytes = if self.url.starts_with("sqlite:") { " BLOB" } else { " BYTEA" };
         let steps = [
@@ -77,7 +77,7 @@ impl Database {
     }
 }
 
-/// A transaction on PostgreSQL that holds what a statement locks until this is released or dropped.
+/// Transaction on PostgreSQL that holds the locks of a statement until it is released or dropped.
 pub struct Lock {
     runtime: Runtime,
     connection: PgConnection,
@@ -87,7 +87,7 @@ impl Lock {
     /// Runs a statement in a transaction that stays open.
     ///
     /// # Errors
-    /// When the statement fails.
+    /// If the statement fails.
     pub fn take(url: &str, statement: &str) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let connection = runtime.block_on(async {
@@ -99,10 +99,10 @@ impl Lock {
         Ok(Self { runtime, connection })
     }
 
-    /// Waits until someone waits for it.
+    /// Waits until another session waits for the lock.
     ///
     /// # Errors
-    /// When nobody does.
+    /// If none does.
     pub fn stops_someone(&mut self) -> Result<()> {
         let sql = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted";
         let Self { runtime, connection } = self;
@@ -112,10 +112,10 @@ impl Lock {
         })
     }
 
-    /// Lets those go on who wait.
+    /// Releases the lock.
     ///
     /// # Errors
-    /// When the database is away.
+    /// If the database is unreachable.
     pub fn release(mut self) -> Result<()> {
         self.runtime.block_on(sqlx::raw_sql("COMMIT").execute(&mut self.connection))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The recorded requests: `tests/cases/rank`, and over the reference snapshot `tests/cases/decisions`.
+//! Recorded requests: `tests/cases/rank`, and `tests/cases/decisions`, which use the reference snapshot.
 
 use crate::{dist, root};
 use anyhow::{Context, Result};
@@ -15,27 +15,27 @@ use tradewind_core::{
 };
 use tradewind_json as json;
 
-/// 4 December 2017, the moment of the reference snapshot.
+/// 4 December 2017, the time of the reference snapshot.
 pub const ISSUED: Millis = Millis(1_512_345_600_000);
 /// That afternoon.
 pub const AFTERNOON: Millis = Millis(ISSUED.0 + 14 * 3_600_000);
 
-/// Where the requests are.
+/// Folder of the requests.
 pub fn folder() -> PathBuf {
     root().join("tests/cases/decisions")
 }
 
-/// The lines of a file of cases.
+/// Reads the lines of a file of cases.
 fn lines<T: DeserializeOwned>(file: &str) -> Result<Vec<T>> {
     let path = folder().join(file);
     let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
-/// Histories of real households, and what is to be ranked for them.
+/// Reads ranking requests with histories of real households.
 ///
 /// # Errors
-/// When the pack is not built, the file is not there, or a line is no request.
+/// If the pack is not built, the file is missing, or a line is invalid.
 pub fn rankings() -> Result<Vec<RankRequest>> {
     let pack = fs::read(dist("packs/recommend.pack")?)?;
     let catalog = PackView::parse(&pack)?.copied_columns::<RankTables>(SectionKind::Tables)?.catalog;
@@ -43,15 +43,15 @@ pub fn rankings() -> Result<Vec<RankRequest>> {
     requests.map(|request| Ok(request.message("recommend", &catalog)?)).collect()
 }
 
-/// Products to be priced over the snapshot of a root.
+/// Reads price requests for the snapshot with a root.
 ///
 /// # Errors
-/// When the file is not there, or a line is no request.
+/// If the file is missing, or a line is invalid.
 pub fn quotes(root: Digest) -> Result<Vec<QuoteRequest>> {
     Ok(lines::<json::QuoteRequest>("quotes.jsonl")?.into_iter().map(|request| request.message(root)).collect())
 }
 
-/// Orders of that afternoon, in one request.
+/// Reads orders of that afternoon, in one request.
 ///
 /// # Errors
 /// As for [`quotes`].
@@ -69,7 +69,7 @@ pub fn orders(root: Digest) -> Result<AllocateRequest> {
     })
 }
 
-/// Shipments of that morning, in one request.
+/// Reads shipments of that morning, in one request.
 ///
 /// # Errors
 /// As for [`quotes`].

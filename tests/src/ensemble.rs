@@ -1,32 +1,32 @@
-//! All runtimes, asked the same.
+//! All runtimes, called with the same requests.
 
 use crate::{Comparison, Subject, runtimes};
 use anyhow::{Context, Result, ensure};
 use std::fmt::{self, Display, Formatter};
 use tradewind_core::guest::Guest;
 
-/// All runtimes, and how many answers each gave to what.
+/// All runtimes, and the number of replies of each by kind of case.
 #[derive(Default)]
 pub struct Ensemble {
     subjects: Vec<Subject>,
-    /// Kinds of cases, and how many answers each runtime gave to them.
+    /// Kinds of cases, with the number of replies of each runtime.
     kinds: Vec<(String, Vec<usize>)>,
 }
 
-/// What runtimes answered to a question.
+/// Replies of all runtimes to a request.
 #[derive(Debug)]
 pub struct Answers {
-    /// The bytes that all gave which have the same module.
+    /// Bytes returned by all runtimes of the module.
     pub exact: Vec<u8>,
-    /// What the others gave, with their names.
+    /// Replies of the others, with their names.
     pub close: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Answers {
-    /// Holds each to a rule.
+    /// Applies a rule to each reply.
     ///
     /// # Errors
-    /// When one breaks it.
+    /// If a reply violates it.
     pub fn each(&self, rule: impl Fn(&[u8]) -> Result<()>) -> Result<()> {
         rule(&self.exact).context("on all runtimes of the module")?;
         self.close.iter().try_for_each(|(name, answer)| rule(answer).with_context(|| format!("on {name}")))
@@ -34,36 +34,36 @@ impl Answers {
 }
 
 impl Ensemble {
-    /// Starts every runtime anew, for cases of another kind, and counts them in a row of their own.
+    /// Restarts every runtime for another kind of cases, counted in a separate row.
     ///
     /// # Errors
-    /// When one does not start.
+    /// If a runtime does not start.
     pub fn begin(&mut self, kind: String) -> Result<()> {
         self.subjects = runtimes()?;
         self.kinds.push((kind, vec![0; self.subjects.len()]));
         Ok(())
     }
 
-    /// Loads a pack or snapshot everywhere.
+    /// Loads a pack or snapshot in all runtimes.
     ///
     /// # Errors
-    /// When a runtime fails, or answers otherwise than the first.
+    /// If a runtime fails, or replies differently from the first.
     pub fn load(&mut self, pack: &[u8]) -> Result<Answers> {
         self.ask(|guest| guest.load(pack))
     }
 
-    /// Asks all of them.
+    /// Calls all runtimes.
     ///
     /// # Errors
-    /// When a runtime fails, or answers otherwise than the first.
+    /// If a runtime fails, or replies differently from the first.
     pub fn call(&mut self, request: &[u8]) -> Result<Answers> {
         self.ask(|guest| guest.call(request))
     }
 
-    /// Has columns scored: each answer is the scores, little-endian, and then the reply.
+    /// Scores columns: each result is the scores, little-endian, followed by the reply.
     ///
     /// # Errors
-    /// When a runtime fails, or answers otherwise than the first.
+    /// If a runtime fails, or replies differently from the first.
     pub fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: usize) -> Result<Answers> {
         self.ask(|guest| {
             let mut values = vec![f32::NAN; scores];
@@ -98,7 +98,7 @@ impl Ensemble {
     }
 }
 
-/// The table of runtimes and cases.
+/// Table of runtimes and cases.
 impl Display for Ensemble {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let width = self.kinds.iter().map(|(kind, _)| kind.len()).max().unwrap_or(0);

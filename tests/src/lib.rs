@@ -1,7 +1,7 @@
-//! What the tests share: the corpus, and the runtimes that are held to it.
+//! Shared parts of the tests: the corpus, and the runtimes under test.
 //!
-//! Every runtime is a [`Guest`], so a new case reaches all of them, and a new runtime joins by
-//! being added to [`runtimes`]. How closely each is compared is its [`Comparison`]; an [`Ensemble`] asks them all.
+//! Every runtime is a [`Guest`], so a new case reaches all of them, and a new runtime is added in [`runtimes`]. Its
+//! [`Comparison`] says how replies are compared; an [`Ensemble`] calls all of them.
 
 pub mod allocation;
 mod corpus;
@@ -21,30 +21,30 @@ use std::{ffi::OsStr, fs, path::PathBuf};
 use tradewind_core::{Engine, guest::Guest};
 use tradewind_host::{Runtime, WasmGuest};
 
-/// How a runtime's replies are compared.
+/// Comparison of a runtime's replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
-    /// The same module: replies are the same, byte for byte.
+    /// The same module: replies are byte-identical.
     Exact,
     /// The same source, compiled for another machine: numbers agree within the tolerance.
     Close,
 }
 
-/// A runtime under test.
+/// Runtime under test.
 pub struct Subject {
-    /// Its name in messages.
+    /// Name in messages.
     pub name: &'static str,
-    /// How it is compared with the others.
+    /// Comparison with the others.
     pub comparison: Comparison,
-    /// The runtime.
+    /// Runtime.
     pub guest: Box<dyn Guest<Error = anyhow::Error>>,
 }
 
-/// Every runtime, new and empty, each with the module as its shell ships it. The first is the one that
-/// [`Comparison::Exact`] ones must equal.
+/// Starts every runtime, each with the module as shipped by its shell. The first is the reference for
+/// [`Comparison::Exact`].
 ///
 /// # Errors
-/// When the module is not built, or a runtime cannot be started.
+/// If the module is not built, or a runtime cannot be started.
 pub fn runtimes() -> Result<Vec<Subject>> {
     let wasmtime = Wasmtime(Runtime::new(&module()?)?.unverified_guest()?);
     let mut runtimes = vec![Subject { name: "wasmtime", comparison: Comparison::Exact, guest: Box::new(wasmtime) }];
@@ -63,36 +63,36 @@ pub fn runtimes() -> Result<Vec<Subject>> {
     Ok(runtimes)
 }
 
-/// A built artefact; tests do not build, `cargo xtask test` does first.
+/// Returns the path of a built file; tests do not build, `cargo xtask test` does so first.
 ///
 /// # Errors
-/// When it is not there.
+/// If the file is missing.
 pub fn dist(file: &str) -> Result<PathBuf> {
     let path = root().join("dist").join(file);
-    anyhow::ensure!(path.exists(), "`{}` is not there; run `cargo xtask build` first", path.display());
+    anyhow::ensure!(path.exists(), "`{}` is missing; run `cargo xtask build` first", path.display());
     Ok(path)
 }
 
-/// The checkout.
+/// Root of the checkout.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The module's bytes.
+/// Reads the module's bytes.
 ///
 /// # Errors
-/// When it is not built.
+/// If it is not built.
 pub fn module() -> Result<Vec<u8>> {
     fs::read(dist("tradewind.wasm")?).context("cannot read the module")
 }
 
-/// The core itself.
+/// The core as a native library.
 struct Native(Engine);
 
 /// The module under wasmtime.
 struct Wasmtime(WasmGuest);
 
-/// Gives a guest the error of all the others.
+/// Converts a guest's error type to that of the others.
 macro_rules! any_error {
     ($type:ty) => {
         impl Guest for $type {

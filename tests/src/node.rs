@@ -9,10 +9,10 @@ use std::{
 };
 use tradewind_core::guest::Guest;
 
-/// A Node process that answers for the module, through `tests/node/pipe.mjs`.
+/// Node process that runs the module, through `tests/node/pipe.mjs`.
 pub struct NodeGuest(Child);
 
-/// What is asked of the process; the numbers are in `module.mjs` too.
+/// Requests to the process; `module.mjs` has the same numbers.
 #[derive(Clone, Copy)]
 enum Operation {
     Load = 0,
@@ -24,7 +24,7 @@ impl NodeGuest {
     /// Starts a script of `tests/node` with its arguments.
     ///
     /// # Errors
-    /// When Node cannot be started.
+    /// If Node cannot be started.
     pub fn start(script: &str, arguments: &[&OsStr]) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(script);
         let child = Command::new("node")
@@ -79,7 +79,7 @@ impl Guest for NodeGuest {
 
 impl Drop for NodeGuest {
     fn drop(&mut self) {
-        // Closing its input ends it.
+        // The process ends when its input closes.
         drop(self.0.stdin.take());
         self.0.wait().ok();
     }

@@ -1,4 +1,4 @@
-//! `tradewind serve`, the real program on a port of its own, and a real PostgreSQL where one is wanted.
+//! `tradewind serve`, the real program on its own port, and optionally a real PostgreSQL.
 
 use crate::{dist, root};
 use anyhow::{Context, Result, bail, ensure};
@@ -13,13 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anything is waited for.
+/// Maximum time of any wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The roles of keys.
+/// Roles of keys.
 pub const ROLES: [&str; 4] = ["shop", "warehouse", "operator", "admin"];
 
-/// A running service, which ends with this value.
+/// Running service, stopped when this value is dropped.
 pub struct Service {
     child: Child,
     address: String,
@@ -27,21 +27,21 @@ pub struct Service {
     agent: ureq::Agent,
 }
 
-/// An answer.
+/// Response.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Its status.
+    /// Status.
     pub status: u16,
-    /// Its headers, by their names in small letters.
+    /// Headers, with lower-case names.
     pub headers: BTreeMap<String, String>,
-    /// Its body; text where it is no JSON.
+    /// Body; text if it is not JSON.
     pub body: Value,
 }
 
-/// Keys of each role, in a database that may be new.
+/// Makes keys of each role in a database, which may be new.
 ///
 /// # Errors
-/// When the command fails.
+/// If the command fails.
 pub fn keys(database: &str) -> Result<BTreeMap<&'static str, String>> {
     let key = |role: &'static str| {
         let mut command = Command::new(dist("tradewind")?);
@@ -53,10 +53,10 @@ pub fn keys(database: &str) -> Result<BTreeMap<&'static str, String>> {
 }
 
 impl Service {
-    /// Starts the service over the reference snapshot, at its moment plus what `arguments` say.
+    /// Starts the service with the reference snapshot and its time, plus `arguments`.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub fn start(database: &str, keys: &BTreeMap<&'static str, String>, arguments: &[&str]) -> Result<Self> {
         let file = |name: &str| Ok::<_, anyhow::Error>(dist(name)?.display().to_string());
         let mut command = Command::new(dist("tradewind")?);
@@ -87,15 +87,15 @@ impl Service {
         Ok(Self { child, address, keys: keys.clone(), agent: agent.build().into() })
     }
 
-    /// The key of a role.
+    /// Key of a role.
     pub fn key(&self, role: &str) -> &str {
         self.keys.get(role).map_or("", String::as_str)
     }
 
-    /// Sends a request as a role, or as nobody where it is empty.
+    /// Sends a request as a role, or without a key if the role is empty.
     ///
     /// # Errors
-    /// When the service cannot be reached.
+    /// If the service is unreachable.
     pub fn send(&self, role: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));
         if let Some(key) = self.keys.get(role) {
@@ -116,10 +116,10 @@ impl Service {
         Ok(Answer { status, headers, body })
     }
 
-    /// As [`send`](Self::send), a document, whose answer must have a status.
+    /// Like [`send`](Self::send) with a JSON document, and requires a status.
     ///
     /// # Errors
-    /// When it has another.
+    /// If the status differs.
     pub fn ask(&self, role: &str, method: &str, path: &str, body: &Value, status: u16) -> Result<Value> {
         let bytes = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
         let answer = self.send(role, method, path, &[("content-type", "application/json")], &bytes)?;
@@ -130,34 +130,34 @@ impl Service {
     /// Reads a document.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it is missing.
     pub fn get(&self, path: &str) -> Result<Value> {
         self.ask("operator", "GET", path, &Value::Null, 200)
     }
 
-    /// Sends an order, under its id as the key.
+    /// Sends an order, with its id as idempotency key.
     ///
     /// # Errors
-    /// When it is not taken.
+    /// If it is not accepted.
     pub fn order(&self, order: &Value) -> Result<()> {
         let answer = self.submit(order)?;
         ensure!(answer.status == 202, "{order}: {} {}", answer.status, answer.body);
         Ok(())
     }
 
-    /// Sends an order, under its id as the key.
+    /// Sends an order, with its id as idempotency key, and returns the response.
     ///
     /// # Errors
-    /// When the service cannot be reached.
+    /// If the service is unreachable.
     pub fn submit(&self, order: &Value) -> Result<Answer> {
         let key = order["id"].as_str().context("an order without an id")?;
         self.send("shop", "POST", "/v1/orders", &[("idempotency-key", key)], &serde_json::to_vec(order)?)
     }
 
-    /// Waits until no order is queued, and returns all of them.
+    /// Waits until no order is queued, and returns all orders.
     ///
     /// # Errors
-    /// When that does not happen in a minute.
+    /// If that takes more than a minute.
     pub fn settled(&self) -> Result<Vec<Value>> {
         eventually("no order is queued any more", || {
             let queued = self.get("/v1/orders?state=queued&limit=1")?;
@@ -166,20 +166,20 @@ impl Service {
         Ok(self.get("/v1/orders?limit=1000")?.as_array().context("no list")?.clone())
     }
 
-    /// Kills it, as a power cut would.
+    /// Kills the process, like a power cut.
     ///
     /// # Errors
-    /// When it is gone already.
+    /// If it has ended already.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// Tells it to stop, and waits until it has; whether it ended well.
+    /// Stops the process and waits for its end; returns whether it ended successfully.
     ///
     /// # Errors
-    /// When it does not end.
+    /// If it does not end.
     pub fn stop(mut self) -> Result<bool> {
         ensure!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?.success());
         let mut ended = None;
@@ -192,12 +192,12 @@ impl Service {
 }
 
 impl Answer {
-    /// A header; empty where there is none.
+    /// Returns a header; empty if absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// Whether it says what was wrong, in the way that is agreed for that.
+    /// Whether it is a problem document with this status.
     pub fn is_problem(&self, status: u16) -> bool {
         self.status == status
             && self.header("content-type") == "application/problem+json"
@@ -212,10 +212,10 @@ impl Drop for Service {
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 ///
 /// # Errors
-/// When it does not in a minute, or asking fails.
+/// If it does not hold within a minute, or the check fails.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let began = Instant::now();
     while !holds()? {
@@ -225,19 +225,19 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result
     Ok(())
 }
 
-/// The recorded orders.
+/// Reads the recorded orders.
 ///
 /// # Errors
-/// When they cannot be read.
+/// If they cannot be read.
 pub fn orders() -> Result<Vec<Value>> {
     let text = fs::read_to_string(root().join("tests/cases/decisions/orders.jsonl"))?;
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
-/// The reference snapshot made anew from its tables, which `alter` may change: it is given the name and text of each that is text.
+/// Rebuilds the reference snapshot from its tables; `alter` may change each text table, given its name and content.
 ///
 /// # Errors
-/// When it cannot be built.
+/// If it cannot be built.
 pub fn snapshot(folder: &Path, alter: impl Fn(&str, String) -> String) -> Result<PathBuf> {
     let (tables, snapshot) = (folder.join("tables"), folder.join("altered.snapshot"));
     fs::create_dir_all(&tables)?;
@@ -255,11 +255,11 @@ pub fn snapshot(folder: &Path, alter: impl Fn(&str, String) -> String) -> Result
     Ok(snapshot)
 }
 
-/// Checks that what is promised is what ships: for each product and node, units reserved are those of shipments
-/// that have not left, and none is promised that is not there. Orders have all of their units once.
+/// Checks that promised units equal shipped units: for each product and node, reserved units are those of unshipped
+/// shipments, and never exceed stock. Orders have all of their units exactly once.
 ///
 /// # Errors
-/// What does not add up.
+/// The first difference.
 pub fn balanced(service: &Service) -> Result<()> {
     let mut shipped: BTreeMap<(String, String), i64> = BTreeMap::new();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -295,7 +295,7 @@ pub fn balanced(service: &Service) -> Result<()> {
     Ok(())
 }
 
-/// A PostgreSQL of its own, in a temporary folder, on a port of its own. It ends with this value.
+/// PostgreSQL server in a temporary folder, on its own port, stopped when this value is dropped.
 pub struct Postgres {
     folder: tempfile::TempDir,
     programs: PathBuf,
@@ -303,10 +303,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes and starts one.
+    /// Creates and starts a server.
     ///
     /// # Errors
-    /// When PostgreSQL is not installed, or does not start.
+    /// If PostgreSQL is not installed, or does not start.
     pub fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -320,7 +320,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// The address of its database.
+    /// Address of its database.
     pub fn url(&self) -> String {
         format!("postgres://tradewind@127.0.0.1:{}/postgres", self.port)
     }
@@ -328,16 +328,16 @@ impl Postgres {
     /// Starts it again.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub fn up(&self) -> Result<()> {
         let options = format!("-p {} -c listen_addresses=127.0.0.1 -k {}", self.port, self.folder.path().display());
         self.run("pg_ctl", &["start", "--wait", "--log", &self.path("log"), "--options", &options])
     }
 
-    /// Stops it at once, as a crash would.
+    /// Stops it immediately, like a crash.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it is not running.
     pub fn down(&self) -> Result<()> {
         self.run("pg_ctl", &["stop", "--mode=immediate"])
     }
@@ -367,14 +367,14 @@ impl Drop for Postgres {
     }
 }
 
-/// Where PostgreSQL's programs are: where the build found them.
+/// Folder of PostgreSQL's programs, as found by the build.
 fn programs() -> Result<PathBuf> {
     let link = root().join("dist/tools/postgresql");
     let missing = "`cargo xtask setup` installs PostgreSQL, `cargo xtask build` links it to dist/tools/postgresql";
     fs::read_link(link).context(missing)
 }
 
-/// Whom PostgreSQL runs as where this is root.
+/// User that runs PostgreSQL if this process is root.
 #[cfg(unix)]
 fn unprivileged() -> Result<Option<(u32, u32)>> {
     let id = Command::new("id").arg("-u").output()?;

@@ -1,4 +1,4 @@
-//! The sources of the project, and which of its modules know which.
+//! Sources of the project, and imports between its modules.
 
 use anyhow::{Context, Result};
 use std::{
@@ -7,25 +7,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A source file: its module's path from the root of its folder, and what it names of that folder.
+/// Source file: path of its module from the root of its folder, and the names it imports from that folder.
 #[derive(Debug)]
 pub struct Source {
-    /// The module's path.
+    /// Path of the module.
     pub path: Vec<String>,
-    /// The modules and items that it names, each by its path from the root.
+    /// Imported modules and items, each by its path from the root.
     pub names: Vec<Vec<String>>,
 }
 
-/// The files of a folder of modules, but for the one that declares them.
+/// Reads the files of a folder of modules, except the one that declares them.
 ///
 /// # Errors
-/// When they cannot be read.
+/// If they cannot be read.
 pub fn sources(folder: &Path) -> Result<Vec<Source>> {
     let mut paths = Vec::new();
     files(folder, &mut paths)?;
     paths.sort();
     let mut sources = Vec::new();
-    // What a crate calls the folder, unless it is all of it.
+    // Name of the folder inside its crate, unless it is the whole crate.
     let within = folder.file_name().and_then(|name| name.to_str()).filter(|name| *name != "src");
     for path in paths {
         let module = path.strip_prefix(folder)?.with_extension("");
@@ -34,7 +34,7 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
             continue;
         }
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        // Tests may know whom they like.
+        // Tests may import any module.
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let names = named(code, &module, within);
         sources.push(Source { path: module, names });
@@ -42,7 +42,7 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// The modules of a folder that know each other in a circle, if any do.
+/// Finds modules of a folder that import each other in a circle, if any.
 pub fn circle(sources: &[Source]) -> Option<Vec<String>> {
     let modules: BTreeSet<&str> = sources.iter().map(|source| source.path[0].as_str()).collect();
     let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -50,7 +50,7 @@ pub fn circle(sources: &[Source]) -> Option<Vec<String>> {
         let others = names.iter().filter_map(|name| name.first()).map(String::as_str);
         known.entry(&path[0]).or_default().extend(others.filter(|other| modules.contains(other) && *other != path[0]));
     }
-    // Whatever knows nobody who is left is in no circle.
+    // A module that imports none of the remaining ones is in no circle.
     while let Some(module) = known.iter().find(|(_, others)| others.iter().all(|other| !known.contains_key(other))) {
         let module = *module.0;
         known.remove(module);
@@ -77,8 +77,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The modules and items of a folder that a file names, each by its path from there. `own` is the file's, and `within` the
-/// module of the crate that the folder is.
+/// Modules and items of a folder that a file names, each by its path from there. `own` is the file's path, and `within`
+/// the folder's module in its crate.
 fn named(text: &str, own: &[String], within: Option<&str>) -> Vec<Vec<String>> {
     let code = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
@@ -100,7 +100,7 @@ fn named(text: &str, own: &[String], within: Option<&str>) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads the paths of a tree as `use` has them, and returns what follows it.
+/// Reads the paths of a `use` tree, and returns the text after it.
 fn tree<'a>(text: &'a str, base: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
     let text = text.trim_start();
     if let Some(inside) = text.strip_prefix('{') {
@@ -114,7 +114,7 @@ fn tree<'a>(text: &'a str, base: &[String], found: &mut Vec<Vec<String>>) -> &'a
     let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     if name.is_empty() {
-        // All that is in a module: what is named is the module.
+        // A glob import names the module.
         found.push(base.to_vec());
         return rest.get(1..).unwrap_or_default();
     }
@@ -123,7 +123,7 @@ fn tree<'a>(text: &'a str, base: &[String], found: &mut Vec<Vec<String>>) -> &'a
         Some(rest) if !rest.starts_with('<') => tree(rest, &path, found),
         _ => {
             found.push(path);
-            // An alias, or whatever else stands before the next path.
+            // An alias, or other text before the next path.
             let next = rest.find([',', '}', ';', '\n']).unwrap_or(rest.len());
             &rest[next..]
         }

@@ -1,4 +1,4 @@
-//! The module's interface: what `core/ABI.md` says is what the module does.
+//! The module's interface: `core/ABI.md` matches the module.
 
 use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fs};
@@ -90,7 +90,7 @@ fn signature(export: &ExternType) -> String {
     }
 }
 
-/// The module alone, without a shell in between.
+/// The module without a shell.
 struct Bare {
     store: Store<StoreLimits>,
     instance: Instance,
@@ -101,7 +101,7 @@ impl Bare {
         Self::within(&Module::new(&Engine::default(), module()?).map_err(any)?, usize::MAX)
     }
 
-    /// With at most so many bytes of memory.
+    /// Instantiates it with at most `memory` bytes.
     fn within(module: &Module, memory: usize) -> Result<Self> {
         let mut store = Store::new(module.engine(), StoreLimitsBuilder::new().memory_size(memory).build());
         store.limiter(|limits| limits);
@@ -109,7 +109,7 @@ impl Bare {
         Ok(Self { store, instance })
     }
 
-    /// A buffer with these bytes; `None` when there is no memory for it.
+    /// Allocates a buffer with these bytes; `None` if memory is exhausted.
     fn buffer(&mut self, bytes: &[u8]) -> Result<Option<u32>> {
         let pointer = self.call("alloc", &[bytes.len() as u32])?;
         let memory = self.instance.get_memory(&mut self.store, "memory").context("no memory")?;
@@ -119,7 +119,7 @@ impl Bare {
         Ok((pointer > 0).then_some(pointer))
     }
 
-    /// What an export answers to these bytes; `None` when there is no memory for them or the answer.
+    /// Calls an export with these bytes; `None` if memory is exhausted for them or the reply.
     fn ask(&mut self, export: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>> {
         let Some(pointer) = self.buffer(bytes)? else { return Ok(None) };
         match self.call(export, &[pointer, bytes.len() as u32])? {
@@ -145,7 +145,7 @@ impl Bare {
     }
 }
 
-/// However little memory there is: a module answers, and the answer is right or that there is none.
+/// For any amount of memory the module replies, either correctly or that memory is exhausted.
 #[test]
 fn without_memory_the_answer_is_a_fault_and_never_a_trap() -> Result<()> {
     let module = Module::new(&Engine::default(), module()?).map_err(any)?;
@@ -162,7 +162,7 @@ fn without_memory_the_answer_is_a_fault_and_never_a_trap() -> Result<()> {
         let (mut faults, mut answers) = (0, 0);
         for memory in (0..).map(|step| (1 << 20) + step * (192 << 10)) {
             ensure!(memory < 128 << 20, "it is never enough");
-            // Below what the module begins with it does not start.
+            // Below its initial memory the module does not start.
             let Ok(mut module) = Bare::within(&module, memory) else { continue };
             let replies = [module.ask("load", &pack)?, module.ask("call", &request)?];
             let out_of_memory = |reply: &Option<Vec<u8>>| {
@@ -185,7 +185,7 @@ fn without_memory_the_answer_is_a_fault_and_never_a_trap() -> Result<()> {
     Ok(())
 }
 
-/// The same for `score`, which allocates nothing but its reply.
+/// The same for `score`, which allocates only its reply.
 #[test]
 fn without_memory_scores_are_a_fault_and_never_a_trap() -> Result<()> {
     let module = Module::new(&Engine::default(), module()?).map_err(any)?;
@@ -230,14 +230,14 @@ fn a_pointer_that_was_not_given_out_is_a_fault() -> Result<()> {
             ensure!(fault.code == ErrorKind::BadPointer.code(), "{fault}");
         }
     }
-    // More memory than there can be is a null pointer, not a trap.
+    // A request beyond all possible memory gives a null pointer, not a trap.
     ensure!(module.call("alloc", &[u32::MAX])? == 0);
     ensure!(module.call("alloc", &[200 << 20])? == 0);
     ensure!(module.call("abi_version", &[])? == ABI_VERSION);
     Ok(())
 }
 
-/// The page that describes the interface lists what can be asked.
+/// The page about the interface lists all decisions.
 #[test]
 fn the_page_lists_every_decision() -> Result<()> {
     let page = fs::read_to_string(root().join("core/ABI.md"))?;
@@ -252,8 +252,8 @@ fn the_page_lists_every_decision() -> Result<()> {
     Ok(())
 }
 
-/// The bytes of one message of each kind. A difference means that a message changed: then
-/// `ABI_VERSION` must change with it, because old shells would misread new modules.
+/// Bytes of one message of each kind. A difference means that a message changed: then `ABI_VERSION` must change too,
+/// because old shells would misread new modules.
 #[test]
 fn messages_have_the_bytes_of_this_version() -> Result<()> {
     let golden = fs::read_to_string(root().join("tests/cases/messages.txt"))?;
@@ -321,7 +321,7 @@ fn kernels() -> Vec<Kernel> {
     ]
 }
 
-/// The bytes of a reply.
+/// Bytes of a reply.
 fn reply<D: Decision>(answer: &D::Answer) -> Vec<u8> {
     encode(D::NUMBER, answer)
 }
@@ -471,7 +471,7 @@ fn insight_spec() -> InsightSpec {
     }
 }
 
-/// Every source of some parts of a row.
+/// All sources of some parts of a row.
 fn sources(parts: &[Part]) -> Vec<Source> {
     Source::ALL.iter().copied().filter(|source| parts.contains(&source.part())).collect()
 }
@@ -663,7 +663,7 @@ fn exception_request() -> Result<ExceptionRequest> {
     })
 }
 
-/// An exception of every kind, with every piece of evidence and every action.
+/// An exception of every kind, with all evidence and actions.
 fn exceptions() -> Result<Vec<ExceptionScore>> {
     let sku = Sku::new("tea")?;
     let kinds = [

@@ -1,4 +1,4 @@
-//! The executor takes its memory when it is made: running allocates nothing.
+//! The executor allocates its memory when it is created, and nothing when it runs.
 #![expect(unsafe_code, reason = "a global allocator that counts is written over the system's")]
 
 use anyhow::{Result, ensure};
@@ -22,7 +22,7 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
@@ -47,7 +47,7 @@ fn a_run_allocates_nothing_once_the_plan_is_loaded() -> Result<()> {
         let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
         for set in &case.sets {
             let plan = executor.plan().clone();
-            // What the executor reads and writes for text are indices.
+            // The executor's text inputs and outputs are indices.
             let indexed = |data: &TensorData| match data {
                 TensorData::Text(text) => TensorData::I64(vec![0; text.len()]),
                 data => data.clone(),

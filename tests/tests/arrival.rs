@@ -1,4 +1,4 @@
-//! Of equal orders, the one that came first is served first: its place in the request says which that is.
+//! Among equal orders, the first to arrive is served first; the request lists orders by arrival.
 
 use anyhow::{Result, ensure};
 use tradewind_core::allocate::allocate;
@@ -11,7 +11,7 @@ fn of_equal_orders_the_first_gets_the_units_that_there_are() -> Result<()> {
         (20..60).step_by(3).flat_map(|orders| [(orders, 3, 60), (orders, 5, 90), (orders, 9, 75)])
     {
         let mut problem = made_up(orders, nodes, 10, 8, cover);
-        // Twins: some beside the order that they equal, some far behind it.
+        // Twins: some next to the order that they equal, some far behind it.
         for place in (0..orders as usize).rev().step_by(2) {
             let twin = problem.orders[place].clone();
             let behind = if place % 4 == 0 { place + 1 } else { problem.orders.len() };

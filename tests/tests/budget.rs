@@ -1,8 +1,7 @@
-//! What the module may cost: `benches/budget.toml`.
+//! Limits of the module: `benches/budget.toml`.
 //!
-//! Fuel is a count of the work done, the same on every machine, but not for every compiler; it is
-//! held to the budget only where the module was built by the tools that the budget names. To
-//! record a new one after a change that is meant:
+//! Fuel counts the work done, independently of the machine but not of the compiler; it is compared with the budget only
+//! if the module was built by the tools named there. To record a new budget after an intended change:
 //! `TRADEWIND_RECORD_BUDGET=1 cargo test --release -p tradewind-tests --test budget`.
 
 use anyhow::{Context, Result, ensure};
@@ -18,7 +17,7 @@ use tradewind_host::{Runtime, WasmGuest};
 use tradewind_json as json;
 use tradewind_tests::{PACK, allocation, cases, decisions, dist, module, pack_of, root};
 
-/// Models whose fuel is watched, one of each kind, over their largest data set.
+/// Models with a fuel budget, one of each kind, on their largest data set.
 const WATCHED: [&str; 6] = [
     "mlp-gemm-relu",
     "sklearn-logistic-multinomial",
@@ -28,7 +27,7 @@ const WATCHED: [&str; 6] = [
     "top-k-ties",
 ];
 
-/// How far fuel may move, either way, without being recorded anew.
+/// Allowed change of fuel in either direction without recording a new budget.
 const FUEL_TOLERANCE: f64 = 0.02;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,18 +40,18 @@ struct Budget {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModuleBudget {
-    /// The most bytes of the module after brotli at its best.
+    /// Maximum bytes of the module after brotli at its best quality.
     brotli_bytes: usize,
-    /// The most linear memory with the recommender loaded and asked, in bytes.
+    /// Maximum linear memory after loading and calling the recommender, in bytes.
     memory_bytes: usize,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FuelBudget {
-    /// The tools that the counts hold for.
+    /// Tools for which the counts are valid.
     tools: String,
-    /// Fuel of one call.
+    /// Fuel of each call.
     calls: BTreeMap<String, u64>,
 }
 
@@ -110,7 +109,7 @@ fn the_module_stays_within_its_budget() -> Result<()> {
     Ok(())
 }
 
-/// Fuel of each watched call and of the decisions, and the memory that the recommender takes.
+/// Measures the fuel of each listed call and of the decisions, and the memory of the recommender.
 fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
     let runtime = Runtime::metered(module)?;
     let mut calls = BTreeMap::new();
@@ -144,14 +143,14 @@ fn measure(module: &[u8]) -> Result<(BTreeMap<String, u64>, usize)> {
     ] {
         calls.insert(name.into(), fuel(&mut guest, &request)?);
     }
-    // One order from four hundred nodes, as one that is placed right now.
+    // One order from four hundred nodes, as if just placed.
     let (snapshot, order) = allocation::shop(&allocation::made_up(1, 400, 20, 9, 100_000), Money(400))?;
     let mut guest = deciding(&runtime, &snapshot)?;
     calls.insert("allocate-400".into(), fuel(&mut guest, &message::request(&order))?);
     Ok((calls, memory))
 }
 
-/// A guest with the packs that decide and a snapshot.
+/// Guest with the packs of all decisions and a snapshot.
 fn deciding(runtime: &Runtime, snapshot: &[u8]) -> Result<WasmGuest> {
     let mut guest = runtime.unverified_guest()?;
     for pack in ["price", "late"] {
@@ -161,7 +160,7 @@ fn deciding(runtime: &Runtime, snapshot: &[u8]) -> Result<WasmGuest> {
     Ok(guest)
 }
 
-/// What a request takes that is answered.
+/// Fuel of a request that is answered.
 fn fuel(guest: &mut WasmGuest, request: &[u8]) -> Result<u64> {
     let fault = message::fault(&guest.call(request)?);
     ensure!(fault.is_none(), "{fault:?}");

@@ -1,4 +1,4 @@
-//! The `tradewind` command, run as its user would.
+//! The `tradewind` command, run as by a user.
 
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -39,7 +39,7 @@ fn a_model_is_packed_signed_and_shown() -> Result<()> {
     for words in ["signed by", "weights", "f32 [rows, ", "operations a row", "dense"] {
         ensure!(text.contains(words), "`{words}` is not in:\n{text}");
     }
-    // Nobody is trusted by default.
+    // No key is trusted by default.
     let untrusting = tradewind(&["inspect", path(&pack)], "")?;
     ensure!(!untrusting.status.success() && String::from_utf8_lossy(&untrusting.stderr).contains("--trust"));
     Ok(())

@@ -1,4 +1,4 @@
-//! Models of the corpus: what is refused, and what holds of every plan that runs. Their outputs: `runtimes.rs`.
+//! Models of the corpus: refusals, and properties of every plan that runs. `runtimes.rs` checks their outputs.
 
 use anyhow::{Result, ensure};
 use tradewind_compiler::{Options, compile};
@@ -34,7 +34,7 @@ fn models_that_cannot_be_run_are_refused_with_the_reason() -> Result<()> {
 #[test]
 fn a_row_has_the_same_result_alone_and_among_others() -> Result<()> {
     for case in cases()?.into_iter().chain(random()?) {
-        // Of random graphs a few are refused.
+        // A few random graphs are refused.
         let Ok(compiled) = compile(&case.onnx, &case.options) else { continue };
         let weights = AlignedBytes::copy_of(&compiled.weights)?;
         let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
@@ -59,13 +59,13 @@ fn a_row_has_the_same_result_alone_and_among_others() -> Result<()> {
             };
             let alone = (0..count).map(|n| executor.infer(weights.as_slice(), &rows_of(&[n])));
             let alone = alone.collect::<Result<Vec<_>, _>>()?;
-            // Batches around the tile, whose rows are those of the set in another order.
+            // Batches around the tile, with rows of the set in another order.
             for size in [1, 2, count, tile - 1, tile, tile + 1, 2 * tile + 44] {
                 let rows: Vec<usize> = (0..size).map(|n| (n * 7 + size) % count).collect();
                 let together = executor.infer(weights.as_slice(), &rows_of(&rows))?;
                 for (n, row) in rows.iter().enumerate() {
                     let among: Vec<Tensor> = together.iter().map(|tensor| picked(tensor, size, &[n])).collect();
-                    // Bytes, not numbers: NaN is to stay NaN.
+                    // Compared as bytes, because NaN must stay NaN.
                     let same = postcard::to_allocvec(&alone[*row])? == postcard::to_allocvec(&among)?;
                     let name = &case.name;
                     ensure!(same, "{name}: row {n} of {size} gives {:?} alone, {among:?} among others", alone[*row]);
@@ -97,11 +97,11 @@ fn rows_together_have_the_same_results_whatever_the_largest_batch() -> Result<()
         }
         ensure!(answers[0] == answers[1], "{}: other results where batches may be larger", case.name);
     }
-    ensure!(joint >= 10, "only {joint} models have rows that look at each other");
+    ensure!(joint >= 10, "only {joint} models have rows that depend on each other");
     Ok(())
 }
 
-/// Rows of a tensor of so many.
+/// Selects rows of a tensor with `count` rows.
 fn picked(tensor: &Tensor, count: usize, rows: &[usize]) -> Tensor {
     fn parts<T: Clone>(elements: &[T], width: usize, rows: &[usize]) -> Vec<T> {
         rows.iter().flat_map(|row| elements[row * width..(row + 1) * width].iter().cloned()).collect()

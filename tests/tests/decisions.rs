@@ -1,4 +1,4 @@
-//! The decisions over the reference snapshot, within their rules.
+//! Decisions with the reference snapshot, and their rules.
 
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -36,7 +36,7 @@ fn snapshot() -> Result<(Vec<u8>, Snapshot)> {
     Ok((bytes, snapshot))
 }
 
-/// The packs that decide, and the snapshot that they decide over.
+/// Packs of all decisions, and their snapshot.
 fn files() -> Result<Vec<Vec<u8>>> {
     let packs = ["recommend", "price", "demand", "late"].map(|name| dist(&format!("packs/{name}.pack")));
     let mut files = packs.into_iter().map(|path| Ok(fs::read(path?)?)).collect::<Result<Vec<_>>>()?;
@@ -80,7 +80,7 @@ fn no_quote_of_any_product_breaks_its_guard() -> Result<()> {
             quote.units.is_none_or(f32::is_finite) && quote.elasticity.is_none_or(|slope| slope <= 0.0),
             "{quote:?}"
         );
-        // A price that was not listed begins now, so the one that it replaces counts.
+        // A price that was not listed begins now, so the replaced price is included.
         ensure!(quote.price == past.current || quote.lowest_30_days <= past.current, "{quote:?} after {past:?}");
         moved += usize::from(quote.price != past.current);
         faults += usize::from(quote.units.is_none());
@@ -149,7 +149,7 @@ fn a_decision_is_made_again_from_its_record_and_what_differs_is_said() -> Result
     let record: Record = serde_json::from_str(&written)?;
     ensure!(record.replay(&mut client, module)? == []);
 
-    // Under another module, and with a reply that has been improved upon.
+    // With another module, and with an altered reply.
     let mut altered = record.clone();
     let mut quote = message::answer::<QuoteRequest>(&record.reply.0)?;
     quote.price = Money(quote.price.0 - 10);
@@ -168,7 +168,7 @@ fn only_what_can_be_delivered_to_a_region_is_ranked_for_it() -> Result<()> {
     let mut client = native()?;
     let pack = fs::read(dist("packs/recommend.pack")?)?;
     let tables: RankTables = PackView::parse(&pack)?.copied_columns(SectionKind::Tables)?;
-    // Also what the snapshot does not have, and what is out of stock.
+    // Including products outside the snapshot, or out of stock.
     let candidates = Some(tables.catalog.skus().collect::<Vec<_>>());
     let ranked = |client: &mut Client<Engine>, region: Option<Code>, at| {
         let constraints = Constraints { deliverable_to: region, ..Constraints::default() };
@@ -209,7 +209,7 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
     check(&snapshot, &request.orders, &plan)?;
     ensure!(plan.bound <= plan.total, "a bound of {:?} over {:?}", plan.bound, plan.total);
 
-    // The busiest node closes: what shipped from elsewhere stays there.
+    // The busiest node closes: shipments from other nodes stay there.
     let mut busy: BTreeMap<&Code, usize> = BTreeMap::new();
     let all = plan.orders.iter().flat_map(|order| &order.shipments);
     all.for_each(|shipment| *busy.entry(&shipment.node).or_default() += 1);
@@ -221,8 +221,8 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
         previous: previous.clone(),
         ..request.clone()
     };
-    let anew = client.allocate(again)?;
-    check(&snapshot, &request.orders, &anew)?;
+    let replanned = client.allocate(again)?;
+    check(&snapshot, &request.orders, &replanned)?;
     let from = |plan: &Allocated| -> BTreeMap<(String, Sku, Code), u32> {
         let shipments = plan.orders.iter().flat_map(|order| order.shipments.iter().map(move |one| (order, one)));
         let lines = shipments.flat_map(|(order, one)| one.lines.iter().map(move |line| (order, one, line)));
@@ -230,7 +230,7 @@ fn nothing_is_promised_twice_and_a_new_plan_moves_little() -> Result<()> {
             .map(|(order, one, line)| ((order.id.to_string(), line.sku.clone(), one.node.clone()), line.quantity))
             .collect()
     };
-    let (before, after) = (from(&plan), from(&anew));
+    let (before, after) = (from(&plan), from(&replanned));
     ensure!(after.keys().all(|(_, _, node)| *node != closed), "{closed} is closed, and ships");
     let units = |moved: bool| -> u32 {
         let elsewhere = before.iter().filter(|((_, _, node), _)| *node != closed);
@@ -289,7 +289,7 @@ fn exceptions_look_at_what_is_there_now() -> Result<()> {
     let (_, to) = before.first().context("nothing can be rerouted")?;
     let node = Code::new(to.as_str())?;
 
-    // The node that was offered closes, or is full, or has sold its stock.
+    // The suggested node closes, is full, or has sold its stock.
     let full = snapshot.fulfilment.as_ref().and_then(|places| places.nodes.iter().find(|place| place.code == node));
     let shipments = full.context("an unknown node is offered")?.shipments_per_day;
     let skus = request.shipments.iter().flat_map(|shipment| &shipment.lines).map(|line| line.sku.clone());
@@ -304,7 +304,7 @@ fn exceptions_look_at_what_is_there_now() -> Result<()> {
         ensure!(after.iter().all(|(_, other)| other != to), "{live:?}: {after:?}");
     }
 
-    // What is reserved for a shipment is its own; when nothing else is left, demand may take that.
+    // Units reserved for a shipment belong to it; demand may take them only if no others are left.
     let calm = stock_outs(&mut client, &request)?;
     let nodes: BTreeSet<String> = request.shipments.iter().map(|shipment| shipment.node.to_string()).collect();
     let nodes = nodes.into_iter().map(Code::new).collect::<Result<Vec<_>, _>>()?;
@@ -316,7 +316,7 @@ fn exceptions_look_at_what_is_there_now() -> Result<()> {
     Ok(())
 }
 
-/// No node gives more than it has, and orders get what they asked for and nothing else.
+/// Checks that no node gives more than it has, and that orders get exactly the ordered products.
 fn check(snapshot: &Snapshot, orders: &[ShopOrder], plan: &Allocated) -> Result<()> {
     let fulfilment = snapshot.fulfilment.as_ref().context("no nodes")?;
     let mut taken: BTreeMap<(&Code, &Sku), u32> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! What the types of the door accept, the module decides: orders and shipments that people could send, valid and not,
-//! by themselves and with all that may have come before.
+//! Input accepted by the API's types can be decided by the module: valid and invalid orders and shipments, alone and in
+//! combination.
 
 use anyhow::{Result, bail, ensure};
 use proptest::{prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
@@ -16,7 +16,7 @@ use tradewind_core::{
 use tradewind_json::Shipment;
 use tradewind_tests::{decisions::AFTERNOON, dist};
 
-/// The reference snapshot, and an engine that has it and knows how likely legs are late.
+/// Engine with the reference snapshot and a lateness model.
 fn engine() -> Result<(Engine, Snapshot)> {
     let bytes = fs::read(dist("reference.snapshot")?)?;
     let mut engine = Engine::new();
@@ -27,7 +27,7 @@ fn engine() -> Result<(Engine, Snapshot)> {
     Ok((engine, Snapshot::read(&bytes)?))
 }
 
-/// An order as the door takes it; `None` where it does not.
+/// Order as accepted by the API; `None` if it is refused.
 fn taken(order: Value, snapshot: &Snapshot) -> Option<ShopOrder> {
     let order = serde_json::from_value::<ShopOrder>(order).ok()?;
     order.check().ok()?;
@@ -47,7 +47,7 @@ fn allocation(orders: Vec<ShopOrder>, snapshot: &Snapshot) -> AllocateRequest {
     }
 }
 
-/// A shipment as the door takes it; `None` where it does not.
+/// Shipment as accepted by the API; `None` if it is refused.
 fn watched(shipment: Value) -> Option<exceptions::Shipment> {
     serde_json::from_value::<Shipment>(shipment).ok()?.message().ok()
 }
@@ -173,7 +173,7 @@ fn what_the_door_takes_is_decided() -> Result<()> {
 #[test]
 fn what_has_come_together_is_decided_too() -> Result<()> {
     let (mut engine, snapshot) = engine()?;
-    // The largest order, planned before, as late as the snapshot holds.
+    // The largest order, with a previous plan, at the end of the snapshot's validity.
     let skus: Vec<_> = snapshot.storefront.catalog.skus().take(Problem::MAX_ORDER_LINES).collect();
     let units = ShopOrder::MAX_UNITS / skus.len();
     let lines: Value = skus.iter().map(|sku| json!({"sku": sku.as_str(), "quantity": units})).collect();

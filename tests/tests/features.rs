@@ -1,4 +1,4 @@
-//! `models/FEATURES.md` and the page's list of sources are those of the core's table.
+//! `models/FEATURES.md` and the page's list of sources match the core's table.
 
 use anyhow::{Result, ensure};
 use std::{env, fmt::Write, fs};
@@ -7,11 +7,11 @@ use tradewind_tests::root;
 
 const INTRODUCTION: &str = "# Features
 
-What a model may be shown, by what it is a fact about. `spec.json` lists the names in the order of the model's columns; the
-same code computes them for training (`tradewind features`) and for serving. A value that is not known is NaN. Numbers
-stand for the names in packs.
+Sources that a model may use as columns, by subject. `spec.json` lists their names in the order of the model's columns; the
+same code computes them for training (`tradewind features`) and for serving. Unknown values are NaN. Packs contain the
+numbers instead of the names.
 
-This page is written from `core/src/model/source.rs`: `TRADEWIND_RECORD=1 cargo xtask test models features`.
+This page is generated from `core/src/model/source.rs`: `TRADEWIND_RECORD=1 cargo xtask test models features`.
 ";
 
 fn page() -> Result<String> {
@@ -28,7 +28,7 @@ fn page() -> Result<String> {
     Ok(page)
 }
 
-/// The names by their numbers, for pages.
+/// Names by number, for pages.
 fn module() -> Result<String> {
     let mut module = "/** The names of sources by their numbers, written from `core/src/model/source.rs`: see `models/FEATURES.md`. */
 

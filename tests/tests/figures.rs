@@ -1,11 +1,11 @@
-//! The table of models/README.md has what the models' cards say: `cargo xtask evaluate` writes it.
+//! The table of models/README.md matches the model cards; `cargo xtask evaluate` writes it.
 
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use tradewind_core::pack::{Metric, ModelCard};
 use tradewind_tests::root;
 
-/// A number as the table has it: four digits, no zero before the point.
+/// Formats a number as in the table: four digits, no zero before the point.
 fn figure(value: f64, sign: &str) -> String {
     let sign = if value < 0.0 { "−" } else { sign };
     let text = format!("{:.4}", value.abs());
@@ -20,7 +20,7 @@ fn the_table_of_figures_is_that_of_the_cards() -> Result<()> {
     let mut models = 0;
     for entry in fs::read_dir(root().join("models"))? {
         let folder = entry?.path();
-        // Those that are trained here are judged here.
+        // Only trainable models are in the table.
         if !folder.join("train.toml").exists() {
             continue;
         }

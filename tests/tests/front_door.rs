@@ -1,4 +1,4 @@
-//! The host as a library: a builder, verified files, typed calls from any thread, limits, and what it is built from.
+//! The host as a library: builder, verified files, typed calls from any thread, limits, and features.
 
 use anyhow::{Context, Result, ensure};
 use std::{fs, num::NonZeroUsize, process::Command, sync::Barrier, thread, time::Duration};
@@ -28,7 +28,7 @@ mod rank;
 #[path = "../../host/examples/swap.rs"]
 mod swap;
 
-/// A builder with the module and the keys of the build.
+/// Builder with the built module and keys.
 fn builder() -> Result<Builder> {
     let signature = fs::read_to_string(dist("tradewind.wasm.sig")?)?;
     Ok(Tradewind::builder().module(module()?).signature(signature).trust(Trust::read(&[dist("keys/dev.pub")?])?))
@@ -42,7 +42,7 @@ fn snapshot() -> Result<Vec<u8>> {
     Ok(fs::read(dist("reference.snapshot")?)?)
 }
 
-/// A module that answers `call` with this body.
+/// Module whose `call` has this body.
 fn made_up(call: &str) -> Result<Runtime> {
     let text = format!(
         r#"(module
@@ -58,10 +58,10 @@ fn made_up(call: &str) -> Result<Runtime> {
     Ok(Runtime::with(&wat::parse_str(text)?, &tradewind_host::RuntimeConfig::default().limits(limits))?)
 }
 
-/// A module that never answers.
+/// Body that never returns.
 const LOOP: &str = "(loop (br 0)) unreachable";
 
-/// What a call that found no answer says of its instance.
+/// State of the instance after a call without a reply.
 fn unavailable<T>(answer: Result<T, AskError>) -> Option<Unavailable> {
     match answer {
         Err(ClientError::Guest(error)) => Some(error),
@@ -81,7 +81,7 @@ fn the_examples_run() -> Result<()> {
 fn every_decision_has_a_call() -> Result<()> {
     let source = fs::read_to_string(root().join("host/src/tradewind.rs"))?;
     let (_, calls) = source.split_once("\ncalls! {").context("no list of calls")?;
-    // What is loaded, `packs` and `snapshot` say.
+    // `packs` and `snapshot` describe the loaded files.
     for (_, name) in DECISIONS.iter().filter(|(_, name)| *name != "describe") {
         ensure!(calls.contains(&format!("\n    {name}: ")), "`Tradewind` has no call `{name}`");
     }
@@ -142,7 +142,7 @@ fn what_is_not_trusted_is_not_loaded() -> Result<()> {
         let error = refused(builder)?;
         ensure!(matches!(error, BuildError::Trust { error: TrustError::Kind { .. }, .. }), "{error}");
     }
-    // By name, what nobody signed is loaded.
+    // Unsigned files are loaded only on explicit request.
     bare().trust(Trust::unsigned()).pack(unsigned).build()?;
     Ok(())
 }
@@ -153,7 +153,7 @@ fn an_instance_that_trapped_is_replaced() -> Result<()> {
     let tradewind = Tradewind::builder().runtime(made_up("unreachable")?).instances(one).build()?;
     for n in 0..3 {
         let found = unavailable(tradewind.ask(&Describe));
-        // The same one would say that it is dead.
+        // Reusing the instance would report that it is dead.
         ensure!(matches!(found, Some(Unavailable::Guest(GuestError::Trap(_)))), "call {n}: {found:?}");
     }
     Ok(())
@@ -213,7 +213,7 @@ fn a_successor_shares_the_module_and_takes_the_next_files() -> Result<()> {
         other => anyhow::bail!("{other:?}"),
     };
     ensure!(fault == Some(ErrorKind::NoSnapshot), "what was there before has changed");
-    // Keys are those of the first.
+    // The successor keeps the keys.
     let late = pack("late")?;
     let unsigned = first.successor().pack(&late[..late.len() - SIGNATURE_LEN]).build();
     ensure!(matches!(unsigned, Err(BuildError::Trust { .. })));

@@ -1,11 +1,11 @@
-//! What fuzzing has found stays found, and the plans of all cases are altered anew.
+//! Regression tests for fuzzing findings, and random alterations of the plans of all cases.
 
 use anyhow::{Context, Result, ensure};
 use std::{fs, time::Instant};
 use tradewind_targets::{Random, altered};
 use tradewind_tests::{cases, pack_of, root};
 
-/// Alterations of each case's plan. A fuzzer tries millions; these are for changes that break much.
+/// Alterations of each case's plan. A fuzzer tries millions; these detect changes that break much.
 const ALTERATIONS: usize = 40;
 
 #[test]
@@ -43,7 +43,7 @@ fn an_altered_plan_runs_faults_or_is_refused() -> Result<()> {
                 ensure!(start.elapsed().as_secs() < 10, "{}: a plan ran for {:?}", case.name, start.elapsed());
             }
         }
-        // A module trusts its shell, and even so.
+        // Also in the module, which trusts its shell.
         for _ in 0..ALTERATIONS {
             let at = random.below(pack.len());
             let was = std::mem::replace(&mut pack[at], random.number() as u8);

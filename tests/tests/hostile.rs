@@ -1,10 +1,10 @@
-//! Modules that lie: the host checks every number that a guest returns.
+//! Hostile modules: the host checks every number that a guest returns.
 
 use anyhow::{Result, ensure};
 use tradewind_core::guest::{Guest, GuestError};
 use tradewind_host::Runtime;
 
-/// A module whose `alloc` and `call` have these bodies, and whose memory begins with these bytes.
+/// Module whose `alloc` and `call` have these bodies, and whose memory begins with these bytes.
 fn module(abi: u32, alloc: &str, call: &str, memory: &str) -> Result<Vec<u8>> {
     let text = format!(
         r#"(module
@@ -20,7 +20,7 @@ fn module(abi: u32, alloc: &str, call: &str, memory: &str) -> Result<Vec<u8>> {
     Ok(wat::parse_str(text)?)
 }
 
-/// What the host makes of one call.
+/// Result of one call in the host.
 fn answer(alloc: &str, call: &str, memory: &str) -> Result<Result<Vec<u8>, GuestError>> {
     let mut guest = Runtime::new(&module(1, alloc, call, memory)?)?.unverified_guest()?;
     Ok(Guest::call(&mut guest, b"question"))

@@ -1,4 +1,4 @@
-//! The lateness model: legs answered as its runtime answered them, and the matrix it is trained on.
+//! The lateness model: legs with recorded probabilities, and its training matrix.
 
 use anyhow::{Context, Result, ensure};
 use std::fs;

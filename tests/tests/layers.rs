@@ -1,5 +1,4 @@
-//! The house: each layer of the core knows those below it, and none above; and in no crate do modules know each other in
-//! a circle.
+//! Layers of the core: each imports only lower ones; and no crate has circular imports between modules.
 
 use anyhow::{Result, ensure};
 use tradewind_tests::{
@@ -7,7 +6,7 @@ use tradewind_tests::{
     sources::{Source, circle, sources},
 };
 
-/// The layers of the core, the lowest first. Modules of one layer do not know each other.
+/// Layers of the core, lowest first. Modules of one layer do not import each other.
 const LAYERS: [&[&str]; 9] = [
     &["error", "bounded", "aligned", "columns", "plan", "exec", "tensor"],
     &["domain"],
@@ -20,10 +19,10 @@ const LAYERS: [&[&str]; 9] = [
     &["guest"],
 ];
 
-/// The one file among the decisions that knows others: it says which of them a pack is for.
+/// The only file among the decisions that imports others: it lists the tasks of packs.
 const OF_ALL: &str = "task";
 
-/// Folders of modules in which nobody knows each other in a circle.
+/// Folders of modules without circular imports.
 const FOLDERS: [&str; 7] =
     ["core/src", "core/compiler/src", "core/json/src", "host/src", "host/src/serve", "host/src/snapshot", "xtask/src"];
 
@@ -35,7 +34,7 @@ fn nothing_in_the_core_knows_what_is_above_it() -> Result<()> {
     for Source { path, names } in sources(&root().join("core/src"))? {
         let Some(own) = layer(&path[0]) else { anyhow::bail!("`{}` is in no layer", path[0]) };
         for name in names {
-            // What is in no layer is the crate's own, such as its version.
+            // Names outside the layers are the crate's own, such as its version.
             let Some(other) = name.first().and_then(|first| layer(first)) else { continue };
             read += 1;
             let sibling = own == other && name[0] != path[0];

@@ -1,5 +1,5 @@
-//! Models as people bring them, through the `tradewind` command: inputs with defaults, open axes, data beside the
-//! model, and tables whose cells are read by the model's types.
+//! Users' models in the `tradewind` command: inputs with defaults, open axes, external data, and tables whose cells are
+//! read by the model's types.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn floats(tensor: &Tensor) -> Result<&[f32]> {
     }
 }
 
-/// Copies a folder and what is in it.
+/// Copies a folder with its contents.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -54,7 +54,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What `tradewind run` answers as JSON, for data of this text.
+/// Output of `tradewind run` as JSON, for this text as data.
 fn run(model: &Path, data: &Path, text: &[u8], bind: &[&str]) -> Result<Value> {
     fs::write(data, text)?;
     let mut command = Command::new(dist("tradewind")?);
@@ -106,7 +106,7 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
         &["no input `scal`", "it takes `offset`, `scale`, `shift`, `x`"],
     )?;
 
-    // A pack has the inputs that its recorded samples have; a sample without one has the default.
+    // A pack has the inputs of its recorded samples; a sample without one uses the default.
     let case = folder.path().join("case");
     copy(&corpus("default-overridden"), &case)?;
     fs::write(case.join("pack.json"), r#"{"name": "shop", "version": "1", "task": "infer"}"#)?;
@@ -127,17 +127,17 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
         Ok(inputs.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     };
     let packed = tradewind([&"pack", &case, &"--unsigned", &"--out", &pack])?;
-    // An offset of one row is none for a batch, so the sample of one row decides nothing about its shape.
+    // An offset of one row does not fit a batch, so the sample of one row does not determine its shape.
     ensure!(packed.status.success(), "{}", stderr(&packed));
     ensure!(stdout(&packed).contains("3 recorded samples are met"), "{}", stdout(&packed));
     ensure!(stdout(&packed).contains("not overridden (`--override`): `shift`"), "{}", stdout(&packed));
     ensure!(ports()? == ["x", "scale", "offset"], "{:?}", ports()?);
 
-    // Without samples, what is named.
+    // Without samples, only named inputs.
     let packed = tradewind([&"pack", &model, &"--unsigned", &"--override", &"shift", &"--out", &pack])?;
     ensure!(packed.status.success() && ports()? == ["x", "shift"], "{} {:?}", stderr(&packed), ports()?);
     let unknown = tradewind([&"pack", &model, &"--unsigned", &"--override", &"shft", &"--out", &pack])?;
-    ensure!(stderr(&unknown).contains("`shft` cannot be overridden; inputs with a default are `offset`, `scale`"));
+    ensure!(stderr(&unknown).contains("`shft` cannot be overridden (inputs with a default: `offset`, `scale`"));
     Ok(())
 }
 
@@ -156,9 +156,9 @@ fn recorded_tensors_that_the_model_does_not_take_are_named() -> Result<()> {
             "input_3.pb`: the model has no input `scal`; the model takes `offset`",
         ),
         ("twice", "input_3.pb", extra("scale")?, "input_3.pb`: it is a second tensor for the input `scale`"),
-        ("gap", "input_4.pb", extra("shift")?, "input_4.pb`: there is no input_3.pb before it"),
+        ("gap", "input_4.pb", extra("shift")?, "input_4.pb`: input_3.pb is missing before it"),
         ("output", "output_1.pb", extra("z")?, "output_1.pb` is one too many"),
-        ("output-gap", "output_2.pb", extra("z")?, "output_2.pb`: there is no output_1.pb before it"),
+        ("output-gap", "output_2.pb", extra("z")?, "output_2.pb`: output_1.pb is missing before it"),
     ] {
         copy(&corpus("default-overridden"), &at(name))?;
         fs::write(at(name).join("test_data_set_0").join(file), bytes)?;
@@ -173,11 +173,11 @@ fn recorded_tensors_that_the_model_does_not_take_are_named() -> Result<()> {
     copy(&corpus("default-overridden"), &at("sets"))?;
     fs::rename(at("sets/test_data_set_1"), at("sets/test_data_set_7"))?;
     let verified = tradewind([&"verify", &at("sets")])?;
-    ensure!(stdout(&verified).contains("test_data_set_2`: there is no test_data_set_1 before it"));
+    ensure!(stdout(&verified).contains("test_data_set_2`: test_data_set_1 is missing before it"));
     Ok(())
 }
 
-/// The rows of the case `text-of-digits`: area, age, member, account.
+/// Rows of the case `text-of-digits`: area, age, member, account.
 fn rows() -> Result<Vec<(String, f32, bool, i64)>> {
     let case = "text-of-digits";
     let inputs: Vec<TensorData> =
@@ -218,7 +218,7 @@ fn cells_are_read_by_the_types_of_the_model_and_not_trimmed() -> Result<()> {
         let found = run(&model, &csv, format!("{mark}{}{end}", text.join(end)).as_bytes(), &[])?;
         close(&found["outputs"]["probability"], expected)?;
         ensure!(found["outputs"]["next account"] == json!(next.iter().map(|x| [x]).collect::<Vec<_>>()), "{found}");
-        ensure!(found["notes"].to_string().contains("columns that the model does not take: `note`"), "{found}");
+        ensure!(found["notes"].to_string().contains("columns that the model does not use: `note`"), "{found}");
     }
     let objects: Vec<Value> = rows
         .iter()
@@ -235,14 +235,14 @@ fn a_cell_that_is_not_of_the_type_of_the_model_is_told_by_row_and_column() -> Re
     let folder = tempfile::tempdir()?;
     let (model, csv) = (corpus("text-of-digits").join("model.onnx"), folder.path().join("rows.csv"));
     let header = "area,age,member,account";
-    // An empty number is missing, and a whole number may be written as a float.
+    // An empty number is missing, and an integer may be written as a float.
     let found = run(&model, &csv, format!("{header}\n007,,1.0,4.0\n").as_bytes(), &[])?;
     ensure!(found["outputs"]["probability"] == json!([[null]]), "{found}");
     ensure!(found["outputs"]["next account"] == json!([[5]]), "{found}");
     for (text, words) in [
         ("area,age,member,account\na,1,0,1\na,young,0,1\n", &["input `age`", "row 2", "`young` is not a number"][..]),
-        ("area,age,member,account\na,1,0,\n", &["input `account`", "row 1", "a whole number is missing"]),
-        ("area,age,member,account\na,1,0,1.5\n", &["input `account`", "1.5 is not a whole number"]),
+        ("area,age,member,account\na,1,0,\n", &["input `account`", "row 1", "missing integer"]),
+        ("area,age,member,account\na,1,0,1.5\n", &["input `account`", "1.5 is not an integer"]),
         ("area,age,member,account\na,1,0,9007199254740993.0\n", &["input `account`", "write all its digits"]),
         ("area,age,member,account\na,1,0,9223372036854775808\n", &["input `account`", "row 1"]),
         ("area,age,member,account\na,1,2,1\n", &["input `member`", "2 is not a boolean"]),
@@ -286,14 +286,14 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
     let rows: Vec<&[f32]> = floats(&x)?.chunks(4).collect();
     let found = run(&at("case/model.onnx"), &at("x.json"), &serde_json::to_vec(&json!({ "x": rows }))?, &[])?;
     close(&found["outputs"]["y"], floats(&tensor(case, "output_0.pb")?)?)?;
-    // Without a folder there is nothing to read it from.
+    // Without a folder, external data cannot be read.
     let compiled = tradewind_compiler::compile(&fs::read(at("case/model.onnx"))?, &Default::default());
     ensure!(compiled.is_err_and(|refusal| refusal.to_string().contains("`model.onnx.data`, which must lie beside")));
 
     let whole = fs::read(at("case/model.onnx.data"))?;
     fs::write(at("case/model.onnx.data"), &whole[..whole.len() - 1])?;
     let short = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
-    ensure!(stderr(&short).contains("check that the file is whole"), "{}", stderr(&short));
+    ensure!(stderr(&short).contains("check that the file is complete"), "{}", stderr(&short));
     fs::remove_file(at("case/model.onnx.data"))?;
     let missing = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
     ensure!(stderr(&missing).contains("model.onnx.data`: No such file"), "{}", stderr(&missing));
@@ -304,7 +304,7 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
         stdout(&verified)
     );
 
-    // Nothing outside of the folder is read, whatever the model says.
+    // Files outside the folder are never read, for any path in the model.
     let onnx = fs::read(at("case/model.onnx"))?;
     fs::write(at("outside.data_"), &whole)?;
     let name = b"model.onnx.data";
@@ -318,9 +318,9 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
         bytes
     };
     for (to, words) in [
-        (b"../outside.data", "`../outside.data`, outside of the model's folder"),
-        (b"/utside.onnx.da", "outside of the model's folder"),
-        (b"a/../../outside", "outside of the model's folder"),
+        (b"../outside.data", "`../outside.data`, outside the model's folder"),
+        (b"/utside.onnx.da", "outside the model's folder"),
+        (b"a/../../outside", "outside the model's folder"),
     ] {
         fs::write(at("case/model.onnx"), renamed(to))?;
         let packed = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
@@ -331,7 +331,7 @@ fn data_beside_the_model_is_read_where_it_lies() -> Result<()> {
         fs::write(at("case/model.onnx"), &onnx)?;
         std::os::unix::fs::symlink(at("outside.data_"), at("case/model.onnx.data"))?;
         let linked = tradewind([&"pack", &at("case/model.onnx"), &"--unsigned", &"--out", &at("m.pack")])?;
-        ensure!(stderr(&linked).contains("outside of the model's folder"), "{}", stderr(&linked));
+        ensure!(stderr(&linked).contains("outside the model's folder"), "{}", stderr(&linked));
         fs::remove_file(at("case/model.onnx.data"))?;
         fs::write(at("case/inside"), &whole)?;
         std::os::unix::fs::symlink("inside", at("case/model.onnx.data"))?;
@@ -364,7 +364,7 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
         for (n, name) in outputs.into_iter().enumerate() {
             close(&found["outputs"][name], floats(&tensor(case, &format!("output_{n}.pb"))?)?)?;
         }
-        // A shorter sequence is not padded by anybody but its sender.
+        // Only the client pads shorter sequences.
         let short = json!({ "ids": [[1, 2, 3]], "attention_mask": [[1, 1, 1]] });
         let short = if case == "gru-open-steps" { json!({ "ids": [[1, 2, 3]] }) } else { short };
         let error = run(&model, &data, &serde_json::to_vec(&short)?, binds).err().context("a short sequence ran")?;
@@ -377,7 +377,9 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
         ensure!(shown.contains("i64 [rows, 12]"), "{shown}");
 
         let free = tradewind([&"verify", &corpus(case)])?;
-        ensure!(stdout(&free).contains(" refused: ") && stdout(&free).contains("`--bind` alone gives `ids[1]`"));
+        ensure!(
+            stdout(&free).contains(" refused: ") && stdout(&free).contains("`--bind` without a value gives `ids[1]`")
+        );
         let by_data = tradewind([&"verify", &"--bind", &corpus(case)])?;
         ensure!(stdout(&by_data).starts_with(&format!("{case} ok (bound: ")), "{}", stdout(&by_data));
         let by_hand = tradewind([&"verify", &corpus(case), &"--bind", &binds[0]])?;
@@ -386,12 +388,12 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
     let model = corpus("transformer-open-steps").join("model.onnx");
     let pack = folder.path().join("m.pack");
     for (bind, words) in [
-        ("tokens[1]=12", "`tokens[1]=12`: no input has such an axis; those without an extent are `ids[0]` (`batch`)"),
+        ("tokens[1]=12", "`tokens[1]=12`: no input has this axis; those without an extent are `ids[0]` (`batch`)"),
         ("ids[2]=12", "input `ids` has 2 axes, counted from 0, and no axis 2"),
         ("ids[1]=0", "one element or more"),
-        ("ids=12", "no input has such an axis"),
+        ("ids=12", "no input has this axis"),
         ("ids[1]", "AXIS=NUMBER"),
-        ("ids[1]=many", "`many` is not a whole number"),
+        ("ids[1]=many", "`many` is not an integer"),
     ] {
         let packed = tradewind([&"pack", &model, &"--unsigned", &"--out", &pack, &"--bind", &bind])?;
         ensure!(!packed.status.success() && stderr(&packed).contains(words), "{bind}: {}", stderr(&packed));

@@ -1,4 +1,4 @@
-//! Amounts and prices, by the standards that define them.
+//! Amounts and prices, as defined by their standards.
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `models/OWN_MODEL.md` holds: its commands print what it says, and its request is answered.
+//! `models/OWN_MODEL.md` is correct: its commands print its text, and its request works.
 
 use anyhow::{Context, Result, ensure};
 use std::{fs, process::Command};
@@ -9,7 +9,7 @@ use tradewind_core::{
 use tradewind_host::{Tradewind, Trust};
 use tradewind_tests::{dist, module, root};
 
-/// What differs from machine to machine, from key to key and from build to build.
+/// Parts of the output that differ between machines, keys and builds.
 const VARYING: [&str; 8] = [" µs", " ms", " ns", " B", " KB", "bytes", "  root ", "  signed by "];
 
 fn steady(line: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Packs that are not as they should be: each fault has an error of its own, and nothing panics.
+//! Invalid packs: each fault has its own error, and nothing panics.
 
 use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn case(name: &str) -> Result<Case> {
     cases()?.into_iter().find(|case| case.name == name).with_context(|| format!("no case `{name}`"))
 }
 
-/// A signed pack and who trusts it.
+/// Signed pack, and a trust with its key.
 fn signed() -> Result<(Vec<u8>, Trust, tempfile::TempDir)> {
     signed_case("lightgbm-regression")
 }
@@ -87,7 +87,7 @@ fn every_fault_of_a_pack_has_its_own_error() -> Result<()> {
     }
     let (_, others, _folder) = signed()?;
     ensure!(kind(others.verify(&bytes)) == Some(ErrorKind::PackUntrusted));
-    // Where unsigned packs are asked for, digests and a signature that is there still count.
+    // With unsigned packs allowed, digests and an existing signature are still checked.
     Trust::unsigned().verify(&bytes[..signature])?;
     ensure!(kind(Trust::unsigned().verify(&flipped(weights.start))) == Some(ErrorKind::PackCorrupt));
     Ok(())
@@ -115,7 +115,7 @@ fn the_files_of_a_key_are_read_strictly() -> Result<()> {
     Ok(())
 }
 
-/// A pack, and a request that it answers.
+/// Pack with a request that it answers.
 fn loaded() -> &'static (Vec<u8>, Vec<u8>) {
     static LOADED: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
     LOADED.get_or_init(|| made().unwrap_or_default())

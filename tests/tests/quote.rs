@@ -1,4 +1,4 @@
-//! Prices: what may go into one, and that nothing else can.
+//! Prices: allowed fields of a request, and no others.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -8,8 +8,8 @@ use tradewind_core::{
     quote::{Objective, QuoteRequest},
 };
 
-/// Every field of what asks for a price, and what it may hold. There is no text but names that the snapshot
-/// must have, no list but a digest, and nothing that is drawn or chosen for a shopper.
+/// All fields of a price request, with their allowed content. The only text is names in the snapshot, the only list is
+/// a digest, and no field is specific to a shopper.
 const ALLOWED: [(&str, &str); 8] = [
     ("at", "moment"),
     ("objective.margin", "number"),

@@ -60,8 +60,7 @@ fn a_click_changes_what_comes_next() -> Result<()> {
     let request = RankRequest { events: vec![event], ..RankRequest::new("recommend", at, 200) };
     let after = client.rank(request).map_err(anyhow::Error::msg)?;
     ensure!(before.items.iter().all(|item| item.sku != sku), "the product was there without the click");
-    let found =
-        after.items.iter().find(|item| item.sku == sku).context("the product that was looked at is no candidate")?;
+    let found = after.items.iter().find(|item| item.sku == sku).context("the viewed product is not a candidate")?;
     ensure!(found.reasons[0] == Reason::LookedAt, "{:?}", found.reasons);
     let neighbour = tables.neighbours(tables.catalog.id(&sku).context("gone")?);
     let neighbour = neighbour.max_by(|a, b| a.similarity.total_cmp(&b.similarity)).context("gone")?;
@@ -143,7 +142,7 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever the model says, and whatever the shopper did.
+    /// For any model and any events of the shopper.
     #[test]
     fn constraints_hold_for_every_request(
         events in some_events(),
@@ -203,7 +202,7 @@ proptest! {
         });
         prop_assert!(ordered);
         prop_assert!(ranking.profile.items().len() <= Profile::MAX_ITEMS);
-        // A profile that came back is taken again.
+        // A returned profile is accepted again.
         let again = client.rank(RankRequest { profile: ranking.profile, events: Vec::new(), ..request });
         prop_assert!(again.is_ok(), "{:?}", again);
     }

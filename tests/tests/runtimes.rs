@@ -1,7 +1,7 @@
-//! One corpus, every runtime: the module gives the same bytes under all of them, native code the same within the
-//! tolerance, and both what was recorded. The test prints a table of all answers that were compared.
+//! One corpus, all runtimes: the module gives identical bytes under all of them, native code agrees within the
+//! tolerance, and both match the recorded results. The test prints a table of all compared replies.
 //!
-//! With `TRADEWIND_RECORD` set the decisions' replies are written, and not compared.
+//! With `TRADEWIND_RECORD` set the decisions' replies are recorded instead of compared.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -35,11 +35,11 @@ fn every_runtime_answers_every_case_alike() -> Result<()> {
     rankings(&mut all)?;
     decide(&mut all)?;
     faults(&mut all)?;
-    // The harness would keep what `print!` writes.
+    // The test harness would capture `print!`.
     Ok(write!(stdout().lock(), "\n{all}\n")?)
 }
 
-/// Every model of the corpus: onnxruntime's recorded outputs are the judge.
+/// Compares every model of the corpus with onnxruntime's recorded outputs.
 fn models(all: &mut Ensemble) -> Result<()> {
     let cases = cases()?;
     all.begin(format!("{} models", cases.len()))?;
@@ -49,7 +49,7 @@ fn models(all: &mut Ensemble) -> Result<()> {
     Ok(())
 }
 
-/// Random graphs, of which the compiler takes nearly all.
+/// Random graphs, nearly all of which the compiler accepts.
 fn graphs(all: &mut Ensemble) -> Result<()> {
     let (mut taken, mut refused) = (Vec::new(), Vec::new());
     for case in random()? {
@@ -89,7 +89,7 @@ fn loaded(answer: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Loads a pack everywhere, and says what it is called.
+/// Loads a pack in all runtimes, and returns its description.
 fn load(all: &mut Ensemble, pack: &[u8]) -> Result<PackInfo> {
     match message::body(&all.load(pack)?.exact, LOADED)? {
         Loaded::Pack(info) => Ok(info),
@@ -97,7 +97,7 @@ fn load(all: &mut Ensemble, pack: &[u8]) -> Result<PackInfo> {
     }
 }
 
-/// Models whose weights take half and a quarter of the bytes: whatever is lost, it is the same everywhere.
+/// Models whose weights take half and a quarter of the bytes: the loss is identical everywhere.
 fn smaller_models(all: &mut Ensemble) -> Result<()> {
     let mut smaller = Vec::new();
     for case in cases()?.into_iter().filter(|case| case.options == Options::default()) {
@@ -128,7 +128,7 @@ fn smaller_models(all: &mut Ensemble) -> Result<()> {
     Ok(())
 }
 
-/// A matrix by columns, through the entry that has no message.
+/// A column-major matrix, through the export without a message.
 fn columns(all: &mut Ensemble) -> Result<()> {
     let case = cases()?.into_iter().find(|case| case.name == "lightgbm-regression").context("the case is gone")?;
     let set = case.sets.iter().max_by_key(|set| set.inputs[0].rows()).context("no set")?;
@@ -150,7 +150,7 @@ fn columns(all: &mut Ensemble) -> Result<()> {
     Ok(())
 }
 
-/// A recorded reply: a line of `tests/cases/rank/replies.jsonl`.
+/// Recorded reply: a line of `tests/cases/rank/replies.jsonl`.
 #[derive(Deserialize)]
 struct Recorded {
     items: Vec<Item>,
@@ -164,7 +164,7 @@ struct Item {
     reasons: Vec<Reason>,
 }
 
-/// Real households' histories.
+/// Histories of real households.
 fn rankings(all: &mut Ensemble) -> Result<()> {
     let requests = decisions::rankings()?;
     let replies = fs::read_to_string(root().join("tests/cases/rank/replies.jsonl"))?;
@@ -194,14 +194,14 @@ fn ranked(answer: &[u8], recorded: &Recorded) -> Result<()> {
     Ok(())
 }
 
-/// The packs that decide, then the snapshot that they decide over.
+/// Packs of all decisions, then their snapshot.
 fn files() -> Result<Vec<Vec<u8>>> {
     let packs = ["recommend", "price", "demand", "late"].map(|name| format!("packs/{name}.pack"));
     let files = packs.into_iter().chain(["reference.snapshot".into()]);
     files.map(|file| Ok(fs::read(dist(&file)?)?)).collect()
 }
 
-/// Prices, a plan and exceptions over the reference snapshot.
+/// Prices, a plan and exceptions with the reference snapshot.
 fn decide(all: &mut Ensemble) -> Result<()> {
     let files = files()?;
     let snapshot = Snapshot::read(files.last().context("no files")?)?;
@@ -231,7 +231,7 @@ fn decide(all: &mut Ensemble) -> Result<()> {
     Ok(())
 }
 
-/// What is decided, by name.
+/// Requests for decisions, by name.
 fn requests(root: Digest) -> Result<Vec<(String, Vec<u8>)>> {
     let quotes = decisions::quotes(root)?.into_iter().enumerate();
     let mut requests: Vec<_> =
@@ -241,7 +241,7 @@ fn requests(root: Digest) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(requests)
 }
 
-/// The same decision, from numbers that may differ in their last digits.
+/// Compares decisions, allowing differences in the last digits of numbers.
 fn close(found: &Value, expected: &Value) -> Result<()> {
     let number = |value: &Value| value.as_f64().unwrap_or(-1.0);
     let (name, expected) = expected.as_object().and_then(|reply| reply.iter().next()).context("no reply")?;
@@ -269,7 +269,7 @@ fn fault(answer: &[u8], kind: Option<ErrorKind>) -> Result<()> {
     Ok(())
 }
 
-/// What cannot be answered, or takes more than its bytes look like: the same words everywhere.
+/// Invalid requests, and requests that need more memory than their bytes: identical messages everywhere.
 fn faults(all: &mut Ensemble) -> Result<()> {
     all.begin("faults, and greedy requests".into())?;
     for garbage in [&[][..], &[0xff; 40], &[0, 0], &[1, 0], &[99], b"{\"at\": 1}"] {
@@ -279,7 +279,7 @@ fn faults(all: &mut Ensemble) -> Result<()> {
     let pack = fs::read(dist("packs/recommend.pack")?)?;
     for at in 0..pack.len().ilog2() {
         let (mut flipped, cut) = (pack.clone(), &pack[..pack.len() >> (at + 1)]);
-        // Bytes are the shells' to verify; the module makes the same of them everywhere, whatever it is.
+        // Shells verify bytes; the module gives identical results everywhere, even for altered ones.
         flipped[1 << at] ^= 1;
         all.load(&flipped)?;
         all.load(cut)?.each(|answer| fault(answer, None))?;
@@ -296,7 +296,7 @@ fn faults(all: &mut Ensemble) -> Result<()> {
         all.call(&request)?.each(|answer| fault(answer, None))?;
     }
 
-    // Things that take more memory than their bytes, or more time.
+    // Inputs that need more memory than their bytes, or more time.
     let many = 3_000_000_u32;
     let length = postcard::to_allocvec(&many)?;
     let empty_texts = [&[2, 1, b'm', 1, 1, b'x', 0, 5][..], &length, &vec![0; many as usize]].concat();
@@ -304,7 +304,7 @@ fn faults(all: &mut Ensemble) -> Result<()> {
     for request in [empty_texts, exclude, vec![0; 5 << 20]] {
         all.call(&request)?.each(|answer| fault(answer, None))?;
     }
-    // Two hundred orders of a thousand products each, of which few can be kept.
+    // Two hundred orders of a thousand products each, of which few can be served.
     let order = |n: i64| {
         let line = |code: usize| Ok(Line { sku: Sku::new(format!("{}", code * 7))?, quantity: 1 });
         let lines = (0..1_000).map(line).collect::<Result<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! The warehouse service, as its users would use it, on SQLite.
+//! The warehouse service from its users' view, on SQLite.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tradewind_tests::{
     service::{Service, balanced, eventually, keys, orders, snapshot},
 };
 
-/// A service of its own, with its database in a folder that ends with it.
+/// Separate service, with its database in a temporary folder.
 fn service(arguments: &[&str]) -> Result<(Service, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     let database = database(&folder);
@@ -134,7 +134,7 @@ fn shortfalls_are_answers_and_are_planned_again_when_stock_comes() -> Result<()>
     ensure!(reasons.iter().all(|reason| *reason == "sold_out" || *reason == "no_stock"), "{reasons:?}");
     balanced(&service)?;
 
-    // A count finds two more, and another that they were never there.
+    // A count finds two more units, and another count finds none.
     let count = |units: u32| json!([{"node": node, "sku": sku, "on_hand": units}]);
     let counted = service.ask("warehouse", "PUT", "/v1/stock", &count(7), 200)?;
     ensure!(counted["replanned"] == 3, "{counted}");
@@ -146,7 +146,7 @@ fn shortfalls_are_answers_and_are_planned_again_when_stock_comes() -> Result<()>
     ensure!(state("allocated")? == 4 && state("short")? == 4);
     balanced(&service)?;
 
-    // What is cancelled can be had by others.
+    // Units of a cancelled order become available to others.
     let taken = service.settled()?.into_iter().find(|order| order["state"] == "allocated").context("none")?;
     let id = taken["id"].as_str().context("no id")?;
     service.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
@@ -185,7 +185,7 @@ fn a_node_that_closes_gives_up_its_orders_and_others_keep_theirs() -> Result<()>
     Ok(())
 }
 
-/// What a node says that it has to do.
+/// Work of a node, as reported by the service.
 #[derive(serde::Deserialize)]
 struct Workload {
     day: String,
@@ -193,7 +193,7 @@ struct Workload {
     capacity: usize,
 }
 
-/// Shipments that are not cancelled, by node and the day on which they leave.
+/// Shipments that are not cancelled, by node and day of dispatch.
 fn days(orders: &[Value]) -> BTreeMap<(String, String), usize> {
     let mut days = BTreeMap::new();
     for shipment in orders.iter().flat_map(|order| list(&order["shipments"])) {
@@ -205,7 +205,7 @@ fn days(orders: &[Value]) -> BTreeMap<(String, String), usize> {
     days
 }
 
-/// A snapshot whose nodes pack so many shipments a day.
+/// Snapshot whose nodes can pack `shipments` shipments per day.
 fn narrow(folder: &tempfile::TempDir, shipments: usize) -> Result<String> {
     let path = snapshot(folder.path(), |name, text| match name {
         "nodes.csv" => {
@@ -248,7 +248,7 @@ fn a_node_packs_no_more_in_a_day_than_it_can() -> Result<()> {
     ensure!(full > 0, "{short:?}");
     balanced(&first)?;
 
-    // What is cancelled makes room, and what leaves does not: it was packed today.
+    // A cancelled shipment makes room, but a dispatched one does not, because it was packed today.
     let one = settled.iter().find(|order| order["state"] == "allocated").context("no order ships")?;
     let id = one["id"].as_str().context("no id")?;
     first.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
@@ -263,7 +263,7 @@ fn a_node_packs_no_more_in_a_day_than_it_can() -> Result<()> {
     ensure!(booked.values().all(|count| *count <= 4), "{booked:?}");
     ensure!(first.stop()?);
 
-    // The next day is another.
+    // The next day has its own capacity.
     let next = Service::start(&database, &keys, &["--snapshot", &snapshot, "--clock", "2017-12-05T14:00:00Z"])?;
     let settled = next.settled()?;
     let booked = days(&settled);
@@ -277,7 +277,7 @@ fn a_node_packs_no_more_in_a_day_than_it_can() -> Result<()> {
 fn orders_that_wait_for_room_are_planned_when_a_new_day_begins() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (database, snapshot) = (database(&folder), narrow(&folder, 1)?);
-    // Fifteen seconds before Baltimore's cut-off, the first of all.
+    // Fifteen seconds before Baltimore's cut-off, the first of all nodes.
     let clock = ["--snapshot", &snapshot, "--clock", "2017-12-04T18:59:45Z"];
     let service = Service::start(&database, &keys(&database)?, &clock)?;
     for n in 0..30 {
@@ -353,7 +353,7 @@ fn decisions_are_kept_for_as_long_as_is_wanted() -> Result<()> {
     eventually("it is forgotten", || Ok(day.send("operator", "GET", &path, &[], b"")?.is_problem(404)))
 }
 
-/// Waits for an action of a kind on the worklist, and carries it out; what was done.
+/// Waits for an action of a kind on the worklist, and carries it out; returns the action.
 fn act(service: &Service, kind: &str) -> Result<(Value, Value)> {
     let mut found = None;
     eventually(&format!("{kind} is offered"), || {
@@ -376,7 +376,7 @@ fn what_the_worklist_offers_is_carried_out() -> Result<()> {
     let shipment = |id: &str| service.get(&format!("/v1/shipments/{id}"));
     let text = |value: &Value| value.as_str().map(str::to_owned).context("no text");
 
-    // A parcel that is late anyhow, and a faster service.
+    // A parcel that is late in any case, and a faster service.
     let parcel = json!({
         "id": "p-1", "order": "elsewhere-1", "node": "SEA", "region": "IAH",
         "lines": [{"sku": "1082185", "quantity": 1, "value": 10_000}],
@@ -389,7 +389,7 @@ fn what_the_worklist_offers_is_carried_out() -> Result<()> {
     ensure!(action["step"]["upgrade"]["service"] == "express", "{action}");
     ensure!(shipment("p-1")?["service"] == "express", "{}", shipment("p-1")?);
 
-    // An order of two products: one of them is nearly gone, and more is asked for than there is.
+    // An order of two products: one is nearly sold out, and more units are ordered than exist.
     let (scarce_sku, other) = ("1082185", "866211");
     let nodes = |sku: &str| -> Result<Vec<String>> {
         let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
@@ -410,13 +410,13 @@ fn what_the_worklist_offers_is_carried_out() -> Result<()> {
     ensure!(skus(&first)? == [json!(other)] && skus(&second)? == [json!(scarce_sku)], "{done}");
     balanced(&service)?;
 
-    // What the carrier cannot deliver is held.
+    // A shipment that the carrier cannot deliver is held.
     let rejected = json!([{"state": "address_rejected", "at": "2017-12-05T08:59:00Z", "place": node}]);
     service.ask("warehouse", "POST", &format!("/v1/shipments/{first}/scans"), &rejected, 204)?;
     act(&service, "hold")?;
     ensure!(shipment(&first)?["held"] == true, "{}", shipment(&first)?);
 
-    // So is what was packed before it was ordered, as it seems; it stays so when it is sent from elsewhere.
+    // So is one that seems to be packed before it was ordered; it stays held when it moves to another node.
     service.order(
         &json!({"id": "o-2", "region": "LAX", "promised": "2017-12-12", "lines": [{"sku": other, "quantity": 1}]}),
     )?;
@@ -471,7 +471,7 @@ fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
 
     // Two days later nothing else has been packed.
     let later = Service::start(&database, &keys, &["--clock", "2017-12-06T14:00:00Z"])?;
-    eventually("there is something to look at", || Ok(!list(&later.get("/v1/worklist")?).is_empty()))?;
+    eventually("the worklist has an entry", || Ok(!list(&later.get("/v1/worklist")?).is_empty()))?;
     let work = later.get("/v1/worklist?limit=1000")?;
     let steps = |entry: &Value| list(&entry["exception"]["actions"]).to_vec();
     let (entry, action) = list(&work)

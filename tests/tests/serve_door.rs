@@ -1,4 +1,4 @@
-//! The door of the warehouse service: what can never be decided, or cannot be read, is refused, and told why.
+//! Input checks of the warehouse service: undecidable or unreadable input is refused, with the reason.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn parcel(id: &str) -> Value {
     })
 }
 
-/// A document with one field, named by its place, that is another.
+/// Document with one field, given by its path, replaced.
 fn with(mut document: Value, place: &str, value: Value) -> Result<Value> {
     *document.pointer_mut(place).with_context(|| format!("no `{place}`"))? = value;
     Ok(document)
@@ -115,7 +115,7 @@ fn orders_that_can_never_be_planned_are_refused() -> Result<()> {
         says(field, &post(&service, "shop", "/v1/orders", &bad)?, 422, said)?;
     }
     ensure!(service.settled()?.is_empty(), "one of them was taken");
-    // The most that is taken is planned.
+    // The maximum accepted quantity is planned.
     let most = with(order("o-1"), "/lines/0/quantity", json!(1_000_000))?;
     ensure!(post(&service, "shop", "/v1/orders", &most)?.status == 202);
     ensure!(service.settled()?[0]["state"] == "short");
@@ -140,7 +140,7 @@ fn shipments_scans_and_counts_that_can_never_be_judged_are_refused() -> Result<(
         (scan(json!("yesterday"), "SEA"), "yesterday"),
         (json!({"state": "teleported", "at": at, "place": "SEA"}), "teleported"),
     ] {
-        // What comes with it is not taken either.
+        // Other scans of the same request are refused too.
         let scans = json!([scan(at.clone(), "SEA"), bad]);
         says("scan", &post(&service, "warehouse", "/v1/shipments/p-1/scans", &scans)?, 422, said)?;
         let mut both = parcel("p-2");
@@ -190,7 +190,7 @@ fn shipments_scans_and_counts_that_can_never_be_judged_are_refused() -> Result<(
         bad = with(bad, place, value)?;
         says(place, &post(&service, "shop", "/v1/quotes/verify", &bad)?, 422, said)?;
     }
-    // Whoever asks as they may see that the one parcel is judged.
+    // Clients can see that the only valid parcel is scored.
     eventually("the parcel is late", || Ok(service.get("/v1/worklist")?[0]["exception"]["shipment"] == "p-1"))?;
     let id = service.get("/v1/worklist")?[0]["id"].as_str().context("no id")?.to_owned();
     let note = json!({"useful": true, "note": "x".repeat(2_001)});
@@ -241,12 +241,12 @@ fn an_order_that_has_left_cannot_be_cancelled() -> Result<()> {
         says(state, &cancel("whole")?, 409, &format!("`whole.1` is {}", state.replace('_', " ")))?;
     }
     ensure!(service.get("/v1/orders/whole")?["state"] == "allocated");
-    // Packed, it is still there.
+    // Packed units are still at the node.
     scans("packed.1", &node("packed")?, &[("packed", 15)])?;
     ensure!(cancel("packed")?.status == 204);
     ensure!(service.get("/v1/orders/packed")?["shipments"][0]["state"] == "cancelled");
 
-    // Of an order in parts, what has not left is cancelled, and no more.
+    // Of an order in parts, only unshipped parts are cancelled.
     let two = json!([{"sku": "866211", "quantity": 1}, {"sku": "1082185", "quantity": 900_000}]);
     service.order(&with(order("short"), "/lines", two)?)?;
     service.settled()?;
@@ -305,7 +305,7 @@ fn what_cannot_be_read_is_a_problem_document_or_a_page() -> Result<()> {
     let twice = service.send("shop", "POST", "/v1/orders", &[("idempotency-key", "k")], twice.as_bytes())?;
     says("two orders", &twice, 400, "trailing")?;
 
-    // Those who look at pages get pages.
+    // Browsers get HTML pages.
     let html = [("accept", "Text/HTML, */*;q=0.1")];
     let page = |what: &str, answer: &Answer, status: u16, said: &str| {
         let text = answer.body.as_str().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Faults of the warehouse service, each with the real thing: modules that misbehave, files that nobody signed,
-//! replacement under load, power cuts.
+//! Faults of the warehouse service, with real causes: misbehaving modules, unsigned files, replacement under load,
+//! power cuts.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn signed(service: &Service, wasm: &[u8]) -> Result<Answer> {
     put_module(service, wasm, &KeyPair::read(dist("keys/dev.key")?)?.sign_module(wasm))
 }
 
-/// A module that takes what it is loaded with, and does `body` at the first request. Its memory begins with `memory`.
+/// Module that accepts all files, and runs `body` at the first request. Its memory begins with `memory`.
 fn misbehaving(abi: u32, body: &str, memory: &str) -> Result<Vec<u8>> {
     Ok(wat::parse_str(format!(
         r#"(module
@@ -103,11 +103,11 @@ fn files_that_nobody_trusted_signed_are_refused() -> Result<()> {
     };
     refused("no signature", service.send("admin", "PUT", "/v1/module", &[], &wasm)?, "not signed")?;
     refused("a stranger's", put_module(&service, &wasm, &KeyPair::generate()?.sign_module(&wasm))?, "not trusted")?;
-    refused("garbage", put_module(&service, &wasm, "ed25519-signature 00 00")?, "no signature")?;
+    refused("garbage", put_module(&service, &wasm, "ed25519-signature 00 00")?, "invalid signature")?;
     for place in [0, wasm.len() / 2, wasm.len() - 1] {
         let mut flipped = wasm.clone();
         flipped[place] ^= 1;
-        refused("a bit of the module", put_module(&service, &flipped, &signature)?, "not what was signed")?;
+        refused("a bit of the module", put_module(&service, &flipped, &signature)?, "differs from the signed one")?;
         let mut flipped = pack.clone();
         let place = place * pack.len() / wasm.len();
         flipped[place] ^= 1;
@@ -132,7 +132,7 @@ fn files_that_nobody_trusted_signed_are_refused() -> Result<()> {
     let unsigned = &pack[..pack.len() - SIGNATURE_LEN];
     refused("an unsigned pack", service.send("admin", "PUT", "/v1/packs/late", &[], unsigned)?, "not trusted")?;
 
-    // Nor does a service start with what it would not take.
+    // A service does not start with files that it would refuse.
     let database = format!("sqlite:{}", folder.path().join("other.db").display());
     let started = Service::start(&database, &keys(&database)?, &["--signature", "/dev/null"]);
     ensure!(started.is_err(), "it started with a module that is not signed");
@@ -152,7 +152,7 @@ fn releases_are_swapped_under_load_and_no_request_fails() -> Result<()> {
         let load = || -> Result<()> {
             while !done.load(Ordering::Relaxed) {
                 let answer = service.send("shop", "POST", "/v1/quotes/verify", &[], &claim)?;
-                // The price is wrong on purpose: that it is refused shows that it was computed.
+                // The price is wrong on purpose: its refusal shows that it was computed.
                 ensure!(answer.status == 409 && answer.body["differs"][0]["field"] == "price", "{answer:?}");
                 asked.fetch_add(1, Ordering::Relaxed);
             }
@@ -191,7 +191,7 @@ fn those_who_come_when_too_many_wait_are_told_to_come_back() -> Result<()> {
     let (service, _folder) = service(&["--guests", "1"])?;
     let claim = json!({"snapshot": service.get("/healthz")?["snapshot"], "at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "price": 1});
     let claim = serde_json::to_vec(&claim)?;
-    // The one guest is busy with orders, too.
+    // The only guest is also busy with orders.
     for order in orders()? {
         service.order(&order)?;
     }
@@ -213,14 +213,14 @@ fn those_who_come_when_too_many_wait_are_told_to_come_back() -> Result<()> {
     let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
     let counted = format!("tradewind_turned_away_total {turned_away}");
     ensure!(metrics.as_str().is_some_and(|text| text.contains(&counted)), "{metrics}");
-    // Afterwards everyone is served.
+    // Afterwards requests succeed.
     ensure!(service.send("shop", "POST", "/v1/quotes/verify", &[], &claim)?.status == 409);
     balanced(&service)
 }
 
 #[test]
 fn work_is_limited_whatever_the_machine() -> Result<()> {
-    // Enough for what the service asks, and time without end: only the work is limited.
+    // Enough fuel for the service's requests, and unlimited time: only the work is limited.
     let (service, folder) = service(&["--fuel", "4000000000", "--deadline", "600000"])?;
     for order in &orders()?[..5] {
         service.order(order)?;
@@ -265,7 +265,7 @@ fn a_power_cut_loses_nothing_and_does_nothing_twice() -> Result<()> {
     let keys = keys(&database)?;
     let orders = orders()?;
     let mut service = Service::start(&database, &keys, &[])?;
-    // Cut again and again, while orders arrive and are planned.
+    // Repeated power cuts while orders arrive and are planned.
     for part in orders.chunks(orders.len().div_ceil(3)) {
         for order in part {
             service.order(order)?;
@@ -273,7 +273,7 @@ fn a_power_cut_loses_nothing_and_does_nothing_twice() -> Result<()> {
         service.kill()?;
         service = Service::start(&database, &keys, &[])?;
     }
-    // Whoever sent them does not know what came through, and sends all of them again.
+    // The client does not know which orders were accepted, and sends all of them again.
     for order in &orders {
         service.order(order)?;
     }
@@ -292,7 +292,7 @@ fn an_order_that_cannot_be_planned_ends_where_people_see_it() -> Result<()> {
     let settled = service.settled()?;
     let node = settled[0]["shipments"][0]["node"].as_str().context("no shipment")?.to_owned();
 
-    // The next snapshot no longer delivers to where the order goes; then the node closes that was to send it.
+    // The next snapshot no longer delivers to the order's region; then its node closes.
     let next = snapshot(folder.path(), |name, text| {
         let region = |line: &&str| {
             !line.split(',').take(2).enumerate().any(|(place, field)| {
@@ -311,7 +311,7 @@ fn an_order_that_cannot_be_planned_ends_where_people_see_it() -> Result<()> {
     let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
     ensure!(metrics.as_str().is_some_and(|text| text.contains("tradewind_orders{state=\"dead\"} 1")), "{metrics}");
 
-    // Back to the snapshot before, and someone lets it be tried again.
+    // Back to the previous snapshot, and an operator retries the order.
     ensure!(service.send("admin", "POST", "/v1/rollback", &[], b"")?.status == 200);
     service.ask("operator", "POST", &format!("/v1/orders/{id}/retry"), &Value::Null, 202)?;
     service.settled()?;

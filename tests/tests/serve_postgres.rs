@@ -1,4 +1,4 @@
-//! The warehouse service on a real PostgreSQL: replicas, crashes of either, and the database away for a while.
+//! The warehouse service on a real PostgreSQL: replicas, crashes of both, and an unreachable database.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -43,13 +43,13 @@ fn replicas_never_promise_the_same_unit_twice() -> Result<()> {
     );
     balanced(&other)?;
 
-    // What one takes, the other follows.
+    // One replica activates a release, and the other follows.
     let pack = fs::read(dist("packs/late.pack")?)?;
     let taken = one.send("admin", "PUT", "/v1/packs/late", &[], &pack)?;
     ensure!(taken.status == 200, "{taken:?}");
     eventually("the other replica follows", || Ok(other.get("/healthz")?["release"] == taken.body["number"]))?;
 
-    // One is killed while both work; the other finishes.
+    // One replica is killed while both work; the other finishes.
     for order in orders()? {
         one.order(&order)?;
     }
@@ -68,7 +68,7 @@ fn orders_wait_while_the_database_is_away() -> Result<()> {
     for order in &orders[..80] {
         service.order(order)?;
     }
-    // It goes away in the middle of the work.
+    // The database stops during the work.
     postgres.down()?;
     let away = service.submit(&orders[80])?;
     ensure!(away.is_problem(503) && away.header("retry-after") == "1", "{away:?}");
@@ -86,7 +86,7 @@ fn orders_wait_while_the_database_is_away() -> Result<()> {
     Ok(())
 }
 
-/// Counts a product at one node, and none of it elsewhere.
+/// Sets the count of a product at one node, and 0 elsewhere.
 fn count(service: &Service, sku: &str, on_hand: u32, safety: u32) -> Result<()> {
     let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
     let nodes = rows.as_array().context("no list")?.iter().map(|row| row["node"].clone());
@@ -97,7 +97,7 @@ fn count(service: &Service, sku: &str, on_hand: u32, safety: u32) -> Result<()> 
 }
 
 #[test]
-fn stock_that_comes_while_an_order_is_planned_goes_to_whoever_is_first() -> Result<()> {
+fn stock_that_comes_while_an_order_is_planned_goes_to_the_first_waiting_order() -> Result<()> {
     let postgres = Postgres::start()?;
     let service = Service::start(&postgres.url(), &keys(&postgres.url())?, &[])?;
     let (scarce, other) = ("866211", "1082185");
@@ -108,12 +108,12 @@ fn stock_that_comes_while_an_order_is_planned_goes_to_whoever_is_first() -> Resu
     let state = |id: &str| -> Result<Value> { Ok(service.get(&format!("/v1/orders/{id}"))?["state"].clone()) };
     count(&service, scarce, 0, 0)?;
     count(&service, other, 9, 0)?;
-    // More is counted, or less is kept back.
+    // A higher count, or a lower safety stock.
     for (round, (on_hand, safety)) in [(1, 0), (4, 2), (4, 0)].into_iter().enumerate() {
         let [urgent, late] = ["urgent", "late"].map(|name| format!("{name}-{round}"));
         service.order(&order(&urgent, 0, &[scarce]))?;
         service.settled()?;
-        // What is planned of the other one has been read when its plan waits here.
+        // The other order's input has been read when its plan waits here.
         let mut lock = Lock::take(&postgres.url(), "SELECT closed FROM nodes FOR UPDATE")?;
         service.order(&order(&late, 1, &[scarce, other]))?;
         lock.stops_someone()?;

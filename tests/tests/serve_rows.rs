@@ -1,5 +1,5 @@
-//! What stands in a database already, from versions that took more than can be decided: it is listed, and keeps nothing
-//! else from being decided. Each on SQLite and on PostgreSQL.
+//! Existing rows from versions that accepted undecidable input: they are listed, and do not block other decisions. Each
+//! test on SQLite and on PostgreSQL.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn parcel(id: &str) -> Value {
     })
 }
 
-/// What the worklist says of shipments: kind and reason.
+/// Exceptions of shipments on the worklist: kind and reason.
 fn work(service: &Service) -> Result<Vec<(String, String, String)>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let entry = |entry: &Value| {
@@ -39,7 +39,7 @@ fn a_shipment_that_cannot_be_judged_is_listed_and_all_others_are_judged() -> Res
     unjudged(&Database::postgres()?)
 }
 
-/// What makes a shipment one that cannot be judged, by its name, and what is said then.
+/// Fault of a shipment that cannot be scored: name, body and expected message.
 type Fault<'a> = (&'a dyn Fn(&str) -> String, &'a str);
 
 /// More bytes than a name may have, in fewer characters.
@@ -72,7 +72,7 @@ fn unjudged(database: &Database) -> Result<()> {
         service.ask("warehouse", "POST", "/v1/shipments", &parcel(&id), 201)?;
         database.run([fault(&id)])?;
     }
-    // What has come by itself is too much for one look.
+    // Existing scans are too many for one scoring.
     service.ask("warehouse", "POST", "/v1/shipments", &parcel("bad-8"), 201)?;
     database.run((0..1_001).map(|n| scan(at + n, "arrived", "SEA")("bad-8")))?;
     service.ask("warehouse", "POST", "/v1/shipments", &parcel("good"), 201)?;
@@ -110,13 +110,13 @@ fn unjudged(database: &Database) -> Result<()> {
         Ok(())
     };
     check(&service)?;
-    // People see it, and can hold it.
+    // Operators see it, and can hold it.
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let signed = service.send("", "POST", "/login", &form, format!("key={}", service.key("operator")).as_bytes())?;
     let cookie = signed.header("set-cookie").split(';').next().context("no cookie")?.to_owned();
     let page = service.send("", "GET", "/", &[("cookie", &cookie)], b"")?;
     ensure!(page.body.as_str().is_some_and(|page| page.contains("teleported") && page.contains("bad-0")), "{page:?}");
-    // A restart finds the same.
+    // The same after a restart.
     ensure!(service.stop()?);
     let service = Service::start(&database.url, &keys, &[])?;
     service.ask("warehouse", "POST", "/v1/shipments", &parcel("good-2"), 201)?;
@@ -198,7 +198,7 @@ fn undecidable(database: &Database) -> Result<()> {
     });
     database.run(rows)?;
     let service = Service::start(&database.url, &keys, &[])?;
-    // Each of the good ones is planned without waiting for those that are tried again.
+    // Valid orders are planned without waiting for retried ones.
     eventually("all others are planned", || {
         let all = service.get("/v1/orders?limit=1000")?;
         let planned = |order: &&Value| order["state"] == "allocated" || order["state"] == "short";
@@ -254,7 +254,7 @@ fn order(id: &str, priority: u8) -> Value {
     json!({"id": id, "region": "LAX", "lines": [{"sku": SKU, "quantity": 1}], "promised": "2017-12-09", "priority": priority})
 }
 
-/// Counts `units` of the product at one node, and none elsewhere.
+/// Sets the count of the product to `units` at one node, and 0 elsewhere.
 fn count(service: &Service, units: u32) -> Result<()> {
     let rows = service.get(&format!("/v1/stock?sku={SKU}"))?;
     let counts = list(&rows).iter().map(|row| {
@@ -265,7 +265,7 @@ fn count(service: &Service, units: u32) -> Result<()> {
     Ok(())
 }
 
-/// Which of these orders are allocated.
+/// Allocated ones among these orders.
 fn allocated(service: &Service) -> Result<Vec<String>> {
     let mut settled = service.settled()?;
     settled.reverse();
@@ -274,7 +274,7 @@ fn allocated(service: &Service) -> Result<Vec<String>> {
 }
 
 #[test]
-fn whoever_came_first_is_served_first_and_loses_last() -> Result<()> {
+fn the_first_order_is_served_first_and_loses_last() -> Result<()> {
     arrivals(&Database::sqlite()?)?;
     arrivals(&Database::postgres()?)
 }
@@ -282,7 +282,7 @@ fn whoever_came_first_is_served_first_and_loses_last() -> Result<()> {
 fn arrivals(database: &Database) -> Result<()> {
     let service = Service::start(&database.url, &keys(&database.url)?, &[])?;
     count(&service, 0)?;
-    // Their names, as text, are the other way round.
+    // Sorted as text, their names have the opposite order.
     for (id, priority) in [("web-9", 1), ("web-10", 1), ("web-8", 2), ("web-11", 0)] {
         service.order(&order(id, priority))?;
         service.settled()?;
@@ -290,13 +290,13 @@ fn arrivals(database: &Database) -> Result<()> {
     let listed = service.get("/v1/orders")?;
     let listed: Vec<_> = list(&listed).iter().map(|order| order["id"].clone()).collect();
     ensure!(listed == ["web-11", "web-8", "web-10", "web-9"], "{listed:?}");
-    // Back-orders get what comes: the most urgent, then the one that came first.
+    // Back-orders get new units by priority, then by arrival.
     for (units, expected) in [
         (1, &["web-11"][..]),
         (2, &["web-9", "web-11"]),
         (3, &["web-9", "web-10", "web-11"]),
         (4, &["web-9", "web-10", "web-8", "web-11"]),
-        // And lose it the other way round.
+        // They lose units in the opposite order.
         (3, &["web-9", "web-10", "web-11"]),
         (2, &["web-9", "web-11"]),
         (1, &["web-11"]),
@@ -306,7 +306,7 @@ fn arrivals(database: &Database) -> Result<()> {
         let served = allocated(&service)?;
         ensure!(served == expected, "of {units}: {served:?}, not {expected:?}");
     }
-    // What is packed stays, whoever's it is, while there is something that is not.
+    // Packed units stay, with any order, as long as others are unpacked.
     let of = service.get("/v1/orders/web-8")?;
     let shipment = list(&of["shipments"]).iter().find(|shipment| shipment["state"] == "created").context("none")?;
     let packed = json!([{"state": "packed", "at": "2017-12-04T15:00:00Z", "place": "LAS"}]);
@@ -330,7 +330,7 @@ fn orders_of_a_database_of_the_version_before_are_served_as_they_came() -> Resul
 
 fn older(database: &Database) -> Result<()> {
     database.older(2)?;
-    // One unit of the product everywhere, and orders that waited for it.
+    // One unit of the product at every node, and orders that waited for it.
     let nodes = fs::read_to_string(root().join("models/snapshot/nodes.csv"))?;
     let nodes = nodes.lines().skip(1).filter_map(|line| line.split(',').next());
     database.run(nodes.map(|node| {

@@ -1,5 +1,5 @@
-//! Snapshots from a merchant's tables: in every format the same, refused with file, row and column where
-//! they are wrong, and trusted only as they were signed.
+//! Snapshots from a merchant's tables: identical from every format, invalid tables refused with file, row and column,
+//! and trusted only with their signature.
 
 use anyhow::{Context, Result, ensure};
 use parquet::{
@@ -99,7 +99,7 @@ impl Table {
         Ok(())
     }
 
-    /// A column is of numbers where all its cells are.
+    /// A column is numeric if all its cells are.
     fn write_parquet(&self, path: &Path) -> Result<()> {
         let numbers = |c: usize| self.rows.iter().all(|row| row[c].is_null() || row[c].is_i64());
         let fields = self.columns.iter().enumerate().map(|(c, name)| match numbers(c) {
@@ -143,7 +143,7 @@ fn write(folder: &Path, tables: &[Table], format: &str) -> Result<()> {
     tables.iter().try_for_each(|table| table.write(folder, format))
 }
 
-/// The whole snapshot and its public part, unsigned.
+/// The full snapshot and its public part, unsigned.
 fn build(tables: &[Table], format: &str) -> Result<(Vec<u8>, Vec<u8>)> {
     let folder = tempfile::tempdir()?;
     write(folder.path(), tables, format)?;
@@ -161,11 +161,11 @@ fn every_format_gives_the_same_snapshot() -> Result<()> {
     Ok(())
 }
 
-/// What is altered: a table, how, and what must be said of it, beside the file's name.
+/// Alteration: table, function, and words expected in the message besides the file's name.
 type Fault = (&'static str, fn(&mut Table), &'static [&'static str]);
 
 fn set(table: &mut Table, row: usize, column: &str, cell: impl Into<Value>) {
-    // What is not altered is accepted, and so noticed.
+    // An alteration without effect would be accepted, and so detected.
     if let Some(c) = table.columns.iter().position(|name| name == column) {
         table.rows[row - 1][c] = cell.into();
     }
@@ -257,7 +257,7 @@ fn a_strangers_cut_of_a_snapshot_is_refused() -> Result<()> {
     let (whole_view, public_view) = (trust.verify(&whole)?, trust.verify(&public)?);
     ensure!(whole_view.root() == public_view.root(), "the public part has another root");
 
-    // What everyone has, signed again by someone else; and cut from the whole file by someone else.
+    // The public file signed by another key, and the full file truncated by another key.
     for (name, of) in [("resigned", &public), ("cut", &whole)] {
         let mut file = pack::cut(of, SectionKind::Storefront)?;
         sign(&mut file, &stranger);
@@ -286,7 +286,7 @@ fn a_strangers_cut_of_a_snapshot_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// Forty shipments from Boston to the west: packed at once, at the hub for a day, then delivered.
+/// Forty shipments from Boston to the west: packed immediately, a day at the hub, then delivered.
 fn scans() -> Result<Table> {
     let mut text = String::from("shipment,node,region,state,at");
     for n in 0..40 {
@@ -299,7 +299,7 @@ fn scans() -> Result<Table> {
     Ok(Table::parse("scans", &text))
 }
 
-/// What is found about a parcel that has been at a hub for some hours.
+/// Evidence about a parcel that has been at a hub for some hours.
 fn stay(snapshot: &[u8], hours: i64) -> Result<Option<Vec<Evidence>>> {
     let mut client = Client::new(Engine::new());
     let snapshot = client.load_snapshot(snapshot)?;

@@ -1,4 +1,4 @@
-//! `tradewind verify` and `tradewind run`, run as their user would.
+//! `tradewind verify` and `tradewind run`, run as by a user.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -96,14 +96,14 @@ fn a_case_that_lacks_a_file_is_unusable() -> Result<()> {
     let missing = tradewind(&[&"verify", &case])?;
     ensure!(missing.status.code() == Some(2) && stdout(&missing).contains("output_1.pb"), "{}", stdout(&missing));
     let nothing = tradewind(&[&"verify", &folder.path().join("case/test_data_set_0")])?;
-    ensure!(!nothing.status.success() && stderr(&nothing).contains("holds no case"), "{}", stderr(&nothing));
+    ensure!(!nothing.status.success() && stderr(&nothing).contains("contains no case"), "{}", stderr(&nothing));
     Ok(())
 }
 
 #[test]
 fn written_outputs_are_what_the_case_expects() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    // Rows of f64: outputs are written as the model declares them.
+    // f64 rows: outputs are written with the model's declared types.
     let (case, out) = (corpus("trees-input-f64"), folder.path().join("out"));
     let run = tradewind(&[&"verify", &"--out", &out, &case])?;
     ensure!(stdout(&run).lines().count() == 2, "{}", stdout(&run));
@@ -163,7 +163,7 @@ fn data_is_read_from_each_kind_of_file_and_answers_are_the_recorded_ones() -> Re
         ensure!(close && found.len() == rows.len(), "{}: {found:?} instead of {expected:?}", file.display());
     }
 
-    // What is written as .npz is read as .npz: answers of one run are the input of another.
+    // .npz output can be read as input of another run.
     let npz = folder.path().join("out.npz");
     let run = tradewind(&[&"run", &model, &"--input", &json, &"--out", &npz])?;
     let text = stdout(&run);
@@ -221,7 +221,7 @@ fn the_number_of_rows_is_that_of_the_whole_batch() -> Result<()> {
     let set = folder.path().join("test_data_set_0");
     fs::create_dir(&set)?;
     fs::copy(corpus("rows-as-a-divisor").join("model.onnx"), folder.path().join("model.onnx"))?;
-    // More rows than a tile has, and than a model whose rows look at each other takes unless it is told.
+    // More rows than a tile, and than the default maximum of a joint model.
     let x: Vec<f32> = (0..900).map(|n| n as f32 - 450.0).collect();
     let by_rows: Vec<f32> = x.iter().map(|x| x / 300.0).collect();
     let by_size: Vec<f32> = x.iter().map(|x| x / 900.0).collect();

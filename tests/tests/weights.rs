@@ -1,4 +1,4 @@
-//! Packs whose weights take fewer bytes: half and a quarter, within the loss that is allowed.
+//! Packs with encoded weights: half and a quarter of the bytes, within the allowed loss.
 
 use anyhow::{Context, Result, ensure};
 use tradewind_compiler::{Options, Precision};
@@ -25,7 +25,7 @@ fn an_embedding_model_takes_half_and_a_quarter_of_the_bytes() -> Result<()> {
     for (precision, part) in PRECISIONS.into_iter().zip([0.56, 0.38]) {
         let packed = packed(model, precision, MAX_LOSS)?;
         let bytes = section(&packed, SectionKind::Weights)?.len();
-        // Biases stay as they are, and there is a scale for every 32 bytes.
+        // Biases are unchanged, and there is a scale for every 32 bytes.
         ensure!((bytes as f32) < part * whole as f32, "{precision:?}: {bytes} of {whole} bytes");
         ensure!(!packed.losses.is_empty() && packed.losses.iter().all(|loss| loss.largest > 0.0));
     }

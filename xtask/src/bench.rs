@@ -1,4 +1,4 @@
-//! Obtains what Tradewind is measured against, and measures.
+//! Benchmarks: obtains the competitors, and runs them.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -16,8 +16,8 @@ use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Measures, and writes `benches/RESULTS.md` with its plots. `--quick` only shows that it works:
-/// its results go to `target/bench`.
+/// Runs the benchmarks, and writes `benches/RESULTS.md` with its plots. `--quick` is a smoke test: its results go to
+/// `target/bench`.
 pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let quick = match args {
         [] => false,
@@ -31,7 +31,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let models = models(workspace, steps, &python)?;
     steps.run("compile the benchmarks", || {
         let build = ["build", "--locked", "--release", "--package", "tradewind-benches"];
-        Ok(workspace.cargo().args(build).advice("the compiler's messages are above").run()?)
+        Ok(workspace.cargo().args(build).advice("see the compiler's messages above").run()?)
     })?;
     let out = if quick { workspace.target_dir()?.join("bench") } else { workspace.path("benches") };
     steps.run("measure", || {
@@ -47,8 +47,8 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     let results = out.join("RESULTS.md");
     let rounds = if quick { ["2", "50"] } else { ["15", "1000"] };
     for (title, script, folder, rounds) in [
-        ("In a page", "benches/browser/first-rank.mjs", Some(&npm), rounds[0]),
-        ("At the edge", "benches/edge/latency.mjs", None, rounds[1]),
+        ("Browser", "benches/browser/first-rank.mjs", Some(&npm), rounds[0]),
+        ("Edge", "benches/edge/latency.mjs", None, rounds[1]),
     ] {
         steps.run(&format!("measure with {script}"), || {
             let table = Run::new("node").arg(script).args(folder).arg(rounds).dir(workspace.root()).output()?;
@@ -59,19 +59,19 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
         let effort = if quick { ["1", "200"] } else { ["7", "1000"] };
         let host = ["run", "--quiet", "--locked", "--release", "--package", "tradewind-benches", "--bin", "host"];
         let table = workspace.cargo().args(host).arg("--").args(effort).output()?;
-        append(&results, "In the warehouse", "cargo run --release --package tradewind-benches --bin host", &table)
+        append(&results, "Host", "cargo run --release --package tradewind-benches --bin host", &table)
     })?;
     println!("Results are in {}", results.display());
     Ok(())
 }
 
-/// Adds what a program found to the results.
+/// Appends a program's output to the results.
 fn append(results: &Path, title: &str, command: &str, table: &str) -> Result<()> {
     let section = format!("\n## {title}\n\n`{command}`\n\n{table}");
     Ok(OpenOptions::new().append(true).open(results)?.write_all(section.as_bytes())?)
 }
 
-/// rten as WebAssembly, compiled once for each version and toolchain.
+/// Returns rten as WebAssembly, compiled once for each version and toolchain.
 fn rten(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     let source = workspace.path("benches/rten");
@@ -79,22 +79,23 @@ fn rten(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
         .and(&source.join("Cargo.toml"))?
         .and(&source.join("Cargo.lock"))?
         .and(&source.join("src"))?;
-    let dir = workspace.cache.obtain(&format!("rten-{made_by}"), steps, "compile rten (minutes, once)", |dir| {
-        let target = dir.join("target");
-        toolchain
-            .cargo(workspace, "build")?
-            .args(["--locked", "--release", "--manifest-path", "benches/rten/Cargo.toml", "--target-dir"])
-            .arg(&target)
-            .advice("the compiler's messages are above")
-            .run()?;
-        let compiled = target.join(TARGET).join("release/tradewind_bench_rten.wasm");
-        fs::copy(compiled, dir.join("rten.wasm"))?;
-        Ok(fs::remove_dir_all(target)?)
-    })?;
+    let dir =
+        workspace.cache.obtain(&format!("rten-{made_by}"), steps, "compile rten (takes minutes, once)", |dir| {
+            let target = dir.join("target");
+            toolchain
+                .cargo(workspace, "build")?
+                .args(["--locked", "--release", "--manifest-path", "benches/rten/Cargo.toml", "--target-dir"])
+                .arg(&target)
+                .advice("see the compiler's messages above")
+                .run()?;
+            let compiled = target.join(TARGET).join("release/tradewind_bench_rten.wasm");
+            fs::copy(compiled, dir.join("rten.wasm"))?;
+            Ok(fs::remove_dir_all(target)?)
+        })?;
     Ok(dir.join("rten.wasm"))
 }
 
-/// The models, made once for each version of what makes them.
+/// Returns the models, trained once for each version of their scripts.
 fn models(workspace: &Workspace, steps: &mut Steps, python: &Python) -> Result<PathBuf> {
     let script = "benches/models.py";
     let made_by = Fingerprint::of("models")

@@ -1,4 +1,4 @@
-//! The page's shell: the shim, the npm package, the demo shop's site, and their tests in Chromium.
+//! The browser shell: the shim, the npm package, the demo shop's site, and their tests in Chromium.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// What everyone may have, in `dist/site/tradewind`: files of `dist/`, and what they are called there.
+/// Public files in `dist/site/tradewind`: files of `dist/`, and their names there.
 const SITE: [(&str, &str); 5] = [
     ("tradewind.wasm", "tradewind.wasm"),
     ("packs/recommend.pack", "recommend.pack"),
@@ -24,26 +24,26 @@ const SITE: [(&str, &str); 5] = [
     ("shoppers.json", "shoppers.json"),
 ];
 
-/// The scripts of the package: the page's half, the runtime, and the runtime behind a worker's port.
+/// Scripts of the package: the page's part, the runtime, and the runtime in a worker.
 const MODULES: [&str; 5] = ["de", "index", "insights", "runtime", "worker"];
 
-/// For size; inlining makes the code smaller, and the file after compression larger.
+/// Optimises for size; inlining makes the code smaller, but the compressed file larger.
 const WASM_OPT: [&str; 4] =
     ["--converge", "-Oz", "--always-inline-max-function-size=0", "--one-caller-inline-max-function-size=20"];
 
-/// Installs what the package is built and tested with.
+/// Installs the tools that build and test the package.
 pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
     tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?;
     tools::npm_packages(&workspace.cache, steps, &tools::BROWSER).map(drop)
 }
 
-/// Builds the package into `dist/npm`, and the site into `dist/site`, from what is in `dist/`.
+/// Builds the package into `dist/npm`, and the site into `dist/site`, from files in `dist/`.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     let binaryen = tools::npm_packages(&workspace.cache, steps, &tools::BINARYEN_PACKAGE)?;
     let npm = tools::npm_packages(&workspace.cache, steps, &tools::BROWSER)?;
-    // Where tests find them.
+    // Links for the tests.
     create(&workspace.dist("tools"))?;
     link(&npm, &workspace.dist("tools/browser"))?;
     link(&binaryen, &workspace.dist("tools/binaryen"))?;
@@ -60,8 +60,8 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     if workspace.dist("npm").exists() && inputs.is_recorded_in(&stamp) {
         return Ok(());
     }
-    steps.run("put the npm package together", || package(workspace, &npm, &binaryen))?;
-    steps.run("put the demo shop's site together", || site(workspace))?;
+    steps.run("assemble the npm package", || package(workspace, &npm, &binaryen))?;
+    steps.run("assemble the demo shop's site", || site(workspace))?;
     inputs.record(&stamp)
 }
 
@@ -69,7 +69,7 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 pub fn test(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     steps.run("test the package and the demo shop in Chromium", || {
         let tests = node_tests(workspace, "browser-sdk/tests", filter)?;
-        Ok(tests.advice("the failed tests are listed above; screenshots are in dist/demo").run()?)
+        Ok(tests.advice("see the failed tests above; screenshots are in dist/demo").run()?)
     })
 }
 
@@ -83,11 +83,11 @@ pub fn check_types(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("check the page's types", || {
         let tsc = Run::new("node").arg(npm.join("node_modules/typescript/bin/tsc"));
         let tsc = tsc.args(["--project", "browser-sdk", "--noEmit", "--emitDeclarationOnly", "false"]);
-        Ok(tsc.dir(workspace.root()).advice("the compiler's messages are above").run()?)
+        Ok(tsc.dir(workspace.root()).advice("see the compiler's messages above").run()?)
     })
 }
 
-/// The shim, and the JavaScript around it, in `browser-sdk/pkg`.
+/// Compiles the shim, and the JavaScript around it, into `browser-sdk/pkg`.
 fn compile_shim(workspace: &Workspace, steps: &mut Steps, toolchain: WasmToolchain) -> Result<()> {
     let bindgen = tools::cargo_tool(&workspace.cache, steps, &tools::WASM_BINDGEN)?;
     let wasm_pack = tools::cargo_tool(&workspace.cache, steps, &tools::WASM_PACK)?.join("wasm-pack");
@@ -101,13 +101,13 @@ fn compile_shim(workspace: &Workspace, steps: &mut Steps, toolchain: WasmToolcha
             .without_env("RUSTFLAGS")
             .without_env("CARGO_ENCODED_RUSTFLAGS")
             .dir(workspace.root())
-            .advice("the compiler's messages are above")
+            .advice("see the compiler's messages above")
             .run()?;
         Ok(())
     })
 }
 
-/// Types, scripts, shim and module, in `dist/package`; and that as one file, in `dist/npm`.
+/// Writes types, scripts, shim and module to `dist/package`, and packs them as one file in `dist/npm`.
 fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
     let (folder, package) = (workspace.path("browser-sdk"), workspace.dist("package"));
     let out = package.join("dist");
@@ -161,7 +161,7 @@ fn package(workspace: &Workspace, npm: &Path, binaryen: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What page and edge serve to everyone.
+/// Writes the public files of page and edge.
 fn site(workspace: &Workspace) -> Result<()> {
     let folder = workspace.dist("site/tradewind");
     create(&folder.join("sdk"))?;

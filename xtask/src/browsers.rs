@@ -1,4 +1,4 @@
-//! Browsers on this machine: named by a variable, on `PATH`, in the usual places, or installed by Playwright.
+//! Browsers on this machine: from a variable, on `PATH`, in the usual folders, or installed by Playwright.
 
 use std::env;
 use std::fs;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use crate::shell::program_on_path;
 
-/// A browser, and where it may be.
+/// Browser, and where to look for it.
 #[derive(Debug)]
 pub struct Browser {
-    /// Its name in `dist/tools`.
+    /// Name in `dist/tools`.
     pub name: &'static str,
-    /// Variables that name its program; the first that is set decides.
+    /// Variables with the path of its program; the first one set is used.
     variables: &'static [&'static str],
     /// Names of its program on `PATH`.
     programs: &'static [&'static str],
-    /// Places off `PATH`.
+    /// Paths outside `PATH`.
     places: &'static [&'static str],
-    /// Playwright's folders, up to the revision's number.
+    /// Playwright's folders, without the revision's number.
     playwright: &'static str,
-    /// The program in such a folder, by system.
+    /// Path of the program in such a folder, by system.
     inside: &'static [&'static str],
 }
 
@@ -55,7 +55,7 @@ pub const FIREFOX: Browser = Browser {
 };
 
 impl Browser {
-    /// Its program. A variable is believed: a wrong one shows when the browser is started.
+    /// Finds the program. A variable is not checked: a wrong one fails when the browser is started.
     pub fn find(&self) -> Option<PathBuf> {
         let set = |name: &&str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let placed = || self.places.iter().map(PathBuf::from).find(|place| place.exists());
@@ -67,7 +67,7 @@ impl Browser {
             .or_else(|| playwright_folders().iter().find_map(|folder| self.in_playwright(folder)))
     }
 
-    /// The newest one in Playwright's folder.
+    /// Finds the newest one in Playwright's folder.
     fn in_playwright(&self, folder: &Path) -> Option<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let revision = |name: &str| name.strip_prefix(self.playwright)?.parse::<u32>().ok();
@@ -79,7 +79,7 @@ impl Browser {
     }
 }
 
-/// Where Playwright keeps its browsers.
+/// Folders of Playwright's browsers.
 fn playwright_folders() -> Vec<PathBuf> {
     if let Some(folder) = env::var_os("PLAYWRIGHT_BROWSERS_PATH") {
         return vec![folder.into()];

@@ -1,4 +1,4 @@
-//! The folder outside the checkout that keeps tools and data, each in a sub-folder named by version.
+//! Folder outside the checkout for tools and data, in one sub-folder per version.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -8,14 +8,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::steps::Steps;
 
-/// Where tools and data are kept between runs, and shared by checkouts.
+/// Folder for tools and data, kept between runs and shared by checkouts.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
 }
 
 impl Cache {
-    /// `$TRADEWIND_CACHE`, or else `tradewind` in the user's cache folder. It need not exist.
+    /// Returns `$TRADEWIND_CACHE`, or `tradewind` in the user's cache folder. It need not exist.
     pub fn locate() -> Result<Self> {
         let dir = if let Some(dir) = set("TRADEWIND_CACHE") {
             dir
@@ -24,25 +24,25 @@ impl Cache {
         } else if let Some(home) = set("HOME") {
             home.join(".cache/tradewind")
         } else {
-            bail!("no folder for tools: set TRADEWIND_CACHE to one")
+            bail!("no cache folder for tools: set TRADEWIND_CACHE")
         };
         let dir =
             std::path::absolute(&dir).with_context(|| format!("`{}` is not a usable cache folder", dir.display()))?;
         Ok(Self { dir })
     }
 
-    /// The cache folder itself.
+    /// Path of the cache folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Where `name` is, or will be.
+    /// Path of `name`, installed or not.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// Where `name` is, once it has been installed: if it is missing, `fill` is run as the step
-    /// `what` to write it into the folder it is given.
+    /// Returns the path of `name`, and installs it if it is missing: `fill`, run as the step `what`, writes it into the
+    /// given folder.
     pub fn obtain(
         &self,
         name: &str,
@@ -61,20 +61,19 @@ impl Cache {
         steps.run(what, || self.install(name, fill))
     }
 
-    /// Installs `name`: `fill` writes into a fresh folder beside it, which takes its place when
-    /// `fill` succeeds. An interrupted installation is therefore never taken for a finished one.
-    /// What stood there before is replaced.
+    /// Installs `name`: `fill` writes into a fresh folder, which replaces the old one if `fill` succeeds. So an
+    /// interrupted installation is never mistaken for a complete one.
     pub fn install(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let (place, partial) = (self.path(name), self.path(&format!("{name}.partial")));
         clear(&partial)?;
         create(&partial)?;
         fill(&partial)?;
         clear(&place)?;
-        fs::rename(&partial, &place).with_context(|| format!("`{}` could not be put in its place", place.display()))?;
+        fs::rename(&partial, &place).with_context(|| format!("`{}` could not be renamed", place.display()))?;
         Ok(place)
     }
 
-    /// Keeps other runs from installing at the same time, until the returned file is dropped.
+    /// Keeps other runs from installing, until the returned file is dropped.
     pub fn lock(&self) -> Result<File> {
         create(&self.dir)?;
         let path = self.path(".lock");
@@ -98,7 +97,7 @@ pub fn create(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("`{}` could not be created", dir.display()))
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder, if it exists.
 fn clear(dir: &Path) -> Result<()> {
     if dir.exists() {
         fs::remove_dir_all(dir).with_context(|| format!("`{}` could not be removed", dir.display()))?;

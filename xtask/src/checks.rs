@@ -1,4 +1,4 @@
-//! Everything that must hold before a change lands: format, lints, docs, licences and tests.
+//! All checks required before merging: format, lints, docs, licences and tests.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,23 +18,23 @@ use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// How long fetching the list of advisories may take.
+/// Maximum time to fetch the list of advisories.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A part that can be tested by itself.
+/// Part that can be tested separately.
 struct Part {
     name: &'static str,
     about: &'static str,
-    /// What its tests take beyond what a build takes.
+    /// Needs of its tests in addition to those of a build.
     needs: &'static [&'static Need],
     test: fn(&Workspace, &mut Steps, Option<&str>) -> Result<()>,
 }
 
 const PARTS: [Part; 6] = [
-    Part { name: "core", about: "what decides, without anything that is built", needs: &[], test: test_core },
+    Part { name: "core", about: "the core, without any built files", needs: &[], test: test_core },
     Part {
         name: "models",
-        about: "models of all kinds, compiled and run everywhere",
+        about: "models of all kinds, compiled and run on all runtimes",
         needs: &[&CHROMIUM, &FIREFOX],
         test: test_models,
     },
@@ -44,10 +44,10 @@ const PARTS: [Part; 6] = [
     Part { name: "demo", about: "page, edge and warehouse together", needs: &[&CHROMIUM], test: demo::test },
 ];
 
-/// What the tests of all parts need from the system.
+/// System packages that the tests of all parts need.
 pub const NEEDS: [&Need; 5] = [&NODE, &PYTHON, &CHROMIUM, &FIREFOX, &POSTGRESQL];
 
-/// Integration tests that are of models.
+/// Integration tests of models.
 const OF_MODELS: [&str; 12] = [
     "corpus",
     "demand",
@@ -63,7 +63,7 @@ const OF_MODELS: [&str; 12] = [
     "weights",
 ];
 
-/// `cargo xtask check`: what needs no build, in a few minutes.
+/// Runs `cargo xtask check`: checks that need no build, in a few minutes.
 pub fn check(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::rust_components(workspace, steps)?;
     steps.run("check the formatting", || {
@@ -74,13 +74,13 @@ pub fn check(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("check the documentation", || {
         let doc = workspace.cargo().args(["doc", "--locked", "--release", "--workspace"]);
         let doc = doc.arg("--no-deps").env("RUSTDOCFLAGS", "-Dwarnings");
-        Ok(doc.advice("each warning above counts as an error").run()?)
+        Ok(doc.advice("each warning above is an error").run()?)
     })?;
     browser::check_types(workspace, steps)
 }
 
-/// `cargo xtask test [PART] [FILTER]`. Without a part, every check and test, the quick ones first. All native code is
-/// compiled in the release profile, so that what one step compiles is there for the next.
+/// Runs `cargo xtask test [PART] [FILTER]`. Without a part, runs every check and test, the quick ones first. All native
+/// code is compiled in the release profile, so that later steps reuse it.
 pub fn test(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let (name, filter) = match args {
         [] => return all(workspace, steps),
@@ -90,7 +90,7 @@ pub fn test(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<(
     };
     let Some(part) = PARTS.iter().find(|part| part.name == name) else {
         let parts = PARTS.map(|Part { name, about, .. }| format!("  {name:<7} {about}")).join("\n");
-        bail!("there is no part `{name}`; there are\n{parts}");
+        bail!("unknown part `{name}` (expected one of these):\n{parts}");
     };
     if part.name != "core" {
         system::provide(&workspace.cache, steps, &[&dist::NEEDS, part.needs].concat())?;
@@ -122,7 +122,7 @@ fn test_models(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -
     cargo_test(workspace, steps, &[&["--workspace".to_owned()], &tests[..]].concat(), filter)
 }
 
-/// The tests of `core` and `models` among them.
+/// Includes the tests of `core` and `models`.
 fn test_host(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     cargo_test(workspace, steps, &["--workspace".to_owned()], filter)
 }
@@ -130,12 +130,12 @@ fn test_host(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> 
 fn cargo_test(workspace: &Workspace, steps: &mut Steps, which: &[String], filter: Option<&str>) -> Result<()> {
     steps.run("run the tests", || {
         let tests = workspace.cargo().args(["test", "--locked", "--release"]).args(which).args(filter);
-        Ok(tests.advice("the failed tests are listed above").run()?)
+        Ok(tests.advice("see the failed tests above").run()?)
     })
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    let advice = "each warning above counts as an error; #[expect(…, reason = \"…\")] excepts one";
+    let advice = "each warning above is an error; #[expect(…, reason = \"…\")] makes an exception";
     steps.run("lint the native code", || {
         let clippy = workspace.cargo().args(["clippy", "--locked", "--release", "--workspace"]);
         let clippy = clippy.args(["--all-targets", "--", "-Dwarnings"]);
@@ -145,7 +145,7 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     toolchain.obtain_clippy(workspace, steps)?;
     steps.run("lint the code for wasm32", || {
-        // The module by itself: it has no `std`, which the others bring to the crates that they share.
+        // The module separately: it has no `std`, but the others enable it in shared crates.
         for names in [&["core", "module"], &["browser", "edge"]] {
             let clippy = toolchain.cargo(workspace, "clippy")?.args(["--locked", "--release"]);
             let clippy = clippy.args(names.map(|name| format!("--package=tradewind-{name}")));
@@ -155,12 +155,12 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// Licences, bans and sources always; advisories where their list can be fetched.
+/// Checks licences, bans and sources always, and advisories if their list can be fetched.
 fn check_dependencies(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let program = tools::cargo_tool(&workspace.cache, steps, &tools::CARGO_DENY)?.join("cargo-deny");
     steps.run("check the dependencies' licences and sources", || {
         let check = cargo_deny(workspace, &program).args(["check", "licenses", "bans", "sources"]);
-        Ok(check.advice("deny.toml has what is allowed, and why").run()?)
+        Ok(check.advice("deny.toml lists the allowed ones, with reasons").run()?)
     })?;
 
     let unreachable = steps.run("fetch the list of advisories", || {

@@ -1,9 +1,9 @@
-//! A wasm32 toolchain from Debian's packages, for machines that cannot reach rustup's server.
+//! wasm32 toolchain from Debian's packages, for machines that cannot reach rustup's server.
 //!
-//! Debian has no package with the standard library for `wasm32-unknown-unknown`, but one with its
-//! source: it is compiled once, into a toolchain of its own in the cache. That toolchain's `bin` calls Debian's
-//! compiler with its own sysroot, which links to Debian's libraries for the machine itself and has those for wasm32.
-//! Rustup's own toolchains and `/usr` stay as they are.
+//! Debian has no package with the standard library for `wasm32-unknown-unknown`, but one with its source: it is
+//! compiled once, into a separate toolchain in the cache. That toolchain's `bin` calls Debian's compiler with its own
+//! sysroot, which links to Debian's libraries for the machine itself and contains those for wasm32. Rustup's toolchains
+//! and `/usr` are not changed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -38,25 +38,24 @@ const CLIPPY: Need = system::debian(
 /// Debian's libraries for the machine, and the sources of the standard library.
 const RUSTLIB: &str = "/usr/lib/rustlib";
 
-/// The toolchain's name in the cache.
+/// Name of the toolchain in the cache.
 const NAME: &str = "debian-rust";
 
-/// Compiled against the standard library to see that it works, whole-program optimisation
-/// included.
+/// Compiled with the standard library as a test, including link-time optimisation.
 const PROBE: &str = "#[unsafe(no_mangle)] pub extern \"C\" fn probe(n: usize) -> usize {\n    \
     vec![n; n].iter().map(|n| n.to_string().len()).sum()\n}\n";
 
-/// The toolchain's cargo.
+/// Returns the toolchain's cargo.
 pub fn cargo(cache: &Cache) -> Run {
     run(cache, cache.path(NAME).join("bin/cargo"))
 }
 
-/// The toolchain's compiler.
+/// Returns the toolchain's compiler.
 pub fn rustc(cache: &Cache) -> Run {
     Run::new(cache.path(NAME).join("bin/rustc"))
 }
 
-/// Can the toolchain compile for the target? Proven once per version of the compiler.
+/// Whether the toolchain can compile for the target; tested once per compiler version.
 pub fn is_ready(cache: &Cache) -> bool {
     if !has_std(&libraries(cache)) {
         return false;
@@ -69,7 +68,7 @@ pub fn is_ready(cache: &Cache) -> bool {
     fingerprint.is_recorded_in(&proof) || (probe(cache).is_ok() && fingerprint.record(&proof).is_ok())
 }
 
-/// Installs the packages, and makes the toolchain. The caller holds the cache's lock.
+/// Installs the packages, and builds the toolchain. The caller holds the cache's lock.
 pub fn set_up(cache: &Cache, steps: &mut Steps) -> Result<()> {
     system::install(steps, &[&RUST])?;
     steps.run("compile the standard library for wasm32", || {
@@ -80,7 +79,7 @@ pub fn set_up(cache: &Cache, steps: &mut Steps) -> Result<()> {
     })?;
     steps.run("try Debian's Rust for wasm32", || {
         probe(cache)?;
-        if is_ready(cache) { Ok(()) } else { bail!("it compiles, but is not found again") }
+        if is_ready(cache) { Ok(()) } else { bail!("it compiles, but cannot be found") }
     })
 }
 
@@ -89,10 +88,10 @@ pub fn set_up_clippy(cache: &Cache, steps: &mut Steps) -> Result<()> {
     system::provide(cache, steps, &[&CLIPPY])
 }
 
-/// A program that finds the toolchain's cargo, compiler and clippy.
+/// Returns a program that finds the toolchain's cargo, compiler and clippy.
 pub fn run(cache: &Cache, program: impl AsRef<OsStr>) -> Run {
     let sysroot = cache.path(NAME);
-    // `clippy-driver` takes its sysroot from the variable.
+    // `clippy-driver` reads its sysroot from the variable.
     Run::new(program).with_path(&sysroot.join("bin")).env("SYSROOT", sysroot)
 }
 
@@ -100,7 +99,7 @@ fn libraries(cache: &Cache) -> PathBuf {
     cache.path(NAME).join("lib/rustlib").join(TARGET).join("lib")
 }
 
-/// A toolchain that has everything but the target's libraries.
+/// Makes a toolchain with everything except the target's libraries.
 fn make_toolchain(cache: &Cache) -> Result<()> {
     let version = Run::new("/usr/bin/rustc").arg("-vV").output()?;
     let host =
@@ -135,7 +134,7 @@ fn compile_std(cache: &Cache, dir: &Path) -> Result<()> {
         "[package]\nname = \"empty\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
          [workspace]\n",
     )?;
-    // Embedded bitcode is what lets a module be optimised together with its standard library.
+    // Embedded bitcode allows optimising a module together with its standard library.
     let sources = cache.path(NAME).join("lib/rustlib/src/rust");
     let mut flags = remaps(&sources, "/rust")?;
     flags.push("-Cembed-bitcode=yes".to_owned());
@@ -164,7 +163,7 @@ fn compile_std(cache: &Cache, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compiles a small module with whole-program optimisation.
+/// Compiles a small module with link-time optimisation.
 fn probe(cache: &Cache) -> Result<()> {
     let probe = cache.install("debian-probe", |dir| {
         fs::write(dir.join("probe.rs"), PROBE)?;

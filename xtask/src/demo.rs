@@ -1,4 +1,4 @@
-//! The demo: a shop's origin, the edge before it and the warehouse behind it, on this machine.
+//! The demo: a shop's origin, the edge in front of it and the warehouse behind it, on this machine.
 
 use anyhow::{Result, bail};
 
@@ -9,7 +9,7 @@ use crate::steps::Steps;
 use crate::system::{self, CHROMIUM};
 use crate::workspace::Workspace;
 
-/// `cargo xtask demo [--once]`.
+/// Runs `cargo xtask demo [--once]`.
 pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let once = match args {
         [] => false,
@@ -23,19 +23,19 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     if once { tell(workspace, steps) } else { Ok(node(workspace).run()?) }
 }
 
-/// Tests the demo's parts together in Chromium, then tells the story.
+/// Tests the demo's parts together in Chromium, then runs the story.
 pub fn test(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     steps.run("test the demo's parts together in Chromium", || {
         let tests = files::node_tests(workspace, "tests/demo", filter)?;
-        Ok(tests.advice("the failed tests are listed above").run()?)
+        Ok(tests.advice("see the failed tests above").run()?)
     })?;
     if filter.is_some() { Ok(()) } else { tell(workspace, steps) }
 }
 
-/// Tells the story in headless Chromium; a step that is not as told is an error.
+/// Runs the story in headless Chromium; fails at the first unexpected step.
 fn tell(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    steps.run("tell the story of the demo", || {
-        Ok(node(workspace).arg("--once").advice("TRADEWIND_VERBOSE=1 shows what edge and warehouse say").run()?)
+    steps.run("run the story of the demo", || {
+        Ok(node(workspace).arg("--once").advice("TRADEWIND_VERBOSE=1 shows the output of edge and warehouse").run()?)
     })
 }
 

@@ -1,5 +1,5 @@
-//! What a build leaves in `dist/`: the module and its signature, the host, a development key, the packs, the reference
-//! snapshot, and what the shells make of them.
+//! Files of a build in `dist/`: the module and its signature, the host, a development key, the packs, the reference
+//! snapshot, and the shells.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,24 +22,23 @@ use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// How the module is optimised.
+/// Flags that optimise the module.
 const WASM_OPT: [&str; 5] = [
     "-O3",
     "--converge",
-    // The first KiB is the end of the stack, so an address and a constant may be added by the load.
+    // The first KiB is the end of the stack, so an address and a constant can be added in a load.
     "--low-memory-unused",
-    // Kernels stay apart, though each has one caller: engines compile small functions sooner and better.
+    // Kernels are not inlined, though each has one caller: engines compile small functions sooner and better.
     "--one-caller-inline-max-function-size=200",
     "--flexible-inline-max-function-size=10",
 ];
 
-/// Native programs are built like this, everywhere. `--workspace` though one program is wanted: cargo
-/// then chooses the features of shared crates for all members together, as it does for the tests, and
-/// wasmtime and tract are compiled once for both.
+/// Arguments of all builds of native programs. `--workspace`, though one program is needed: cargo then selects the
+/// features of shared crates for all members together, as for the tests, and compiles wasmtime and tract once for both.
 pub const NATIVE_BUILD: [&str; 6] =
     ["build", "--locked", "--release", "--workspace", "--exclude=tradewind-module", "--bin"];
 
-/// What a build needs from the system.
+/// System packages that a build needs.
 pub const NEEDS: [&Need; 2] = [&NODE, &PYTHON];
 
 /// Builds everything.
@@ -53,9 +52,9 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     edge::build(workspace, steps)
 }
 
-/// Builds the module and the host, and makes the key that packs are signed with.
+/// Builds the module and the host, and makes the development key for packs.
 pub fn build_programs(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    // The tools first: what is missing shows before anything long begins.
+    // Tools first, so that missing ones are reported before long steps.
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     let wasm_opt = tools::wasm_opt(&workspace.cache, steps)?;
     create(&workspace.dist("stamps"))?;
@@ -68,7 +67,7 @@ pub fn build_programs(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     sign_module(workspace, steps)
 }
 
-/// Packs and signs every model: each folder of `models/` that has a `pack.json`.
+/// Packs and signs every model: each folder of `models/` with a `pack.json`.
 pub fn pack_models(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     create(&workspace.dist("packs"))?;
     for model in models(workspace)? {
@@ -86,7 +85,7 @@ pub fn pack_models(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
             host(workspace)
                 .args(["pack", &format!("models/{name}"), "--key", "dist/keys/dev.key"])
                 .args(["--out", &format!("dist/packs/{name}.pack")])
-                .advice("the model is refused for the reason above; its folder has what is packed")
+                .advice("the model is refused for the reason above; its folder contains the input")
                 .run()?;
             inputs.record(&stamp)
         })?;
@@ -94,7 +93,7 @@ pub fn pack_models(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
-/// Builds and signs the reference snapshot, with the demand that its pack forecasts.
+/// Builds and signs the reference snapshot, with the demand forecast of its pack.
 fn build_snapshot(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let (whole, public) = (workspace.dist("reference.snapshot"), workspace.dist("reference.public.snapshot"));
     let stamp = workspace.dist("stamps/reference.snapshot");
@@ -118,7 +117,7 @@ fn build_snapshot(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// Chooses real households for the demo's page. Rows of the panel are not committed: they are read where it is built.
+/// Selects real households for the demo's page. Rows of the panel are not committed; they are read during the build.
 fn choose_shoppers(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     const SCRIPT: &str = "models/train/shoppers.py";
     let data = python::complete_journey(workspace, steps)?;
@@ -138,7 +137,7 @@ fn choose_shoppers(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// Links the system's programs where tests find them: those that are there.
+/// Links the installed system programs for the tests.
 fn link_programs(workspace: &Workspace) -> Result<()> {
     create(&workspace.dist("tools"))?;
     let browsers = [CHROMIUM, FIREFOX].map(|browser| (browser.find(), browser.name));
@@ -150,7 +149,7 @@ fn link_programs(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The built host, run at the root.
+/// Returns the built host, run at the root.
 pub fn host(workspace: &Workspace) -> Run {
     Run::new(workspace.dist("tradewind")).dir(workspace.root())
 }
@@ -159,7 +158,7 @@ fn compile_module(workspace: &Workspace, toolchain: WasmToolchain) -> Result<Pat
     toolchain
         .cargo(workspace, "build")?
         .args(["--locked", "--profile", "module", "--package", "tradewind-module"])
-        .advice("the compiler's messages are above")
+        .advice("see the compiler's messages above")
         .run()?;
     let folder = workspace.target_dir()?.join(TARGET).join("module");
     Ok(folder.join("tradewind_module.wasm"))
@@ -187,7 +186,7 @@ fn optimise_module(workspace: &Workspace, steps: &mut Steps, wasm_opt: Run, comp
     })
 }
 
-/// Writes which tools made the module: figures such as fuel hold for these alone.
+/// Records the versions of the tools that made the module: budgets such as fuel are valid only for these.
 fn record_versions(workspace: &Workspace, toolchain: WasmToolchain) -> Result<()> {
     let text = format!("{}\nwasm-opt {}\n", toolchain.version(workspace)?, tools::BINARYEN);
     let path = workspace.dist("tradewind.wasm.tools");
@@ -195,7 +194,7 @@ fn record_versions(workspace: &Workspace, toolchain: WasmToolchain) -> Result<()
 }
 
 fn compile_host(workspace: &Workspace) -> Result<()> {
-    workspace.cargo().args(NATIVE_BUILD).arg("tradewind").advice("the compiler's messages are above").run()?;
+    workspace.cargo().args(NATIVE_BUILD).arg("tradewind").advice("see the compiler's messages above").run()?;
     let compiled = workspace.target_dir()?.join("release/tradewind");
     let host = workspace.dist("tradewind");
     let same = |path: &Path| Fingerprint::of("host").and(path);
@@ -209,7 +208,7 @@ fn compile_host(workspace: &Workspace) -> Result<()> {
         .with_context(|| format!("`{}` could not be copied to dist/", compiled.display()))
 }
 
-/// A key pair for packs made on this machine, made once.
+/// Makes a key pair for packs made on this machine, once.
 fn make_key(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     if workspace.dist("keys/dev.key").exists() && workspace.dist("keys/dev.pub").exists() {
         return Ok(());
@@ -218,7 +217,7 @@ fn make_key(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("make a key for development", || Ok(host(workspace).args(["keygen", "--out", "dist/keys/dev"]).run()?))
 }
 
-/// The module's signature, which lies beside it: a service takes no module without.
+/// Signs the module; the signature is a separate file, which a service requires.
 fn sign_module(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let stamp = workspace.dist("stamps/tradewind.wasm.sig");
     let inputs =
@@ -243,7 +242,7 @@ pub fn models(workspace: &Workspace) -> Result<Vec<PathBuf>> {
         }
         match model.file_name().and_then(OsStr::to_str) {
             Some(_) => models.push(model),
-            None => bail!("`{}` is not a name for a model", model.display()),
+            None => bail!("`{}` is not a valid model name", model.display()),
         }
     }
     models.sort();

@@ -1,4 +1,4 @@
-//! The edge's Worker: compiled, put together with the module, bundled, and tested in workerd.
+//! The edge Worker: compiled, assembled with the module, bundled, and tested in workerd.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,19 @@ use crate::toolchain::WasmToolchain;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Installs what the Worker is built and run with.
+/// Installs the tools that build and run the Worker.
 pub fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     WorkerTools::obtain(workspace, steps).map(drop)
 }
 
-/// Builds the Worker into `dist/edge`, from the module that is in `dist`.
+/// Builds the Worker into `dist/edge`, with the module in `dist`.
 pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let toolchain = WasmToolchain::obtain(workspace, steps)?;
     let tools = WorkerTools::obtain(workspace, steps)?;
     create(&workspace.dist("edge"))?;
     create(&workspace.dist("tools"))?;
 
-    // Where tests find them.
+    // Links for the tests.
     link(&tools.wrangler, &workspace.dist("tools/wrangler"))?;
     link(&tools.binaryen, &workspace.dist("tools/binaryen"))?;
 
@@ -43,7 +43,7 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     if workspace.dist("edge/bundle/entry.js").exists() && inputs.is_recorded_in(&stamp) {
         return Ok(());
     }
-    steps.run("put the Worker together", || {
+    steps.run("assemble the Worker", || {
         write_glue(workspace, &compiled, &tools)?;
         let worker = workspace.dist("edge/worker");
         if worker.exists() {
@@ -65,15 +65,15 @@ pub fn build(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 pub fn test(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
     steps.run("test the Worker in workerd", || {
         let tests = node_tests(workspace, "edge-worker/tests", filter)?;
-        Ok(tests.advice("TRADEWIND_VERBOSE=1 shows what the Worker says").run()?)
+        Ok(tests.advice("TRADEWIND_VERBOSE=1 shows the Worker's output").run()?)
     })
 }
 
-/// What a Worker is built and run with.
+/// Tools that build and run a Worker.
 struct WorkerTools {
     bindgen: PathBuf,
     binaryen: PathBuf,
-    /// The folder with wrangler, which brings workerd, miniflare and esbuild.
+    /// Folder with wrangler, which includes workerd, miniflare and esbuild.
     wrangler: PathBuf,
 }
 
@@ -88,7 +88,7 @@ impl WorkerTools {
     }
 }
 
-/// The Worker's own JavaScript.
+/// Returns the Worker's JavaScript files.
 fn scripts(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut scripts = vec![workspace.path("edge-worker/entry.mjs")];
     for entry in fs::read_dir(workspace.path("edge-worker/worker"))? {
@@ -103,18 +103,18 @@ fn compile(workspace: &Workspace, toolchain: WasmToolchain) -> Result<PathBuf> {
         .run(workspace, "cargo")
         .args(["build", "--locked", "--lib", "--release", "--target", TARGET, "--config"])
         .arg(format!("target.{TARGET}.rustflags={:?}", crate::target::remaps(workspace.root(), "/tradewind")?))
-        // `wasm-bindgen`'s macros look at it.
+        // `wasm-bindgen`'s macros read it.
         .env("WASM_BINDGEN_USE_JS_SYS", "1")
         // Flags from the environment would replace those of `.cargo/config.toml`.
         .without_env("RUSTFLAGS")
         .without_env("CARGO_ENCODED_RUSTFLAGS")
         .dir(&workspace.path("edge-worker"))
-        .advice("the compiler's messages are above")
+        .advice("see the compiler's messages above")
         .run()?;
     Ok(workspace.target_dir()?.join(TARGET).join("release/tradewind_edge.wasm"))
 }
 
-/// The Worker's own WebAssembly and the JavaScript around it, which can begin again with another instance.
+/// Writes the Worker's WebAssembly and the JavaScript around it, which can restart with another instance.
 fn write_glue(workspace: &Workspace, compiled: &Path, tools: &WorkerTools) -> Result<()> {
     let shim = workspace.dist("edge/shim");
     if shim.exists() {
@@ -130,7 +130,7 @@ fn write_glue(workspace: &Workspace, compiled: &Path, tools: &WorkerTools) -> Re
     Ok(())
 }
 
-/// What `wrangler deploy` would upload, into `dist/edge/bundle`.
+/// Bundles the files that `wrangler deploy` would upload, into `dist/edge/bundle`.
 fn bundle(workspace: &Workspace, tools: &WorkerTools) -> Result<()> {
     let out = workspace.dist("edge/bundle");
     if out.exists() {

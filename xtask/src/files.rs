@@ -1,4 +1,4 @@
-//! Files that shells are made of.
+//! File operations for assembling shells.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes `link` lead to a folder or program.
+/// Makes `link` point to a folder or program.
 pub fn link(to: &Path, link: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|found| found == to) {
         return Ok(());
@@ -26,7 +26,7 @@ pub fn link(to: &Path, link: &Path) -> Result<()> {
     std::os::unix::fs::symlink(to, link).with_context(|| format!("`{}` could not be linked", link.display()))
 }
 
-/// The scripts with tests in a folder.
+/// Returns the test scripts in a folder.
 fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("`{}`", folder.display()))?;
     let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
@@ -35,10 +35,10 @@ fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(tests)
 }
 
-/// Node's tests in a folder; those whose names hold `filter`, where one is given.
+/// Returns Node's tests in a folder, optionally only files whose names contain `filter`.
 pub fn node_tests(workspace: &Workspace, folder: &str, filter: Option<&str>) -> Result<Run> {
     let pattern = filter.map(|filter| format!("--test-name-pattern={filter}"));
-    // One file after the other: browsers and Workers in two at once would wait for each other's processors.
+    // One file after the other, because parallel browsers and Workers would compete for processors.
     let node = Run::new("node").args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
     Ok(node.args(pattern).args(tests(&workspace.path(folder))?).dir(workspace.root()))
 }

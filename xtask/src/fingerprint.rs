@@ -1,17 +1,17 @@
-//! Tells whether a step's inputs are what they were when it last ran.
+//! Detection of changes in a step's inputs.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// A number that changes when its inputs do (64-bit FNV-1a). It notices change, and guards nothing:
-/// what comes from outside is pinned by SHA-256 or SHA-512.
+/// Hash of a step's inputs (64-bit FNV-1a). It detects changes and is not for security: external files are pinned by
+/// SHA-256 or SHA-512.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// The fingerprint of a text: a version, or the flags of a tool.
+    /// Fingerprint of a text, such as a version or the flags of a tool.
     pub fn of(text: &str) -> Self {
         Self(0xcbf2_9ce4_8422_2325).and_bytes(text.as_bytes())
     }
@@ -29,7 +29,7 @@ impl Fingerprint {
             .try_fold(self, |sum, entry| sum.and_bytes(entry.file_name().as_encoded_bytes()).and(&entry.path()))
     }
 
-    /// Is this what `record` wrote to `stamp`?
+    /// Whether `record` has written this fingerprint to `stamp`.
     pub fn is_recorded_in(self, stamp: &Path) -> bool {
         fs::read_to_string(stamp).is_ok_and(|text| text == self.to_string())
     }
@@ -40,7 +40,7 @@ impl Fingerprint {
     }
 
     fn and_bytes(self, bytes: &[u8]) -> Self {
-        // The length comes first, so that two inputs cannot trade bytes at their border.
+        // The length comes first, so that two inputs cannot exchange bytes at their border.
         let length = (bytes.len() as u64).to_le_bytes();
         let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         Self(length.iter().chain(bytes).fold(self.0, step))

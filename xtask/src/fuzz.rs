@@ -11,14 +11,14 @@ use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// What can be fuzzed: the targets of `tests/targets`.
+/// Fuzz targets, from `tests/targets`.
 const TARGETS: [&str; 3] = ["pack", "executor", "model"];
 
-/// How long, unless `--minutes` says otherwise.
+/// Default duration in minutes.
 const MINUTES: u64 = 10;
 
-/// What libFuzzer needs to see of the code under test. The compiler's own passes do it; a sanitizer
-/// would need a nightly toolchain, and code without `unsafe` gives it little to find.
+/// Instrumentation that libFuzzer needs in the code under test. The compiler's own passes provide it; a sanitizer would
+/// need a nightly toolchain, and finds little in code without `unsafe`.
 const COVERAGE: [&str; 6] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -28,21 +28,21 @@ const COVERAGE: [&str; 6] = [
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-/// Ten seconds, a gigabyte and a half, and half a gigabyte at once: what takes more is a finding.
+/// Ten seconds, 1.5 GB in total, and 512 MB per allocation: exceeding one is a finding.
 const LIMITS: [&str; 4] = ["-timeout=10", "-rss_limit_mb=1536", "-malloc_limit_mb=512", "-max_len=131072"];
 
-/// Fuzzes one target, beginning with its corpus and the cases.
+/// Fuzzes one target, starting with its corpus and the cases.
 ///
-/// What it learns stays in the target folder; a finding is written there too, and said. Once it is
-/// fixed, its file belongs into `tests/fuzz/corpus/TARGET`, where the tests replay it.
+/// The learnt corpus stays in the target folder; a finding is also written there, and reported. Once it is fixed, move
+/// its file into `tests/fuzz/corpus/TARGET`, where the tests replay it.
 pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let (target, minutes) = match args {
         [target] => (*target, MINUTES),
         [target, "--minutes", minutes] => (*target, minutes.parse().context("--minutes takes a whole number")?),
-        _ => bail!("say what to fuzz: `cargo xtask fuzz TARGET [--minutes N]`, TARGET one of {}", TARGETS.join(", ")),
+        _ => bail!("missing target: `cargo xtask fuzz TARGET [--minutes N]` (TARGET is one of {})", TARGETS.join(", ")),
     };
     if !TARGETS.contains(&target) {
-        bail!("there is no target `{target}` to fuzz: {}", TARGETS.join(", "));
+        bail!("unknown fuzz target `{target}` (expected one of {})", TARGETS.join(", "));
     }
     let folder = workspace.target_dir()?.join("fuzz");
     let program = steps.run("compile the fuzzer", || compile(workspace, &folder, target))?;
@@ -66,14 +66,13 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
             .arg(format!("-max_total_time={}", 60 * minutes))
             .arg(format!("-artifact_prefix={}/{target}-", found.display()))
             .arg("-print_final_stats=1")
-            .advice("the input is written to the file named above; run the fuzzer with that file alone to see it again")
+            .advice("the input is in the file named above; run the fuzzer with only that file to reproduce it")
             .run()?;
         Ok(())
     })
 }
 
-/// Whether the fuzzers' lock file is that of the workspace as it is: they are not part of it, so no
-/// other build says.
+/// Checks that the fuzzers' lock file matches the workspace: they are not part of it, so no other build checks this.
 pub fn check(workspace: &Workspace) -> Result<()> {
     let metadata = Run::cargo().args(["metadata", "--locked", "--format-version", "1"]);
     let metadata = metadata.dir(&workspace.path("tests/fuzz"));
@@ -81,7 +80,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// For a target of its own, so that build scripts are not instrumented.
+/// With a separate target folder, so that build scripts are not instrumented.
 fn compile(workspace: &Workspace, folder: &Path, target: &str) -> Result<PathBuf> {
     let host = Run::new("rustc").args(["--print", "host-tuple"]).output()?;
     let host = host.trim();
@@ -97,19 +96,19 @@ fn compile(workspace: &Workspace, folder: &Path, target: &str) -> Result<PathBuf
     Ok(folder.join(host).join("release").join(target))
 }
 
-/// The packs of all cases that need no options, as seeds.
+/// Packs of all cases without options, as seeds.
 fn packs(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     let seeds = folder.join("packs");
     create(&seeds)?;
     for (name, model) in cases(workspace)? {
-        // A case that needs options, or whose plan is not there yet, is one seed less.
+        // A case that needs options, or cannot be compiled yet, is skipped.
         let pack = dist::host(workspace).arg("pack").arg(&model).args(["--unsigned", "--out"]);
         let _packed = pack.arg(seeds.join(format!("{name}.pack"))).succeeds();
     }
     Ok(seeds)
 }
 
-/// The models of all cases in one folder, as seeds.
+/// Models of all cases in one folder, as seeds.
 fn models(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     let seeds = folder.join("models");
     create(&seeds)?;

@@ -1,14 +1,14 @@
-//! `cargo xtask COMMAND`: everything one does with a checkout of Tradewind.
+//! `cargo xtask COMMAND`: all development commands of Tradewind.
 //!
-//! Each command sets up what it needs and finds missing, and nothing else; a second run finds it
-//! all in place. Tools and data are kept outside the checkout ([`cache`]), under their versions.
+//! Each command installs only what it needs and is missing; a second run finds everything installed. Tools and data are
+//! outside the checkout ([`cache`]), in folders named by version.
 //!
-//! - [`system`], [`browsers`], [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: what is set up
-//! - [`dist`], [`browser`], [`edge`]: what is built; [`mod@watch`]: built again on each change; [`demo`]: what is shown of it
-//! - [`checks`], [`fuzz`], [`mod@operators`]: what is tested
-//! - [`mod@bench`]: what is measured, and against what
-//! - [`models`]: what is trained, and judged
-//! - [`shell`], [`steps`]: how a command is run, timed and reported
+//! - [`system`], [`browsers`], [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: set-up
+//! - [`dist`], [`browser`], [`edge`]: build; [`mod@watch`]: rebuild on changes; [`demo`]: demo
+//! - [`checks`], [`fuzz`], [`mod@operators`]: tests
+//! - [`mod@bench`]: benchmarks
+//! - [`models`]: training and evaluation
+//! - [`shell`], [`steps`]: running, timing and reporting of commands
 
 mod bench;
 mod browser;
@@ -45,12 +45,12 @@ use crate::system::{CHROMIUM, NODE, Need, POSTGRESQL, PYTHON};
 use crate::toolchain::WasmToolchain;
 use crate::workspace::Workspace;
 
-/// A command: its name and arguments, what it does, and the function that does it.
+/// Command: name, arguments, description and function.
 struct Command {
     name: &'static str,
     argument: &'static str,
     about: &'static str,
-    /// What it takes from the system; parts and options may take more.
+    /// System packages that it needs; parts and options may need more.
     needs: &'static [&'static Need],
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
@@ -59,7 +59,7 @@ const COMMANDS: [Command; 12] = [
     Command {
         name: "setup",
         argument: "",
-        about: "Install everything that the other commands need and that is missing",
+        about: "Install all missing tools of the other commands",
         needs: &checks::NEEDS,
         run: |workspace, steps, _| set_up(workspace, steps),
     },
@@ -73,35 +73,35 @@ const COMMANDS: [Command; 12] = [
     Command {
         name: "demo",
         argument: "[--once]",
-        about: "Build, then open a shop, its edge and its warehouse; or tell their story once, and fail where it differs",
+        about: "Build, then start a shop, its edge and its warehouse; --once runs their story as a test",
         needs: &dist::NEEDS,
         run: demo::run,
     },
     Command {
         name: "check",
         argument: "",
-        about: "Check format, lints, docs and types, and build nothing",
+        about: "Check format, lints, docs and types, without building",
         needs: &[&NODE],
         run: |workspace, steps, _| checks::check(workspace, steps),
     },
     Command {
         name: "test",
         argument: "[PART]",
-        about: "Check all, build, run every test; or the tests of core, models, host, sdk, edge or demo [FILTER]",
+        about: "Run all checks, build, run all tests; or only those of core, models, host, sdk, edge or demo [FILTER]",
         needs: &[],
         run: checks::test,
     },
     Command {
         name: "watch",
         argument: "sdk",
-        about: "Build the package for pages again whenever its sources change",
+        about: "Rebuild the npm package whenever its sources change",
         needs: &dist::NEEDS,
         run: watch::run,
     },
     Command {
         name: "bench",
         argument: "[--quick]",
-        about: "Build, then measure against other runtimes",
+        about: "Build, then compare speed and size with other runtimes",
         needs: &[&NODE, &PYTHON, &CHROMIUM, &POSTGRESQL],
         run: bench::run,
     },
@@ -122,21 +122,21 @@ const COMMANDS: [Command; 12] = [
     Command {
         name: "train",
         argument: "[MODEL]",
-        about: "Train a model, or all of them, from the data they come from; then pack",
+        about: "Train one model or all models from their source data, then pack",
         needs: &dist::NEEDS,
         run: models::train,
     },
     Command {
         name: "evaluate",
         argument: "[SYSTEM]",
-        about: "Judge the committed models and decisions, or one; write the table of models/README.md",
+        about: "Evaluate one or all committed models and decisions; write the table of models/README.md",
         needs: &dist::NEEDS,
         run: models::evaluate,
     },
     Command {
         name: "tables",
         argument: "",
-        about: "Write the tables of the reference snapshot, and the requests over it",
+        about: "Write the tables of the reference snapshot, and the requests that use it",
         needs: &dist::NEEDS,
         run: |workspace, steps, _| models::tables(workspace, steps),
     },
@@ -166,7 +166,7 @@ fn run(args: &[String], steps: &mut Steps) -> Result<()> {
         return Ok(());
     }
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        bail!("there is no command `{name}`: `cargo xtask` lists them");
+        bail!("unknown command `{name}`: `cargo xtask` lists all");
     };
     if command.argument.is_empty() && !rest.is_empty() {
         bail!("`cargo xtask {name}` takes no argument, but was given `{}`", rest.join(" "));
@@ -183,15 +183,15 @@ fn print_help() {
     }
     println!(
         "
-Each command first installs what it needs and finds missing. Tools and data are kept outside
-the checkout, in ~/.cache/tradewind. Before it installs system packages it asks; with --yes, or
-where nobody is at the terminal, it only says what it installs.
+Each command first installs missing tools. Tools and data are kept outside the checkout, in
+~/.cache/tradewind. Before installing system packages it asks; with --yes, or without a
+terminal, it installs them and prints their names.
 
-  TRADEWIND_CACHE           another folder for tools and data
-  TRADEWIND_WASM_TOOLCHAIN  rustup or debian: where the wasm32 target comes from
-                            (default: rustup, and Debian's packages where its server is not reached)
-  PYTHON                    another Python than python3
-  CHROMIUM, FIREFOX         another browser than the one that is found"
+  TRADEWIND_CACHE           folder for tools and data
+  TRADEWIND_WASM_TOOLCHAIN  source of the wasm32 target: rustup or debian
+                            (default: rustup, or Debian's packages if rustup's server is unreachable)
+  PYTHON                    Python interpreter (default: python3)
+  CHROMIUM, FIREFOX         path of the browser (default: found automatically)"
     );
 }
 
@@ -207,7 +207,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;
     Python::obtain(workspace, steps, python::NODE_CASES)?;
-    println!("Everything is in place: {} for wasm32,", toolchain.version(workspace)?);
+    println!("Everything is installed: {} for wasm32,", toolchain.version(workspace)?);
     println!("tools and data in {}", workspace.cache.dir().display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The models: how they are trained and judged; and the tables of the reference snapshot.
+//! Training and evaluation of models, and the tables of the reference snapshot.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,16 +13,16 @@ use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// How a model is trained and judged, by the script of its name in `models/train`: the `train.toml` in its folder.
+/// Training and evaluation of a model by the script of its name in `models/train`: the `train.toml` in its folder.
 struct Training {
-    /// What it learns from.
+    /// Training data.
     data: fn(&Workspace, &mut Steps) -> Result<PathBuf>,
-    /// What its training is given beside the arguments of all.
+    /// Arguments of its training in addition to those of all models.
     arguments: Vec<String>,
 }
 
 impl Training {
-    /// Reads lines of `name = "value"`, which is as much TOML as this needs.
+    /// Reads lines of `name = "value"`, the only TOML used here.
     fn read(text: &str) -> Result<Self> {
         let value = |wanted: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once('='));
@@ -31,14 +31,14 @@ impl Training {
         let data = match value("data") {
             Some("complete_journey") => python::complete_journey,
             Some("legs") => python::legs,
-            other => bail!("`data` is {other:?}; it is complete_journey or legs"),
+            other => bail!("unknown `data` {other:?} (expected complete_journey or legs)"),
         };
         let arguments = value("arguments").unwrap_or_default();
         Ok(Self { data, arguments: arguments.split_whitespace().map(str::to_owned).collect() })
     }
 }
 
-/// The models that can be trained, by name.
+/// Returns the trainable models, by name.
 fn models(workspace: &Workspace) -> Result<BTreeMap<String, Training>> {
     let mut models = BTreeMap::new();
     for folder in dist::models(workspace)? {
@@ -51,14 +51,14 @@ fn models(workspace: &Workspace) -> Result<BTreeMap<String, Training>> {
     Ok(models)
 }
 
-/// Decisions that are judged beside the models, by `benches`.
+/// Decisions evaluated in addition to models, by `benches`.
 const DECISIONS: [&str; 2] = ["exceptions", "allocate"];
 
-/// The programs that every script calls.
+/// Program arguments of every script.
 const PROGRAMS: [&str; 4] = ["--tradewind", "dist/tradewind", "--module", "dist/tradewind.wasm"];
 const EVALUATE: &str = "models/train/evaluate.py";
 
-/// Trains a model, or all of them, and packs.
+/// Trains one model or all models, then packs.
 pub fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let mut models = models(workspace)?;
     match args {
@@ -70,7 +70,7 @@ pub fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<
         }
     }
     let python = Python::obtain(workspace, steps, python::TRAINING)?;
-    // Without the packs: what they are made of is about to change, or not there yet.
+    // Without the packs, whose models are about to change or do not exist yet.
     dist::build_programs(workspace, steps)?;
     for (name, Training { data, arguments }) in models {
         let data = data(workspace, steps)?;
@@ -83,8 +83,8 @@ pub fn train(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<
     dist::pack_models(workspace, steps)
 }
 
-/// Judges the committed models and the decisions, and writes the table of `models/README.md`; or
-/// judges one of them.
+/// Evaluates one or all committed models and decisions; without an argument, also writes the table of
+/// `models/README.md`.
 pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     let models = models(workspace)?;
     let systems: Vec<&str> = models.keys().map(String::as_str).chain(DECISIONS).collect();
@@ -101,18 +101,18 @@ pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Resu
         match models.get(*name) {
             Some(Training { data, .. }) => {
                 let data = data(workspace, steps)?;
-                steps.run(&format!("judge the model {name}"), || {
+                steps.run(&format!("evaluate the model {name}"), || {
                     let script = python.script(workspace, EVALUATE).args(["model", name]).args(PROGRAMS);
                     Ok(script.args(["--models", "models", "--out", &out, "--data"]).arg(&data).run()?)
                 })?;
             }
             None => {
-                steps.run("compile the judge", || {
+                steps.run("compile the evaluation", || {
                     let build = workspace.cargo().args(dist::NATIVE_BUILD).arg("judge");
-                    Ok(build.advice("the compiler's messages are above").run()?)
+                    Ok(build.advice("see the compiler's messages above").run()?)
                 })?;
                 let judge = workspace.target_dir()?.join("release/judge");
-                steps.run(&format!("judge the decision {name}"), || {
+                steps.run(&format!("evaluate the decision {name}"), || {
                     Ok(Run::new(&judge).args([name, "--out", &out]).dir(workspace.root()).run()?)
                 })?;
             }
@@ -127,7 +127,7 @@ pub fn evaluate(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Resu
     Ok(())
 }
 
-/// Writes the tables of the reference snapshot, and the requests that tests and demo make over it.
+/// Writes the tables of the reference snapshot, and the requests of tests and demo that use it.
 pub fn tables(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let python = Python::obtain(workspace, steps, python::TRAINING)?;
     let legs = python::legs(workspace, steps)?;
@@ -141,7 +141,7 @@ pub fn tables(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         let script = script("snapshot").arg("--data").arg(&journey);
         Ok(script.args(["--places", snapshot, "--out", snapshot]).run()?)
     })?;
-    steps.run("write the requests over them", || {
+    steps.run("write the requests that use them", || {
         let script = script("decisions").arg("--data").arg(&journey);
         Ok(script.args(["--snapshot", snapshot, "--out", "tests/cases/decisions"]).run()?)
     })

@@ -1,4 +1,4 @@
-//! The ONNX project's own test cases, and the table of what becomes of them.
+//! The ONNX project's own test cases, and the table of their results.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,19 @@ const TABLE: &str = "core/OPERATORS.md";
 const MAKE_CASES: &str = "tests/cases/node/make_cases.py";
 const MAKE_TABLE: &str = "tests/cases/node/table.py";
 
-/// Writes the table anew; what `dist::build` makes must be there.
+/// Writes the table; needs the files of `dist::build`.
 pub fn write(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     run(workspace, steps, &workspace.path(TABLE))
 }
 
-/// Fails where the cases give another table than the committed one, or one of them is wrong.
+/// Fails if the cases give another table than the committed one, or one of them is wrong.
 pub fn check(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let (found, committed) = (workspace.dist("OPERATORS.md"), workspace.path(TABLE));
     run(workspace, steps, &found)?;
     let text = |path: &Path| fs::read_to_string(path).with_context(|| format!("`{}`", path.display()));
     if text(&found)? != text(&committed)? {
         bail!(
-            "the cases give dist/OPERATORS.md, which is not {TABLE}: run `cargo xtask operators` and look at the diff"
+            "the cases give dist/OPERATORS.md, which differs from {TABLE}: run `cargo xtask operators` and review the diff"
         );
     }
     Ok(())
@@ -43,13 +43,13 @@ fn run(workspace: &Workspace, steps: &mut Steps, out: &Path) -> Result<()> {
             .arg(&cases)
             .arg("--out")
             .arg(out)
-            .advice("`dist/tradewind verify --bind FOLDER` tells more about the cases above")
+            .advice("`dist/tradewind verify --bind FOLDER` gives details about the cases above")
             .run()?;
         Ok(())
     })
 }
 
-/// The folder of the cases, which are made if they are missing.
+/// Returns the folder of the cases, and makes them if they are missing.
 fn cases(workspace: &Workspace, steps: &mut Steps, python: &Python) -> Result<PathBuf> {
     let made_by =
         Fingerprint::of("cases").and(&workspace.path(python::NODE_CASES))?.and(&workspace.path(MAKE_CASES))?;

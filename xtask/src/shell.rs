@@ -1,5 +1,4 @@
-//! Runs other programs: their output streams through, and a failure says what ran, where, and what
-//! to try.
+//! Running of other programs: output streams through, and a failure reports the command, its folder, and advice.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A command line that is about to run.
+/// Command line to run.
 #[derive(Debug)]
 pub struct Run {
     command: Command,
@@ -18,18 +17,18 @@ pub struct Run {
     advice: Option<String>,
 }
 
-/// How long a command may go on without visible progress.
+/// Maximum time without visible progress.
 struct Limit {
     patience: Duration,
     progress: Box<dyn Fn() -> u64>,
 }
 
 impl Run {
-    /// A command line that starts with `program`, which is looked up on `PATH` unless it is a path.
+    /// Creates a command line for `program`, which is looked up on `PATH` unless it is a path.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
-        // `cargo run` describes this package in the environment. The programs started here have
-        // nothing to do with it, and build scripts that look would build again for no reason.
+        // `cargo run` describes this package in the environment. It does not concern the programs started here, and
+        // build scripts that read it would rebuild for no reason.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -39,7 +38,7 @@ impl Run {
         Self { command, limit: None, advice: None }
     }
 
-    /// The cargo that runs this program: the user's own toolchain.
+    /// Returns the cargo that runs this program, from the user's own toolchain.
     pub fn cargo() -> Self {
         Self::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
     }
@@ -62,7 +61,7 @@ impl Run {
         self
     }
 
-    /// Makes the programs of a folder the first to be found.
+    /// Puts a folder first on `PATH`.
     pub fn with_path(self, folder: &Path) -> Self {
         let set = self.command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
         let rest = set.map(OsStr::to_owned).or_else(|| env::var_os("PATH")).unwrap_or_default();
@@ -84,7 +83,7 @@ impl Run {
         self
     }
 
-    /// Says what to try when the command fails.
+    /// Adds advice for failures.
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
@@ -122,7 +121,7 @@ impl Run {
         }
     }
 
-    /// Runs the command silently: is it there, and does it succeed?
+    /// Runs the command silently; returns whether it exists and succeeds.
     pub fn succeeds(self) -> bool {
         self.output().is_ok()
     }
@@ -141,7 +140,7 @@ impl Run {
                 since = Instant::now();
             }
             if since.elapsed() >= limit.patience {
-                // It may have ended by itself in this moment; either way it is gone after `wait`.
+                // It may just have ended by itself; either way it is gone after `wait`.
                 let _ended = child.kill();
                 child.wait().map_err(|error| self.not_started(error))?;
                 return Err(self.failure(Outcome::Stopped(limit.patience)));
@@ -168,7 +167,7 @@ impl Run {
     }
 }
 
-/// The command line as one would type it, with the environment variables that were set for it.
+/// Command line as typed in a shell, with the environment variables set for it.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.command.get_envs() {
@@ -176,7 +175,7 @@ impl fmt::Display for Run {
                 write!(f, "{}={} ", name.to_string_lossy(), quoted(value))?;
             }
         }
-        // `cargo` is enough: nobody wants to read where the toolchain keeps it.
+        // `cargo` without the path of its toolchain is easier to read.
         let program = self.command.get_program();
         let is_cargo = env::var_os("CARGO").is_some_and(|cargo| cargo == program);
         f.write_str(&if is_cargo { "cargo".into() } else { quoted(program) })?;
@@ -193,13 +192,13 @@ impl fmt::Debug for Limit {
     }
 }
 
-/// A command that did not succeed.
+/// Failed command.
 #[derive(Debug)]
 pub struct Failure {
     line: String,
     dir: String,
     outcome: Outcome,
-    /// What it wrote to standard error, where nobody has seen that yet.
+    /// Standard error, if it was not shown yet.
     said: String,
     advice: Option<String>,
 }
@@ -215,12 +214,12 @@ impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "this command failed:")?;
+        writeln!(f, "command failed:")?;
         writeln!(f, "  command  {}", self.line)?;
         writeln!(f, "  folder   {}", self.dir)?;
         write!(f, "  ended    {}", self.outcome)?;
         if !self.said.is_empty() {
-            write!(f, "\n  said     {}", self.said.replace('\n', "\n           "))?;
+            write!(f, "\n  output   {}", self.said.replace('\n', "\n           "))?;
         }
         if let Some(advice) = &self.advice {
             write!(f, "\n  try      {advice}")?;
@@ -230,7 +229,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// How it ended, in a few words.
+    /// Short description of the outcome.
     pub fn outcome(&self) -> String {
         self.outcome.to_string()
     }
@@ -251,20 +250,20 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The first of these programs that is on `PATH`.
+/// Returns the first of these programs that is on `PATH`.
 pub fn program_on_path(names: &[&str]) -> Option<PathBuf> {
     let folders = folders_on_path();
     let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     found.into_iter().find(|program| program.is_file())
 }
 
-/// The folders of `PATH`.
+/// Folders of `PATH`.
 pub fn folders_on_path() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
 }
 
-/// `word` as a shell wants it: in quotes where it holds more than plain characters.
+/// Quotes `word` for a shell if it contains other than plain characters.
 fn quoted(word: &OsStr) -> String {
     let word = OsString::from(word).to_string_lossy().into_owned();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
@@ -291,7 +290,7 @@ mod tests {
             .map_err(|failure| failure.to_string());
         assert_eq!(
             failure,
-            Err("this command failed:\n  command  sh -c 'exit 3'\n  folder   /\n  \
+            Err("command failed:\n  command  sh -c 'exit 3'\n  folder   /\n  \
                  ended    exit status: 3\n  try      something else"
                 .into())
         );

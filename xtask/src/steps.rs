@@ -1,4 +1,4 @@
-//! Announces steps, times them, and says at the end where the time went. Asks before what needs consent.
+//! Announcement and timing of steps, with a summary at the end; asks for consent where needed.
 
 use std::env;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// Steps shorter than this share a line of the closing table.
+/// Steps shorter than this share a line of the summary.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// The steps done so far.
+/// Steps done so far.
 #[derive(Debug)]
 pub struct Steps {
     start: Instant,
@@ -18,13 +18,13 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// No steps yet; the clock starts. `consents` answers every question with yes.
+    /// Starts the clock, without steps. `consents` answers every question with yes.
     pub fn new(consents: bool) -> Self {
         let person = io::stdin().is_terminal() && io::stdout().is_terminal() && env::var_os("CI").is_none();
         Self { start: Instant::now(), done: Vec::new(), asks: person && !consents }
     }
 
-    /// Asks the person at the terminal. Without one, and with `--yes`, the answer is yes.
+    /// Asks the user at the terminal. Without a terminal, or with `--yes`, the answer is yes.
     pub fn may(&self, question: &str) -> Result<bool> {
         if !self.asks {
             return Ok(true);
@@ -36,8 +36,8 @@ impl Steps {
         Ok(is_yes(&answer))
     }
 
-    /// Does `work` as one announced and timed step. `name` says what to do ("compile the module"),
-    /// so that a failure can say that it could not.
+    /// Runs `work` as one announced and timed step. `name` is an imperative ("compile the module"), so that a failure
+    /// can say "could not …".
     pub fn run<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("==> {name}");
         let start = Instant::now();
@@ -50,7 +50,7 @@ impl Steps {
         result.with_context(|| format!("could not {name}"))
     }
 
-    /// Prints where the time went.
+    /// Prints the time of each step.
     pub fn print_summary(&self) {
         if !self.done.is_empty() {
             println!("\n{}", table(&self.done, self.start.elapsed()));
@@ -58,7 +58,7 @@ impl Steps {
     }
 }
 
-/// Whether a typed line consents. A closed terminal types nothing, not even the end of a line.
+/// Whether a typed line consents. A closed terminal returns an empty line.
 fn is_yes(line: &str) -> bool {
     line.ends_with('\n') && ["", "y", "yes"].contains(&line.trim().to_lowercase().as_str())
 }

@@ -1,7 +1,7 @@
-//! Programs that come from the system: what they are called by each package manager, and how they are installed.
+//! System packages: their names in each package manager, and their installation.
 //!
-//! Each command names its [`Need`]s. What is missing is listed with the command line that installs it; on a terminal
-//! the person is asked first. Nothing else is written outside the checkout, the cache and cargo's own folders.
+//! Each command names its [`Need`]s. Missing ones are listed with the command line that installs them; on a terminal
+//! the user is asked first. Nothing else is written outside the checkout, the cache and cargo's own folders.
 
 use std::env;
 use std::fs;
@@ -14,20 +14,20 @@ use crate::cache::Cache;
 use crate::shell::{Run, folders_on_path, program_on_path};
 use crate::steps::Steps;
 
-/// A program that a command needs from the system.
+/// Program that a command needs from the system.
 #[derive(Debug)]
 pub struct Need {
-    /// What it is called in messages.
+    /// Name in messages.
     pub what: &'static str,
-    /// Its packages, by manager; empty where the manager has none.
+    /// Packages by manager; empty if the manager has none.
     packages: fn(Manager) -> &'static [&'static str],
-    /// Whether a usable one is there.
+    /// Whether a usable one is installed.
     is_met: fn() -> bool,
-    /// What to do where no package helps.
+    /// Advice if no package helps.
     otherwise: &'static str,
 }
 
-/// A package manager.
+/// Package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     /// Debian, Ubuntu.
@@ -38,7 +38,7 @@ pub enum Manager {
     Brew,
 }
 
-/// Node.js with npm, 20 or newer (Debian 12's own is 18, Debian 13's 20).
+/// Node.js with npm, 20 or newer (Debian 12 has 18, Debian 13 has 20).
 pub const NODE: Need = Need {
     what: "Node.js 20 or newer, with npm",
     packages: |manager| match manager {
@@ -83,7 +83,7 @@ pub const FIREFOX: Need = Need {
     otherwise: "set FIREFOX to the program, or run `npx playwright install firefox`",
 };
 
-/// PostgreSQL's server programs: tests start servers of their own with them.
+/// PostgreSQL's server programs, with which tests start their own servers.
 pub const POSTGRESQL: Need = Need {
     what: "PostgreSQL",
     packages: |manager| match manager {
@@ -96,7 +96,7 @@ pub const POSTGRESQL: Need = Need {
 };
 
 impl Manager {
-    /// The machine's, if it is one of these.
+    /// Detects the machine's package manager, if it is one of these.
     fn find() -> Option<Self> {
         let found = |program: &str| program_on_path(&[program]).is_some();
         if found("apt-get") {
@@ -110,10 +110,10 @@ impl Manager {
         }
     }
 
-    /// The command line that installs packages, without `sudo`.
+    /// Command line that installs packages, without `sudo`.
     const fn install(self) -> &'static [&'static str] {
         match self {
-            // Through `env`, because `sudo` passes no variables on.
+            // Through `env`, because `sudo` does not pass variables on.
             Self::Apt => &[
                 "env",
                 "DEBIAN_FRONTEND=noninteractive",
@@ -130,7 +130,7 @@ impl Manager {
         }
     }
 
-    /// What a person would type to install packages.
+    /// Command that a user would type to install packages.
     fn command(self, packages: &[&str]) -> String {
         let start = match self {
             Self::Apt => "sudo apt-get install --no-install-recommends",
@@ -157,13 +157,13 @@ impl Manager {
         };
         install
             .args(packages)
-            .advice(format!("`{sources} {}` shows what this machine's sources offer", packages.join(" ")))
+            .advice(format!("`{sources} {}` shows the versions in this machine's sources", packages.join(" ")))
             .run()?;
         Ok(())
     }
 }
 
-/// Installs the packages of those `needs` that are not met. Asks first where a person can answer.
+/// Installs the packages of unmet `needs`, after asking on a terminal.
 pub fn provide(cache: &Cache, steps: &mut Steps, needs: &[&Need]) -> Result<()> {
     if needs.iter().all(|need| (need.is_met)()) {
         return Ok(());
@@ -172,7 +172,7 @@ pub fn provide(cache: &Cache, steps: &mut Steps, needs: &[&Need]) -> Result<()> 
     install(steps, needs)
 }
 
-/// As [`provide`], for callers that hold the cache's lock.
+/// Like [`provide`], for callers that hold the cache's lock.
 pub fn install(steps: &mut Steps, needs: &[&Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().copied().filter(|need| !(need.is_met)()).collect();
     if missing.is_empty() {
@@ -180,32 +180,32 @@ pub fn install(steps: &mut Steps, needs: &[&Need]) -> Result<()> {
     }
     let Some((manager, packages)) = Manager::find().and_then(|manager| Some((manager, packages(&missing, manager)?)))
     else {
-        bail!("install these in your system's way, then run the command again:\n{}", list(&missing));
+        bail!("install these packages, then run the command again:\n{}", list(&missing));
     };
     println!("{}", notice(&missing, manager, &packages));
     if !steps.may("Install them?")? {
-        bail!("nothing was installed; run the command again once the programs above are there");
+        bail!("nothing was installed; install the programs above, then run the command again");
     }
     steps.run("install system packages", || manager.run(&packages))?;
     let unmet: Vec<&Need> = missing.into_iter().filter(|need| !(need.is_met)()).collect();
     if unmet.is_empty() {
         return Ok(());
     }
-    bail!("the system's packages are not enough:\n{}", list(&unmet))
+    bail!("the system's packages are not sufficient:\n{}", list(&unmet))
 }
 
-/// A Debian system, whose packages can stand in for what rustup cannot fetch.
+/// Whether this is Debian, whose packages can replace rustup's downloads.
 pub fn is_debian() -> bool {
     Manager::find() == Some(Manager::Apt)
 }
 
-/// Whether Debian's package manager has all of these installed.
+/// Whether Debian's package manager has installed all of these.
 pub fn are_installed(packages: &[&str]) -> bool {
     let status = Run::new("dpkg-query").args(["--show", "--showformat=${Status}\n"]).args(packages).output();
     status.is_ok_and(|status| status.lines().all(|line| line == "install ok installed"))
 }
 
-/// Need of packages that Debian alone has.
+/// Need with packages only for Debian.
 pub const fn debian(
     what: &'static str,
     packages: fn(Manager) -> &'static [&'static str],
@@ -214,8 +214,8 @@ pub const fn debian(
     Need { what, packages, is_met, otherwise: "Debian 12 with its security updates has all of these" }
 }
 
-/// The folder with PostgreSQL's programs: on `PATH`, or where Debian and Homebrew keep them by version. A folder
-/// without `initdb` has a client only.
+/// Finds the folder with PostgreSQL's programs: on `PATH`, or in Debian's and Homebrew's versioned folders. A folder
+/// without `initdb` contains only a client.
 pub fn postgresql() -> Option<PathBuf> {
     let versions = |folder: &str, name: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -229,31 +229,31 @@ pub fn postgresql() -> Option<PathBuf> {
     folders_on_path().into_iter().chain(kept).find(|folder| folder.join("initdb").exists())
 }
 
-/// All packages of these needs; `None` where the manager has none for one of them.
+/// All packages of these needs; `None` if the manager has none for one of them.
 fn packages(needs: &[&Need], manager: Manager) -> Option<Vec<&'static str>> {
     let each = needs.iter().map(|need| (need.packages)(manager));
     let each: Vec<&[&str]> = each.collect();
     each.iter().all(|packages| !packages.is_empty()).then(|| each.concat())
 }
 
-/// What is about to be installed, and how.
+/// Notice of what will be installed, and how.
 fn notice(missing: &[&Need], manager: Manager, packages: &[&str]) -> String {
     let what = missing.iter().map(|need| format!("  {}", need.what)).collect::<Vec<_>>().join("\n");
     format!("Missing from the system:\n{what}\nThis installs it:\n  {}", manager.command(packages))
 }
 
-/// What is missing, and what to do where packages do not help.
+/// List of missing programs, with advice if packages do not help.
 fn list(needs: &[&Need]) -> String {
     needs.iter().map(|need| format!("  {}: {}", need.what, need.otherwise)).collect::<Vec<_>>().join("\n")
 }
 
-/// A command line that runs as root, through `sudo` where the user is not root.
+/// Command line run as root, through `sudo` if the user is not root.
 fn as_root(line: &[&str]) -> Result<Run> {
     if Run::new("id").arg("-u").output()?.trim() == "0" {
         return Ok(Run::new(line[0]).args(&line[1..]));
     }
     if program_on_path(&["sudo"]).is_none() {
-        bail!("this takes root, and there is no `sudo`: run the command again as root");
+        bail!("this needs root, and `sudo` is missing: run the command again as root");
     }
     Ok(Run::new("sudo").args(line))
 }
@@ -263,7 +263,7 @@ fn node_is_there() -> bool {
     major(&version).is_some_and(|major| major >= 20) && Run::new("npm").arg("--version").dir(Path::new("/")).succeeds()
 }
 
-/// The first number of a version like `v20.20.2`.
+/// First number of a version like `v20.20.2`.
 fn major(version: &str) -> Option<u32> {
     version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }

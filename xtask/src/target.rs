@@ -1,4 +1,4 @@
-//! The target that the module is compiled for, whatever toolchain does it.
+//! The module's compilation target, for any toolchain.
 
 use std::env;
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The target of the module.
+/// Target of the module.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Compiler flags that replace this machine's folders in the file names of panic messages: `source`
-/// by `name`, and those of crates from registries (one for each, named for where it was reached).
+/// Compiler flags that replace this machine's folders in the file names of panic messages: `source` by `name`, and
+/// those of registry crates by a name for each registry.
 pub fn remaps(source: &Path, name: &str) -> Result<Vec<String>> {
     let registries = home("CARGO_HOME", ".cargo")?.join("registry/src");
     let mut crates: Vec<PathBuf> =
@@ -21,7 +21,7 @@ pub fn remaps(source: &Path, name: &str) -> Result<Vec<String>> {
     Ok(crates.chain([remap(source, name)]).collect())
 }
 
-/// The standard library's file in a toolchain's folder of target libraries.
+/// Finds the standard library in a toolchain's folder of target libraries.
 pub fn has_std(libraries: &Path) -> bool {
     fs::read_dir(libraries).into_iter().flatten().flatten().any(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -29,7 +29,7 @@ pub fn has_std(libraries: &Path) -> bool {
     })
 }
 
-/// A folder of the toolchain: by its variable, or below the user's own.
+/// Folder of the toolchain: from its variable, or in the user's home.
 pub fn home(variable: &str, default: &str) -> Result<PathBuf> {
     if let Some(dir) = env::var_os(variable) {
         return Ok(dir.into());

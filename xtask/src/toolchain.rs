@@ -1,8 +1,8 @@
-//! The Rust toolchain that compiles for `wasm32-unknown-unknown`.
+//! Rust toolchain that compiles for `wasm32-unknown-unknown`.
 //!
-//! Rustup's is the first choice. Where the target is missing and rustup's server does not answer,
-//! Debian's packages provide one ([`crate::debian`]). `TRADEWIND_WASM_TOOLCHAIN=rustup` or
-//! `=debian` decides it by hand. Each compiles the same sources to different bytes.
+//! Rustup's is preferred. If the target is missing and rustup's server does not answer, Debian's packages provide one
+//! ([`crate::debian`]). `TRADEWIND_WASM_TOOLCHAIN=rustup` or `=debian` overrides the choice. Each compiles the same
+//! sources to different bytes.
 
 use std::env;
 use std::ffi::OsStr;
@@ -19,20 +19,20 @@ use crate::system;
 use crate::target::{TARGET, has_std, home, remaps};
 use crate::workspace::Workspace;
 
-/// How long rustup may go on without downloading anything.
+/// Maximum time without download progress of rustup.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A toolchain that has the target.
+/// Toolchain with the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WasmToolchain {
-    /// The user's own: the one that also compiles natively.
+    /// The user's own, which also compiles natively.
     Rustup,
-    /// Debian's compiler, with a sysroot of its own.
+    /// Debian's compiler, with a separate sysroot.
     Debian,
 }
 
 impl WasmToolchain {
-    /// The toolchain to use, set up if need be.
+    /// Returns the toolchain to use, and sets it up if necessary.
     pub fn obtain(workspace: &Workspace, steps: &mut Steps) -> Result<Self> {
         let wanted = Self::wanted()?;
         if let Some(found) = Self::find(workspace, wanted) {
@@ -50,7 +50,7 @@ impl WasmToolchain {
                 }
                 Err(error) => {
                     let outcome = error.downcast_ref().map(Failure::outcome).unwrap_or_default();
-                    println!("    rustup could not ({outcome}): Debian's packages provide it");
+                    println!("    rustup failed ({outcome}): using Debian's packages");
                 }
             }
         }
@@ -58,8 +58,8 @@ impl WasmToolchain {
         Ok(Self::Debian)
     }
 
-    /// What is there already. With no choice made by hand, a Debian toolchain from an earlier run
-    /// saves the wait for a server that did not answer then.
+    /// Finds an installed toolchain. Without an explicit choice, a Debian toolchain from an earlier run avoids waiting
+    /// for a server that did not answer then.
     fn find(workspace: &Workspace, wanted: Option<Self>) -> Option<Self> {
         if wanted != Some(Self::Debian) && has_target() {
             Some(Self::Rustup)
@@ -78,11 +78,10 @@ impl WasmToolchain {
         }
     }
 
-    /// A cargo command of this toolchain, for the target: `cargo COMMAND --target …`.
+    /// Returns a cargo command of this toolchain, for the target: `cargo COMMAND --target …`.
     ///
-    /// Flags from the environment would replace those of `.cargo/config.toml`, without which the
-    /// module has other kernels, so they are left out. What is added keeps this machine's folders
-    /// out of the module.
+    /// Flags from the environment are removed, because they would replace those of `.cargo/config.toml`, without which
+    /// the module has other kernels. The added flags keep this machine's folders out of the module.
     pub fn cargo(self, workspace: &Workspace, command: &str) -> Result<Run> {
         let run = match self {
             Self::Rustup => workspace.cargo(),
@@ -95,7 +94,7 @@ impl WasmToolchain {
             .without_env("CARGO_ENCODED_RUSTFLAGS"))
     }
 
-    /// A program that finds this toolchain's cargo and compiler.
+    /// Returns a program that finds this toolchain's cargo and compiler.
     pub fn run(self, workspace: &Workspace, program: impl AsRef<OsStr>) -> Run {
         match self {
             Self::Rustup => Run::new(program),
@@ -103,7 +102,7 @@ impl WasmToolchain {
         }
     }
 
-    /// The compiler's version, as `rustc --version` prints it.
+    /// Version of the compiler, as printed by `rustc --version`.
     pub fn version(self, workspace: &Workspace) -> Result<String> {
         let rustc = match self {
             Self::Rustup => rustc(),
@@ -118,12 +117,12 @@ impl WasmToolchain {
             "" => Ok(None),
             "rustup" => Ok(Some(Self::Rustup)),
             "debian" => Ok(Some(Self::Debian)),
-            other => bail!("{variable} is `{other}`: it must be `rustup`, `debian` or unset"),
+            other => bail!("invalid {variable} `{other}` (expected `rustup`, `debian` or unset)"),
         }
     }
 }
 
-/// Does the user's own toolchain have the target?
+/// Whether the user's own toolchain has the target.
 fn has_target() -> bool {
     rustc()
         .args(["--print", "target-libdir", "--target", TARGET])
@@ -143,12 +142,12 @@ fn add_target() -> Result<()> {
         )
         .run()?;
     if !has_target() {
-        bail!("rustup added {TARGET}, but not to the toolchain in use: call `cargo xtask` plainly");
+        bail!("rustup added {TARGET}, but not to the active toolchain: call `cargo xtask` without a toolchain");
     }
     Ok(())
 }
 
-/// The compiler beside the cargo that runs this program.
+/// Returns the compiler beside the cargo that runs this program.
 fn rustc() -> Run {
     let beside = env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
     Run::new(beside.filter(|path| path.exists()).unwrap_or_else(|| "rustc".into()))

@@ -1,4 +1,4 @@
-//! Tools that a command needs, each pinned to a version.
+//! Tools of the commands, each pinned to a version.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,12 +12,12 @@ use crate::shell::Run;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// Binaryen's release, which `binaryen/package-lock.json` pins together with its SHA-512.
+/// Binaryen's release, pinned by `binaryen/package-lock.json` with its SHA-512.
 pub const BINARYEN: &str = "132.0.0";
-/// Where its `wasm-opt` is.
+/// Path of its `wasm-opt`.
 pub const WASM_OPT: &str = "node_modules/binaryen/bin/wasm-opt";
-/// What `wasm-opt` may use of WebAssembly: nothing that a current browser, workerd or wasmtime lacks, and no relaxed
-/// SIMD. Names and producers go, since they differ between machines.
+/// WebAssembly features that `wasm-opt` may use: all of them are supported by current browsers, workerd and wasmtime,
+/// without relaxed SIMD. Names and producers are removed, because they differ between machines.
 pub const WASM_OPT_FEATURES: [&str; 10] = [
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
@@ -30,7 +30,7 @@ pub const WASM_OPT_FEATURES: [&str; 10] = [
     "--strip-producers",
     "--strip-target-features",
 ];
-/// Optimises modules, and in tests makes modules with faults.
+/// Optimises modules, and makes faulty modules in tests.
 pub const BINARYEN_PACKAGE: NpmPackages = NpmPackages {
     name: "binaryen",
     what: "wasm-opt",
@@ -39,7 +39,7 @@ pub const BINARYEN_PACKAGE: NpmPackages = NpmPackages {
     lock: include_str!("../binaryen/package-lock.json"),
 };
 
-/// What Tradewind is measured against in Node.js.
+/// Competitors in Node.js.
 pub const PEERS: NpmPackages = NpmPackages {
     name: "onnxruntime-web",
     what: "onnxruntime-web",
@@ -48,7 +48,7 @@ pub const PEERS: NpmPackages = NpmPackages {
     lock: include_str!("../../benches/peers/package-lock.json"),
 };
 
-/// What compiles, bundles and tests the package for pages; its `devDependencies`.
+/// Tools that compile, bundle and test the npm package; its `devDependencies`.
 pub const BROWSER: NpmPackages = NpmPackages {
     name: "playwright-core",
     what: "TypeScript, esbuild, Vite, Playwright, React and Vue",
@@ -57,8 +57,7 @@ pub const BROWSER: NpmPackages = NpmPackages {
     lock: include_str!("../../browser-sdk/package-lock.json"),
 };
 
-/// What runs the edge's Worker here and uploads it; workerd, miniflare and esbuild come with it. The last that runs on
-/// Node.js 20.
+/// Runs and uploads the edge Worker; includes workerd, miniflare and esbuild. The last version that runs on Node.js 20.
 pub const WRANGLER: NpmPackages = NpmPackages {
     name: "wrangler",
     what: "wrangler",
@@ -67,7 +66,7 @@ pub const WRANGLER: NpmPackages = NpmPackages {
     lock: include_str!("../../edge-worker/package-lock.json"),
 };
 
-/// Where legs and places come from; nothing of it is run.
+/// Source of legs and locations; none of its code is run.
 pub const VEGA_DATASETS: NpmPackages = NpmPackages {
     name: "vega-datasets",
     what: "the data of vega-datasets",
@@ -76,7 +75,7 @@ pub const VEGA_DATASETS: NpmPackages = NpmPackages {
     lock: include_str!("../../models/train/vega-datasets/package-lock.json"),
 };
 
-/// A package of npm's with what it needs, pinned by a lock file.
+/// npm package with its dependencies, pinned by a lock file.
 #[derive(Debug)]
 pub struct NpmPackages {
     name: &'static str,
@@ -86,38 +85,38 @@ pub struct NpmPackages {
     lock: &'static str,
 }
 
-/// A tool that cargo installs from source.
+/// Tool that cargo installs from source.
 #[derive(Debug)]
 pub struct CargoTool {
     package: &'static str,
     version: &'static str,
-    /// Options that leave out what is not used here.
+    /// Options that disable unused features.
     options: &'static [&'static str],
 }
 
 /// Checks licences, sources and advisories.
 pub const CARGO_DENY: CargoTool = CargoTool { package: "cargo-deny", version: "0.20.2", options: &[] };
-/// Writes the JavaScript beside a module; of the very version of the crate `wasm-bindgen`.
-/// Without TLS, which only its test runner would use, for remote browsers.
+/// Writes the JavaScript for a module; exactly the version of the crate `wasm-bindgen`. Without TLS, which only its
+/// test runner needs for remote browsers.
 pub const WASM_BINDGEN: CargoTool =
     CargoTool { package: "wasm-bindgen-cli", version: "0.2.129", options: &["--no-default-features"] };
 /// Builds and tests the page's shim.
 pub const WASM_PACK: CargoTool = CargoTool { package: "wasm-pack", version: "0.15.1", options: &[] };
 
-/// `wasm-opt`, ready to be given arguments.
+/// Returns `wasm-opt`, without arguments.
 pub fn wasm_opt(cache: &Cache, steps: &mut Steps) -> Result<Run> {
     let dir = npm_packages(cache, steps, &BINARYEN_PACKAGE)?;
     Ok(Run::new("node").arg(dir.join(WASM_OPT)))
 }
 
-/// The versions of all that makes JavaScript and WebAssembly of a compiled shell.
+/// Versions of all tools that make JavaScript and WebAssembly from a compiled shell.
 pub fn versions() -> String {
     format!("{BINARYEN} {} {}", WASM_BINDGEN.version, WRANGLER.version)
 }
 
-/// A folder whose `node_modules` has what a lock file lists.
+/// Returns a folder whose `node_modules` has the packages of a lock file.
 pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) -> Result<PathBuf> {
-    // The lock file may pin other packages beside the one that gives its name.
+    // The lock file may pin other packages besides the one that names it.
     let name = format!("{}-{}-{}", packages.name, packages.version, Fingerprint::of(packages.lock));
     cache.obtain(&name, steps, &format!("install {} {}", packages.what, packages.version), |dir| {
         fs::write(dir.join("package.json"), packages.package)?;
@@ -131,12 +130,12 @@ pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) ->
     })
 }
 
-/// The folder with a tool's program.
+/// Returns the folder with a tool's program.
 pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<PathBuf> {
     let CargoTool { package, version, options } = tool;
     let what = format!("install {package} {version}");
     let dir = cache.obtain(&format!("{package}-{version}"), steps, &what, |dir| {
-        // Without optimisation and debug information it compiles far sooner, and it has little to do.
+        // Compiles much faster without optimisation and debug information, and its work is small.
         Run::cargo()
             .args(["install", "--locked", "--debug", "--version", version, "--root"])
             .arg(dir)
@@ -152,7 +151,7 @@ pub fn cargo_tool(cache: &Cache, steps: &mut Steps, tool: &CargoTool) -> Result<
     Ok(dir.join("bin"))
 }
 
-/// Makes `cargo fmt` and `cargo clippy` work.
+/// Installs the components for `cargo fmt` and `cargo clippy`.
 pub fn rust_components(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         if workspace.cargo().args([command, "--version"]).succeeds() {

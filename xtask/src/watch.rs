@@ -1,4 +1,4 @@
-//! Builds the package for pages again whenever its sources change.
+//! Rebuilds the npm package whenever its sources change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::dist;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// What the package is made of, beside what `cargo xtask build` left in `dist/`.
+/// Sources of the package, besides the files that `cargo xtask build` left in `dist/`.
 const SOURCES: [&str; 9] = [
     "browser-sdk/src",
     "browser-sdk/ts",
@@ -26,13 +26,13 @@ const SOURCES: [&str; 9] = [
     "core/js/src",
 ];
 
-/// How often the sources are compared.
+/// Interval between comparisons of the sources.
 const INTERVAL: Duration = Duration::from_millis(300);
 
-/// Files and when they were changed.
+/// Files with their modification times.
 type Times = BTreeMap<PathBuf, SystemTime>;
 
-/// `cargo xtask watch sdk`: goes on until it is interrupted. A failed build is reported, and the next change tried.
+/// Runs `cargo xtask watch sdk` until it is interrupted. A failed build is reported, and the next change is built.
 pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()> {
     if args != ["sdk"] {
         bail!("`cargo xtask watch` takes `sdk`, but was given `{}`", args.join(" "));
@@ -63,7 +63,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
     }
 }
 
-/// Says what is there now, and for what it can be used.
+/// Prints the built files and their uses.
 fn report(workspace: &Workspace) {
     println!("\nup to date:");
     for entry in fs::read_dir(workspace.dist("npm")).into_iter().flatten().flatten() {
@@ -74,7 +74,7 @@ fn report(workspace: &Workspace) {
     println!("watching browser-sdk and core/js; Ctrl-C ends");
 }
 
-/// Adds the files below a folder, or a file. What disappears meanwhile is left out.
+/// Adds a file, or the files below a folder. Files that disappear meanwhile are skipped.
 fn collect(path: &Path, times: &mut Times) {
     match fs::read_dir(path) {
         Ok(entries) => entries.flatten().for_each(|entry| collect(&entry.path(), times)),

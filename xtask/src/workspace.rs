@@ -1,4 +1,4 @@
-//! Where things are: the checkout, what it builds, and the cache outside it.
+//! Locations: the checkout, its build results, and the cache outside it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::cache::Cache;
 use crate::shell::Run;
 
-/// The checkout that this program works on.
+/// Checkout that this program works on.
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
@@ -17,7 +17,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the checkout: the one whose `cargo xtask` this is.
+    /// Finds the checkout of this `cargo xtask`.
     pub fn locate() -> Result<Self> {
         let package =
             env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
@@ -25,27 +25,27 @@ impl Workspace {
         Ok(Self { root, cache: Cache::locate()? })
     }
 
-    /// The root of the checkout.
+    /// Root of the checkout.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A file or folder of the checkout.
+    /// Path of a file or folder of the checkout.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
 
-    /// A build's result: `dist/NAME`.
+    /// Path of a build result: `dist/NAME`.
     pub fn dist(&self, name: &str) -> PathBuf {
         self.root.join("dist").join(name)
     }
 
-    /// A native cargo command at the root, with the user's own toolchain.
+    /// Returns a native cargo command at the root, with the user's own toolchain.
     pub fn cargo(&self) -> Run {
         Run::cargo().dir(&self.root)
     }
 
-    /// Where cargo puts what it builds: `CARGO_TARGET_DIR` or a configuration may have moved it.
+    /// Returns cargo's target folder, which `CARGO_TARGET_DIR` or a configuration may have moved.
     pub fn target_dir(&self) -> Result<PathBuf> {
         let metadata = self
             .cargo()
@@ -58,8 +58,8 @@ impl Workspace {
     }
 }
 
-/// The value of a text field of a JSON object, where it holds no escapes. Not worth a JSON parser
-/// in a program that everything waits for.
+/// Returns a text field of a JSON object, if it has no escapes. A JSON parser would slow down a program that everything
+/// waits for.
 fn text_field<'a>(json: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = json.split_once(&format!("\"{name}\":\""))?;
     let (value, _) = rest.split_once('"')?;

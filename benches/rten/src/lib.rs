@@ -1,5 +1,5 @@
-//! rten behind a C ABI that costs next to nothing: JavaScript writes inputs where rten reads them,
-//! and reads outputs where rten left them.
+//! rten behind a C ABI with almost no overhead: JavaScript writes inputs and reads outputs in rten's
+//! own buffers.
 
 use rten::{Model, Value, ValueOrView, ValueView};
 use rten_tensor::prelude::*;
@@ -18,22 +18,22 @@ struct State {
     error: String,
 }
 
-/// What `load` and `run` return where rten refused; `error` says why.
+/// Result of `load` and `run` if rten refuses; `error` has the reason.
 const FAILED: u32 = u32::MAX;
 
-/// A buffer for a model, which `load` takes.
+/// Allocates a buffer for a model; `load` frees it.
 #[unsafe(no_mangle)]
 pub extern "C" fn alloc(len: usize) -> *mut u8 {
     Box::leak(vec![0; len].into_boxed_slice()).as_mut_ptr()
 }
 
-/// Loads the ONNX model in a buffer of `alloc`'s and of just that length.
+/// Loads the ONNX model in a buffer from `alloc` of exactly that length.
 ///
 /// # Safety
-/// The buffer is one of `alloc`'s, of `len` bytes, and is not used again.
+/// The buffer is from `alloc`, has `len` bytes, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn load(ptr: *mut u8, len: usize) -> u32 {
-    // SAFETY: the caller's promise; `alloc` leaked a box of just this slice.
+    // SAFETY: guaranteed by the caller; `alloc` leaked a box of exactly this slice.
     let bytes = unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(ptr, len)) };
     with(|state| {
         *state = State::default();
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn load(ptr: *mut u8, len: usize) -> u32 {
     })
 }
 
-/// Where JavaScript writes the next input: i32 where `integers` is 1, else f32. Its shape is `rank` of the extents.
+/// Address for the next input: i32 if `integers` is 1, else f32. Its shape is the first `rank` extents.
 #[unsafe(no_mangle)]
 pub extern "C" fn input(integers: u32, rank: usize, d0: usize, d1: usize, d2: usize) -> *const u8 {
     let shape = [d0, d1, d2];
@@ -69,7 +69,7 @@ pub extern "C" fn run() -> u32 {
     })
 }
 
-/// Where an output lies, row by row.
+/// Address of an output, in row-major order.
 #[unsafe(no_mangle)]
 pub extern "C" fn output(index: usize) -> *const u8 {
     STATE.with_borrow_mut(|state| {
@@ -82,25 +82,25 @@ pub extern "C" fn output(index: usize) -> *const u8 {
     })
 }
 
-/// How many elements an output has.
+/// Number of elements of an output.
 #[unsafe(no_mangle)]
 pub extern "C" fn output_len(index: usize) -> usize {
     STATE.with_borrow(|state| state.outputs[index].len())
 }
 
-/// Whether an output is of i32 (1) or f32 (0).
+/// Type of an output: i32 (1) or f32 (0).
 #[unsafe(no_mangle)]
 pub extern "C" fn output_is_integers(index: usize) -> u32 {
     STATE.with_borrow(|state| u32::from(matches!(state.outputs[index], Value::Int32Tensor(_))))
 }
 
-/// Why the last call failed.
+/// Reason for the last failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn error() -> *const u8 {
     STATE.with_borrow(|state| state.error.as_ptr())
 }
 
-/// How long that is.
+/// Length of that reason in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn error_len() -> usize {
     STATE.with_borrow(|state| state.error.len())

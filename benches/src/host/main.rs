@@ -1,5 +1,5 @@
-//! What the module costs under wasmtime, and how many orders `tradewind serve` takes and plans on SQLite and on
-//! PostgreSQL: `cargo xtask bench` adds what this prints to `RESULTS.md`.
+//! Times of the module under wasmtime, and orders per second of `tradewind serve` on SQLite and PostgreSQL.
+//! `cargo xtask bench` appends the output to `RESULTS.md`.
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -21,15 +21,15 @@ const CONNECTIONS: usize = 8;
 
 #[derive(Parser)]
 struct Arguments {
-    /// How often everything is done.
+    /// Number of rounds.
     #[arg(default_value_t = 7)]
     rounds: usize,
-    /// Orders of a round; 1,000 at most.
+    /// Orders per round; at most 1,000.
     #[arg(default_value_t = 1_000)]
     orders: usize,
 }
 
-/// What was found of one database: a value for each round.
+/// Results of one database: a value for each round.
 #[derive(Default)]
 struct Database {
     taken: Vec<f64>,
@@ -53,10 +53,10 @@ fn main() -> Result<()> {
         let (one, other) = (of(&sqlite), of(&postgres));
         println!("| {what} | {one:.digits$} {unit} | {other:.digits$} {unit} | **{:.2}×** |", other / one);
     };
-    row("orders taken", &|database| median(&database.taken), "/s", 0);
-    row("orders planned, until the last is", &|database| median(&database.planned), "/s", 0);
-    row("answer to an order, median", &|database| median(&database.latencies), "ms", 1);
-    row("answer to an order, 99 of 100", &|database| quantile(&database.latencies, 0.99), "ms", 1);
+    row("orders accepted", &|database| median(&database.taken), "/s", 0);
+    row("orders planned, until the last one", &|database| median(&database.planned), "/s", 0);
+    row("response time of an order, median", &|database| median(&database.latencies), "ms", 1);
+    row("response time of an order, 99th percentile", &|database| quantile(&database.latencies, 0.99), "ms", 1);
     row("prices verified", &|database| median(&database.prices), "/s", 0);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What is done once for each start, and what for each guest and call.
+/// Measures the work for each start, each guest and each call.
 fn wasmtime(rounds: usize) -> Result<()> {
     let wasm = module()?;
     let folder = tempfile::tempdir()?;
@@ -84,7 +84,7 @@ fn wasmtime(rounds: usize) -> Result<()> {
         Ok(builder.verified_snapshot(snapshot.clone()).build()?)
     };
     Runtime::with(&wasm, &cached)?;
-    // Writing it down is done aside.
+    // Written in the background.
     thread::sleep(Duration::from_secs(1));
     let runtime = Runtime::with(&wasm, &pooled)?;
     let tradewind = loaded(&runtime)?;
@@ -104,12 +104,12 @@ fn wasmtime(rounds: usize) -> Result<()> {
     }
     println!("| the module under wasmtime | median |\n|---|--:|");
     for (what, times, scale, unit) in [
-        ("compile it", &compile, 1e3, "ms"),
-        ("the same from `--compiled`", &reuse, 1e3, "ms"),
-        ("an instance from the pool", &instance, 1e6, "µs"),
-        ("a guest, with packs and snapshot loaded", &guest, 1e3, "ms"),
-        ("the smallest call: what is loaded?", &call, 1e6, "µs"),
-        ("a price", &price, 1e6, "µs"),
+        ("compile the module", &compile, 1e3, "ms"),
+        ("load compiled code from `--compiled`", &reuse, 1e3, "ms"),
+        ("take an instance from the pool", &instance, 1e6, "µs"),
+        ("start a guest, with packs and snapshot loaded", &guest, 1e3, "ms"),
+        ("smallest call (`describe`)", &call, 1e6, "µs"),
+        ("one price", &price, 1e6, "µs"),
     ] {
         println!("| {what} | {:.1} {unit} |", scale * median(times));
     }
@@ -117,7 +117,7 @@ fn wasmtime(rounds: usize) -> Result<()> {
 }
 
 impl Database {
-    /// Sends orders to a service of its own, waits until all are planned, and asks for prices.
+    /// Starts a service, sends orders, waits until all are planned, and verifies prices.
     fn round(&mut self, url: &str, count: usize) -> Result<()> {
         let service = Service::start(url, &keys(url)?, &[])?;
         let rows = service.get("/v1/stock")?;
@@ -158,7 +158,7 @@ impl Database {
     }
 }
 
-/// Does something with each, all at the same time.
+/// Runs a function on each element, in parallel.
 fn at_once<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
     thread::scope(|scope| {
         let threads: Vec<_> = all.iter().map(|one| scope.spawn(|| each(one))).collect();
@@ -166,7 +166,7 @@ fn at_once<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -> Result<R> + Sync) -
     })
 }
 
-/// Seconds that something takes.
+/// Measures a function, in seconds.
 fn timed<T>(what: impl FnOnce() -> Result<T>) -> Result<f64> {
     let began = Instant::now();
     let made = what()?;

@@ -1,4 +1,4 @@
-//! What plans cost beside the optimum that HiGHS proved, and beside greedy ones.
+//! Costs of plans compared with HiGHS's proven optimum and with greedy plans.
 
 use crate::{metric, random::Random};
 use anyhow::Result;
@@ -8,11 +8,11 @@ use tradewind_tests::allocation::{Instance, Solved, instances};
 const FILE: &str = "held-out.jsonl";
 const GREEDY: &str = "greedy, by distance";
 
-/// Solves every instance, and tells how much of what could be avoided is.
+/// Solves every instance, and returns the avoided share of avoidable cost.
 pub fn judge() -> Result<Vec<Metric>> {
     let solved = instances(FILE)?.iter().map(Instance::solve).collect::<Result<Vec<Solved>>>()?;
     let split = format!("{} instances", solved.len());
-    // Above the optimum, as a share of what the optimum has to pay and could wish to avoid.
+    // Cost above the optimum, as a share of the optimum's avoidable cost.
     let above = |cost: fn(&Solved) -> i64| {
         move |solved: &[Solved]| {
             let over: i64 = solved.iter().map(|one| cost(one) - one.optimum).sum();

@@ -1,12 +1,12 @@
-//! Exceptions on generated scans: of the shipments that are looked at, how many are in trouble?
+//! Precision of exceptions on generated scans: the share of checked shipments that are in trouble.
 //!
-//! Scans of shipments are not to be had, so these are **generated**, from a fixed seed: sixty lanes of
-//! one to three hubs; stays that are log-normal (σ = .5) around a median of the lane and state, from one
-//! to sixteen hours; one shipment in twenty-five whose stay in some state becomes thirty to ninety hours
-//! longer. Durations are learnt from 400 delivered shipments a lane. On each of fifty days, 3,000
-//! shipments are under way, and a part of them is looked at. The rules know nothing of how they were
-//! generated but what is learnt; but the world is as simple as they are, so the figures say that the
-//! rules work, and not how well they would with a carrier.
+//! Scans of shipments are not public, so these are **generated**, from a fixed seed: sixty lanes with
+//! one to three hubs; log-normal stays (σ = .5) around a median of the lane and state, from one
+//! to sixteen hours; in one shipment in twenty-five, one stay is thirty to ninety hours
+//! longer. Durations are learnt from 400 delivered shipments per lane. On each of fifty days, 3,000
+//! shipments are in transit, and a part of them is checked. The rules know only the learnt durations;
+//! but the simulation is as simple as the rules, so the results show that the
+//! rules work, not how well they would work with a real carrier.
 
 use crate::{metric, random::Random};
 use anyhow::Result;
@@ -28,7 +28,7 @@ const TROUBLE: f64 = 0.04;
 const BUDGETS: [f64; 3] = [0.01, 0.02, 0.05];
 const METHODS: [&str; 4] = ["exceptions", "time in state", "age", "random"];
 
-/// A lane: the states that its shipments pass, with the median minutes in each.
+/// Lane: states that its shipments pass through, with the median minutes in each.
 struct Way {
     times: LaneTimes,
     stays: Vec<(State, f64)>,
@@ -45,7 +45,7 @@ fn way(n: usize, random: &mut Random) -> Result<Way> {
     Ok(Way { times: LaneTimes { node, region, min_days: 1, max_days: 5, states: vec![] }, stays })
 }
 
-/// A shipment to its end, and the scan that trouble came after, if it did.
+/// Complete history of a shipment, and the scan after which it was in trouble, if any.
 fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> Result<(Shipment, Option<usize>)> {
     let trouble = (random.share() < TROUBLE).then(|| random.below(way.stays.len()));
     let place = Id::new("somewhere")?;
@@ -72,10 +72,10 @@ fn journey(name: usize, way: &Way, created: Millis, random: &mut Random) -> Resu
     Ok((shipment, trouble))
 }
 
-/// For each budget and method.
+/// Precision for each budget and method.
 type Precisions = [[f64; METHODS.len()]; BUDGETS.len()];
 
-/// For each budget, the share of the shipments that each method looks at which are in trouble.
+/// Computes for each budget and method the share of checked shipments that are in trouble.
 fn day(tradewind: &Tradewind, ways: &[Way], lanes: &[LaneTimes], random: &mut Random) -> Result<Precisions> {
     let at = Millis(1_512_345_600_000);
     let (mut shipments, mut troubled) = (Vec::new(), BTreeSet::new());
@@ -126,7 +126,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Watches fifty days in the module, prints the precision of each method, and compares with that of the second.
+/// Simulates fifty days in the module, prints the precision of each method, and compares the first with the second.
 pub fn judge() -> Result<Vec<Metric>> {
     let tradewind = Tradewind::builder().runtime(Runtime::new(&module()?)?).build()?;
     let mut random = Random(20_171_204);
@@ -146,7 +146,7 @@ pub fn judge() -> Result<Vec<Metric>> {
     });
     let days: Vec<Precisions> = days.collect::<Result<_>>()?;
 
-    println!("precision, and differences with 95 % over days");
+    println!("precision, and differences with 95 % intervals over days");
     let split = format!("{DAYS} days of {OPEN} shipments");
     let mut metrics = Vec::new();
     for (b, budget) in BUDGETS.iter().enumerate() {

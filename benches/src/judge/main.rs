@@ -1,4 +1,4 @@
-//! Judges the decisions that no training judges, and writes their metrics: `cargo xtask evaluate`.
+//! Evaluates the decisions that have no training, and writes their metrics: `cargo xtask evaluate`.
 
 mod allocate;
 mod exceptions;
@@ -13,20 +13,20 @@ use tradewind_core::pack::Metric;
 #[derive(Parser)]
 struct Arguments {
     decision: Decision,
-    /// The file to write, as JSON.
+    /// Output file, JSON.
     #[arg(long)]
     out: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Decision {
-    /// On generated scans, in the module.
+    /// Evaluate exceptions on generated scans, in the module.
     Exceptions,
-    /// Beside recorded optima.
+    /// Compare allocation with recorded optima.
     Allocate,
 }
 
-/// What is written: the metrics, as a model's card has them.
+/// Written metrics, in the form of a model card.
 #[derive(Serialize)]
 struct Metrics {
     metrics: Vec<Metric>,
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     fs::write(&out, text).with_context(|| format!("`{}` cannot be written", out.display()))
 }
 
-/// A metric, rounded as in cards.
+/// Metric, rounded as in cards.
 fn metric(
     name: impl Into<String>,
     split: &str,

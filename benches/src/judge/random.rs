@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same every time, and intervals from resamples.
+//! Reproducible pseudo-random numbers, and bootstrap intervals.
 
 const RESAMPLES: usize = 2_000;
 
@@ -14,23 +14,23 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Evenly from 0 to 1, without 1.
+    /// Uniform in [0, 1).
     pub fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A place among `count`.
+    /// Uniform index below `count`.
     pub fn below(&mut self, count: usize) -> usize {
         (self.share() * count as f64) as usize
     }
 
-    /// Of the standard normal distribution (Box and Muller).
+    /// Standard normal (Box and Muller).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.share()).cos()
     }
 
-    /// The 95 % interval of a figure over resamples of `values`, with replacement.
+    /// 95 % interval of a statistic over resamples of `values` with replacement.
     pub fn interval<T: Copy>(&mut self, values: &[T], figure: impl Fn(&[T]) -> f64) -> [f64; 2] {
         let mut figures: Vec<f64> = (0..RESAMPLES)
             .map(|_| {

@@ -53,7 +53,7 @@ export async function showPanel(panel, tradewind) {
       ? `${count(items.length, "product")}, ${count(known.orders, "order")}, ${atob(known.bytes).length} bytes`
       : "empty";
     const what = ({ orders, attention, dismissed }) =>
-      dismissed ? "not wanted" : orders ? `ordered ${orders} ×` : `looked at ${attention.toFixed(1)}`;
+      dismissed ? "not wanted" : orders ? `ordered ${orders} ×` : `viewed ${attention.toFixed(1)}`;
     part("profile").replaceChildren(
       ...items.slice(0, 6).map((item) => {
         const row = document.createElement("li");

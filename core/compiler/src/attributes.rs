@@ -7,10 +7,10 @@ use tract_onnx::{
     tensor::load_tensor,
 };
 
-/// The attributes of a node. What is absent is empty; what is malformed is an error.
+/// Attributes of a node. Absent attributes are empty; malformed ones are errors.
 pub(crate) struct Attributes<'a>(pub &'a NodeProto);
 
-/// The elements of a tensor that is an attribute.
+/// Elements of a tensor attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum List {
     Integers(Vec<i64>),
@@ -48,7 +48,7 @@ impl<'a> Attributes<'a> {
         strings.iter().map(|bytes| utf8(name, bytes)).collect()
     }
 
-    /// A list given as floats in `name`, or as a tensor of any float type in `name_as_tensor`.
+    /// Reads a list of floats from `name`, or from a tensor of any float type in `name_as_tensor`.
     pub fn numbers(&self, name: &str) -> Reasoned<Numbers> {
         match self.tensor(&format!("{name}_as_tensor"))? {
             Some(numbers) if !numbers.values.is_empty() => Ok(numbers),
@@ -56,7 +56,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// A tensor attribute as a list of its own kind; f64 as f32.
+    /// Reads a tensor attribute as a list of its own type; f64 as f32.
     pub fn list(&self, name: &str) -> Reasoned<Option<List>> {
         let Some(proto) = self.find(name).and_then(|attribute| attribute.t.as_ref()) else { return Ok(None) };
         let tensor = load(proto)?;
@@ -70,7 +70,7 @@ impl<'a> Attributes<'a> {
         }))
     }
 
-    /// A tensor attribute as numbers.
+    /// Reads a tensor attribute as numbers.
     pub fn tensor(&self, name: &str) -> Reasoned<Option<Numbers>> {
         let Some(proto) = self.find(name).and_then(|attribute| attribute.t.as_ref()) else { return Ok(None) };
         let tensor = load(proto)?;
@@ -79,11 +79,11 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// A list of numbers in the precision in which the model holds them.
+/// List of numbers in the model's precision.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Numbers {
     pub values: Vec<f64>,
-    /// Whether every one was held in f32 or less.
+    /// Whether all of them were f32 or narrower.
     pub exact: bool,
 }
 

@@ -1,31 +1,30 @@
-//! Whether the rows of a batch can be computed apart.
+//! Proof that the rows of a batch are independent.
 //!
-//! A buffer that changes with the batch holds stretches of as many elements for each row, in turn:
-//! element `e` belongs to row `(e / stretch) % rows`. With the batch on the first axis a row has one
-//! stretch; with a sequence of steps before it, one for each step. Rows are independent when every
-//! step fills a row's stretches of its output from the same row's stretches of its inputs, and from
-//! what does not change with the batch, and does so whatever the number of rows.
+//! A buffer that grows with the batch consists of ranges of equal length, one per row in turn: element `e` belongs to
+//! row `(e / stretch) % rows`. With the batch on the first axis a row has one range; with a sequence of steps before
+//! it, one for each step. Rows are independent if every step fills a row's ranges of its output only from the same
+//! row's ranges of its inputs and from data that do not change with the batch, for any number of rows.
 //!
-//! A buffer of the same length for every batch may still hold the number of rows, as a sum of ones over
-//! them does. So a step that fills such a buffer reads others like it only, and walks no extent, stride or
-//! offset that grows: then its content is the same for every batch.
+//! A buffer with a constant length may still contain the number of rows, such as a sum of ones over them. So a step
+//! that fills such a buffer may only read others like it, and must not use extents, strides or offsets that grow: then
+//! its content is the same for every batch.
 
 use crate::{extent::Extent, value};
 use std::collections::BTreeMap;
 use tradewind_core::plan::{Access, BufferId, Dim, Operand, Step, Touch};
 
-/// Whether every step computes rows apart, given the length of each buffer. The buffers of `ports`
-/// lead with the batch: a row has one stretch in them.
+/// Whether every step computes rows independently, given the length of each buffer. The buffers of `ports` have the
+/// batch as leading axis: one range per row.
 pub(crate) fn independent(buffers: &[Dim], ports: &[BufferId], steps: &[Step]) -> bool {
     let mut rows = Rows { buffers, stretches: BTreeMap::new() };
     for port in ports {
         rows.stretches.insert(*port, rows.width(Operand::Buffer(*port)));
     }
-    // A buffer with a fixed part beside the rows has no stretches.
+    // A buffer with a fixed part besides the rows has no ranges.
     buffers.iter().all(|len| len.per_row == 0 || len.fixed == 0) && steps.iter().all(|step| rows.apart(step))
 }
 
-/// Whether a tensor of this shape is cut into rows along its first axis.
+/// Whether a tensor of this shape is split into rows along its first axis.
 pub(crate) fn leads(shape: &[Dim]) -> bool {
     shape
         .split_first()
@@ -34,12 +33,12 @@ pub(crate) fn leads(shape: &[Dim]) -> bool {
 
 struct Rows<'a> {
     buffers: &'a [Dim],
-    /// Of the buffers that change with the batch, as far as steps have written more than one value.
+    /// Ranges of buffers that grow with the batch, once steps have written more than one value.
     stretches: BTreeMap<BufferId, u64>,
 }
 
 impl Rows<'_> {
-    /// Elements for each row; 0 for what does not change with the batch.
+    /// Elements per row; 0 for data that do not change with the batch.
     fn width(&self, operand: Operand) -> u64 {
         match operand {
             Operand::Buffer(BufferId(id)) => self.buffers.get(id as usize).map_or(0, |len| len.per_row.into()),
@@ -47,8 +46,8 @@ impl Rows<'_> {
         }
     }
 
-    /// The stretch of what a step reads; 0 for what does not change with the batch. What holds one
-    /// value alone may be cut in any way.
+    /// Length of the ranges that a step reads; 0 for data that do not change with the batch. A buffer with a single
+    /// value may be split in any way.
     fn stretch(&mut self, operand: Operand) -> u64 {
         let width = self.width(operand);
         match operand {
@@ -63,7 +62,7 @@ impl Rows<'_> {
         let len = self.buffers.get(usize::from(step.output.0)).copied().unwrap_or(Dim::fixed(0));
         let Some(access) = step.kernel.access(len) else { return false };
         if width == 0 {
-            // What is the same for all rows is made neither from rows nor from their number.
+            // Data shared by all rows must depend neither on rows nor on their number.
             return inputs.iter().all(|stretch| *stretch == 0) && !access.grows();
         }
         if access.output == Touch::Alike {
@@ -86,38 +85,38 @@ impl Rows<'_> {
     }
 }
 
-/// How a step walks its tensors.
+/// Iteration of a step over its tensors.
 struct Walk {
-    /// Indices for each row of the one axis that grows with the batch.
+    /// Indices per row on the only axis that grows with the batch.
     extent: u64,
     inputs: Vec<Reach>,
     output: Reach,
 }
 
-/// What an index of the batch's axis reaches in a tensor.
+/// Elements of a tensor reached by one index of the batch's axis.
 struct Reach {
-    /// Elements from one index to the next.
+    /// Distance between consecutive indices, in elements.
     stride: u64,
-    /// The furthest element that the other axes reach, beside what grows with the batch.
+    /// Maximum offset from the other axes, excluding growth with the batch.
     reach: u64,
-    /// What the other axes and the offset step by for each row of the batch.
+    /// Growth per row of the other axes' strides and of the offset.
     jumps: Vec<u64>,
 }
 
 impl Reach {
-    /// Index `j` has elements `j × size..(j + 1) × size`.
+    /// Index `j` reaches elements `j × size..(j + 1) × size`.
     fn block(extents: &[Dim]) -> Option<Self> {
         let fixed = extents.iter().all(|extent| extent.per_row == 0);
         let size = extents.iter().fold(1, |size: u64, extent| size.saturating_mul(extent.fixed.into()));
         fixed.then_some(Self { stride: size, reach: size.saturating_sub(1), jumps: Vec::new() })
     }
 
-    /// The same elements for every index.
+    /// Every index reaches the same elements.
     const fn still() -> Self {
         Self { stride: 0, reach: 0, jumps: Vec::new() }
     }
 
-    /// Extents with their strides; `batch` is the axis that grows.
+    /// Extents with strides; `batch` is the axis that grows.
     fn strided(offset: Dim, extents: &[Dim], strides: &[Dim], batch: usize) -> Option<Self> {
         let along = strides.get(batch).filter(|stride| stride.per_row == 0)?;
         let mut found =
@@ -133,12 +132,10 @@ impl Reach {
         Some(found)
     }
 
-    /// Whether row `(j / run) % rows` is that of all elements that index `j` reaches, for stretches
-    /// of this length.
+    /// Whether all elements reached by index `j` belong to row `(j / run) % rows`, for ranges of this length.
     ///
-    /// With `j = (a × rows + row) × run + t`, and steps of whole stretches for every row, an element
-    /// is `(a' × rows + row) × stretch + t × stride + …`; what is added to the stretch's start must
-    /// stay inside it.
+    /// With `j = (a × rows + row) × run + t`, and strides of full ranges for every row, an element is `(a' × rows +
+    /// row) × stretch + t × stride + …`; the offset from the start of the range must stay inside it.
     fn keeps(&self, stretch: u64, run: u64) -> bool {
         if stretch == 0 {
             return self.stride == 0 && self.jumps.iter().all(|jump| *jump == 0);
@@ -149,7 +146,7 @@ impl Reach {
     }
 }
 
-/// How a step walks, where one axis grows with the batch and nothing else does.
+/// Iteration of a step, if exactly one axis grows with the batch and nothing else does.
 fn walk(access: &Access) -> Option<Walk> {
     let batch = grows(&access.shape)?;
     let reach = |touch: &Touch| match touch {
@@ -167,14 +164,14 @@ fn walk(access: &Access) -> Option<Walk> {
     })
 }
 
-/// The axis that grows with the batch, where it is one alone.
+/// The only axis that grows with the batch, if there is exactly one.
 fn grows(shape: &[Dim]) -> Option<usize> {
     let axis = shape.iter().position(|extent| extent.per_row > 0)?;
     let alone = shape[axis].fixed == 0 && shape[axis + 1..].iter().all(|extent| extent.per_row == 0);
     alone.then_some(axis)
 }
 
-/// The strides of a dense tensor.
+/// Strides of a dense tensor.
 fn row_major(shape: &[Dim]) -> Option<Vec<Dim>> {
     let extents: Vec<Extent> = shape.iter().map(|extent| Extent::from(*extent)).collect();
     Extent::dims(&value::row_major(&extents).ok()?).ok()
@@ -255,20 +252,20 @@ mod tests {
             let table = Builder::f32s(&[0.5; 300], &[300])?;
             b.binary(BinaryOp::Mul, &x, &table.slice(0, N, Extent::ONE, 1)?)
         }));
-        // How far a row is from the last.
+        // The distance of a row from the last.
         assert!(!apart(|b, x| {
             let ones = Value::scalar(1.0).broadcast(&[N])?;
             let from_last = b.cumulate(BinaryOp::Add, &ones, 0, true, true)?;
             b.binary(BinaryOp::Mul, &x, &from_last.insert_axis(1).insert_axis(2))
         }));
-        // The same ones, a value for each row.
+        // The same ones, with a value for each row.
         assert!(apart(|b, x| {
             let ones = b.copied(&Value::scalar(1.0).broadcast(&[N, Extent::ONE, Extent::ONE])?)?;
             b.binary(BinaryOp::Mul, &x, &ones)
         }));
     }
 
-    /// `x`, `[N, 4, 3]`, with the steps before the rows, taken through `build`, and back.
+    /// `x`, `[N, 4, 3]`, transposed so that steps precede rows, passed through `build`, and transposed back.
     fn apart_by_steps(build: impl FnOnce(&mut Builder, Value) -> Reasoned<Value>) -> bool {
         apart(|b, x| {
             let steps = b.copied(&x.move_axis(1, 0))?;
@@ -314,19 +311,19 @@ mod tests {
             let mean = b.reduce(ReduceOp::Mean, &x, &[1])?;
             b.binary(BinaryOp::Sub, &x, &mean)
         }));
-        // Taken for `[N, 4, 3]`, the same elements are those of other rows.
+        // Interpreted as `[N, 4, 3]`, the same elements belong to other rows.
         assert!(!apart_by_steps(|b, x| {
             let cut = b.reshape_all(&x, &[N, Extent::fixed(4), Extent::fixed(3)])?;
             let sums = b.softmax(&cut, 1, false, false)?;
             b.reshape_all(&sums, &[Extent::fixed(4), N, Extent::fixed(3)])
         }));
-        // How the sum over steps is rounded could depend on whether there is one row.
+        // The rounding of the sum over steps could depend on whether there is only one row.
         assert!(!apart(|b, x| {
             let steps = b.copied(&x.move_axis(1, 0))?;
             let sums = b.reduce(ReduceOp::Sum, &steps, &[2])?;
             b.reduce(ReduceOp::Sum, &sums, &[0])
         }));
-        // Steps of one row beside those of another.
+        // Steps of one row next to those of another.
         assert!(!apart(|b, x| {
             let steps = b.copied(&x.clone().move_axis(1, 0))?;
             b.concat(&[steps.reshaped(0, 2, &[N, Extent::fixed(4)]).expect("packed"), x], 1)

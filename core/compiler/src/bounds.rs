@@ -1,7 +1,8 @@
-//! Limits on what tract computes while it reads a model: it works out whatever depends on no input, however large.
+//! Limits on tract's computations while it reads a model: tract evaluates everything that depends on no input, of any
+//! size.
 //!
-//! Every operator is read through [`build`], which looks at the shapes before any value is computed. A tensor has
-//! at most [`MOST_ELEMENTS`] for each row, and all that depend on no input [`MOST_FOLDED`] together.
+//! Every operator is read through [`build`], which checks shapes before values are computed. A tensor has at most
+//! [`MOST_ELEMENTS`] per row, and all tensors that depend on no input have at most [`MOST_FOLDED`] together.
 
 use crate::{
     operators::{Operators, reader},
@@ -21,26 +22,26 @@ use tract_onnx::{
     },
 };
 
-/// Elements of a tensor for each row: four times what fits the working memory of a plan.
+/// Maximum elements of a tensor per row: four times the working memory of a plan.
 const MOST_ELEMENTS: u64 = 1 << 26;
 
-/// Elements of all tensors that depend on no input: eight times what fits the weights of a plan.
+/// Maximum elements of all tensors that depend on no input: eight times the weights of a plan.
 const MOST_FOLDED: u64 = 1 << 27;
 
-/// Bytes of a result beyond which tract drops it, where its inputs were smaller.
+/// Size in bytes above which tract drops a result that is larger than its inputs.
 const MOST_KEPT: u64 = tract_onnx::tract_core::optim::CONST_FOLD_MEM_BUDGET;
 
-/// The [`reader`], with every operator read through [`build`].
+/// [`reader`] with every operator read through [`build`].
 pub(crate) fn framework() -> Onnx {
     let mut framework = reader();
     framework.op_register.0.values_mut().for_each(|builder| *builder = build);
     framework
 }
 
-/// Reads a node as [`reader`] does, and bounds what it makes.
+/// Reads a node like [`reader`], and bounds its results.
 fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     static OPERATORS: LazyLock<OnnxOpRegister> = LazyLock::new(|| reader().op_register);
-    let build = OPERATORS.0.get(&node.op_type).context("there is no such operator")?;
+    let build = OPERATORS.0.get(&node.op_type).context("unknown operator")?;
     let (operator, closures) = build(context, node)?;
     if operator.as_op().is::<Const>() {
         return Ok((operator, closures));
@@ -50,14 +51,14 @@ fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     Ok((Box::new(Bounded { operator, has_body, origin }), closures))
 }
 
-/// An operator whose results are held against [`MOST_ELEMENTS`] before they are computed.
+/// Operator whose results are checked against [`MOST_ELEMENTS`] before they are computed.
 #[derive(Debug, Clone)]
 struct Bounded {
     operator: Box<dyn InferenceOp>,
-    /// A branch or a loop: the operators inside are bounded one by one. Working out its own shapes a second time would
-    /// double the time at each level of nesting.
+    /// Whether it is a branch or a loop: the operators inside are bounded separately, and inferring its own shapes
+    /// twice would double the time at each level of nesting.
     has_body: bool,
-    /// The ONNX node and its operator.
+    /// ONNX node and operator.
     origin: [String; 2],
 }
 
@@ -114,13 +115,13 @@ impl InferenceOp for Bounded {
             if elements > MOST_ELEMENTS {
                 let [node, operator] = &self.origin;
                 let reason = format!(
-                    "it makes a tensor of {elements} elements; at most {MOST_ELEMENTS} are made for each row of a batch"
+                    "it makes a tensor of {elements} elements (at most {MOST_ELEMENTS} for each row of a batch)"
                 );
                 return Err(TractError::new(Refusal::at(node, operator, reason)));
             }
             made += bytes(output);
         }
-        // What would be dropped is not computed.
+        // Results that tract would drop are not computed.
         let given = inputs.iter().map(|input| bytes(input)).fold(0, u64::saturating_add);
         if made > given.max(MOST_KEPT) { Ok(inferred) } else { self.operator.infer(inputs, outputs, observed) }
     }
@@ -154,7 +155,7 @@ impl InferenceOp for Bounded {
         mapping: &HashMap<OutletId, OutletId>,
     ) -> TractResult<TVec<OutletId>> {
         let outlets = self.operator.to_typed(source, node, target, mapping)?;
-        // tract calls every branch `If`, so that no model could have two.
+        // tract names every branch `If`, so a model could have only one.
         if let Some(outlet) = outlets.first()
             && target.node(outlet.node).name == self.name()
         {
@@ -166,7 +167,7 @@ impl InferenceOp for Bounded {
     as_op!();
 }
 
-/// Elements of a tensor for one row; 0 where the shape is not known.
+/// Elements of a tensor per row; 0 if the shape is unknown.
 fn elements(fact: &InferenceFact) -> u64 {
     let Some(shape) = fact.shape.concretize() else { return 0 };
     let extent = |dim: &TDim| {
@@ -181,7 +182,7 @@ fn bytes(fact: &InferenceFact) -> u64 {
     elements(fact).saturating_mul(width)
 }
 
-/// Holds all that depends on no input against [`MOST_FOLDED`], once shapes are known.
+/// Checks all tensors that depend on no input against [`MOST_FOLDED`], once shapes are known.
 pub(crate) fn check_folded(model: &InferenceModel, operators: &Operators) -> TractResult<()> {
     let mut folded = vec![false; model.nodes().len()];
     let mut sum = 0_u64;
@@ -196,7 +197,7 @@ pub(crate) fn check_folded(model: &InferenceModel, operators: &Operators) -> Tra
         if sum > MOST_FOLDED {
             let (node, operator) = operators.origin(&node.name);
             let reason =
-                format!("with it, tensors that depend on no input have {sum} elements; at most {MOST_FOLDED} are made");
+                format!("with it, tensors that depend on no input have {sum} elements (at most {MOST_FOLDED})");
             return Err(TractError::new(Refusal::at(node, operator, reason)));
         }
     }

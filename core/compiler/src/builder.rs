@@ -1,4 +1,4 @@
-//! Appends kernel calls to a plan in the making: one method per kernel, in terms of [`Value`]s.
+//! Construction of a plan: one method per kernel, in terms of [`Value`]s.
 
 use crate::{
     extent::Extent,
@@ -14,20 +14,20 @@ use tradewind_core::plan::{
     Reduce, ReduceOp, Scatter, Select, Softmax, Step, TopK, TreeBlock, Trees, Unary, UnaryOp,
 };
 
-/// A plan in the making.
+/// Plan under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     /// Element type and length of every buffer.
     pub buffers: Vec<(DType, Extent)>,
     pub weights: Weights,
     pub steps: Vec<Step>,
-    /// What the model's user should know.
+    /// Notes for the user.
     pub notes: BTreeSet<String>,
-    /// The ONNX node that steps are being made for.
+    /// ONNX node of the steps being added.
     pub node: String,
 }
 
-/// The tables of [`Trees`], in the order of its inputs.
+/// Tables of [`Trees`], in the order of its inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Forest {
     pub blocks: Vec<TreeBlock>,
@@ -40,7 +40,7 @@ pub(crate) struct Forest {
 }
 
 impl Builder {
-    /// A new tensor in the arena; something must be written to it.
+    /// Adds a tensor to the arena; a step must write to it.
     pub fn tensor(&mut self, dtype: DType, shape: &[Extent]) -> Reasoned<Value> {
         let len = Extent::product(shape)?;
         len.dim()?;
@@ -51,7 +51,7 @@ impl Builder {
         Value::whole(dtype, shape.to_vec(), Home::Buffer(BufferId(id), len))
     }
 
-    /// Adds something that the model's user should know; each text once.
+    /// Adds a note for the user; duplicates are dropped.
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.insert(text.into());
     }
@@ -76,14 +76,14 @@ impl Builder {
         self.push(Fill { value }, &[], target)
     }
 
-    /// Writes `from` to where `target`, a view of some buffer, says.
+    /// Copies `from` to the view `target` of a buffer.
     pub fn copy(&mut self, from: &Value, target: &Value) -> Reasoned<()> {
         let (shape, views) = folded(&from.shape, &[from, target])?;
         let [source, into] = views;
         self.push(plan::Copy { shape, source, target: into }, &[from], target)
     }
 
-    /// `value` as a row-major tensor that fills its home.
+    /// Returns `value` as a row-major tensor that fills its buffer or constant.
     pub fn packed(&mut self, value: &Value) -> Reasoned<Value> {
         if value.is_packed() {
             return Ok(value.clone());
@@ -95,14 +95,14 @@ impl Builder {
         self.copied(value)
     }
 
-    /// A row-major copy of `value` in a buffer of its own.
+    /// Copies `value` into its own buffer, row-major.
     pub fn copied(&mut self, value: &Value) -> Reasoned<Value> {
         let copy = self.tensor(value.dtype, &value.shape)?;
         self.copy(value, &copy)?;
         Ok(copy.with_categories(value.categories.clone()))
     }
 
-    /// `value` with axes `at..at + count` replaced by `to`; a copy only where there is no other way.
+    /// Replaces axes `at..at + count` of `value` by `to`, with a copy only if necessary.
     pub fn reshape(&mut self, value: &Value, at: usize, count: usize, to: &[Extent]) -> Reasoned<Value> {
         let (from, into) = (Extent::product(&value.shape[at..at + count])?, Extent::product(to)?);
         if from != into {
@@ -123,7 +123,7 @@ impl Builder {
         if value.dtype == dtype {
             return Ok(value.clone());
         }
-        // Doubles are cast from and to F32 and I64, and other types by way of these.
+        // Doubles are cast to and from F32 and I64, and to other types through these.
         let (double, other) =
             if dtype == DType::F64 { (true, value.dtype) } else { (value.dtype == DType::F64, dtype) };
         if double && dtype == DType::Bool {
@@ -157,7 +157,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// `op` of two tensors, broadcast against each other.
+    /// Applies `op` to two tensors, with broadcasting.
     pub fn binary(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Reasoned<Value> {
         let logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
         let shift = matches!(op, BinaryOp::ShiftLeft | BinaryOp::ShiftRight);
@@ -184,7 +184,10 @@ impl Builder {
 
     pub fn compare(&mut self, op: CompareOp, left: &Value, right: &Value) -> Reasoned<Value> {
         if left.dtype != right.dtype {
-            return Reason::err(format!("{op:?} of {:?} and {:?}", left.dtype, right.dtype));
+            return Reason::err(format!(
+                "{op:?} of {:?} and {:?} is not supported; cast both to one type",
+                left.dtype, right.dtype
+            ));
         }
         let shape = broadcast_shape(&[&left.shape, &right.shape])?;
         let (left, right) = (left.broadcast(&shape)?, right.broadcast(&shape)?);
@@ -196,7 +199,10 @@ impl Builder {
 
     pub fn select(&mut self, condition: &Value, on_true: &Value, on_false: &Value) -> Reasoned<Value> {
         if on_true.dtype != on_false.dtype || condition.dtype != DType::Bool {
-            return Reason::err(format!("a choice between {:?} and {:?}", on_true.dtype, on_false.dtype));
+            return Reason::err(format!(
+                "a selection between {:?} and {:?} is not supported; cast both to one type",
+                on_true.dtype, on_false.dtype
+            ));
         }
         let shape = broadcast_shape(&[&condition.shape, &on_true.shape, &on_false.shape])?;
         let [condition, on_true, on_false] = [condition, on_true, on_false].map(|value| value.broadcast(&shape));
@@ -208,7 +214,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// `op` over `axes`, which stay with one element.
+    /// Reduces `axes` with `op`; they keep one element.
     pub fn reduce(&mut self, op: ReduceOp, value: &Value, axes: &[usize]) -> Reasoned<Value> {
         if !matches!(value.dtype, DType::F32 | DType::I64 | DType::I32) {
             return Reason::err(format!("{op:?} of {:?} is not supported; cast to float first", value.dtype));
@@ -232,10 +238,13 @@ impl Builder {
         Ok(output)
     }
 
-    /// `Σ left × right` over the last `over` axes, of two values of the same shape.
+    /// Sums `left × right` over the last `over` axes of two values with the same shape.
     pub fn contract(&mut self, left: &Value, right: &Value, over: usize) -> Reasoned<Value> {
         if left.dtype != right.dtype || !matches!(left.dtype, DType::F32 | DType::I64) {
-            return Reason::err(format!("a product of {:?} and {:?}", left.dtype, right.dtype));
+            return Reason::err(format!(
+                "a product of {:?} and {:?} is not supported; cast both to one type",
+                left.dtype, right.dtype
+            ));
         }
         let kept = left.rank() - over;
         let output = self.tensor(left.dtype, &left.shape[..kept])?;
@@ -251,8 +260,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// `rows × matrix + bias`, where `rows` is `[rows, inner]` and `matrix` row-major
-    /// `[inner, columns]`.
+    /// Computes `rows × matrix + bias`, where `rows` is `[rows, inner]` and `matrix` row-major `[inner, columns]`.
     pub fn dense(&mut self, rows: &Value, matrix: &[f32], columns: usize, bias: Option<&[f32]>) -> Reasoned<Value> {
         let rows = self.packed(rows)?;
         let [_, inner] = rows.shape[..] else {
@@ -270,8 +278,8 @@ impl Builder {
         self.dense_panels(&rows, &panels, columns, &bias)
     }
 
-    /// The same with the matrix in panels and the bias in whole panels, as [`Dense`] has them;
-    /// they may be computed.
+    /// Like [`dense`](Self::dense), with the matrix in panels and the bias padded to full panels, as in [`Dense`]; both
+    /// may be computed.
     pub fn dense_panels(&mut self, rows: &Value, panels: &Value, columns: usize, bias: &Value) -> Reasoned<Value> {
         let rows = self.packed(rows)?;
         let [count, inner] = rows.shape[..] else {
@@ -285,7 +293,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// One direction of a recurrent layer: the output of [`Recurrent`], `[rows, stretch]`.
+    /// Adds one direction of a recurrent layer; returns the output of [`Recurrent`], `[rows, stretch]`.
     pub fn recurrent(&mut self, layer: Recurrent, inputs: &[&Value]) -> Reasoned<Value> {
         let stretch = Extent::fixed(layer.stretch() as i64);
         let output = self.tensor(DType::F32, &[layer.rows.into(), stretch])?;
@@ -293,7 +301,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// The positions of elements among ascending keys, or the number of keys.
+    /// Returns positions of elements among ascending keys, or the number of keys.
     pub fn lookup(&mut self, value: &Value, keys: &Constant) -> Reasoned<Value> {
         let value = self.packed(value)?;
         let keys = Value::constant(keys.clone(), &[keys.len()])?;
@@ -302,17 +310,20 @@ impl Builder {
         Ok(output)
     }
 
-    /// The squared Euclidean distances of `rows` from `points`, both `[count, coordinates]`, or those
-    /// of Manhattan.
+    /// Returns squared Euclidean or Manhattan distances between `rows` and `points`, both `[count, coordinates]`.
     pub fn distances(&mut self, rows: &Value, points: &Value, squared: bool) -> Reasoned<Value> {
         let (&[count, inner], &[extent, coordinates]) = (&rows.shape[..], &points.shape[..]) else {
-            return Reason::err("distances are those between the rows of matrices");
+            return Reason::err("distances need two matrices");
         };
         let (Some(inner), Some(points_count)) = (inner.constant(), extent.constant()) else {
             return Reason::err("distances between the rows of a batch are not supported");
         };
         if coordinates.constant() != Some(inner) || rows.dtype != DType::F32 || points.dtype != DType::F32 {
-            return Reason::err(format!("rows {} and points {}", show(&rows.shape), show(&points.shape)));
+            return Reason::err(format!(
+                "rows {} and points {} need f32 and equally many coordinates",
+                show(&rows.shape),
+                show(&points.shape)
+            ));
         }
         let (rows, columns) = (self.packed(rows)?, self.packed(&points.permuted(&[1, 0]))?);
         let output = self.tensor(DType::F32, &[count, extent])?;
@@ -321,7 +332,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// The probabilities of classes, `[rows, classes]`, from those of pairs, `[rows, classes²]`.
+    /// Returns probabilities of classes, `[rows, classes]`, from those of pairs, `[rows, classes²]`.
     pub fn couple(&mut self, pairs: &Value, classes: usize) -> Reasoned<Value> {
         let pairs = self.packed(pairs)?;
         let (rows, width) = (pairs.shape[0], Extent::fixed(classes as i64));
@@ -331,7 +342,7 @@ impl Builder {
         output.slice(1, Extent::ZERO, width, 1)
     }
 
-    /// Strings, so that the same index means the same string in all of them.
+    /// Recodes strings so that an index means the same string in all values.
     pub fn same_text(&mut self, values: Vec<Value>) -> Reasoned<Vec<Value>> {
         let lists: Vec<_> = values.iter().filter_map(|value| value.categories.as_ref()).collect();
         if lists.windows(2).all(|pair| pair[0] == pair[1]) {
@@ -342,11 +353,11 @@ impl Builder {
         values.iter().map(|value| self.recoded(value, &all)).collect()
     }
 
-    /// Strings as indices into another list; what is in neither is −1.
+    /// Recodes strings as indices into another list; −1 for unknown strings.
     fn recoded(&mut self, value: &Value, list: &Arc<[String]>) -> Reasoned<Value> {
         let Some(from) = value.categories.as_ref().filter(|from| *from != list) else { return Ok(value.clone()) };
         let place = |string: &String| list.binary_search(string).map_or(-1, |n| n as i64);
-        // The index −1 is the last of the table.
+        // Index −1 is the last entry of the table.
         let table: Vec<i64> = from.iter().map(place).chain([-1]).collect();
         let recoded = match value.known().and_then(|known| known.as_integers()) {
             Some(known) => {
@@ -375,8 +386,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// The elements of `data` at the positions `picks` along an axis, which the axes of `picks`
-    /// replace.
+    /// Selects elements of `data` at the positions `picks` along an axis, which the axes of `picks` replace.
     pub fn gather(&mut self, data: &Value, axis: usize, picks: &Value) -> Reasoned<Value> {
         let (data, picks) = (self.packed(data)?, self.packed(picks)?);
         let shape = [&data.shape[..axis], &picks.shape, &data.shape[axis + 1..]].concat();
@@ -386,7 +396,7 @@ impl Builder {
         Ok(output.with_categories(data.categories))
     }
 
-    /// `output[.., p, ..] = data[.., picks[.., p, ..], ..]`; beside `axis` both have the same extents.
+    /// `output[.., p, ..] = data[.., picks[.., p, ..], ..]`; all axes except `axis` have the same extents.
     pub fn gather_elements(&mut self, data: &Value, axis: usize, picks: &Value) -> Reasoned<Value> {
         let mut data = data.clone();
         for (n, extent) in picks.shape.iter().enumerate().filter(|(n, _)| *n != axis) {
@@ -399,8 +409,8 @@ impl Builder {
         Ok(output.with_categories(data.categories))
     }
 
-    /// Puts `updates` into a buffer that is written already: at the positions `picks` along the
-    /// last axis of its view `place`. `picks` and `updates` have the shape of the axes before.
+    /// Scatters `updates` into an already written buffer, at the positions `picks` along the last axis of its view
+    /// `place`. `picks` and `updates` have the shape of the axes before.
     pub fn scatter(&mut self, op: Option<BinaryOp>, place: &Value, picks: &Value, updates: &Value) -> Reasoned<()> {
         let axis = place.rank() - 1;
         let (extent, stride) = (place.shape[axis].dim()?, place.strides[axis].dim()?);
@@ -411,7 +421,7 @@ impl Builder {
         self.push(Scatter { op, shape, axis: extent, index, source, target }, &[picks, updates], place)
     }
 
-    /// The running `op`, Add or Mul, along an axis.
+    /// Running `op` (Add or Mul) along an axis.
     pub fn cumulate(
         &mut self,
         op: BinaryOp,
@@ -429,15 +439,18 @@ impl Builder {
         Ok(output)
     }
 
-    /// Positions of the `k` greatest or least along an axis.
+    /// Returns positions of the `k` largest or smallest elements along an axis.
     pub fn top_k(&mut self, value: &Value, axis: usize, k: u32, largest: bool) -> Reasoned<Value> {
         if !matches!(value.dtype, DType::F32 | DType::I64 | DType::I32) {
-            return Reason::err(format!("the greatest of {:?}", value.dtype));
+            return Reason::err(format!(
+                "the largest elements of {:?} are not supported; cast to float first",
+                value.dtype
+            ));
         }
         let value = self.packed(value)?;
         let mut shape = value.shape.clone();
         if shape[axis].constant().is_some_and(|extent| k as usize > extent) {
-            return Reason::err(format!("the {k} greatest of an axis of {}", shape[axis]));
+            return Reason::err(format!("the {k} largest elements of an axis of {}", shape[axis]));
         }
         shape[axis] = Extent::fixed(k.into());
         let output = self.tensor(DType::I64, &shape)?;
@@ -445,8 +458,8 @@ impl Builder {
         Ok(output)
     }
 
-    /// The scores `[rows, targets]` of a tree ensemble over `rows`, `[rows, features]`; `base` has
-    /// one value for each target.
+    /// Returns the scores `[rows, targets]` of a tree ensemble over `rows`, `[rows, features]`; `base` has one value
+    /// for each target.
     pub fn trees(&mut self, rows: &Value, forest: &Forest, base: &[f32], aggregate: Aggregate) -> Reasoned<Value> {
         let rows = self.packed(rows)?;
         let [count, features] = rows.shape[..] else {
@@ -476,7 +489,7 @@ impl Builder {
         Ok(output)
     }
 
-    /// Values side by side along an axis.
+    /// Concatenates values along an axis.
     pub fn concat(&mut self, values: &[Value], axis: usize) -> Reasoned<Value> {
         let [first, rest @ ..] = values else { return Reason::err("a concatenation of nothing") };
         if rest.iter().any(|value| value.dtype != first.dtype || value.categories != first.categories) {
@@ -496,13 +509,13 @@ impl Builder {
         Ok(output.with_categories(first.categories.clone()))
     }
 
-    /// A constant with the elements of `values`.
+    /// Creates a constant from `values`.
     pub fn f32s(values: &[f32], shape: &[usize]) -> Reasoned<Value> {
         Value::constant(Constant::f32(values), shape)
     }
 }
 
-/// `matrix`, row-major `[inner, columns]`, in panels of [`DENSE_PANEL`] columns.
+/// Rearranges `matrix`, row-major `[inner, columns]`, into panels of [`DENSE_PANEL`] columns.
 pub(crate) fn panels(matrix: &[f32], inner: usize, columns: usize) -> Vec<f32> {
     let count = columns.div_ceil(DENSE_PANEL);
     let mut panels = vec![0.0; count * inner * DENSE_PANEL];
@@ -516,7 +529,7 @@ pub(crate) fn panels(matrix: &[f32], inner: usize, columns: usize) -> Vec<f32> {
     panels
 }
 
-/// A shape cut around `axis`.
+/// Splits a shape around `axis`.
 fn around(shape: &[Extent], axis: usize) -> Reasoned<AxisShape> {
     Ok(AxisShape {
         outer: Extent::product(&shape[..axis])?.dim()?,

@@ -1,6 +1,6 @@
-//! Operators of ONNX that tract reads otherwise than onnxruntime does.
+//! Custom versions of ONNX operators that tract interprets differently from onnxruntime.
 //!
-//! Each is wired anew from tract's own operators, so that the plan and the reference agree.
+//! Each is built from tract's own operators, so that plan and reference agree.
 
 mod cast;
 mod division;
@@ -44,7 +44,7 @@ use tract_onnx::{
     },
 };
 
-/// Puts ours in the place of tract's.
+/// Replaces tract's operators by ours.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ArrayFeatureExtractor", |_, _| Ok((expand(ArrayFeatureExtractor), Vec::new())));
     operators.insert("Cast", cast::build);
@@ -75,24 +75,24 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
     });
 }
 
-/// Keeps tract from rewriting what must stay as it is.
+/// Protects nodes from tract's rewrites.
 pub(crate) fn pin(model: &mut TypedModel) -> TractResult<()> {
     slice::pin(model)?;
     every::pin(model);
     exact::pin(model)
 }
 
-/// Why a node is refused although tract would take it, and what to do. Operators refused by name are in
-/// the table of `operators`.
+/// Reason to refuse a node that tract would accept, and the fix. Operators refused by name are in the table of
+/// `operators`.
 pub(crate) fn refused(node: &NodeProto) -> Option<&'static str> {
     match node.op_type.as_str() {
-        // tract looks for the axes that are missing without end.
+        // tract loops forever looking for missing axes.
         "Transpose" if !is_permutation(Attributes(node).ints("perm")) => {
             Some("`perm` does not name each axis once; check the model with onnx.checker")
         }
         // tract ignores the mode.
         "SpaceToDepth" if node.attribute.iter().any(|mode| mode.name == "mode" && mode.s != b"DCR") => {
-            Some("only mode DCR is supported; export it as Reshape and Transpose")
+            Some("only mode DCR is supported; export the operator as Reshape and Transpose")
         }
         _ => None,
     }
@@ -106,14 +106,14 @@ fn is_permutation(perm: &[i64]) -> bool {
 
 element_wise!(
     softplus, Softplus,
-    // ln(1 + exp(x)), which tract composes in a way that overflows.
+    // ln(1 + exp(x)); tract's composition overflows.
     [f32] => |_, xs| {
         xs.iter_mut().for_each(|x| *x = x.max(0.0) + (-x.abs()).exp().ln_1p());
         Ok(())
     }
 );
 
-/// The elements of an input that must be known when packing.
+/// Elements of an input that must be known when packing.
 fn known(model: &TypedModel, input: OutletId, what: &str) -> Reasoned<Arc<Tensor>> {
     let konst = model.outlet_fact(input)?.konst.clone();
     konst.ok_or_else(|| Reason(format!("its input `{what}` is not known when packing; make it a constant")))
@@ -123,20 +123,20 @@ fn integers(tensor: &Tensor) -> TractResult<Vec<i64>> {
     Ok(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec())
 }
 
-/// Which of the axes of a tensor is meant; a negative one counts from the end.
+/// Resolves an axis; negative axes count from the end.
 fn axis_of(axis: i64, rank: usize) -> TractResult<usize> {
     let counted = if axis < 0 { axis + rank as i64 } else { axis };
     let known = usize::try_from(counted).ok().filter(|axis| *axis < rank);
     known.with_context(|| format!("axis {counted} of a tensor of {rank} axes"))
 }
 
-/// An operator of one output, which has the type and shape of the first input.
+/// Operator with one output that has the type and shape of the first input.
 trait Alike: Clone + Debug + Send + Sync + 'static {
     const NAME: &str;
-    /// How many inputs it must have; `None` where some may be left out.
+    /// Number of required inputs; `None` if some are optional.
     const INPUTS: Option<usize> = None;
 
-    /// Puts it together from tract's operators, or ours.
+    /// Builds it from tract's operators or ours.
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>>;
 }
 
@@ -170,7 +170,7 @@ impl<O: Alike> Expansion for Like<O> {
     }
 }
 
-/// An operator of tract's that trusts its axis, and without end counts to one that is before the first.
+/// tract operator that does not check its axis and loops forever on invalid ones.
 #[derive(Debug, Clone)]
 struct Within {
     axis: i64,
@@ -214,13 +214,13 @@ impl Expansion for Within {
     }
 }
 
-/// A scalar of the type of `like`.
+/// Scalar with the type of `like`.
 fn scalar(model: &mut TypedModel, name: String, value: f32, like: OutletId) -> TractResult<OutletId> {
     let datum_type = model.outlet_fact(like)?.datum_type;
     model.add_const(name, tensor0(value).cast_to_dt(datum_type)?.into_owned())
 }
 
-/// `max(x, 0) + min(0, α (exp(x / α) − 1))`; tract leaves the outer α out.
+/// `max(x, 0) + min(0, α (exp(x / α) − 1))`; tract omits the outer α.
 #[derive(Debug, Clone)]
 struct Celu {
     alpha: f32,
@@ -244,7 +244,7 @@ impl Alike for Celu {
     }
 }
 
-/// `x × sigmoid(α x)`; tract leaves α out.
+/// `x × sigmoid(α x)`; tract omits α.
 #[derive(Debug, Clone)]
 struct Swish {
     alpha: f32,
@@ -261,7 +261,7 @@ impl Alike for Swish {
     }
 }
 
-/// `x × tanh(softplus(x))`; tract's softplus loses what is small.
+/// `x × tanh(softplus(x))`; tract's softplus loses small values.
 #[derive(Debug, Clone)]
 struct Mish;
 
@@ -275,7 +275,7 @@ impl Alike for Mish {
     }
 }
 
-/// The mean of tensors that broadcast; tract divides as if all had the axes of the first.
+/// Mean of broadcast tensors; tract divides as if all had the axes of the first.
 #[derive(Debug, Clone)]
 struct Mean(Nary);
 
@@ -316,7 +316,7 @@ fn clip(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
     Ok((like(Clip { bounds }), Vec::new()))
 }
 
-/// `min(max(x, low), high)`; a bound that is absent is the greatest finite number.
+/// `min(max(x, low), high)`; an absent bound is the largest finite number.
 #[derive(Debug, Clone)]
 struct Clip {
     bounds: [Bound; 2],
@@ -351,13 +351,13 @@ impl Alike for Clip {
 }
 
 fn log_softmax(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
-    // Before operator set 13 all axes from `axis` on were one.
+    // Before operator set 13, all axes from `axis` on were merged.
     let flattens = context.onnx_operator_set_version < 13;
     let axis = Attributes(node).int("axis").unwrap_or(if flattens { 1 } else { -1 });
     Ok((like(LogSoftmax { axis, flattens }), Vec::new()))
 }
 
-/// The logarithm of a softmax; tract takes it of a softmax that may have become zero.
+/// Logarithm of a softmax; tract's softmax may underflow to zero first.
 #[derive(Debug, Clone)]
 struct LogSoftmax {
     axis: i64,
@@ -375,7 +375,7 @@ impl Alike for LogSoftmax {
     }
 }
 
-/// Picks columns. The picks are one list whatever their shape; a vector is one row.
+/// Selects columns. The indices are one list of any shape; a vector is one row.
 #[derive(Debug, Clone)]
 struct ArrayFeatureExtractor;
 

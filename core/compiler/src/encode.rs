@@ -1,35 +1,33 @@
-//! Fewer bytes for the large weights of a compiled model.
+//! Compression of the large weights of a compiled model.
 
 use crate::Compiled;
 use tract_onnx::prelude::f16;
 use tradewind_core::plan::{DENSE_PANEL, DType, Encoding, Groups, Operand, Plan, Weight};
 
-/// How precise the large weights of a pack are.
+/// Precision of the large weights of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// As in the model.
+    /// The model's precision.
     F32,
-    /// Half precision: half the bytes, eleven bits of each number.
+    /// Half precision: half the bytes, eleven significant bits.
     F16,
-    /// Bytes and scales: a quarter of the bytes, 1/127 of the greatest of a row or column.
+    /// Bytes and scales: a quarter of the bytes, with steps of 1/127 of the maximum of a row or column.
     Int8,
 }
 
-/// Elements below which a weight stays as it is: it would save less than a page of memory.
+/// Minimum number of elements: encoding a smaller weight would save less than a page of memory.
 const SMALL: u32 = 256;
 
-/// Elements of a block where the kernel does not say what belongs together. Of normally distributed
-/// numbers, blocks of 64 and more are best in error for their bytes; those of 16 take a bit and a
-/// half more for each number and win less than half.
+/// Block size if the kernel does not define groups. For normally distributed numbers, blocks of 64 or more have the
+/// least error for their bytes; blocks of 16 take one and a half bits more per number and less than halve the error.
 const BLOCK: u32 = 64;
 
-/// The fewest elements that share a scale: shorter rows are put together.
+/// Minimum number of elements that share a scale: shorter rows are combined.
 const FEWEST: u32 = 32;
 
 impl Compiled {
-    /// The same model with embedding tables and the matrices of products in fewer bytes. Biases,
-    /// scalars, trees and what is small stay as they are, and so does a weight that the format
-    /// cannot hold: with infinities, or beyond the greatest half.
+    /// Encodes embedding tables and the matrices of products with fewer bytes. Biases, scalars, trees and small weights
+    /// are unchanged, and so are weights that the format cannot represent: with infinities, or beyond the largest half.
     #[must_use]
     pub fn at(&self, precision: Precision) -> Self {
         let mut plan = self.plan.clone();
@@ -60,8 +58,8 @@ impl Compiled {
     }
 }
 
-/// The block and lanes of a weight that may lose precision: one that is large, and that all steps
-/// read as a table or as a factor of products.
+/// Block and lanes of a weight that may lose precision: one that is large, and that all steps read as a table or as a
+/// factor of products.
 fn groups(plan: &Plan, weight: usize, Weight { dtype, len, .. }: &Weight) -> Option<(u32, u32)> {
     let uses = plan.steps.iter().flat_map(|step| {
         let inputs = step.inputs.iter().enumerate();
@@ -80,14 +78,13 @@ fn groups(plan: &Plan, weight: usize, Weight { dtype, len, .. }: &Weight) -> Opt
     uses.reduce(|one, other| one.and(other))?
 }
 
-/// To the nearest half, ties to even.
+/// Rounds to the nearest half, ties to even.
 fn halves(values: &[f32]) -> Option<Vec<u8>> {
     let halves = values.iter().map(|value| Some(f16::from_f32(*value)).filter(|half| half.is_finite()));
     halves.map(|half| half.map(|half| half.to_bits().to_le_bytes())).collect::<Option<Vec<_>>>().map(|all| all.concat())
 }
 
-/// Scales, then bytes: symmetric, the greatest of a lane's magnitudes at 127, to the nearest, ties
-/// to even.
+/// Scales, then bytes: symmetric, with the maximum magnitude of a lane at 127, rounded to the nearest, ties to even.
 fn scaled(values: &[f32], block: u32, lanes: u32) -> Option<Vec<u8>> {
     let (block, lanes) = (block as usize, lanes as usize);
     let mut scales = Vec::new();
@@ -102,7 +99,7 @@ fn scaled(values: &[f32], block: u32, lanes: u32) -> Option<Vec<u8>> {
             let scale = values.iter().fold(0.0f32, |greatest, value| greatest.max(value.abs())) / 127.0;
             scales.extend(scale.to_le_bytes());
             for (byte, value) in bytes.iter_mut().skip(lane).step_by(lanes).zip(values) {
-                // Of 0 / 0 the cast makes 0; a scale so small that it is rounded is held to a byte.
+                // The cast turns 0 / 0 into 0; a scale so small that it is rounded is clamped to a byte.
                 *byte = (value / scale).round_ties_even().clamp(-127.0, 127.0) as i8 as u8;
             }
         }
@@ -115,7 +112,7 @@ mod tests {
     use super::*;
     use tradewind_core::plan::{Batch, BufferId, Dim, Gather, Step, WeightId};
 
-    /// A table of rows that is looked up, alone in a plan.
+    /// Plan with a single table of rows for lookups.
     fn table(values: &[f32], row: u32) -> Compiled {
         let data = tradewind_core::plan::AxisShape {
             outer: Dim::fixed(1),
@@ -167,7 +164,7 @@ mod tests {
         let compiled = table(&values, 64).at(Precision::F16);
         assert_eq!(compiled.weights.len(), 2 * 640);
         assert!(values.iter().zip(expanded(&compiled)).all(|(x, y)| f16::from_f32(*x).to_f32() == y));
-        // The smallest halves, a tie, and what rounds to the greatest.
+        // The smallest halves, a tie, and a value that rounds to the largest half.
         for (from, to) in [(6e-8, 5.960_464_5e-8), (1.000_488_3, 1.0), (65_519.0, 65_504.0), (-0.0, -0.0)] {
             let mut values = wave(256);
             values[0] = from;
@@ -186,7 +183,7 @@ mod tests {
             let mut values = wave(256);
             values[7] = value;
             let plain = table(&values, 64);
-            // As bytes: NaN is not equal to itself.
+            // Compared as bytes, because NaN is not equal to itself.
             assert_eq!(plain.at(precision).weights, plain.weights, "{value}");
         }
         let biases = table(&wave(512), 1);

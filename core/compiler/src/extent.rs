@@ -1,11 +1,11 @@
-//! Extents, strides and offsets while they are being worked out.
+//! Extents, strides and offsets during compilation.
 
 use crate::refusal::{Reason, Reasoned};
 use std::fmt;
 use tract_onnx::prelude::{Symbol, TDim};
 use tradewind_core::plan::Dim;
 
-/// `fixed + per_row × rows`, signed while it is being worked out; a [`Dim`] in the plan.
+/// `fixed + per_row × rows`, signed during compilation; a [`Dim`] in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Extent {
     pub fixed: i64,
@@ -20,7 +20,7 @@ impl Extent {
         Self { fixed, per_row: 0 }
     }
 
-    /// The extent that tract worked out, in terms of the batch's symbol.
+    /// Converts tract's extent, in terms of the batch symbol.
     pub fn of(dim: &TDim, batch: &Symbol) -> Reasoned<Self> {
         affine(&dim.clone().simplify(), batch).ok_or_else(|| {
             Reason(format!(
@@ -43,7 +43,7 @@ impl Extent {
         self.per_row != 0
     }
 
-    /// The extent, where it does not change with the batch.
+    /// The extent, if it does not change with the batch.
     pub fn constant(self) -> Option<usize> {
         if self.varies() { None } else { usize::try_from(self.fixed).ok() }
     }
@@ -82,7 +82,7 @@ impl Extent {
         extents.iter().try_fold(Self::ONE, |product, &extent| product.times(extent))
     }
 
-    /// As the plan holds it.
+    /// Converts to the plan's form.
     pub fn dim(self) -> Reasoned<Dim> {
         match (u32::try_from(self.fixed), u32::try_from(self.per_row)) {
             (Ok(fixed), Ok(per_row)) => Ok(Dim { fixed, per_row }),
@@ -119,7 +119,7 @@ fn overflow() -> Reason {
     Reason("a tensor has more elements than a plan can address".into())
 }
 
-/// `dim` as an affine expression of the batch, if it is one.
+/// Converts `dim` to an affine expression of the batch, if it is one.
 fn affine(dim: &TDim, batch: &Symbol) -> Option<Extent> {
     match dim {
         TDim::Val(value) => Some(Extent::fixed(*value)),

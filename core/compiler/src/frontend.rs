@@ -25,34 +25,34 @@ use tract_onnx::{
 };
 use tradewind_core::exec::PLAN_LIMITS;
 
-/// The first version of the format in which a constant need not be listed as an input.
+/// First version of the format in which constants need not be listed as inputs.
 const LISTS_CONSTANTS_APART: i64 = 4;
 
-/// The symbol that stands for the number of rows, in tract's shapes and in refusals.
+/// Symbol of the number of rows, in tract's shapes and in refusals.
 pub(crate) const BATCH: &str = "N";
 
-/// The newest operator set whose operators are known to mean what they meant before.
+/// Newest supported operator set: the meaning of its operators is known to be unchanged.
 const NEWEST_OPERATORS: i64 = 28;
 
-/// Nodes of a model: tract's passes take the square of them, a few seconds for so many.
+/// Maximum nodes of a model: tract's passes take quadratic time, a few seconds for this many.
 const MOST_NODES: usize = 1 << 14;
 
-/// Operators with integers of which tract makes extents.
+/// Integer operators whose results tract turns into extents.
 const COUNTING: [&str; 10] =
     ["ConstantOfShape", "Expand", "Pad", "Range", "Reshape", "Resize", "Slice", "Split", "Tile", "TopK"];
 
-/// A model as tract understands it.
+/// Model in tract's representation.
 #[derive(Debug)]
 pub(crate) struct Graph {
     pub model: TypedModel,
     pub batch: Symbol,
-    /// Names of the model's inputs, in order, without those that are initializers.
+    /// Names of the model's inputs, in order, except initializers.
     pub inputs: Vec<String>,
     /// Names of the model's outputs, in order.
     pub outputs: Vec<String>,
-    /// The strings that each input of strings knows, in ascending order.
+    /// Strings known to each text input, in ascending order.
     pub text: BTreeMap<String, Vec<String>>,
-    /// What the model's user should know.
+    /// Notes for the user.
     pub notes: BTreeSet<String>,
     operators: Operators,
 }
@@ -67,11 +67,11 @@ impl Graph {
         let graph = proto
             .graph
             .as_mut()
-            .ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model; export it again"))?;
+            .ok_or_else(|| Refusal::whole("it contains no graph, so it is not an ONNX model; export it again"))?;
         let nodes = count(graph);
         if nodes > MOST_NODES {
             return Err(Refusal::whole(format!(
-                "it has {nodes} nodes; at most {MOST_NODES} are read, and a plan has at most {} steps",
+                "it has {nodes} nodes (at most {MOST_NODES}), and a plan has at most {} steps",
                 PLAN_LIMITS.steps
             )));
         }
@@ -90,8 +90,8 @@ impl Graph {
             Floats::Model => wide::Kept::default(),
         };
         narrow(graph, floats, &kept, &mut notes)?;
-        // Declared shapes inside the graph name the batch as they like, and exporters get some
-        // wrong: the inputs are enough.
+        // Declared shapes inside the graph use other names for the batch, and some exporters write wrong ones; the
+        // inputs' shapes are enough.
         graph.value_info.clear();
         let text = text::known(graph);
         let branches = graph.node.iter().find(|node| node.attribute.iter().any(|attribute| attribute.g.is_some()));
@@ -109,7 +109,7 @@ impl Graph {
                     format!("a node reads `{missing}`, which nothing produces; check the model with onnx.checker");
                 return Err(TractError::new(Refusal::whole(reason)));
             }
-            // What is known at first is looked at before tract counts with it.
+            // Constants are checked before tract computes extents with them.
             check_extents(&parsed.model, &operators)?;
             parsed.model.analyse(false)?;
             check_extremes(&parsed.model, &operators)?;
@@ -129,17 +129,17 @@ impl Graph {
         match typed {
             Ok(Ok((model, batch))) => Ok(Self { model, batch, inputs, outputs, text, notes, operators }),
             Ok(Err(error)) => Err(operators.refusal(&error)),
-            Err(panic) => Err(Refusal::whole(format!("the ONNX reader gave up on it: {panic}; please report it"))),
+            Err(panic) => Err(Refusal::whole(format!("the ONNX reader failed: {panic}; please report it"))),
         }
     }
 
-    /// The ONNX node and operator that a node of tract's comes from.
+    /// ONNX node and operator of a tract node.
     pub fn origin(&self, name: &str) -> (String, String) {
         self.operators.origin(name)
     }
 }
 
-/// Refuses operators that nothing here understands, before tract meets them.
+/// Refuses unsupported operators before tract reads them.
 fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operators) -> Result<(), Refusal> {
     for node in &graph.node {
         let name = node_name(node);
@@ -163,14 +163,14 @@ fn check_operators(framework: &Onnx, graph: &GraphProto, operators: &mut Operato
     Ok(())
 }
 
-/// Some exporters import `ai.onnx` twice; the highest version is the one they mean.
+/// Some exporters import `ai.onnx` twice; the highest version applies.
 fn merge_imports(proto: &mut ModelProto) -> Result<(), Refusal> {
     let is_default = |domain: &str| domain.is_empty() || domain == "ai.onnx";
     let imports = proto.opset_import.iter().filter(|import| is_default(&import.domain));
     let ml_only = proto.opset_import.iter().any(|import| import.domain == "ai.onnx.ml");
     match imports.map(|import| import.version).max() {
         Some(version) if version > NEWEST_OPERATORS => Err(Refusal::whole(format!(
-            "it uses operator set {version}; {NEWEST_OPERATORS} is the newest that is understood, export it for that"
+            "it uses operator set {version} (newest supported: {NEWEST_OPERATORS}); export it for that set"
         ))),
         Some(version) => {
             for import in proto.opset_import.iter_mut().filter(|import| is_default(&import.domain)) {
@@ -187,8 +187,8 @@ fn output_shapes(model: &TypedModel) -> TractResult<Vec<ShapeFact>> {
     model.output_outlets()?.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.shape.clone())).collect()
 }
 
-/// Refuses the largest and the smallest of no elements: an infinity, of which tract makes the
-/// largest finite number while it folds constants.
+/// Refuses maximum and minimum of an empty tensor: an infinity, which tract's constant folding turns into the largest
+/// finite number.
 fn check_extremes(model: &InferenceModel, operators: &Operators) -> TractResult<()> {
     for node in model
         .nodes()
@@ -208,8 +208,8 @@ fn check_extremes(model: &InferenceModel, operators: &Operators) -> TractResult<
     Ok(())
 }
 
-/// Refuses integers that count elements and do not fit 32 bits, to which tract cuts them: extents,
-/// and what is computed with extents.
+/// Refuses integers that count elements (extents, and values computed with extents) and do not fit 32 bits, to which
+/// tract truncates them.
 fn check_extents(model: &InferenceModel, operators: &Operators) -> TractResult<()> {
     for node in model.nodes() {
         let (name, operator) = operators.origin(&node.name);
@@ -221,7 +221,7 @@ fn check_extents(model: &InferenceModel, operators: &Operators) -> TractResult<(
             counts |= of_extents(input)?;
         }
         for (n, input) in node.inputs.iter().enumerate().filter(|_| counts) {
-            // The bounds and steps of a slice are read in 64 bits.
+            // The bounds and steps of a slice are read with 64 bits.
             let bound = operator == "Slice" && n != 3;
             let Some(known) = model.outlet_fact(*input)?.value.concretize().filter(|_| !bound) else { continue };
             if !known.datum_type().is_integer() {
@@ -230,7 +230,7 @@ fn check_extents(model: &InferenceModel, operators: &Operators) -> TractResult<(
             let known = known.cast_to::<i64>()?;
             let numbers = known.try_as_plain_ram()?.as_slice::<i64>()?;
             if let Some(number) = numbers.iter().find(|number| i32::try_from(**number).is_err()) {
-                let reason = format!("it counts elements with {number}; at most {} can be counted", i32::MAX);
+                let reason = format!("it counts elements with {number} (at most {})", i32::MAX);
                 return Err(TractError::new(Refusal::at(name, operator, reason)));
             }
         }
@@ -238,7 +238,7 @@ fn check_extents(model: &InferenceModel, operators: &Operators) -> TractResult<(
     Ok(())
 }
 
-/// Nodes of a graph, those of its branches and loops included.
+/// Number of nodes of a graph, including branches and loops.
 fn count(graph: &GraphProto) -> usize {
     let inner = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.g.as_ref());
     graph.node.len() + inner.map(count).sum::<usize>()
@@ -252,7 +252,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), Refusal> {
     let found = tensor.raw_data.len();
     if found > 0 && expected != u64::try_from(found).ok() {
         return Err(Refusal::whole(format!(
-            "`{name}` has {found} bytes, which is not what its shape {:?} needs; check that the file is whole",
+            "`{name}` has {found} bytes, which does not match its shape {:?}; check that the file is complete",
             tensor.dims
         )));
     }
@@ -278,7 +278,7 @@ mod tests {
         dim(Some(dimension::Value::DimParam(name.into())))
     }
 
-    /// Reads a model of one input `x`, `[rows, 1]`, and nodes that end in `y`.
+    /// Reads a model with one input `x`, `[rows, 1]`, and nodes that end in `y`.
     fn read(node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> Result<(), Refusal> {
         let port = |name: &str, dims: Option<Vec<Dimension>>| ValueInfoProto {
             name: name.into(),
@@ -322,7 +322,7 @@ mod tests {
                 };
                 let outcome = read(vec![node(operator, &[first, "shape"], "y")], vec![shape]);
                 assert_eq!(outcome.is_ok(), fits, "{operator} {extent}: {outcome:?}");
-                // tract refuses a negative one by itself where it is cut to a negative one.
+                // If truncation makes the number negative, tract itself refuses it.
                 let counted = outcome.is_err_and(|refusal| refusal.reason().contains("counts elements"));
                 assert!(counted || extent <= 1, "{operator} {extent}");
             }

@@ -1,4 +1,4 @@
-//! Folding what follows a dense layer into it: a bias per column, then a rectifier.
+//! Folding of a bias per column, then a rectifier, into the preceding dense layer.
 
 use crate::{builder::Builder, extent::Extent, refusal::Reasoned, value::Constant};
 use std::{collections::BTreeSet, sync::Arc};
@@ -6,8 +6,7 @@ use tradewind_core::plan::{
     Activation, Binary, BinaryOp, BufferId, DENSE_PANEL, Dense, Dim, Kernel, Operand, Step, Unary, UnaryOp, View,
 };
 
-/// Folds biases and rectifiers into the dense layers before them. The buffers `kept` are read by
-/// others than steps.
+/// Folds biases and rectifiers into the dense layers before them. The buffers `kept` have readers other than steps.
 pub(crate) fn fuse(builder: &mut Builder, kept: &BTreeSet<BufferId>) -> Reasoned<()> {
     let mut n = 0;
     while n < builder.steps.len() {
@@ -24,7 +23,7 @@ pub(crate) fn fuse(builder: &mut Builder, kept: &BTreeSet<BufferId>) -> Reasoned
     Ok(())
 }
 
-/// The only step that reads the output of dense layer `n`.
+/// The only step that reads the output of dense layer `n`, if there is exactly one.
 fn lone_reader(steps: &[Step], n: usize, kept: &BTreeSet<BufferId>) -> Option<usize> {
     let output = steps[n].output;
     if !matches!(steps[n].kernel, Kernel::Dense(_)) || kept.contains(&output) {
@@ -59,7 +58,7 @@ fn fold(builder: &mut Builder, n: usize, reader: usize) -> Reasoned<Option<Step>
             ) else {
                 return Ok(None);
             };
-            // A bias is added once: adding to one that is there would round twice.
+            // Only a zero bias is replaced: adding to another one would round twice.
             let is_zero = |constant: &Arc<Constant>| constant.bytes.iter().all(|byte| *byte == 0);
             if !builder.weights.get(*present).is_some_and(is_zero) {
                 return Ok(None);
@@ -71,8 +70,8 @@ fn fold(builder: &mut Builder, n: usize, reader: usize) -> Reasoned<Option<Step>
     Ok(Some(fused))
 }
 
-/// The bias of each column, where a binary step reads the layer's output in order through
-/// `through`, and the same value for every element of a column through `bias`.
+/// Bias of each column, if a binary step reads the layer's output in order through `through`, and one value per column
+/// through `bias`.
 fn bias_of(values: &Constant, shape: &[Dim], through: &View, bias: &View, columns: u32) -> Option<Vec<f32>> {
     let extents: Vec<Extent> = shape.iter().map(|dim| Extent::from(*dim)).collect();
     let in_order = Extent::dims(&crate::value::row_major(&extents).ok()?).ok()?;
@@ -88,7 +87,7 @@ fn bias_of(values: &Constant, shape: &[Dim], through: &View, bias: &View, column
         result.resize(padded, 0.0);
         return Some(result);
     }
-    // One for each column: the last axis walks the columns, the others stand still.
+    // One value per column: the last axis iterates over columns, the others have stride 0.
     let (width, rows) = shape.split_last()?;
     let (step, still) = bias.strides.split_last()?;
     let walks =

@@ -1,4 +1,4 @@
-//! What exporters write that is better said otherwise, said otherwise before tract reads it.
+//! Graph rewrites applied before tract reads the model.
 
 use std::collections::BTreeSet;
 use tract_onnx::{
@@ -9,17 +9,17 @@ use tract_onnx::{
     tensor::load_tensor,
 };
 
-/// Our operator for the distances of rows from points, `[rows, points]`.
+/// Custom operator for the distances between rows and points, `[rows, points]`.
 pub(crate) const DISTANCES: &str = "TradewindDistances";
 
-/// The attribute of [`DISTANCES`] that tells squared Euclidean ones from those of Manhattan.
+/// Attribute of [`DISTANCES`]: squared Euclidean instead of Manhattan distances.
 pub(crate) const SQUARED: &str = "squared";
 
-/// Rewrites a graph, and notes what the model's user sees of it.
+/// Rewrites a graph, with notes about changes that users see.
 pub(crate) fn rewrite(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     split_sequences(graph, notes);
     for node in &mut graph.node {
-        // What is not said is zeros of f32, of which tract makes zeros of f64.
+        // The default value is f32 zeros, but tract makes zeros of f64.
         if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
             let zero = TensorProto {
                 dims: vec![1],
@@ -53,7 +53,7 @@ pub(crate) fn rewrite(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     }
 }
 
-/// onnxruntime's own `Gemm` with an activation.
+/// Splits onnxruntime's own `Gemm` with an activation.
 fn layer_and_activation(mut node: NodeProto) -> [NodeProto; 2] {
     let mut activation = NodeProto { name: format!("{}.activation", node.name), ..NodeProto::default() };
     let (own, others) = node.attribute.into_iter().partition(|attribute| attribute.name.starts_with("activation"));
@@ -71,8 +71,7 @@ fn layer_and_activation(mut node: NodeProto) -> [NodeProto; 2] {
     [node, activation]
 }
 
-/// `ln Σ exp(x)` as `m + ln Σ exp(x − m)` with the greatest `m`, as onnxruntime has it; tract's
-/// overflows.
+/// Rewrites `ln Σ exp(x)` as `m + ln Σ exp(x − m)` with the maximum `m`, like onnxruntime; tract's version overflows.
 fn shifted_log_sum_exp(node: &NodeProto) -> Vec<NodeProto> {
     let (Some(x), Some(output)) = (node.input.first(), node.output.first()) else { return vec![node.clone()] };
     let base = if node.name.is_empty() { output } else { &node.name };
@@ -99,7 +98,7 @@ fn shifted_log_sum_exp(node: &NodeProto) -> Vec<NodeProto> {
     };
     let others = node.attribute.iter().filter(|attribute| attribute.name != "keepdims").cloned();
     let kept: Vec<AttributeProto> = others.chain([keep]).collect();
-    // The axes may be an attribute or a second input.
+    // The axes are an attribute or a second input.
     let reduce = |op_type: &str, x: &str, output: &str, attribute: &[AttributeProto]| {
         let inputs: Vec<&str> = std::iter::once(x).chain(node.input.iter().skip(1).map(String::as_str)).collect();
         make(op_type, &inputs, output, attribute.to_vec())
@@ -108,7 +107,7 @@ fn shifted_log_sum_exp(node: &NodeProto) -> Vec<NodeProto> {
         ["greatest", "infinite", "zero", "shift", "less", "power", "sum", "back"].map(part);
     vec![
         reduce("ReduceMax", x, &greatest, &kept),
-        // An infinite one would give NaN.
+        // An infinite maximum would give NaN.
         make("IsInf", &[&greatest], &infinite, Vec::new()),
         make("Constant", &[], &zero, vec![nought]),
         make("Where", &[&infinite, &zero, &greatest], &shift, Vec::new()),
@@ -120,7 +119,7 @@ fn shifted_log_sum_exp(node: &NodeProto) -> Vec<NodeProto> {
     ]
 }
 
-/// A `ZipMap` makes a dictionary of each row: here it is the table it makes them of.
+/// Replaces `ZipMap`, which makes a dictionary of each row, by the table of its values.
 fn table_of_dictionaries(node: &mut NodeProto, outputs: &mut [ValueInfoProto], notes: &mut BTreeSet<String>) {
     let mut classes = Vec::new();
     for attribute in std::mem::take(&mut node.attribute) {
@@ -131,14 +130,14 @@ fn table_of_dictionaries(node: &mut NodeProto, outputs: &mut [ValueInfoProto], n
     for output in outputs.iter_mut().filter(|output| node.output.contains(&output.name)) {
         output.r#type = Some(tensor_of_floats());
         notes.insert(format!(
-            "output `{}` is a table with a column for each class ({}), where the model has a dictionary for each row",
+            "output `{}` is a table with a column for each class ({}) instead of a dictionary for each row",
             output.name,
             classes.join(", ")
         ));
     }
 }
 
-/// An output that is a sequence of tensors becomes those tensors, under their own names.
+/// Replaces an output that is a sequence by its tensors, under their own names.
 fn split_sequences(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     for output in std::mem::take(&mut graph.output) {
         let maker = graph.node.iter().position(|node| {
@@ -149,7 +148,7 @@ fn split_sequences(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
             continue;
         };
         let parts = graph.node.remove(maker).input;
-        notes.insert(format!("output `{}` is a sequence in the model, and here `{}`", output.name, parts.join("`, `")));
+        notes.insert(format!("output `{}`, a sequence, is replaced by `{}`", output.name, parts.join("`, `")));
         graph.output.extend(parts.into_iter().map(|name| ValueInfoProto {
             name,
             r#type: Some(tensor_of_floats()),
@@ -158,8 +157,8 @@ fn split_sequences(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
     }
 }
 
-/// Outputs that no node of their graph makes, such as an input, become a node's: tract forgets the
-/// type of an input that it takes for an output.
+/// Adds a node for outputs that no node of their graph makes, such as inputs: tract forgets the type of an input that
+/// is also an output.
 pub(crate) fn copy_passed(graph: &mut GraphProto) {
     let made: BTreeSet<String> = graph.node.iter().flat_map(|node| node.output.iter().cloned()).collect();
     for output in &mut graph.output {
@@ -185,8 +184,7 @@ fn tensor_of_floats() -> TypeProto {
     TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }
 }
 
-/// skl2onnx computes distances in a `Scan` over the points: `[points, rows]`, where nothing else of
-/// it is read.
+/// Recognises skl2onnx's distances: a `Scan` over the points, `[points, rows]`, if nothing else reads it.
 fn scanned_distances(node: &NodeProto, read: &BTreeSet<String>, graph: &GraphProto) -> Option<[NodeProto; 2]> {
     let ([rows, points], [state, scanned]) = (&node.input[..], &node.output[..]) else { return None };
     let only = |name: &str| node.attribute.iter().all(|attribute| ["body", name].contains(&&*attribute.name));
@@ -222,8 +220,8 @@ fn scanned_distances(node: &NodeProto, read: &BTreeSet<String>, graph: &GraphPro
     Some([distances, transpose])
 }
 
-/// Whether a body sums the squares (or else the magnitudes) of `state − item` along each row;
-/// `None` for any other.
+/// Whether a body sums the squares (`true`) or magnitudes (`false`) of `state − item` along each row; `None` for any
+/// other.
 fn metric(body: &GraphProto) -> Option<bool> {
     let ([state, item], [same, sums]) = (&body.input[..], &body.output[..]) else { return None };
     let (copies, steps): (Vec<&NodeProto>, Vec<&NodeProto>) =

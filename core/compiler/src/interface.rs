@@ -1,5 +1,4 @@
-//! What a model says of itself, before it is compiled: inputs, outputs, and which inputs determine
-//! a shape.
+//! Declared inputs and outputs of a model, and inputs that determine a shape.
 
 use crate::{
     bounds::framework,
@@ -16,8 +15,7 @@ use tract_onnx::{
 };
 use tradewind_core::tensor::Tensor;
 
-/// Inputs that determine the shape of what their operator gives, or which of its elements it works
-/// on: operator, place among its inputs, name in the specification.
+/// Inputs that determine a shape or select elements: operator, input number, name in the specification.
 const SHAPE_INPUTS: [(&str, usize, &str); 28] = [
     ("BlackmanWindow", 0, "size"),
     ("CenterCropPad", 1, "shape"),
@@ -49,13 +47,13 @@ const SHAPE_INPUTS: [(&str, usize, &str); 28] = [
     ("Unsqueeze", 1, "axes"),
 ];
 
-/// Operators through which such an input is followed back to the model's.
+/// Operators through which such an input is traced back to the model's inputs.
 const PASSED_THROUGH: [&str; 4] = ["Cast", "Concat", "Identity", "Squeeze"];
 
-/// Operators of ai.onnx.ml that give a label and scores.
+/// Operators of ai.onnx.ml that return labels and scores.
 const CLASSIFIERS: [&str; 3] = ["LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier"];
 
-/// A model's inputs and outputs, as it declares them.
+/// Declared inputs and outputs of a model.
 ///
 /// ```
 /// use tradewind_compiler::Interface;
@@ -67,41 +65,41 @@ const CLASSIFIERS: [&str; 3] = ["LinearClassifier", "SVMClassifier", "TreeEnsemb
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interface {
-    /// What must be given to the model, in order.
+    /// Required inputs, in order.
     pub inputs: Vec<Declared>,
-    /// What may be given to it, in order: initializers that are listed as inputs too. They are
-    /// constants of a plan unless [`Options::overrides`](crate::Options::overrides) names them.
+    /// Optional inputs, in order: initializers that are also listed as inputs. They are constants of a plan unless
+    /// [`Options::overrides`](crate::Options::overrides) names them.
     pub defaults: Vec<Declared>,
-    /// What the model gives, in order.
+    /// Outputs, in order.
     pub outputs: Vec<Declared>,
-    /// Integer inputs that determine a shape, with what they are to their operator: `axes`, `k`.
-    /// A plan's shapes are known when it is compiled, so such inputs need [`bind_input`].
+    /// Integer inputs that determine a shape, with their role in the operator: `axes`, `k`. A plan's shapes are known
+    /// when it is compiled, so such inputs need [`bind_input`].
     pub shape_inputs: BTreeMap<String, String>,
-    /// Axes of [`inputs`](Self::inputs) that have no extent and are not the batch, by input and
-    /// place: [`Options::bind`](crate::Options::bind) fixes them.
+    /// Axes of [`inputs`](Self::inputs) without an extent, other than the batch, by input and axis number:
+    /// [`Options::bind`](crate::Options::bind) fixes them.
     pub open_axes: Vec<(String, usize)>,
-    /// Whether the model has a classifier of ai.onnx.ml, which gives labels and scores.
+    /// Whether the model has a classifier of ai.onnx.ml, with labels and scores.
     pub classifies: bool,
 }
 
-/// An input or output.
+/// Declared input or output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// The type of its elements; `None` where it is a sequence, a map or optional, and no tensor.
+    /// Element type; `None` for a sequence, a map or an optional.
     pub element: Option<ElementType>,
 }
 
 impl Interface {
-    /// Reads what a model declares.
+    /// Reads a model's declarations.
     ///
     /// # Errors
-    /// A [`Refusal`] of what is no ONNX model.
+    /// A [`Refusal`] if the bytes are not an ONNX model.
     pub fn read(onnx: &[u8]) -> Result<Self, Refusal> {
         let proto = decode(&framework(), onnx)?;
         let graph =
-            proto.graph.as_ref().ok_or_else(|| Refusal::whole("it holds no graph, so it is not an ONNX model"))?;
+            proto.graph.as_ref().ok_or_else(|| Refusal::whole("it contains no graph, so it is not an ONNX model"))?;
         let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         let (defaults, inputs): (Vec<_>, Vec<_>) =
             graph.input.iter().partition(|input| constant.contains(input.name.as_str()));
@@ -129,27 +127,27 @@ impl Declared {
     }
 }
 
-/// The value that an input has where nothing else is given, if it has one.
+/// Default value of an input, if it has one.
 ///
 /// # Errors
-/// [`TensorError`] where it is of a type that plans do not have, or `onnx` is no model.
+/// [`TensorError`] if plans do not support its type, or `onnx` is not a model.
 pub fn default_input(onnx: &[u8], input: &str) -> Result<Option<Tensor>, TensorError> {
     let proto = decode(&framework(), onnx).map_err(|refusal| TensorError::Damaged(refusal.to_string()))?;
     let known = proto.graph.into_iter().flat_map(|graph| graph.initializer).find(|tensor| tensor.name == input);
     known.map(|tensor| read_input(&tensor.encode_to_vec())).transpose()
 }
 
-/// The model with an input that is always `tensor` (a `TensorProto`): a constant.
+/// Replaces an input by the constant `tensor` (a `TensorProto`).
 ///
 /// # Errors
-/// [`TensorError`] where `tensor` is none.
+/// [`TensorError`] if `tensor` is invalid.
 pub fn bind_input(onnx: &[u8], input: &str, tensor: &[u8]) -> Result<Vec<u8>, TensorError> {
     let tensor =
-        proto_from_reader(tensor).map_err(|error| TensorError::Damaged(format!("it is no tensor ({error:#})")))?;
+        proto_from_reader(tensor).map_err(|error| TensorError::Damaged(format!("invalid tensor ({error:#})")))?;
     let initializer = vec![TensorProto { name: input.to_owned(), ..tensor }];
     let addition =
         ModelProto { graph: Some(GraphProto { initializer, ..GraphProto::default() }), ..ModelProto::default() };
-    // Messages of protobuf that follow each other are one message: lists are joined.
+    // Concatenated protobuf messages are one message: lists are joined.
     let mut bound = onnx.to_vec();
     bound.extend(addition.encode_to_vec());
     Ok(bound)

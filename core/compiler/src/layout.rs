@@ -1,4 +1,4 @@
-//! Where each buffer lies in the arena: buffers whose lives do not overlap share bytes.
+//! Layout of buffers in the arena: buffers with disjoint lifetimes share bytes.
 
 use std::collections::BTreeSet;
 use tradewind_core::plan::{BufferId, DType, Dim, Operand, Step};
@@ -6,7 +6,7 @@ use tradewind_core::plan::{BufferId, DType, Dim, Operand, Step};
 /// Alignment of every buffer.
 const ALIGNMENT: u64 = 16;
 
-/// A buffer's bytes, and the steps between which they are in use, both included.
+/// Size of a buffer in bytes, and the first and last step that use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Life {
     bytes: u64,
@@ -14,10 +14,10 @@ struct Life {
     last: usize,
 }
 
-/// The offset of each buffer, and the bytes of the arena, for `tile` rows.
+/// Offset of each buffer, and size of the arena in bytes, for `tile` rows.
 ///
-/// Inputs live from before the first step, outputs to after the last. A step's output is in use
-/// together with its inputs, so they never share bytes.
+/// Inputs live from before the first step, outputs until after the last. A step's output overlaps with its inputs in
+/// time, so they never share bytes.
 pub(crate) fn layout(
     buffers: &[(DType, Dim)],
     steps: &[Step],
@@ -25,7 +25,7 @@ pub(crate) fn layout(
     outputs: &BTreeSet<BufferId>,
     tile: u32,
 ) -> (Vec<u64>, u64) {
-    // Step `n` happens at time `n + 1`; inputs are there at time 0.
+    // Step `n` runs at time `n + 1`; inputs exist at time 0.
     let mut lives: Vec<Option<Life>> = vec![None; buffers.len()];
     let mut touch = |BufferId(id): BufferId, at: usize| {
         let (dtype, len) = buffers[id as usize];
@@ -51,7 +51,7 @@ pub(crate) fn layout(
     place(&lives)
 }
 
-/// Greedy by size: the greatest first, each in the smallest gap that holds it.
+/// Greedy by size: largest first, each in the smallest gap that fits.
 fn place(lives: &[Life]) -> (Vec<u64>, u64) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
     order.sort_by_key(|&n| (std::cmp::Reverse(lives[n].bytes), n));

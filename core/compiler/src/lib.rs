@@ -17,44 +17,44 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The way of a model
+//! # Pipeline
 //!
 //! ```text
 //! ONNX bytes ─ frontend ─▶ tract's decluttered graph ─ lower ─▶ draft ─ plan ─▶ Plan + weights
 //!               narrow        dialect, ml, nn            builder     fuse, batch, layout, weights
 //! ```
 //!
-//! | file | what it does |
+//! | file | purpose |
 //! |---|---|
-//! | `model` | reads the protobuf: data beside the file, functions in the place of their calls, sparse constants |
-//! | `frontend` | settles inputs with defaults, binds the batch to one symbol, has tract type and declutter it |
-//! | `idioms` | says otherwise what exporters write in a roundabout way: dictionaries, sequences, distances |
-//! | `text` | finds the strings that each input is told apart by |
-//! | `wide` | keeps f64 where f32 would lose the answer |
-//! | `narrow` | makes all other f64 and f16 f32 before tract sees them |
-//! | `operators` | the operators that are read, the mechanism for each, and which node of the model a node of tract's comes from |
-//! | `bounds` | limits what tract computes while it reads a model |
-//! | `dialect` | wires anew the few ONNX operators that tract reads otherwise than onnxruntime |
-//! | `ml` | the ai.onnx.ml operators, straight from their ONNX nodes |
+//! | `model` | reads the protobuf: external data, inlined functions, sparse constants |
+//! | `frontend` | resolves inputs with defaults, binds the batch to one symbol, runs tract's inference and decluttering |
+//! | `idioms` | rewrites exporters' patterns: dictionaries, sequences, distances |
+//! | `text` | collects the strings that the model distinguishes for each input |
+//! | `wide` | keeps f64 where f32 would lose the result |
+//! | `narrow` | converts all other f64 and f16 to f32 before tract sees them |
+//! | `operators` | supported operators, the mechanism for each, and the ONNX node of each tract node |
+//! | `bounds` | limits tract's computations while it reads a model |
+//! | `dialect` | custom versions of the few ONNX operators that tract interprets differently from onnxruntime |
+//! | `ml` | ai.onnx.ml operators, lowered directly from their ONNX nodes |
 //! | `nn` | recurrent layers, convolutions and pools, likewise |
-//! | `lower` | walks the graph and makes kernel calls, one file for each family of operators |
-//! | `value`, `extent` | a tensor during the walk: where it lies, how it is reached, how its extents grow with the batch |
+//! | `lower` | converts the graph to kernel calls, one file for each family of operators |
+//! | `value`, `extent` | a tensor during lowering: buffer, view, and growth of its extents with the batch |
 //! | `builder`, `walk` | one method for each kernel; the geometry of the strided ones |
 //! | `fuse` | folds biases and rectifiers into dense layers |
-//! | `batch` | proves that rows do not look at each other, so that they may run in tiles |
-//! | `layout` | places buffers in the arena by their lives |
+//! | `batch` | proves that rows are independent, so that they can run in tiles |
+//! | `layout` | places buffers in the arena by their lifetimes |
 //! | `weights` | stores each constant once |
-//! | `encode` | gives the large ones fewer bytes, where that is asked for: [`Compiled::at`] |
-//! | `plan` | runs those passes |
-//! | [`Reference`] | tract itself, to hold a plan against |
-//! | [`Interface`] | what a model declares; which of its inputs determine a shape |
-//! | [`read_tensor`], [`read_input`], [`fit_input`], [`write_tensor`] | a tensor from and to a file of the ONNX project's test layout |
-//! | [`Refusal`] | why a model cannot be compiled |
+//! | `encode` | compresses large constants on request: [`Compiled::at`] |
+//! | `plan` | runs these passes |
+//! | [`Reference`] | tract as a reference for comparing plans |
+//! | [`Interface`] | a model's declarations; inputs that determine a shape |
+//! | [`read_tensor`], [`read_input`], [`fit_input`], [`write_tensor`] | tensors in the ONNX project's test files |
+//! | [`Refusal`] | reason why a model cannot be compiled |
 //!
-//! # Who is right
+//! # Reference behaviour
 //!
-//! tract is the parser and the shape checker. Where it, the specification and onnxruntime disagree,
-//! onnxruntime is right: its recorded answers are the tests. A panic inside tract is a [`Refusal`].
+//! tract is the parser and the shape checker. If tract, the specification and onnxruntime disagree, onnxruntime's
+//! behaviour is correct: its recorded outputs are the tests. A panic inside tract becomes a [`Refusal`].
 
 mod attributes;
 mod batch;
@@ -96,15 +96,15 @@ pub use reference::{Reference, Unavailable, Values};
 pub use refusal::Refusal;
 pub use tensor::{ElementType, TensorError, fit_input, read_input, read_tensor, write_tensor};
 
-/// How to compile a model.
+/// Options for compiling a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The largest batch of a model whose rows are computed together; 256 unless set.
+    /// Maximum batch of a model whose rows depend on each other (default 256).
     pub joint_rows: u32,
-    /// Extents of axes that the model leaves open, by their name (`steps` = 50) or by input and place (`ids[1]` = 50).
-    /// `N` is a leading axis without a name. One that means no axis, or a fixed one, is refused.
+    /// Extents of the model's open axes, by name (`steps` = 50) or by input and axis number (`ids[1]` = 50). `N` is a
+    /// leading axis without a name. A name that matches no axis, or a fixed one, is refused.
     pub bind: BTreeMap<String, i64>,
-    /// Inputs with a default that are inputs of the plan; the others are constants.
+    /// Inputs with a default that become inputs of the plan; the others become constants.
     pub overrides: BTreeSet<String>,
 }
 
@@ -114,33 +114,32 @@ impl Default for Options {
     }
 }
 
-/// A compiled model.
+/// Compiled model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
-    /// What to run.
+    /// Plan.
     pub plan: Plan,
-    /// The constants that it reads, to lie at a multiple of 16 bytes.
+    /// Constants of the plan; must be aligned to 16 bytes.
     pub weights: Vec<u8>,
-    /// What changed on the way and may matter, such as f64 that became f32. Sorted.
+    /// Sorted notes about changes that may matter, such as f64 converted to f32.
     pub notes: Vec<String>,
 }
 
 /// Compiles an ONNX model.
 ///
 /// # Errors
-/// A [`Refusal`] where the bytes are no valid model, an operator or shape cannot be part of a plan,
-/// or the plan would pass the executor's limits.
+/// A [`Refusal`] if the bytes are not a valid model, an operator or shape cannot be part of a plan, or the plan would
+/// exceed the executor's limits.
 pub fn compile(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
     let compiled = quiet::catch(|| compile_or_panic(onnx, options));
-    compiled
-        .unwrap_or_else(|panic| Err(Refusal::whole(format!("the compiler failed on it: {panic}; please report it"))))
+    compiled.unwrap_or_else(|panic| Err(Refusal::whole(format!("the compiler failed: {panic}; please report it"))))
 }
 
 fn compile_or_panic(onnx: &[u8], options: &Options) -> Result<Compiled, Refusal> {
     let graph = frontend::Graph::read(onnx, options, narrow::Floats::Plan)?;
     let draft = lower::lower(&graph)?;
     let compiled = plan::finish(draft, options).map_err(|reason| Refusal::whole(reason.0))?;
-    // The executor is the judge of what it can run: its limits, and every index of every step.
+    // The executor has the last word: it checks its limits, and every index of every step.
     AlignedBytes::copy_of(&compiled.weights)
         .and_then(|weights| Executor::new(compiled.plan.clone(), weights.as_slice()))
         .map_err(|error| Refusal::whole(format!("its plan cannot be run: {error}")))?;

@@ -1,4 +1,4 @@
-//! From tract's decluttered graph to kernel calls, node by node in order of evaluation.
+//! Lowering of tract's decluttered graph to kernel calls, node by node in order of evaluation.
 
 mod axes;
 mod double;
@@ -22,7 +22,7 @@ use tract_onnx::{
 };
 use tradewind_core::plan::{BinaryOp, DType, ReduceOp};
 
-/// A plan before its passes: kernel calls in order, and the tensors that go in and come out.
+/// Plan before its passes: kernel calls in order, inputs and outputs.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub builder: Builder,
@@ -30,7 +30,7 @@ pub(crate) struct Draft {
     pub outputs: Vec<(String, Value)>,
 }
 
-/// Lowers a whole graph.
+/// Lowers a graph.
 pub(crate) fn lower(graph: &Graph) -> Result<Draft, Refusal> {
     let builder = Builder { notes: graph.notes.clone(), ..Builder::default() };
     let mut walk = Walk { graph, builder, values: HashMap::new() };
@@ -45,26 +45,26 @@ pub(crate) fn lower(graph: &Graph) -> Result<Draft, Refusal> {
     Ok(Draft { builder: walk.builder, inputs, outputs })
 }
 
-/// The state of the walk.
+/// State of the lowering.
 struct Walk<'a> {
     graph: &'a Graph,
     builder: Builder,
     values: HashMap<OutletId, Value>,
 }
 
-/// What lowering a node can use: the node, its inputs, and the plan in the making.
+/// Context of lowering a node: the node, its inputs, and the plan under construction.
 pub(crate) struct Site<'a> {
     pub node: &'a TypedNode,
     model: &'a TypedModel,
     batch: &'a Symbol,
     pub inputs: Vec<Value>,
-    /// What is lowered already.
+    /// Values lowered so far.
     values: &'a HashMap<OutletId, Value>,
     pub builder: &'a mut Builder,
 }
 
 impl Walk<'_> {
-    /// A buffer for each input of the model.
+    /// Creates a buffer for each input of the model.
     fn sources(&mut self) -> Result<Vec<(String, Value)>, Refusal> {
         let model = &self.graph.model;
         let outlets = model.input_outlets().map_err(|error| Refusal::whole(format!("{error:#}")))?;
@@ -72,7 +72,7 @@ impl Walk<'_> {
         if outlets.len() != self.graph.inputs.len() {
             return Err(Refusal::whole("the ONNX reader lost an input; please report the model"));
         }
-        // The reader names nodes anew where it drops some, so its own names may be others.
+        // The reader may rename nodes, so the model's own names are used.
         for (outlet, name) in outlets.iter().zip(&self.graph.inputs) {
             let input = self.source(name, *outlet);
             let value = input.map_err(|reason| Refusal::whole(format!("input `{name}`: {reason}")))?;
@@ -125,12 +125,12 @@ impl Walk<'_> {
         };
         let values = site.lower()?;
         for (slot, (value, output)) in values.into_iter().zip(&node.outputs).enumerate() {
-            // What is lowered must be what tract typed, or a later kernel would read nonsense.
+            // The lowered value must match tract's type, or a later kernel would read invalid data.
             let (shape, kind) = (shape(&output.fact.shape, &self.graph.batch)?, dtype(output.fact.datum_type)?);
             let text = output.fact.datum_type == String::datum_type();
             if value.shape != shape || value.dtype != kind || value.categories.is_some() != text {
                 return Reason::err(format!(
-                    "it was lowered to {:?} {}, but is {kind:?} {}; this is a fault of the compiler, please report it",
+                    "it was lowered to {:?} {}, but is {kind:?} {}; this is a bug in the compiler, please report it",
                     value.dtype,
                     crate::value::show(&value.shape),
                     crate::value::show(&shape)
@@ -141,7 +141,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The model's outputs, each in a buffer that it fills.
+    /// Puts each of the model's outputs into a buffer that it fills.
     fn outputs(&mut self) -> Result<Vec<(String, Value)>, Refusal> {
         let outlets = self.graph.model.output_outlets().map_err(|error| Refusal::whole(format!("{error:#}")))?;
         let mut outputs = Vec::new();
@@ -150,7 +150,7 @@ impl Walk<'_> {
             let value = self.values.get(outlet).cloned().ok_or_else(|| Reason("it is never computed".into()));
             self.check_text(name, *outlet)?;
             let value = value.and_then(|value| match value.home {
-                // No port is of doubles.
+                // Ports are never doubles.
                 _ if value.dtype == DType::F64 => self.builder.cast(&value, DType::F32),
                 Home::Buffer(..) if value.is_packed() => Ok(value),
                 _ => self.builder.copied(&value),
@@ -160,8 +160,8 @@ impl Walk<'_> {
         Ok(outputs)
     }
 
-    /// Refuses an output of text that an input's strings reach otherwise than as they are: those that
-    /// the model does not know have no place in a plan.
+    /// Refuses a text output that an input's strings reach after changes: a plan cannot represent strings that the
+    /// model does not know.
     fn check_text(&self, name: &str, output: OutletId) -> Result<(), Refusal> {
         let model = &self.graph.model;
         let buffer = |outlet: OutletId| match self.values.get(&outlet).map(|value| (&value.home, value.is_packed())) {
@@ -172,7 +172,7 @@ impl Walk<'_> {
         while let Some(outlet) = open.pop() {
             let node = model.node(outlet.node);
             let fact = model.outlet_fact(outlet).map_err(|error| Refusal::whole(format!("{error:#}")))?;
-            // The strings of a node of ours are its own.
+            // The strings of a custom operator are its own.
             if fact.datum_type != String::datum_type() || whole::is(node) {
                 continue;
             }
@@ -218,7 +218,7 @@ impl Site<'_> {
         Reason::err(format!("`{name}` cannot be part of a plan yet; export the model without it"))
     }
 
-    /// The extents of an output, as tract worked them out.
+    /// Extents of an output, from tract's shape inference.
     fn output_shape(&self, slot: usize) -> Reasoned<Vec<Extent>> {
         let output = self.node.outputs.get(slot).ok_or_else(|| Reason("an output is missing".into()))?;
         shape(&output.fact.shape, self.batch)
@@ -233,7 +233,7 @@ impl Site<'_> {
         Extent::of(dim, self.batch)
     }
 
-    /// The type that tract gives an input.
+    /// tract's type of an input.
     fn input_type(&self, n: usize) -> Reasoned<DatumType> {
         let outlet = self.node.inputs.get(n).ok_or_else(|| Reason("an input is missing".into()))?;
         Ok(self.model.outlet_fact(*outlet)?.datum_type)
@@ -243,13 +243,13 @@ impl Site<'_> {
         self.inputs.get(n).cloned().ok_or_else(|| Reason("an input is missing".into()))
     }
 
-    /// An input to compute with: bytes as I32, which holds what they add up to.
+    /// Numeric input; bytes become I32, so that sums do not overflow.
     fn number(&mut self, n: usize) -> Reasoned<Value> {
         let value = self.input(n)?;
         if value.dtype == DType::U8 { self.builder.cast(&value, DType::I32) } else { Ok(value) }
     }
 
-    /// What was computed in a wider type, wrapped around as `datum_type` does.
+    /// Wraps a result computed in a wider type to `datum_type`.
     pub fn wrapped(&mut self, value: &Value, datum_type: DatumType) -> Reasoned<Value> {
         let bits = match datum_type {
             DatumType::U8 if value.dtype != DType::U8 => return self.builder.cast(value, DType::U8),
@@ -269,10 +269,9 @@ impl Site<'_> {
         self.builder.binary(BinaryOp::Sub, &within, &half)
     }
 
-    /// The node that makes the first input, where nothing else reads what it makes.
+    /// Node that makes the first input, if nothing else reads its output.
     ///
-    /// A step that takes such a node in reads its inputs instead; the node's own steps are dropped
-    /// later, because nothing needs them.
+    /// A step that absorbs such a node reads its inputs instead; the node's own steps are dropped later as unused.
     fn only_maker(&self) -> Option<(&TypedNode, Vec<Value>)> {
         let outlet = *self.node.inputs.first()?;
         let maker = self.model.node(outlet.node);
@@ -295,8 +294,7 @@ impl Site<'_> {
         constant(tensor)
     }
 
-    /// A tensor of extents that depend on the batch: `fixed + per_row × rows`, where the rows are
-    /// counted by adding up ones.
+    /// Tensor of extents that depend on the batch: `fixed + per_row × rows`, where rows are counted by summing ones.
     fn counted(&mut self, extents: &[Extent], shape: &[usize]) -> Reasoned<Value> {
         let rows = Value::integer(DType::I64, 1).broadcast(&[Extent { fixed: 0, per_row: 1 }])?;
         let rows = self.builder.reduce(ReduceOp::Sum, &rows, &[0])?;
@@ -310,7 +308,7 @@ impl Site<'_> {
     }
 }
 
-/// The constant of a tensor of tract's.
+/// Converts a tract tensor to a constant.
 fn constant(tensor: &Tensor) -> Reasoned<Value> {
     let dtype = dtype(tensor.datum_type())?;
     if tensor.datum_type() == String::datum_type() {
@@ -333,7 +331,7 @@ fn shape(shape: &ShapeFact, batch: &Symbol) -> Reasoned<Vec<Extent>> {
     shape.iter().map(|dim| Extent::of(dim, batch)).collect()
 }
 
-/// The plan's type for one of tract's.
+/// Converts a tract type to the plan's.
 fn dtype(datum_type: DatumType) -> Reasoned<DType> {
     match datum_type {
         DatumType::F32 | DatumType::F16 => Ok(DType::F32),
@@ -347,7 +345,7 @@ fn dtype(datum_type: DatumType) -> Reasoned<DType> {
     }
 }
 
-/// What a tensor of this type loses in a plan.
+/// Loss of precision of this type in a plan.
 fn narrowing(datum_type: DatumType) -> Option<&'static str> {
     match datum_type {
         DatumType::U64 => Some(": values from 2^63 on become negative"),

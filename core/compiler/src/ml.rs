@@ -1,6 +1,6 @@
-//! The ai.onnx.ml operators, taken straight from their ONNX nodes.
+//! ai.onnx.ml operators, lowered directly from their ONNX nodes.
 //!
-//! tract's own are missing, wrong or slow. Each operator here stays whole through tract's passes.
+//! tract's versions are missing, wrong or slow. Each operator stays one node through tract's passes.
 
 mod clean;
 mod distances;
@@ -27,15 +27,15 @@ use crate::{
 use std::fmt::Debug;
 use tract_onnx::{model::OnnxOpRegister, pb::NodeProto, tract_core::internal::*};
 
-/// An operator of ai.onnx.ml.
+/// Operator of ai.onnx.ml.
 trait Operator: Debug + Send + Sync + 'static {
-    /// What it gives for a matrix `[rows, features]`.
+    /// Outputs for a matrix `[rows, features]`.
     fn outputs(&self) -> Vec<Output>;
 
-    /// Appends it to a plan.
+    /// Appends the operator to a plan.
     fn lower(&self, builder: &mut Builder, input: &Value) -> Reasoned<Vec<Value>>;
 
-    /// As [`lower`](Self::lower), of all inputs where there may be several.
+    /// Like [`lower`](Self::lower), with all inputs if there can be several.
     fn lower_all(&self, builder: &mut Builder, inputs: &[Value]) -> Reasoned<Vec<Value>> {
         match inputs {
             [input] => self.lower(builder, input),
@@ -44,27 +44,27 @@ trait Operator: Debug + Send + Sync + 'static {
     }
 }
 
-/// An output of an operator.
+/// Output of an operator.
 #[derive(Debug, Clone, Copy)]
 enum Output {
     /// `[rows]`, I64 or strings.
     Labels(DatumType),
     /// `[rows, columns]`, F32.
     Scores(usize),
-    /// F32 in the shape of the input.
+    /// F32 with the shape of the input.
     Same,
-    /// A type, in the shape of the input.
+    /// A type, with the shape of the input.
     Like(DatumType),
-    /// In the shape of the input: integers for strings, and strings for integers.
+    /// With the shape of the input: integers for strings, and strings for integers.
     Mapped,
-    /// F32 in the shape of the input, and a last axis of so many.
+    /// F32 with the shape of the input and an additional last axis of this extent.
     Expanded(usize),
     /// F32 `[rows, rows of the second input]`.
     Table,
 }
 
 impl Output {
-    /// The element type, where it does not depend on the input's.
+    /// Element type, if it does not depend on the input's.
     fn datum_type(self) -> Option<DatumType> {
         match self {
             Self::Labels(datum_type) | Self::Like(datum_type) => Some(datum_type),
@@ -74,12 +74,12 @@ impl Output {
     }
 }
 
-/// What [`Output::Mapped`] makes of a type.
+/// Result type of [`Output::Mapped`].
 fn mapped(from: DatumType) -> DatumType {
     if from == String::datum_type() { i64::datum_type() } else { String::datum_type() }
 }
 
-/// Puts our operators in the place of tract's.
+/// Replaces tract's operators by ours.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Binarizer", |_, node| build(node, clean::Binarizer::read));
     operators.insert("CategoryMapper", |_, node| build(node, maps::CategoryMapper::read));

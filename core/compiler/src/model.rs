@@ -1,5 +1,5 @@
-//! From an ONNX file to one graph that holds everything: data beside the file is read, functions
-//! stand in the place of their calls, sparse constants are dense.
+//! Conversion of an ONNX file to one self-contained graph: external data is read, functions are inlined, sparse
+//! constants become dense.
 
 mod external;
 mod functions;
@@ -16,34 +16,32 @@ use tract_onnx::{
 };
 use tradewind_core::pack::MAGIC;
 
-/// The most bytes of constants that are read from other files or made dense.
+/// Maximum bytes of constants read from other files or made dense.
 const MOST_DATA: u64 = 256 << 20;
 
-/// Why the file of a model could not be read.
+/// Reason why a model's file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The file, or one that holds its data, cannot be read.
     #[error("cannot read `{path}`: {message}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong.
+        /// Reason.
         message: String,
     },
-    /// It is no model that can be compiled.
+    /// The model cannot be compiled.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
-/// Reads the file of a model, with the data that lies beside it (as PyTorch saves it): bytes that
-/// hold everything.
+/// Reads a model's file, with external data beside it (as saved by PyTorch), and returns self-contained bytes.
 ///
 /// # Errors
-/// [`ReadError`] where a file is missing or too short, or where the data lies outside of the
-/// model's folder.
+/// [`ReadError`] if a file is missing or too short, or if data is outside the model's folder.
 pub fn read_model(path: &Path) -> Result<Vec<u8>, ReadError> {
     let onnx = fs::read(path).map_err(|error| unreadable(path, error))?;
-    // What is no model is refused where it is compiled, with all the others.
+    // Invalid models are refused during compilation.
     let framework = framework();
     let Ok(mut proto) = decode_as_it_is(&framework, &onnx) else { return Ok(onnx) };
     if !external::any(&mut proto) {
@@ -51,12 +49,12 @@ pub fn read_model(path: &Path) -> Result<Vec<u8>, ReadError> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     external::load(&mut proto, folder)?;
-    // The reader's messages lack what functions have, so these cannot wait.
+    // The reader's messages lack parts of functions, so these are inlined here.
     functions::inline(&framework, &mut proto, &onnx)?;
     Ok(proto.encode_to_vec())
 }
 
-/// Decodes a model that holds everything.
+/// Decodes a self-contained model.
 pub(crate) fn decode(framework: &Onnx, onnx: &[u8]) -> Result<ModelProto, Refusal> {
     let mut proto = decode_as_it_is(framework, onnx)?;
     external::refuse(&mut proto)?;
@@ -73,15 +71,15 @@ fn decode_as_it_is(framework: &Onnx, mut onnx: &[u8]) -> Result<ModelProto, Refu
         return Err(Refusal::whole("the file is empty"));
     }
     if onnx.starts_with(&MAGIC) {
-        return Err(Refusal::whole("it is a pack, which is compiled already; give the ONNX file that it was made of"));
+        return Err(Refusal::whole("it is a pack, which is already compiled; give its ONNX file instead"));
     }
     let decoded = quiet::catch(|| framework.proto_model_for_read(&mut onnx).map_err(|error| format!("{error:#}")));
     decoded.and_then(|decoded| decoded).map_err(|error| {
-        Refusal::whole(format!("its bytes are not an ONNX model ({error}); check that the file is whole"))
+        Refusal::whole(format!("its bytes are not an ONNX model ({error}); check that the file is complete"))
     })
 }
 
-/// Calls `visit` for every tensor of a model, those of attributes and functions included.
+/// Calls `visit` for every tensor of a model, including attributes and functions.
 fn each_tensor<E>(proto: &mut ModelProto, visit: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
     fn nodes<E>(list: &mut [NodeProto], visit: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
         for attribute in list.iter_mut().flat_map(|node| &mut node.attribute) {
@@ -103,7 +101,7 @@ fn each_tensor<E>(proto: &mut ModelProto, visit: &mut dyn FnMut(&mut TensorProto
     proto.functions.iter_mut().try_for_each(|function| nodes(&mut function.node, visit))
 }
 
-/// Bytes of an element; `None` where elements are not of one size, or of a type that plans lack.
+/// Bytes per element; `None` for elements of varying size, or a type that plans lack.
 pub(crate) fn width(data_type: i32) -> Option<u64> {
     match DataType::try_from(data_type) {
         Ok(DataType::Double | DataType::Int64 | DataType::Uint64) => Some(8),
@@ -114,7 +112,7 @@ pub(crate) fn width(data_type: i32) -> Option<u64> {
     }
 }
 
-/// Bytes of a tensor of this shape.
+/// Size in bytes of a tensor of this shape.
 pub(crate) fn bytes_of(dims: &[i64], width: u64) -> Option<u64> {
     dims.iter().try_fold(width, |bytes, extent| bytes.checked_mul(u64::try_from(*extent).ok()?))
 }

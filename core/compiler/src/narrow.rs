@@ -1,7 +1,7 @@
-//! Floats of 16 and 64 bits become floats of 32 before tract reads a model.
+//! Conversion of 16-bit and 64-bit floats to f32 before tract reads a model.
 //!
-//! A plan computes in f32, and tract lacks many operators in other widths. What must stay f64 is told apart before:
-//! see [`wide`](crate::wide).
+//! A plan computes in f32, and tract lacks many operators for other types. Tensors that must stay f64 are determined
+//! before: see [`wide`](crate::wide).
 
 use crate::{
     refusal::{Refusal, node_name},
@@ -14,21 +14,21 @@ use tract_onnx::{
     tensor::load_tensor,
 };
 
-/// How wide the floats of a model are.
+/// Float types of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Floats {
-    /// As a plan has them.
+    /// The plan's types.
     Plan,
-    /// As the model was written.
+    /// The model's types.
     Model,
 }
 
-/// An attribute of our own: the rows that a tree ensemble walks came as f64.
+/// Custom attribute: the rows of a tree ensemble were f64.
 ///
-/// Thresholds must then be rounded as the rows are, or rows that hit a threshold would miss it.
+/// Its thresholds must then be rounded like the rows, or rows equal to a threshold would miss it.
 pub(crate) const ROUNDED_ROWS: &str = "tradewind_rounded_rows";
 
-/// Makes every f16 of a graph f32, and for a plan every f64 but what is kept, and notes where.
+/// Converts every f16 of a graph to f32, and for a plan every f64 except kept ones; adds notes.
 pub(crate) fn narrow(
     graph: &mut GraphProto,
     floats: Floats,
@@ -60,7 +60,7 @@ pub(crate) fn narrow(
         }
     }
     for node in &mut graph.node {
-        // These keep their thresholds in f64 until they are rounded in the direction that matters.
+        // Their thresholds stay f64 until they are rounded in the right direction.
         if node.domain == "ai.onnx.ml" {
             if node.input.first().is_some_and(|input| rounded.contains(input) || kept.tensors.contains(input)) {
                 node.attribute.push(AttributeProto {

@@ -1,8 +1,7 @@
-//! Layers of networks that are lowered whole, straight from their ONNX nodes.
+//! Network layers that are lowered directly from their ONNX nodes.
 //!
-//! tract unrolls recurrent layers for a batch that must be known, and reads some windows, masks and
-//! normalisations otherwise than onnxruntime, or not at all. Each layer here stays whole through tract's
-//! passes.
+//! tract unrolls recurrent layers only for a known batch, and interprets some windows, masks and normalisations
+//! differently from onnxruntime, or not at all. Each layer here stays one node through tract's passes.
 
 mod attention;
 mod convolution;
@@ -14,7 +13,7 @@ mod window;
 use crate::whole::{Node, Operator, Shapes, build, input, known, optional, shape};
 use tract_onnx::model::OnnxOpRegister;
 
-/// Puts our operators in the place of tract's.
+/// Replaces tract's operators by ours.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     for operator in ["GRU", "LSTM", "RNN"] {
         operators.insert(operator, |_, node| build(node, recurrent::Recurrent::read));

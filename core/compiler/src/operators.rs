@@ -1,4 +1,4 @@
-//! The operators that are read, the mechanism for each, and which node of the model a node of tract's comes from.
+//! Supported operators, the mechanism for each, and the ONNX node of each tract node.
 
 mod table;
 
@@ -11,14 +11,14 @@ use crate::{
 use std::collections::BTreeMap;
 use tract_onnx::{Onnx, onnx, pb::NodeProto, prelude::TractError};
 
-/// Domains whose operators have the meaning that tract gives them.
+/// Domains whose operators have tract's meaning.
 const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
 
-/// The operator of every ONNX node, by the node's name.
+/// Operator of every ONNX node, by the node's name.
 #[derive(Debug, Default)]
 pub(crate) struct Operators(pub BTreeMap<String, String>);
 
-/// tract's ONNX reader, with our operators where its own will not do.
+/// tract's ONNX reader, with custom operators where needed.
 pub(crate) fn reader() -> Onnx {
     let mut framework = onnx();
     ml::register(&mut framework.op_register);
@@ -27,19 +27,19 @@ pub(crate) fn reader() -> Onnx {
     framework
 }
 
-/// Whether an operator is one that tract reads, or we do.
+/// Whether tract or this crate supports an operator.
 pub(crate) fn is_known(framework: &Onnx, node: &NodeProto) -> bool {
     DOMAINS.contains(&node.domain.as_str()) && framework.op_register.0.contains_key(&node.op_type)
 }
 
 impl Operators {
-    /// tract derives the names of its nodes from those of ONNX by adding to them.
+    /// ONNX node and operator of a tract node, whose name extends the ONNX name.
     pub fn origin(&self, name: &str) -> (String, String) {
         let known = |name: &str| self.0.get_key_value(name);
         let prefix = (1..=name.len()).rev().filter_map(|end| name.get(..end)).find_map(known);
         match prefix {
             Some((node, operator)) => (node.clone(), operator.clone()),
-            // A node without any name is called `12-LSTM`.
+            // A node without a name is called `12-LSTM`.
             None => {
                 let operator = name.split_once('-').map(|(_, rest)| rest.split('.').next().unwrap_or(rest));
                 (name.to_string(), operator.unwrap_or_default().to_string())
@@ -47,7 +47,7 @@ impl Operators {
         }
     }
 
-    /// What tract says about a model it cannot read.
+    /// Converts tract's error about a model to a refusal.
     pub fn refusal(&self, error: &TractError) -> Refusal {
         if let Some(refusal) = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()) {
             return refusal.clone();
@@ -55,7 +55,7 @@ impl Operators {
         let reason = error.chain().find_map(|cause| cause.downcast_ref::<Reason>());
         let reason = reason.map(|reason| reason.0.clone()).unwrap_or_else(|| {
             let cause = error.root_cause().to_string();
-            format!("the ONNX reader cannot work out its types and shapes: {cause}; {}", advice(&cause))
+            format!("the ONNX reader cannot infer its types and shapes: {cause}; {}", advice(&cause))
         });
         match error.chain().find_map(|cause| node_in(&cause.to_string())) {
             Some(name) => {
@@ -67,7 +67,7 @@ impl Operators {
     }
 }
 
-/// What helps where tract says `cause`.
+/// Advice for tract's error `cause`.
 fn advice(cause: &str) -> &'static str {
     let cause = cause.to_lowercase();
     let speaks_of = |words: &[&str]| words.iter().any(|word| cause.contains(word));
@@ -82,7 +82,7 @@ fn advice(cause: &str) -> &'static str {
     }
 }
 
-/// The node's name in a text like `Failed analyse for node #3 "/fc1/Gemm" Gemm`.
+/// Name of the node in a text like `Failed analyse for node #3 "/fc1/Gemm" Gemm`.
 fn node_in(text: &str) -> Option<String> {
     let (_, rest) = text.split_once('#')?;
     let (number, rest) = rest.split_once(" \"")?;

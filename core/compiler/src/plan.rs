@@ -1,4 +1,4 @@
-//! From a draft to a finished plan: fold, drop, number, decide on the batch, lay out.
+//! Passes from a draft to a finished plan: fold, drop, number, decide on the batch, lay out.
 
 use crate::{
     Compiled, Options, batch,
@@ -12,13 +12,13 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::plan::{Batch, Buffer, BufferId, DType, Dim, Operand, Plan, Port, Step};
 
-/// Tiles that plans of independent rows may have, the greatest first.
+/// Possible tiles of plans of independent rows, largest first.
 const TILES: [u32; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
-/// A tile's working memory should stay in a core's own cache,
+/// Maximum working memory of a tile, to stay in a core's own cache,
 const ARENA_GOAL: u64 = 256 << 10;
 
-/// and where eight rows do not, which share their weights, they should leave room for other plans.
+/// and for eight rows, which share their weights, to leave room for other plans.
 const ARENA_MOST: u64 = 8 << 20;
 
 /// Finishes a draft.
@@ -56,7 +56,9 @@ pub(crate) fn finish(draft: Draft, options: &Options) -> Reasoned<Compiled> {
     }
     let (offsets, arena) = lay(tile);
     let arena_bytes = u32::try_from(arena).map_err(|_| {
-        Reason(format!("{tile} rows need {arena} bytes of working memory; pack it for fewer rows at once"))
+        Reason(format!(
+            "{tile} rows need {arena} bytes of working memory, which is above the limit; pack it for fewer rows at once"
+        ))
     })?;
     let buffers = buffers
         .into_iter()
@@ -74,7 +76,7 @@ fn home(value: &Value) -> Option<BufferId> {
     }
 }
 
-/// The steps that the outputs depend on.
+/// Steps that the outputs depend on.
 fn alive(steps: Vec<Step>, outputs: impl Iterator<Item = BufferId>) -> Vec<Step> {
     let mut needed: BTreeSet<BufferId> = outputs.collect();
     let mut kept: Vec<Step> = Vec::new();
@@ -91,7 +93,7 @@ fn alive(steps: Vec<Step>, outputs: impl Iterator<Item = BufferId>) -> Vec<Step>
     kept
 }
 
-/// Numbers the buffers in use from 0: those of the ports, then in order of first use.
+/// Numbers the used buffers from 0: ports first, then in order of first use.
 fn renumber(steps: &mut [Step], kept: &BTreeSet<BufferId>) -> BTreeMap<BufferId, BufferId> {
     let mut numbers = BTreeMap::new();
     let mut number = |old: BufferId| {

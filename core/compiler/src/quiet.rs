@@ -1,4 +1,4 @@
-//! Turning a panic in tract into an error, without its message on stderr.
+//! Conversion of panics in tract to errors, without their messages on stderr.
 
 use std::{
     any::Any,
@@ -8,14 +8,14 @@ use std::{
 };
 
 thread_local! {
-    /// Where this thread's panics are noted while it is inside [`catch`].
+    /// Records this thread's panic inside [`catch`].
     static NOTED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `f`; a panic inside becomes an `Err` with its message and place.
+/// Runs `f`; a panic inside becomes an `Err` with its message and location.
 ///
-/// The panic hook belongs to the process, so it is replaced once and for good by one that is
-/// silent on threads inside `catch` and otherwise calls the hook that was there before.
+/// The panic hook belongs to the process, so it is replaced permanently by one that is silent on threads inside `catch`
+/// and otherwise calls the previous hook.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -34,7 +34,7 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let outer = NOTED.with(|noted| noted.replace(Some(String::new())));
-    // What `f` touched is dropped with it or owned by the caller, who gets an error instead of it.
+    // State touched by `f` is dropped with it, or owned by the caller, who gets an error instead.
     let result = catch_unwind(AssertUnwindSafe(f));
     let message = NOTED.with(|noted| noted.replace(outer)).unwrap_or_default();
     result.map_err(|payload| if message.is_empty() { text(&*payload).to_string() } else { message })
@@ -42,7 +42,7 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info.location().map(|at| {
-        // The path of a dependency's source says where it was built; its last parts are enough.
+        // The path of a dependency's source reveals the build machine; its last parts are enough.
         let parts: Vec<&str> = at.file().rsplit(['/', '\\']).take(3).collect();
         format!(" ({}:{})", parts.into_iter().rev().collect::<Vec<_>>().join("/"), at.line())
     });

@@ -1,4 +1,4 @@
-//! tract itself, to hold a plan against before it is packed.
+//! tract as a reference for comparing a plan before it is packed.
 
 use crate::{Options, Refusal, frontend::Graph, narrow::Floats, quiet, whole};
 use std::sync::Arc;
@@ -24,15 +24,15 @@ pub struct Reference {
     inputs: Vec<TypedFact>,
 }
 
-/// Why tract cannot run a model; its plan may be right nevertheless.
+/// Reason why tract cannot run a model; its plan may still be correct.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is nothing to compare the plan with: {reason}")]
 pub struct Unavailable {
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// Elements of an output, in the type that the plan gives them.
+/// Elements of an output, in the plan's type.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "each is the element type of its name")]
 pub enum Values {
@@ -44,11 +44,11 @@ pub enum Values {
 }
 
 impl Reference {
-    /// Prepares `onnx`, read as [`compile`](crate::compile) reads it, with f64 where the model has it.
+    /// Prepares `onnx`, read as by [`compile`](crate::compile), with the model's f64 kept.
     ///
     /// # Errors
-    /// [`Unavailable`] where tract cannot run the model: it has an ai.onnx.ml operator, which only
-    /// plans have right, or tract fails on it.
+    /// [`Unavailable`] if tract cannot run the model: it has an ai.onnx.ml operator, which only plans implement
+    /// correctly, or tract fails.
     pub fn new(onnx: &[u8], options: &Options) -> Result<Self, Unavailable> {
         let Graph { model, batch, text, .. } =
             Graph::read(onnx, options, Floats::Model).map_err(|refusal: Refusal| unavailable(refusal))?;
@@ -65,10 +65,10 @@ impl Reference {
         })
     }
 
-    /// The outputs for a batch of `rows` rows, in the order and types of the plan's ports.
+    /// Computes the outputs for a batch of `rows` rows, in the order and types of the plan's ports.
     ///
     /// # Errors
-    /// [`Unavailable`] where the inputs do not fit, or tract fails on them.
+    /// [`Unavailable`] if the inputs do not match, or tract fails on them.
     pub fn run(&self, rows: usize, inputs: &[Data<'_>]) -> Result<Vec<Values>, Unavailable> {
         attempt(|| {
             let symbols = SymbolValues::default().with(&self.batch, rows as i64);

@@ -1,9 +1,9 @@
-//! Why a model cannot be compiled.
+//! Reasons why a model cannot be compiled.
 
 use std::fmt;
 use tract_onnx::pb::NodeProto;
 
-/// A model that cannot become a plan: which node, which operator, why, and what to do about it.
+/// Model that cannot be compiled: node, operator, reason, and advice.
 ///
 /// ```
 /// use tradewind_compiler::{Options, compile};
@@ -19,27 +19,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal of the model as a whole.
+    /// Refuses the model as a whole.
     pub(crate) fn whole(reason: impl Into<String>) -> Self {
         Self::at("", "", reason)
     }
 
-    /// A refusal of one node.
+    /// Refuses one node.
     pub(crate) fn at(node: impl Into<String>, operator: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { node: node.into(), operator: operator.into(), reason: reason.into() }
     }
 
-    /// The ONNX node, by its name or that of its first output; empty for the model as a whole.
+    /// ONNX node, by its name or that of its first output; empty for the model as a whole.
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// The operator of that node; empty for the model as a whole.
+    /// Operator of that node; empty for the model as a whole.
     pub fn operator(&self) -> &str {
         &self.operator
     }
 
-    /// What is wrong, and what to do.
+    /// Reason and advice.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -55,15 +55,15 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What a node is called in a refusal: its name, or that of its first output.
+/// Name of a node in a refusal: its name, or that of its first output.
 pub(crate) fn node_name(node: &NodeProto) -> &str {
     if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
 }
 
-/// The result of one step of compilation, whose node is not yet known.
+/// Result of one step of compilation, whose node is not yet known.
 pub(crate) type Reasoned<T> = Result<T, Reason>;
 
-/// Why something cannot be compiled, before the walk over the graph adds the node.
+/// Reason for a refusal, before the lowering adds the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason(pub String);
 

@@ -13,23 +13,23 @@ use tradewind_core::{
     tensor::{Tensor, TensorData},
 };
 
-/// Why a file is no tensor that plans have.
+/// Reason why a file is not a supported tensor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TensorError {
-    /// The bytes are no `TensorProto`, or contradict themselves.
-    #[error("{0}; check that the file is whole")]
+    /// The bytes are not a `TensorProto`, or are inconsistent.
+    #[error("{0}; check that the file is complete")]
     Damaged(String),
-    /// It is a tensor of a type that plans do not have.
+    /// The tensor has a type that plans do not support.
     #[error("{0}, which plans do not have")]
     Unsupported(String),
 }
 
-/// An element type of ONNX, of which plans have fewer.
+/// Element type of ONNX; plans support fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ElementType(i32);
 
-/// Reads a `TensorProto`, in the types that outputs of plans have: `f64` and `f16` become F32, `i8`, `i16`,
-/// `u16`, `u32` and `u64` I64.
+/// Reads a `TensorProto`, converted to the types of a plan's outputs: `f64` and `f16` become F32, `i8`, `i16`, `u16`,
+/// `u32` and `u64` become I64.
 ///
 /// # Errors
 /// [`TensorError`].
@@ -37,13 +37,13 @@ pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, TensorError> {
     rounded(read_input(bytes)?)
 }
 
-/// The same of an input, which some plans take as f64: it stays so until [`fit_input`].
+/// Reads an input, which stays f64 until [`fit_input`], because some plans read f64.
 ///
 /// # Errors
 /// [`TensorError`].
 pub fn read_input(bytes: &[u8]) -> Result<Tensor, TensorError> {
     let proto =
-        proto_from_reader(bytes).map_err(|error| TensorError::Damaged(format!("it is no tensor ({error:#})")))?;
+        proto_from_reader(bytes).map_err(|error| TensorError::Damaged(format!("invalid tensor ({error:#})")))?;
     let unsupported = |what: String| TensorError::Unsupported(format!("tensor `{}` {what}", proto.name));
     let kind = ElementType(proto.data_type);
     let raw = &proto.raw_data;
@@ -72,22 +72,22 @@ pub fn read_input(bytes: &[u8]) -> Result<Tensor, TensorError> {
         Some(DataType::Uint64) => {
             let wide = numbers(raw, u64::from_le_bytes, &proto.uint64_data, |&x| x);
             let wide = wide.into_iter().map(i64::try_from).collect::<Result<_, _>>();
-            TensorData::I64(wide.map_err(|_| unsupported("holds a number beyond i64".into()))?)
+            TensorData::I64(wide.map_err(|_| unsupported("contains a number beyond i64".into()))?)
         }
         Some(DataType::String) => {
             let text = proto.string_data.iter().map(|bytes| String::from_utf8(bytes.clone()));
             TensorData::Text(
-                text.collect::<Result<_, _>>().map_err(|_| unsupported("holds text that is not UTF-8".into()))?,
+                text.collect::<Result<_, _>>().map_err(|_| unsupported("contains text that is not UTF-8".into()))?,
             )
         }
         _ => return Err(unsupported(format!("has type {kind}"))),
     };
     let shape = proto.dims.iter().map(|&dim| u32::try_from(dim)).collect::<Result<Vec<_>, _>>();
-    let shape = shape.map_err(|_| unsupported(format!("has the shape {:?}", proto.dims)))?;
+    let shape = shape.map_err(|_| unsupported(format!("has the invalid shape {:?}", proto.dims)))?;
     Tensor::new(proto.name.clone(), shape, data).map_err(|error| TensorError::Damaged(error.to_string()))
 }
 
-/// An input as a plan takes it: f64 becomes F32 where its port is of that.
+/// Converts an input to its port's type: f64 becomes F32 if the port is F32.
 ///
 /// # Errors
 /// [`TensorError::Unsupported`] for a number beyond f32.
@@ -99,7 +99,7 @@ pub fn fit_input(tensor: Tensor, plan: &Plan) -> Result<Tensor, TensorError> {
 fn rounded(mut tensor: Tensor) -> Result<Tensor, TensorError> {
     if let TensorData::F64(wide) = &tensor.data {
         if let Some(beyond) = wide.iter().find(|x| x.is_finite() && !(**x as f32).is_finite()) {
-            let text = format!("tensor `{}` holds {beyond:e}, beyond f32", tensor.name);
+            let text = format!("tensor `{}` contains {beyond:e}, beyond f32", tensor.name);
             return Err(TensorError::Unsupported(text));
         }
         tensor.data = TensorData::F32(wide.iter().map(|x| *x as f32).collect());
@@ -107,12 +107,12 @@ fn rounded(mut tensor: Tensor) -> Result<Tensor, TensorError> {
     Ok(tensor)
 }
 
-/// Writes a `TensorProto` with elements of type `kind`, or of the plan's own where that is `None`:
-/// the inverse of [`read_tensor`].
+/// Writes a `TensorProto` with elements of type `kind`, or of the plan's type if `None`: the inverse of
+/// [`read_tensor`].
 ///
 /// # Errors
-/// [`TensorError::Unsupported`] where elements of the plan's type do not become elements of `kind`,
-/// such as text and numbers, or a number beyond the type's range.
+/// [`TensorError::Unsupported`] if elements of the plan's type cannot be converted to `kind`, such as text to numbers,
+/// or a number beyond the type's range.
 pub fn write_tensor(tensor: &Tensor, kind: Option<ElementType>) -> Result<Vec<u8>, TensorError> {
     let kind = kind.unwrap_or_else(|| ElementType::of(&tensor.data));
     let mut proto = TensorProto {
@@ -155,7 +155,7 @@ pub fn write_tensor(tensor: &Tensor, kind: Option<ElementType>) -> Result<Vec<u8
     };
     proto.raw_data = raw
         .ok_or_else(|| unsupported("cannot be written"))?
-        .ok_or_else(|| unsupported("holds a number that cannot be written"))?;
+        .ok_or_else(|| unsupported("contains a number that cannot be written"))?;
     Ok(proto.encode_to_vec())
 }
 
@@ -164,7 +164,7 @@ impl ElementType {
         Self(data_type)
     }
 
-    /// The type that ONNX has for what a plan holds.
+    /// ONNX type of a plan's elements.
     fn of(data: &TensorData) -> Self {
         Self(match data {
             TensorData::F32(_) => DataType::Float,
@@ -177,7 +177,7 @@ impl ElementType {
         } as i32)
     }
 
-    /// Whether numbers of this type are whole.
+    /// Whether numbers of this type are integers.
     pub fn is_integer(self) -> bool {
         use DataType::{Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
         matches!(self.known(), Some(Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64))
@@ -191,7 +191,7 @@ impl ElementType {
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            // Those that ONNX got later than the reader.
+            // Types added to ONNX after the reader's version.
             17..=20 | 24 => f.write_str("float8"),
             21 => f.write_str("uint4"),
             22 => f.write_str("int4"),
@@ -206,7 +206,7 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// The elements, from the raw bytes or from the field of their type.
+/// Elements, from the raw bytes or from the field of their type.
 fn numbers<const N: usize, T, F>(
     raw: &[u8],
     from_bytes: impl Fn([u8; N]) -> T,
@@ -219,7 +219,7 @@ fn numbers<const N: usize, T, F>(
     raw.as_chunks::<N>().0.iter().map(|bytes| from_bytes(*bytes)).collect()
 }
 
-/// The bytes of all elements, unless one has none.
+/// Bytes of all elements, unless one cannot be converted.
 fn raw<const N: usize, T: Copy>(elements: &[T], to_bytes: impl Fn(T) -> Option<[u8; N]>) -> Option<Vec<u8>> {
     elements.iter().map(|&element| to_bytes(element)).collect::<Option<Vec<_>>>().map(|chunks| chunks.concat())
 }

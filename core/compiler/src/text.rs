@@ -1,16 +1,15 @@
-//! Which strings a model knows.
+//! Strings known to a model.
 //!
-//! In a plan a string is an index into a list. That of an input holds the strings that the nodes
-//! it reaches tell apart: keys of maps, and constants that it is compared or joined with. Any other
-//! string is the index −1, for which a map has its default.
+//! In a plan a string is an index into a list. The list of an input contains the strings that nodes compare it with:
+//! keys of maps, and constants. Any other string is the index −1, for which a map has its default.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType, type_proto};
 
-/// Operators that look strings up, and let none through.
+/// Operators that look strings up, and pass none through.
 const MAPS: [&str; 3] = ["CategoryMapper", "LabelEncoder", "OneHotEncoder"];
 
-/// The strings that each input of strings is told apart by, in ascending order; at least one.
+/// Strings that the model distinguishes for each text input, in ascending order; at least one.
 pub(crate) fn known(graph: &GraphProto) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<&str, BTreeSet<String>> =
         graph.initializer.iter().map(|tensor| (&*tensor.name, strings(tensor))).collect();
@@ -20,7 +19,7 @@ pub(crate) fn known(graph: &GraphProto) -> BTreeMap<String, Vec<String>> {
         let found = values.chain(lists.map(|bytes| String::from_utf8_lossy(bytes).into_owned())).collect();
         told.extend(node.output.first().map(|name| (&**name, found)));
     }
-    // Nodes come after what they read, so backwards everything that an output reaches is known.
+    // Nodes come after their inputs, so in reverse order all strings that an output reaches are known.
     for node in graph.node.iter().rev().filter(|node| node.op_type != "Constant") {
         let found: BTreeSet<String> = if MAPS.contains(&&*node.op_type) {
             keys(node)
@@ -40,13 +39,13 @@ pub(crate) fn known(graph: &GraphProto) -> BTreeMap<String, Vec<String>> {
     });
     let list = |name: &str| match told.get(name) {
         Some(strings) if !strings.is_empty() => strings.iter().cloned().collect(),
-        // A port of text has a list, even where nobody looks at the text.
+        // A text port has a list, even if no node reads the text.
         _ => vec![String::new()],
     };
     inputs.map(|input| (input.name.clone(), list(&input.name))).collect()
 }
 
-/// The strings that a map looks for.
+/// Keys of a map.
 fn keys(node: &NodeProto) -> BTreeSet<String> {
     let lists = ["keys_strings", "cats_strings", "classes_strings"];
     let listed = node.attribute.iter().filter(|attribute| lists.contains(&&*attribute.name));

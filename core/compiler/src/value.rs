@@ -1,8 +1,7 @@
-//! A tensor as the graph is walked: where its elements lie, and how to reach them.
+//! Tensors during lowering: buffer or constant, and view.
 //!
-//! Slices, broadcasts, transposes and most reshapes only change how a tensor is reached, so they
-//! cost nothing here; the kernels that take a view read through it, and the others ask
-//! [`Builder::packed`](crate::builder::Builder::packed) for a row-major copy.
+//! Slices, broadcasts, transposes and most reshapes only change the view, so they cost nothing; kernels with views read
+//! through it, and the others call [`Builder::packed`](crate::builder::Builder::packed) for a row-major copy.
 
 use crate::{
     extent::Extent,
@@ -11,10 +10,10 @@ use crate::{
 use std::sync::Arc;
 use tradewind_core::plan::{BufferId, DType, View};
 
-/// Elements of a constant that are laid out anew: the weights of a plan have room for so many.
+/// Maximum elements of a constant that are rearranged: the capacity of a plan's weights.
 const MOST_KNOWN: usize = 1 << 24;
 
-/// A tensor.
+/// Tensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
     pub dtype: DType,
@@ -22,16 +21,16 @@ pub(crate) struct Value {
     pub home: Home,
     pub offset: Extent,
     pub strides: Vec<Extent>,
-    /// Of a tensor of strings: the elements are positions in this list.
+    /// Strings of a text tensor: the elements are positions in this list.
     pub categories: Option<Arc<[String]>>,
 }
 
-/// Where the elements of a [`Value`] lie.
+/// Storage of a [`Value`]'s elements.
 #[derive(Debug, Clone)]
 pub(crate) enum Home {
-    /// In the arena; the buffer has so many elements.
+    /// In the arena; the buffer has this many elements.
     Buffer(BufferId, Extent),
-    /// In the weights, once a kernel reads them.
+    /// In the weights, if a kernel reads them.
     Constant(Arc<Constant>),
 }
 
@@ -73,13 +72,13 @@ impl Constant {
         (self.dtype == DType::F32).then(|| words.iter().map(|word| f32::from_le_bytes(*word)).collect())
     }
 
-    /// The elements of an F64.
+    /// Elements of an F64.
     pub fn as_f64(&self) -> Option<Vec<f64>> {
         let (words, _) = self.bytes.as_chunks::<8>();
         (self.dtype == DType::F64).then(|| words.iter().map(|word| f64::from_le_bytes(*word)).collect())
     }
 
-    /// The elements of an I64 or I32.
+    /// Elements of an I64 or I32.
     pub fn as_integers(&self) -> Option<Vec<i64>> {
         match self.dtype {
             DType::I64 => Some(self.bytes.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect()),
@@ -90,7 +89,7 @@ impl Constant {
 }
 
 impl Value {
-    /// A row-major tensor that fills its home.
+    /// Row-major tensor that fills its buffer or constant.
     pub fn whole(dtype: DType, shape: Vec<Extent>, home: Home) -> Reasoned<Self> {
         let strides = row_major(&shape)?;
         Ok(Self { dtype, shape, home, offset: Extent::ZERO, strides, categories: None })
@@ -101,7 +100,7 @@ impl Value {
         Self::whole(constant.dtype, shape, Home::Constant(Arc::new(constant)))
     }
 
-    /// A scalar, for composing operators.
+    /// Scalar, for composing operators.
     pub fn scalar(value: f32) -> Self {
         Self {
             dtype: DType::F32,
@@ -113,13 +112,13 @@ impl Value {
         }
     }
 
-    /// A scalar in double precision.
+    /// Scalar in double precision.
     pub fn double(value: f64) -> Self {
         let constant = Constant::f64(&[value]);
         Self { dtype: DType::F64, home: Home::Constant(Arc::new(constant)), ..Self::scalar(0.0) }
     }
 
-    /// An integer scalar of `dtype`, I64 or I32.
+    /// Integer scalar of `dtype`, I64 or I32.
     pub fn integer(dtype: DType, value: i64) -> Self {
         let constant = match dtype {
             DType::I32 => Constant::i32(&[value as i32]),
@@ -136,7 +135,7 @@ impl Value {
         Extent::product(&self.shape)
     }
 
-    /// Whether it is row-major and fills its home, so that its home can stand for it.
+    /// Whether it is row-major and fills its buffer or constant, so that it can be used without a view.
     pub fn is_packed(&self) -> bool {
         let home = match &self.home {
             Home::Buffer(_, len) => *len,
@@ -145,7 +144,7 @@ impl Value {
         self.offset.is_zero() && self.len() == Ok(home) && is_row_major(&self.shape, &self.strides)
     }
 
-    /// The elements in order, where they are known when packing and not so many that no plan holds them.
+    /// Elements in order, if they are known when packing and few enough for a plan.
     pub fn known(&self) -> Option<Arc<Constant>> {
         let Home::Constant(constant) = &self.home else { return None };
         if self.is_packed() {
@@ -164,7 +163,7 @@ impl Value {
         Some(Arc::new(Constant { dtype: constant.dtype, bytes }))
     }
 
-    /// The one F32 that every element equals, where that is known.
+    /// The F32 that all elements equal, if known.
     pub fn known_uniform(&self) -> Option<f32> {
         let values = self.known()?.as_f32()?;
         let (first, rest) = values.split_first()?;
@@ -212,7 +211,7 @@ impl Value {
         Ok(self)
     }
 
-    /// Broadcast to `shape`, axes aligned at the right.
+    /// Broadcasts to `shape`, with axes aligned at the right.
     pub fn broadcast(&self, shape: &[Extent]) -> Reasoned<Self> {
         let Some(leading) = shape.len().checked_sub(self.rank()) else {
             return Reason::err(format!("cannot broadcast {} to {}", show(&self.shape), show(shape)));
@@ -228,7 +227,7 @@ impl Value {
         Ok(Self { shape: shape.to_vec(), strides, ..self.clone() })
     }
 
-    /// The axes `at..at + count` replaced by `to`, where that needs no copy.
+    /// Replaces the axes `at..at + count` by `to`, if that needs no copy.
     pub fn reshaped(&self, at: usize, count: usize, to: &[Extent]) -> Option<Self> {
         let (shape, strides) = (&self.shape[at..at + count], &self.strides[at..at + count]);
         let unit =
@@ -254,7 +253,7 @@ impl Value {
     }
 }
 
-/// A view in the plan's terms.
+/// Converts a view to the plan's form.
 pub(crate) fn view(offset: Extent, strides: &[Extent]) -> Reasoned<View> {
     Ok(View { offset: offset.dim()?, strides: Extent::dims(strides)? })
 }
@@ -277,7 +276,7 @@ fn is_row_major(shape: &[Extent], strides: &[Extent]) -> bool {
     shape.iter().zip(strides).zip(expected).all(|((extent, stride), expected)| extent.is_one() || *stride == expected)
 }
 
-/// The shape that `shapes` broadcast to, aligned at the right.
+/// Broadcast shape of `shapes`, aligned at the right.
 pub(crate) fn broadcast_shape(shapes: &[&[Extent]]) -> Reasoned<Vec<Extent>> {
     let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
     let mut result = vec![Extent::ONE; rank];
@@ -287,14 +286,14 @@ pub(crate) fn broadcast_shape(shapes: &[&[Extent]]) -> Reasoned<Vec<Extent>> {
             if wanted.is_one() {
                 *wanted = *extent;
             } else if !extent.is_one() && extent != wanted {
-                return Reason::err(format!("axes of {wanted} and {extent} elements do not go together"));
+                return Reason::err(format!("axes of {wanted} and {extent} elements do not match"));
             }
         }
     }
     Ok(result)
 }
 
-/// Every index of `shape`, in row-major order.
+/// All indices of `shape`, in row-major order.
 pub(crate) fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ {
     let len: usize = shape.iter().product();
     (0..len).map(move |mut flat| {
@@ -307,7 +306,7 @@ pub(crate) fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ 
     })
 }
 
-/// Strings as a value's categories, each once, with the position of each given string.
+/// Distinct strings as a value's categories, with the position of each given string.
 pub(crate) fn categories(strings: &[String]) -> (Arc<[String]>, Vec<i64>) {
     let mut unique: Vec<String> = Vec::new();
     let positions = strings

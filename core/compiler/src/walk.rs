@@ -1,4 +1,4 @@
-//! How a kernel walks its tensors: extents and strides, with as few axes as it needs.
+//! Iteration of a kernel over its tensors: extents and strides, with as few axes as possible.
 
 use crate::{
     extent::Extent,
@@ -7,7 +7,7 @@ use crate::{
 };
 use tradewind_core::plan::{Dim, MAX_AXES, View};
 
-/// The walk over `shape` through the views of `values`, with as few axes as it needs.
+/// Iteration over `shape` through the views of `values`, with as few axes as possible.
 pub(crate) fn folded<const N: usize>(shape: &[Extent], values: &[&Value; N]) -> Reasoned<(Vec<Dim>, [View; N])> {
     let (shape, strides) = folded_strides(shape, values.map(|value| &value.strides[..]))?;
     let mut views = Vec::with_capacity(N);
@@ -18,7 +18,7 @@ pub(crate) fn folded<const N: usize>(shape: &[Extent], values: &[&Value; N]) -> 
     Ok((limited(shape, 0)?, views))
 }
 
-/// Drops axes of one element, and merges neighbours that all views walk as one.
+/// Drops axes of one element, and merges adjacent axes that are contiguous in all views.
 pub(crate) fn folded_strides<const N: usize>(
     shape: &[Extent],
     strides: [&[Extent]; N],
@@ -49,10 +49,10 @@ pub(crate) fn folded_strides<const N: usize>(
     Ok((extents, result))
 }
 
-/// The extents of a kernel that walks `more` axes besides.
+/// Extents of a kernel that iterates over `more` axes besides.
 pub(crate) fn limited(shape: Vec<Extent>, more: usize) -> Reasoned<Vec<Dim>> {
     if shape.len() + more > MAX_AXES {
-        return Reason::err(format!("a walk over {} axes; a plan has at most {MAX_AXES}", shape.len() + more));
+        return Reason::err(format!("an operation over {} axes (at most {MAX_AXES})", shape.len() + more));
     }
     Extent::dims(&shape)
 }

@@ -1,4 +1,4 @@
-//! The weights section: constants that kernels read, each stored once.
+//! Weights section: constants of kernels, each stored once.
 
 use crate::{
     refusal::{Reason, Reasoned},
@@ -7,10 +7,10 @@ use crate::{
 use std::{collections::HashMap, sync::Arc};
 use tradewind_core::plan::{Encoding, Operand, Step, Weight, WeightId};
 
-/// Alignment of every weight in the section.
+/// Alignment of weights in the section.
 const ALIGNMENT: usize = 16;
 
-/// Constants asked for so far.
+/// Constants requested so far.
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
     constants: Vec<Arc<Constant>>,
@@ -18,7 +18,7 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// The id of a constant; equal constants share one.
+    /// Id of a constant; equal constants share one.
     pub fn id(&mut self, constant: &Arc<Constant>) -> Reasoned<WeightId> {
         if let Some(id) = self.ids.get(constant) {
             return Ok(*id);
@@ -35,8 +35,7 @@ impl Weights {
         self.constants.get(id.0 as usize)
     }
 
-    /// Lays out the constants that `steps` read, in the order in which they are first read, and
-    /// renumbers the steps' operands.
+    /// Lays out the constants that `steps` read, in order of first use, and renumbers the steps' operands.
     pub fn pack(&self, steps: &mut [Step]) -> Reasoned<(Vec<Weight>, Vec<u8>)> {
         let (mut weights, mut bytes) = (Vec::new(), Vec::new());
         let mut placed: HashMap<WeightId, WeightId> = HashMap::new();

@@ -1,8 +1,8 @@
-//! Operators that stay whole through tract's passes, and are lowered by themselves.
+//! Custom operators that stay one node through tract's passes, and are lowered separately.
 //!
-//! What tract lacks, unrolls, or reads otherwise than onnxruntime is read by a builder in tract's
-//! register ([`build`]), is one node in tract's graph ([`Whole`]), and becomes kernel calls without
-//! tract ([`lowered`]).
+//! Operators that tract lacks, unrolls, or interprets differently from onnxruntime are read by a builder in tract's
+//! register ([`build`]), are one node in tract's graph ([`Whole`]), and become kernel calls without tract
+//! ([`lowered`]).
 
 use crate::{
     attributes::Attributes,
@@ -18,33 +18,33 @@ use tract_onnx::{
     tract_hir::internal::{Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, expand},
 };
 
-/// Shapes of the inputs, by their place in the ONNX operator.
+/// Shapes of the inputs, by their position in the ONNX operator.
 pub(crate) type Shapes<'a> = &'a [Option<&'a [TDim]>];
 
-/// What a builder in tract's register gives back.
+/// Result of a builder in tract's register.
 pub(crate) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
-/// An operator that stays whole.
+/// Custom operator.
 pub(crate) trait Operator: Debug + Send + Sync + 'static {
-    /// The element type of the `n`-th output, where that of the first input is `first`.
+    /// Element type of the `n`-th output, if the first input has type `first`.
     fn datum_type(&self, n: usize, first: DatumType) -> DatumType {
         let _ = n;
         first
     }
 
-    /// The shapes of all outputs that the operator has.
+    /// Shapes of all outputs.
     fn shapes(&self, inputs: Shapes<'_>) -> Reasoned<Vec<TVec<TDim>>>;
 
-    /// Appends it to a plan; all outputs, where those that nobody reads may be `None`.
+    /// Appends it to a plan and returns all outputs; unused ones may be `None`.
     fn lower(&self, builder: &mut Builder, inputs: &[Option<Value>]) -> Reasoned<Vec<Option<Value>>>;
 
-    /// Whether results may leave a narrow integer type, in which they then wrap around.
+    /// Whether results may overflow a narrow integer type, in which they then wrap around.
     fn wraps(&self) -> bool {
         false
     }
 }
 
-/// A node while its operator is read.
+/// Node whose operator is being read.
 pub(crate) struct Node<'a> {
     pub attributes: Attributes<'a>,
     /// Whether the graph uses each output.
@@ -62,8 +62,7 @@ pub(crate) fn build<O: Operator>(node: &NodeProto, read: impl FnOnce(&Node<'_>) 
     Ok((expand(Whole { operator: Arc::new(operator), origin, inputs, outputs }), Vec::new()))
 }
 
-/// What a node becomes, where its operator stayed whole: the outputs in use, and whether they
-/// [wrap around](Operator::wraps).
+/// Outputs of a node with a custom operator: those in use, and whether they [wrap around](Operator::wraps).
 pub(crate) fn lowered(
     node: &TypedNode,
     inputs: &[Value],
@@ -79,30 +78,30 @@ pub(crate) fn lowered(
     Some(outputs.map(|outputs| (outputs, op.operator.wraps())))
 }
 
-/// Whether a graph holds an operator that only a plan can run.
+/// Whether a graph contains an operator that only a plan can run.
 pub(crate) fn any(model: &TypedModel) -> bool {
     model.nodes().iter().any(is)
 }
 
-/// Whether a node's operator stayed whole.
+/// Whether a node has a custom operator.
 pub(crate) fn is(node: &TypedNode) -> bool {
     node.op_is::<Whole>()
 }
 
-/// One of our operators inside tract's graph.
+/// Custom operator in tract's graph.
 #[derive(Debug, Clone)]
 struct Whole {
     operator: Arc<dyn Operator>,
-    /// The ONNX node and its operator.
+    /// ONNX node and operator.
     origin: [String; 2],
-    /// Which wire comes to each place.
+    /// Wire of each input.
     inputs: Vec<Option<usize>>,
-    /// The outputs that the graph uses.
+    /// Outputs used by the graph.
     outputs: Vec<usize>,
 }
 
 impl Whole {
-    /// Shapes of the outputs in use.
+    /// Shapes of the used outputs.
     fn shapes(&self, wires: &[&[TDim]]) -> TractResult<Vec<TVec<TDim>>> {
         let placed: Vec<_> = self.inputs.iter().map(|slot| slot.and_then(|n| wires.get(n).copied())).collect();
         let shapes = self.operator.shapes(&placed).and_then(|shapes| {
@@ -169,7 +168,7 @@ impl Op for Whole {
 }
 
 impl EvalOp for Whole {
-    // Only a plan runs it: nothing of it is folded while packing.
+    // Only a plan runs it, so it is not folded while packing.
     not_out_of_plan!();
 }
 
@@ -185,22 +184,22 @@ impl TypedOp for Whole {
     as_op!();
 }
 
-/// An extent that does not change with the batch.
+/// Extent that does not change with the batch.
 pub(crate) fn known(dim: &TDim, what: &str) -> Reasoned<usize> {
     dim.to_usize().map_err(|_| Reason(format!("{what} is `{dim}`, which is not known when packing; export it fixed")))
 }
 
-/// The shape of a required input.
+/// Shape of a required input.
 pub(crate) fn shape<'a>(inputs: Shapes<'a>, n: usize) -> Reasoned<&'a [TDim]> {
     inputs.get(n).copied().flatten().ok_or_else(|| Reason(format!("input {n} is missing")))
 }
 
-/// A required input.
+/// Required input.
 pub(crate) fn input(inputs: &[Option<Value>], n: usize) -> Reasoned<&Value> {
     optional(inputs, n).ok_or_else(|| Reason(format!("input {n} is missing")))
 }
 
-/// An input that may be left out.
+/// Optional input.
 pub(crate) fn optional(inputs: &[Option<Value>], n: usize) -> Option<&Value> {
     inputs.get(n).and_then(Option::as_ref)
 }

@@ -1,10 +1,10 @@
-//! Where f64 stays f64: plans compute in f32, and lose whole numbers beyond 2²⁴.
+//! Tensors that stay f64: plans compute in f32, and lose integers beyond 2²⁴.
 //!
-//! The difference of two moments in milliseconds is nothing in f32, which has a step of two minutes there. So what
-//! a model casts to f64, and what it calculates with that, stays in double precision until an operator reads it
-//! that has none; there it is rounded to f32. A tensor `t` keeps its name as f32, and is also `t.f64`: whoever is
-//! not rewritten here reads the first. What comes as f64 from outside is taken as f32, and its constants are rounded with
-//! it; where that would lose the answer, the plan takes the input as f64.
+//! The difference of two timestamps in milliseconds is lost in f32, which has steps of two minutes there. So values
+//! that a model casts to f64, and values computed from them, stay in double precision until an operator without f64
+//! support reads them; there they are rounded to f32. A tensor `t` keeps its name as f32, and is also `t.f64`: nodes
+//! that are not rewritten here read the former. An f64 input is read as f32, and its constants are rounded with it; if
+//! that would lose the result, the plan reads the input as f64.
 
 use crate::{
     attributes::Attributes,
@@ -20,36 +20,36 @@ use tract_onnx::{
     tensor::load_tensor,
 };
 
-/// Whole numbers are the same in f32 up to here.
+/// Integers are exact in f32 up to here.
 const EXACT_IN_F32: f64 = (1 << 24) as f64;
 
-/// The most that a rounded input may be off, in parts of what it is divided by.
+/// Maximum error of a rounded input, relative to its divisor.
 const ALLOWED: f64 = 1e-5;
 
-/// A product with more constants than this is one of f32.
+/// A product with more constants than this is computed in f32.
 const LARGEST_MATRIX: i64 = 1 << 12;
 
-/// What is kept in double precision.
+/// Tensors kept in double precision.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Tensors that have a form of f64.
+    /// Tensors with an f64 form.
     pub tensors: BTreeSet<String>,
     /// Constants, and results of casts, that are f64.
     pub names: BTreeSet<String>,
 }
 
-/// How an operator treats double precision.
+/// Handling of double precision by an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// It moves elements of the inputs at these places (all where there are none).
+    /// Moves elements of these inputs (all if empty).
     Moves(&'static [usize]),
-    /// It calculates with the inputs at these places.
+    /// Computes with these inputs.
     Calculates(&'static [usize]),
-    /// The same, and gives something else than f64.
+    /// Computes with these inputs, and returns a type other than f64.
     Decides(&'static [usize]),
-    /// It depends on the order of its first input, which f32 does not keep.
+    /// Depends on the order of its first input, which f32 does not keep.
     Orders,
-    /// It reads f32.
+    /// Reads f32.
     Rounds,
 }
 
@@ -84,7 +84,7 @@ fn role(node: &NodeProto, doubles: &BTreeMap<String, TensorProto>) -> Role {
 }
 
 impl Role {
-    /// Whether the input at a place is one of the elements' type.
+    /// Whether an input has the elements' type.
     fn reads(self, place: usize) -> bool {
         match self {
             Moves(places) | Calculates(places) | Decides(places) => places.is_empty() || places.contains(&place),
@@ -99,12 +99,12 @@ fn to(node: &NodeProto) -> Option<DataType> {
     DataType::try_from(to).ok().filter(|_| node.op_type == "Cast")
 }
 
-/// The name of the form of f64 of a tensor.
+/// Name of a tensor's f64 form.
 pub(crate) fn wide(name: &str) -> String {
     format!("{name}.f64")
 }
 
-/// Rewrites a graph so that what must stay f64 does.
+/// Rewrites a graph so that tensors that must stay f64 do.
 pub(crate) fn widen(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Result<Kept, Refusal> {
     let doubles = doubles(graph);
     let kinds = kinds(graph);
@@ -120,8 +120,7 @@ pub(crate) fn widen(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Res
         constants: Vec::new(),
     };
     for input in graph.input.iter_mut().filter(|input| exact_inputs.contains(&input.name)) {
-        notes
-            .insert(format!("input `{}` is f64 in the plan, too: f32 would lose what is computed from it", input.name));
+        notes.insert(format!("input `{}` is f64 in the plan too: f32 would lose the result", input.name));
         widening.input(&mut input.name);
     }
     for node in std::mem::take(&mut graph.node) {
@@ -131,7 +130,7 @@ pub(crate) fn widen(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Res
     let calculated = nodes.iter().filter(|node| node.output.iter().any(|name| name.ends_with(".f64"))).count();
     if let Some(first) = nodes.iter().find(|node| node.output.iter().any(|name| kept.names.contains(name))) {
         notes.insert(format!(
-            "{calculated} nodes are computed in f64, `{}` first; what others read of them is rounded to f32",
+            "{calculated} nodes are computed in f64, `{}` first; other nodes read them rounded to f32",
             node_name(first)
         ));
     }
@@ -140,7 +139,7 @@ pub(crate) fn widen(graph: &mut GraphProto, notes: &mut BTreeSet<String>) -> Res
     Ok(kept)
 }
 
-/// Every constant of f64, by name.
+/// All f64 constants, by name.
 fn doubles(graph: &GraphProto) -> BTreeMap<String, TensorProto> {
     let initializers = graph.initializer.iter().map(|tensor| (&tensor.name, tensor));
     let nodes = graph.node.iter().filter(|node| node.op_type == "Constant").filter_map(|node| {
@@ -155,7 +154,7 @@ fn values(tensor: &TensorProto) -> Option<Vec<f64>> {
     Some(loaded.try_as_plain_ram().ok()?.as_slice::<f64>().ok()?.to_vec())
 }
 
-/// The element types that the graph tells by itself: of inputs, constants and casts, and of what moves them.
+/// Element types known from the graph: of inputs, constants and casts, and of nodes that move them.
 fn kinds(graph: &GraphProto) -> BTreeMap<String, i32> {
     let mut kinds: BTreeMap<String, i32> =
         graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.data_type)).collect();
@@ -184,14 +183,14 @@ fn kinds(graph: &GraphProto) -> BTreeMap<String, i32> {
     kinds
 }
 
-/// The tensors that somebody calculates with, or that are moved to where somebody does.
+/// Tensors that are used in computations, or moved to where they are.
 fn wanted(graph: &GraphProto, doubles: &BTreeMap<String, TensorProto>) -> BTreeSet<String> {
     let mut wanted: BTreeSet<String> = BTreeSet::new();
     for node in graph.node.iter().rev() {
         let role = role(node, doubles);
         let passes = match role {
             Calculates(_) | Decides(_) | Orders => to(node) != Some(DataType::Float),
-            // A cast to f64 of f64, too.
+            // Also a cast of f64 to f64.
             Moves(_) => node.output.iter().any(|output| wanted.contains(output)),
             Rounds => to(node) == Some(DataType::Double) && node.output.iter().any(|output| wanted.contains(output)),
         };
@@ -203,13 +202,13 @@ fn wanted(graph: &GraphProto, doubles: &BTreeMap<String, TensorProto>) -> BTreeS
     wanted
 }
 
-/// A graph while it is rewritten.
+/// Graph being rewritten.
 struct Widening {
     doubles: BTreeMap<String, TensorProto>,
     kinds: BTreeMap<String, i32>,
     wanted: BTreeSet<String>,
     kept: Kept,
-    /// Tensors that are the same in f32.
+    /// Tensors that are exact in f32.
     exact: BTreeSet<String>,
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
@@ -231,7 +230,7 @@ impl Widening {
             Orders if node.input.first().is_some_and(|first| !self.exact.contains(first)) => Err(Refusal::at(
                 node_name(&node),
                 &node.op_type,
-                "it puts f64 in order, which are calculated in f32; give it integers, or cast to f32 before it",
+                "ordering f64 is not supported; give it integers, or cast to f32 before it",
             )),
             Orders | Rounds => {
                 self.nodes.push(node);
@@ -260,7 +259,7 @@ impl Widening {
         }
     }
 
-    /// An input that comes as f64. It is named as its f64 form; the names of a plan's ports are the model's.
+    /// Renames an f64 input to its f64 form; a plan's ports keep the model's names.
     fn input(&mut self, name: &mut String) {
         let as_wide = wide(name);
         self.nodes.push(cast_of(&format!("{name}.f32"), &as_wide, name, DataType::Float));
@@ -268,7 +267,7 @@ impl Widening {
         self.kept.tensors.insert(std::mem::replace(name, as_wide));
     }
 
-    /// A cast to f64.
+    /// Rewrites a cast to f64.
     fn cast(&mut self, mut node: NodeProto) {
         let (Some(from), Some(output)) = (node.input.first().cloned(), node.output.first().cloned()) else {
             return self.nodes.push(node);
@@ -281,7 +280,7 @@ impl Widening {
             let exact = self.exact.contains(&from);
             self.giving_wide(node, exact);
         } else if kind == Some(DataType::Double) || !self.wanted.contains(&output) {
-            // It is f32 already, or nobody reads more.
+            // It is f32 already, or no node needs more precision.
             self.nodes.push(node);
         } else {
             use DataType::{Bool, Float, Float16, Int8, Int16, Uint8, Uint16};
@@ -291,7 +290,7 @@ impl Widening {
         }
     }
 
-    /// The node, with the f64 form of all that it reads of the elements' type.
+    /// Makes a node read the f64 form of all inputs of the elements' type.
     fn reading_wide(&mut self, mut node: NodeProto, role: Role) -> NodeProto {
         let name = node_name(&node).to_string();
         for (place, input) in
@@ -311,7 +310,7 @@ impl Widening {
         node
     }
 
-    /// Appends a node whose outputs are f64, and their form of f32.
+    /// Appends a node whose outputs are f64, and their f32 form.
     fn giving_wide(&mut self, mut node: NodeProto, exact: bool) {
         let name = node_name(&node).to_string();
         // The other output of a dropout is a mask.
@@ -330,7 +329,7 @@ impl Widening {
         self.nodes.extend(rounded);
     }
 
-    /// A function of an angle: whole turns are taken off in f64.
+    /// Rewrites a function of an angle: full turns are subtracted in f64.
     fn periodic(&mut self, mut node: NodeProto) {
         let (name, turn) = (node_name(&node).to_string(), wide("tradewind.turn"));
         let Some(angle) = node.input.first_mut() else { return };
@@ -380,11 +379,11 @@ fn cast_of(name: &str, from: &str, output: &str, to: DataType) -> NodeProto {
     }
 }
 
-/// The inputs of f64 that must not be rounded on their way in: from one of them something so large is taken, or it is
-/// compared with something so large, that f32 would lose the answer; or two of them are, one by the other.
+/// f64 inputs that must not be rounded: the model subtracts a large constant from one, or compares one with it, so that
+/// f32 would lose the result; or it does so with two of them.
 fn exact_inputs(graph: &GraphProto, doubles: &BTreeMap<String, TensorProto>) -> BTreeSet<String> {
     let constant: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    // What is an input as it was given, by which inputs it is.
+    // For each unchanged copy of an input, the inputs that it comes from.
     let mut given: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for input in graph.input.iter().filter(|input| !constant.contains(input.name.as_str())) {
         if let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|kind| kind.value.as_ref())
@@ -412,7 +411,7 @@ fn exact_inputs(graph: &GraphProto, doubles: &BTreeMap<String, TensorProto>) -> 
     exact.into_iter().map(String::from).collect()
 }
 
-/// Whether a node loses its answer where those of its inputs are rounded that are `given` as f64.
+/// Whether a node loses its result if its `given` f64 inputs are rounded.
 fn is_lost(graph: &GraphProto, node: &NodeProto, doubles: &BTreeMap<String, TensorProto>, given: usize) -> bool {
     let known = |name: &String| doubles.get(name).and_then(values);
     let [constants, divisors]: [Vec<f64>; 2] = match (node.op_type.as_str(), &node.input[..]) {

@@ -1,5 +1,4 @@
-//! What plans of the shared cases look like. That they compute the right thing is tested for every
-//! case and runtime in the workspace's own `tests`.
+//! Structure of plans of the shared cases. The workspace's own `tests` check their results for every case and runtime.
 
 use std::{error::Error, fs};
 use tradewind_compiler::{Compiled, Options, Reference, Values, compile};
@@ -98,7 +97,7 @@ fn an_ensemble_of_trees_has_no_reference() -> Tested {
 
 #[test]
 fn rows_of_sequences_are_computed_apart() -> Tested {
-    // Exported with the steps before the batch, and flattened to a matrix of both.
+    // Exported with steps before the batch, and flattened to a matrix of both.
     for case in ["sasrec", "bert4rec", "transformer-encoder"] {
         assert_eq!(compiled(case)?.plan.batch, Batch::Independent, "{case}");
     }

@@ -1,4 +1,4 @@
-//! Byte buffers whose contents may be read as any element type where they lie.
+//! Byte buffers that can be read in place as any element type.
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, vec::Vec};
@@ -19,7 +19,7 @@ pub struct AlignedBytes {
 struct Block([u8; ALIGNMENT]);
 
 impl AlignedBytes {
-    /// `len` zero bytes, or an [`OutOfMemory`](ErrorKind::OutOfMemory) error.
+    /// Allocates `len` zero bytes, or returns an [`OutOfMemory`](ErrorKind::OutOfMemory) error.
     pub fn zeroed(len: usize) -> Result<Self> {
         // The allocator fills memory by one instruction.
         let blocks = try_zeroed_vec(len.div_ceil(ALIGNMENT)).map_err(|()| {
@@ -31,7 +31,7 @@ impl AlignedBytes {
         Ok(Self { blocks, len })
     }
 
-    /// A copy of `bytes`.
+    /// Copies `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Result<Self> {
         let mut aligned = Self::zeroed(bytes.len())?;
         aligned.as_mut_slice().copy_from_slice(bytes);
@@ -43,7 +43,7 @@ impl AlignedBytes {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -53,7 +53,7 @@ impl AlignedBytes {
         bytemuck::cast_slice(&self.blocks).get(..self.len).unwrap_or_default()
     }
 
-    /// The bytes, to write.
+    /// The bytes, mutable.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         bytemuck::cast_slice_mut(&mut self.blocks).get_mut(..self.len).unwrap_or_default()
     }
@@ -64,8 +64,8 @@ pub const fn align_up(offset: usize) -> usize {
     offset.saturating_add(ALIGNMENT - 1) & !(ALIGNMENT - 1)
 }
 
-/// Makes sure that memory for a call can be had before the call begins: what it allocates is
-/// bounded by this, so that no allocation on the way can fail, which would be a trap.
+/// Checks that the memory of a call is available before the call begins. The allocations of a call are bounded by
+/// `bytes`, so none of them can fail during the call, which would trap.
 ///
 /// # Errors
 /// [`OutOfMemory`](ErrorKind::OutOfMemory).

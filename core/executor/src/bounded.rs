@@ -1,4 +1,4 @@
-//! Lists that are refused while they are decoded, before they can take memory.
+//! Decoding of lists with a maximum length, checked before memory is allocated.
 
 use alloc::vec::Vec;
 use core::{fmt, marker::PhantomData};
@@ -17,7 +17,7 @@ pub fn list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_seq(Bounded { most: N, element: PhantomData })
 }
 
-/// As [`list`], for a list that may be absent.
+/// Like [`list`], for a list that may be absent.
 ///
 /// # Errors
 /// The deserializer's.
@@ -33,7 +33,7 @@ pub fn optional_list<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'
     Ok(Option::<Present<N, T>>::deserialize(deserializer)?.map(|present| present.0))
 }
 
-/// A list of at most so many elements.
+/// List with a maximum number of elements.
 struct Bounded<T> {
     most: usize,
     element: PhantomData<T>,

@@ -1,16 +1,15 @@
-//! The one error type of the core, and the table of fault codes.
+//! The error type of the core, and the table of fault codes.
 
 use alloc::{boxed::Box, format, string::String};
 use core::fmt;
 
-/// What went wrong, and with what.
+/// Error with a kind and a message.
 ///
-/// The message says what was wrong, with which input, and what to do. Programs match on
-/// [`kind`](Error::kind).
+/// The message names the fault, the input and the fix. Programs match on [`kind`](Error::kind).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
-/// Behind a pointer, so that results are small: most calls of the core return one.
+/// Boxed, so that results are small: most functions of the core return one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Inner {
     kind: ErrorKind,
@@ -22,8 +21,8 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
-        /// The kinds of error. Each has a code that travels in a `Fault`;
-        /// codes are only ever added, which is not a breaking change.
+        /// Kinds of error. Each has a code, which a `Fault` contains; codes are never removed, and adding one is not a
+        /// breaking change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind { $($(#[doc = $doc])+ $name,)+ }
@@ -37,12 +36,12 @@ macro_rules! kinds {
                 match self { $(Self::$name => $code,)+ }
             }
 
-            /// The kind of a code; `None` for one that a newer module has added.
+            /// Kind of a code; `None` for a code of a newer module.
             pub fn from_code(code: u16) -> Option<Self> {
                 Self::ALL.iter().copied().find(|kind| kind.code() == code)
             }
 
-            /// The name in a message or a log.
+            /// Name in messages and logs.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
@@ -55,25 +54,25 @@ kinds! {
     Malformed = 1,
     /// A message, batch or list over a documented limit.
     TooLarge = 2,
-    /// Memory could not be had.
+    /// Memory is exhausted.
     OutOfMemory = 3,
-    /// A pointer or length that was not given out by `alloc`.
+    /// A pointer or length that does not come from `alloc`.
     BadPointer = 4,
-    /// A model's answer that is not finite where a number is needed.
+    /// A model's result that is not finite where a number is required.
     NotFinite = 5,
     /// A request that contradicts itself or the pack.
     BadRequest = 6,
     /// A pack that is not loaded.
     UnknownPack = 7,
-    /// No snapshot is loaded, or not the section of it that the answer needs.
+    /// No snapshot is loaded, or it lacks a required section.
     NoSnapshot = 8,
-    /// A snapshot that does not hold at the moment of the decision.
+    /// A snapshot that is not valid at the time of the decision.
     SnapshotExpired = 9,
     /// Bytes that are not a pack.
     NotAPack = 20,
-    /// A pack that ends too soon.
+    /// A pack that is truncated.
     PackTruncated = 21,
-    /// A pack in a format that this build does not read.
+    /// A pack in a format that this build does not support.
     PackFormat = 22,
     /// A pack for another ABI.
     PackAbi = 23,
@@ -81,7 +80,7 @@ kinds! {
     PackCorrupt = 24,
     /// A pack without a signature.
     PackUnsigned = 25,
-    /// A signature that does not fit the pack.
+    /// A signature that does not match the pack.
     PackSignature = 26,
     /// A pack signed by a key that is not trusted.
     PackUntrusted = 27,
@@ -96,23 +95,23 @@ kinds! {
 }
 
 impl Error {
-    /// An error of a kind.
+    /// Creates an error.
     #[cold]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, message: message.into() }))
     }
 
-    /// What kind of error it is.
+    /// Kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was wrong, with what input, and what to do.
+    /// Fault, input and fix, in words.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The same error with words before its message, for example where it happened.
+    /// Prefixes the message, for example with the location.
     #[must_use]
     #[cold]
     pub fn within(mut self, place: &str) -> Self {

@@ -47,8 +47,8 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 /// # Ok::<(), tradewind_executor::Error>(())
 /// ```
 ///
-/// It owns the plan and one tile's working memory, taken when it is made; [`run`](Self::run) and
-/// [`score`](Self::score) allocate nothing.
+/// It owns the plan and the working memory of one tile, allocated by `new`; [`run`](Self::run) and
+/// [`score`](Self::score) do not allocate.
 #[derive(Debug)]
 pub struct Executor {
     plan: Plan,
@@ -56,7 +56,7 @@ pub struct Executor {
     facts: validate::Facts,
 }
 
-/// A tensor to read: elements in row-major order.
+/// Input tensor: elements in row-major order.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "each is the element type of its name")]
 pub enum Data<'a> {
@@ -69,16 +69,16 @@ pub enum Data<'a> {
     F64(&'a [f64]),
 }
 
-/// Rows of features: where [`Executor::score`] finds them.
+/// Feature matrix for [`Executor::score`].
 #[derive(Debug, Clone, Copy)]
 pub enum Matrix<'a> {
-    /// Row by row.
+    /// Row-major.
     Rows(&'a [f32]),
-    /// Column by column: for batches of millions of rows, whose columns lie apart.
+    /// Column-major, for batches of millions of rows stored by column.
     Columns(&'a [f32]),
 }
 
-/// A tensor to write: elements in row-major order. A plan has no output of doubles.
+/// Output tensor: elements in row-major order. A plan has no outputs of doubles.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each is the element type of its name")]
 pub enum DataMut<'a> {
@@ -90,13 +90,11 @@ pub enum DataMut<'a> {
 }
 
 impl Executor {
-    /// An executor for `plan`, once the plan is known to be safe to run with `weights_bytes`
-    /// bytes of weights.
+    /// Creates an executor, after proving that `plan` is safe to run with `weights_bytes` bytes of weights.
     ///
     /// # Errors
-    /// [`InvalidPlan`](ErrorKind::InvalidPlan) names the step that reads or writes outside its
-    /// buffers, or the limit of [`PLAN_LIMITS`] that is passed;
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory) when there is no room for the arena.
+    /// [`InvalidPlan`](ErrorKind::InvalidPlan) names the step that reads or writes outside its buffers, or the exceeded
+    /// limit of [`PLAN_LIMITS`]; [`OutOfMemory`](ErrorKind::OutOfMemory) if the arena cannot be allocated.
     pub fn new(plan: Plan, weights: &[u8]) -> Result<Self> {
         let facts = validate::check(&plan, weights)?;
         let arena = Arena(AlignedBytes::zeroed(plan.arena_bytes as usize)?);
@@ -108,13 +106,13 @@ impl Executor {
         &self.plan
     }
 
-    /// Runs the plan over `rows` rows, reading `inputs` and writing `outputs`, each in the order
-    /// of the plan's ports. `weights` are those that [`new`](Self::new) saw.
+    /// Runs the plan over `rows` rows, reading `inputs` and writing `outputs`, each in the order of the plan's ports.
+    /// `weights` must be those given to [`new`](Self::new).
     ///
     /// # Errors
-    /// [`BadTensor`](ErrorKind::BadTensor) when a tensor's type or length does not fit its port,
-    /// [`TooLarge`](ErrorKind::TooLarge) when a [`Batch::Joint`] plan is given more rows than its
-    /// tile, or what a kernel found: an index out of range, an integer division by zero.
+    /// [`BadTensor`](ErrorKind::BadTensor) if a tensor's type or length does not match its port,
+    /// [`TooLarge`](ErrorKind::TooLarge) if a [`Batch::Joint`] plan gets more rows than its tile, or a kernel's error:
+    /// an index out of range, an integer division by zero.
     pub fn run(&mut self, weights: &[u8], rows: usize, inputs: &[Data<'_>], outputs: &mut [DataMut<'_>]) -> Result<()> {
         self.check_rows(rows)?;
         check_count("input", inputs.len(), self.plan.inputs.len())?;
@@ -150,7 +148,7 @@ impl Executor {
     /// `scores`.
     ///
     /// # Errors
-    /// As [`run`](Self::run), and [`BadTensor`](ErrorKind::BadTensor) for a plan of another form.
+    /// As for [`run`](Self::run), and [`BadTensor`](ErrorKind::BadTensor) for a plan of another form.
     pub fn score(&mut self, weights: &[u8], rows: usize, features: Matrix<'_>, scores: &mut [f32]) -> Result<()> {
         let (input, output) = self.score_ports().ok_or_else(|| {
             Error::new(
@@ -194,7 +192,7 @@ impl Executor {
         Ok(())
     }
 
-    /// The input and output that [`score`](Self::score) uses, where the plan has that form.
+    /// Input and output of [`score`](Self::score), if the plan has that form.
     pub fn score_ports(&self) -> Option<(&Port, &Port)> {
         let [input] = self.plan.inputs.as_slice() else { return None };
         let is_f32 = |port: &Port| dtype(&self.plan, port) == Some(DType::F32);
@@ -254,16 +252,15 @@ impl Executor {
     }
 }
 
-/// Rows of the batch that are computed at once.
+/// Rows of the batch that are computed together.
 struct Tile {
     first: usize,
     rows: usize,
 }
 
 impl Tile {
-    /// The bytes of the tile in the whole tensor of a port. Ports of independent rows lead with the
-    /// batch (the plan was checked), so a tile is one range; an input without a batch is the same
-    /// for every tile.
+    /// Byte range of the tile in a port's full tensor. Ports of independent rows have the batch as leading axis
+    /// (checked in the plan), so a tile is one range; an input without a batch is the same for every tile.
     fn bytes(&self, port: &Port, dtype: DType) -> Range<usize> {
         let batched = port.shape.iter().any(|dim| dim.per_row > 0);
         let start = if self.first > 0 && batched { port_len(port, self.first) } else { 0 };
@@ -296,22 +293,22 @@ fn run_step(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], rows: u
     step.kernel.run(&inputs, &mut out)
 }
 
-/// Elements of a port for a batch.
+/// Number of elements of a port for a batch.
 pub(crate) fn port_len(port: &Port, rows: usize) -> usize {
     port.shape.iter().fold(1, |len, dim| len.saturating_mul(dim.at(rows)))
 }
 
-/// Element type of a port; `None` where the plan has no such buffer.
+/// Element type of a port; `None` if the plan has no such buffer.
 pub fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
     plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype)
 }
 
-/// Whether a port holds `width` elements of a type for each row.
+/// Whether a port contains `width` elements of a type per row.
 pub fn is_matrix(plan: &Plan, port: &Port, width: usize, wanted: DType) -> bool {
     port.shape == [Dim::per_row(1), Dim::fixed(width as u32)] && dtype(plan, port) == Some(wanted)
 }
 
-/// Whether a port holds a string for each row.
+/// Whether a port contains one string per row.
 pub fn is_text_column(plan: &Plan, port: &Port) -> bool {
     !port.categories.is_empty() && is_matrix(plan, port, 1, DType::I64)
 }
@@ -323,7 +320,7 @@ fn check_count(side: &str, found: usize, expected: usize) -> Result<()> {
     Err(Error::new(ErrorKind::BadTensor, format!("{found} {side} tensors; the model has {expected}")))
 }
 
-/// `slice[range]`, or an error where a panic would be.
+/// Returns `slice[range]`, or an error instead of a panic.
 fn part<T>(slice: &[T], range: Range<usize>) -> Result<&[T]> {
     slice.get(range).ok_or_else(arena::outside)
 }
@@ -356,12 +353,12 @@ impl Data<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The elements as they lie in memory.
+    /// The elements' bytes in memory.
     fn bytes(&self) -> &[u8] {
         match self {
             Self::F32(data) => bytemuck::cast_slice(data),
@@ -374,7 +371,7 @@ impl Data<'_> {
 }
 
 impl DataMut<'_> {
-    /// The same tensor, to read.
+    /// The same tensor as input.
     pub const fn as_data(&self) -> Data<'_> {
         match self {
             Self::F32(data) => Data::F32(data),
@@ -385,7 +382,7 @@ impl DataMut<'_> {
         }
     }
 
-    /// The elements as they lie in memory.
+    /// The elements' bytes in memory, mutable.
     fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::F32(data) => bytemuck::cast_slice_mut(data),

@@ -1,13 +1,12 @@
-//! The kernels, a file each: what one takes, how it is checked, what it costs, which rows it reads, and
-//! what it does. Each is a struct that is an [`Operation`]; [`Kernel`] is one of them.
+//! Kernels, one per file: parameters, checks, cost, row access and computation. Each is a struct that implements
+//! [`Operation`]; [`Kernel`] is the enum of all.
 //!
-//! INVARIANT: [`Operation::check`] has shown, for the plan's tile, that every index that a kernel's
-//! geometry can produce lies inside its buffers. Extents and strides grow with the rows, so that holds
-//! for smaller batches too. The indexing in `run` relies on it; a mistake would be a panic, never
-//! undefined behaviour.
+//! INVARIANT: [`Operation::check`] has proved, for the plan's tile, that every index that a kernel's geometry can
+//! produce lies inside its buffers. Extents and strides grow with the rows, so that also holds for smaller batches. The
+//! indexing in `run` relies on it; a mistake would panic, never cause undefined behaviour.
 //!
-//! No `run` is inlined: engines compile small functions sooner and better, and one of all kernels
-//! together would be compiled without optimisation.
+//! No `run` is inlined: engines compile small functions sooner and better, and would not optimise one function of all
+//! kernels.
 
 mod binary;
 mod cast;
@@ -45,13 +44,12 @@ use serde::{
     de::{EnumAccess, Error as _, Unexpected, VariantAccess, Visitor},
 };
 
-/// Makes [`Kernel`] of the list of all kernels. A kernel's number is what packs say, and is never used for
-/// another.
+/// Defines [`Kernel`] from the list of all kernels. Packs contain a kernel's number, which is never reused.
 macro_rules! kernels {
     ($($number:literal $module:ident::$Kernel:ident,)*) => {
         $(pub use $module::*;)*
 
-        /// What a step computes. `Tn` in the documentation of a kernel names its n-th input.
+        /// Computation of a step. `Tn` in a kernel's documentation is its n-th input.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Kernel {
             $(#[doc = concat!("See [`struct@", stringify!($Kernel), "`].")] $Kernel($Kernel),)*
@@ -96,18 +94,17 @@ macro_rules! kernels {
         }
 
         impl Kernel {
-            /// What people call it, such as `gather elements`.
+            /// Name for people, such as `gather elements`.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$Kernel(_) => $Kernel::NAME,)* }
             }
 
-            /// How a call that writes `output` elements goes through its tensors, where that can be said.
+            /// Access pattern of a call that writes `output` elements, if known.
             pub fn access(&self, output: Dim) -> Option<Access> {
                 match self { $(Self::$Kernel(kernel) => kernel.access(output),)* }
             }
 
-            /// Which elements of the `input`-th input may share a scale, where that is a weight that may
-            /// be stored with less precision.
+            /// Elements of the `input`-th input that may share a scale, if it is a weight that can be encoded.
             pub fn groups(&self, input: usize) -> Option<Groups> {
                 match self { $(Self::$Kernel(kernel) => kernel.groups(input),)* }
             }
@@ -155,42 +152,42 @@ kernels! {
     20 recurrent::Recurrent,
 }
 
-/// All that is asked of a kernel.
+/// Interface of a kernel.
 pub(crate) trait Operation {
-    /// What people call it.
+    /// Name for people.
     const NAME: &'static str;
 
-    /// Whether [`check`](Self::check) looks through its weights, which takes time that
-    /// [`PLAN_LIMITS`](crate::exec::PLAN_LIMITS) bounds.
+    /// Whether [`check`](Self::check) scans its weights, which takes time bounded by
+    /// [`PLAN_LIMITS`](crate::exec::PLAN_LIMITS).
     const TABLES: bool = false;
 
-    /// Whether a call stays inside its buffers, and then whether it writes every element that the rows
-    /// use of its output.
+    /// Checks that a call stays inside its buffers, and returns whether it writes every element of its output that the
+    /// rows use.
     fn check(&self, call: &Checked<'_>) -> error::Result<bool>;
 
-    /// Elementary operations of a call; see [`Plan::work`](crate::plan::Plan::work).
+    /// Elementary operations per call; see [`Plan::work`](crate::plan::Plan::work).
     fn cost(&self, size: &Size<'_>) -> u64;
 
-    /// How a call that writes `output` elements goes through its tensors; `None` where that cannot be
-    /// said in this form, and rows are taken to depend on each other.
+    /// Access pattern of a call that writes `output` elements; `None` if it has no such form, so that rows are assumed
+    /// to depend on each other.
     fn access(&self, output: Dim) -> Option<Access>;
 
-    /// Which elements of the `input`-th input may share a scale, where it is a weight that may be stored
-    /// with less precision: a table, or a factor of products.
+    /// Elements of the `input`-th input that may share a scale, if it is a weight that can be encoded: a table, or a
+    /// factor of products.
     fn groups(&self, input: usize) -> Option<Groups> {
         let _ = input;
         None
     }
 
-    /// Does it.
+    /// Runs the kernel.
     fn run(&self, inputs: &Inputs<'_>, out: &mut Output<'_>) -> error::Result<()>;
 }
 
 /// Decodes a [`Kernel`].
 struct ByNumber;
 
-/// Engines compile a function of the module when it is first called, and then all of it: with one for each
-/// kernel, a plan pays for the kernels that it has.
+/// Engines compile a function of the module when it is first called, and then all of it: with one function for each
+/// kernel, a plan pays only for its own kernels.
 #[inline(never)]
 fn decode<'de, K: Deserialize<'de> + Into<Kernel>, A: VariantAccess<'de>>(kernel: A) -> Result<Kernel, A::Error> {
     kernel.newtype_variant::<K>().map(Into::into)
@@ -209,8 +206,7 @@ fn extents(shape: AxisShape, rows: usize) -> Extents {
     Extents { outer: shape.outer.at(rows), axis: shape.axis.at(rows), inner: shape.inner.at(rows) }
 }
 
-/// Calls `$body` with `$T` bound to an unsigned type as wide as `$dtype`: for kernels that only
-/// move elements.
+/// Calls `$body` with `$T` bound to an unsigned type as wide as `$dtype`, for kernels that only move elements.
 macro_rules! by_width {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype.bytes() {

@@ -1,19 +1,19 @@
-//! Compiled models and what runs them.
+//! Compiled models and their executor.
 //!
-//! A [`plan::Plan`] is a flat list of kernel calls over numbered buffers; an [`Executor`] checks it
-//! once and then runs it over rows, without allocating. Nothing in here knows what a model is for:
-//! that is `tradewind-core`, which has all of this under its own name.
+//! A [`plan::Plan`] is a flat list of kernel calls over numbered buffers; an [`Executor`] checks it once and then runs
+//! it over rows, without allocating. This crate does not depend on the purpose of a model; `tradewind-core` does, and
+//! re-exports this crate.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`plan`] | what a model is compiled to |
-//! | `kernels` | what a step can compute: a file for each kernel, and all it takes is part of [`plan`] |
-//! | [`exec`] | what runs a plan |
-//! | [`tensor`] | named tensors, as they travel |
-//! | [`aligned`] | bytes that may be read as any element type |
-//! | [`columns`] | arrays that lie in a file as they lie in memory, and are read where they lie |
-//! | [`error`] | the one error type, and the table of fault codes |
-//! | [`bounded`] | how lists are decoded |
+//! | [`plan`] | compiled models |
+//! | `kernels` | computations of steps, one file per kernel; their types are part of [`plan`] |
+//! | [`exec`] | execution of plans |
+//! | [`tensor`] | named tensors in messages |
+//! | [`aligned`] | bytes that can be read as any element type |
+//! | [`columns`] | arrays stored in a file as in memory, and read in place |
+//! | [`error`] | the error type, and the table of fault codes |
+//! | [`bounded`] | decoding of bounded lists |
 #![no_std]
 #![forbid(unsafe_code)]
 

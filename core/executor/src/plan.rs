@@ -1,16 +1,15 @@
 //! A compiled model: a flat list of kernel calls over numbered buffers.
 //!
-//! `tradewind-compiler` makes a [`Plan`] from an ONNX graph; [`Executor`](crate::Executor) runs it.
-//! All decisions that can be made without seeing a row are made by the compiler: which kernels run
-//! in which order, the geometry of each call, and where each buffer lies in one arena.
+//! `tradewind-compiler` makes a [`Plan`] from an ONNX graph; [`Executor`](crate::Executor) runs it. The compiler
+//! decides everything that does not depend on the data: the order of kernels, the geometry of each call, and the
+//! position of each buffer in one arena.
 //!
 //! # The batch
 //!
-//! One symbol, the number of rows, may appear in a shape. Every extent and stride is therefore a
-//! [`Dim`], `fixed + per_row × rows`. A plan is laid out for [`Plan::tile`] rows. Where rows do not
-//! look at each other ([`Batch::Independent`]) the executor cuts a batch of any size into tiles, so
-//! that memory stays bounded and a row's result cannot depend on its neighbours. Where they do
-//! ([`Batch::Joint`]) the tile is the largest batch the plan accepts.
+//! One symbol, the number of rows, may occur in shapes. Every extent and stride is therefore a [`Dim`], `fixed +
+//! per_row × rows`. A plan is laid out for [`Plan::tile`] rows. If rows are independent ([`Batch::Independent`]), the
+//! executor splits a batch of any size into tiles, so that memory is bounded and a row's result does not depend on
+//! other rows. Otherwise ([`Batch::Joint`]) the tile is the largest batch that the plan accepts.
 //!
 //! # Tensors
 //!
@@ -37,19 +36,19 @@ pub const MAX_AXES: usize = 12;
 /// A compiled model. See the [module documentation](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Whether rows may be computed apart from each other.
+    /// Whether rows are independent.
     pub batch: Batch,
-    /// Rows that the arena has room for.
+    /// Rows for which the arena has room.
     pub tile: u32,
     /// Bytes of working memory for one tile; a multiple of 16.
     pub arena_bytes: u32,
-    /// What the model takes, in the model's own order.
+    /// Inputs of the model, in the model's order.
     #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub inputs: Vec<Port>,
-    /// What the model gives, in the model's own order.
+    /// Outputs of the model, in the model's order.
     #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub outputs: Vec<Port>,
-    /// Working memory, laid out in the arena. Buffers whose lives do not overlap share bytes.
+    /// Working memory, laid out in the arena. Buffers with disjoint lifetimes share bytes.
     #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub buffers: Vec<Buffer>,
     /// Constants, laid out in the pack's weights section.
@@ -60,10 +59,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// How the rows of a batch relate.
+/// Dependence between the rows of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Batch {
-    /// Each row is computed by itself; batches of any size run tile by tile.
+    /// Each row is computed independently; batches of any size run tile by tile.
     Independent,
     /// Rows are computed together (or the model has no batch); a batch is at most one tile.
     Joint,
@@ -72,22 +71,21 @@ pub enum Batch {
 /// An input or output of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
-    /// The name in the ONNX graph.
+    /// Name in the ONNX graph.
     pub name: String,
-    /// The shape.
+    /// Shape.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub shape: Vec<Dim>,
-    /// The buffer that holds it.
+    /// Buffer with its elements.
     pub buffer: BufferId,
-    /// For a tensor of strings: the buffer holds indices (`i64`) into these. Those of an input
-    /// ascend; a string that is none of them has the index −1. An output in the buffer of an input
-    /// holds that input's strings as they came.
+    /// Strings of a text tensor: its buffer contains indices (`i64`) into these. Those of an input ascend; an unknown
+    /// string has the index −1. An output in the buffer of an input keeps that input's strings unchanged.
     #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub categories: Vec<String>,
 }
 
 impl Port {
-    /// What stands for a string in the buffer of an input: its place among the categories, or −1.
+    /// Index of a string in an input's categories, or −1.
     pub fn index(&self, text: &str) -> i64 {
         let place = self.categories.binary_search_by(|known| known.as_str().cmp(text));
         place.map_or(-1, |place| place as i64)
@@ -97,9 +95,9 @@ impl Port {
 /// An extent, offset or stride in elements: `fixed + per_row × rows`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dim {
-    /// The part that does not depend on the batch.
+    /// Part that does not depend on the batch.
     pub fixed: u32,
-    /// Elements for each row of the batch.
+    /// Elements per row of the batch.
     pub per_row: u32,
 }
 
@@ -116,7 +114,7 @@ pub enum DType {
     U8,
     /// A byte that is 0 or 1.
     Bool,
-    /// IEEE 754 double precision, between steps: for casts, arithmetic, comparisons, and what moves elements.
+    /// IEEE 754 double precision, only between steps: for casts, arithmetic, comparisons and moving elements.
     F64,
 }
 
@@ -128,67 +126,66 @@ pub struct BufferId(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WeightId(pub u16);
 
-/// A tensor in the arena.
+/// Tensor in the arena.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Buffer {
     /// Element type.
     pub dtype: DType,
-    /// Elements.
+    /// Number of elements.
     pub len: Dim,
     /// First byte in the arena; a multiple of 16.
     pub offset: u32,
 }
 
-/// A constant tensor in the weights section.
+/// Constant tensor in the weights section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weight {
     /// Element type.
     pub dtype: DType,
-    /// Elements.
+    /// Number of elements.
     pub len: u32,
     /// First byte in the weights section; a multiple of 16.
     pub offset: u32,
-    /// How the elements lie there; an executor runs plans whose weights are all
-    /// [plain](Encoding::Plain): see [`Plan::expand`].
+    /// Encoding of the elements. An executor requires [plain](Encoding::Plain) weights: see [`Plan::expand`].
     pub encoding: Encoding,
 }
 
-/// One kernel call.
+/// Kernel call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What to compute.
+    /// Computation.
     pub kernel: Kernel,
-    /// What it reads, in the order that the kernel documents.
+    /// Inputs, in the order documented by the kernel.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub inputs: Vec<Operand>,
-    /// What it writes. Never one of the inputs, and never overlapping one in the arena.
+    /// Output: never one of the inputs, and never overlapping one in the arena.
     pub output: BufferId,
-    /// The ONNX node it comes from, for messages.
+    /// ONNX node of origin, for messages.
     pub node: String,
 }
 
-/// What a kernel reads.
+/// Input of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operand {
     /// Working memory.
     Buffer(BufferId),
-    /// A constant.
+    /// Constant.
     Weight(WeightId),
 }
 
-/// How a kernel walks a tensor: the element at index `i` is `offset + Σ i[axis] × strides[axis]`.
+/// View of a tensor by a kernel: the element at index `i` is `offset + Σ i[axis] × strides[axis]`.
 ///
 /// A stride of zero broadcasts. The axes are those of the kernel's `shape`, then those of `over`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Element at index zero.
     pub offset: Dim,
-    /// Elements from one index to the next along each axis.
+    /// Distance between consecutive indices along each axis, in elements.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub strides: Vec<Dim>,
 }
 
-/// One tensor cut into `outer × axis × inner` elements around the axis that a kernel works on.
+/// Tensor divided into `outer × axis × inner` elements around the axis of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AxisShape {
     /// Product of the extents before the axis.
@@ -200,17 +197,17 @@ pub struct AxisShape {
 }
 
 impl Dim {
-    /// An extent that does not depend on the batch.
+    /// Creates an extent that does not depend on the batch.
     pub const fn fixed(fixed: u32) -> Self {
         Self { fixed, per_row: 0 }
     }
 
-    /// An extent of `per_row` elements for each row.
+    /// Creates an extent of `per_row` elements per row.
     pub const fn per_row(per_row: u32) -> Self {
         Self { fixed: 0, per_row }
     }
 
-    /// The extent for a batch of `rows`. Saturates rather than wraps.
+    /// Extent for a batch of `rows`. Saturates on overflow.
     ///
     /// ```
     /// use tradewind_executor::plan::Dim;
@@ -221,7 +218,7 @@ impl Dim {
         (self.per_row as usize).saturating_mul(rows).saturating_add(self.fixed as usize)
     }
 
-    /// The product, where it is such an extent again and both its numbers can be counted.
+    /// Product, if it is again such an extent and does not overflow.
     pub(crate) fn times(self, other: Self) -> Option<Self> {
         let part = |a: u32, b: u32| a.checked_mul(b);
         let mixed = part(self.fixed, other.per_row)?.checked_add(part(self.per_row, other.fixed)?)?;
@@ -231,14 +228,14 @@ impl Dim {
 }
 
 impl AxisShape {
-    /// All three extents.
+    /// The three extents.
     pub(crate) const fn extents(self) -> [Dim; 3] {
         [self.outer, self.axis, self.inner]
     }
 }
 
 impl DType {
-    /// Bytes of one element.
+    /// Size of one element in bytes.
     pub const fn bytes(self) -> usize {
         match self {
             Self::I64 | Self::F64 => 8,

@@ -1,4 +1,4 @@
-//! Tensors as they travel: in requests, replies and a pack's samples.
+//! Tensors in requests, replies and a pack's samples.
 
 use crate::{
     bounded,
@@ -9,19 +9,19 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A named tensor, row-major.
+/// Named tensor, row-major.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tensor {
-    /// The name of the model's input or output.
+    /// Name of the model's input or output.
     pub name: String,
-    /// The shape. The product of its extents is the number of elements.
+    /// Shape. The product of its extents is the number of elements.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub shape: Vec<u32>,
     /// The elements.
     pub data: TensorData,
 }
 
-/// The elements of a tensor. Numbers travel as little-endian bytes.
+/// Elements of a tensor. Numbers are encoded as little-endian bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the element type of its name")]
 pub enum TensorData {
@@ -32,12 +32,12 @@ pub enum TensorData {
     /// Bytes that are 0 or 1.
     Bool(#[serde(with = "serde_bytes")] Vec<u8>),
     Text(#[serde(deserialize_with = "bounded::list::<65_536, _, _>")] Vec<String>),
-    /// Of inputs only.
+    /// For inputs only.
     F64(#[serde(with = "little_endian")] Vec<f64>),
 }
 
 impl Tensor {
-    /// A tensor, checked: as many elements as the shape says, and only 0 and 1 in a `Bool`.
+    /// Creates a tensor, after checking that it has as many elements as its shape, and only 0 and 1 in a `Bool`.
     ///
     /// # Errors
     /// [`BadTensor`](ErrorKind::BadTensor).
@@ -55,7 +55,7 @@ impl Tensor {
         Ok(tensor)
     }
 
-    /// Checks what [`new`](Self::new) checks, of a tensor that was received.
+    /// Checks a received tensor as [`new`](Self::new) does.
     ///
     /// # Errors
     /// [`BadTensor`](ErrorKind::BadTensor).
@@ -94,12 +94,12 @@ impl TensorData {
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The elements as the executor reads them; `None` for text.
+    /// The elements as executor input; `None` for text.
     pub const fn as_data(&self) -> Option<Data<'_>> {
         Some(match self {
             Self::F32(data) => Data::F32(data.as_slice()),
@@ -112,7 +112,7 @@ impl TensorData {
         })
     }
 
-    /// The elements as the executor writes them; text and doubles, which it does not write, have no room.
+    /// The elements as executor output; empty for text and doubles, which it does not write.
     pub const fn as_data_mut(&mut self) -> DataMut<'_> {
         match self {
             Self::F32(data) => DataMut::F32(data.as_mut_slice()),
@@ -124,7 +124,7 @@ impl TensorData {
         }
     }
 
-    /// `len` zeros of a type.
+    /// Creates `len` zeros of a type.
     pub fn zeros(dtype: DType, len: usize) -> Self {
         match dtype {
             DType::F32 => Self::F32(alloc::vec![0.0; len]),
@@ -137,7 +137,7 @@ impl TensorData {
     }
 }
 
-/// Numbers as one byte string, rather than element by element: five times faster to decode.
+/// Encodes numbers as one byte string instead of element by element: five times faster to decode.
 mod little_endian {
     use alloc::vec::Vec;
     use bytemuck::Pod;

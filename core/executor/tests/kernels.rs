@@ -1,4 +1,4 @@
-//! Kernels against plain loops, over random shapes and strides.
+//! Comparison of kernels with plain loops, over random shapes and strides.
 
 use proptest::prelude::*;
 use tradewind_executor::{
@@ -97,7 +97,7 @@ fn view(strides: &[usize]) -> View {
     View { offset: Dim::fixed(0), strides: fixed(strides) }
 }
 
-/// Elements that a view reaches.
+/// Number of elements that a view reaches.
 fn reach(extents: &[usize], strides: &[usize]) -> usize {
     1 + extents.iter().zip(strides).map(|(extent, stride)| extent.saturating_sub(1) * stride).sum::<usize>()
 }
@@ -136,7 +136,7 @@ proptest! {
     ) {
         prop_assume!(over.iter().product::<usize>() < 1000);
         let all = [&extents[..], &over].concat();
-        // A stride is 0, 1, or a multiple of what the axis after it walks.
+        // A stride is 0, 1, or a multiple of the next axis's range.
         let strides = |pick: fn(&(usize, usize)) -> usize| {
             let mut strides = vec![0; all.len()];
             let mut walked = 1;

@@ -1,4 +1,4 @@
-//! Plans made by hand: what runs, and what is refused before it could go wrong.
+//! Hand-made plans: valid ones run, invalid ones are refused.
 
 use proptest::prelude::*;
 use tradewind_executor::{
@@ -202,7 +202,7 @@ fn a_sequence_has_the_same_states_alone_and_among_others() {
         let mut alone = vec![0.0; stretch];
         executor.run(weights.as_slice(), 1, &[Data::F32(row)], &mut [DataMut::F32(&mut alone)]).expect("it runs");
         assert!(alone.iter().zip(together).all(|(a, b)| a.to_bits() == b.to_bits()));
-        // The last state is the last that was kept.
+        // The last state is the last kept one.
         assert_eq!(together[..5], together[stretch - 8..stretch - 3]);
     }
 }
@@ -242,7 +242,7 @@ fn forest() -> (Plan, [Vec<u32>; 7]) {
     for (at, vote) in [(0, 1.0f32), (1, 4.0), (8, 2.0), (9, 8.0)] {
         votes[at] = vote.to_bits();
     }
-    // The number of the threshold is 0: the limit is -127.
+    // The number of the threshold is 0, so the limit is -127.
     let test = |kept: u32| 0x81 << 8 | kept;
     let tables = [
         vec![1, 1, 1, 0, 0, 1, 1, 1, 0, 8, 0, 1],
@@ -423,7 +423,7 @@ fn a_scatter_replaces_or_combines_in_order_and_faults_outside_its_axis() {
 
 #[test]
 fn what_a_call_has_not_written_is_zero_whatever_came_before() {
-    // Half of each row is copied; a scatter meets one element of four.
+    // Half of each row is copied; a scatter writes one element in four.
     let half = |strides: [u32; 2]| View { offset: Dim::fixed(0), strides: strides.map(Dim::fixed).to_vec() };
     let copy = Copy { shape: vec![Dim::per_row(1), Dim::fixed(2)], source: half([2, 1]), target: half([4, 1]) };
     let copied = one_step(copy, 2, DType::F32, 4, 4, Batch::Independent);
@@ -444,7 +444,7 @@ fn what_a_call_has_not_written_is_zero_whatever_came_before() {
 
 #[test]
 fn rows_past_a_small_batch_are_not_read() {
-    // The third row of a batch, which only a batch of three has.
+    // The third row of a batch, which exists only in batches of at least three.
     let third = View { offset: Dim::fixed(4), strides: vec![Dim::fixed(1)] };
     let target = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
     let copy = |source| Copy { shape: vec![Dim::fixed(2)], source, target: target.clone() };
@@ -468,7 +468,7 @@ fn rows_past_a_small_batch_are_not_read() {
     }
 }
 
-/// Where 2.5, −0, NaN and 9 are among the keys, in a plan whose step has so many inputs.
+/// Positions of 2.5, −0, NaN and 9 among the keys, in a plan whose step has `inputs` inputs.
 fn lookup(keys: &[f32], inputs: usize) -> Result<Vec<i64>, tradewind_executor::Error> {
     let mut plan = one_step(Lookup, 1, DType::I64, 1, 8, Batch::Independent);
     plan.weights.push(Weight { dtype: DType::F32, len: keys.len() as u32, offset: 0, encoding: Encoding::Plain });
@@ -529,7 +529,7 @@ fn text_becomes_indices_and_what_is_not_known_minus_one() {
 #[test]
 fn doubles_are_taken_and_calculated_with_and_are_no_output() {
     use tradewind_executor::tensor::{Tensor, TensorData};
-    // Two moments in a row, in milliseconds: their difference in f64, and that in f32.
+    // Two timestamps per row, in milliseconds: their difference in f64 and in f32.
     let view = |offset| View { offset: Dim::fixed(offset), strides: vec![Dim::fixed(2)] };
     let difference = Binary { op: BinaryOp::Sub, shape: vec![Dim::per_row(1)], left: view(0), right: view(1) };
     let mut plan = one_step(difference, 2, DType::F64, 1, 4, Batch::Independent);

@@ -13,7 +13,7 @@ extern "C" {
     fn string(value: &JsValue) -> Result<String, JsValue>;
 }
 
-/// An instance of the module in the engine that runs this code.
+/// Instance of the module in the current engine.
 #[derive(Debug)]
 pub struct JsInstance {
     memory: Memory,
@@ -30,22 +30,21 @@ struct Exports {
     score: Function,
 }
 
-/// A guest in the engine that runs this code.
+/// Guest in the current engine.
 pub type JsGuest = ModuleGuest<JsInstance>;
 
-/// A new instance of a compiled module.
+/// Instantiates a compiled module.
 ///
 /// # Errors
-/// [`GuestError::Module`] when it imports something or lacks an export, [`GuestError::Abi`] when it
-/// is another version.
+/// [`GuestError::Module`] if it has imports or lacks an export, [`GuestError::Abi`] for another version.
 pub fn instantiate(module: &Module) -> Result<JsGuest, GuestError> {
     instantiate_with(module, |export| export)
 }
 
-/// The same, where each exported function is called through another.
+/// Instantiates a module whose exported functions are wrapped by `through`.
 ///
 /// # Errors
-/// As [`instantiate`].
+/// As for [`instantiate`].
 pub fn instantiate_with(module: &Module, through: impl Fn(Function) -> Function) -> Result<JsGuest, GuestError> {
     if let Some(import) = Module::imports(module).iter().next() {
         let part =
@@ -78,7 +77,7 @@ pub fn instantiate_with(module: &Module, through: impl Fn(Function) -> Function)
 }
 
 impl JsInstance {
-    /// A view of a range of the memory, if it is inside. Growth of the memory ends it.
+    /// View of a range of the memory, if the range is inside. Growth of the memory invalidates it.
     fn view(&self, ptr: u32, len: usize) -> Option<Uint8Array> {
         let end = ptr.checked_add(u32::try_from(len).ok()?)?;
         let memory = Uint8Array::new(&self.memory.buffer());
@@ -126,19 +125,19 @@ impl Instance for JsInstance {
     }
 }
 
-/// The result of an export. JavaScript sees an `i32`, and a pointer in the upper half as negative.
+/// Result of an export. JavaScript sees an `i32`, and pointers in the upper half as negative.
 fn number(result: Result<JsValue, JsValue>) -> Result<u32, String> {
     let value = result.map_err(|error| said(&error))?;
     match value.as_f64() {
         Some(number) if number == f64::from(number as i32) => Ok(number as i32 as u32),
-        _ => Err("an export returned something that is no i32".into()),
+        _ => Err("an export did not return an i32".into()),
     }
 }
 
-/// What an exception says of itself.
+/// Message of an exception.
 pub fn said(error: &JsValue) -> String {
-    // Not by `Debug`, which brings more code to a page than all else here.
-    string(error).unwrap_or_else(|_| "something that cannot be shown".into())
+    // `Debug` would add more code to a page than everything else here.
+    string(error).unwrap_or_else(|_| "an exception without text".into())
 }
 
 fn missing(export: &str) -> GuestError {

@@ -1,6 +1,6 @@
-//! The module in a JavaScript engine: what page and edge share. Natively there is nothing in here.
+//! The module in a JavaScript engine: code shared by page and edge. Empty on native targets.
 //!
-//! - `instantiate` makes a guest of a compiled module, through `WebAssembly` of the engine itself.
+//! - `instantiate` makes a guest from a compiled module, with the engine's `WebAssembly`.
 //! - `verify` checks digests and signature of a pack or a snapshot with WebCrypto.
 //!
 //! ```ignore

@@ -1,4 +1,4 @@
-//! Digests and signatures by WebCrypto, which answers later.
+//! Digests and signatures with WebCrypto, which is asynchronous.
 
 use crate::instance::said;
 use js_sys::{Array, Reflect, Uint8Array};
@@ -11,20 +11,20 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 
-/// Why a pack or a snapshot cannot be trusted.
+/// Reason why a pack or a snapshot is not trusted.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// It did not pass.
+    /// It failed its checks.
     Pack(tradewind_core::Error),
-    /// The engine has no WebCrypto here, which pages have over HTTPS and on loopback only, or no Ed25519.
+    /// WebCrypto is unavailable (pages have it only over HTTPS and on loopback), or has no Ed25519.
     Crypto(String),
 }
 
 /// Checks every digest of a pack or a snapshot, and that it is signed by one of `trusted`.
 ///
 /// # Errors
-/// As [`PackView::parse`] and [`PackView::verify`]; [`VerifyError::Crypto`] where the engine cannot check.
+/// As for [`PackView::parse`] and [`PackView::verify`]; [`VerifyError::Crypto`] if the engine cannot check.
 pub async fn verify<'a>(bytes: &'a [u8], trusted: &[[u8; 32]]) -> Result<PackView<'a>, VerifyError> {
     let view = PackView::parse(bytes).map_err(VerifyError::Pack)?;
     let mut digests = Vec::new();
@@ -35,7 +35,7 @@ pub async fn verify<'a>(bytes: &'a [u8], trusted: &[[u8; 32]]) -> Result<PackVie
         None => false,
         Some(signature) => is_signed(&bytes[..HEADER_LEN], &signature).await?,
     };
-    // What was computed ahead is looked up by where it lies.
+    // Digests computed before are looked up by address.
     let digest = |part: &[u8]| {
         let found = digests.iter().find(|(place, _)| *place == part.as_ptr_range());
         found.map_or([0; 32], |(_, digest)| *digest)
@@ -67,7 +67,7 @@ async fn is_signed(header: &[u8], signature: &Signature) -> Result<bool, VerifyE
             &Array::of1(&"verify".into()),
         )
         .map_err(crypto)?;
-    // No Ed25519 is an engine that cannot check; a key that is none is a signature that does not hold.
+    // Without Ed25519 the engine cannot check signatures; with an invalid key the signature is invalid.
     let key: CryptoKey = match JsFuture::from(key).await {
         Ok(key) => key.unchecked_into(),
         Err(error) if Reflect::get(&error, &"name".into()).is_ok_and(|name| name == "DataError") => return Ok(false),
@@ -79,17 +79,17 @@ async fn is_signed(header: &[u8], signature: &Signature) -> Result<bool, VerifyE
     Ok(JsFuture::from(verified).await.map_err(crypto)?.is_truthy())
 }
 
-/// The engine's WebCrypto.
+/// WebCrypto of the engine.
 ///
 /// # Errors
 /// [`VerifyError::Crypto`].
 pub fn web_crypto() -> Result<Crypto, VerifyError> {
     let found = Reflect::get(&js_sys::global(), &"crypto".into()).ok().filter(JsValue::is_object);
-    // A page without HTTPS has `crypto`, and nothing in it.
+    // A page without HTTPS has an empty `crypto`.
     found
         .map(JsCast::unchecked_into)
         .filter(|crypto: &Crypto| crypto.subtle().is_object())
-        .ok_or_else(|| VerifyError::Crypto("there is no `crypto.subtle`: serve the page over HTTPS".into()))
+        .ok_or_else(|| VerifyError::Crypto("`crypto.subtle` is missing: serve the page over HTTPS".into()))
 }
 
 fn subtle() -> Result<SubtleCrypto, VerifyError> {

@@ -12,24 +12,24 @@ use tradewind_core::{
     message::{FAULT, Fault, encode},
 };
 
-/// What the module holds between calls.
+/// State of the module between calls.
 struct Module {
     engine: Engine,
     buffers: Buffers,
 }
 
-/// Buffers that the shell has been given, by address, ascending.
+/// Buffers allocated for the shell, by ascending address.
 struct Buffers(Vec<(usize, AlignedBytes)>);
 
 static MODULE: Mutex<Module> = Mutex::new(Module { engine: Engine::new(), buffers: Buffers(Vec::new()) });
 
-/// The version of this interface.
+/// Version of this interface.
 #[unsafe(no_mangle)]
 pub extern "C" fn abi_version() -> u32 {
     ABI_VERSION
 }
 
-/// A buffer of `len` zero bytes at a multiple of 16; 0 when there is no memory for it.
+/// Allocates `len` zero bytes, aligned to 16 bytes; returns 0 if memory is exhausted.
 #[unsafe(no_mangle)]
 pub extern "C" fn alloc(len: usize) -> usize {
     with(|module| match AlignedBytes::zeroed(len.max(1)) {
@@ -38,7 +38,7 @@ pub extern "C" fn alloc(len: usize) -> usize {
     })
 }
 
-/// Takes a buffer back. A buffer that was not given out is ignored.
+/// Frees a buffer. Unknown buffers are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn dealloc(ptr: usize, _len: usize) {
     with(|module| {
@@ -46,7 +46,7 @@ pub extern "C" fn dealloc(ptr: usize, _len: usize) {
     });
 }
 
-/// Loads the pack in the buffer at `ptr`, which becomes the module's.
+/// Loads the pack in the buffer at `ptr`, and takes ownership of the buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn load(ptr: usize, len: usize) -> usize {
     with(|module| {
@@ -63,7 +63,7 @@ pub extern "C" fn load(ptr: usize, len: usize) -> usize {
     })
 }
 
-/// Answers the request in the first `len` bytes of the buffer at `ptr`, which stays the shell's.
+/// Answers the request in the first `len` bytes of the buffer at `ptr`, which the shell keeps.
 #[unsafe(no_mangle)]
 pub extern "C" fn call(ptr: usize, len: usize) -> usize {
     with(|module| {
@@ -76,8 +76,8 @@ pub extern "C" fn call(ptr: usize, len: usize) -> usize {
     })
 }
 
-/// Scores `rows` rows of column-major f32 in the buffer `input` into the buffer `output`, both the
-/// shell's. Lengths are in bytes.
+/// Scores `rows` rows of column-major f32 in the buffer `input` into the buffer `output`; the shell keeps both. Lengths
+/// are in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn score(
     pack: u32,
@@ -88,7 +88,7 @@ pub extern "C" fn score(
     output_len: usize,
 ) -> usize {
     with(|module| {
-        // The output is taken off the list meanwhile, so that both can be borrowed.
+        // The output is removed from the list meanwhile, so that both can be borrowed.
         let reply = match module.buffers.take(output) {
             None => fault(bad_pointer(output, output_len)),
             Some(mut scores) => {
@@ -102,7 +102,7 @@ pub extern "C" fn score(
 }
 
 impl Buffers {
-    /// The place of a buffer on the list, or the one it would take.
+    /// Position of a buffer in the list, or the position to insert it.
     fn find(&self, ptr: usize) -> Result<usize, usize> {
         self.0.binary_search_by_key(&ptr, |&(ptr, _)| ptr)
     }
@@ -111,12 +111,12 @@ impl Buffers {
         self.find(ptr).ok().map(|at| &self.0[at].1)
     }
 
-    /// Takes a buffer off the list.
+    /// Removes a buffer from the list.
     fn take(&mut self, ptr: usize) -> Option<AlignedBytes> {
         self.find(ptr).ok().map(|at| self.0.remove(at).1)
     }
 
-    /// Puts a buffer on the list; its address is what the shell is told.
+    /// Adds a buffer to the list, and returns its address for the shell.
     fn give(&mut self, buffer: AlignedBytes) -> usize {
         let ptr = buffer.as_slice().as_ptr().expose_provenance();
         if let Err(at) = self.find(ptr) {
@@ -127,7 +127,7 @@ impl Buffers {
 }
 
 impl Module {
-    /// A buffer with the reply's length and bytes. 0 when there is no memory even for a fault.
+    /// Allocates a buffer with the reply's length and bytes; returns 0 if there is no memory even for a fault.
     fn reply(&mut self, reply: &[u8]) -> usize {
         let out_of_memory = || fault(Error::new(ErrorKind::OutOfMemory, "no memory for the reply"));
         let buffer = framed(reply).or_else(|_| framed(&out_of_memory()));
@@ -154,7 +154,7 @@ impl Module {
 }
 
 fn with<T>(f: impl FnOnce(&mut Module) -> T) -> T {
-    // There is one thread: it is locked only where a call before has trapped, and then this one traps, too.
+    // There is only one thread: the lock is taken only if an earlier call has trapped, and then this one traps too.
     match MODULE.try_lock() {
         Some(mut module) => f(&mut module),
         None => unreachable(),

@@ -1,4 +1,4 @@
-//! What `std` would bring: an allocator, and what a panic does.
+//! Replacements for `std`: an allocator, and a panic handler.
 
 use core::{arch::wasm32::unreachable, panic::PanicInfo};
 use dlmalloc::GlobalDlmalloc;

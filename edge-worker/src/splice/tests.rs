@@ -39,7 +39,7 @@ impl Fill for Named {
     }
 }
 
-/// A page that went through in pieces of some length.
+/// Streams a page in pieces of some length.
 fn through(page: &str, piece: usize) -> String {
     let mut splicer = Splicer::new(Named::default());
     let mut out = Vec::new();
@@ -59,7 +59,7 @@ const S: &str = "<tradewind-slot name=s>";
 const E: &str = "</tradewind-slot>";
 const FILLED_S: &str = "<tradewind-slot name=s data-tradewind=\"edge\">[s]</tradewind-slot>";
 
-/// A page in which `S` and `E` stand for a slot's tags, `F` for a filled slot, `P` and `Q` for a price and a filled one.
+/// Page in which `S` and `E` are a slot's tags, `F` is a filled slot, `P` a price and `Q` a filled one.
 fn page(text: &str) -> String {
     text.replace("{S}", S)
         .replace("{E}", E)
@@ -127,7 +127,7 @@ fn what_is_kept_back_is_bounded() {
     assert_eq!(left, 100_000 + S.len());
     let end = splicer.push(format!("{E}{S}{E}").as_bytes());
     assert_eq!(String::from_utf8(end).unwrap(), format!("{E}{FILLED_S}"));
-    // As many as one likes take no more than the rest of the page.
+    // Any number of them takes no more than the rest of the page.
     let page = S.repeat(20_000);
     assert_eq!(through(&page, 4_096), page);
     let page = format!("{S}<a b='{}", "x".repeat(1_000_000));
@@ -172,7 +172,7 @@ proptest! {
         let origin = page(&origin);
         let out = through(&origin, piece);
         prop_assert_eq!(&out, &through(&origin, 10_000));
-        // What is filled is all that differs.
+        // Only filled elements differ.
         let mut rest = origin.as_str();
         for same in out.replace("<H>", "").split("[s]").flat_map(|part| part.split("[p]")).flat_map(|part| part.split(" data-tradewind=\"edge\"")) {
             let found = rest.find(same);

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// The tags of a document that comes in pieces of some length, raw text by the names of HTML alone.
+/// Tags of a document that streams in pieces of some length, with raw text by HTML's names only.
 fn tags(document: &[u8], piece: usize) -> Vec<Tag> {
     let mut tokenizer = Tokenizer::new(|_| true);
     let mut tags = Vec::new();

@@ -16,15 +16,15 @@ use tradewind_json::{Priced, without_bom};
 pub struct Allocate {
     #[command(flatten)]
     load: LoadArgs,
-    /// The moment of the decision, in RFC 3339.
+    /// Time of the decision, RFC 3339.
     #[arg(long, value_name = "MOMENT")]
     at: Millis,
-    /// What things cost: JSON with day_late, late, split, missing, stock_out and change, in minor units.
+    /// Costs as JSON: day_late, late, split, missing, stock_out and change, in minor units.
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     #[command(flatten)]
     live: LiveArgs,
-    /// What this command wrote before: as much of it as can stays as it is.
+    /// Earlier output of this command: its plans are kept where possible.
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
     #[command(flatten)]
@@ -32,8 +32,7 @@ pub struct Allocate {
 }
 
 impl Allocate {
-    /// Decides over all orders at once, and writes a line for each: from where it ships, or what was wrong with
-    /// it.
+    /// Decides all orders together, and writes a line for each: its allocation, or its error.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
         let snapshot = snapshot(&tradewind)?;
@@ -53,7 +52,7 @@ impl Allocate {
             &self.orders,
             out,
             |order| {
-                let order: ShopOrder = serde_json::from_str(order).context("this is no order")?;
+                let order: ShopOrder = serde_json::from_str(order).context("invalid order")?;
                 order.check()?;
                 Ok(order)
             },

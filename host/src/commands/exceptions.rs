@@ -16,13 +16,13 @@ use tradewind_json::{Priced, Shipment};
 pub struct Exceptions {
     #[command(flatten)]
     load: LoadArgs,
-    /// The moment of the decision, in RFC 3339.
+    /// Time of the decision, RFC 3339.
     #[arg(long, value_name = "MOMENT")]
     at: Millis,
-    /// What is listed and what it costs, as JSON; a guess in cents when absent.
+    /// Kinds of exceptions and their costs, as JSON (default: guesses in cents).
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// The most exceptions to list.
+    /// Maximum number of exceptions.
     #[arg(long, default_value_t = 1_000)]
     limit: u32,
     #[command(flatten)]
@@ -32,8 +32,7 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
-    /// Looks at all shipments at once, and writes a line for each exception, the worst first, and for each line
-    /// that is no shipment.
+    /// Scores all shipments together, and writes a line for each exception, worst first, and for each invalid line.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
         let snapshot = snapshot(&tradewind)?;
@@ -47,7 +46,7 @@ impl Exceptions {
             &tradewind,
             &self.shipments,
             out,
-            |shipment| Ok(serde_json::from_str::<Shipment>(shipment).context("this is no shipment")?.message()?),
+            |shipment| Ok(serde_json::from_str::<Shipment>(shipment).context("invalid shipment")?.message()?),
             |asked, shipments, out| {
                 let count = shipments.len();
                 let found = asked.ask(&ExceptionRequest {

@@ -1,4 +1,4 @@
-//! The matrices that models are trained on, by decision.
+//! Feature matrices for training, by decision.
 
 mod insight;
 mod late;
@@ -10,15 +10,15 @@ use tradewind_core::demand::{DemandSpec, PriceSpec};
 
 #[derive(clap::Subcommand)]
 pub enum Features {
-    /// For a ranking model: a row for each candidate of each decision.
+    /// Ranking model: a row for each candidate of each decision.
     Rank(rank::RankFeatures),
-    /// For a demand model: a row for each week to be forecast.
+    /// Demand model: a row for each week to forecast.
     Demand(weeks::WeekFeatures),
-    /// For a price model: a row for each week at its price.
+    /// Price model: a row for each week at its price.
     Price(weeks::WeekFeatures),
-    /// For an insight: the rows of each moment.
+    /// Insight: the rows of each moment.
     Insight(insight::InsightFeatures),
-    /// For a lateness model: a row for each leg.
+    /// Lateness model: a row for each leg.
     Late(late::LateFeatures),
 }
 

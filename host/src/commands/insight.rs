@@ -15,11 +15,11 @@ pub struct Insight {
 }
 
 impl Insight {
-    /// Writes a line for each request: its reply, or what was wrong with it.
+    /// Writes a line for each request: its reply or its error.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
         lines::answer(&tradewind, &self.requests, out, &mut |asked, request| {
-            let request: InsightRequest = serde_json::from_str(request).context("this is no insight request")?;
+            let request: InsightRequest = serde_json::from_str(request).context("invalid insight request")?;
             let id = request.id.clone();
             let insights = asked.ask(&request.message()?)?;
             Ok(serde_json::to_string(&InsightReply::new(id, insights))?)

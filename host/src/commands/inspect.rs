@@ -19,7 +19,7 @@ use tradewind_json::{Words, hex};
 
 #[derive(clap::Args)]
 pub struct Inspect {
-    /// The pack or snapshot.
+    /// Pack or snapshot.
     pack: PathBuf,
     #[command(flatten)]
     trust: TrustArgs,
@@ -43,7 +43,7 @@ impl Inspect {
         for section in &manifest.sections {
             writeln!(out, "  {:<10} {:>10}", format!("{:?}", section.kind).to_lowercase(), size(section.len as usize))?;
         }
-        writeln!(out, "  {:<10} {:>10}", "in all", size(bytes.len()))?;
+        writeln!(out, "  {:<10} {:>10}", "total", size(bytes.len()))?;
         if view.section(SectionKind::Storefront).is_some() {
             return show_snapshot(out, &Snapshot::read(&bytes)?);
         }
@@ -80,7 +80,7 @@ impl Inspect {
     }
 }
 
-/// What a pack is for, and what its model is shown of a row.
+/// Task of a pack, and the features of its model.
 fn show_features(out: &mut dyn Write, task: &str, features: &[Source]) -> io::Result<()> {
     writeln!(out, "\ntask  {task}")?;
     let names: Vec<_> = features.iter().map(|feature| feature.name()).collect();
@@ -91,7 +91,7 @@ fn show_snapshot(out: &mut dyn Write, snapshot: &Snapshot) -> anyhow::Result<Exi
     let moment = |at| serde_json::to_string(&at).map(|text| text.trim_matches('"').to_owned());
     let storefront = &snapshot.storefront;
     writeln!(out, "\nsnapshot")?;
-    writeln!(out, "  holds      from {} until {}", moment(storefront.issued)?, moment(storefront.expires)?)?;
+    writeln!(out, "  valid      from {} until {}", moment(storefront.issued)?, moment(storefront.expires)?)?;
     writeln!(out, "  products   {}, prices in {}", storefront.catalog.len(), storefront.currency)?;
     let published = storefront.published.as_ref().map_or(0, |pricing| pricing.products().len());
     writeln!(out, "  published  {published} products can be priced from the public part")?;

@@ -3,7 +3,7 @@ use tradewind_host::KeyPair;
 
 #[derive(clap::Args)]
 pub struct Keygen {
-    /// Writes `NAME.key`, which stays secret, and `NAME.pub`, which others trust.
+    /// Writes `NAME.key`, which must stay secret, and `NAME.pub`, for those who trust it.
     #[arg(long, value_name = "NAME")]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Requests in, replies out: what every decision's command does.
+//! Requests and replies in lines, for all decision commands.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -12,30 +12,30 @@ use std::{
 use tradewind_core::message::Decision;
 use tradewind_host::Tradewind;
 
-/// A request that could not be answered.
+/// Error of a request.
 #[derive(Serialize)]
 struct Failure {
     request: usize,
     error: String,
 }
 
-/// A decision: from a request to its reply, both JSON on a line.
+/// Decision: from a request to its reply, both one line of JSON.
 pub type Decide<'a> = dyn FnMut(&mut Asked<'_>, &str) -> anyhow::Result<String> + 'a;
 
-/// Requests, and what is kept of their answers.
+/// Requests, and the file for recorded decisions.
 #[derive(clap::Args)]
 pub struct RequestArgs {
-    /// Requests: one JSON document, an array, or one a line; standard input when absent or `-`.
+    /// Requests: one JSON document, an array, or one per line (default or `-`: standard input).
     requests: Option<PathBuf>,
-    /// Write each decision with its receipt, for `tradewind replay`: a line for each.
+    /// Record each decision with its receipt, one per line, for `tradewind replay`.
     #[arg(long, value_name = "FILE")]
     receipts: Option<PathBuf>,
 }
 
-/// Between two lines of progress.
+/// Interval between lines of progress.
 const PROGRESS: Duration = Duration::from_secs(2);
 
-/// Writes a line for each request of a file or of standard input: its reply, or what was wrong with it.
+/// Writes a line for each request of a file or of standard input: its reply or its error.
 pub fn answer(
     tradewind: &Tradewind,
     args: &RequestArgs,
@@ -65,8 +65,7 @@ pub fn answer(
     Ok(status(failed, requests.len()))
 }
 
-/// Decides over all lines of a file or of standard input at once. A line that is not as it should be is
-/// reported, and the others are decided over.
+/// Decides all lines of a file or of standard input together. Invalid lines are reported, and the others are decided.
 pub fn answer_all<T>(
     tradewind: &Tradewind,
     args: &RequestArgs,
@@ -104,11 +103,11 @@ fn status(failed: usize, all: usize) -> ExitCode {
     if failed == 0 {
         return ExitCode::SUCCESS;
     }
-    eprintln!("tradewind: {failed} of {all} requests could not be answered");
+    eprintln!("tradewind: {failed} of {all} requests failed");
     ExitCode::FAILURE
 }
 
-/// What requests are asked of, and the file that decisions are kept in, if that was asked for.
+/// Host for requests, and the optional file for recorded decisions.
 pub struct Asked<'a> {
     tradewind: &'a Tradewind,
     receipts: Option<BufWriter<File>>,
@@ -119,7 +118,7 @@ impl<'a> Asked<'a> {
         Ok(Self { tradewind, receipts: args.receipts.as_deref().map(create).transpose()? })
     }
 
-    /// Asks for a decision, and keeps it.
+    /// Makes a decision, and records it.
     pub fn ask<D: Decision>(&mut self, request: &D) -> anyhow::Result<D::Answer> {
         let Some(file) = &mut self.receipts else { return Ok(self.tradewind.ask(request)?) };
         let (answer, record) = self.tradewind.ask_recorded(request);
@@ -139,7 +138,7 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     Ok(BufWriter::new(File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?))
 }
 
-/// The requests, each with its line (or place in the array), counted from 1.
+/// Reads the requests, each with its line (or position in the array), counted from 1.
 fn read_requests(path: Option<&Path>) -> anyhow::Result<Vec<(usize, String)>> {
     let text = match path.filter(|path| *path != Path::new("-")) {
         Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?,
@@ -150,7 +149,7 @@ fn read_requests(path: Option<&Path>) -> anyhow::Result<Vec<(usize, String)>> {
         }
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    // A document that spans lines is one request or an array of them; everything else is lines.
+    // A document over several lines is one request or an array of them; otherwise each line is a request.
     if text.trim_start().starts_with(['[', '{'])
         && let Ok(document) = serde_json::from_str::<&serde_json::value::RawValue>(text)
     {

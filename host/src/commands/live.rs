@@ -5,16 +5,16 @@ use tradewind_core::{
 };
 use tradewind_host::rows::Table;
 
-/// What is not as the snapshot says.
+/// Changes since the snapshot.
 #[derive(clap::Args)]
 pub struct LiveArgs {
-    /// Stock that has changed: a table with node, sku and available.
+    /// Changed stock: a table with node, sku and available.
     #[arg(long, value_name = "FILE")]
     stock: Option<PathBuf>,
-    /// Shipments that nodes have taken on already for the day: a table with node and shipments; rows of a node add up.
+    /// Shipments already booked at nodes for the day: a table with node and shipments; rows of a node are summed.
     #[arg(long, value_name = "FILE")]
     booked: Option<PathBuf>,
-    /// A node that ships nothing; may be given several times.
+    /// Closed node; may be repeated.
     #[arg(long, value_name = "NODE")]
     closed: Vec<String>,
 }

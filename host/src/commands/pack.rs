@@ -6,30 +6,28 @@ use tradewind_host::packing::{MAX_LOSS, Source, Storage};
 
 #[derive(clap::Args)]
 pub struct Pack {
-    /// A folder with pack.json and model.onnx, or an ONNX file.
+    /// Folder with pack.json and model.onnx, or an ONNX file.
     source: PathBuf,
-    /// The pack to write.
+    /// Output file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     sign: SignArgs,
-    /// The most rows of a model whose rows look at each other.
+    /// Maximum batch of a model whose rows depend on each other.
     #[arg(long, value_name = "ROWS", default_value_t = Options::default().joint_rows)]
     joint_rows: u32,
-    /// Fixes an axis of the inputs, by its name (`steps=50`) or by input and place (`ids[1]=50`);
-    /// may be given several times.
+    /// Extent of an input axis, by name (`steps=50`) or by input and axis number (`ids[1]=50`); may be repeated.
     #[arg(long, value_name = "AXIS=NUMBER", value_parser = binding)]
     bind: Vec<(String, i64)>,
-    /// Makes an input with a default (an initializer that is listed as an input) an input of the
-    /// pack; without, it is a constant, unless a recorded sample holds it. May be given several
-    /// times.
+    /// Input with a default (an initializer that is also listed as an input) to keep as an input of the pack; otherwise
+    /// it is a constant, unless a recorded sample contains it. May be repeated.
     #[arg(long = "override", value_name = "INPUT")]
     overrides: Vec<String>,
-    /// How the tables and matrices of the model are stored.
+    /// Storage of the model's tables and matrices.
     #[arg(long, value_name = "PRECISION", value_enum, default_value_t = Weights::F32)]
     weights: Weights,
-    /// The most that an output may change by weights of fewer bytes, as a part of its greatest
-    /// magnitude, and the part of labels that may.
+    /// Maximum change of an output caused by encoded weights, relative to its largest magnitude, and maximum share of
+    /// changed labels.
     #[arg(long, value_name = "PART", default_value_t = MAX_LOSS)]
     max_loss: f32,
 }
@@ -62,7 +60,7 @@ impl Pack {
                     Storage::default().precision(precision).max_loss(self.max_loss),
                 )
             })
-            .with_context(|| format!("`{}` was not packed", self.source.display()))?;
+            .with_context(|| format!("cannot pack `{}`", self.source.display()))?;
         let mut bytes = packed.bytes;
         self.sign.sign(&mut bytes)?;
         write(&self.out, &bytes)?;
@@ -77,10 +75,10 @@ impl Pack {
     }
 }
 
-/// An axis and its extent, from `AXIS=NUMBER`.
+/// Parses an axis and its extent from `AXIS=NUMBER`.
 pub(super) fn binding(text: &str) -> Result<(String, i64), String> {
-    let (name, number) = text.rsplit_once('=').ok_or("it needs the form AXIS=NUMBER")?;
-    Ok((name.to_owned(), number.parse().map_err(|_| format!("`{number}` is not a whole number"))?))
+    let (name, number) = text.rsplit_once('=').ok_or("expected AXIS=NUMBER")?;
+    Ok((name.to_owned(), number.parse().map_err(|_| format!("`{number}` is not an integer"))?))
 }
 
 /// All bindings of a command, each axis once.

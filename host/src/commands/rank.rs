@@ -12,7 +12,7 @@ use tradewind_json::{RankReply, RankRequest};
 pub struct Rank {
     #[command(flatten)]
     load: LoadArgs,
-    /// Write each shopper's updated profile too.
+    /// Also write each shopper's updated profile.
     #[arg(long)]
     profiles: bool,
     #[command(flatten)]
@@ -20,14 +20,14 @@ pub struct Rank {
 }
 
 impl Rank {
-    /// Writes a line for each request: its reply, or what was wrong with it.
+    /// Writes a line for each request: its reply or its error.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let tradewind = self.load.load()?;
         let pack = pack(&tradewind, |task| matches!(task, Task::Rank(_)), "ranks")?;
         let catalog = pack.view()?.copied_columns::<RankTables>(SectionKind::Tables)?.catalog;
 
         lines::answer(&tradewind, &self.requests, out, &mut |asked, request| {
-            let request: RankRequest = serde_json::from_str(request).context("this is no rank request")?;
+            let request: RankRequest = serde_json::from_str(request).context("invalid rank request")?;
             let id = request.id.clone();
             let ranking = asked.ask(&request.message(&pack.name, &catalog)?)?;
             Ok(serde_json::to_string(&RankReply::new(id, ranking, self.profiles))?)

@@ -7,12 +7,12 @@ use tradewind_host::receipts::Record;
 pub struct Replay {
     #[command(flatten)]
     load: LoadArgs,
-    /// Decisions as `--receipts` wrote them, one a line.
+    /// Decisions recorded with `--receipts`, one per line.
     records: PathBuf,
 }
 
 impl Replay {
-    /// Makes each decision again, and says whether it is identical, or what differs.
+    /// Replays each decision, and prints whether it is identical, or the differences.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let text =
             fs::read_to_string(&self.records).with_context(|| format!("cannot read `{}`", self.records.display()))?;

@@ -1,4 +1,4 @@
-//! A first minute with a model: data in, answers out, and what it costs.
+//! `tradewind run`: runs a model on data, and prints outputs and costs.
 
 mod arrays;
 mod elements;
@@ -26,45 +26,43 @@ use tradewind_core::{
 };
 use tradewind_host::{Tradewind, Trust, Verified, packing::pack_model};
 
-/// What the pack is called while it is tried.
+/// Name of the temporary pack.
 const PACK: &str = "model";
-/// Rows and columns of an output that are shown.
+/// Maximum rows and columns shown of an output.
 const SHOWN_ROWS: usize = 8;
 const SHOWN_COLUMNS: usize = 8;
-/// Bytes of inputs and outputs in one request; larger batches go in parts.
+/// Maximum bytes of inputs and outputs in one request; larger batches are split.
 const REQUEST_LEN: usize = 1 << 20;
-/// How long the warm runs go on.
+/// Duration of the warm runs.
 const WARM: Duration = Duration::from_millis(300);
 
 #[derive(clap::Args)]
 pub struct Run {
-    /// The ONNX file.
+    /// ONNX file.
     model: PathBuf,
-    /// The inputs by name: .npz, .json (an object of nested lists, or a list of row objects) or .csv
-    /// (a header of column names). The model's types say how cells are read. An input with a default
-    /// may be left out.
+    /// Inputs by name: .npz, .json (an object of nested lists, or a list of row objects) or .csv (with a header of
+    /// column names). The model's types determine how cells are read. Inputs with a default are optional.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Write the outputs to this .npz or .json.
+    /// Output file, .npz or .json.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print everything as one JSON document.
+    /// Print one JSON document.
     #[arg(long)]
     json: bool,
-    /// Fixes an axis of the inputs, by its name (`steps=50`) or by input and place (`ids[1]=50`);
-    /// may be given several times.
+    /// Extent of an input axis, by name (`steps=50`) or by input and axis number (`ids[1]=50`); may be repeated.
     #[arg(long, value_name = "AXIS=NUMBER", value_parser = binding)]
     bind: Vec<(String, i64)>,
     #[command(flatten)]
     module: ModuleArgs,
 }
 
-/// What a run took.
+/// Times of a run.
 struct Times {
     compile: Duration,
-    /// The first answer.
+    /// Time of the first answer.
     cold: Duration,
-    /// The median of the answers after it.
+    /// Median time of the later answers.
     warm: Duration,
 }
 
@@ -76,7 +74,7 @@ impl Run {
         let parts = parts(&compiled, inputs, rows)?;
         let pack = pack_model(PACK, compiled)?;
 
-        // Made here and now, by nobody else.
+        // The pack was just made by this process.
         let verified = Verified::pack(pack.as_slice(), &Trust::unsigned())?;
         let tradewind = Tradewind::builder().runtime(self.module.load()?).verified_pack(verified).build()?;
         let (outputs, cold) = answer(&tradewind, &parts)?;
@@ -101,13 +99,13 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The model compiled for the data, the data as the model takes it, and how long compiling took.
+    /// Compiles the model for the data; returns it with its inputs and the time of compiling.
     fn prepare(&self) -> anyhow::Result<(Compiled, Vec<Tensor>, Duration)> {
-        let refused = || format!("`{}` is refused", self.model.display());
+        let refused = || format!("cannot compile `{}`", self.model.display());
         let data = || format!("`{}`", self.input.display());
         let onnx = read_model(&self.model).with_context(refused)?;
         let interface = Interface::read(&onnx).with_context(refused)?;
-        // A model that is refused is refused whatever the data.
+        // A refusal of the model takes precedence over errors in the data.
         let arrays = Arrays::read(&self.input);
         let holds = |name: &str| arrays.as_ref().is_ok_and(|arrays| arrays.names().any(|held| held == name));
         let given = interface.defaults.iter().filter(|input| holds(&input.name));
@@ -130,13 +128,13 @@ impl Run {
             took = started.elapsed();
         }
         if !unused.is_empty() {
-            compiled.notes.push(format!("columns that the model does not take: `{}`", unused.join("`, `")));
+            compiled.notes.push(format!("columns that the model does not use: `{}`", unused.join("`, `")));
         }
         Ok((compiled, inputs, took))
     }
 }
 
-/// The rows that the inputs hold; 1 where the model has no batch.
+/// Number of rows in the inputs; 1 if the model has no batch.
 fn rows(ports: &[Port], inputs: &[Tensor]) -> usize {
     let batch = ports.iter().zip(inputs).find_map(|(port, tensor)| {
         let (dim, extent) = port.shape.iter().zip(&tensor.shape).find(|(dim, _)| dim.per_row > 0)?;
@@ -145,7 +143,7 @@ fn rows(ports: &[Port], inputs: &[Tensor]) -> usize {
     batch.unwrap_or(1)
 }
 
-/// The inputs in parts that fit into a request, where rows can be computed apart.
+/// Splits the inputs into requests, if rows are independent.
 fn parts(compiled: &Compiled, inputs: Vec<Tensor>, rows: usize) -> anyhow::Result<Vec<Vec<Tensor>>> {
     let plan = &compiled.plan;
     let elements = |ports: &[Port]| -> usize {
@@ -183,14 +181,14 @@ fn slice(data: &TensorData, from: usize, to: usize) -> TensorData {
     }
 }
 
-/// The outputs for all parts together, and the time from the first request to the last reply.
+/// Outputs of all parts together, and the time from the first request to the last reply.
 fn answer(tradewind: &Tradewind, parts: &[Vec<Tensor>]) -> anyhow::Result<(Vec<Tensor>, Duration)> {
     let mut all: Vec<Tensor> = Vec::new();
     let mut took = Duration::ZERO;
     for inputs in parts {
         let request = InferRequest { pack: PACK.into(), inputs: inputs.clone() };
         let started = Instant::now();
-        let outputs = tradewind.infer(&request).context("the module did not answer")?;
+        let outputs = tradewind.infer(&request).context("the module failed")?;
         took += started.elapsed();
         if all.is_empty() {
             all = outputs;
@@ -219,7 +217,7 @@ fn append(all: &mut Tensor, part: Tensor) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An output's first rows and columns.
+/// Prints an output's first rows and columns.
 fn show(out: &mut dyn Write, output: &Tensor) -> std::io::Result<()> {
     writeln!(out, "{}  {} {:?}", output.name, arrays::type_name(&output.data), output.shape)?;
     let cells = arrays::texts(&output.data);

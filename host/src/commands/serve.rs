@@ -15,7 +15,7 @@ use tradewind_host::{
     serve::{self, Config, Files, Keys, Role},
 };
 
-/// The most calls of the module at a time, each with up to 128 MiB.
+/// Maximum concurrent calls of the module, each with up to 128 MiB.
 const MOST_GUESTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 #[derive(clap::Args)]
@@ -29,16 +29,16 @@ pub struct Serve {
 
 #[derive(clap::Subcommand)]
 enum Other {
-    /// Make, list and remove access keys.
+    /// Manage access keys.
     #[command(subcommand)]
     Key(Key),
 }
 
 #[derive(clap::Subcommand)]
 enum Key {
-    /// Make a key, and print it this once.
+    /// Make a key; it is printed only once.
     Add {
-        /// What it is called.
+        /// Name of the key.
         name: String,
         /// shop, warehouse, operator or admin.
         #[arg(long)]
@@ -46,14 +46,14 @@ enum Key {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// List names, roles and when they were made.
+    /// List names, roles and creation times.
     List {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Take a key away.
+    /// Remove a key.
     Remove {
-        /// What it is called.
+        /// Name of the key.
         name: String,
         #[command(flatten)]
         database: DatabaseArgs,
@@ -62,7 +62,7 @@ enum Key {
 
 #[derive(clap::Args)]
 struct DatabaseArgs {
-    /// sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME, which several replicas may share.
+    /// sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME, which several replicas can share.
     #[arg(
         long,
         value_name = "URL",
@@ -77,51 +77,50 @@ struct DatabaseArgs {
 struct RunArgs {
     #[command(flatten)]
     module: ModuleArgs,
-    /// The module's signature; MODULE.sig when absent.
+    /// Signature of the module (default: MODULE.sig).
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
-    /// A snapshot of prices, stock and places.
+    /// Snapshot of prices, stock and locations.
     #[arg(long, value_name = "FILE", required = true)]
     snapshot: Option<PathBuf>,
-    /// A pack; may be given several times. One that says how likely a leg is late, and one that prices, are of use.
+    /// Pack; may be repeated. Used are a lateness pack, a price pack, and insight packs.
     #[arg(long = "pack", value_name = "FILE")]
     packs: Vec<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// What things cost in allocations, as JSON; a guess in cents when absent.
+    /// Costs of allocations, as JSON (default: guesses in cents).
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Which exceptions are listed and what they cost, as JSON; a guess in cents when absent.
+    /// Kinds of exceptions and their costs, as JSON (default: guesses in cents).
     #[arg(long, value_name = "FILE")]
     exceptions: Option<PathBuf>,
-    /// What prices are for, as JSON: weights of margin, revenue and sell_through. As the edge has it.
+    /// Goals of prices, as JSON weights of margin, revenue and sell_through; must match the edge's.
     #[arg(long, value_name = "JSON", default_value = r#"{"margin": 1}"#)]
     objective: String,
-    /// Calls of the module at a time; as many as there are processors when absent.
+    /// Maximum concurrent calls of the module (default: number of processors).
     #[arg(long, value_name = "NUMBER")]
     guests: Option<NonZeroUsize>,
-    /// Milliseconds that a call of the module may take.
+    /// Maximum milliseconds of a call of the module.
     #[arg(long, value_name = "MILLIS", default_value = "5000")]
     deadline: NonZeroU64,
-    /// Units of work that a call of the module may do, whatever the machine; not counted when absent. A batch of 64 orders
-    /// over twelve nodes takes some thousand million.
+    /// Maximum wasmtime fuel for each call (default: unlimited). A batch of 64 orders over 12 nodes uses about 10⁹.
     #[arg(long, value_name = "UNITS")]
     fuel: Option<NonZeroU64>,
-    /// A private folder for compiled code, so that the next start need not compile; made when absent.
+    /// Private folder for compiled code, to start faster; created if missing.
     #[arg(long, value_name = "FOLDER")]
     compiled: Option<PathBuf>,
-    /// Days for which decisions are kept to be replayed; for ever when absent.
+    /// Days to keep decisions for replay (default: unlimited).
     #[arg(long, value_name = "DAYS")]
     keep_decisions: Option<NonZeroU32>,
-    /// The moment at which the service's clock starts, for recorded data, in RFC 3339; now when absent.
+    /// Start of the service's clock, for recorded data, RFC 3339 (default: now).
     #[arg(long, value_name = "MOMENT")]
     clock: Option<Millis>,
-    /// Log lines as JSON.
+    /// Log in JSON.
     #[arg(long)]
     log_json: bool,
 }
@@ -134,7 +133,7 @@ impl Serve {
             None => {
                 let config = self.run.config()?;
                 let served = serve::run(config, |address| {
-                    // A closed pipe is no reason not to serve.
+                    // A closed pipe must not stop the service.
                     let _ = writeln!(out, "http://{address}").and_then(|()| out.flush());
                 });
                 runtime.block_on(served)?;
@@ -148,10 +147,12 @@ impl Key {
     async fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
         match self {
             Self::Add { name, role, database } => {
-                ensure!((1..=64).contains(&name.len()), "a key needs a name of 1 to 64 bytes");
+                ensure!((1..=64).contains(&name.len()), "invalid key name (expected 1 to 64 bytes)");
                 let key = Keys::open(&database.database).await?.add(&name, role).await?;
                 writeln!(out, "{key}")?;
-                eprintln!("tradewind: the key `{name}` of role {role}; it is kept as a digest, and not shown again");
+                eprintln!(
+                    "tradewind: key `{name}` with role {role}; only its digest is stored, so it is not shown again"
+                );
             }
             Self::List { database } => {
                 for key in Keys::open(&database.database).await?.list().await? {
@@ -176,14 +177,15 @@ impl RunArgs {
             log.init()
         }
 
-        let snapshot = self.snapshot.context("which snapshot? Give `--snapshot FILE`")?;
+        let snapshot = self.snapshot.context("no snapshot: give `--snapshot FILE`")?;
         let module = self.module.path()?;
         let signature = match &self.signature {
             Some(path) => Some(path.clone()),
             None => Some(module.with_added_extension("sig")).filter(|path| path.exists()),
         };
-        let text =
-            |path: PathBuf| String::from_utf8(read(&path)?).with_context(|| format!("`{}` is no text", path.display()));
+        let text = |path: PathBuf| {
+            String::from_utf8(read(&path)?).with_context(|| format!("`{}` is not UTF-8 text", path.display()))
+        };
         let files = Files {
             module: read(&module)?,
             signature: signature.map(text).transpose()?,

@@ -4,9 +4,9 @@ use tradewind_host::KeyPair;
 
 #[derive(clap::Args)]
 pub struct Sign {
-    /// The module, `tradewind.wasm`; packs are signed when they are made.
+    /// Module, `tradewind.wasm`; packs are signed when they are made.
     module: PathBuf,
-    /// The secret key to sign with.
+    /// Secret key for signing.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 }
@@ -17,7 +17,7 @@ impl Sign {
         let signature = KeyPair::read(&self.key)?.sign_module(&read(&self.module)?);
         let path = self.module.with_added_extension("sig");
         write(&path, format!("{signature}\n").as_bytes())?;
-        writeln!(out, "{}: upload it with the module, or leave it beside", path.display())?;
+        writeln!(out, "{}: upload it with the module, or keep it beside the module", path.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -26,18 +26,18 @@ enum SnapshotCommand {
 
 #[derive(clap::Args)]
 struct Build {
-    /// A folder with snapshot.json and tables: CSV, JSON, JSON Lines or Parquet.
+    /// Folder with snapshot.json and tables: CSV, JSON, JSON Lines or Parquet.
     folder: PathBuf,
-    /// The snapshot to write, for edge and warehouse.
+    /// Output file of the full snapshot, for edge and warehouse.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The public part to write, for everyone: no costs, guards, stock or lanes.
+    /// Output file of the public part: no costs, price guards, stock or lanes.
     #[arg(long, value_name = "FILE")]
     public: Option<PathBuf>,
-    /// The pack that forecasts demand from the sales, where the folder has no table of demand.
+    /// Pack that forecasts demand from the sales, if the folder has no demand table.
     #[arg(long, value_name = "PACK", requires = "trusted")]
     demand: Option<PathBuf>,
-    /// The public key that the pack is signed with.
+    /// Public key of the pack.
     #[arg(long, value_name = "FILE", id = "trusted")]
     trust: Vec<PathBuf>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl Snapshot {
 
 impl Build {
     fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let place = || format!("`{}` was not built", self.folder.display());
+        let place = || format!("cannot build `{}`", self.folder.display());
         let mut parts = Parts::read(&self.folder).with_context(place)?;
         if let Some(pack) = &self.demand {
             self.forecast(&mut parts, pack)?;
@@ -75,11 +75,11 @@ impl Build {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Forecasts demand with a pack, in the module, from the snapshot as it is without.
+    /// Forecasts demand with a pack, in the module, from the snapshot without demand.
     fn forecast(&self, parts: &mut Parts, pack: &Path) -> anyhow::Result<()> {
         let trust = Trust::read(&self.trust)?;
         let pack = Verified::pack(read(pack)?, &trust).with_context(|| format!("`{}`", pack.display()))?;
-        // Made here and now, by nobody else.
+        // The snapshot was just made by this process.
         let snapshot = Verified::snapshot(parts.build()?.whole, &Trust::unsigned())?;
         let builder = Tradewind::builder().runtime(self.module.load()?);
         let tradewind = builder.verified_pack(pack).verified_snapshot(snapshot.clone()).build()?;

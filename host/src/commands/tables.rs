@@ -7,16 +7,16 @@ pub struct Tables {
     /// Purchases: CSV with the columns profile,at,order,sku,quantity.
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
-    /// The products: CSV with the columns sku,category,title.
+    /// Products: CSV with the columns sku,category,title.
     #[arg(long, value_name = "FILE")]
     catalog: PathBuf,
-    /// Learn from orders before this moment only, in RFC 3339.
-    #[arg(long, value_name = "MOMENT")]
+    /// Use only orders before this time, in RFC 3339.
+    #[arg(long, value_name = "TIME")]
     before: Millis,
-    /// Products to keep that go with each.
+    /// Number of related products to keep for each.
     #[arg(long, default_value_t = 10)]
     neighbours: usize,
-    /// The products file to write.
+    /// Output file of products.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

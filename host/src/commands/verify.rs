@@ -1,5 +1,5 @@
-//! Runs recorded cases, each where it can harm nothing else: in a worker, a process of this same
-//! program that takes case after case and is replaced when one of them ends it.
+//! Runs recorded cases, isolated from each other: a worker process of this program runs case after case, and is
+//! replaced if one of them ends it.
 
 use super::{
     ModuleArgs,
@@ -19,7 +19,7 @@ use std::{
 };
 use tradewind_host::verification::{Case, Outcome, Settings, find_cases, verify};
 
-/// How long a case may take.
+/// Maximum time of a case.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
@@ -27,25 +27,24 @@ pub struct Verify {
     /// Folders with model.onnx and test_data_set_N, or folders of such folders.
     #[arg(required_unless_present_any = ["worker", "bind"], value_name = "CASE_DIR")]
     cases: Vec<PathBuf>,
-    /// Fixes an axis of the inputs, by its name (`steps=50`) or by input and place (`ids[1]=50`).
-    /// Alone, fixes what the data tell where a case is refused without: axes that have no extent,
-    /// and integer inputs that determine a shape.
+    /// Extent of an input axis, by name (`steps=50`) or by input and axis number (`ids[1]=50`). Without a value, takes
+    /// from the data what a refused case lacks: axes without an extent, and integer inputs that determine a shape.
     #[arg(long, value_name = "AXIS=NUMBER", num_args = 0..=1, default_missing_value = "")]
     bind: Vec<String>,
     /// Print one JSON document instead of a line for each case.
     #[arg(long)]
     json: bool,
-    /// Write the outputs as DIR/CASE/test_data_set_N/output_K.pb.
+    /// Output folder, for DIR/CASE/test_data_set_N/output_K.pb.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     module: ModuleArgs,
-    /// Take cases from standard input, one JSON object a line, and answer likewise.
+    /// Read cases from standard input, one JSON object per line, and reply likewise.
     #[arg(long, hide = true)]
     worker: bool,
 }
 
-/// A case and what became of it.
+/// Case with its outcome.
 #[derive(Debug, Serialize, Deserialize)]
 struct Verdict {
     name: String,
@@ -64,7 +63,7 @@ struct Document {
 #[derive(Default, Serialize)]
 struct Totals {
     ok: usize,
-    /// Of the `ok`.
+    /// Number of `ok` cases with bound inputs.
     bound: usize,
     refused: usize,
     wrong: usize,
@@ -73,14 +72,14 @@ struct Totals {
 
 impl Verify {
     pub fn run(mut self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        // What follows a `--bind` without an axis is a folder.
+        // A value after `--bind` that is not a binding is a folder.
         for folder in self.bind.iter_mut().filter(|binding| !binding.contains('=')) {
             self.cases.extend((!folder.is_empty()).then(|| PathBuf::from(std::mem::take(folder))));
         }
         if self.worker {
             return self.work(out);
         }
-        ensure!(!self.cases.is_empty(), "which cases? Give a folder with model.onnx and test_data_set_N");
+        ensure!(!self.cases.is_empty(), "no cases: give a folder with model.onnx and test_data_set_N");
         let cases = self.find()?;
         let mut totals = Totals::default();
         let mut verdicts = Vec::new();
@@ -111,17 +110,17 @@ impl Verify {
         let mut cases = Vec::new();
         for folder in &self.cases {
             let found = find_cases(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
-            ensure!(!found.is_empty(), "`{}` holds no case: a folder with model.onnx", folder.display());
+            ensure!(!found.is_empty(), "`{}` contains no case (a folder with model.onnx)", folder.display());
             cases.extend(found);
         }
         let mut names = BTreeSet::new();
         if let Some(twice) = cases.iter().find(|case| !names.insert(case.name.as_str())) {
-            bail!("two cases are called `{}`; give a folder that holds both", twice.name);
+            bail!("two cases have the name `{}`; give a folder that contains both", twice.name);
         }
         Ok(cases)
     }
 
-    /// Verifies cases on all cores, and hands over the verdicts in the order of the cases.
+    /// Verifies cases on all cores, and passes on the verdicts in the order of the cases.
     fn each(&self, cases: &[Case], mut take: impl FnMut(Verdict) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let next = Mutex::new(cases.iter().enumerate());
         let (sender, verdicts) = mpsc::channel();
@@ -165,7 +164,7 @@ impl Verify {
         })
     }
 
-    /// How a worker is started.
+    /// Command that starts a worker.
     fn worker(&self) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["verify", "--worker"]).args(self.bind.iter().map(|binding| format!("--bind={binding}")));
@@ -175,7 +174,7 @@ impl Verify {
         Ok(command)
     }
 
-    /// What a worker does: a line in, a line out.
+    /// Runs a worker: reads and writes one line per case.
     fn work(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let runtime = self.module.load()?;
         let (alone, axes): (Vec<_>, Vec<_>) = self.bind.iter().partition(|binding| binding.is_empty());
@@ -183,7 +182,7 @@ impl Verify {
         let extents = bindings(&axes.collect::<anyhow::Result<Vec<_>>>()?)?;
         let mut settings = Settings::default();
         (settings.bind, settings.extents, settings.out) = (!alone.is_empty(), extents, self.out.clone());
-        // Tells that the module is compiled: from now on the clock of a case runs.
+        // Reports that the module is compiled: from now on a case's time counts.
         writeln!(out)?;
         out.flush()?;
         for line in io::stdin().lock().lines() {
@@ -199,7 +198,7 @@ impl Verify {
     }
 }
 
-/// A process that verifies case after case.
+/// Process that verifies case after case.
 struct Worker {
     process: Child,
     cases: ChildStdin,
@@ -228,19 +227,19 @@ impl Worker {
     }
 
     fn ask(&mut self, case: &Case, deadline: Duration) -> Result<Verdict, mpsc::RecvTimeoutError> {
-        // A worker that is gone does not read; that is seen when it does not answer.
+        // A worker that has ended does not read; that is noticed when it does not reply.
         let _sent = serde_json::to_writer(&mut self.cases, case)
             .map_err(io::Error::from)
             .and_then(|()| self.cases.write_all(b"\n"));
         let line = self.lines.recv_timeout(deadline)?;
         serde_json::from_str(&line).map_err(|_| {
-            // It is not this program that answers; `end` must not wait for it.
+            // The process does not reply in time; `end` must not wait for it.
             let _ended = self.process.kill();
             mpsc::RecvTimeoutError::Disconnected
         })
     }
 
-    /// How it ended.
+    /// Exit status.
     fn end(&mut self) -> anyhow::Result<ExitStatus> {
         Ok(self.process.wait()?)
     }
@@ -254,7 +253,7 @@ impl Drop for Worker {
     }
 }
 
-/// Has a worker verify a case; one that crashes or hangs is ended, and the next case gets another.
+/// Verifies a case in a worker; a worker that crashes or hangs is ended, and the next case gets another.
 fn verdict(
     slot: &mut Option<Worker>,
     case: &Case,
@@ -275,7 +274,7 @@ fn verdict(
             let status = worker.end()?;
             match status.code() {
                 Some(code) if code == i32::from(OVER_LIMIT) => {
-                    Outcome::Refused { reason: "compiling it passes the limit of memory or time".into() }
+                    Outcome::Refused { reason: "compiling it exceeds the limit of memory or time".into() }
                 }
                 _ => Outcome::Wrong { difference: format!("it crashed: {status}") },
             }
@@ -326,7 +325,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A worker that says it is ready, reads the names of cases and does with them what `script` says.
+    /// Worker that reports ready, reads the names of cases and runs `script` for each.
     fn shell(script: &str) -> io::Result<Command> {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("echo; while read -r line; do {script}; done")]);
@@ -352,7 +351,7 @@ mod tests {
         assert!(slot.is_none());
         let answer = r#"echo '{"name": "c", "outcome": "ok", "bound": [], "seconds": 0}'"#;
         assert_eq!(difference(answer, &mut slot)?, "Ok { bound: [] }");
-        assert!(slot.is_some(), "a worker that answers is kept");
+        assert!(slot.is_some(), "a worker that replies is kept");
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Limits on compiling a model. The compiler bounds what it counts; the library that reads ONNX may still run away.
+//! Limits on compiling a model. The compiler has its own limits, but the library that reads ONNX may exceed them.
 
 use std::{
     fs, process,
@@ -7,16 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Memory that compiling may take, in KB.
+/// Maximum memory of compiling, in KB.
 const MOST_MEMORY: u64 = 2 << 20;
-/// Time that it may take.
+/// Maximum time of compiling.
 const MOST_TIME: Duration = Duration::from_secs(60);
-/// How often both are looked at.
+/// Interval between checks.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// The exit code of a process that passed a limit.
+/// Exit code of a process that exceeded a limit.
 pub const OVER_LIMIT: u8 = 3;
 
-/// Does `work`, and ends the process with an error where that passes a limit.
+/// Runs `work`, and ends the process with an error if that exceeds a limit.
 pub fn watched<T>(work: impl FnOnce() -> T) -> T {
     let (done, waits) = mpsc::channel::<()>();
     let (started, before) = (Instant::now(), memory());
@@ -31,7 +31,7 @@ pub fn watched<T>(work: impl FnOnce() -> T) -> T {
                 }
             }
         });
-        // Dropped also where the work panics: the watch must end.
+        // Dropped also if the work panics, so that the watch ends.
         let _done = done;
         work()
     })
@@ -42,7 +42,7 @@ fn end(limit: &str) -> ! {
     process::exit(OVER_LIMIT.into())
 }
 
-/// Memory that the process has, in KB; 0 where the system does not say.
+/// Memory of the process, in KB; 0 if unknown.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

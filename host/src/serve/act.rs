@@ -1,4 +1,4 @@
-//! What people and warehouses decide about orders and shipments, carried out: each in one transaction.
+//! Actions on orders and shipments, each in one transaction.
 
 use super::{
     App,
@@ -25,15 +25,15 @@ use tradewind_core::{
 };
 use tradewind_json::ShipmentLine;
 
-/// Carries out an action that the worklist offers, and closes its entry.
+/// Carries out an action of a worklist entry, and closes the entry.
 pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) -> Answer<Value> {
     let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
     if entry.state != "open" {
-        return Err(Problem::conflict(format!("`{work}` is {}; only what is open is acted on", entry.state)));
+        return Err(Problem::conflict(format!("`{work}` is {}; only open entries have actions", entry.state)));
     }
     let offered = &entry.finding.score.actions;
     if !offered.contains(&action) {
-        let detail = "this action is not one that the entry offers now; look at it again";
+        let detail = "the entry does not offer this action any more; load it again";
         return Err(Problem::unprocessable(detail).with("actions", json!(offered)));
     }
     let id = action.shipment.as_str();
@@ -59,11 +59,11 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
         (Step::Upgrade { service, .. }, _) => {
             let body = Body { service: Some(service.to_string()), ..row.body };
             if !app.store.set_body(&mut tx, id, &body).await? {
-                return Err(Problem::conflict(format!("`{id}` is over")));
+                return Err(Problem::conflict(format!("`{id}` is closed")));
             }
         }
         (Step::Hold, _) => app.store.set_held(&mut tx, id, true).await?,
-        // Customers are told by the shop, which reads what was acted on.
+        // The shop notifies customers; it reads the acted entries.
         (Step::Notify { .. } | Step::Reroute { .. }, _) => {}
     }
     if !app.store.act(&mut tx, work, &done).await? {
@@ -74,7 +74,7 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) 
     Ok(done)
 }
 
-/// Keeps what someone says of an entry.
+/// Stores feedback on an entry.
 pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: bool, note: &str) -> Answer<()> {
     let said = json!({"useful": useful, "note": note, "by": caller.key, "at": app.clock.now()});
     if !app.store.set_feedback(work, &said).await? {
@@ -83,9 +83,9 @@ pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: boo
     Ok(())
 }
 
-/// How a shipment would go from another node.
+/// New allocation of a shipment at another node.
 struct Rerouted {
-    /// What decided that, and when.
+    /// Release that decided, and when.
     release: Arc<Release>,
     at: Millis,
     node: Code,
@@ -94,11 +94,11 @@ struct Rerouted {
     late: Probability,
 }
 
-/// Asks the module for a shipment from another node, all of it.
+/// Asks the module to allocate a complete shipment at another node.
 async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
     let row = app.store.shipment(id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
     if !row.allocated || !row.is_at_node() {
-        return Err(Problem::conflict(format!("`{id}` has left its node, or is not of this service's stock")));
+        return Err(Problem::conflict(format!("`{id}` has left its node, or does not use this service's stock")));
     }
     let lines = row.body.lines.iter().map(|line| Line { sku: line.sku.clone(), quantity: line.quantity });
     let release = app.release();
@@ -131,7 +131,7 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
         _ => None,
     });
     let Some(shipment) = shipment else {
-        return Err(Problem::conflict(format!("`{to}` cannot send all of `{id}` any more; look at the entry again")));
+        return Err(Problem::conflict(format!("`{to}` cannot send all of `{id}` any more; load the entry again")));
     };
     Ok(Rerouted {
         release,
@@ -143,7 +143,7 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
     })
 }
 
-/// Sends a shipment from another node: what is promised moves with it. The new one's name is returned.
+/// Moves a shipment and its reserved units to another node. Returns the new shipment's name.
 async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer<String> {
     let gone = || Problem::conflict(format!("`{}` has left its node meanwhile", row.id));
     if !app.store.cancel_shipment(tx, &row).await? {
@@ -179,7 +179,7 @@ async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer
     Ok(id)
 }
 
-/// Leaves some lines of a shipment to another from the same node. The new one's name is returned.
+/// Moves some lines of a shipment to another one from the same node. Returns the new shipment's name.
 async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answer<String> {
     if !row.is_created() {
         return Err(Problem::conflict(format!("`{}` is packed, or has left its node", row.id)));
@@ -190,7 +190,7 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
         return Err(Problem::conflict(format!("`{}` no longer holds what is to be split", row.id)));
     }
     if !app.store.set_body(tx, &row.id, &Body { lines: now, ..row.body.clone() }).await? {
-        return Err(Problem::conflict(format!("`{}` is over", row.id)));
+        return Err(Problem::conflict(format!("`{}` is closed", row.id)));
     }
     let body = Body { lines: later, created: app.clock.now(), ..row.body };
     let (order, node, region, allocated, held) = (row.order, row.node, row.region, row.allocated, row.held);
@@ -198,7 +198,7 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     Ok(plan::add(app, tx, new, &mut 0).await?)
 }
 
-/// Takes scans in, all or none. What leaves is no longer there, and no longer promised.
+/// Stores scans, all or none. Dispatched units are removed from stock and reservations.
 pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     take_scans(app, &mut tx, id, scans).await?;
@@ -207,7 +207,7 @@ pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
     Ok(())
 }
 
-/// Takes a shipment in that another system has planned, with its scans.
+/// Stores a shipment planned by another system, with its scans.
 pub(super) async fn add_shipment(app: &App, new: &NewShipment, scans: &[Scan]) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     if !app.store.add_shipment(&mut tx, new).await? {
@@ -224,23 +224,23 @@ async fn take_scans(app: &App, tx: &mut Tx, id: &str, scans: &[Scan]) -> Answer<
     for scan in scans {
         take_scan(app, tx, id, scan).await?;
     }
-    // What is delivered is not judged any more.
+    // Delivered shipments are not scored.
     let most = Shipment::MAX_SCANS as i64;
     let over = scans.iter().all(|scan| scan.state != State::Delivered) && app.store.scan_count(tx, id).await? > most;
     if over {
-        return Err(Problem::unprocessable(format!("`{id}` would have more than {most} scans; no more are taken")));
+        return Err(Problem::unprocessable(format!("`{id}` would have more than {most} scans, the maximum")));
     }
     Ok(())
 }
 
-/// Takes a scan in; one that is known changes nothing.
+/// Stores a scan; a known scan changes nothing.
 async fn take_scan(app: &App, tx: &mut Tx, id: &str, scan: &Scan) -> Answer<()> {
     let row = app.store.lock_shipment(tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
     if row.state == "cancelled" {
-        return Err(Problem::conflict(format!("`{id}` was cancelled: its units ship otherwise, or not at all")));
+        return Err(Problem::conflict(format!("`{id}` was cancelled: its units ship differently, or not at all")));
     }
     if row.held && scan.state > State::Packed && row.is_at_node() {
-        return Err(Problem::conflict(format!("`{id}` is held: it is not to leave until someone has looked")));
+        return Err(Problem::conflict(format!("`{id}` is held: it must not leave until it is released")));
     }
     if !app.store.add_scan(tx, id, scan).await? {
         return Ok(());
@@ -249,13 +249,13 @@ async fn take_scan(app: &App, tx: &mut Tx, id: &str, scan: &Scan) -> Answer<()> 
         let units = row.body.lines.iter().map(|line| (line.sku.to_string(), i64::from(line.quantity)));
         app.store.dispatch(tx, &row.node, &units.collect()).await?;
     }
-    // Scans may come late: the furthest of them says where it is.
+    // Scans may arrive late: the most advanced one gives the state.
     let known: Option<State> = serde_json::from_value(Value::String(row.state.clone())).ok();
     let state = known.map_or(scan.state, |known| known.max(scan.state));
     Ok(app.store.set_state(tx, id, &name_of(state)?, state != State::Delivered).await?)
 }
 
-/// Lets a shipment that was held go on.
+/// Releases a held shipment.
 pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     app.store.lock_shipment(&mut tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
@@ -263,8 +263,8 @@ pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
     Ok(tx.commit().await?)
 }
 
-/// Opens or closes a node; closing plans the orders again that ship from it, opening those that are short. How many
-/// those are.
+/// Opens or closes a node; closing plans its orders again, opening plans orders with shortfalls again. Returns their
+/// number.
 pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u64> {
     let mut tx = app.store.begin().await?;
     if !app.store.set_closed(&mut tx, node, closed).await? {
@@ -285,9 +285,9 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
     Ok(count)
 }
 
-/// Takes over a count of a product at a node. Orders whose units are no longer there are planned again, in the order of
-/// [`shipments_at`](super::store::Store::shipments_at); so are orders that lack the product, where more of it can be
-/// promised. How many those are.
+/// Stores a count of a product at a node. If promised units are missing, orders are planned again, in the order of
+/// [`shipments_at`](super::store::Store::shipments_at); if more can be promised, so are orders that lack the product.
+/// Returns their number.
 pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
     let mut tx = app.store.begin().await?;
     let before = app.store.stock_for_count(&mut tx, node, sku).await?;
@@ -310,7 +310,7 @@ pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> A
             again.push(row.order);
         }
         if missing > 0 {
-            let detail = format!("{sku} at {node} is promised to shipments that this service does not know");
+            let detail = format!("{sku} at {node} is reserved for shipments unknown to this service");
             return Err(Problem::conflict(detail));
         }
     }
@@ -332,8 +332,8 @@ pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> A
     Ok(count)
 }
 
-/// Cancels an order, as far as it has not left: what is not planned, and shipments that their nodes have still, packed
-/// or not. An order of which all has left cannot be cancelled.
+/// Cancels an order, except its shipped parts: unplanned lines, and shipments still at their nodes, packed or not. An
+/// order that has shipped completely cannot be cancelled.
 pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     if !app.store.cancel(&mut tx, order).await? {
@@ -352,7 +352,7 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
     if !gone.is_empty() && here.is_empty() && left >= wanted {
         let states = gone.iter().map(|row| format!("`{}` is {}", row.id, row.state.replace('_', " ")));
         let states = states.collect::<Vec<_>>().join(", ");
-        return Err(Problem::conflict(format!("nothing of `{order}` can be cancelled any more: {states}")));
+        return Err(Problem::conflict(format!("`{order}` has shipped and cannot be cancelled: {states}")));
     }
     let mut changes: BTreeMap<(String, String), i64> = BTreeMap::new();
     for row in &here {
@@ -362,9 +362,9 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
         }
     }
     if let Err(Conflict) = app.store.reserve(&mut tx, &changes).await? {
-        return Err(Problem::internal(&format!("`{order}` gives back more than was promised to it")));
+        return Err(Problem::internal(&format!("`{order}` releases more units than were reserved for it")));
     }
-    // Others may have waited for what it gives back.
+    // Other orders may wait for the released units.
     let skus: BTreeSet<&str> = changes.keys().map(|(sku, _)| sku.as_str()).collect();
     for sku in skus {
         let lacking = app.store.lacking(&mut tx, sku).await?;
@@ -377,18 +377,18 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
     Ok(())
 }
 
-/// Lets a dead order be tried again.
+/// Queues a dead order again.
 pub(super) async fn retry(app: &App, order: &str) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     if app.store.requeue(&mut tx, &[order.to_owned()], &[OrderState::Dead]).await? == 0 {
-        return Err(Problem::conflict(format!("`{order}` is not dead; only dead orders are tried again by hand")));
+        return Err(Problem::conflict(format!("`{order}` is not dead; only dead orders can be retried")));
     }
     tx.commit().await?;
     app.queued.notify_one();
     Ok(())
 }
 
-/// The units of lines at a node, by product and node, times `sign`.
+/// Units of lines at a node, by product and node, times `sign`.
 fn units(lines: &[ShipmentLine], node: &str, sign: i64) -> BTreeMap<(String, String), i64> {
     let mut units = BTreeMap::new();
     for line in lines {

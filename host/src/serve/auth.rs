@@ -1,4 +1,4 @@
-//! Who may do what: access keys with roles.
+//! Authentication and roles: access keys.
 
 use super::{App, problem::Problem, store::wall};
 use crate::sha256;
@@ -9,31 +9,31 @@ use axum::{
 use std::{fmt, str::FromStr, sync::Arc};
 use tradewind_json::hex;
 
-/// What a key is for.
+/// Role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The shop's backend: sends orders, and verifies prices at checkout.
+    /// Shop backend: sends orders, and verifies prices at checkout.
     Shop,
-    /// Warehouse systems: count stock, scan shipments, close nodes.
+    /// Warehouse systems: set stock counts, scan shipments, close nodes.
     Warehouse,
-    /// People at the worklist: act, tell whether it helped, try dead orders again.
+    /// Operators: act on the worklist, give feedback, retry dead orders.
     Operator,
-    /// Everything, modules, packs and snapshots among it.
+    /// Administrators: everything, including modules, packs and snapshots.
     Admin,
 }
 
-/// Who sent a request.
+/// Sender of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The name of the key.
+    /// Name of the key.
     pub(crate) key: String,
     pub(crate) role: Role,
 }
 
-/// What access keys begin with.
+/// Prefix of access keys.
 const PREFIX: &str = "tw_";
 
-/// How long someone stays signed in on the page, in milliseconds.
+/// Duration of a session on the pages, in milliseconds.
 pub(crate) const SESSION: i64 = 12 * 3_600_000;
 
 const COOKIE: &str = "tradewind_session";
@@ -42,7 +42,7 @@ impl Role {
     /// All roles.
     pub const ALL: [Self; 4] = [Self::Shop, Self::Warehouse, Self::Operator, Self::Admin];
 
-    /// As it is written.
+    /// Name in text.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shop => "shop",
@@ -64,18 +64,18 @@ impl FromStr for Role {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|role| role.name() == name);
-        found.ok_or_else(|| format!("`{name}` is no role; there are {}", Self::ALL.map(Self::name).join(", ")))
+        found.ok_or_else(|| format!("unknown role `{name}` (expected {})", Self::ALL.map(Self::name).join(", ")))
     }
 }
 
 impl Caller {
-    /// Lets these roles pass, and the admin.
+    /// Allows these roles, and the admin.
     pub(crate) fn may(&self, roles: &[Role]) -> Result<(), Problem> {
         if self.role == Role::Admin || roles.contains(&self.role) {
             return Ok(());
         }
         let wanted = roles.iter().copied().chain([Role::Admin]).map(Role::name).collect::<Vec<_>>().join(" or ");
-        let detail = format!("the key `{}` is of role {}; this takes {wanted}", self.key, self.role);
+        let detail = format!("the key `{}` has role {}, but this needs {wanted}", self.key, self.role);
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 }
@@ -88,7 +88,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         // Schemes ignore case (RFC 9110, section 11.1).
         let credentials = value.and_then(|value| value.trim_start().split_once(' '));
         let Some((_, key)) = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            let detail = "an access key is needed: `Authorization: Bearer KEY`; `tradewind serve key add` makes one";
+            let detail = "missing access key: send `Authorization: Bearer KEY`; `tradewind serve key add` makes one";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
         };
         app.caller(key.trim()).await
@@ -96,14 +96,14 @@ impl FromRequestParts<Arc<App>> for Caller {
 }
 
 impl App {
-    /// Whose key this is.
+    /// Caller with this key.
     pub(crate) async fn caller(&self, key: &str) -> Result<Caller, Problem> {
         let found = self.store.key(&digest(key)).await?;
         let known = found.and_then(|(key, role)| Some(Caller { key, role: role.parse().ok()? }));
-        known.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "the access key is not known here"))
+        known.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "unknown access key"))
     }
 
-    /// Signs someone in; what the page's cookie is to be set to.
+    /// Signs a user in; returns the page's cookie.
     pub(crate) async fn sign_in(&self, key: &str) -> Result<String, Problem> {
         let caller = self.caller(key).await?;
         let token = hex(&random::<32>().map_err(|error| Problem::internal(&error))?);
@@ -111,7 +111,7 @@ impl App {
         Ok(format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION / 1_000))
     }
 
-    /// Who is signed in, and the token that the page's forms must carry.
+    /// Signed-in user, and the token required in the page's forms.
     pub(crate) async fn signed_in(&self, headers: &HeaderMap) -> Result<Option<(Caller, String)>, Problem> {
         let Some(token) = session_token(headers) else { return Ok(None) };
         let Some(session) = self.store.session(&digest(token)).await? else { return Ok(None) };
@@ -127,7 +127,7 @@ impl App {
     }
 }
 
-/// A new access key, and its hash.
+/// New access key, and its hash.
 pub(crate) fn new_key() -> Result<(String, String), getrandom::Error> {
     let key = format!("{PREFIX}{}", hex(&random::<32>()?));
     let hash = digest(&key);
@@ -139,7 +139,7 @@ fn digest(secret: &str) -> String {
     hex(&sha256(secret.as_bytes()))
 }
 
-/// What forms carry: another site can neither read nor guess it.
+/// Token of forms: another site can neither read nor guess it.
 fn form_token(session: &str) -> String {
     digest(&format!("form {session}"))
 }

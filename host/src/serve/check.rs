@@ -1,4 +1,4 @@
-//! What must hold of every plan, whatever a module says.
+//! Checks of every plan, independent of the module.
 
 use std::collections::BTreeMap;
 use tradewind_core::{
@@ -7,18 +7,18 @@ use tradewind_core::{
     snapshot::Snapshot,
 };
 
-/// Checks that a plan is one of these orders: each gets what it asked for or a shortfall, from nodes that exist.
-/// That no more is taken than there is, the database checks.
+/// Checks that a plan matches these orders: each gets its ordered units or a shortfall, from existing nodes. The
+/// database checks that units do not exceed stock.
 ///
 /// # Errors
-/// What does not hold, in words.
+/// The violated condition.
 pub(super) fn plan(orders: &[ShopOrder], allocated: &Allocated, snapshot: &Snapshot) -> Result<(), String> {
     if allocated.orders.len() != orders.len() {
-        return Err(format!("{} orders are answered, of {}", allocated.orders.len(), orders.len()));
+        return Err(format!("the plan has {} orders instead of {}", allocated.orders.len(), orders.len()));
     }
     for (order, answer) in orders.iter().zip(&allocated.orders) {
         if answer.id != order.id {
-            return Err(format!("the answer for `{}` is for another", order.id));
+            return Err(format!("the plan of `{}` is for another order", order.id));
         }
         let mut got: BTreeMap<&Sku, u64> = BTreeMap::new();
         for shipment in &answer.shipments {
@@ -41,7 +41,7 @@ pub(super) fn plan(orders: &[ShopOrder], allocated: &Allocated, snapshot: &Snaps
         }
         let wanted = order.lines.iter().map(|line| (&line.sku, u64::from(line.quantity)));
         if got != wanted.collect() {
-            return Err(format!("`{}` gets other units than it asked for", order.id));
+            return Err(format!("`{}` gets other units than ordered", order.id));
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! What is checked of everything that comes in before any of it is kept: by the types that the module decodes, and
-//! against what the release has. What passes can be decided, alone and with everything that has passed before.
+//! Validation of all input before it is stored: with the types that the module decodes, and against the release. Valid
+//! input can be decided, alone and together with all earlier input.
 
 use super::{
     App, live, plan,
@@ -9,48 +9,48 @@ use super::{
 use tradewind_core::{Code, Error, Sku, allocate::ShopOrder, tracking::Scan};
 use tradewind_json::Shipment;
 
-/// The longest text that people write, in bytes.
+/// Maximum length of users' texts, in bytes.
 const MAX_NOTE: usize = 2_000;
 
-/// Checks a name that is given here and goes into addresses: 1 to 48 letters, digits, `.`, `_` and `-`; not `.` and `..`,
-/// which addresses cannot hold (RFC 3986, section 5.2.4).
+/// Checks a name that is used in URLs: 1 to 48 letters, digits, `.`, `_` and `-`; not `.` or `..`, which URLs cannot
+/// contain (RFC 3986, section 5.2.4).
 pub(super) fn name(what: &str, name: &str) -> Answer<()> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if (1..=48).contains(&name.len()) && name.bytes().all(fits) && ![".", ".."].contains(&name) {
         return Ok(());
     }
     Err(Problem::unprocessable(format!(
-        "{what} `{name}`: it takes 1 to 48 letters, digits, `.`, `_` and `-`, and not `.` or `..`"
+        "invalid name of {what} `{name}` (expected 1 to 48 letters, digits, `.`, `_` and `-`; not `.` or `..`)"
     )))
 }
 
-/// Checks that a text has no control characters, which not every database keeps.
+/// Checks that a text has no control characters, which some databases cannot store.
 fn plain(field: &str, text: &str) -> Answer<()> {
     match text.chars().find(|character| character.is_control()) {
         None => Ok(()),
         Some(found) => {
-            let detail = format!("`{field}` has the control character U+{:04X}; it takes text", u32::from(found));
+            let detail = format!("`{field}` contains the control character U+{:04X} (expected text)", u32::from(found));
             Err(Problem::unprocessable(detail))
         }
     }
 }
 
-/// Checks what someone says in words, over several lines or on one.
+/// Checks a user's text of one or more lines.
 pub(super) fn note(field: &str, text: &str) -> Answer<()> {
     if text.len() > MAX_NOTE {
-        let detail = format!("`{field}` has {} bytes; at most {MAX_NOTE} are taken", text.len());
+        let detail = format!("`{field}` has {} bytes (at most {MAX_NOTE})", text.len());
         return Err(Problem::unprocessable(detail));
     }
     text.split(['\n', '\r', '\t']).try_for_each(|part| plain(field, part))
 }
 
-/// Checks a product that a field names, of which the snapshot need not know.
+/// Checks a product name, which may be missing in the snapshot.
 pub(super) fn sku(field: &str, sku: &str) -> Answer<Sku> {
     plain(field, sku)?;
     Ok(Sku::new(sku).map_err(|error| error.within(&format!("`{field}`")))?)
 }
 
-/// Checks a region or node that a field names.
+/// Checks a region or node.
 pub(super) fn code(field: &str, code: &str) -> Answer<Code> {
     Ok(Code::new(code).map_err(|error| error.within(&format!("`{field}`")))?)
 }
@@ -64,7 +64,7 @@ pub(super) async fn order(app: &App, order: &ShopOrder) -> Answer<()> {
     Ok(plan::check(app, &release, order.clone())?)
 }
 
-/// Checks a shipment that another system has planned.
+/// Checks a shipment planned by another system.
 pub(super) async fn shipment(app: &App, shipment: &Shipment) -> Answer<()> {
     name("the shipment", shipment.id.as_str())?;
     let Shipment { order, services, scans: known, .. } = shipment;
@@ -79,7 +79,7 @@ pub(super) async fn shipment(app: &App, shipment: &Shipment) -> Answer<()> {
         return Err(Problem::unprocessable(format!("the snapshot has no node `{node}`")));
     }
     products(app, message.lines.iter().map(|line| &line.sku)).await?;
-    // What the module would refuse later, it refuses now.
+    // The module checks now what it would refuse later.
     watch::ask(app, vec![message]).await.map(drop).map_err(|error| match error {
         WatchError::Ask(error) => error.into(),
         error => Problem::internal(&error),
@@ -96,13 +96,13 @@ pub(super) fn scans(scans: &[Scan]) -> Answer<()> {
     Ok(())
 }
 
-/// Checks that the snapshot has these products, or a node does.
+/// Checks that the snapshot or a node has these products.
 async fn products(app: &App, skus: impl Iterator<Item = &Sku> + Send) -> Answer<()> {
     let unknown = live::unknown(app, &app.release(), skus).await?;
     match unknown.first() {
         None => Ok(()),
         Some(sku) => Err(Problem::unprocessable(format!(
-            "there is no product `{sku}`: the snapshot does not have it, and no node has counted it"
+            "unknown product `{sku}`: neither the snapshot nor a node's stock contains it"
         ))),
     }
 }

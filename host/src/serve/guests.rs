@@ -1,5 +1,4 @@
-//! The gate before the instances of the module: as many calls at a time as there are instances, and a bounded queue of
-//! callers.
+//! Gate to the instances of the module: one call per instance at a time, and a bounded queue of callers.
 
 use crate::{BuildError, Tradewind, Unavailable, WasmGuest, receipts::Record};
 use std::time::Instant;
@@ -9,36 +8,36 @@ use tradewind_core::{
     guest::{Client, ClientError, Guest, GuestError},
 };
 
-/// How many callers may wait for each guest before others are turned away.
+/// Maximum number of callers waiting for each guest.
 const WAITING: usize = 32;
 
-/// The gate to the guests, the same for each release after the other.
+/// Gate to the guests, shared by successive releases.
 pub(crate) struct Gate {
-    /// Callers inside and before the gate.
+    /// Callers inside and waiting.
     queue: Semaphore,
     /// Callers inside.
     guests: Semaphore,
 }
 
-/// Why a decision was not made.
+/// Reason why a decision was not made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    /// Too many ask at once.
+    /// The queue is full.
     #[error("too many requests at once; try again")]
     Overloaded,
     /// The guest refused, or died.
     #[error(transparent)]
     Client(#[from] ClientError<GuestError>),
-    /// Another instance could not be made.
+    /// Another instance could not be created.
     #[error("{0}")]
     NotMade(BuildError),
-    /// The call did not come to its end.
-    #[error("the call was cut short; try again")]
+    /// The call was interrupted.
+    #[error("the call was interrupted; try again")]
     Cut,
 }
 
 impl AskError {
-    /// Whether what was asked is at fault, rather than the service: another question may well be answered.
+    /// Whether the request is at fault, not the service, so that other requests may succeed.
     pub(crate) fn is_of_request(&self) -> bool {
         match self {
             Self::Client(ClientError::Fault(fault)) => !matches!(
@@ -56,7 +55,7 @@ impl Gate {
         Self { queue: Semaphore::new(guests * (1 + WAITING)), guests: Semaphore::new(guests) }
     }
 
-    /// For callers that wait for an answer: turned away where too many do.
+    /// Admits an external caller; rejects it if the queue is full.
     async fn enter(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), AskError> {
         let queued = self.queue.try_acquire().map_err(|_| AskError::Overloaded)?;
         match tokio::time::timeout(Tradewind::PATIENCE, self.guests.acquire()).await {
@@ -65,7 +64,7 @@ impl Gate {
         }
     }
 
-    /// Asks for a caller that waits.
+    /// Makes a call for an external caller.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         tradewind: &Tradewind,
@@ -76,7 +75,7 @@ impl Gate {
         run(tradewind, question).await
     }
 
-    /// Asks for the service itself, which has time.
+    /// Makes a call for the service itself, which can wait.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         tradewind: &Tradewind,
@@ -87,7 +86,7 @@ impl Gate {
     }
 }
 
-/// Asks on a thread that may block, and returns the record of what was asked.
+/// Makes a call on a blocking thread, and returns its record.
 async fn run<T: Send + 'static>(
     tradewind: &Tradewind,
     question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,

@@ -1,4 +1,4 @@
-//! Everything that is served, and what holds for all of it.
+//! Routes, and middleware for all of them.
 
 use super::{App, api, pages, problem::Problem};
 use axum::{
@@ -18,14 +18,14 @@ use tower_http::{
 use tracing::Level;
 use utoipa_swagger_ui::SwaggerUi;
 
-/// What pages may load: nothing from elsewhere, and no scripts.
+/// Content policy of pages: nothing from other origins, and no scripts.
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The API page is a script with its own styles.
+/// The API page needs a script with its own styles.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Everything that is served.
+/// All routes.
 pub(super) fn router(app: Arc<App>) -> Router {
     let (api, document) = api::router();
     let docs: Router<Arc<App>> = Router::new()
@@ -33,7 +33,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn(found))
         .layer(header_layer(header::CONTENT_SECURITY_POLICY, DOCS_POLICY));
     let pages = pages::router().layer(header_layer(header::CONTENT_SECURITY_POLICY, PAGE_POLICY));
-    // What fails has said so where it failed; that many are turned away, a counter says.
+    // Failures are logged at their cause; a counter records rejections.
     let trace = TraceLayer::new_for_http()
         .make_span_with(span)
         .on_response(DefaultOnResponse::new())
@@ -66,7 +66,7 @@ fn header_layer(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// Refuses control characters in an address: no name has any, and not every database can be asked for them.
+/// Refuses control characters in URLs: no name contains any, and some databases cannot handle them.
 async fn plain(request: Request, next: Next) -> Response {
     let address = request.uri().path_and_query().map_or("", |address| address.as_str()).as_bytes();
     let control = |escaped: &&[u8]| {
@@ -76,13 +76,13 @@ async fn plain(request: Request, next: Next) -> Response {
     match address.windows(3).find(control) {
         None => next.run(request).await,
         Some(found) => {
-            let detail = format!("the address has the control character `{}`", String::from_utf8_lossy(found));
+            let detail = format!("the URL contains the control character `{}`", String::from_utf8_lossy(found));
             refused(request.headers(), Problem::bad(detail))
         }
     }
 }
 
-/// Says of a file of the API's page that is not there what is said of everything else.
+/// Gives missing files of the API page the same response as other missing paths.
 async fn found(request: Request, next: Next) -> Response {
     let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
@@ -92,7 +92,7 @@ async fn found(request: Request, next: Next) -> Response {
     response
 }
 
-/// What is wrong, as a page for those who ask for pages, else as a document.
+/// Error response: a page for browsers, otherwise a document.
 fn refused(headers: &HeaderMap, problem: Problem) -> Response {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accepted| accepted.to_str().ok());
     if accepted.map(str::to_ascii_lowercase).any(|accepted| accepted.contains("text/html")) {
@@ -101,7 +101,7 @@ fn refused(headers: &HeaderMap, problem: Problem) -> Response {
     problem.into_response()
 }
 
-/// Counts and times requests by route, never by what is in the address.
+/// Counts and times requests by route, never by content of the URL.
 async fn measured(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
     let method = request.method().to_string();

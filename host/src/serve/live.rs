@@ -1,4 +1,4 @@
-//! What nodes have and do now, as the module is told: stock, closed nodes, and what is booked of a day's capacity.
+//! Current state of nodes for the module: stock, closed nodes, and booked capacity of a day.
 
 use super::{
     App,
@@ -15,25 +15,25 @@ use tradewind_core::{
     snapshot::{Booked, Fulfilment, FulfilmentNode, Live, LiveStock},
 };
 
-/// Why it is not known.
+/// Reason why it is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LiveError {
-    #[error("the database: {0}")]
+    #[error("database error: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Name(#[from] Error),
 }
 
-/// What orders hold that are planned again: it is theirs to have again.
+/// Units and shipments of orders being planned again, which these orders may use again.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// Units, by product and node.
     pub(super) units: BTreeMap<(String, String), i64>,
-    /// Shipments, by node and by the day on which they are to leave.
+    /// Shipments, by node and day of dispatch.
     pub(super) shipments: BTreeMap<(String, Option<Day>), i64>,
 }
 
-/// What a node has to do on a day, in shipments.
+/// Shipments of a node on a day.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workload {
     pub(super) day: Day,
@@ -41,7 +41,7 @@ pub(super) struct Workload {
     pub(super) capacity: i64,
 }
 
-/// What is not as the snapshot says, of these products, as far as the module can be asked about it.
+/// Changes since the snapshot for these products, in the module's terms.
 pub(super) async fn live(
     app: &App,
     release: &Release,
@@ -67,7 +67,7 @@ pub(super) async fn live(
     let closed = closed.filter_map(|(node, _)| known(release, &node)).collect();
     let mut workloads = workloads(&app.store, app.store.pool(), release, at).await?;
     for ((node, day), own) in &held.shipments {
-        // What was to leave earlier and is still there is booked for today.
+        // Overdue shipments still at a node are booked for today.
         if let Some(workload) = workloads.get_mut(node)
             && day.is_some_and(|day| day <= workload.day)
         {
@@ -80,8 +80,8 @@ pub(super) async fn live(
     Ok(Live { stock, closed, booked: booked.collect() })
 }
 
-/// Whether one of these nodes has more shipments to pack than it can. What is booked on them stays so until the
-/// transaction ends, if they are locked.
+/// Whether one of these nodes has more shipments than its capacity. With locks, bookings do not change until the
+/// transaction ends.
 pub(super) async fn overbooked(
     app: &App,
     tx: &mut Tx,
@@ -93,13 +93,13 @@ pub(super) async fn overbooked(
     Ok(workloads.iter().any(|(node, workload)| nodes.contains(node) && workload.booked > workload.capacity))
 }
 
-/// The code of a node, if the snapshot has it: nothing can be asked about another.
+/// Code of a node, if the snapshot has it; the module knows no others.
 pub(super) fn known(release: &Release, node: &str) -> Option<Code> {
     let fulfilment = release.fulfilment()?;
     Some(fulfilment.nodes.get(place(fulfilment, node)?)?.code.clone())
 }
 
-/// Which of these products neither the snapshot has, nor any node.
+/// Products that are neither in the snapshot nor at a node.
 pub(super) async fn unknown<'a>(
     app: &App,
     release: &Release,
@@ -118,8 +118,8 @@ fn place(fulfilment: &Fulfilment, node: &str) -> Option<usize> {
     fulfilment.nodes.iter().position(|known| known.code.as_str() == node)
 }
 
-/// What each node of the snapshot has to pack on the day on which what is decided now leaves it: shipments of that day,
-/// and of days before those that it still has.
+/// Shipments that each node of the snapshot has to pack on the day of dispatch of current decisions: of that day, and
+/// overdue ones still there.
 pub(super) async fn workloads<'e>(
     store: &Store,
     executor: impl Executor<'e, Database = Any>,

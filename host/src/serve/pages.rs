@@ -1,5 +1,5 @@
-//! The page for people at the warehouse: what to look at, and what can be done about it. Rendered here, without
-//! scripts; every form carries a token that only this page knows.
+//! Operators' pages: exceptions and their actions. Rendered on the server, without scripts; every form has a token that
+//! only this page knows.
 
 mod parts;
 mod words;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tradewind_core::exceptions::Action;
 use words::Reader;
 
-/// Entries and orders that are shown.
+/// Maximum entries and orders shown.
 const SHOWN: i64 = 25;
 
 pub(super) fn router() -> Router<Arc<App>> {
@@ -40,7 +40,7 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/style.css", get(style))
 }
 
-/// Where someone is who is not signed in, or may not.
+/// Redirect for users who are not signed in, or error for missing permissions.
 enum Refused {
     SignIn,
     Problem(Problem),
@@ -61,7 +61,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// The page of what is wrong.
+/// Page of an error.
 pub(super) fn refused(problem: Problem) -> Response {
     let main = html! {
         h1 { "That did not work" }
@@ -77,10 +77,10 @@ pub(super) fn refused(problem: Problem) -> Response {
 
 type Shown = Result<Response, Refused>;
 
-/// What was sent, or why it could not be read: that is a page, too.
+/// Received form, or its error, which is also shown as a page.
 type Sent<T> = Result<T, Problem>;
 
-/// Someone who is signed in, and the token of their forms.
+/// Signed-in user, and the token of their forms.
 struct Visitor {
     caller: Caller,
     token: String,
@@ -92,7 +92,7 @@ async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refused> {
     Ok(Visitor { caller, token, reader: Reader::of(headers) })
 }
 
-/// Someone who sent a form of this page's, and may.
+/// Sender of one of this page's forms, with permission.
 async fn sender(app: &App, headers: &HeaderMap, token: &str, roles: &[Role]) -> Result<Caller, Refused> {
     let visitor = visitor(app, headers).await?;
     if visitor.token != token {
@@ -187,7 +187,7 @@ fn sign_in_page(reader: &Reader, wrong: Option<&str>) -> Markup {
         form.login method="post" action="/login" {
             label for="key" { (t("Access key")) }
             input #key type="password" name="key" required autocomplete="current-password" aria-describedby="hint";
-            p.hint #hint { (t("Whoever runs this service makes one:")) " " code { "tradewind serve key add NAME --role operator" } }
+            p.hint #hint { (t("The operator of this service makes one:")) " " code { "tradewind serve key add NAME --role operator" } }
             button type="submit" { (t("Sign in")) }
         }
     };
@@ -228,7 +228,7 @@ async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap, form: Sent<Fo
 #[derive(Deserialize)]
 struct Chosen {
     token: String,
-    /// The action, as the API takes it.
+    /// Action, in the API's form.
     action: String,
 }
 

@@ -1,4 +1,4 @@
-//! From queued orders to shipments: what the module is asked, and how its answer is committed.
+//! Planning of queued orders: the request to the module, and the commit of its plan.
 
 use super::{
     App, check as sound,
@@ -17,23 +17,23 @@ use tradewind_core::{
 };
 use tradewind_json::{ShipmentLine, hex};
 
-/// How often a plan is made anew because others took what it takes, before its orders go back to the queue.
+/// Maximum number of plans if others take the same units first, before the orders go back to the queue.
 const ATTEMPTS: usize = 8;
 
-/// Why orders were not planned.
+/// Reason why orders were not planned.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PlanError {
     #[error(transparent)]
     Ask(#[from] AskError),
-    #[error("the database: {0}")]
+    #[error("database error: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Order(#[from] Error),
-    #[error("the module's plan is not sound: {0}")]
+    #[error("the module's plan is invalid: {0}")]
     Unsound(String),
     #[error("stock, nodes or the release changed meanwhile")]
     Changed,
-    #[error("others took the stock or the capacity that was planned with, {ATTEMPTS} times")]
+    #[error("other plans took the stock or capacity {ATTEMPTS} times")]
     Contended,
 }
 
@@ -47,7 +47,7 @@ impl From<LiveError> for PlanError {
 }
 
 impl PlanError {
-    /// Whether the orders are at fault, rather than the service: others may well be planned.
+    /// Whether the orders are at fault, not the service, so that others may succeed.
     pub(super) fn is_of_orders(&self) -> bool {
         match self {
             Self::Ask(error) => error.is_of_request(),
@@ -58,33 +58,33 @@ impl PlanError {
     }
 }
 
-/// An order that is to be planned.
+/// Order due for planning.
 pub(super) struct Due {
     pub(super) order: ShopOrder,
-    /// How often that failed since it last worked.
+    /// Number of failures since the last success.
     pub(super) tries: i64,
 }
 
-/// What is open of an order.
+/// Open part of an order.
 struct Case {
-    /// What is still to be planned: without what is packed or has left.
+    /// Lines still to plan, without packed or shipped ones.
     order: ShopOrder,
-    /// Its shipments that may move: nothing of them is packed, or their node is closed.
+    /// Shipments that may move: unpacked, or at a closed node.
     movable: Vec<ShipmentRow>,
-    /// How many shipments it has had.
+    /// Number of shipments so far.
     shipments: usize,
 }
 
-/// Under what orders were claimed.
+/// Claim of orders.
 pub(super) struct Claim {
-    /// The lease on them.
+    /// Lease of the orders.
     pub(super) lease: String,
-    /// The generation before they were claimed. Once there is another, more orders may be due, and more urgent ones.
-    /// With none, a plan is committed nevertheless, and what it leaves short stays due.
+    /// Generation before the claim. After a new generation, more orders, and more urgent ones, may be due. If `None`, a
+    /// plan is committed anyway, and its shortfalls stay due.
     pub(super) generation: Option<i64>,
 }
 
-/// Plans orders that were claimed, together, and commits the plan.
+/// Plans claimed orders together, and commits the plan.
 pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), PlanError> {
     for _ in 0..ATTEMPTS {
         let release = app.release();
@@ -92,7 +92,7 @@ pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), 
         let request = request(app, &release, &cases).await?;
         let (at, orders) = (request.at, request.orders.clone());
         let (allocated, record) = if orders.is_empty() {
-            // All of them are packed or gone: nothing is left to decide.
+            // All of them are packed or gone, so nothing is left to decide.
             (Allocated { orders: Vec::new(), total: Default::default(), bound: Default::default() }, None)
         } else {
             let (answer, record) = app.gate.work(&release.tradewind, move |client| client.allocate(request)).await?;
@@ -111,7 +111,7 @@ pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), 
 }
 
 async fn cases(app: &App, batch: &[Due]) -> Result<Vec<Case>, PlanError> {
-    // Of nodes that are closed here; those that are so in the snapshot, the module knows.
+    // Nodes closed in this service; the module knows those closed in the snapshot.
     let nodes = app.store.nodes().await?;
     let ids: Vec<&str> = batch.iter().map(|due| due.order.id.as_str()).collect();
     let mut rows: BTreeMap<String, Vec<ShipmentRow>> = BTreeMap::new();
@@ -145,7 +145,7 @@ async fn request(app: &App, release: &Release, cases: &[Case]) -> Result<Allocat
     let mut held = Held::default();
     let mut previous = Vec::new();
     for case in cases {
-        // What a node held that the snapshot no longer has moves.
+        // Units at a node missing in the snapshot move.
         for row in case.movable.iter().filter(|row| known(release, &row.node).is_some()) {
             let day = row.body.dispatch;
             *held.shipments.entry((row.node.clone(), day)).or_default() += 1;
@@ -163,7 +163,7 @@ async fn request(app: &App, release: &Release, cases: &[Case]) -> Result<Allocat
     asked(app, release, orders, previous, &held).await
 }
 
-/// What the module is asked about orders, over what is there now.
+/// Request to the module about orders, with the current state.
 pub(super) async fn asked(
     app: &App,
     release: &Release,
@@ -178,23 +178,23 @@ pub(super) async fn asked(
     Ok(AllocateRequest { snapshot: release.snapshot.root, at, orders, policy, live, previous, late: None })
 }
 
-/// What things cost, over a release.
+/// Costs for a release.
 fn policy(app: &App, release: &Release) -> AllocationPolicy {
     let mut policy: AllocationPolicy = app.settings.policy;
     if !release.has_late {
-        // Nothing says how likely a leg is late, so nothing can be charged for it.
+        // Without a lateness pack, lateness cannot be charged.
         policy.late = Money(0);
     }
     policy
 }
 
-/// Checks that an order can be planned over a release, by what the module checks when it is: now, and as long as the
-/// snapshot holds, when all of it has a plan already.
+/// Checks that an order can be planned with a release, with the module's own checks: now, and at the end of the
+/// snapshot's validity with a complete previous plan.
 pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<(), Error> {
     let snapshot = &release.snapshot;
     let worth = valued(release, &order.lines, app.clock.now()).into_iter().find(|line| line.value >= Money::MAX);
     if let Some(line) = worth {
-        let message = format!("{} units of `{}` are worth more than can be added up", line.quantity, line.sku);
+        let message = format!("the value of {} units of `{}` overflows", line.quantity, line.sku);
         return Err(Error::new(ErrorKind::BadRequest, message));
     }
     let node = release.fulfilment().and_then(|fulfilment| fulfilment.nodes.first());
@@ -216,8 +216,8 @@ pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<()
     request.check(snapshot)
 }
 
-/// Writes a plan: orders, shipments, what is promised, and the record of the decision, all or nothing. `false`
-/// where something that it was made from has changed.
+/// Commits a plan: orders, shipments, reservations, and the record of the decision, all or nothing. Returns `false` if
+/// its input has changed.
 async fn commit(
     app: &App,
     release: &Release,
@@ -253,7 +253,7 @@ async fn commit(
         };
         let outcome = Outcome { at, decision, shortfalls: &shortfalls, cost, again };
         if !app.store.decide(&mut tx, &claim.lease, id, &outcome).await? {
-            // Someone else plans it: the rest of the plan holds without it.
+            // Another replica plans it: the rest of the plan is valid without it.
             continue;
         }
         let mut movable = case.movable;
@@ -324,7 +324,7 @@ async fn commit(
     Ok(true)
 }
 
-/// Adds a shipment under the next free name of its order, which it returns.
+/// Adds a shipment under the next free name of its order; returns the name.
 pub(super) async fn add(
     app: &App,
     tx: &mut super::store::Tx,
@@ -344,13 +344,13 @@ pub(super) async fn add(
     Ok(shipment.id)
 }
 
-/// A record, and what it is called.
+/// Record and its id, as stored.
 pub(super) fn kept(record: &Record) -> sqlx::Result<(String, String)> {
     let text = super::store::to_json(record)?;
     Ok((hex(&sha256(text.as_bytes())[..16]), text))
 }
 
-/// A record without the bytes that it is of.
+/// Record without the bytes of request and reply.
 pub(super) fn receipt(record: &Record) -> serde_json::Value {
     serde_json::json!({
         "module": record.module, "packs": record.packs, "snapshot": record.snapshot,
@@ -358,7 +358,7 @@ pub(super) fn receipt(record: &Record) -> serde_json::Value {
     })
 }
 
-/// When the first node begins to pack for another day.
+/// Time when the first node starts packing for another day.
 fn next_day(release: &Release, at: Millis) -> Millis {
     let nodes = release.fulfilment().map_or(&[][..], |fulfilment| &fulfilment.nodes);
     let first = nodes.iter().map(|node| node.departure(at).0).min();
@@ -370,20 +370,20 @@ fn same(row: &ShipmentRow, lines: &[Line]) -> bool {
     before == lines.iter().map(|line| (line.sku.as_str(), line.quantity)).collect()
 }
 
-/// Lines with what they were sold for: the price that is listed now.
+/// Lines with their values at the current listed price.
 pub(super) fn valued(release: &Release, lines: &[Line], at: Millis) -> Vec<ShipmentLine> {
     let storefront = &release.snapshot.storefront;
     let lines = lines.iter().map(|line| {
         let price = storefront.catalog.id(&line.sku).and_then(|id| storefront.price(id));
         let value = price.map_or(0, |price| price.at(at).0).saturating_mul(i64::from(line.quantity));
-        // More is not judged.
+        // The maximum value that can be scored.
         let value = Money(value.min(Money::MAX.0));
         ShipmentLine { sku: line.sku.clone(), quantity: line.quantity, value }
     });
     lines.collect()
 }
 
-/// The last second of the day for which an order is promised, where it goes.
+/// Last second of an order's promised day, at its destination.
 fn promised(release: &Release, order: &ShopOrder) -> Millis {
     let region = release.snapshot.storefront.regions.iter().find(|region| region.code == order.region);
     let offset = region.map_or(0, |region| i64::from(region.utc_offset)) * 60_000;

@@ -1,4 +1,4 @@
-//! Errors as callers get them: RFC 9457, `application/problem+json`.
+//! Errors in responses: RFC 9457, `application/problem+json`.
 
 use super::guests::AskError;
 use axum::{
@@ -8,25 +8,25 @@ use axum::{
 use serde_json::{Map, Value, json};
 use tradewind_core::{ErrorKind, guest::ClientError};
 
-/// What went wrong, what it was about, and what to do.
+/// Error: what failed, for which input, and the fix.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
-    /// Members beside the standard ones, such as what differs from what.
+    /// Members besides the standard ones, such as differing fields.
     members: Map<String, Value>,
 }
 
-/// What [`Problem`] is written as.
+/// Schema of a written [`Problem`].
 #[derive(utoipa::ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "it describes what `Problem` writes")]
 pub(crate) struct ProblemSchema {
-    /// The status in words.
+    /// Status as text.
     title: String,
-    /// The status.
+    /// Status.
     status: u16,
-    /// What was wrong, with what, and what to do.
+    /// Fault, input and fix.
     detail: String,
 }
 
@@ -37,31 +37,31 @@ impl Problem {
         Self { status, detail: detail.into(), members: Map::new() }
     }
 
-    /// The request is not one.
+    /// The request is malformed.
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// The request is well-formed, and cannot be carried out as it is.
+    /// The request is well-formed, but invalid.
     pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} `{id}`"))
+        Self::new(StatusCode::NOT_FOUND, format!("unknown {what} `{id}`"))
     }
 
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// Something that is the service's own fault: it is logged, and the caller learns no more.
+    /// Internal error: it is logged, and the caller gets no details.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "a request could not be answered");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not answer; its log says why")
+        tracing::error!(%error, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the service's log")
     }
 
-    /// What is not there now and will be.
+    /// Temporarily unavailable.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
@@ -105,8 +105,8 @@ impl IntoResponse for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if super::store::is_away(&error) {
-            tracing::warn!(%error, "the database does not answer");
-            return Self::unavailable("the database does not answer; try again");
+            tracing::warn!(%error, "database unreachable");
+            return Self::unavailable("the database is unreachable; try again");
         }
         Self::internal(&error)
     }

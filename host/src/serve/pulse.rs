@@ -52,6 +52,6 @@ impl Pulse {
             return None;
         }
         let how = if failing { "failed" } else { "did not finish in time" };
-        Some(format!("{} {how}; the log says why", self.what))
+        Some(format!("{} {how}; see the log", self.what))
     }
 }

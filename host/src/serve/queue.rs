@@ -1,4 +1,4 @@
-//! The worker: takes orders from the queue, has them planned, and puts back what could not be.
+//! Worker that plans queued orders, and puts back failed ones.
 
 use super::{
     App,
@@ -9,21 +9,20 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tradewind_json::hex;
 
-/// Orders that are planned together.
+/// Maximum orders planned together.
 const BATCH: i64 = 64;
 
-/// How often an order is tried before someone must look at it.
+/// Attempts before an order is dead.
 const TRIES: i64 = 5;
 
-/// How often orders are claimed anew because what can be shipped has changed, before a plan is committed
-/// nevertheless: counts may come faster than plans are made.
+/// Maximum number of new claims because stock has changed, before a plan is committed anyway: counts may arrive faster
+/// than plans are made.
 const CLAIMS: u32 = 4;
 
-/// How often the queue is looked at when nobody says that there is something in it: another replica may have put
-/// it there.
+/// Interval at which the queue is checked without a signal: another replica may have queued orders.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Works until told to stop.
+/// Runs until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut claims = 1;
     while !*stop.borrow() {
@@ -41,7 +40,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             }
             Err(error) => {
                 app.planned.failed();
-                tracing::warn!(%error, "orders wait");
+                tracing::warn!(%error, "planning failed, orders stay queued");
                 LOOK
             }
         };
@@ -53,11 +52,11 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Plans what is due; how many orders that were. An order that cannot be planned keeps no other from being planned.
-/// Unless it is `fresh`, a plan is committed even where what can be shipped has changed since.
+/// Plans due orders; returns their number. An order that cannot be planned does not block others. Unless `fresh`, a
+/// plan is committed even if stock has changed since the claim.
 async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     let lease = lease()?;
-    // Before the claim: what changes after this, the claim may not know.
+    // Before the claim, which may not see later changes.
     let generation = app.store.generation().await?;
     let queued = app.store.claim(&lease, BATCH).await?;
     let claim = Claim { lease, generation: fresh.then_some(generation) };
@@ -68,11 +67,11 @@ async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
         let read = order.map_err(|error| store::unread(&error));
         match read.and_then(|order| order.check().map(|()| order).map_err(|error| error.to_string())) {
             Ok(order) => due.push(Due { order, tries }),
-            // It will never be another.
+            // It will always fail.
             Err(error) => put_back(app, lease, &id, TRIES, 0, &error).await?,
         }
     }
-    // What fails is planned again in ever smaller parts, until the order is alone that cannot be planned.
+    // A failed batch is halved until the faulty order is alone.
     let mut sound = true;
     let mut parts = vec![due.as_slice()];
     while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
@@ -82,10 +81,10 @@ async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
                 app.store.give_back(lease).await?;
                 return Err(PlanError::Changed);
             }
-            // The leases end by themselves.
+            // The leases expire by themselves.
             Err(PlanError::Database(error)) if store::is_away(&error) => return Err(PlanError::Database(error)),
             Err(error) if part.len() > 1 && error.is_of_orders() => {
-                tracing::warn!(%error, orders = part.len(), "a batch could not be planned; its halves are tried");
+                tracing::warn!(%error, orders = part.len(), "batch failed, retrying its halves");
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([second, first]);
             }
@@ -112,17 +111,17 @@ async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     Ok(count)
 }
 
-/// Puts an order back that could not be planned: to be tried again after some milliseconds, or to be seen.
+/// Puts a failed order back: to be retried after some milliseconds, or dead.
 async fn put_back(app: &App, lease: &str, order: &str, tries: i64, after: i64, error: &str) -> sqlx::Result<()> {
     let dead = tries >= TRIES;
     if dead {
         metrics::counter!("tradewind_orders_dead_total").increment(1);
-        tracing::error!(order, error, "an order is dead: someone must look at it");
+        tracing::error!(order, error, "order moved to dead state");
     }
     app.store.put_back(lease, order, tries, after, error, dead).await
 }
 
-/// A name for a lease that nobody else has.
+/// Unique name of a lease.
 fn lease() -> Result<String, PlanError> {
     super::auth::random::<16>().map(|bytes| hex(&bytes)).map_err(|error| {
         PlanError::Database(sqlx::Error::Io(std::io::Error::other(format!("no random numbers: {error}"))))

@@ -1,4 +1,4 @@
-//! What decides: a module, its packs and a snapshot, verified and tested together, and swapped as one.
+//! Releases: a module, its packs and a snapshot, verified, tested and swapped together.
 
 use super::check;
 use crate::{
@@ -19,7 +19,7 @@ use tradewind_core::{
     tracking::{Scan, State},
 };
 
-/// A file that decides, or is decided over.
+/// File of a release.
 #[derive(Debug, Clone)]
 pub(crate) enum Artefact {
     Module(Verified<Module>),
@@ -27,7 +27,7 @@ pub(crate) enum Artefact {
     Snapshot(Verified<Snapshot>),
 }
 
-/// What a file is.
+/// Kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Module,
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     Snapshot,
 }
 
-/// The files of a release: one module, one snapshot, and packs of different names.
+/// Files of a release: one module, one snapshot, and packs with different names.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) module: Verified<Module>,
@@ -43,27 +43,27 @@ pub(crate) struct Parts {
     pub(crate) snapshot: Verified<Snapshot>,
 }
 
-/// A release that is ready to be asked.
+/// Release ready for requests.
 pub(crate) struct Release {
-    /// Releases of a database are counted.
+    /// Number, counted per database.
     pub(crate) number: i64,
     pub(crate) parts: Parts,
     pub(crate) snapshot: Verified<Snapshot>,
-    /// What answers, with all of it loaded.
+    /// Host with all files loaded.
     pub(crate) tradewind: Tradewind,
-    /// Whether a pack says how likely a leg is late, and whether one prices.
+    /// Whether a lateness pack and a price pack are loaded.
     pub(crate) has_late: bool,
     pub(crate) has_price: bool,
 }
 
-/// Why files are not taken.
+/// Reason why files are rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReleaseError {
     #[error("the {kind} is not trusted: {error}", kind = .kind.name())]
     Trust { kind: Kind, error: TrustError },
     #[error("the {} cannot be read: {error}", .kind.name())]
     Read { kind: Kind, error: Error },
-    #[error("the snapshot is the public part; the warehouse needs the whole, with its nodes, lanes and stock")]
+    #[error("the snapshot is the public part; the warehouse needs the full snapshot, with nodes, lanes and stock")]
     Public,
     #[error(transparent)]
     Module(#[from] GuestError),
@@ -90,7 +90,7 @@ impl Kind {
 }
 
 impl Artefact {
-    /// A file, if its signature is trusted; a module's is detached.
+    /// Checks a file's signature; a module's is detached.
     pub(crate) fn new(
         kind: Kind,
         bytes: Vec<u8>,
@@ -129,7 +129,7 @@ impl Artefact {
         }
     }
 
-    /// A module's signature; other files have theirs in themselves.
+    /// Signature of a module; other files contain theirs.
     pub(crate) fn signature(&self) -> Option<&str> {
         match self {
             Self::Module(module) => module.signature.as_deref(),
@@ -138,7 +138,7 @@ impl Artefact {
     }
 }
 
-/// A module with its detached signature, if the signature is trusted.
+/// Checks a module with its detached signature.
 pub(crate) fn module(
     bytes: Vec<u8>,
     signature: Option<String>,
@@ -147,12 +147,12 @@ pub(crate) fn module(
     Verified::module(bytes, signature, trust).map_err(untrusted(Kind::Module))
 }
 
-/// A pack, if its signature is trusted.
+/// Checks a pack's signature.
 pub(crate) fn pack(bytes: Vec<u8>, trust: &Trust) -> Result<Verified<Pack>, ReleaseError> {
     Verified::pack(bytes, trust).map_err(untrusted(Kind::Pack))
 }
 
-/// A snapshot, if its signature is trusted.
+/// Checks a snapshot's signature.
 pub(crate) fn snapshot(bytes: Vec<u8>, trust: &Trust) -> Result<Verified<Snapshot>, ReleaseError> {
     Verified::snapshot(bytes, trust).map_err(untrusted(Kind::Snapshot))
 }
@@ -166,14 +166,14 @@ fn untrusted(kind: Kind) -> impl FnOnce(TrustError) -> ReleaseError {
 }
 
 impl Parts {
-    /// All of them.
+    /// All files.
     pub(crate) fn all(&self) -> impl Iterator<Item = Artefact> {
         let packs = self.packs.iter().cloned().map(Artefact::Pack);
         let (module, snapshot) = (self.module.clone(), self.snapshot.clone());
         [Artefact::Module(module)].into_iter().chain(packs).chain([Artefact::Snapshot(snapshot)])
     }
 
-    /// The same with one file in place of that of its kind and name.
+    /// Replaces the file with the same kind and name.
     pub(crate) fn with(mut self, artefact: Artefact) -> Self {
         match artefact {
             Artefact::Module(module) => self.module = module,
@@ -189,7 +189,7 @@ impl Parts {
 }
 
 impl Release {
-    /// Compiles the module, loads all files and tests them. Takes seconds: call it where blocking is allowed.
+    /// Compiles the module, loads all files and tests them. Takes seconds, so call it on a blocking thread.
     pub(crate) fn new(
         number: i64,
         parts: Parts,
@@ -215,7 +215,7 @@ impl Release {
     }
 }
 
-/// Runs what packs have recorded, and one request of each kind that the service makes.
+/// Runs the packs' recorded samples, and one request of each kind that the service makes.
 fn test(tradewind: &Tradewind, snapshot: &Snapshot, has_late: bool, has_price: bool) -> Result<(), ReleaseError> {
     let refused = |what: &str| {
         let what = format!("self-test: {what}");
@@ -235,7 +235,7 @@ fn test(tradewind: &Tradewind, snapshot: &Snapshot, has_late: bool, has_price: b
     let orders = golden.allocate.orders.clone();
     let allocated = tradewind.allocate(&golden.allocate).map_err(refused("an allocation"))?;
     check::plan(&orders, &allocated, snapshot).map_err(|why| wrong("an allocation", why))?;
-    tradewind.exceptions(&golden.exceptions).map_err(refused("a look at a shipment"))?;
+    tradewind.exceptions(&golden.exceptions).map_err(refused("an exception scan"))?;
     if let Some(quote) = golden.quote.filter(|_| has_price) {
         let quote = tradewind.quote(&quote).map_err(refused("a price"))?;
         if quote.price < quote.floor || quote.price <= Money(0) {
@@ -249,7 +249,7 @@ fn samples(tradewind: &Tradewind, pack: &Verified<Pack>) -> Result<(), SampleErr
     let view = pack.view()?;
     let Some(samples) = view.read_optional::<Vec<Sample>>(SectionKind::Samples)? else { return Ok(()) };
     let plan: Plan = view.read(SectionKind::Plan)?;
-    // Weights in fewer bytes give other numbers than those recorded; how far off, packing has measured.
+    // Encoded weights give other numbers than the recorded ones; packing has measured the difference.
     let exact = plan.weights.iter().all(|weight| weight.encoding == Encoding::Plain);
     for Sample { inputs, outputs } in samples {
         let request = InferRequest { pack: pack.name.clone(), inputs };
@@ -275,7 +275,7 @@ impl From<Error> for SampleError {
     }
 }
 
-/// Requests that every module must be able to answer over a snapshot.
+/// Requests that every module must answer with a snapshot.
 struct Golden {
     allocate: AllocateRequest,
     exceptions: ExceptionRequest,
@@ -283,8 +283,8 @@ struct Golden {
 }
 
 impl Golden {
-    /// An order for one unit of the first product that a node has, its shipment, and the first price. `None`
-    /// for a snapshot in which nothing can be ordered.
+    /// An order for one unit of the first product in stock, its shipment, and the first price. `None` for a snapshot in
+    /// which nothing can be ordered.
     fn new(snapshot: &Snapshot, has_late: bool) -> Result<Option<Self>, Error> {
         let Storefront { issued: at, catalog, regions, .. } = &snapshot.storefront;
         let at = *at;

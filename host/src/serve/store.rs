@@ -1,7 +1,7 @@
-//! What must outlive the process: SQLite in a file, or PostgreSQL, with the same statements.
+//! Persistent state: SQLite in a file, or PostgreSQL, with the same statements.
 //!
-//! Numbers are whole, moments are milliseconds since 1970, documents are JSON. Whoever writes more than one row
-//! does it in a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, stock.
+//! Numbers are integers, times are milliseconds since 1970, documents are JSON. Code that writes more than one row uses
+//! a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, stock.
 
 mod keys;
 mod orders;
@@ -23,8 +23,8 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) type Tx = Transaction<'static, Any>;
 
-/// The steps from an empty database to this version's, each a list of statements for every database, and one of those
-/// that PostgreSQL needs on top. They are only added to.
+/// Migrations from an empty database to this version, each a list of statements for every database, and additional ones
+/// for PostgreSQL. Existing ones never change.
 const MIGRATIONS: [(&str, &str); 4] = [
     (include_str!("store/schema.sql"), ""),
     (include_str!("store/schema.2.sql"), ""),
@@ -32,10 +32,10 @@ const MIGRATIONS: [(&str, &str); 4] = [
     (include_str!("store/schema.4.sql"), ""),
 ];
 
-/// How long a statement waits for a connection, and SQLite for its lock.
+/// Maximum time that a statement waits for a connection, or for SQLite's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The database.
+/// Database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pool: AnyPool,
@@ -49,7 +49,7 @@ enum Dialect {
 }
 
 impl Store {
-    /// Opens a database, makes it where it is a file that is not there, and brings it to this version.
+    /// Opens a database, creates a missing file, and migrates it to this version.
     pub(crate) async fn open(url: &str) -> sqlx::Result<Self> {
         install_default_drivers();
         let dialect = if url.starts_with("sqlite:") {
@@ -57,7 +57,7 @@ impl Store {
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             Dialect::Postgres
         } else {
-            let text = format!("`{url}` is no database; give sqlite:FILE or postgres://USER@HOST/NAME");
+            let text = format!("invalid database `{url}` (expected sqlite:FILE or postgres://USER@HOST/NAME)");
             return Err(sqlx::Error::Configuration(text.into()));
         };
         let mut url = url.to_owned();
@@ -69,7 +69,7 @@ impl Store {
         let options = options.after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
-                    // Readers and a writer at once; what is committed is on the disk.
+                    // Concurrent readers and one writer; committed data is on disk.
                     sqlx::raw_sql("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000")
                         .execute(connection)
                         .await?;
@@ -77,7 +77,7 @@ impl Store {
                 Ok(())
             })
         });
-        // Statements are long and of no use in a log; what fails says so.
+        // Statements are too long for logs; failures are logged separately.
         let connect = url.parse::<AnyConnectOptions>()?.disable_statement_logging();
         let store = Self { pool: options.connect_with(connect).await?, dialect };
         store.migrate().await?;
@@ -87,7 +87,7 @@ impl Store {
     async fn migrate(&self) -> sqlx::Result<()> {
         let mut tx = self.begin().await?;
         if self.dialect == Dialect::Postgres {
-            // Replicas that start together come one after the other.
+            // Replicas that start together migrate one after the other.
             sqlx::query("SELECT pg_advisory_xact_lock(7239640)").execute(&mut *tx).await?;
         }
         sqlx::raw_sql("CREATE TABLE IF NOT EXISTS tradewind_schema (version BIGINT NOT NULL)")
@@ -98,7 +98,7 @@ impl Store {
         let version = usize::try_from(version.unwrap_or(0)).unwrap_or_default();
         if version > MIGRATIONS.len() {
             let text = format!(
-                "the database is of version {version}, of a newer Tradewind; this one knows {}",
+                "the database has version {version}, from a newer Tradewind; this one supports {}",
                 MIGRATIONS.len()
             );
             return Err(sqlx::Error::Configuration(text.into()));
@@ -117,31 +117,31 @@ impl Store {
         tx.commit().await
     }
 
-    /// A transaction that writes.
+    /// Starts a writing transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
         match self.dialect {
-            // One that begins by reading could not write once another has.
+            // A transaction that begins with a read could not write after another has.
             Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
             Dialect::Postgres => self.pool.begin().await,
         }
     }
 
-    /// What reads outside of a transaction.
+    /// Connections for reads outside transactions.
     pub(crate) const fn pool(&self) -> &AnyPool {
         &self.pool
     }
 
-    /// Whether the database answers.
+    /// Whether the database is reachable.
     pub(crate) async fn ping(&self) -> sqlx::Result<()> {
         sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
     }
 
-    /// Waits for what is under way, and closes all connections.
+    /// Waits for running statements, and closes all connections.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// The number of the next order to arrive. Where several write at once, a number may be passed over.
+    /// Number of the next order to arrive. Concurrent writers may skip numbers.
     const fn next_arrival(&self) -> &'static str {
         match self.dialect {
             Dialect::Sqlite => "(SELECT COALESCE(MAX(seq), 0) + 1 FROM orders)",
@@ -149,7 +149,7 @@ impl Store {
         }
     }
 
-    /// A lock of rows that are read: SQLite, which lets one write at a time, has and needs none.
+    /// Clause that locks rows being read; SQLite has only one writer and needs none.
     const fn locking(&self, clause: &'static str) -> &'static str {
         match self.dialect {
             Dialect::Sqlite => "",
@@ -158,7 +158,7 @@ impl Store {
     }
 }
 
-/// Whether the database could not be reached, or asks to try again, rather than refuse a statement.
+/// Whether the database is unreachable, or asks for a retry, rather than refusing a statement.
 pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
@@ -171,38 +171,38 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a transaction was given up because another was in its way; made again, it may succeed.
+/// Whether a transaction was aborted because of a conflict; a retry may succeed.
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("40"))
 }
 
-/// `($from, $from+1, …)`: as many parameters as there are values.
+/// Returns `($from, $from+1, …)`: one parameter per value.
 fn parameters(from: usize, count: usize) -> String {
     let list: Vec<String> = (from..from + count).map(|n| format!("${n}")).collect();
     format!("({})", list.join(", "))
 }
 
-/// Milliseconds since 1970 by the machine's clock, by which leases and retries go.
+/// Milliseconds since 1970 by the machine's clock, used for leases and retries.
 pub(crate) fn wall() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Why something that is kept cannot be read, in words.
+/// Error text for unreadable stored data.
 pub(crate) fn unread(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::Decode(error) => format!("what is kept of it cannot be read: {error}"),
-        error => format!("what is kept of it cannot be read: {error}"),
+        sqlx::Error::Decode(error) => format!("its stored data cannot be read: {error}"),
+        error => format!("its stored data cannot be read: {error}"),
     }
 }
 
-/// A document as it is kept.
+/// Encodes a document for the database.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> sqlx::Result<String> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// A document as it was kept.
+/// Decodes a document from the database.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> sqlx::Result<T> {
     serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -1,5 +1,5 @@
-//! Watches shipments: what is about to go wrong with those that are open becomes the worklist. A shipment that cannot be
-//! judged is on it too, with the reason, and keeps no other from being judged.
+//! Exception scans: findings about open shipments become the worklist. A shipment that cannot be scored is listed too,
+//! with the reason, and does not block others.
 
 use super::{
     App,
@@ -22,35 +22,35 @@ use tradewind_core::{
 };
 use tradewind_json::Shipment;
 
-/// How often shipments are looked at when nothing is scanned: time alone makes them late.
+/// Interval between exception scans without events: shipments become late with time alone.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// How long scans are gathered before shipments are looked at.
+/// Time for which events are gathered before a scan.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Shipments that are looked at together, with the stock that they wait for.
+/// Maximum shipments scored together, with the stock that they need.
 const CHUNK: usize = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WatchError {
     #[error(transparent)]
     Ask(#[from] AskError),
-    #[error("the database: {0}")]
+    #[error("database error: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Live(#[from] LiveError),
 }
 
-/// A shipment that cannot be judged, or only in part.
+/// Shipment that cannot be scored, or only partly.
 struct Unjudged {
     id: String,
     order: Option<String>,
-    /// Whether the node has it still.
+    /// Whether it is at the node.
     at_node: bool,
     reason: String,
 }
 
-/// Watches until told to stop.
+/// Runs until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut told = BTreeMap::new();
     while !*stop.borrow() {
@@ -74,7 +74,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Scans all open shipments for exceptions. Each shipment that cannot be judged is logged once.
+/// Scans all open shipments for exceptions. Each shipment that cannot be scored is logged once.
 async fn look(app: &App, told: &mut BTreeMap<String, String>) -> Result<(), WatchError> {
     let mut scans: BTreeMap<String, sqlx::Result<Vec<Scan>>> = BTreeMap::new();
     for (shipment, scan) in app.store.open_scans().await? {
@@ -112,7 +112,7 @@ async fn look(app: &App, told: &mut BTreeMap<String, String>) -> Result<(), Watc
     for unjudged in unjudged {
         let Unjudged { id, reason, .. } = &unjudged;
         if before.get(id) != Some(reason) {
-            tracing::error!(shipment = id, reason, "a shipment cannot be judged");
+            tracing::error!(shipment = id, reason, "shipment cannot be scored");
         }
         told.insert(id.clone(), reason.clone());
         add(app, &mut found, unjudged);
@@ -123,8 +123,8 @@ async fn look(app: &App, told: &mut BTreeMap<String, String>) -> Result<(), Watc
     Ok(())
 }
 
-/// What is about to go wrong with all of these, by the name of the worklist's entry. What the module refuses is asked
-/// about in ever smaller parts, until the shipment is alone that it cannot judge.
+/// Exceptions of shipments, by the id of the worklist entry. A refused batch is halved until the faulty shipment is
+/// alone.
 async fn judge(
     app: &App,
     shipments: Vec<exceptions::Shipment>,
@@ -153,10 +153,10 @@ async fn judge(
     Ok(found)
 }
 
-/// What is about to go wrong with shipments, by the name of the worklist's entry.
+/// Exceptions of shipments, by the id of the worklist entry.
 pub(super) async fn ask(app: &App, shipments: Vec<exceptions::Shipment>) -> Result<Vec<(String, Finding)>, WatchError> {
     let (release, at) = (app.release(), app.clock.now());
-    // What is packed waits for no stock, and goes from where it is.
+    // Packed shipments need no stock, and leave from their node.
     let waiting = shipments.iter().filter(|shipment| shipment.scans.iter().all(|scan| scan.state < State::Packed));
     let skus = waiting.flat_map(|shipment| &shipment.lines).map(|line| line.sku.as_str()).collect();
     let live = live(app, &release, at, &skus, &Held::default()).await?;
@@ -174,7 +174,7 @@ pub(super) async fn ask(app: &App, shipments: Vec<exceptions::Shipment>) -> Resu
     Ok(scores.map(|score| (entry(&score), Finding { score, reason: None })).collect())
 }
 
-/// Shipments of products that neither the snapshot has nor any node: the snapshot before had them.
+/// Shipments with products that are neither in the snapshot nor at a node: an earlier snapshot had them.
 async fn unknown_products(
     app: &App,
     release: &Release,
@@ -194,7 +194,7 @@ async fn unknown_products(
     Ok(with.collect())
 }
 
-/// Lists a shipment that cannot be judged, or says why what the module found about its data.
+/// Lists a shipment that cannot be scored, or adds the reason to the module's data fault.
 fn add(app: &App, found: &mut BTreeMap<String, Finding>, unjudged: Unjudged) {
     let Unjudged { id, order, at_node, reason } = unjudged;
     let Ok(shipment) = Id::new(id) else { return };
@@ -211,17 +211,17 @@ fn add(app: &App, found: &mut BTreeMap<String, Finding>, unjudged: Unjudged) {
     found.entry(entry(&score)).or_insert(Finding { score, reason: None }).reason = Some(reason);
 }
 
-/// The name of a worklist's entry.
+/// Id of a worklist entry.
 fn entry(score: &ExceptionScore) -> String {
     format!("{}-{}", score.shipment, store::kind(score))
 }
 
-/// Why a shipment with these scans cannot be judged, where it cannot.
+/// Reason why a shipment with these scans cannot be scored, if any.
 pub(super) fn fault(row: ShipmentRow, scans: Vec<Scan>) -> Option<Error> {
     document(row, scans).err()
 }
 
-/// A shipment with its scans, as the module takes it.
+/// Shipment with its scans, in the module's form.
 fn document(row: ShipmentRow, scans: Vec<Scan>) -> Result<exceptions::Shipment, Error> {
     let named = |field: &str, name: String| Id::new(name).map_err(|error| error.within(&format!("`{field}`")));
     let shipment = Shipment {

@@ -1,4 +1,4 @@
-"""Makes `instances.jsonl`: allocation problems with their optimum, and what a greedy rule does.
+"""Makes `instances.jsonl`: allocation problems with their optimum and a greedy plan.
 
 Baskets are real (Complete Journey, as `models/train/complete_journey.py` writes it), places are real (npm package
 `vega-datasets`: airports as warehouses, ZIP codes as customers). Stock, capacities, costs and promises are generated.
@@ -46,7 +46,7 @@ Flow = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is, in degrees."""
+    """Location, in degrees."""
 
     name: str
     latitude: float
@@ -67,7 +67,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_places(folder: Path) -> tuple[list[Place], list[Place]]:
-    """Hubs, and one place for every ZIP code of the contiguous states."""
+    """Hubs, and one location for every ZIP code of the contiguous states."""
     for name, digest in PLACES_SHA256.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             raise SystemExit(f"`{folder / name}` is not the file of vega-datasets 3.2.1")
@@ -82,7 +82,7 @@ def read_places(folder: Path) -> tuple[list[Place], list[Place]]:
 
 
 def read_baskets(events: Path, catalog: Path) -> dict[str, list[list[tuple[str, int]]]]:
-    """Baskets by day, each cut down to the first `PRODUCTS` of the catalogue, those of 1 to `MOST_LINES` lines."""
+    """Baskets by day, reduced to the first `PRODUCTS` of the catalogue, with 1 to `MOST_LINES` lines."""
     known = {row["sku"] for row in rows(catalog)[:PRODUCTS]}
     baskets: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows(events):
@@ -96,14 +96,14 @@ def read_baskets(events: Path, catalog: Path) -> dict[str, list[list[tuple[str, 
 
 
 def cents(value: float) -> int:
-    """The nearest whole number."""
+    """The nearest integer."""
     return math.floor(value + 0.5)
 
 
 def draw(
     rng: Generator, level: str, number: int, wanted: int, hubs: list[Place], homes: list[Place], days: dict
 ) -> Instance:
-    """One problem of so many orders, without its answers."""
+    """One problem with a number of orders, without its plans."""
     cover, carried, room = LEVELS[level]
     day = sorted(days)[rng.integers(len(days))]
     picked = sorted(rng.choice(len(days[day]), wanted, replace=False))
@@ -187,7 +187,7 @@ def draw(
 
 
 class Network:
-    """What a unit and a shipment cost, and which nodes may serve an order."""
+    """Costs of units and shipments, and the nodes allowed for an order."""
 
     def __init__(self, instance: Instance) -> None:
         """Looks lanes and stock up by their ends."""
@@ -218,7 +218,7 @@ class Network:
         return self.lanes[n, order["region"]][3] + self.instance["nodes"][n]["unit"] + self.stock[n, sku][3]
 
     def shortfall(self, flows: list[Flow], priority: int) -> int:
-        """What a priority's missing units cost."""
+        """Cost of a priority's missing units."""
         orders = self.instance["orders"]
         wanted = sum(
             quantity * order["missing"]
@@ -231,7 +231,7 @@ class Network:
         )
 
     def total(self, flows: list[Flow]) -> int:
-        """What a plan costs."""
+        """Cost of a plan."""
         shipped: dict[int, set[int]] = defaultdict(set)
         cost = sum(quantity * order["missing"] for order in self.instance["orders"] for _, quantity in order["lines"])
         for o, line, n, quantity in flows:
@@ -245,7 +245,7 @@ class Network:
 
 
 def greedy(network: Network) -> list[Flow]:
-    """In the manner of Magento's distance priority: order after order and line after line, from the nearest node."""
+    """Like Magento's distance priority: order by order and line by line, from the nearest node."""
     instance = network.instance
     left = {key: entry[2] for key, entry in network.stock.items()}
     room = [dict(node["capacity"] or {}) for node in instance["nodes"]]
@@ -314,7 +314,7 @@ def optimum(
 ) -> list[Flow] | None:
     """The best plan for orders up to the `last` priority, if HiGHS proves it within the time.
 
-    Costs are whole cents, so a gap below one is none. `shortfalls` bounds those of a priority, in cents.
+    Costs are whole cents, so a gap below one is zero. `shortfalls` bounds those of a priority, in cents.
     """
     instance, infinite = network.instance, highspy.kHighsInf
     program = Program()
@@ -375,7 +375,7 @@ def optimum(
 
 
 def keeping(network: Network, seconds: float) -> list[Flow] | None:
-    """The best plan that leaves no priority with more missing than it has where orders of lower ones do not exist."""
+    """The best plan in which no priority has a larger shortfall than without the orders of lower ones."""
     shortfalls: dict[int, int] = {}
     for priority in range(LAST_PRIORITY):
         alone = optimum(network, seconds, priority, shortfalls)

@@ -1,4 +1,4 @@
-"""Registers cases, records what onnxruntime answers, and writes the folders.
+"""Registers cases, records onnxruntime's outputs, and writes the folders.
 
 A case is a function that gets its own seeded generator and returns a `Case`; its name is the name
 of its folder. Adding a case never changes another one.
@@ -37,7 +37,7 @@ class Case:
     """The kinds of sets on which `expect` must agree."""
     tolerance: float = 1e-5
     beside: str = ""
-    """The file beside the model that holds its weights; none where it holds them itself."""
+    """File with the external weights of the model; `None` if the model contains them."""
 
 
 Builder = Callable[[Generator], Case]
@@ -109,7 +109,7 @@ def difference(got: Array, want: Array, name: str) -> float:
 
 
 def flattened(names: list[str], values: list[object]) -> Iterator[tuple[str, Array]]:
-    """Dictionaries as tables, a column for each key, and sequences as tensors of their own."""
+    """Dictionaries as tables, a column for each key, and sequences as separate tensors."""
     for name, value in zip(names, values, strict=True):
         if not isinstance(value, list):
             yield name, np.asarray(value)
@@ -127,7 +127,7 @@ def rows_of(feed: Feed) -> int:
 
 @dataclass
 class Written:
-    """What the index and the printed table say about a case."""
+    """Entry of a case in the index and the printed table."""
 
     name: str
     family: str
@@ -247,7 +247,7 @@ def thresholds(model: ModelProto, features: int) -> list[list[float]]:
 
 
 def nasty_rows(rng: Generator, model: ModelProto, features: int, dtype: type = np.float32) -> Array:
-    """Rows of zeros of both signs, infinities, denormals, NaN, and thresholds hit exactly or missed by one ulp."""
+    """Rows of zeros of both signs, infinities, denormals, NaN, and thresholds matched exactly or missed by one ulp."""
     whole = [np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38, np.nan]
     special: Array = np.array([np.inf, -np.inf, -0.0, np.nan, np.nan], dtype=dtype)
     near: list[Array] = []

@@ -1,4 +1,4 @@
-"""The number of rows as a value, and slices of the batch: what a tile of a batch must not be taken for."""
+"""The number of rows as a value, and slices of the batch: a tile must not be mistaken for the batch."""
 
 import numpy as np
 from numpy.random import Generator
@@ -25,7 +25,7 @@ def rows(g: Graph, x: str) -> str:
 
 @case("rows-as-a-divisor")
 def rows_as_a_divisor(rng: Generator) -> Case:
-    """Each row divided by the number of rows, as `Shape` and as `Size` tell it."""
+    """Each row divided by the number of rows, from `Shape` and from `Size`."""
     g = Graph("divisor")
     x = g.input("x", ["N", 3])
     g.op("Div", x, g.cast(rows(g, x), "f32"), out="by_shape")
@@ -37,7 +37,7 @@ def rows_as_a_divisor(rng: Generator) -> Case:
 
 @case("rows-by-adding-ones")
 def rows_by_adding_ones(rng: Generator) -> Case:
-    """The number of rows as a sum of ones: of a constant that is expanded, and of what is made in that shape."""
+    """The number of rows as a sum of ones: of an expanded constant, and of a tensor made in that shape."""
     g = Graph("ones")
     x = g.input("x", ["N", 3])
     count = g.op("Reshape", rows(g, x), g.ints("one", 1))
@@ -56,7 +56,7 @@ def rows_by_adding_ones(rng: Generator) -> Case:
 
 @case("rows-beside-trees")
 def rows_beside_trees(rng: Generator) -> Case:
-    """A forest's score shared among the rows: no other runtime runs it beside."""
+    """A forest's score divided by the number of rows, without a second runtime for comparison."""
     g = Graph("trees")
     x = g.input("x", ["N", 2])
     score = g.op(
@@ -83,7 +83,7 @@ def rows_beside_trees(rng: Generator) -> Case:
 
 @case("rows-beside-lengths")
 def rows_beside_lengths(rng: Generator) -> Case:
-    """A GRU over sequences, and the number of rows beside it."""
+    """A GRU over sequences, and the number of rows."""
     g = Graph("sequences")
     x = g.input("x", ["N", 4, 2])
     steps = g.op("Transpose", x, perm=[1, 0, 2])
@@ -118,7 +118,7 @@ def rows_as_an_index(rng: Generator) -> Case:
 
 @case("rows-in-shapes-only")
 def rows_in_shapes_only(rng: Generator) -> Case:
-    """The number of rows in shapes, and in a sum that comes to nothing: rows stay apart."""
+    """The number of rows in shapes, and in a sum that cancels: rows stay independent."""
     g = Graph("shapes")
     x = g.input("x", ["N", 6])
     count = g.op("Reshape", rows(g, x), g.ints("one", 1))

@@ -257,7 +257,7 @@ def mlp_activations(rng: Generator) -> Case:
 
 @case("mlp-activations-rare")
 def mlp_activations_rare(rng: Generator) -> Case:
-    """Those that few exporters write."""
+    """Operators that few exporters write."""
     g = Graph("main_graph")
     x = g.input("input", ["batch", 4])
     g.op("Softsign", x, out="softsign")

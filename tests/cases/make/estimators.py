@@ -59,7 +59,7 @@ def export(model: BaseEstimator, name: str) -> ModelProto:
 
 
 def answers(model: BaseEstimator, found: ModelProto) -> Callable[[Feed], dict[str, Array]]:
-    """What scikit-learn says, under the names of the graph's outputs."""
+    """scikit-learn's predictions, by the names of the graph's outputs."""
     outputs = [output.name for output in found.graph.output]
 
     def expect(feed: Feed) -> dict[str, Array]:

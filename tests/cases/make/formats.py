@@ -1,4 +1,4 @@
-"""What the file format offers beside operators: functions, sparse and external data, inputs with defaults.
+"""Features of the file format besides operators: functions, sparse and external data, inputs with defaults.
 
 Also outputs that are inputs, and sequences whose length the exporter left open.
 """
@@ -36,7 +36,7 @@ def function(
     name: str, inputs: list[str], outputs: list[str], nodes: list[NodeProto], attributes: tuple[str, ...] = (),
     defaults: dict[str, object] | None = None, domain: str = OWN, overload: str = "",
 ) -> FunctionProto:  # fmt: skip
-    """A function over ONNX's own operators and those of `OWN`."""
+    """A function with ONNX's operators and those of `OWN`."""
     imports = [helper.make_opsetid("", 18), helper.make_opsetid(OWN, 1)]
     kept = [helper.make_attribute(key, value) for key, value in (defaults or {}).items()]
     return helper.make_function(
@@ -53,7 +53,7 @@ def function(
 
 
 def with_functions(g: Graph, functions: list[FunctionProto]) -> ModelProto:
-    """The model with functions, as exporters of whole modules leave it."""
+    """The model with functions, as exported for whole modules."""
     model = g.model(opset=18, check=False)
     model.ir_version = 10
     model.opset_import.add(domain=OWN, version=1)
@@ -64,7 +64,7 @@ def with_functions(g: Graph, functions: list[FunctionProto]) -> ModelProto:
 
 @case("functions")
 def functions(rng: Generator) -> Case:
-    """Layers as functions: attributes handed on, left out and given, optional inputs, outputs that nobody reads."""
+    """Layers as functions: attributes passed on, omitted and given, optional inputs, unused outputs."""
     node = helper.make_node
     layer = function(
         "Layer", ["x", "weight", "bias"], ["y"],
@@ -102,7 +102,7 @@ def functions(rng: Generator) -> Case:
 
 @case("functions-with-branches")
 def functions_with_branches(rng: Generator) -> Case:
-    """A function, called twice, whose If reads what stands around it and calls another function in its branches."""
+    """A function, called twice, whose If reads outer values and calls another function in its branches."""
     node = helper.make_node
 
     def branch(name: str, *nodes: NodeProto) -> onnx.GraphProto:
@@ -132,7 +132,7 @@ def functions_with_branches(rng: Generator) -> Case:
 
 
 def sparse(name: str, dense: np.ndarray, flat: bool) -> onnx.SparseTensorProto:
-    """The elements that are not 0, by their place among all, or by a number for each axis."""
+    """Nonzero elements, by position among all, or by an index for each axis."""
     places = np.flatnonzero(dense)
     values = numpy_helper.from_array(dense.ravel()[places], name)
     indices = places if flat else np.stack(np.unravel_index(places, dense.shape), axis=1)

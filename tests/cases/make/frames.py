@@ -53,12 +53,12 @@ NUMBERS = ["price", "stock"]
 
 
 def encoder() -> before.OneHotEncoder:
-    """One that takes what it does not know for nothing."""
+    """One that encodes unknown values as zeros."""
     return before.OneHotEncoder(handle_unknown="ignore", sparse_output=False)
 
 
 def ordinal() -> before.OrdinalEncoder:
-    """One that has a number for what it does not know."""
+    """One that has a number for unknown values."""
     return before.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
 
 
@@ -73,7 +73,7 @@ def columns(*parts: tuple[str, BaseEstimator | str, list[str]]) -> ColumnTransfo
 
 
 def bins() -> BaseEstimator:
-    """Numbers in shelves of their own."""
+    """Numbers in separate bins."""
     return make_pipeline(
         impute.SimpleImputer(strategy="median"),
         before.KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),

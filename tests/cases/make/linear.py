@@ -18,7 +18,7 @@ Expect = Callable[[Array], dict[str, Array]]
 
 
 def rows(kind: str) -> Draw:
-    """Small numbers, whole ones for integer inputs."""
+    """Small numbers, integers for integer inputs."""
     scale = 3 if kind.startswith("i") else 1
     return lambda rng, n: {"X": (rng.normal(0, scale, (n, FEATURES))).astype(DTYPES[kind])}
 
@@ -77,7 +77,7 @@ def classifier_case(rng: Generator, transform: str) -> Case:
 
 
 def regressor_rule(x: Array, out: str, weights: Array, intercepts: Array, transform: str) -> dict[str, Array]:
-    """What a LinearRegressor answers."""
+    """Expected output of a LinearRegressor."""
     return {out: rules.linear_regressor(x, weights, intercepts, transform)}
 
 

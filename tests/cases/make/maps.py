@@ -1,4 +1,4 @@
-"""Hand-made maps, encoders, imputers and support vector machines: what exporters write, and what they may write."""
+"""Hand-made maps, encoders, imputers and support vector machines, as exporters may write them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -45,7 +45,7 @@ TENSORS = {"strings": TensorProto.STRING, "int64s": TensorProto.INT64, "floats":
 
 
 def label_encoder(rng: Generator, keys: str, values: str, ml: int, default: bool, tensors: bool) -> Case:
-    """A map between any two kinds; equal keys, where the first counts."""
+    """A map between any two kinds; with equal keys, of which the first is used."""
     if tensors:
         attributes: dict[str, Any] = {
             "keys_tensor": tensor(KEYS[keys], TENSORS[keys]),
@@ -59,7 +59,7 @@ def label_encoder(rng: Generator, keys: str, values: str, ml: int, default: bool
 
 
 def svm(rng: Generator, classes: int, kernel: str, transform: str, proba: bool, linear: bool, names: bool) -> Case:
-    """A machine with made-up coefficients."""
+    """A machine with generated coefficients."""
     g, features = Graph("machine"), 4
     sizes = [] if linear else [int(n) for n in rng.integers(2, 4, classes)]
     count, pairs = sum(sizes), classes * (classes - 1) // 2
@@ -105,7 +105,7 @@ def text_choices(rng: Generator) -> Case:
 
 
 def vectorizer(rng: Generator) -> Case:
-    """Columns of several types side by side as floats, cut or filled up to the widths it is told."""
+    """Columns of several types side by side as floats, truncated or padded to the given widths."""
     g = Graph("vectorizer")
     a, b, c = g.input("a", [None, 2]), g.input("b", [None, 3], "i64"), g.input("c", [None, 1], "i64")
     g.op("FeatureVectorizer", a, g.cast(b, "f32"), g.cast(c, "f32"), out="y", domain=ML, inputdimensions=[2, 2, 3])

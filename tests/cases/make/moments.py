@@ -1,4 +1,4 @@
-"""Numbers that f32 does not hold: moments in milliseconds, calculated with in f64 as exporters write it."""
+"""Numbers beyond f32: timestamps in milliseconds, with exporters' arithmetic in f64."""
 
 import numpy as np
 from numpy.random import Generator
@@ -90,7 +90,7 @@ def scaled(rng: Generator) -> Case:
 
 @case("moments-linear")
 def linear(rng: Generator) -> Case:
-    """A linear model of raw milliseconds in f64, whose bias takes nearly all of it away."""
+    """A linear model of raw milliseconds in f64, whose bias subtracts nearly all of it."""
     g = Graph("linear")
     x = g.cast(g.input("x", ["N", 2], "i64"), "f64")
     weights = np.array([[1e-9], [-2e-9]])

@@ -43,7 +43,7 @@ def scatter_in_rows(rng: Generator) -> Case:
 
 @case("scatter-into-table")
 def scatter_into_table(rng: Generator) -> Case:
-    """ScatterND of a whole batch into one table: what a histogram is made of."""
+    """ScatterND of a whole batch into one table, as in histograms."""
     g = Graph("histogram")
     at, new = g.input("at", ["N", 2], "i64"), g.input("new", ["N", 3])
     table = g.weight("table", rng.normal(size=(4, 5, 3)))
@@ -139,7 +139,7 @@ def bits(rng: Generator) -> Case:
 
 @case("exact-arithmetic")
 def exact_arithmetic(rng: Generator) -> Case:
-    """What is no identity where numbers are negative, infinite or zeros with a sign."""
+    """Expressions that are not identities for negative or infinite numbers or signed zeros."""
     g = Graph("exact")
     x = g.input("x", ["N", 4])
 

@@ -143,7 +143,7 @@ class Growth:
         return self.g.weight(f"w{len(self.g.weights)}", number, NUMPY[kind])
 
     def any(self, *kinds: str, rank: int = 0, late: bool = True) -> Value | None:
-        """A value of one of these kinds, with at least so many axes; the latest ones are likelier."""
+        """A value of one of these kinds, with at least a number of axes; later ones are more likely."""
         found = [value for value in self.values if value.kind in kinds and len(value.dims) >= rank]
         if not found:
             return None
@@ -195,7 +195,7 @@ def integer_function(n: Growth) -> object:
 
 
 def test(n: Growth) -> object:
-    """What is no number."""
+    """IsNaN or IsInf."""
     x = n.any("f32")
     return x and n.node(n.one(["IsNaN", "IsInf"]), [x], [("bool", x.dims)])
 
@@ -534,7 +534,7 @@ def triangle(n: Growth) -> object:
 
 
 def one_hot(n: Growth) -> object:
-    """OneHot of integers, most of which are none of the positions."""
+    """OneHot of integers, most of which are outside the positions."""
     x = n.any("i64", rank=1)
     if not x or len(x.dims) > 3:
         return None
@@ -581,7 +581,7 @@ OPERATORS: list[tuple[int, Operator]] = [
 
 
 def grown(rng: Generator) -> tuple[ModelProto, Growth]:
-    """A graph of 3 to 12 nodes; whatever nothing reads is an output."""
+    """A graph of 3 to 12 nodes; unread values are outputs."""
     n = Growth(rng)
     lead: Dims = (BATCH,) if n.chance(0.75) else n.one([(), (2,), (3,)])
     sizes = [int(size) for size in rng.choice([1, 2, 3, 4, 5, 6, 9], 3)]
@@ -675,20 +675,20 @@ def shaken(model: ModelProto, n: Growth, rng: Generator, huge: float) -> ModelPr
 
 @dataclass
 class Case:
-    """A graph, and what onnxruntime answered to its sets."""
+    """A graph, with onnxruntime's outputs for its sets."""
 
     model: bytes
     sets: list[tuple[str, Feed, dict[str, Array]]]
 
 
 def asked(model: bytes, names: list[str], feeds: list[Feed]) -> list[list[Array]]:
-    """What onnxruntime answers to each set."""
+    """onnxruntime's outputs for each set."""
     plain = session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
     return [plain.run(names, feed) for feed in feeds]
 
 
 def recorded(rng: Generator) -> Case | None:
-    """A graph with those of its sets that are fair; none where not even the ordinary one is."""
+    """A graph with its fair sets; `None` if even the ordinary one is not fair."""
     model, n = grown(rng)
     names = [output.name for output in model.graph.output]
     kinds = [ORDINARY, EXTREME, NASTY, NASTY]
@@ -711,7 +711,7 @@ def recorded(rng: Generator) -> Case | None:
 
 
 def cases(seed: int, count: int) -> "list[Case]":
-    """So many cases; each has its own generator, so that one does not change another."""
+    """Return a number of cases; each has its own generator, so that one does not change another."""
     found: list[Case] = []
     dropped = failed = at = 0
     while len(found) < count:

@@ -325,7 +325,7 @@ def price(rng: Generator) -> Case:
 
 @case("choose-by-comparison")
 def choose(rng: Generator) -> Case:
-    """Where over Greater, Less, Equal and their kin; NaN compares false, infinities compare."""
+    """Where over Greater, Less, Equal and similar operators; NaN compares false, infinities compare."""
     g = Graph("main_graph")
     x, y = g.input("x", ["batch", 3]), g.input("y", ["batch", 3])
     for operator in ("Greater", "Less", "Equal", "GreaterOrEqual", "LessOrEqual"):

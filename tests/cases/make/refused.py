@@ -52,7 +52,7 @@ def unknown_operator(rng: Generator) -> Made:
 
 
 def data_dependent_loop(rng: Generator) -> Made:
-    """A Loop as often as a number in the input says."""
+    """A Loop whose trip count is an input."""
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["go"], ["go_on"]),
@@ -94,7 +94,7 @@ def random_normal(rng: Generator) -> Made:
 
 
 def old_opset(rng: Generator) -> Made:
-    """An operator set that nobody has published."""
+    """An operator set that does not exist."""
     model = small(rng).model(check=False)
     model.opset_import[0].version = 9999
     return done(model, "an operator set that does not exist", "9999")
@@ -124,7 +124,7 @@ def empty(rng: Generator) -> Made:
 
 
 def dangling_input(rng: Generator) -> Made:
-    """A node reads what nobody writes."""
+    """A node reads a value that no node writes."""
     g = small(rng)
     g.nodes[-1].input[0] = "nowhere"
     return done(g.model(check=False), "a node reads a value that nothing produces", "nowhere")
@@ -141,7 +141,7 @@ def cycle(rng: Generator) -> Made:
 
 
 def short_weights(rng: Generator) -> Made:
-    """A weight whose bytes do not fill its shape."""
+    """A weight with fewer bytes than its shape needs."""
     model = small(rng).model()
     model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-5]
     return done(model, "a weight with fewer bytes than its shape needs", "0.weight")
@@ -238,7 +238,7 @@ def text_put_together(rng: Generator) -> Made:
 
 
 def wrong_shapes(rng: Generator) -> Made:
-    """A Gemm whose sides do not fit."""
+    """A Gemm whose inner dimensions differ."""
     g = small(rng)
     g.inputs[0].type.tensor_type.shape.dim[1].dim_value = 7
     return done(g.model(check=False), "matrices that do not fit", "Gemm")

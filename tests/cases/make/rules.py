@@ -1,4 +1,4 @@
-"""What onnxruntime does for the ai.onnx.ml operators, stated in numpy.
+"""onnxruntime's rules for the ai.onnx.ml operators, in numpy.
 
 The README gives these rules in words; the hand-made cases are checked against them on every run.
 Trees, thresholds and sums are f32, or f64 where the input is f64.

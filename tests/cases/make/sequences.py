@@ -91,7 +91,7 @@ def gru4rec(rng: Generator) -> Case:
 
 @case("gru-lengths")
 def gru_lengths(rng: Generator) -> Case:
-    """Packed sequences: each row has a length of its own, and 12 units are no whole panels."""
+    """Packed sequences: each row has its own length, and 12 units do not fill whole panels."""
     g = Graph("main_graph")
     g.input("series", ["batch", 6, 5])
     lengths = g.cast(g.input("lengths", ["batch"], "i64"), "i32")
@@ -109,7 +109,7 @@ def gru_lengths(rng: Generator) -> Case:
 
 @case("lstm-forecaster")
 def lstm_forecaster(rng: Generator) -> Case:
-    """Two layers over 12 weeks of 4 numbers; the last state says the next three."""
+    """Two layers over 12 weeks of 4 numbers; the last state predicts the next three."""
     g = Graph("main_graph")
     x = g.op("Transpose", g.input("series", ["batch", 12, 4]), perm=[1, 0, 2])
     (y,) = recurrent(g, rng, "LSTM", x, "lstm.0", 4, 20)
@@ -379,7 +379,7 @@ def deepfm(rng: Generator) -> Case:
 
 @case("ncf")
 def ncf(rng: Generator) -> Case:
-    """Neural collaborative filtering: a product of embeddings beside a network over others."""
+    """Neural collaborative filtering: a product of embeddings and a network over others."""
     g = Graph("main_graph")
     g.input("user", ["batch"], "i64")
     g.input("item", ["batch"], "i64")

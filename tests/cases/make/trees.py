@@ -78,7 +78,7 @@ def attributes(trees: Sequence[Tree], prefix: str) -> dict[str, Any]:
 
 
 def rows(kind: str = "f32") -> Draw:
-    """Ordinary rows: half of the numbers stand on the grid, so that thresholds are hit."""
+    """Ordinary rows: half of the numbers are on the grid, so that thresholds are matched."""
     dtype = {"f32": np.float32, "f64": np.float64, "i64": np.int64, "i32": np.int32}[kind]
 
     def draw(rng: Generator, n: int) -> dict[str, Array]:
@@ -91,7 +91,7 @@ def rows(kind: str = "f32") -> Draw:
 
 
 def nasty(rng: Generator, model: ModelProto, kind: str = "f32") -> dict[str, Array]:
-    """Rows that try the comparisons; integers too large for f32 where the input is of integers."""
+    """Rows that test the comparisons; for integer inputs also integers too large for f32."""
     if kind.startswith("i"):
         edge = np.array([0, 1, -1, 2**24, 2**24 + 1, -(2**24) - 1, 2**31 - 1, -(2**31)])
         return {"X": rng.choice(edge, (16, FEATURES)).astype({"i64": np.int64, "i32": np.int32}[kind])}

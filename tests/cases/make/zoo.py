@@ -1,4 +1,4 @@
-"""The rest of scikit-learn: machines, neighbours, mixtures, ensembles of ensembles, and what comes before a model."""
+"""The rest of scikit-learn: machines, neighbours, mixtures, ensembles of ensembles, and preprocessing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ Make = Callable[[], BaseEstimator]
 
 @dataclass(frozen=True)
 class Entry:
-    """A model, what it is trained on, and how far its second opinion may be away."""
+    """A model, its training data, and the tolerance of its second opinion."""
 
     make: Make
     target: str = "none"
@@ -42,7 +42,7 @@ class Entry:
     """`trees` (everything, thresholds too), `finite`, `missing` (NaN alone), `shelves` or `none`."""
     rows: int = 120
     agrees: float | None = 1e-4
-    """Relative tolerance beside scikit-learn, in f64; `None` where the exporter leaves it."""
+    """Relative tolerance to scikit-learn, in f64; `None` if the exporter differs from it."""
     zipmap: bool = False
     many: int = 40
 
@@ -86,7 +86,7 @@ def target(rng: Generator, x: Array, kind: str) -> Array | None:
 
 
 def answers(model: BaseEstimator, found: ModelProto) -> Callable[[Feed], dict[str, Array]] | None:
-    """What scikit-learn says, under the names of the graph's outputs, where they are alike."""
+    """scikit-learn's predictions, by the names of the graph's outputs, if comparable."""
     outputs = [output.name for output in found.graph.output]
 
     def expect(feed: Feed) -> dict[str, Array]:
@@ -116,7 +116,7 @@ def fitted(rng: Generator, name: str, entry: Entry) -> Case:
 
 
 def nasty(rng: Generator, found: ModelProto, kind: str) -> Feed | None:
-    """Rows of what a model of this kind has to stand."""
+    """Rows that a model of this kind must handle."""
     finite = np.array([0.0, -0.0, 1e-40, -1e-40, 1e-30, 30.0, -30.0], np.float32)
     match kind:
         case "trees":
@@ -143,12 +143,12 @@ def export(model: BaseEstimator, name: str, zipmap: bool) -> ModelProto:
 
 
 def small_tree() -> tree.DecisionTreeClassifier:
-    """A classifier for others to be made of."""
+    """A classifier as part of other models."""
     return tree.DecisionTreeClassifier(max_depth=3, random_state=1)
 
 
 def small_regressor() -> tree.DecisionTreeRegressor:
-    """A regressor for others to be made of."""
+    """A regressor as part of other models."""
     return tree.DecisionTreeRegressor(max_depth=3, random_state=1)
 
 

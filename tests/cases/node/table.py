@@ -1,6 +1,6 @@
 """Runs `tradewind verify` on the ONNX project's cases and writes the outcomes as a table by operator.
 
-Fails when a case is wrong or cannot be used, or fewer are ok than were promised.
+Fails if a case is wrong or unusable, or if fewer cases are ok than required.
 """
 
 import argparse
@@ -15,20 +15,20 @@ from typing import Any
 OK_AT_LEAST = 900
 
 PAGE = Path(__file__).parents[3] / "core" / "OPERATORS.md"
-# The last section of the page is kept as it is: a test of the compiler holds it to the compiler's table.
+# The last section of the page is kept unchanged: a test of the compiler compares it with the compiler's table.
 KEPT = "\n## Mechanisms\n"
 
 HEAD = """# Operators
 
-What becomes of the ONNX project's own test cases, as the package `onnx` 1.23.2 has them: the {node} of its operators
+Results of the ONNX project's own test cases, from the package `onnx` 1.23.2: the {node} cases of its operators
 whose inputs and outputs are tensors, and the {recorded} recorded models of its folders `simple`, `pytorch-operator` and
-`pytorch-converted`. Each is compiled and run in `tradewind.wasm` by `tradewind verify --bind`.
+`pytorch-converted`. `tradewind verify --bind` compiles each and runs it in `tradewind.wasm`.
 
 **{ok} ok** ({bound} of them with inputs that determine a shape bound as constants), **{refused} refused** when
 packing, **{wrong} wrong**.
 
-`cargo xtask operators` writes this page; `cargo xtask test` makes the cases, runs them and fails where they give
-another page.
+`cargo xtask operators` writes this page; `cargo xtask test` makes the cases, runs them and fails if the page would
+differ.
 """
 
 IMAGES = (
@@ -37,14 +37,14 @@ IMAGES = (
 )
 AUDIO = "BlackmanWindow|DFT|HammingWindow|HannWindow|MelWeightMatrix|STFT"
 LOSSES = "Adagrad|Adam|Gradient|Momentum|NegativeLogLikelihoodLoss|SoftmaxCrossEntropyLoss"
-# The reader of ONNX has no name for the newest types.
+# The ONNX parser has no name for the newest types.
 SMALL_TYPES = r"float[48]|\bu?int[24]\b|unknown enumeration"
 UNKNOWN = (
     r"not known when packing|has no shape|no extent|which is not the batch|to be determined|can not be typed|"
     r"(expect|must).*const|known scalar|shapes depend on"
 )
 
-# What is refused, by the first group whose rule fits: words for the table, operators, words of the reason.
+# Groups of refusals, first match wins: name in the table, pattern of operators, pattern of the reason.
 GROUPS: list[tuple[str, str, str]] = [
     ("training losses", LOSSES, ""),
     (
@@ -73,7 +73,7 @@ def group(operator: str, reason: str) -> str:
 
 
 def operator_of(case: str, operators: dict[str, list[str]]) -> tuple[str, str]:
-    """The domain and the operator that a case is about; recorded models are counted by folder."""
+    """Domain and operator of a case; recorded models are counted by folder."""
     folder, _, name = case.partition("/")
     if folder == "node":
         domain, operator = operators[name]
@@ -100,7 +100,7 @@ def table(cases: list[dict[str, Any]], operators: dict[str, list[str]]) -> str:
     counts = {name: totals[name] for name in ("ok", "bound", "refused", "wrong")}
     counts["node"] = sum(case["name"].startswith("node/") for case in cases)
     counts["recorded"] = len(cases) - counts["node"]
-    lines = [HEAD.format(**counts), "## What is refused, and why", ""]
+    lines = [HEAD.format(**counts), "## Refused cases by reason", ""]
     lines += ["| reason | cases | operators |", "|---|---:|---|"]
     for name in [name for name, _, _ in GROUPS] + [OTHER]:
         named = ", ".join(f"{operator} {count}" for operator, count in sorted(groups[name].items()))

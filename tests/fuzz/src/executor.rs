@@ -1,4 +1,4 @@
-//! Plans that were altered as plans: see [`tradewind_targets::altered`].
+//! Plans altered as plans: see [`tradewind_targets::altered`].
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};

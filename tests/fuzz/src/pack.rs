@@ -1,4 +1,4 @@
-//! Bytes that are taken for a pack.
+//! Bytes interpreted as a pack.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tradewind_targets::pack(bytes));

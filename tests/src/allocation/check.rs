@@ -1,4 +1,4 @@
-//! Checks a plan against its problem, sharing nothing with the solver: every constraint, every cost, in i128.
+//! Check of a plan against its problem, sharing nothing with the solver: every constraint, every cost, in i128.
 
 use std::collections::BTreeMap;
 use tradewind_core::allocate::{Allocation, Capacity, Problem};
@@ -6,7 +6,7 @@ use tradewind_core::allocate::{Allocation, Capacity, Problem};
 /// Order, line, node, units.
 pub type Flow = (u32, u32, u32, u32);
 
-/// The flows of a plan.
+/// Returns the flows of a plan.
 pub fn flows(plan: &Allocation) -> Vec<Flow> {
     let mut flows = Vec::new();
     for (o, order) in plan.orders.iter().enumerate() {
@@ -18,10 +18,10 @@ pub fn flows(plan: &Allocation) -> Vec<Flow> {
     flows
 }
 
-/// What flows cost, if they keep every constraint.
+/// Computes the cost of flows, if they satisfy every constraint.
 ///
 /// # Errors
-/// The constraint that they break.
+/// The violated constraint.
 pub fn cost(problem: &Problem, flows: &[Flow]) -> Result<i128, String> {
     let mut by_place: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     let mut by_node: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
@@ -100,10 +100,10 @@ pub fn cost(problem: &Problem, flows: &[Flow]) -> Result<i128, String> {
     Ok(total)
 }
 
-/// Checks a whole answer: constraints, its own costs, shortfalls that add up, and its bound.
+/// Checks a complete reply: constraints, costs, sums of shortfalls, and bound.
 ///
 /// # Errors
-/// What does not hold.
+/// The first violation.
 pub fn check(problem: &Problem, plan: &Allocation) -> Result<(), String> {
     let total = cost(problem, &flows(plan))?;
     if total != i128::from(plan.total.0) {

@@ -1,4 +1,4 @@
-//! The recorded instances: real baskets and places, generated stock and costs, with the optimum that HiGHS proved.
+//! Recorded instances: real baskets and locations, generated stock and costs, with HiGHS's proven optimum.
 
 use super::{Flow, check, cost};
 use crate::root;
@@ -10,54 +10,54 @@ use tradewind_core::{
     allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Problem, Stock, allocate},
 };
 
-/// A problem with its answers.
+/// Problem with recorded plans.
 #[derive(Debug)]
 pub struct Instance {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// How scarce stock is: `ample`, `tight` or `scarce`.
+    /// Scarcity of stock: `ample`, `tight` or `scarce`.
     pub level: String,
-    /// What is to be decided.
+    /// Problem.
     pub problem: Problem,
-    /// The plan that HiGHS proved to cost the least.
+    /// Plan proven optimal by HiGHS.
     pub optimum: Answer,
-    /// The optimum among plans that keep priorities.
+    /// Optimum among plans that keep priorities.
     pub keeping: Answer,
-    /// One order after another from the nearest node, in the manner of Magento.
+    /// Greedy plan: order by order from the nearest node, like Magento.
     pub greedy: Answer,
 }
 
-/// A recorded plan.
+/// Recorded plan.
 #[derive(Debug, Deserialize)]
 pub struct Answer {
-    /// What it costs, in minor units.
+    /// Cost, in minor units.
     pub total: i64,
-    /// What ships from where.
+    /// Assignment of units to nodes.
     pub plan: Vec<Flow>,
 }
 
-/// What plans of an instance cost, in minor units.
+/// Costs of an instance's plans, in minor units.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Solved {
-    /// What no plan avoids: each line's cheapest option, with the cheapest shipment of each order.
+    /// Cost that no plan avoids: each line's cheapest option, with the cheapest shipment of each order.
     pub unavoidable: i64,
-    /// The recorded greedy plan.
+    /// Recorded greedy plan.
     pub greedy: i64,
-    /// Ours.
+    /// Our plan.
     pub ours: i64,
-    /// Our bound.
+    /// Our lower bound.
     pub bound: i64,
-    /// The recorded optimum.
+    /// Recorded optimum.
     pub optimum: i64,
-    /// The recorded optimum that keeps priorities.
+    /// Recorded optimum that keeps priorities.
     pub keeping: i64,
 }
 
 impl Instance {
-    /// Solves it, and checks our plan and the recorded ones: constraints, costs, bound ≤ optimum ≤ ours.
+    /// Solves the problem, and checks our plan and the recorded ones: constraints, costs, bound ≤ optimum ≤ ours.
     ///
     /// # Errors
-    /// What does not hold.
+    /// The first violation.
     pub fn solve(&self) -> Result<Solved> {
         let Self { name, problem, optimum, keeping, greedy, .. } = self;
         let plan = allocate(problem)?;
@@ -136,10 +136,10 @@ struct LineOrder {
     excluded: Vec<u32>,
 }
 
-/// The instances of a file in `tests/cases/allocate`.
+/// Reads the instances of a file in `tests/cases/allocate`.
 ///
 /// # Errors
-/// When it is not there, or a line is no instance.
+/// If the file is missing, or a line is invalid.
 pub fn instances(file: &str) -> Result<Vec<Instance>> {
     let path = root().join("tests/cases/allocate").join(file);
     let text = fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;

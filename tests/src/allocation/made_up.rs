@@ -1,11 +1,11 @@
-//! Made-up problems, for measuring and for what must hold of large ones.
+//! Generated problems, for benchmarks and for properties of large problems.
 
 use tradewind_core::{
     Day, Money,
     allocate::{Capacity, Costs, Lane, Node, Order, OrderLine, Problem, Stock},
 };
 
-/// Numbers that look random and are the same every time.
+/// Reproducible pseudo-random numbers.
 struct Draw(u64);
 
 impl Draw {
@@ -19,8 +19,8 @@ impl Draw {
     }
 }
 
-/// Made-up orders of up to eight lines, most of few; each node carries `carried` of ten products, there are `cover` units to
-/// a hundred wanted.
+/// Generates orders of up to eight lines, most of few; each node stocks `carried` of ten products, with `cover` units
+/// per hundred ordered.
 pub fn made_up(orders: u32, nodes: u32, skus: u32, carried: u32, cover: u32) -> Problem {
     let draw = &mut Draw(u64::from(orders * 1_000 + nodes));
     let regions = 60;

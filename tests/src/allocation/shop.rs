@@ -1,4 +1,4 @@
-//! A made-up problem as a merchant has it: a snapshot, and orders over it.
+//! Generated problem in a merchant's form: a snapshot, and orders that use it.
 
 use anyhow::Result;
 use tradewind_core::{
@@ -11,15 +11,14 @@ use tradewind_core::{
 };
 use tradewind_host::snapshot::Parts;
 
-/// Noon of the first day of 1970 that a year has passed since: days of the problem count from it.
+/// Noon of a day in 1971; the days of the problem are counted from it.
 const NOON: Millis = Millis(365 * Millis::DAY + Millis::DAY / 2);
 
-/// The snapshot of a problem's nodes, lanes and stock, unsigned, and the request about its orders. What a
-/// snapshot does not have is left out: pressures, and probabilities of lanes, for which `late` is charged
-/// by a model that is asked.
+/// Returns the unsigned snapshot of a problem's nodes, lanes and stock, and the request for its orders. Data that a
+/// snapshot lacks are left out: pressures, and probabilities of lanes; instead, `late` is charged by a lateness model.
 ///
 /// # Errors
-/// When the problem has more than a snapshot can hold.
+/// If the problem exceeds a snapshot's limits.
 pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)> {
     let products = problem.stock.iter().map(|stock| stock.sku).max().map_or(0, |last| last + 1);
     let regions = problem.lanes.iter().map(|lane| lane.region).max().map_or(0, |last| last + 1);
@@ -33,7 +32,7 @@ pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)
                 Capacity::Unlimited => u32::MAX,
                 Capacity::Shipments(most) | Capacity::Units(most) => most,
             },
-            // What leaves today leaves in the evening; at noon the cut-off of the others is past.
+            // Shipments of today leave in the evening; at noon the cut-off of the others is past.
             cut_off: if node.dispatch.0 == 0 { 1_080 } else { 600 },
             handling: node.shipment,
             unit_handling: node.unit,

@@ -1,4 +1,4 @@
-//! Altering plans as plans: numbers, names and lists, whatever kernels there are.
+//! Alteration of plans as plans: numbers, names and lists, for any kernels.
 
 use serde_json::{Number, Value};
 use tradewind_core::{
@@ -7,13 +7,13 @@ use tradewind_core::{
     plan::Plan,
 };
 
-/// Numbers at which things go wrong.
+/// Boundary values.
 const EDGES: [u64; 12] = [0, 1, 2, 3, 7, 8, 16, 255, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
 
-/// Element types: a plan does not name all that there are.
+/// Names of variants, because a single plan does not contain all of them.
 const NAMES: [&str; 8] = ["F32", "I64", "I32", "U8", "Bool", "F64", "Joint", "Independent"];
 
-/// A sequence of numbers that depends on its seed alone (SplitMix64).
+/// Pseudo-random numbers that depend only on the seed (SplitMix64).
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
 
@@ -27,14 +27,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number less than `limit`; 0 where there is none.
+    /// Number below `limit`; 0 if `limit` is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.number() % limit.max(1) as u64) as usize
     }
 }
 
-/// The pack with its plan or its weights altered in one to four places; `None` for bytes that hold
-/// no plan, or where no alteration made another plan.
+/// Alters a pack's plan or weights in one to four places; `None` for bytes without a plan, or if no alteration gave
+/// another plan.
 pub fn altered(pack: &[u8], seed: u64) -> Option<Vec<u8>> {
     let random = &mut Random(seed);
     let view = PackView::parse(pack).ok()?;
@@ -44,7 +44,7 @@ pub fn altered(pack: &[u8], seed: u64) -> Option<Vec<u8>> {
         if random.below(4) == 0 && !weights.is_empty() {
             alter_weights(&mut weights, random);
         } else {
-            // What is no plan any more is tried again.
+            // Alterations that are no longer plans are retried.
             let tree = serde_json::to_value(&plan).ok()?;
             plan = (0..8).find_map(|_| serde_json::from_value(altered_tree(&tree, random)).ok()).unwrap_or(plan);
         }
@@ -52,7 +52,7 @@ pub fn altered(pack: &[u8], seed: u64) -> Option<Vec<u8>> {
     write(&plan, weights)
 }
 
-/// A pack with nothing but a plan and its weights. Its digests are not computed.
+/// Writes a pack with only a plan and its weights, without digests.
 fn write(plan: &Plan, weights: Vec<u8>) -> Option<Vec<u8>> {
     let writer = PackWriter::new("fuzz", "0").postcard(SectionKind::Plan, plan).ok()?;
     let writer = writer.bytes(SectionKind::Weights, weights).postcard(SectionKind::Task, &Task::Infer).ok()?;
@@ -79,7 +79,7 @@ fn alter_weights(weights: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// The tree with one node altered: a number, a name, or a list.
+/// Alters one node of the tree: a number, a name, or a list.
 fn altered_tree(tree: &Value, random: &mut Random) -> Value {
     let mut tree = tree.clone();
     let mut numbers = Vec::new();
@@ -139,7 +139,7 @@ fn alter(node: &mut Value, numbers: &[u64], random: &mut Random) {
     }
 }
 
-/// Calls `f` for each node, parents first, until it says that it is done.
+/// Calls `f` for each node, parents first, until it returns true.
 fn visit(node: &mut Value, f: &mut impl FnMut(&mut Value) -> bool) -> bool {
     f(node)
         || match node {

@@ -1,13 +1,13 @@
-//! What is fuzzed: one function for each target, which panics where a promise is broken.
+//! Fuzz targets: one function for each, which panics if a guarantee is violated.
 //!
-//! | target | input | promise |
+//! | target | input | guarantee |
 //! |---|---|---|
-//! | [`pack`] | bytes taken for a pack | it is loaded or refused, and what was loaded answers |
-//! | [`executor`] | a pack's plan and weights | the plan runs, faults or is refused; the same twice |
-//! | `model` | bytes taken for an ONNX model | it is compiled or refused |
+//! | [`pack`] | bytes interpreted as a pack | it is loaded or refused, and a loaded pack replies |
+//! | [`executor`] | a pack's plan and weights | the plan runs, faults or is refused, with the same result twice |
+//! | `model` | bytes interpreted as an ONNX model | it is compiled or refused |
 //!
-//! `cargo xtask fuzz` drives them with libFuzzer, under limits of time and memory; the tests replay
-//! the corpora in `tests/fuzz/corpus` and alter the plans of all cases with [`altered`].
+//! `cargo xtask fuzz` drives them with libFuzzer, under limits of time and memory; the tests replay the corpora in
+//! `tests/fuzz/corpus` and alter the plans of all cases with [`altered`].
 
 mod alter;
 mod run;
@@ -18,7 +18,7 @@ pub use run::{executor, pack};
 /// The compiler: a model is compiled or refused, and a panic inside tract is a refusal.
 #[cfg(feature = "compiler")]
 pub fn model(bytes: &[u8]) {
-    // A large batch would be refused for its working memory alone.
+    // A large batch would be refused because of its working memory.
     let options = tradewind_compiler::Options { joint_rows: 8, ..Default::default() };
     let _outcome = tradewind_compiler::compile(bytes, &options);
 }

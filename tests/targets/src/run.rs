@@ -1,4 +1,4 @@
-//! Loading and running what may be hostile.
+//! Loading and running of hostile packs.
 
 use crate::Random;
 use tradewind_core::{
@@ -12,12 +12,12 @@ use tradewind_core::{
     tensor::{Tensor, TensorData},
 };
 
-/// What one run may cost, in operations and in elements of a tensor: a plan may ask for more,
-/// within its limits, and would then keep a fuzzer from trying others.
+/// Maximum cost of one run, in operations and in elements of a tensor: a plan may need more, within its limits, and
+/// would keep a fuzzer from trying others.
 const MOST_WORK: u64 = 1 << 22;
 const MOST_ELEMENTS: usize = 1 << 18;
 
-/// The pack is loaded or refused. If it is loaded it answers.
+/// Checks that the pack is loaded or refused, and that a loaded pack replies.
 pub fn pack(bytes: &[u8]) {
     if let Ok(view) = PackView::parse(bytes) {
         let _refused = view.verify(None, |bytes| [bytes.len() as u8; 32], |_, _, _| true);
@@ -40,8 +40,8 @@ fn call<D: Decision>(engine: &mut Engine, request: &D) {
     engine.call(&message::request(request));
 }
 
-/// The plan of the pack runs, faults or is refused, for batches around its tile; and what it answers
-/// does not depend on what it was asked before.
+/// Checks that the pack's plan runs, faults or is refused, for batches around its tile, and that its results do not
+/// depend on earlier calls.
 pub fn executor(bytes: &[u8]) {
     let Ok(view) = PackView::parse(bytes) else { return };
     let Ok(mut plan) = view.read::<Plan>(SectionKind::Plan) else { return };
@@ -56,7 +56,7 @@ pub fn executor(bytes: &[u8]) {
     let random = &mut Random(bytes.len() as u64);
     let mut answered = Vec::new();
     for rows in [1, 0, 2, tile, tile + 1] {
-        // A batch of no rows goes through the kernels all the same.
+        // An empty batch still runs the kernels.
         if plan.work(tile).saturating_mul(rows.div_ceil(tile).max(1) as u64) > MOST_WORK {
             continue;
         }
@@ -70,7 +70,7 @@ pub fn executor(bytes: &[u8]) {
     }
 }
 
-/// What the executor makes of inputs, to the bit: the outputs, and the scores where it can score.
+/// Results of the executor as bytes: the outputs, and the scores if it supports them.
 fn answer(executor: &mut Executor, weights: &[u8], rows: usize, inputs: &[Tensor]) -> [Vec<u8>; 2] {
     let outputs = executor.infer(weights, inputs).map_err(|error| error.to_string());
     let len = |port: &Port| elements(port, rows).unwrap_or(0);
@@ -82,8 +82,7 @@ fn answer(executor: &mut Executor, weights: &[u8], rows: usize, inputs: &[Tensor
     [postcard::to_allocvec(&outputs).unwrap_or_default(), postcard::to_allocvec(&scores).unwrap_or_default()]
 }
 
-/// Inputs for so many rows, among them values at which things go wrong; `None` where they, or the
-/// outputs, would be too large.
+/// Generates inputs for `rows` rows, including boundary values; `None` if they, or the outputs, would be too large.
 fn made_up(plan: &Plan, rows: usize, random: &mut Random) -> Option<Vec<Tensor>> {
     plan.outputs.iter().try_for_each(|port| elements(port, rows).map(drop))?;
     let inputs = plan.inputs.iter().map(|port| {
@@ -117,7 +116,7 @@ fn values(dtype: DType, len: usize, random: &mut Random) -> TensorData {
     }
 }
 
-/// Mostly an index that is in every table.
+/// Mostly an index that is inside every table.
 fn integer(edges: &[i64], random: &mut Random) -> i64 {
     match random.below(64) {
         0 => edges[random.below(edges.len())],

@@ -1,4 +1,4 @@
-//! What holds for every problem, however strange.
+//! Properties of all problems, including unusual ones.
 
 use proptest::{collection::vec, option, prelude::*};
 use tradewind_core::{
@@ -88,7 +88,7 @@ fn problem() -> impl Strategy<Value = Problem> {
     )
 }
 
-/// The shortfall of a priority, in money.
+/// Shortfall of a priority, in money.
 fn shortfall(problem: &Problem, plan: &Allocation, priority: u8) -> i64 {
     let orders = problem.orders.iter().zip(&plan.orders).filter(|(order, _)| order.priority == priority);
     orders.map(|(_, plan)| plan.cost.shortfall.0).sum()
@@ -214,7 +214,7 @@ fn the_bound_of_an_all_or_nothing_order_counts_what_stock_in_excess_saves() {
 }
 
 #[test]
-fn a_plan_made_anew_moves_only_what_it_must() {
+fn replanning_moves_only_what_it_must() {
     let mut problem = made_up(200, 10, 60, 8, 300);
     problem.nodes.iter_mut().for_each(|node| node.capacity = Capacity::Unlimited);
     let before = allocate(&problem).expect("a problem that is sound");

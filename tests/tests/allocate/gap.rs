@@ -1,9 +1,9 @@
-//! How far plans are from the optimum.
+//! Distance of plans from the optimum.
 
 use tradewind_core::allocate::{Capacity, Problem, allocate};
 use tradewind_tests::allocation::{Instance, Solved, instances};
 
-/// One order after another, each at its own optimum: what is left of a batch without looking ahead.
+/// Total cost if each order in turn gets its own optimum, without looking ahead.
 fn one_by_one(problem: &Problem) -> i64 {
     let mut left = problem.clone();
     let mut order: Vec<usize> = (0..problem.orders.len()).collect();
@@ -36,7 +36,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// What some instances cost in all.
+/// Total costs of some instances.
 #[derive(Default)]
 struct Sums {
     solved: Vec<Solved>,
@@ -53,12 +53,12 @@ impl Sums {
         self.solved.iter().map(of).sum()
     }
 
-    /// The share of the gap between greedy and the optimum that is closed.
+    /// Share of the gap between greedy and the optimum that is closed.
     fn closed(&self) -> f64 {
         self.sum(|one| one.greedy - one.ours) as f64 / self.sum(|one| one.greedy - one.optimum) as f64
     }
 
-    /// The median distance of ours from our bound.
+    /// Median distance of our plans from our bound.
     fn gap(&self) -> f64 {
         median(self.solved.iter().map(|one| (one.ours - one.bound) as f64 / one.ours as f64).collect())
     }
@@ -83,7 +83,7 @@ impl Sums {
     }
 }
 
-/// The table: `cargo test --release --workspace --test allocate gap -- --nocapture`.
+/// Prints the table: `cargo test --release --workspace --test allocate gap -- --nocapture`.
 #[test]
 fn most_of_the_gap_between_greedy_and_the_optimum_is_closed() {
     println!(

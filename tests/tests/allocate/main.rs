@@ -1,4 +1,4 @@
-//! Allocation beside the optimum, and what must hold of every plan.
+//! Allocation compared with the optimum, and properties of every plan.
 
 #[cfg(test)]
 mod always;

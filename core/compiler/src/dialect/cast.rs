@@ -1,4 +1,4 @@
-//! `Cast`. tract makes extents of whatever is cast to I64, and computes with them by other rules; here only extents
+//! `Cast`. tract converts everything cast to I64 into extents, which have other arithmetic rules; here only extents
 //! stay extents.
 
 use super::Built;

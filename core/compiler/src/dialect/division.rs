@@ -1,5 +1,5 @@
-//! Division and remainders. tract divides by multiplying with the reciprocal, which is another number (and an
-//! infinity for the smallest divisors), and takes remainders for commutative.
+//! Division and remainders. tract divides by multiplying with the reciprocal, which gives another number (infinity for
+//! the smallest divisors), and treats remainders as commutative.
 
 use super::Built;
 use crate::attributes::Attributes;
@@ -46,11 +46,11 @@ pub(super) fn mod_of(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Division {
-    /// Towards zero, of integers.
+    /// Integer quotient, rounded towards zero.
     Quotient,
-    /// With the sign of the dividend.
+    /// Remainder with the sign of the dividend.
     Remainder,
-    /// With the sign of the divisor.
+    /// Remainder with the sign of the divisor.
     Modulo,
 }
 
@@ -79,7 +79,7 @@ impl Expansion for Division {
         let op: TypedBinOp = match self {
             Self::Quotient if kind.is_float() => TypedBinOp(Box::new(Divide), None),
             Self::Quotient => div(),
-            // Extents are not negative.
+            // Extents are never negative.
             Self::Remainder | Self::Modulo if is_extent => rem(),
             Self::Remainder => TypedBinOp(Box::new(Remainder), None),
             Self::Modulo => TypedBinOp(Box::new(Modulo), None),

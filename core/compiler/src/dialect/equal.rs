@@ -1,5 +1,5 @@
-//! `Equal`. tract takes extents that are not the same expression for different, also where they are equal for some
-//! batch: the number of rows and 1.
+//! `Equal`. tract treats extents with different expressions as unequal, even if they are equal for some batch, such as
+//! the number of rows and 1.
 
 use tract_onnx::{
     tract_core::{
@@ -40,7 +40,7 @@ impl Expansion for Equal {
         if kind != TDim::datum_type() {
             return model.wire_node(name, TypedBinOp(comp_eq(), None), &inputs);
         }
-        // An order is decided where it holds for every batch, and else left to be computed.
+        // A comparison is decided if it holds for every batch, and otherwise computed.
         let least = model.wire_node(format!("{name}.least"), TypedBinOp(comp_gte(), None), &inputs)?[0];
         let most = model.wire_node(format!("{name}.most"), TypedBinOp(comp_lte(), None), &inputs)?[0];
         model.wire_node(name, TypedBinOp(Box::new(And), None), &[least, most])

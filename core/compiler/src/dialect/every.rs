@@ -1,12 +1,12 @@
-//! Every n-th element along an axis. tract moves its own operator before others that it must stay behind, such as a
-//! softmax along the same axis.
+//! Every n-th element along an axis. tract moves its own operator before others that it must follow, such as a softmax
+//! along the same axis.
 
 use tract_onnx::{
     prelude::{TypedFact, TypedModel},
     tract_core::{internal::*, ops::downsample::Downsample},
 };
 
-/// tract's operator, where it is.
+/// tract's operator, without that rewrite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Every(pub Downsample);
 
@@ -34,7 +34,7 @@ impl TypedOp for Every {
     as_op!();
 }
 
-/// Keeps every such operator of a model where it is; slices with steps have one.
+/// Pins every such operator of a model; slices with steps contain one.
 pub(super) fn pin(model: &mut TypedModel) {
     for node in &mut model.nodes {
         if let Some(op) = node.op_as::<Downsample>() {

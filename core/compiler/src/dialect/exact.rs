@@ -1,6 +1,6 @@
-//! Arithmetic that tract would simplify as if every number were positive and finite and a zero had no sign: `√x²` to
-//! `x`, `x × 0` to 0, `x + 0` and `x − (−0)` to `x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`, which may overflow
-//! alone. And zeros that it finds later, and would simplify by.
+//! Arithmetic that tract would simplify as if all numbers were positive and finite and zero had no sign: `√x²` to `x`,
+//! `x × 0` to 0, `x + 0` and `x − (−0)` to `x`, `x^½` to `√x`, and `x × a × b` to `x × (a × b)`, where `a × b` alone
+//! may overflow. This includes zeros that tract finds later.
 
 use tract_onnx::{
     prelude::{TypedModel, TypedNode},
@@ -31,10 +31,10 @@ bin_to_super_type!(minus, Minus, is_commutative: false, [f32, f64] => |c, a, b| 
 bin_to_super_type!(times, Times, [f32, f64] => |c, a, b| *c = a * b);
 bin_to_super_type!(raise, Raise, is_commutative: false, [f32] => |c, a, b| *c = a.powf(*b));
 
-/// Magnitudes of which the product of two is neither infinite nor subnormal: 2⁻⁶⁰ and 2⁶⁰.
+/// Range of magnitudes whose pairwise products are neither infinite nor subnormal: 2⁻⁶⁰ to 2⁶⁰.
 const MODERATE: std::ops::RangeInclusive<f32> = 8.673_617e-19..=1.152_921_5e18;
 
-/// Puts ours in the place of tract's operators where a simplification would show.
+/// Replaces tract's operators by ours wherever a simplification would change results.
 pub(super) fn pin(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes.len() {
         if let Some(op) = exact(model, model.node(id))? {
@@ -51,13 +51,13 @@ fn exact(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Box<dyn Typ
         return Ok(None);
     }
     if is::<Sqrt>(node) && !double {
-        // A reciprocal root is one function, and part of normalizations that tract finds.
+        // A reciprocal root is one function, and part of normalisations that tract recognises.
         let readers = &node.outputs[0].successors;
         let inverted = !readers.is_empty() && readers.iter().all(|reader| is::<Recip>(model.node(reader.node)));
         return Ok((!inverted).then(|| root().into()));
     }
     if let (Some(sum), [x, ..], false) = (node.op_as::<CumSum>(), &node.inputs[..], double) {
-        // The sum of what comes before the only position.
+        // The sum over an axis with a single position.
         let is_single = model.outlet_fact(*x)?.shape[sum.axis].is_one();
         return Ok((sum.exclusive && is_single).then(|| nought().into()));
     }

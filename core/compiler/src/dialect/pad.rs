@@ -1,4 +1,4 @@
-//! `Pad`: tract lacks negative pads, mode `wrap` and a value that is computed.
+//! `Pad`: tract lacks negative pads, mode `wrap` and computed values.
 
 use super::{Built, axis_of, integers, known};
 use crate::{attributes::Attributes, refusal::Reason};
@@ -24,7 +24,7 @@ pub(super) fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
         "reflect" => Mode::Reflect,
         "edge" => Mode::Edge,
         "wrap" => Mode::Wrap,
-        other => Reason::err(format!("it has no mode `{other}`; use constant, reflect, edge or wrap"))?,
+        other => Reason::err(format!("unknown mode `{other}` (expected constant, reflect, edge or wrap)"))?,
     };
     if context.onnx_operator_set_version < 11 || node.input.len() < 2 {
         let pads = match attributes.ints("pads") {
@@ -51,7 +51,7 @@ enum Mode {
 #[derive(Debug, Clone)]
 enum Pads {
     Fixed(Vec<i64>),
-    /// They are the second input.
+    /// The pads are the second input.
     Input,
 }
 
@@ -61,18 +61,18 @@ enum Fill {
     Input(usize),
 }
 
-/// Elements before and after those of each axis; negative counts take elements away.
+/// Elements added before and after each axis; negative counts remove elements.
 #[derive(Debug, Clone)]
 struct Pad {
     mode: Mode,
     pads: Pads,
     value: Fill,
-    /// The input that says which axes the pads are for; all of them without.
+    /// Input with the axes of the pads; all axes if absent.
     axes: Option<usize>,
 }
 
 impl Pad {
-    /// What comes before and after each axis of a tensor, from the pads and the axes as read.
+    /// Elements before and after each axis of a tensor, from pads and axes.
     fn per_axis(&self, rank: usize, pads: &[i64], axes: Option<&Tensor>) -> TractResult<Vec<(i64, i64)>> {
         let axes: Vec<i64> = match axes {
             Some(axes) => integers(axes)?,
@@ -141,7 +141,7 @@ impl Expansion for Pad {
                 if let Some(value) = model.outlet_fact(inputs[input])?.konst.clone() {
                     return pad(name, model, wire, &pads, value.nth(0)?);
                 }
-                // Where the tensor is not, the value is chosen.
+                // Outside the tensor, the value is selected.
                 let fact = model.outlet_fact(wire)?.clone();
                 let inside = tensor0(1f32).broadcast_into_rank(rank)?;
                 let inside = model.add_const(format!("{name}.inside"), inside)?;
@@ -174,7 +174,7 @@ impl Expansion for Pad {
 }
 
 impl Mode {
-    /// The elements of an axis that stand at each position of the padded one.
+    /// Source element for each position of the padded axis.
     fn picks(self, extent: i64, before: i64, after: i64) -> TractResult<Vec<i64>> {
         if extent == 0 || (self == Self::Reflect && before.max(after) >= extent) {
             Reason::err(format!("it pads {before} and {after} elements from an axis of {extent}; pad fewer"))?;

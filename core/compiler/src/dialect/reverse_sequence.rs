@@ -1,4 +1,4 @@
-//! `ReverseSequence`, which tract lacks: the first elements of each sequence in reverse, the others as they are.
+//! `ReverseSequence`, which tract lacks: reverses the first elements of each sequence.
 
 use super::{Alike, Built, like};
 use crate::{attributes::Attributes, refusal::Reason};
@@ -22,14 +22,16 @@ pub(super) fn build(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
     let (batch, time) =
         (Attributes(node).int("batch_axis").unwrap_or(1), Attributes(node).int("time_axis").unwrap_or(0));
     if (batch, time) != (1, 0) && (batch, time) != (0, 1) {
-        Reason::err(format!("its batch is axis {batch} and its time axis {time}; they are 0 and 1, or 1 and 0"))?;
+        Reason::err(format!(
+            "batch axis {batch} and time axis {time} are not supported (expected 0 and 1, or 1 and 0)"
+        ))?;
     }
     Ok((like(ReverseSequence { time: time as usize }), Vec::new()))
 }
 
 #[derive(Debug, Clone)]
 struct ReverseSequence {
-    /// The axis of time, 0 or 1; the other is the batch.
+    /// Time axis, 0 or 1; the other axis is the batch.
     time: usize,
 }
 
@@ -41,7 +43,7 @@ impl Alike for ReverseSequence {
         let fact = model.outlet_fact(inputs[0])?.clone();
         let steps = fact.shape[self.time].to_i64();
         let steps = steps.map_err(|_| Reason("it reverses the batch; reverse another axis".into()))?;
-        // For each sequence, the step that stands at each step: len − 1 − t before len, t after.
+        // Source step for each step of a sequence: len − 1 − t before len, t after.
         let t = tensor1(&(0..steps).collect::<Vec<_>>())
             .into_shape(&[[steps as usize, 1], [1, steps as usize]][self.time])?;
         let t = model.add_const(format!("{name}.t"), t)?;

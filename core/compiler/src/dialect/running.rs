@@ -10,7 +10,7 @@ use crate::{
 use tract_onnx::prelude::{TDim, TVec};
 use tradewind_core::plan::{BinaryOp, DType};
 
-/// The running product along an axis, which is the second input.
+/// Running product along an axis, which is the second input.
 #[derive(Debug)]
 pub(super) struct RunningProduct {
     exclusive: bool,

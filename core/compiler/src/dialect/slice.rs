@@ -1,5 +1,5 @@
-//! `Slice`. tract holds a bound against the extent of its axis only where both are known: along the batch it takes a
-//! bound that means "to the end" for so many rows.
+//! `Slice`. tract compares a bound with the extent of its axis only if both are known: along the batch it reads a bound
+//! that means "to the end" as a number of rows.
 
 use super::{Built, axis_of, integers};
 use crate::{
@@ -19,7 +19,7 @@ use tract_onnx::{
     tract_hir::internal::{Expansion, InferenceResult, Solver, TensorProxy, expand},
 };
 
-/// No axis has as many elements: a bound this far out means the end of the axis.
+/// Larger than any axis: a bound from here on means the end of the axis.
 const FAR: i64 = i32::MAX as i64;
 
 pub(super) fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
@@ -34,13 +34,13 @@ pub(super) fn build(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
 
 #[derive(Debug, Clone)]
 enum Slice {
-    /// The bounds are attributes.
+    /// Bounds in attributes.
     Fixed { starts: Vec<i64>, ends: Vec<i64>, axes: Option<Vec<i64>> },
-    /// They are inputs: starts, ends, and where there are some, axes and steps.
+    /// Bounds in inputs: starts, ends, and optionally axes and steps.
     Given { axes: Option<usize>, steps: Option<usize> },
 }
 
-/// Elements `first..end` of an axis, of these every `step`-th; from the last to the first where `step` is negative.
+/// Every `step`-th of the elements `first..end` of an axis; from last to first if `step` is negative.
 struct Range {
     axis: usize,
     first: TDim,
@@ -49,7 +49,7 @@ struct Range {
 }
 
 impl Slice {
-    /// What is taken of each axis, given the inputs after the first.
+    /// Range of each axis, given the inputs after the first.
     fn ranges(&self, shape: &[TDim], given: &[Arc<Tensor>]) -> TractResult<Vec<Range>> {
         let rank = shape.len();
         let at = |n: usize| given.get(n - 1).context("an input is missing");
@@ -74,7 +74,7 @@ impl Slice {
         bounds.map(|((start, end), (axis, step))| range(axis_of(*axis, rank)?, shape, start, end, *step)).collect()
     }
 
-    /// The inputs after the first, where all are known.
+    /// Inputs after the first, if all are known.
     fn given(&self, model: &TypedModel, inputs: &[OutletId]) -> TractResult<Option<Vec<Arc<Tensor>>>> {
         inputs.iter().skip(1).map(|input| Ok(model.outlet_fact(*input)?.konst.clone())).collect()
     }
@@ -102,7 +102,7 @@ fn range(axis: usize, shape: &[TDim], start: &TDim, end: &TDim, step: i64) -> Tr
     Ok(Range { axis, first, end, step })
 }
 
-/// The position that a bound means: from 0 to the extent, or one less of both where it goes backwards.
+/// Position of a bound: from 0 to the extent, or one less for both if it goes backwards.
 fn within(bound: &TDim, dim: &TDim, forward: bool) -> TDim {
     let (low, high) = if forward { (0, dim.clone()) } else { (-1, dim.clone() - 1) };
     let position = match bound.to_i64() {
@@ -133,7 +133,8 @@ impl Range {
             (_, 1) => Ok(len),
             (Ok(len), step) => Ok((len.unsigned_abs().div_ceil(step) as i64).to_dim()),
             _ => Reason::err(format!(
-                "it takes every {}th of `{len}` rows, a number that the batch decides; take all, or do it outside of the model",
+                "it takes every {}th of `{len}` rows, a number that depends on the batch; take all of them, or select \
+                 them outside the model",
                 self.step
             )),
         }
@@ -180,7 +181,7 @@ impl Expansion for Slice {
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let shape = model.outlet_fact(inputs[0])?.shape.to_tvec();
         let Some(given) = self.given(model, inputs)? else {
-            // They may become known as the model is simplified.
+            // They may become known when the model is simplified.
             let Self::Given { axes, steps } = self else { bail!("an attribute is missing") };
             let op = StridedSlice {
                 optional_axes_input: *axes,
@@ -202,7 +203,7 @@ impl Expansion for Slice {
     }
 }
 
-/// Reads what was left to tract, where its bounds are known by now.
+/// Reads slices left to tract whose bounds are known by now.
 pub(super) fn pin(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes.len() {
         let node = model.node(id);
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(taken(Some(5), 3, 0, -1), "1..4");
         assert_eq!(taken(Some(5), 9, -9, -1), "0..5");
         assert_eq!(taken(Some(5), -9, 2, -1), "0..0");
-        // As tract writes a difference.
+        // In tract's notation of a difference.
         assert_eq!(taken(None, -2, FAR, 1), "N+-2..N");
         assert!(taken(None, 0, 4, 0).contains("a step of 0"));
     }

@@ -1,4 +1,4 @@
-//! `MatMul`, `OneHot` and `PRelu`, of which tract refuses some shapes.
+//! `MatMul`, `OneHot` and `PRelu`, for shapes that tract refuses.
 
 use super::{Alike, Built, axis_of, integers, known, like};
 use crate::{attributes::Attributes, refusal::Reason};
@@ -25,18 +25,18 @@ pub(super) fn matmul(_: &ParsingContext<'_>, _: &NodeProto) -> Built {
     Ok((expand(MatMul { product: MatMulInference::default(), alpha: 1.0 }), Vec::new()))
 }
 
-/// onnxruntime's own `alpha × A × B`, either of them transposed.
+/// onnxruntime's own `alpha × A × B`, with either operand transposed.
 pub(super) fn fused_matmul(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
     let set = |name| Attributes(node).int(name) == Some(1);
     ensure!(
         !set("transBatchA") && !set("transBatchB"),
-        Reason("its batches are transposed; save the model without".into())
+        Reason("transposed batches are not supported; export the model without them".into())
     );
     let product = MatMulInference { a_trans: set("transA"), b_trans: set("transB"), ..MatMulInference::default() };
     Ok((expand(MatMul { product, alpha: Attributes(node).float("alpha").unwrap_or(1.0) }), Vec::new()))
 }
 
-/// A product of matrices; a vector is a matrix of one row or one column, which tract's loses.
+/// Matrix product; a vector is a matrix of one row or column, which tract's operator drops.
 #[derive(Debug, Clone)]
 struct MatMul {
     product: MatMulInference,
@@ -87,24 +87,23 @@ pub(super) fn one_hot(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
     Ok((expand(OneHot { axis: Attributes(node).int("axis").unwrap_or(-1) }), Vec::new()))
 }
 
-/// A new axis with `values[1]` at the place that the index names, and else `values[0]`; tract wants
-/// the values known.
+/// New axis with `values[1]` at the indexed position and `values[0]` elsewhere; tract requires known values.
 #[derive(Debug, Clone)]
 struct OneHot {
     axis: i64,
 }
 
 impl OneHot {
-    /// The place of the new axis beside the `rank` axes of the indices.
+    /// Position of the new axis among the `rank` axes of the indices.
     fn axis(&self, rank: usize) -> TractResult<usize> {
         axis_of(self.axis, rank + 1)
     }
 }
 
-/// The extent of the new axis.
+/// Extent of the new axis.
 fn depth(known: &Tensor) -> TractResult<usize> {
     let depth = integers(known)?.first().copied().context("no depth")?;
-    usize::try_from(depth).with_context(|| format!("a depth of {depth}"))
+    usize::try_from(depth).with_context(|| format!("invalid depth {depth}"))
 }
 
 impl Expansion for OneHot {
@@ -144,7 +143,7 @@ pub(super) fn prelu(context: &ParsingContext<'_>, _: &NodeProto) -> Built {
     Ok((like(PRelu { by_channel: context.onnx_operator_set_version < 7 }), Vec::new()))
 }
 
-/// `x` above 0, and else `slope × x`. Before operator set 7 a list of slopes was one for each channel.
+/// `x` above 0, and otherwise `slope × x`. Before operator set 7 a list of slopes had one for each channel.
 #[derive(Debug, Clone)]
 struct PRelu {
     by_channel: bool,

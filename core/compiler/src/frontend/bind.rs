@@ -1,4 +1,4 @@
-//! The batch becomes one symbol, and every other axis of the inputs a number.
+//! Binding of axes: the batch becomes one symbol, and every other axis of the inputs a number.
 
 use super::BATCH;
 use crate::refusal::Refusal;
@@ -9,7 +9,7 @@ use tract_onnx::pb::{
     type_proto,
 };
 
-/// How far an axis reaches, as the model has it.
+/// Extent of an axis in the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Axis {
     Fixed(i64),
@@ -26,7 +26,7 @@ impl Axis {
         }
     }
 
-    /// Whether it is the batch, where the batch has these names: the leading axis, or one of its name.
+    /// Whether it is the batch, given the batch's names: the leading axis, or one with its name.
     fn is_batch(&self, place: usize, batch: &BTreeSet<String>) -> bool {
         match self {
             Self::Fixed(_) => false,
@@ -36,19 +36,18 @@ impl Axis {
     }
 }
 
-/// What bindings say of open axes.
+/// Bindings of open axes.
 #[derive(Debug, Default)]
 struct Extents {
-    /// By name: the number, and the binding that said so.
+    /// By name: the number, and the binding that set it.
     named: BTreeMap<String, (i64, String)>,
-    /// Of axes without a name: by input and axis.
+    /// For axes without a name: by input and axis.
     unnamed: BTreeMap<(String, usize), i64>,
-    /// Of leading axes without a name.
+    /// For leading axes without a name.
     leading: Option<i64>,
 }
 
-/// Gives every input's leading axis one symbol, or the number that a binding sets; all other axes
-/// need a number.
+/// Gives every input's leading axis one symbol, or the number of a binding; all other axes must have a number.
 pub(super) fn bind(graph: &mut GraphProto, bindings: &BTreeMap<String, i64>) -> Result<(), Refusal> {
     let mut shapes = Vec::new();
     for ValueInfoProto { name, r#type, .. } in &mut graph.input {
@@ -75,7 +74,7 @@ pub(super) fn bind(graph: &mut GraphProto, bindings: &BTreeMap<String, i64>) -> 
     Ok(())
 }
 
-/// The axes that need a number, among those of some inputs: input and axis.
+/// Axes of some inputs that need a number: input and axis.
 pub(crate) fn open_axes<'a>(inputs: impl Iterator<Item = &'a ValueInfoProto>) -> Vec<(String, usize)> {
     let shape = |info: &ValueInfoProto| -> Option<TensorShapeProto> {
         let type_proto::Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
@@ -93,7 +92,7 @@ pub(crate) fn open_axes<'a>(inputs: impl Iterator<Item = &'a ValueInfoProto>) ->
     open.collect()
 }
 
-/// The names of leading axes that are not bound.
+/// Names of leading axes that are not bound.
 fn batch_names<'a, T>(inputs: impl Iterator<Item = &'a [Axis]>, bound: &BTreeMap<String, T>) -> BTreeSet<String> {
     let leading = inputs.filter_map(|axes| match axes.first() {
         Some(Axis::Named(name)) if !bound.contains_key(name) => Some(name.clone()),
@@ -107,7 +106,7 @@ fn extents(inputs: &[(&str, Vec<Axis>)], bindings: &BTreeMap<String, i64>) -> Re
     for (key, &number) in bindings {
         let refused = |reason: String| Err(Refusal::whole(format!("`{key}={number}`: {reason}")));
         if number < 1 {
-            return refused("an axis has one element or more".into());
+            return refused("an axis needs one element or more".into());
         }
         let name = match axis_of(key, inputs) {
             Some((input, _, place, None)) => {
@@ -131,7 +130,7 @@ fn extents(inputs: &[(&str, Vec<Axis>)], bindings: &BTreeMap<String, i64>) -> Re
             known = true;
         }
         if !known {
-            return refused(format!("no input has such an axis; {}", listed(inputs)));
+            return refused(format!("no input has this axis; {}", listed(inputs)));
         }
         if let Some((other, by)) = extents.named.insert(name.clone(), (number, key.clone()))
             && other != number
@@ -142,8 +141,8 @@ fn extents(inputs: &[(&str, Vec<Axis>)], bindings: &BTreeMap<String, i64>) -> Re
     Ok(extents)
 }
 
-/// The axis that a key like `ids[1]` means, where its input is one: the input, the axis as a number
-/// and as it was written, and what the model says of it.
+/// Axis of a key like `ids[1]`, if its input exists: the input, the axis as a number and as text, and its extent in the
+/// model.
 fn axis_of<'a>(key: &'a str, inputs: &'a [(&str, Vec<Axis>)]) -> Option<(&'a str, usize, &'a str, Option<&'a Axis>)> {
     let (input, place) = key.strip_suffix(']')?.rsplit_once('[')?;
     let (_, axes) = inputs.iter().find(|(name, _)| *name == input)?;
@@ -151,7 +150,7 @@ fn axis_of<'a>(key: &'a str, inputs: &'a [(&str, Vec<Axis>)]) -> Option<(&'a str
     Some((input, at, place, axes.get(at)))
 }
 
-/// The axes that can be bound, in words.
+/// Axes that can be bound, as text.
 fn listed(inputs: &[(&str, Vec<Axis>)]) -> String {
     let open = inputs.iter().flat_map(|(input, axes)| {
         axes.iter().enumerate().filter_map(move |(place, axis)| match axis {
@@ -162,7 +161,7 @@ fn listed(inputs: &[(&str, Vec<Axis>)]) -> String {
     });
     match open.collect::<Vec<_>>() {
         open if open.is_empty() => "all axes have their extent".into(),
-        open => format!("those without an extent are {}", open.join(", ")),
+        open => format!("axes without an extent: {}", open.join(", ")),
     }
 }
 
@@ -212,7 +211,7 @@ mod tests {
 
     type Shape<'a> = (&'a str, &'a [Option<dimension::Value>]);
 
-    /// The shapes of inputs once they are bound.
+    /// Shapes of inputs after binding.
     fn shapes(inputs: &[Shape<'_>], bindings: &[(&str, i64)]) -> Result<Vec<Vec<dimension::Value>>, String> {
         let input = |(name, dims): &Shape<'_>| {
             let dim = dims.iter().map(|value| Dimension { value: value.clone(), ..Dimension::default() }).collect();
@@ -265,8 +264,8 @@ mod tests {
             (&[][..], "axis 1 of input `ids` is `T`"),
             (&[], "`--bind \"ids[1]=50\"`"),
             (&[("T", 50)], "axis 3 of input `mask` has no extent; bind it to a number (`--bind \"mask[3]=50\"`)"),
-            (&[("S", 50)], "no input has such an axis; those without an extent are `ids[0]`, `ids[1]` (`T`)"),
-            (&[("tokens[1]", 50)], "no input has such an axis"),
+            (&[("S", 50)], "no input has this axis; axes without an extent: `ids[0]`, `ids[1]` (`T`)"),
+            (&[("tokens[1]", 50)], "no input has this axis"),
             (&[("ids[2]", 50)], "input `ids` has 2 axes, counted from 0, and no axis 2"),
             (&[("ids[-1]", 50)], "no axis -1"),
             (&[("mask[2]", 50)], "axis 2 of input `mask` is 3 in the model"),

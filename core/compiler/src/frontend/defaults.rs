@@ -1,4 +1,4 @@
-//! Inputs with a default: initializers that are listed as inputs too.
+//! Inputs with a default: initializers that are also listed as inputs.
 
 use crate::refusal::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +8,8 @@ use tract_onnx::pb::{
     type_proto,
 };
 
-/// Makes each input with a default an input alone, where it is among `overrides`, or else a
-/// constant alone. Says which are constants.
+/// Makes each input with a default only an input if it is among `overrides`, and otherwise only a constant. Returns a
+/// note that lists the constants.
 pub(super) fn settle(graph: &mut GraphProto, overrides: &BTreeSet<String>) -> Result<Option<String>, Refusal> {
     let defaults: BTreeMap<String, Vec<i64>> =
         graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.dims.clone())).collect();
@@ -19,16 +19,13 @@ pub(super) fn settle(graph: &mut GraphProto, overrides: &BTreeSet<String>) -> Re
         let known = inputs.iter().copied().filter(|name| defaults.contains_key(*name)).collect::<Vec<_>>();
         return Err(Refusal::whole(match known.is_empty() {
             true => format!("`{name}` cannot be overridden: the model has no inputs with a default"),
-            false => format!("`{name}` cannot be overridden; inputs with a default are {}", named(known)),
+            false => format!("`{name}` cannot be overridden (inputs with a default: {})", named(known)),
         }));
     }
     let constant = |name: &str| defaults.contains_key(name) && !overrides.contains(name);
     let constants: Vec<&str> = inputs.iter().copied().filter(|name| constant(name)).collect();
     let note = (!constants.is_empty()).then(|| {
-        format!(
-            "inputs with a default are constants where they are not overridden (`--override`): {}",
-            named(constants)
-        )
+        format!("inputs with a default became constants (`--override` makes them inputs): {}", named(constants))
     });
     for input in &mut graph.input {
         let Some(dims) = defaults.get(&input.name).filter(|_| overrides.contains(&input.name)) else { continue };

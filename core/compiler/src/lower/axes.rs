@@ -1,4 +1,4 @@
-//! Moving elements about: axes, slices, broadcasts, concatenation and padding.
+//! Movement of elements: axes, slices, broadcasts, concatenation and padding.
 
 use super::Site;
 use crate::{
@@ -52,7 +52,7 @@ fn axis(site: &mut Site<'_>, op: &AxisOp) -> Reasoned<Value> {
     }
 }
 
-/// Every `stride`-th element along an axis; a negative stride from the end.
+/// Every `stride`-th element along an axis; a negative stride starts at the end.
 fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
     let value = site.input(0)?;
     let extent = site.output_shape(0)?[op.axis];
@@ -65,14 +65,14 @@ fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
             let picks: Vec<i64> = (0..count as i64).map(|n| last as i64 - 1 - op.modulo as i64 + n * stride).collect();
             Value::constant(Constant::i64(&picks), &[picks.len()])?
         }
-        // From the last row to the first: each position is the number of those after it.
+        // From the last row to the first: each position is the number of rows after it.
         _ if stride == -1 && op.modulo == 0 => {
             let ones = Value::integer(DType::I64, 1).broadcast(&[extent])?;
             site.builder.cumulate(BinaryOp::Add, &ones, 0, true, true)?
         }
         _ => {
             return Reason::err(
-                "it takes every n-th row from the end of the batch; take all, or do it after the model",
+                "it takes every n-th row from the end of the batch; take all of them, or select them after the model",
             );
         }
     };
@@ -82,7 +82,7 @@ fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
 fn pad(site: &mut Site<'_>, op: &Pad) -> Reasoned<Value> {
     let value = site.input(0)?;
     let PadMode::Constant(constant) = &op.mode else {
-        // The dialect has made a gather of these.
+        // The dialect replaces these by a gather.
         return Reason::err("it pads by its own elements, which is not expected here");
     };
     let padded = site.builder.tensor(value.dtype, &site.output_shape(0)?)?;
@@ -95,7 +95,7 @@ fn pad(site: &mut Site<'_>, op: &Pad) -> Reasoned<Value> {
     Ok(padded)
 }
 
-/// Repetition: each axis is split into copies and elements, and the copies broadcast.
+/// Repetition: each axis is split into copies and elements, and the copies are broadcast.
 fn tile(site: &mut Site<'_>) -> Reasoned<Value> {
     let (mut value, output) = (site.input(0)?, site.output_shape(0)?);
     for axis in (0..output.len()).rev() {
@@ -106,7 +106,9 @@ fn tile(site: &mut Site<'_>) -> Reasoned<Value> {
         let known = if from.varies() { to.per_row / from.per_row } else { to.fixed / from.fixed.max(1) };
         let copies = if from.is_one() { to } else { Extent::fixed(known) };
         if from.times(copies)? != to {
-            return Reason::err(format!("it repeats {from} elements to {to}; repeat a fixed number of times"));
+            return Reason::err(format!(
+                "it repeats {from} elements to {to}, which depends on the batch; repeat a fixed number of times"
+            ));
         }
         let mut shape = value.shape.clone();
         shape.insert(axis, copies);
@@ -116,7 +118,7 @@ fn tile(site: &mut Site<'_>) -> Reasoned<Value> {
     Ok(value)
 }
 
-/// Zeros below (or above) a diagonal of the last two axes.
+/// Sets elements below (or above) a diagonal of the last two axes to zero.
 fn triangle(site: &mut Site<'_>, upper: bool) -> Reasoned<Value> {
     let (value, k) = (site.input(0)?, site.input(1)?);
     let k = k.known().and_then(|k| k.as_integers());

@@ -1,5 +1,5 @@
-//! Double precision. Plans add, subtract, multiply, divide and compare doubles; everything else is put together from
-//! that, or refused.
+//! Double precision. Plans add, subtract, multiply, divide and compare doubles; other operations are composed of these,
+//! or refused.
 
 use crate::{
     builder::Builder,
@@ -9,10 +9,10 @@ use crate::{
 };
 use tradewind_core::plan::{BinaryOp, CompareOp, DType, ReduceOp};
 
-/// From here on every double is a whole number.
+/// From here on every double is an integer.
 const WHOLE: f64 = (1_u64 << 52) as f64;
 
-/// A function, by tract's name.
+/// Lowers a function, by tract's name.
 pub(super) fn function(builder: &mut Builder, name: &str, x: &Value) -> Reasoned<Value> {
     match name {
         "Neg" => negated(builder, x),
@@ -30,13 +30,13 @@ pub(super) fn function(builder: &mut Builder, name: &str, x: &Value) -> Reasoned
     }
 }
 
-/// Arithmetic, by the kernel that it is for other types.
+/// Lowers arithmetic, by the kernel for other types.
 pub(super) fn arithmetic(builder: &mut Builder, op: BinaryOp, left: &Value, right: &Value) -> Reasoned<Value> {
     match op {
         BinaryOp::Min => chosen(builder, CompareOp::Less, left, right),
         BinaryOp::Max => chosen(builder, CompareOp::Greater, left, right),
         BinaryOp::Rem => remainder(builder, left, right),
-        // tract takes powers of two types in f64; they are no more exact than f32.
+        // tract computes powers of mixed types in f64; f32 is accurate enough for them.
         BinaryOp::Pow => {
             let (base, exponent) = (builder.cast(left, DType::F32)?, builder.cast(right, DType::F32)?);
             let power = builder.binary(op, &base, &exponent)?;
@@ -56,13 +56,13 @@ fn magnitude(builder: &mut Builder, x: &Value) -> Reasoned<Value> {
     chosen(builder, CompareOp::Greater, x, &negative)
 }
 
-/// The left one where the comparison holds, and else the right.
+/// Selects the left value if the comparison holds, and otherwise the right.
 fn chosen(builder: &mut Builder, op: CompareOp, left: &Value, right: &Value) -> Reasoned<Value> {
     let holds = builder.compare(op, left, right)?;
     builder.select(&holds, left, right)
 }
 
-/// To the nearest whole number, of two the even one: what adding a number whose last bit is worth 1 leaves.
+/// Rounds to the nearest integer, ties to even, by adding a number whose last bit is worth 1.
 fn round(builder: &mut Builder, x: &Value) -> Reasoned<Value> {
     let magic = Value::double(1.5 * WHOLE);
     let shifted = builder.binary(BinaryOp::Add, x, &magic)?;
@@ -79,12 +79,12 @@ fn floor(builder: &mut Builder, x: &Value) -> Reasoned<Value> {
     builder.select(&above, &below, &rounded)
 }
 
-/// The remainder, with the sign of the dividend, by known whole numbers: then the product with the quotient is exact,
-/// and a quotient that is off by one shows.
+/// Remainder by known integers, with the sign of the dividend: the product with the quotient is exact, and a quotient
+/// that is off by one can be corrected.
 fn remainder(builder: &mut Builder, left: &Value, right: &Value) -> Reasoned<Value> {
     let divisors = right.known().and_then(|known| known.as_f64());
     if !divisors.is_some_and(|divisors| divisors.iter().all(|by| *by != 0.0 && by.fract() == 0.0 && by.abs() < WHOLE)) {
-        return Reason::err("the remainder of f64 by what is no known whole number; cast both to i64 before it");
+        return Reason::err("the remainder of f64 needs a divisor that is a known integer; cast both to i64 before it");
     }
     let (dividend, divisor) = (magnitude(builder, left)?, magnitude(builder, right)?);
     let quotient = builder.binary(BinaryOp::Div, &dividend, &divisor)?;
@@ -99,8 +99,8 @@ fn remainder(builder: &mut Builder, left: &Value, right: &Value) -> Reasoned<Val
     builder.select(&below, &opposite, &rest)
 }
 
-/// A reduction over axes that do not change with the batch, which stay with one element: halves are put together
-/// until one is left.
+/// Reduces axes that do not change with the batch and keeps them with one element: halves are combined until one
+/// element is left.
 pub(super) fn reduce(builder: &mut Builder, op: ReduceOp, x: &Value, axes: &[usize]) -> Reasoned<Value> {
     let op = match op {
         ReduceOp::Sum => BinaryOp::Add,
@@ -141,7 +141,7 @@ pub(super) fn mean_of_squares(builder: &mut Builder, x: &Value, axes: &[usize]) 
     builder.binary(BinaryOp::Div, &sum, &Value::double(count as f64))
 }
 
-/// The sum of products over the last `over` axes, of two values of the same shape.
+/// Sum of products over the last `over` axes of two values with the same shape.
 pub(super) fn contract(builder: &mut Builder, left: &Value, right: &Value, over: usize) -> Reasoned<Value> {
     let shape = broadcast_shape(&[&left.shape, &right.shape])?;
     let products = builder.binary(BinaryOp::Mul, &left.broadcast(&shape)?, &right.broadcast(&shape)?)?;

@@ -16,7 +16,7 @@ use crate::{
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tradewind_core::plan::{DType, ReduceOp};
 
-/// A tensor whose axes have names.
+/// Tensor with named axes.
 #[derive(Debug, Clone)]
 struct Named {
     value: Value,
@@ -29,7 +29,7 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         return Reason::err("quantised products are not supported; export the model in f32");
     }
     let dtype = site.output_dtype()?;
-    // Integers are multiplied in I64.
+    // Integers are multiplied as I64.
     let work = if matches!(dtype, DType::F32 | DType::F64) { dtype } else { DType::I64 };
     let mut terms = Vec::new();
     for (slot, value) in site.inputs.clone().into_iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
     let output: Vec<char> = output.into_iter().map(|(_, name)| name).collect();
 
     let mut terms = terms.into_iter();
-    let mut product = terms.next().ok_or_else(|| Reason("a product of nothing".into()))?;
+    let mut product = terms.next().ok_or_else(|| Reason("a product without factors".into()))?;
     while let Some(next) = terms.next() {
         let wanted: Vec<char> =
             output.iter().chain(terms.as_slice().iter().flat_map(|term| &term.names)).copied().collect();
@@ -77,7 +77,7 @@ impl Named {
         self.position(name).map_or(Extent::ONE, |axis| self.value.shape[axis])
     }
 
-    /// Axes in this order, those it lacks (or that have one element) broadcast.
+    /// Arranges axes in this order; missing axes (or axes of one element) are broadcast.
     fn arranged(&self, names: &[char], shape: &[Extent]) -> Value {
         let strides = names.iter().zip(shape).map(|(&name, extent)| match self.position(name) {
             Some(axis) if self.value.shape[axis] == *extent => self.value.strides[axis],
@@ -87,7 +87,7 @@ impl Named {
     }
 }
 
-/// The product of two tensors, summed over the axes that are not `wanted`.
+/// Multiplies two tensors and sums over the axes outside `wanted`.
 fn multiply(builder: &mut Builder, left: &Named, right: &Named, wanted: &[char]) -> Reasoned<Named> {
     if let Some(product) = dense(builder, left, right, wanted)? {
         return Ok(product);
@@ -99,7 +99,7 @@ fn multiply(builder: &mut Builder, left: &Named, right: &Named, wanted: &[char])
     names.extend(right.names.iter().filter(|name| !left.names.contains(name)));
     let extent = |name: char| if left.extent(name).is_one() { right.extent(name) } else { left.extent(name) };
     let (mut kept, over): (Vec<char>, Vec<char>) = names.into_iter().partition(|name| wanted.contains(name));
-    // The order of the output, so that nothing is transposed after this.
+    // In the order of the output, so that nothing is transposed afterwards.
     kept.sort_by_key(|name| wanted.iter().position(|wanted| wanted == name));
     let order = [&kept[..], &over].concat();
     let shape: Vec<Extent> = order.iter().map(|&name| extent(name)).collect();
@@ -111,7 +111,7 @@ fn multiply(builder: &mut Builder, left: &Named, right: &Named, wanted: &[char])
     Ok(Named { value, names: kept })
 }
 
-/// `rows × matrix`, where the matrix is constant and shares no axis of the output with the rows.
+/// Computes `rows × matrix`, if the matrix is constant and shares no output axis with the rows.
 fn dense(builder: &mut Builder, rows: &Named, matrix: &Named, wanted: &[char]) -> Reasoned<Option<Named>> {
     if rows.value.dtype != DType::F32 || rows.value.known().is_some() {
         return Ok(None);
@@ -125,7 +125,7 @@ fn dense(builder: &mut Builder, rows: &Named, matrix: &Named, wanted: &[char]) -
     if shared || !same || over.is_empty() {
         return Ok(None);
     }
-    // Axes of one element that both have belong to the rows.
+    // Shared axes of one element belong to the rows.
     let columns: Vec<char> = columns.into_iter().filter(|name| !lines.contains(name) || real(matrix, name)).collect();
     let lines: Vec<char> = lines.into_iter().filter(|name| !columns.contains(name)).collect();
     let extents = |tensor: &Named, names: &[char]| names.iter().map(|&name| tensor.extent(name)).collect::<Vec<_>>();
@@ -145,7 +145,7 @@ fn dense(builder: &mut Builder, rows: &Named, matrix: &Named, wanted: &[char]) -
     Ok(Some(Named { value, names: [lines, columns].concat() }))
 }
 
-/// Sums over the axes that the output lacks, and puts the others in its order.
+/// Sums over the axes that the output lacks, and arranges the others in its order.
 fn summed(builder: &mut Builder, term: Named, output: &[char]) -> Reasoned<Value> {
     let over: Vec<usize> = (0..term.names.len()).filter(|&axis| !output.contains(&term.names[axis])).collect();
     let mut term = term;
@@ -160,7 +160,7 @@ fn summed(builder: &mut Builder, term: Named, output: &[char]) -> Reasoned<Value
         term.names.remove(axis);
     }
     for &name in output {
-        // An axis of the output that no input has is one of one element.
+        // An output axis that no input has has one element.
         if term.position(name).is_none() {
             term.value = term.value.insert_axis(term.names.len());
             term.names.push(name);

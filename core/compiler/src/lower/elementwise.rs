@@ -1,4 +1,4 @@
-//! Element by element: functions, arithmetic, comparisons, choices and casts.
+//! Elementwise operators: functions, arithmetic, comparisons, selection and casts.
 
 use super::{Site, double, dtype};
 use crate::{
@@ -27,7 +27,7 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
     } else if site.node.op_is::<Iff>() {
         let (condition, on_true, on_false) = (site.input(0)?, site.input(1)?, site.input(2)?);
         let values = site.builder.same_text(vec![on_true, on_false])?;
-        let [on_true, on_false] = &values[..] else { return Reason::err("a choice between two values") };
+        let [on_true, on_false] = &values[..] else { return Reason::err("a selection needs two values") };
         site.builder.select(&condition, on_true, on_false)?.with_categories(on_true.categories.clone())
     } else if let Some(op) = site.node.op_as::<Cast>() {
         cast(site, op.to)?
@@ -53,7 +53,7 @@ fn function(site: &mut Site<'_>, op: &ElementWiseOp) -> Reasoned<Value> {
             (true, true) => builder.unary(UnaryOp::IsInf, &x),
             (true, false) => builder.compare(CompareOp::Equal, &x, &Value::scalar(f32::INFINITY)),
             (false, true) => builder.compare(CompareOp::Equal, &x, &Value::scalar(f32::NEG_INFINITY)),
-            (false, false) => Reason::err("it looks for no infinity at all"),
+            (false, false) => Reason::err("it detects neither positive nor negative infinity"),
         };
     }
     if let Some(GeluApproximate { fast_impl }) = op.0.downcast_ref() {
@@ -109,13 +109,13 @@ fn integer_function(site: &mut Site<'_>, name: &str, datum_type: DatumType) -> R
     let x = site.number(0)?;
     let result = match unary(name) {
         Some(op) => site.builder.unary(op, &x)?,
-        // Every bit of −1 is set.
+        // All bits of −1 are set.
         None => site.builder.binary(BinaryOp::Xor, &x, &Value::integer(x.dtype, -1))?,
     };
     site.wrapped(&result, datum_type)
 }
 
-/// The functions that are one kernel, by tract's name.
+/// Functions with a kernel of their own, by tract's name.
 fn unary(name: &str) -> Option<UnaryOp> {
     Some(match name {
         "Abs" => UnaryOp::Abs,
@@ -151,7 +151,7 @@ fn unary(name: &str) -> Option<UnaryOp> {
     })
 }
 
-/// `x^exponent`; small whole exponents by multiplication, which is exact and fast.
+/// `x^exponent`; small integer exponents by multiplication, which is exact and fast.
 fn power(site: &mut Site<'_>, x: &Value, exponent: f32) -> Reasoned<Value> {
     let builder = &mut *site.builder;
     match exponent {
@@ -189,12 +189,12 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
     let (mut left, mut right) = (site.input(0)?, site.input(1)?);
     let name = op.0.name();
     if left.categories.is_some() || right.categories.is_some() {
-        // A string that the model does not know equals no constant, but it might another such.
+        // An unknown string differs from every constant, but may equal another unknown string.
         if !["Eq", "NE"].contains(&name) || (left.known().is_none() && right.known().is_none()) {
             return Reason::err("it works on strings; they can be compared with constants, mapped and moved");
         }
         let values = site.builder.same_text(vec![left, right])?;
-        let [one, other] = &values[..] else { return Reason::err("a comparison of two values") };
+        let [one, other] = &values[..] else { return Reason::err("a comparison needs two values") };
         (left, right) = (one.clone(), other.clone());
     }
     if let Some(op) = comparison(name) {
@@ -241,7 +241,7 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
     let datum_type = site.input_type(0)?;
     let mut result = site.builder.binary(op, &left, &right)?;
     if op == BinaryOp::ShiftRight && datum_type == u64::datum_type() {
-        // The bits that came in are cleared: −1 << (64 − n) are those.
+        // The bits shifted in are cleared: −1 << (64 − n).
         let ones = Value::integer(DType::I64, -1);
         let kept = site.builder.binary(BinaryOp::Sub, &Value::integer(DType::I64, 64), &right)?;
         let came_in = site.builder.binary(BinaryOp::ShiftLeft, &ones, &kept)?;
@@ -253,14 +253,14 @@ fn arithmetic(site: &mut Site<'_>, op: &TypedBinOp) -> Reasoned<Value> {
         BinaryOp::Min | BinaryOp::Max | BinaryOp::Rem | BinaryOp::Mod | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
     );
     match result.dtype {
-        // What cannot leave the type needs no wrapping.
+        // Results that cannot leave the type need no wrapping.
         DType::I64 if narrow => Ok(result),
         DType::I64 if datum_type == i32::datum_type() => site.builder.cast(&result, DType::I32),
         _ => site.wrapped(&result, datum_type),
     }
 }
 
-/// The `x` of `max(x, 0)`.
+/// Returns `x` if the operands are those of `max(x, 0)`.
 fn relu<'a>(left: &'a Value, right: &'a Value) -> Option<&'a Value> {
     [(left, right), (right, left)].into_iter().find_map(|(x, zero)| {
         let broadcasts = zero.shape.iter().all(|extent| extent.is_one()) && zero.rank() <= x.rank();

@@ -1,4 +1,4 @@
-//! Selecting by index: lookups, and the greatest of an axis.
+//! Selection by index: lookups, scatters and top-k.
 
 use super::Site;
 use crate::{
@@ -35,14 +35,14 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
 
 fn gather(site: &mut Site<'_>, axis: usize) -> Reasoned<Value> {
     let (data, picks) = (site.input(0)?, site.input(1)?);
-    // Known, evenly spaced picks are a slice, which costs nothing.
+    // Known, evenly spaced indices are a slice, which costs nothing.
     if let (Some(known), Some(extent)) =
         (picks.known().and_then(|known| known.as_integers()), data.shape[axis].constant())
     {
         let extent = extent as i64;
         let known: Vec<i64> = known.iter().map(|&pick| if pick < 0 { pick + extent } else { pick }).collect();
         if let Some(wrong) = known.iter().find(|pick| !(0..extent).contains(pick)) {
-            return Reason::err(format!("it takes element {wrong} of an axis of {extent}"));
+            return Reason::err(format!("index {wrong} is outside an axis of {extent}"));
         }
         let step = known.get(1).map_or(1, |second| second - known[0]);
         if !known.is_empty() && step > 0 && known.windows(2).all(|pair| pair[1] - pair[0] == step) {
@@ -57,7 +57,7 @@ fn gather(site: &mut Site<'_>, axis: usize) -> Reasoned<Value> {
     site.builder.gather(&data, axis, &picks)
 }
 
-/// One gather over the axes that an index names together.
+/// One gather over the axes that are indexed together.
 fn gather_nd(site: &mut Site<'_>, batch_dims: usize) -> Reasoned<Value> {
     let (data, picks) = (site.input(0)?, site.input(1)?);
     let (flat, width) = flat_positions(site, &picks, &data.shape[batch_dims..])?;
@@ -66,7 +66,7 @@ fn gather_nd(site: &mut Site<'_>, batch_dims: usize) -> Reasoned<Value> {
     if batch_dims == 0 {
         return site.builder.gather(&data, 0, &flat);
     }
-    // Beside the axis that is picked from, both need the same axes.
+    // All axes except the indexed one must match.
     let (lead, rest) = (&data.shape[..batch_dims], &data.shape[batch_dims + 1..]);
     let count = Extent::product(&flat.shape[batch_dims..])?;
     let flat = site.builder.reshape(&flat, batch_dims, flat.rank() - batch_dims, &[count])?;
@@ -80,8 +80,8 @@ fn gather_nd(site: &mut Site<'_>, batch_dims: usize) -> Reasoned<Value> {
     site.builder.reshape_all(&found, &shape)
 }
 
-/// The indices along the last axis of `picks` as one position in the axes of `extents` that they
-/// name together, and how many axes that is.
+/// Combines the indices along the last axis of `picks` into one position in the axes of `extents`; also returns the
+/// number of these axes.
 fn flat_positions(site: &mut Site<'_>, picks: &Value, extents: &[Extent]) -> Reasoned<(Value, usize)> {
     let last = picks.rank().checked_sub(1).ok_or_else(|| Reason("its indices have no axis".into()))?;
     let width = picks.shape[last].constant().filter(|width| (1..=extents.len()).contains(width));
@@ -92,10 +92,10 @@ fn flat_positions(site: &mut Site<'_>, picks: &Value, extents: &[Extent]) -> Rea
     for (n, extent) in extents[..width].iter().enumerate().rev() {
         let pick = picks.clone().slice(last, Extent::fixed(n as i64), Extent::ONE, 1)?.remove_axis(last);
         let part = if n == 0 {
-            // The kernel checks the whole position, and so this index.
+            // The kernel checks the combined position, and so this index.
             site.builder.binary(BinaryOp::Mul, &pick, &Value::integer(DType::I64, scale))?
         } else {
-            // A table of the positions: an index that is negative or outside is found as in any other.
+            // Table of the positions, so that negative and invalid indices are handled as in any other gather.
             let Some(extent) = extent.constant() else {
                 return Reason::err("it names the batch after another axis; transpose the batch to the front");
             };
@@ -156,12 +156,12 @@ fn scatter_nd(site: &mut Site<'_>, reduction: ScatterReduction) -> Reasoned<Valu
     scattered(site, op, &result)
 }
 
-/// Positions in a type that kernels index with.
+/// Converts positions to an index type of the kernels.
 fn indices(site: &mut Site<'_>, picks: &Value) -> Reasoned<Value> {
     if picks.dtype == DType::I32 { Ok(picks.clone()) } else { site.builder.cast(picks, DType::I64) }
 }
 
-/// The operation of a scatter, its data, indices and updates.
+/// Operation of a scatter, its data, indices and updates.
 fn scatter_inputs(
     site: &mut Site<'_>,
     reduction: ScatterReduction,
@@ -182,19 +182,19 @@ fn scattered(site: &mut Site<'_>, op: Option<BinaryOp>, result: &Value) -> Reaso
     if op.is_some() { site.wrapped(result, datum_type) } else { Ok(result.clone()) }
 }
 
-/// Negative indices counted from the end of an axis.
+/// Converts negative indices to positions from the start.
 fn from_start(site: &mut Site<'_>, picks: &Value, extent: usize) -> Reasoned<Value> {
     let negative = site.builder.compare(CompareOp::Less, picks, &Value::integer(picks.dtype, 0))?;
     let wrapped = site.builder.binary(BinaryOp::Add, picks, &Value::integer(picks.dtype, extent as i64))?;
     site.builder.select(&negative, &wrapped, picks)
 }
 
-/// The most columns of a one-hot encoding, whose numbers are a weight: eight bytes each.
+/// Maximum columns of a one-hot encoding, whose numbers are a weight of eight bytes each.
 const DEEPEST: usize = 1 << 22;
 
 fn one_hot(site: &mut Site<'_>, op: &OneHot) -> Reasoned<Value> {
     if op.dim > DEEPEST {
-        return Reason::err(format!("a one-hot encoding of {} columns; at most {DEEPEST} are made", op.dim));
+        return Reason::err(format!("a one-hot encoding of {} columns (at most {DEEPEST})", op.dim));
     }
     let picks = site.input(0)?;
     let picks = site.builder.cast(&picks, DType::I64)?;

@@ -1,4 +1,4 @@
-//! Reductions, and the operators that normalise by one.
+//! Reductions, and operators that normalise by one.
 
 use super::{Site, double};
 use crate::{
@@ -82,7 +82,7 @@ fn reduce(site: &mut Site<'_>, op: &Reduce) -> Reasoned<Value> {
     }
 }
 
-/// The sum of products, squares or magnitudes, without the tensor that is summed.
+/// Sum of products, squares or magnitudes, without an intermediate tensor.
 fn sum_of_function(site: &mut Site<'_>, axes: &[usize]) -> Reasoned<Option<Value>> {
     let Some((maker, inputs)) = site.only_maker() else { return Ok(None) };
     let sum = if let (Some(op), [left, right]) = (maker.op_as::<TypedBinOp>(), &inputs[..]) {
@@ -131,7 +131,7 @@ fn softmax(site: &mut Site<'_>, op: &Softmax) -> Reasoned<Value> {
     if op.axes.len() != count {
         return Reason::err("softmax over axes that are not neighbours");
     }
-    // Neighbouring axes are one axis of all their elements.
+    // Adjacent axes are merged.
     let merged = Extent::product(&x.shape[*first..=*last])?;
     let flat = site.builder.reshape(&x, *first, count, &[merged])?;
     let result = site.builder.softmax(&flat, *first, op.kind == SoftmaxKind::LogSoftmax, false)?;

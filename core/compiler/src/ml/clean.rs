@@ -1,4 +1,4 @@
-//! `Imputer` and `Binarizer`: element by element.
+//! `Imputer` and `Binarizer`, elementwise.
 
 use super::{Attributes, Operator, Output};
 use crate::{
@@ -9,8 +9,7 @@ use crate::{
 use tract_onnx::prelude::Datum as _;
 use tradewind_core::plan::{CompareOp, DType, UnaryOp};
 
-/// An `Imputer`: a value that stands for a missing one is replaced, by one for each feature or one
-/// in all.
+/// `Imputer`: replaces a value that means "missing" by one value per feature, or one for all.
 #[derive(Debug)]
 pub(super) enum Imputer {
     Floats { missing: f32, instead: Vec<f32> },
@@ -20,7 +19,7 @@ pub(super) enum Imputer {
 impl Imputer {
     pub fn read(attributes: &Attributes<'_>) -> Reasoned<Self> {
         match (attributes.floats("imputed_value_floats"), attributes.ints("imputed_value_int64s")) {
-            ([], []) => Reason::err("it has no values to put in the place of missing ones"),
+            ([], []) => Reason::err("it has no values to replace missing ones"),
             ([], integers) => {
                 let missing = attributes.int("replaced_value_int64").unwrap_or(0);
                 Ok(Self::Integers { missing, instead: integers.to_vec() })
@@ -58,7 +57,7 @@ impl Operator for Imputer {
         }
         let mut instead = Value::constant(instead, &[count])?;
         if features != Some(count) {
-            // Of another number of values the first counts.
+            // If their number does not match, the first value is used.
             instead = instead.slice(0, crate::extent::Extent::ZERO, crate::extent::Extent::ONE, 1)?;
         }
         let absent = match self {
@@ -69,7 +68,7 @@ impl Operator for Imputer {
     }
 }
 
-/// A `Binarizer`: 1 above the threshold, else 0.
+/// `Binarizer`: 1 above the threshold, otherwise 0.
 #[derive(Debug)]
 pub(super) struct Binarizer {
     threshold: f32,

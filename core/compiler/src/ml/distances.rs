@@ -1,4 +1,4 @@
-//! The distances of rows from points.
+//! Distances between rows and points.
 
 use super::{Attributes, Operator, Output};
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
     value::Value,
 };
 
-/// [`DISTANCES`](crate::idioms::DISTANCES): of each row of the first input from each of the second.
+/// [`DISTANCES`](crate::idioms::DISTANCES) between each row of the first input and each row of the second.
 #[derive(Debug)]
 pub(super) struct Distances {
-    /// Squared Euclidean ones, or those of Manhattan.
+    /// Squared Euclidean instead of Manhattan.
     squared: bool,
 }
 
@@ -27,7 +27,7 @@ impl Operator for Distances {
     }
 
     fn lower(&self, _: &mut Builder, _: &Value) -> Reasoned<Vec<Value>> {
-        Reason::err("there are no points to be distant from")
+        Reason::err("its second input has no points")
     }
 
     fn lower_all(&self, builder: &mut Builder, inputs: &[Value]) -> Reasoned<Vec<Value>> {

@@ -1,4 +1,4 @@
-//! Tree ensembles as their attributes describe them.
+//! Tree ensembles, from their attributes.
 
 use super::threshold::{Rounding, TreeMode, TreeTest};
 use crate::{
@@ -7,23 +7,23 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// A forest whose nodes are numbered from 0, whatever their ids were.
+/// Forest whose nodes are numbered from 0, for any ids in the model.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ensemble {
     pub roots: Vec<usize>,
     pub nodes: Vec<Node>,
-    /// Whether a threshold or weight lost precision to f32.
+    /// Whether a threshold or weight lost precision in f32.
     pub rounded: bool,
 }
 
-/// A node of a tree.
+/// Node of a tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     Branch { test: TreeTest, threshold: f32, on_true: usize, on_false: usize },
     Leaf(Vec<Vote>),
 }
 
-/// What a leaf adds to one target.
+/// Contribution of a leaf to one target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Vote {
     pub target: usize,
@@ -31,8 +31,8 @@ pub(super) struct Vote {
 }
 
 impl Ensemble {
-    /// The parallel arrays of `TreeEnsembleClassifier` (`prefix` is `class`) and
-    /// `TreeEnsembleRegressor` (`target`).
+    /// Reads the parallel arrays of `TreeEnsembleClassifier` (`prefix` is `class`) or `TreeEnsembleRegressor`
+    /// (`target`).
     pub fn read(attributes: &Attributes<'_>, prefix: &str, targets: usize) -> Reasoned<Self> {
         let trees = attributes.ints("nodes_treeids");
         let column = |name: &str| same_len(attributes.ints(name), trees.len(), name);
@@ -85,7 +85,7 @@ impl Ensemble {
             let target = usize::try_from(vote_targets[n]).ok().filter(|target| *target < targets);
             let target = target.ok_or_else(|| Reason(format!("a leaf votes for {}, of {targets}", vote_targets[n])))?;
             let node = numbers.get(&key).ok_or_else(|| Reason(format!("tree {} has no node {}", key.0, key.1)))?;
-            // Old exporters give weights to branches too; they mean nothing.
+            // Old exporters give weights to branches too; they are ignored.
             if let Node::Leaf(votes) = &mut nodes[*node] {
                 votes.push(Vote { target, weight: weights.values[n] as f32 });
             }
@@ -94,7 +94,7 @@ impl Ensemble {
         ensemble.checked(targets)
     }
 
-    /// The arrays of `TreeEnsemble`, which came with version 5.
+    /// Reads the arrays of `TreeEnsemble`, introduced with version 5.
     pub fn read_v5(attributes: &Attributes<'_>, targets: usize) -> Reasoned<Self> {
         let features = attributes.ints("nodes_featureids");
         let required = |name: &str| attributes.tensor(name)?.ok_or_else(|| Reason(format!("`{name}` is missing")));
@@ -115,7 +115,7 @@ impl Ensemble {
         let child = |leaf: i64, id: i64| {
             let (first, end) = if leaf == 0 { (0, features.len()) } else { (features.len(), vote_targets.len()) };
             let within = usize::try_from(id).ok().filter(|id| *id < end);
-            within.map(|id| first + id).ok_or_else(|| Reason(format!("there is no node or leaf {id}")))
+            within.map(|id| first + id).ok_or_else(|| Reason(format!("unknown node or leaf {id}")))
         };
         let mut nodes = vec![Node::Leaf(Vec::new()); features.len()];
         for (target, weight) in vote_targets.iter().zip(&weights.values) {
@@ -132,7 +132,7 @@ impl Ensemble {
                 nodes[n] = Node::Branch { test: test(feature, missing, mode)?, threshold, on_true, on_false };
                 continue;
             }
-            // Membership is a chain of tests for equality.
+            // Membership is a chain of equality tests.
             let equal = test(feature, missing, TreeMode::Equal)?;
             let set = sets.next().filter(|set| !set.is_empty()).unwrap_or(&[f64::NAN]);
             let mut rest = on_false;
@@ -153,7 +153,7 @@ impl Ensemble {
         if self.roots.is_empty() || targets == 0 {
             return Reason::err("an ensemble without trees or targets");
         }
-        // onnxruntime reads one weight of a leaf where there is one target.
+        // With one target, onnxruntime reads one weight of a leaf.
         if targets == 1 {
             for node in &mut self.nodes {
                 if let Node::Leaf(votes) = node {
@@ -164,7 +164,7 @@ impl Ensemble {
         Ok(self)
     }
 
-    /// The features that branches look at.
+    /// Features used by branches.
     pub fn features(&self) -> impl Iterator<Item = u32> {
         self.nodes.iter().filter_map(|node| match node {
             Node::Branch { test, .. } => Some(test.feature),
@@ -179,14 +179,14 @@ impl Ensemble {
         })
     }
 
-    /// For each target, whether a row reaches a vote for it.
+    /// For each target, whether rows reach a vote for it.
     pub fn reach(&self, targets: usize) -> Vec<Reach> {
         let mut reach = vec![Reach::Never; targets];
         for vote in self.votes() {
             reach[vote.target] = Reach::Sometimes;
         }
         for &root in &self.roots {
-            // The targets that every leaf of this tree votes for.
+            // Targets that every leaf of this tree votes for.
             let mut always = vec![true; targets];
             let (mut pending, mut seen) = (vec![root], vec![false; self.nodes.len()]);
             while let Some(n) = pending.pop() {
@@ -211,7 +211,7 @@ impl Ensemble {
         reach
     }
 
-    /// The same trees, whose leaves vote 1 for every target that they voted for.
+    /// The same trees, with votes of 1 for every target that a leaf voted for.
     pub fn presence(&self) -> Self {
         let mut presence = self.clone();
         for node in &mut presence.nodes {
@@ -246,11 +246,11 @@ fn mode(name: &str) -> Reasoned<Option<TreeMode>> {
         "BRANCH_EQ" => TreeMode::Equal,
         "BRANCH_NEQ" => TreeMode::NotEqual,
         "LEAF" => return Ok(None),
-        other => return Reason::err(format!("there is no node mode `{other}`")),
+        other => return Reason::err(format!("unknown node mode `{other}`")),
     }))
 }
 
-/// A mode of version 5; `None` is membership.
+/// Mode of version 5; `None` is membership.
 fn numbered_mode(number: f64) -> Reasoned<Option<TreeMode>> {
     const MODES: [TreeMode; 6] = [
         TreeMode::LessOrEqual,
@@ -263,16 +263,16 @@ fn numbered_mode(number: f64) -> Reasoned<Option<TreeMode>> {
     match number as usize {
         n if n < MODES.len() => Ok(Some(MODES[n])),
         6 => Ok(None),
-        n => Reason::err(format!("there is no node mode {n}")),
+        n => Reason::err(format!("unknown node mode {n}")),
     }
 }
 
-/// Most features of a matrix that trees look at.
+/// Maximum features of a matrix for trees.
 const MAX_FEATURES: u32 = 1 << 27;
 
 fn test(feature: i64, missing_true: bool, mode: TreeMode) -> Reasoned<TreeTest> {
     let known = u32::try_from(feature).ok().filter(|feature| *feature < MAX_FEATURES);
-    let feature = known.ok_or_else(|| Reason(format!("there is no feature {feature}")))?;
+    let feature = known.ok_or_else(|| Reason(format!("unknown feature {feature}")))?;
     Ok(TreeTest { feature, missing_true, mode })
 }
 
@@ -280,7 +280,7 @@ fn same_len<'a, T>(values: &'a [T], len: usize, name: &str) -> Reasoned<&'a [T]>
     if values.len() == len {
         return Ok(values);
     }
-    Reason::err(format!("`{name}` has {} values where {len} belong", values.len()))
+    Reason::err(format!("`{name}` has {} values (expected {len})", values.len()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The tables of the plan's kernel for a tree ensemble: which trees are bit vectors too, which share
-//! columns, and how they are laid out.
+//! Tables of the kernel for tree ensembles: which trees also get bit vectors, which share columns, and their layout.
 
 use super::{
     ensemble::{Ensemble, Node},
@@ -16,20 +15,19 @@ use std::{
 };
 use tradewind_core::plan::{Aggregate, TREE_BYTES, TREE_COLUMNS, TREE_GROUP, TREE_THRESHOLDS, TreeBlock};
 
-/// Leaves of one byte of a bit vector.
+/// Leaves per byte of a bit vector.
 const BYTE: usize = 8;
 
-/// Leaves of the largest tree that is worth bit vectors: beyond, fewer tests are made on the way to
-/// a leaf than many rows at once can make up for.
+/// Maximum leaves of a tree with bit vectors: for larger trees, a path has so few tests that testing many rows at once
+/// no longer pays.
 const MOST_LEAVES: usize = 8 * BYTE;
 
-/// What a step of a walk costs, and what ranking a column costs, both for thirty-two rows and in tests by
-/// bit vectors; measured in V8.
+/// Cost of a step of a walk and of ranking a column, for thirty-two rows, in units of bit vector tests; measured in V8.
 const STEP_COST: usize = 28;
 const COLUMN_COST: usize = 130;
 
-/// The tables of `ensemble`. Leaves' votes are made up to the same targets for all leaves of a tree,
-/// with what `aggregate` takes no notice of.
+/// Tables of `ensemble`. All leaves of a tree get votes for the same targets, padded with values that `aggregate`
+/// ignores.
 pub(super) fn forest(ensemble: &Ensemble, aggregate: Aggregate) -> Reasoned<Forest> {
     let graph = Graph::new(ensemble);
     let trees = ensemble.roots.iter().map(|root| graph.tree(*root)).collect::<Reasoned<Vec<_>>>()?;
@@ -53,14 +51,14 @@ pub(super) fn forest(ensemble: &Ensemble, aggregate: Aggregate) -> Reasoned<Fore
             };
             if !block.fits() {
                 return Reason::err(format!(
-                    "a tree that looks at more than {TREE_COLUMNS} features or has more than {} nodes",
+                    "a tree has more than {TREE_COLUMNS} features or more than {} nodes",
                     1 << TreeBlock::CHILD_BITS
                 ));
             }
         }
         packer.append(block);
     }
-    // What a bit vector can name, whether it is a leaf or not, is in the table.
+    // All possible first targets of a bit vector's leaf are in the table.
     let windows = forest
         .trees
         .iter()
@@ -74,7 +72,7 @@ pub(super) fn forest(ensemble: &Ensemble, aggregate: Aggregate) -> Reasoned<Fore
     Ok(forest)
 }
 
-/// Stretches of equal elements.
+/// Runs of equal elements.
 fn runs(flags: &[bool]) -> Vec<Range<usize>> {
     let mut start = 0;
     let lens = flags.chunk_by(|a, b| a == b).map(<[bool]>::len);
@@ -97,43 +95,43 @@ fn worthwhile(trees: &[Tree]) -> bool {
     cost <= STEP_COST * trees.iter().map(|tree| tree.depth as usize).sum::<usize>()
 }
 
-/// The column of a test.
+/// Column of a test.
 fn column(split: &Split) -> u32 {
     split.feature << 1 | u32::from(split.flipped)
 }
 
-/// The nodes of an ensemble, each with one test of the form that plans have; `None` is a leaf.
+/// Nodes of an ensemble, each with one test in the plan's form; `None` is a leaf.
 struct Graph {
     splits: Vec<Option<Split>>,
 }
 
-/// One tree.
+/// A tree.
 struct Tree {
     root: usize,
-    /// Its nodes, every parent before its children.
+    /// Nodes, every parent before its children.
     order: Vec<usize>,
-    /// The greatest number of tests on a way.
+    /// Maximum number of tests on a path.
     depth: u32,
-    /// As tests in any order, where it has few leaves.
+    /// As tests in any order, if it has few leaves.
     small: Option<Small>,
 }
 
-/// A tree as tests in any order.
+/// Tree as tests in any order.
 #[derive(Default)]
 struct Small {
     tests: Vec<Test>,
-    /// The nodes that are leaves, from the side of the tests that hold.
+    /// Leaf nodes, those of tests that hold first.
     leaves: Vec<usize>,
 }
 
-/// A test, and the leaves that it rules out where it fails.
+/// Test, and the leaves that it excludes if it fails.
 struct Test {
     split: Split,
     clears: Range<usize>,
 }
 
 impl Test {
-    /// The bytes of the tree's bit vector that it clears leaves in.
+    /// Bytes of the tree's bit vector in which it clears leaves.
     fn bytes(&self) -> Range<usize> {
         self.clears.start / BYTE..self.clears.end.div_ceil(BYTE)
     }
@@ -170,8 +168,8 @@ impl Graph {
         Ok(Tree { root, order, depth, small: is_small.then_some(small) })
     }
 
-    /// Adds the tests and leaves under `n`; nodes with several parents are as good as several nodes.
-    /// `None` when there are too many.
+    /// Adds the tests and leaves below `n`; a node with several parents counts several times. `None` if there are too
+    /// many.
     fn expand(&self, n: usize, small: &mut Small) -> Option<()> {
         let Some(split) = self.splits[n] else {
             small.leaves.push(n);
@@ -188,10 +186,10 @@ impl Graph {
         self.expand(split.fails, small)
     }
 
-    /// The nodes under `root`, every parent before its children.
+    /// Nodes below `root`, every parent before its children.
     fn ordered(&self, root: usize) -> Reasoned<Vec<usize>> {
-        // Reversed post-order: the child for "holds" comes right after its parent. A node on the
-        // path to itself is a circle.
+        // Reversed post-order: the child for "holds" comes right after its parent. A node on the path to itself is a
+        // cycle.
         #[derive(Clone, Copy, PartialEq)]
         enum State {
             New,
@@ -208,7 +206,7 @@ impl Graph {
                     states.insert(n, State::Open);
                     for child in children {
                         match states.get(&child) {
-                            Some(State::Open) => return Reason::err("a tree whose nodes form a circle"),
+                            Some(State::Open) => return Reason::err("a tree whose nodes form a cycle"),
                             Some(State::Done) => {}
                             _ => path.push(child),
                         }
@@ -233,19 +231,19 @@ impl Graph {
 #[derive(Clone, Default)]
 struct Block<'a> {
     trees: Vec<&'a Tree>,
-    /// With the bits of the thresholds, as far as they are ranked.
+    /// With the bits of the thresholds, if they are ranked.
     columns: BTreeMap<u32, BTreeSet<u32>>,
     slots: usize,
-    /// Of bit vectors.
+    /// Bytes of bit vectors.
     bytes: usize,
 }
 
 impl<'a> Block<'a> {
-    /// The block with one more tree.
+    /// Adds one more tree to the block.
     fn with(&self, graph: &Graph, tree: &'a Tree, by_bits: bool) -> Self {
         let mut wider = self.clone();
         wider.trees.push(tree);
-        // No root is slot 0: a leaf's child is the slot before it.
+        // No root is slot 0, because a leaf's child is the slot before it.
         wider.slots = self.slots.max(1) + 1;
         for split in tree.order.iter().filter_map(|n| graph.splits[*n]) {
             let thresholds = wider.columns.entry(column(&split)).or_default();
@@ -310,7 +308,7 @@ impl Packer<'_> {
                 .iter()
                 .map(|(threshold, byte, kept)| byte << 16 | u32::from(limit(threshold)) << 8 | u32::from(*kept))
                 .collect();
-            // What fails and clears nothing fills the last group.
+            // A test that fails and clears nothing fills the last group.
             let filler = tests.last().map_or(0, |test| test | 0xff);
             tests.resize(tests.len().next_multiple_of(TREE_GROUP), filler);
             self.forest.columns.push([*column, thresholds.len() as u32, (tests.len() / TREE_GROUP) as u32]);
@@ -327,10 +325,10 @@ impl Packer<'_> {
         self.forest.slots.extend(slots);
     }
 
-    /// Appends a tree's slots, and to `leaves` those that are not there.
+    /// Appends a tree's slots, and missing leaves to `leaves`.
     fn walked(&self, tree: &Tree, columns: &BTreeMap<u32, u32>, leaves: &mut Vec<usize>, slots: &mut Vec<[u32; 2]>) {
         let root = slots.len();
-        // The number of a leaf, or the first of the two slots of a node's children.
+        // Number of a leaf, or the first of the two slots of a node's children.
         let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
         for (number, leaf) in leaves.iter().enumerate() {
             numbers.entry(*leaf).or_insert(number);
@@ -377,7 +375,7 @@ impl Packer<'_> {
         let sums = matches!(self.aggregate, Aggregate::Sum | Aggregate::Average);
         for votes in leaves {
             let start = self.forest.votes.len();
-            // Adding zero changes no sum, and NaN is no vote.
+            // Adding zero does not change a sum, and NaN is no vote.
             self.forest.votes.resize(start + count, if sums { 0.0 } else { f32::NAN });
             for vote in votes {
                 let weight = &mut self.forest.votes[start + vote.target - target];
@@ -391,12 +389,12 @@ impl Packer<'_> {
     }
 }
 
-/// A byte whose lowest `count` bits are set.
+/// Byte with the lowest `count` bits set.
 fn ones(count: usize) -> u8 {
     u8::MAX.checked_shr((BYTE - count) as u32).unwrap_or(0)
 }
 
-/// The order of thresholds: NaN first, which every row fails.
+/// Order of thresholds: NaN first, which every row fails.
 fn ascending(a: &f32, b: &f32) -> Ordering {
     b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b))
 }
@@ -423,7 +421,7 @@ mod tests {
         plan::DType,
     };
 
-    /// The scores of a row as ONNX describes them.
+    /// Scores of a row as defined by ONNX.
     fn walked(ensemble: &Ensemble, aggregate: Aggregate, base: &[f32], x: &[f32]) -> Vec<f32> {
         let mut votes: Vec<Vec<f32>> = vec![Vec::new(); base.len()];
         for &root in &ensemble.roots {
@@ -476,7 +474,7 @@ mod tests {
         }
     }
 
-    /// A source of choices; the same for the same seed.
+    /// Random choices, reproducible by seed.
     struct Choices(u64);
 
     impl Choices {
@@ -518,7 +516,7 @@ mod tests {
             )
         }
 
-        /// Adds a tree of so many leaves.
+        /// Adds a tree with `leaves` leaves.
         fn grow(&mut self, ensemble: &mut Ensemble, leaves: usize, features: usize, targets: usize, plain: bool) {
             let root = ensemble.nodes.len();
             ensemble.roots.push(root);
@@ -531,7 +529,7 @@ mod tests {
                 open.extend([on_true, on_false]);
                 let pair = [self.leaf(targets, plain), self.leaf(targets, plain)];
                 ensemble.nodes.extend(pair);
-                // Two parents of one child, now and then.
+                // Occasionally, two parents share a child.
                 let on_false = if !plain && self.below(20) == 0 { on_true } else { on_false };
                 ensemble.nodes[n] = self.split(features, plain, on_true, on_false);
             }

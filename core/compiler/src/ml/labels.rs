@@ -1,4 +1,4 @@
-//! What classifiers share: class labels, and the transforms of scores.
+//! Shared parts of classifiers: class labels, and transforms of scores.
 
 use crate::{
     attributes::Attributes,
@@ -10,7 +10,7 @@ use crate::{
 use tract_onnx::prelude::{Datum as _, DatumType};
 use tradewind_core::plan::UnaryOp;
 
-/// The labels of a classifier's classes.
+/// Labels of a classifier's classes.
 #[derive(Debug, Clone)]
 pub(super) enum Labels {
     Integers(Vec<i64>),
@@ -18,7 +18,7 @@ pub(super) enum Labels {
 }
 
 impl Labels {
-    /// Those of the attributes `strings` and `integers`.
+    /// Reads the attributes `strings` and `integers`.
     pub fn read(attributes: &Attributes<'_>, strings: &str, integers: &str) -> Reasoned<Self> {
         let texts = attributes.strings(strings)?;
         match (texts.is_empty(), attributes.ints(integers)) {
@@ -42,7 +42,7 @@ impl Labels {
         }
     }
 
-    /// The label of each class position in `winners`, `[rows]` of I64.
+    /// Label of each class position in `winners`, `[rows]` of I64.
     pub fn pick(&self, builder: &mut Builder, winners: &Value) -> Reasoned<Value> {
         match self {
             Self::Integers(labels) if labels.iter().zip(0..).all(|(label, position)| *label == position) => {
@@ -65,8 +65,7 @@ impl Labels {
         }
     }
 
-    /// The label `yes` where `condition` holds, else `no`: an integer, or a position among the
-    /// strings.
+    /// Label `yes` if `condition` holds, otherwise `no`: an integer, or a position among the strings.
     pub fn choose(&self, builder: &mut Builder, condition: &Value, yes: Label, no: Label) -> Reasoned<Value> {
         let (table, categories) = match self {
             Self::Integers(labels) => (labels.clone(), None),
@@ -89,16 +88,16 @@ impl Labels {
     }
 }
 
-/// One of two answers.
+/// One of two labels.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Label {
-    /// The label of the class at this position.
+    /// Label of the class at this position.
     Class(i64),
-    /// This very integer, whatever the labels are; for strings the class at this position.
+    /// This integer, for any labels; for strings the class at this position.
     Literal(i64),
 }
 
-/// The `post_transform` of scores.
+/// `post_transform` of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transform {
     None,
@@ -116,11 +115,11 @@ impl Transform {
             "SOFTMAX" => Ok(Self::Softmax),
             "SOFTMAX_ZERO" => Ok(Self::SoftmaxZero),
             "PROBIT" => Ok(Self::Probit),
-            other => Reason::err(format!("there is no post transform `{other}`")),
+            other => Reason::err(format!("unknown post transform `{other}`")),
         }
     }
 
-    /// The transform of scores `[rows, columns]`, each row by itself.
+    /// Transforms scores `[rows, columns]`, each row independently.
     pub fn apply(self, builder: &mut Builder, scores: &Value) -> Reasoned<Value> {
         match self {
             Self::None => Ok(scores.clone()),
@@ -131,7 +130,7 @@ impl Transform {
         }
     }
 
-    /// onnxruntime transforms a lone column only for `PROBIT`.
+    /// onnxruntime transforms a single column only for `PROBIT`.
     pub fn apply_to_one_column(self, builder: &mut Builder, scores: &Value) -> Reasoned<Value> {
         if self == Self::Probit { self.apply(builder, scores) } else { Ok(scores.clone()) }
     }
@@ -142,7 +141,7 @@ pub(super) fn column(scores: &Value, n: usize) -> Reasoned<Value> {
     scores.clone().slice(1, Extent::fixed(n as i64), Extent::ONE, 1)
 }
 
-/// `[rows, 1]` as `[rows]`.
+/// Reshapes `[rows, 1]` to `[rows]`.
 pub(super) fn flat(column: &Value) -> Value {
     column.clone().remove_axis(1)
 }

@@ -16,7 +16,7 @@ use tradewind_core::plan::{BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 struct Linear {
     /// Row-major `[targets, features]`.
     coefficients: Vec<f32>,
-    /// One for each target, or none.
+    /// One per target, or empty.
     intercepts: Vec<f32>,
     targets: usize,
     transform: Transform,
@@ -33,7 +33,7 @@ impl Linear {
         Ok(Self { coefficients, intercepts, targets, transform })
     }
 
-    /// The scores before the transform, `[rows, targets]`.
+    /// Scores before the transform, `[rows, targets]`.
     fn scores(&self, builder: &mut Builder, input: &Value) -> Reasoned<Value> {
         let x = builder.cast(input, DType::F32)?;
         let features = self.coefficients.len() / self.targets;
@@ -43,13 +43,13 @@ impl Linear {
                 matrix[feature * self.targets + target] = *coefficient;
             }
         }
-        // onnxruntime ignores intercepts of another number.
+        // onnxruntime ignores intercepts if their number does not match.
         let bias = (self.intercepts.len() == self.targets).then_some(&self.intercepts[..]);
         builder.dense(&x, &matrix, self.targets, bias)
     }
 }
 
-/// A `LinearRegressor`.
+/// `LinearRegressor`.
 #[derive(Debug)]
 pub(super) struct LinearRegressor(Linear);
 
@@ -75,7 +75,7 @@ impl Operator for LinearRegressor {
     }
 }
 
-/// A `LinearClassifier`.
+/// `LinearClassifier`.
 #[derive(Debug)]
 pub(super) struct LinearClassifier {
     linear: Linear,

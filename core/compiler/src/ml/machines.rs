@@ -12,7 +12,7 @@ use crate::{
 };
 use tradewind_core::plan::{BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
-/// How a row and a vector are held against each other.
+/// Kernel function of a row and a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// `x·v`
@@ -25,7 +25,7 @@ enum Kind {
     Sigmoid,
 }
 
-/// A kernel with its parameters, and the vectors that rows are held against.
+/// Kernel with its parameters and support vectors.
 #[derive(Debug)]
 struct Vectors {
     kind: Kind,
@@ -38,7 +38,7 @@ struct Vectors {
 }
 
 impl Vectors {
-    /// Those of a node; `kind` instead of what its attributes say.
+    /// Reads a node's attributes; `kind` overrides them.
     fn read(attributes: &Attributes<'_>, kind: Option<Kind>, coordinates: &[f32], count: usize) -> Reasoned<Self> {
         if count == 0 || coordinates.is_empty() || !coordinates.len().is_multiple_of(count) {
             return Reason::err(format!("{} coordinates for {count} vectors", coordinates.len()));
@@ -48,21 +48,23 @@ impl Vectors {
             "POLY" => Kind::Polynomial,
             "RBF" => Kind::Radial,
             "SIGMOID" => Kind::Sigmoid,
-            other => return Reason::err(format!("there is no kernel `{other}`")),
+            other => return Reason::err(format!("unknown kernel `{other}`")),
         };
         let (gamma, offset, degree) = match *attributes.floats("kernel_params") {
             [] => (0.0, 0.0, 0.0),
             [gamma, offset, degree] => (gamma, offset, degree),
-            ref other => return Reason::err(format!("{} kernel parameters instead of 3", other.len())),
+            ref other => return Reason::err(format!("{} kernel parameters (expected 3)", other.len())),
         };
         Ok(Self { kind: kind.unwrap_or(named), gamma, offset, degree, coordinates: coordinates.to_vec(), count })
     }
 
-    /// The kernel of each row and each vector, `[rows, count]`; `plus` is added to a linear one.
+    /// Kernel of each row and each vector, `[rows, count]`; `plus` is added to a linear one.
     fn products(&self, builder: &mut Builder, input: &Value, plus: f32) -> Reasoned<Value> {
         let features = self.coordinates.len() / self.count;
         if input.shape.last().and_then(|extent| extent.constant()) != Some(features) {
-            return Reason::err(format!("its vectors have {features} coordinates, the rows have another number"));
+            return Reason::err(format!(
+                "its vectors have {features} coordinates, which differs from the rows' number"
+            ));
         }
         let x = builder.cast(input, DType::F32)?;
         if self.kind == Kind::Radial {
@@ -95,11 +97,11 @@ impl Vectors {
     }
 }
 
-/// An `SVMRegressor`.
+/// `SVMRegressor`.
 #[derive(Debug)]
 pub(super) struct SvmRegressor {
     vectors: Vectors,
-    /// One for each vector; none where the one vector holds the coefficients.
+    /// One per vector; `None` if the only vector contains the coefficients.
     coefficients: Vec<f32>,
     rho: f32,
     one_class: bool,
@@ -143,7 +145,7 @@ impl Operator for SvmRegressor {
     }
 }
 
-/// An `SVMClassifier`.
+/// `SVMClassifier`.
 #[derive(Debug)]
 pub(super) struct SvmClassifier {
     labels: Labels,
@@ -152,10 +154,10 @@ pub(super) struct SvmClassifier {
     machine: Machine,
 }
 
-/// What follows the kernel.
+/// Computation after the kernel.
 #[derive(Debug)]
 enum Machine {
-    /// A score for each class: the vectors are the coefficients.
+    /// A score for each class; the vectors are the coefficients.
     Linear { rho: f32, all_positive: bool, has_probabilities: bool },
     /// A score for each pair of classes.
     Pairs(Pairs),
@@ -163,12 +165,12 @@ enum Machine {
 
 #[derive(Debug)]
 struct Pairs {
-    /// Support vectors of each class.
+    /// Number of support vectors of each class.
     sizes: Vec<usize>,
     /// Row-major `[classes − 1, vectors]`.
     coefficients: Vec<f32>,
     rho: Vec<f32>,
-    /// For each pair the slope and offset of a sigmoid; none without probabilities.
+    /// Slope and offset of a sigmoid for each pair; empty without probabilities.
     sigmoids: Vec<(f32, f32)>,
 }
 
@@ -182,7 +184,7 @@ impl SvmClassifier {
         let sizes: Vec<usize> = sizes.collect();
         let (count, classes) = (sizes.iter().sum::<usize>(), labels.len());
         if classes < 2 {
-            return Reason::err("it has a single class, whose answer is always the same");
+            return Reason::err("it has a single class, so its result is constant");
         }
         if count == 0 {
             let &[rho, ..] = rho else { return Reason::err("it has no `rho`") };
@@ -193,7 +195,7 @@ impl SvmClassifier {
         }
         let pairs = classes * (classes - 1) / 2;
         let fits = |found: usize, wanted: usize, what: &str| {
-            if found == wanted { Ok(()) } else { Reason::err(format!("{found} {what} instead of {wanted}")) }
+            if found == wanted { Ok(()) } else { Reason::err(format!("{found} {what} (expected {wanted})")) }
         };
         fits(sizes.len(), classes, "counts of vectors")?;
         fits(coefficients.len(), (classes - 1) * count, "coefficients")?;
@@ -229,7 +231,7 @@ impl Operator for SvmClassifier {
                 let scores = self.vectors.products(builder, input, *rho)?;
                 let mut winners = flat(&builder.reduce(ReduceOp::ArgMax, &scores, &[1])?);
                 if self.labels.len() == 2 && !has_probabilities {
-                    // A greatest score that counts as positive makes it the second class.
+                    // If the maximum score counts as positive, the label is the second class.
                     let greatest = flat(&builder.reduce(ReduceOp::Max, &scores, &[1])?);
                     let (op, bound) =
                         if *all_positive { (CompareOp::GreaterOrEqual, 0.5) } else { (CompareOp::Greater, 0.0) };
@@ -262,14 +264,14 @@ impl Operator for SvmClassifier {
 }
 
 impl Pairs {
-    /// The pairs of classes, in the order of their scores.
+    /// Pairs of classes, in the order of their scores.
     fn each(&self) -> impl Iterator<Item = (usize, usize)> {
         let classes = self.sizes.len();
         (0..classes).flat_map(move |i| (i + 1..classes).map(move |j| (i, j)))
     }
 
-    /// The score of each pair, `[rows, pairs]`, from the vectors of its two classes alone: a kernel
-    /// that overflows spoils no other pair.
+    /// Score of each pair, `[rows, pairs]`, only from the vectors of its two classes, so that an overflowing kernel
+    /// does not affect other pairs.
     fn scores(&self, builder: &mut Builder, products: &Value) -> Reasoned<Value> {
         let count: usize = self.sizes.iter().sum();
         let mut scores = Vec::new();
@@ -300,8 +302,7 @@ impl Pairs {
         }
     }
 
-    /// The class with the most votes, the first of equals: a positive score is a vote for the first
-    /// class of its pair.
+    /// Class with the most votes, the first on ties: a positive score is a vote for the first class of its pair.
     fn winners(&self, builder: &mut Builder, scores: &Value) -> Reasoned<Value> {
         let classes = self.sizes.len();
         let positive = builder.compare(CompareOp::Greater, scores, &Value::scalar(0.0))?;
@@ -311,13 +312,13 @@ impl Pairs {
             row[i] = 1.0;
             row[j] = -1.0;
         }
-        // A class has the votes of all pairs in which it is the second, until they are lost.
+        // A class starts with the votes of all pairs in which it is second.
         let at_first: Vec<f32> = (0..classes).map(|class| class as f32).collect();
         let votes = builder.dense(&positive, &votes, classes, Some(&at_first))?;
         Ok(flat(&builder.reduce(ReduceOp::ArgMax, &votes, &[1])?))
     }
 
-    /// The probability of each class: sigmoids of the scores, coupled.
+    /// Probability of each class: sigmoids of the scores, coupled.
     fn probabilities(&self, builder: &mut Builder, scores: &Value) -> Reasoned<Value> {
         let (classes, pairs) = (self.sizes.len(), self.rho.len());
         let (slopes, offsets): (Vec<f32>, Vec<f32>) = self.sigmoids.iter().copied().unzip();
@@ -328,7 +329,7 @@ impl Pairs {
         let first = builder.binary(BinaryOp::Max, &first, &Value::scalar(1e-7))?;
         let first = builder.binary(BinaryOp::Min, &first, &Value::scalar(1.0 - 1e-7))?;
         let second = builder.binary(BinaryOp::Sub, &Value::scalar(1.0), &first)?;
-        // As a matrix [class, class]; what stands on the diagonal is never read.
+        // As a matrix [class, class]; its diagonal is never read.
         let both = builder.concat(&[first, second], 1)?;
         let mut places = vec![0i64; classes * classes];
         for ((i, j), n) in self.each().zip(0..) {

@@ -1,4 +1,4 @@
-//! Operators that look values up: `LabelEncoder`, `CategoryMapper` and `OneHotEncoder`.
+//! Lookups: `LabelEncoder`, `CategoryMapper` and `OneHotEncoder`.
 
 use super::{Attributes, Operator, Output};
 use crate::{
@@ -12,7 +12,7 @@ use tract_onnx::prelude::{Datum as _, DatumType};
 use tradewind_core::plan::{CompareOp, DType};
 
 impl List {
-    /// That of the attribute `{side}_strings`, `{side}_int64s`, `{side}_floats` or `{side}_tensor`.
+    /// Reads the attribute `{side}_strings`, `{side}_int64s`, `{side}_floats` or `{side}_tensor`.
     fn read(attributes: &Attributes<'_>, side: &str) -> Reasoned<Self> {
         let name = |kind: &str| format!("{side}_{kind}");
         if let Some(list) = attributes.list(&name("tensor"))? {
@@ -43,10 +43,10 @@ impl List {
         }
     }
 
-    /// The elements at `picks`, then those of `last`; the default of `last` is one element.
+    /// Elements at `picks`, then those of `last`; the default of `last` is one element.
     fn table(&self, picks: &[Option<usize>], default: &Self) -> Reasoned<Value> {
         fn pick<T: Clone>(list: &[T], picks: &[Option<usize>], default: &[T]) -> Reasoned<Vec<T>> {
-            let [default] = default else { return Reason::err("its default is no single value") };
+            let [default] = default else { return Reason::err("its default is not a single value") };
             let at = |pick: &Option<usize>| pick.and_then(|n| list.get(n)).unwrap_or(default).clone();
             Ok(picks.iter().chain([&None]).map(at).collect())
         }
@@ -67,15 +67,15 @@ impl List {
     }
 }
 
-/// Where the elements of a tensor are among some keys.
+/// Positions of a tensor's elements among keys.
 struct Found {
-    /// I64, in the tensor's shape: a position in `keys`, or one past its last (or −1) for none.
+    /// I64, with the tensor's shape: a position in `keys`, or the number of keys (or −1) if not found.
     positions: Value,
-    /// The key of each position.
+    /// Key of each position.
     keys: Vec<Option<usize>>,
 }
 
-/// Which of several equal keys counts.
+/// Which of several equal keys is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Winner {
     First,
@@ -85,7 +85,7 @@ enum Winner {
 fn find(builder: &mut Builder, input: &Value, keys: &List, winner: Winner) -> Reasoned<Found> {
     let integer = matches!(input.dtype, DType::I64 | DType::I32 | DType::U8 | DType::Bool);
     match (keys, &input.categories) {
-        // A string has a position already.
+        // A string already has a position.
         (List::Strings(keys), Some(known)) => {
             let at = |string: &String| match winner {
                 Winner::First => keys.iter().position(|key| key == string),
@@ -109,7 +109,7 @@ fn find(builder: &mut Builder, input: &Value, keys: &List, winner: Winner) -> Re
     }
 }
 
-/// The distinct keys in ascending order, and where each stood.
+/// Distinct keys in ascending order, with their original positions.
 fn sorted<K: Copy>(keys: &[K], winner: Winner, compare: impl Fn(&K, &K) -> Ordering) -> (Vec<K>, Vec<Option<usize>>) {
     let mut order: Vec<usize> = (0..keys.len()).collect();
     if winner == Winner::Last {
@@ -120,8 +120,7 @@ fn sorted<K: Copy>(keys: &[K], winner: Winner, compare: impl Fn(&K, &K) -> Order
     (order.iter().map(|&n| keys[n]).collect(), order.into_iter().map(Some).collect())
 }
 
-/// A `LabelEncoder` of operator set 2 or newer: a map from any of integers, floats and strings to
-/// any other.
+/// `LabelEncoder` of operator set 2 or newer: a map from integers, floats or strings to any of these.
 #[derive(Debug)]
 pub(super) struct LabelEncoder {
     keys: List,
@@ -157,7 +156,7 @@ impl Operator for LabelEncoder {
     }
 }
 
-/// A `CategoryMapper`, or a `LabelEncoder` of operator set 1: from strings to integers, or back.
+/// `CategoryMapper`, or a `LabelEncoder` of operator set 1: from strings to integers, or back.
 #[derive(Debug)]
 pub(super) struct CategoryMapper {
     strings: List,
@@ -203,11 +202,11 @@ impl Operator for CategoryMapper {
     }
 }
 
-/// A `OneHotEncoder`: a new last axis, with 1 at the category's place and 0 elsewhere.
+/// `OneHotEncoder`: a new last axis, with 1 at the category's position and 0 elsewhere.
 #[derive(Debug)]
 pub(super) struct OneHotEncoder {
     categories: List,
-    /// Whether a category that is not known is zeros, and not a fault.
+    /// Whether an unknown category gives zeros instead of a fault.
     zeros: bool,
 }
 
@@ -226,7 +225,7 @@ impl Operator for OneHotEncoder {
     fn lower(&self, builder: &mut Builder, input: &Value) -> Reasoned<Vec<Value>> {
         let mut x = input.clone();
         if x.dtype == DType::F32 {
-            // Numbers are truncated; what is none is no category either.
+            // Numbers are truncated; NaN is not a category.
             let number = builder.compare(CompareOp::Equal, &x, &x)?;
             x = builder.select(&number, &x, &Value::scalar(f32::NEG_INFINITY))?;
             x = builder.cast(&x, DType::I64)?;
@@ -238,7 +237,7 @@ impl Operator for OneHotEncoder {
         let mut place = builder.gather(&place, 0, &found.positions)?;
         let places = Value::constant(Constant::i64(&places), &[count])?;
         if !self.zeros {
-            // The place after the last is outside the list: a fault.
+            // The position after the last is outside the list, which is a fault.
             place = builder.gather(&places, 0, &place)?;
         }
         let place = place.clone().insert_axis(place.rank());

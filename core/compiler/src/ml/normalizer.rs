@@ -1,4 +1,4 @@
-//! `Normalizer`: rows divided by their norm. A row whose norm is zero stays as it is.
+//! `Normalizer`: divides rows by their norm. A row with norm zero is unchanged.
 
 use super::{Attributes, Operator, Output};
 use crate::{
@@ -8,14 +8,14 @@ use crate::{
 };
 use tradewind_core::plan::{BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
-/// The norm of a `Normalizer`.
+/// Norm of a `Normalizer`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Normalizer {
-    /// The greatest element (its sign included, as onnxruntime has it).
+    /// Maximum element (with its sign, as in onnxruntime).
     Max,
-    /// The sum of magnitudes.
+    /// Sum of magnitudes.
     L1,
-    /// The root of the sum of squares.
+    /// Root of the sum of squares.
     L2,
 }
 
@@ -25,7 +25,7 @@ impl Normalizer {
             "MAX" => Ok(Self::Max),
             "L1" => Ok(Self::L1),
             "L2" => Ok(Self::L2),
-            other => Reason::err(format!("there is no norm `{other}`; use MAX, L1 or L2")),
+            other => Reason::err(format!("unknown norm `{other}` (expected MAX, L1 or L2)")),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use tradewind_core::plan::{BinaryOp, DType};
 
-/// The attributes of a `Scaler`.
+/// Attributes of a `Scaler`.
 #[derive(Debug)]
 pub(super) struct Scaler {
     offset: Vec<f32>,
@@ -43,7 +43,7 @@ impl Operator for Scaler {
                 show(&input.shape)
             ));
         }
-        // onnxruntime scales f64 in f64, and rounds what comes of it.
+        // onnxruntime scales f64 in f64, and rounds the result.
         let double = input.dtype == DType::F64;
         let x = if double { input.clone() } else { builder.cast(input, DType::F32)? };
         let constant = |numbers: &[f32]| {

@@ -1,19 +1,19 @@
-//! Tests of tree nodes: from f64 to f32, and from the modes of ONNX to the one that plans have.
+//! Tests of tree nodes: conversion from f64 to f32, and from ONNX's modes to the plan's form.
 
 use crate::{attributes::Attributes, narrow::ROUNDED_ROWS};
 
-/// The test of a tree node, but for the threshold.
+/// Test of a tree node, without the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TreeTest {
     /// Column of the feature matrix.
     pub feature: u32,
-    /// Where NaN goes: to the child for "holds".
+    /// Whether NaN goes to the child for "holds".
     pub missing_true: bool,
-    /// How the feature is compared with the threshold.
+    /// Comparison of the feature with the threshold.
     pub mode: TreeMode,
 }
 
-/// How a tree node compares a feature with its threshold.
+/// Comparison of a feature with a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TreeMode {
     /// `x <= threshold`
@@ -30,8 +30,8 @@ pub(super) enum TreeMode {
     NotEqual,
 }
 
-/// A node as plans have it: a row goes to `holds` where `x <= threshold` (`-x`, if `flipped`), and
-/// else, with NaN on either side too, to `fails`.
+/// Node in the plan's form: a row goes to `holds` if `x <= threshold` (`-x`, if `flipped`), and otherwise (also for NaN
+/// on either side) to `fails`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Split {
     pub feature: u32,
@@ -42,11 +42,11 @@ pub(super) struct Split {
 }
 
 impl TreeTest {
-    /// The node that goes to `on_true` where this test holds and else to `on_false`. A test for
-    /// equality takes two, of which the second is to have the number `second`.
+    /// Splits into the node that goes to `on_true` if this test holds and otherwise to `on_false`. An equality test
+    /// takes two nodes, of which the second gets the number `second`.
     pub fn splits(self, threshold: f32, on_true: usize, on_false: usize, second: usize) -> (Split, Option<Split>) {
         let missing = self.missing_true;
-        // A comparison with NaN holds for no number, and so does its opposite.
+        // A comparison with NaN holds for no number, and neither does its opposite.
         let never = threshold.is_nan();
         let one = match self.mode {
             TreeMode::LessOrEqual => self.ordered(threshold, missing, on_true, on_false),
@@ -75,14 +75,13 @@ impl TreeTest {
         (at_most, Some(less))
     }
 
-    /// `x <= greatest`, which holds for nothing if that is NaN; with NaN `x` goes to `holds` where
-    /// `missing`.
+    /// `x <= greatest`, which never holds if that is NaN; NaN `x` goes to `holds` if `missing`.
     fn ordered(self, greatest: f32, missing: bool, holds: usize, fails: usize) -> Split {
         let feature = self.feature;
         if !missing {
             return Split { feature, flipped: false, threshold: greatest, holds, fails };
         }
-        // Only what is greater fails, and NaN does not: -x <= -(the next greater number), turned round.
+        // Only larger values fail, and NaN does not: -x <= -(the next larger number), with branches swapped.
         let threshold = if greatest.is_nan() {
             f32::INFINITY
         } else if greatest == f32::INFINITY {
@@ -94,17 +93,17 @@ impl TreeTest {
     }
 }
 
-/// The greatest number that is less; NaN if there is none.
+/// Largest number below; NaN if none exists.
 fn below(threshold: f32) -> f32 {
     if threshold == f32::NEG_INFINITY { f32::NAN } else { threshold.next_down() }
 }
 
-/// How thresholds in f64 become f32.
+/// Rounding of f64 thresholds to f32.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rounding {
     /// Every f32 compares with the result as with the exact threshold.
     Exact,
-    /// To the nearest, as the rows were: a row that hit the threshold still does.
+    /// To the nearest, like the rows: a row equal to the threshold stays equal.
     Nearest,
 }
 
@@ -120,10 +119,10 @@ impl Rounding {
             return nearest;
         }
         match mode {
-            // x <= t is x <= the greatest f32 below t, and x > t its opposite.
+            // x <= t is x <= the largest f32 below t, and x > t its opposite.
             TreeMode::LessOrEqual | TreeMode::Greater if above => nearest.next_down(),
             TreeMode::Less | TreeMode::GreaterOrEqual if !above => nearest.next_up(),
-            // No f32 equals it: NaN equals nothing.
+            // No f32 equals it, and NaN equals nothing.
             TreeMode::Equal | TreeMode::NotEqual => f32::NAN,
             _ => nearest,
         }

@@ -1,8 +1,7 @@
 //! `TreeEnsembleRegressor`, `TreeEnsembleClassifier` and `TreeEnsemble`.
 //!
-//! The specification leaves open what a missing vote, a lone weight column or one base value for
-//! two classes mean. The answers here are onnxruntime's, its oddities included: it is what models
-//! are checked with before they are shipped.
+//! The specification does not define a missing vote, a single weight column, or one base value for two classes. The
+//! results here are onnxruntime's, including its oddities, because models are checked with it before they are shipped.
 
 use super::{
     Attributes, Operator, Output,
@@ -17,15 +16,15 @@ use crate::{
 };
 use tradewind_core::plan::{Aggregate, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
-/// Scores of an ensemble, and which of them any tree voted for.
+/// Scores of an ensemble, and the targets that any tree voted for.
 struct Scores {
     /// `[rows, targets]`.
     values: Value,
     voted: Voted,
 }
 
-/// Whether a row has a vote for a target: known when packing for most ensembles, and counted by
-/// a second walk for the rest.
+/// Whether a row has a vote for a target: known when packing for most ensembles, and counted by a second walk for the
+/// rest.
 struct Voted {
     reach: Vec<Reach>,
     /// `[rows, targets]`, Bool.
@@ -33,7 +32,7 @@ struct Voted {
 }
 
 impl Voted {
-    /// Whether rows have a vote for `target`, `[rows, 1]`, where that depends on the row.
+    /// Whether rows have a vote for `target`, `[rows, 1]`, if that depends on the row.
     fn per_row(&self, target: usize) -> Reasoned<Option<Value>> {
         match &self.counted {
             Some(counted) if self.reach[target] == Reach::Sometimes => column(counted, target).map(Some),
@@ -41,7 +40,7 @@ impl Voted {
         }
     }
 
-    /// `score`, `[rows, 1]`, and zero where no tree voted for `target`.
+    /// `score`, `[rows, 1]`, or zero if no tree voted for `target`.
     fn or_zero(&self, builder: &mut Builder, target: usize, score: &Value) -> Reasoned<Value> {
         let zero = Value::scalar(0.0);
         match (self.reach[target], self.per_row(target)?) {
@@ -66,7 +65,7 @@ fn score(
     }
     let features = input.shape.last().and_then(|extent| extent.constant()).unwrap_or(0);
     if let Some(wide) = ensemble.features().find(|feature| *feature as usize >= features) {
-        return Reason::err(format!("a tree looks at feature {wide} of rows that have {features}"));
+        return Reason::err(format!("a tree uses feature {wide} of rows with {features} features"));
     }
     let x = builder.cast(input, DType::F32)?;
     let mut padded = base.to_vec();
@@ -83,7 +82,7 @@ fn score(
     Ok(Scores { values, voted: Voted { reach, counted } })
 }
 
-/// A `TreeEnsembleRegressor`, or a `TreeEnsemble`.
+/// `TreeEnsembleRegressor` or `TreeEnsemble`.
 #[derive(Debug)]
 pub(super) struct TreeRegressor {
     ensemble: Ensemble,
@@ -101,7 +100,7 @@ impl TreeRegressor {
             "SUM" => Aggregate::Sum,
             "MIN" => Aggregate::Min,
             "MAX" => Aggregate::Max,
-            other => return Reason::err(format!("there is no aggregate `{other}`")),
+            other => return Reason::err(format!("unknown aggregate `{other}`")),
         };
         let base = attributes.numbers("base_values")?;
         if !base.values.is_empty() && base.values.len() != targets {
@@ -123,7 +122,7 @@ impl TreeRegressor {
             1 => Aggregate::Sum,
             2 => Aggregate::Min,
             3 => Aggregate::Max,
-            other => return Reason::err(format!("there is no aggregate {other}")),
+            other => return Reason::err(format!("unknown aggregate {other}")),
         };
         let transform = match attributes.int("post_transform").unwrap_or(0) {
             0 => Transform::None,
@@ -131,7 +130,7 @@ impl TreeRegressor {
             2 => Transform::Softmax,
             3 => Transform::SoftmaxZero,
             4 => Transform::Probit,
-            other => return Reason::err(format!("there is no post transform {other}")),
+            other => return Reason::err(format!("unknown post transform {other}")),
         };
         let ensemble = Ensemble::read_v5(attributes, targets)?;
         Ok(Self { ensemble, targets, aggregate, base: Vec::new(), transform })
@@ -158,7 +157,7 @@ impl Operator for TreeRegressor {
     }
 }
 
-/// The scores, and zero (not the base value) where no tree voted.
+/// The scores, or zero (not the base value) if no tree voted.
 fn without_votes(builder: &mut Builder, scores: &Scores) -> Reasoned<Value> {
     if scores.voted.reach.iter().all(|reach| *reach == Reach::Always) {
         return Ok(scores.values.clone());
@@ -169,16 +168,16 @@ fn without_votes(builder: &mut Builder, scores: &Scores) -> Reasoned<Value> {
     builder.concat(&columns, 1)
 }
 
-/// A `TreeEnsembleClassifier`.
+/// `TreeEnsembleClassifier`.
 #[derive(Debug)]
 pub(super) struct TreeClassifier {
     ensemble: Ensemble,
     labels: Labels,
     base: Vec<f32>,
     transform: Transform,
-    /// Two classes, of which the leaves vote for one.
+    /// Whether there are two classes, and leaves vote for only one.
     lone_column: bool,
-    /// No leaf weight is negative.
+    /// Whether no leaf weight is negative.
     positive: bool,
 }
 
@@ -205,9 +204,9 @@ impl TreeClassifier {
         self.base.get(class).copied().unwrap_or(0.0)
     }
 
-    /// Three classes or more: the first of the greatest among those that were voted for.
+    /// Three classes or more: the first maximum among those with votes.
     fn many(&self, builder: &mut Builder, scores: &Scores) -> Reasoned<[Value; 2]> {
-        // Base values count as a vote.
+        // Base values count as votes.
         let (values, compared) = if self.base.is_empty() {
             let mut compared = scores.values.clone();
             if scores.voted.reach.iter().any(|reach| *reach != Reach::Always) {
@@ -236,7 +235,7 @@ impl TreeClassifier {
     fn two_voted(&self, builder: &mut Builder, scores: &Scores) -> Reasoned<[Value; 2]> {
         let (first, second) = (column(&scores.values, 0)?, column(&scores.values, 1)?);
         let (first, second) = if self.base.len() == 2 {
-            // The second score is made from the votes for the first.
+            // The second score is computed from the votes for the first.
             let second = builder.binary(BinaryOp::Add, &first, &Value::scalar(self.base(1)))?;
             (builder.unary(UnaryOp::Neg, &second)?, second)
         } else {
@@ -248,8 +247,8 @@ impl TreeClassifier {
         Ok([label, self.transform.apply(builder, &both)?])
     }
 
-    /// Two classes, the second without a vote: the first score decides, and with less than two
-    /// base values it makes both.
+    /// Two classes, the second without a vote: the first score decides, and with fewer than two base values it
+    /// determines both.
     fn one_voted(&self, builder: &mut Builder, scores: &Scores) -> Reasoned<[Value; 2]> {
         let first = self.shifted(builder, &column(&scores.values, 0)?)?;
         let first = scores.voted.or_zero(builder, 0, &first)?;
@@ -277,7 +276,7 @@ impl TreeClassifier {
         Ok([label, pair])
     }
 
-    /// The first column of scores with the first base value.
+    /// First column of scores with the first base value.
     fn shifted(&self, builder: &mut Builder, first: &Value) -> Reasoned<Value> {
         match self.base.first() {
             Some(base) => builder.binary(BinaryOp::Add, first, &Value::scalar(*base)),
@@ -285,14 +284,14 @@ impl TreeClassifier {
         }
     }
 
-    /// The label of two classes by the score that decides, `[rows, 1]`.
+    /// Label of two classes by the deciding score, `[rows, 1]`.
     fn label(&self, builder: &mut Builder, decider: &Value) -> Reasoned<Value> {
         let bound = if self.lone_column && self.positive { 0.5 } else { 0.0 };
         let holds = builder.compare(CompareOp::Greater, &flat(decider), &Value::scalar(bound))?;
         let [yes, no] = if self.lone_column {
             [Label::Class(1), Label::Class(0)]
         } else {
-            // onnxruntime answers 1 or 0 here, whatever the labels are.
+            // onnxruntime returns 1 or 0 here, for any labels.
             if matches!(&self.labels, Labels::Integers(labels) if labels != &[0, 1]) {
                 let text =
                     format!("node `{}`: with two weight columns the label is 1 or 0, as in onnxruntime", builder.node);
@@ -311,7 +310,7 @@ impl Operator for TreeClassifier {
 
     fn lower(&self, builder: &mut Builder, input: &Value) -> Reasoned<Vec<Value>> {
         let classes = self.labels.len();
-        // Two classes add their base values by rules of their own.
+        // Two classes have their own rules for base values.
         let base = if classes == 2 { &[][..] } else { &self.base };
         let scores = score(builder, input, &self.ensemble, classes, Aggregate::Sum, base)?;
         let outputs = match classes {
@@ -358,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_large_tree_over_a_million_features_looks_at_those_of_its_tests() {
-        // The first feature of 1, 871, 1741 … that is at most 0 says which leaf it is.
+        // The first of the features 1, 871, 1741 … that is at most 0 determines the leaf.
         const FEATURES: usize = 1 << 20;
         const TESTS: usize = 1200;
         let feature = |n: usize| 1 + 870 * n;

@@ -1,4 +1,4 @@
-//! `FeatureVectorizer`: columns of any number type side by side as floats.
+//! `FeatureVectorizer`: concatenates columns of any number type as floats.
 
 use super::{Attributes, Operator, Output};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use tradewind_core::plan::DType;
 
-/// The columns that each input gets; what an input has beyond them is dropped, what it lacks is 0.
+/// Number of columns for each input; excess columns are dropped, missing ones are 0.
 #[derive(Debug)]
 pub(super) struct FeatureVectorizer {
     widths: Vec<i64>,
@@ -48,7 +48,7 @@ impl Operator for FeatureVectorizer {
                 _ => None,
             };
             let Some(columns) = columns else {
-                return Reason::err(format!("an input of shape {} beside {rows} rows", show(&input.shape)));
+                return Reason::err(format!("an input of shape {} for {rows} rows", show(&input.shape)));
             };
             let taken = Extent::fixed(width.min(columns as i64));
             let part = builder.cast(input, DType::F32)?.slice(1, Extent::ZERO, taken, 1)?;

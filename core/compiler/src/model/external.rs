@@ -1,4 +1,4 @@
-//! Data of a model that lies in files beside it.
+//! External data of a model.
 
 use super::{MOST_DATA, ReadError, bytes_of, each_tensor, unreadable, width};
 use crate::refusal::Refusal;
@@ -10,18 +10,18 @@ use std::{
 };
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataLocation};
 
-/// Bytes of constants so far.
+/// Total size of constants so far.
 #[derive(Debug, Default)]
 pub(super) struct Data(u64);
 
 impl Data {
-    /// The bytes of a constant, where all constants so far are not too many.
+    /// Adds a constant and returns its size in bytes, if the total is within the limit.
     pub fn add(&mut self, name: &str, dims: &[i64], width: u64) -> Result<u64, Refusal> {
         let bytes = bytes_of(dims, width);
         self.0 = bytes.and_then(|bytes| self.0.checked_add(bytes)).unwrap_or(u64::MAX);
         bytes.filter(|_| self.0 <= MOST_DATA).ok_or_else(|| {
             Refusal::whole(format!(
-                "with `{name}` of shape {dims:?} its constants take more than {} MB, the most that are read",
+                "with `{name}` of shape {dims:?} its constants take more than {} MB, the limit",
                 MOST_DATA >> 20
             ))
         })
@@ -32,7 +32,7 @@ fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
-/// Whether any tensor lies in another file.
+/// Whether any tensor is in another file.
 pub(super) fn any(proto: &mut ModelProto) -> bool {
     let mut found = false;
     let visited: Result<(), Infallible> = each_tensor(proto, &mut |tensor| {
@@ -42,7 +42,7 @@ pub(super) fn any(proto: &mut ModelProto) -> bool {
     found && visited.is_ok()
 }
 
-/// Refuses tensors in other files, where there is no folder to read them from.
+/// Refuses external tensors if there is no folder to read them from.
 pub(super) fn refuse(proto: &mut ModelProto) -> Result<(), Refusal> {
     each_tensor(proto, &mut |tensor| match is_external(tensor) {
         false => Ok(()),
@@ -55,7 +55,7 @@ pub(super) fn refuse(proto: &mut ModelProto) -> Result<(), Refusal> {
     })
 }
 
-/// Reads the tensors that lie in files of `folder`.
+/// Reads external tensors from files of `folder`.
 pub(super) fn load(proto: &mut ModelProto, folder: &Path) -> Result<(), ReadError> {
     let mut data = Data::default();
     each_tensor(proto, &mut |tensor| {
@@ -77,7 +77,7 @@ fn read(tensor: &TensorProto, folder: &Path, data: &mut Data) -> Result<Vec<u8>,
         location.ok_or_else(|| refused(format!("`{name}` is in another file, but its `location` is missing")))?;
     let outside = || {
         refused(format!(
-            "`{name}` is in `{location}`, outside of the model's folder; only files beside the model are read"
+            "`{name}` is in `{location}`, outside the model's folder; only files beside the model are read"
         ))
     };
     let inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
@@ -93,14 +93,16 @@ fn read(tensor: &TensorProto, folder: &Path, data: &mut Data) -> Result<Vec<u8>,
     }
     let about = real.metadata().map_err(|error| unreadable(&path, error))?;
     if !about.is_file() {
-        return Err(unreadable(&path, format!("it is no file; it should hold `{name}`")));
+        return Err(unreadable(&path, format!("it is not a regular file; it should contain `{name}`")));
     }
     let width = width(tensor.data_type);
     let width = width.ok_or_else(|| refused(format!("`{name}` has a type that cannot be in another file")))?;
     let bytes = data.add(name, &tensor.dims, width)?;
     let number = |key: &str| match value(tensor, key) {
         None => Ok(None),
-        Some(text) => text.parse::<u64>().map(Some).map_err(|_| refused(format!("`{name}` has the {key} `{text}`"))),
+        Some(text) => {
+            text.parse::<u64>().map(Some).map_err(|_| refused(format!("`{name}` has the invalid {key} `{text}`")))
+        }
     };
     let offset = number("offset")?.unwrap_or(0);
     if let Some(length) = number("length")?.filter(|length| *length != bytes) {
@@ -110,7 +112,7 @@ fn read(tensor: &TensorProto, folder: &Path, data: &mut Data) -> Result<Vec<u8>,
         return Err(unreadable(
             &path,
             format!(
-                "it has {} bytes, but `{name}` needs {bytes} from {offset} on; check that the file is whole",
+                "it has {} bytes, but `{name}` needs {bytes} from {offset} on; check that the file is complete",
                 about.len()
             ),
         ));

@@ -1,7 +1,6 @@
-//! Functions of a model's own: each call becomes the nodes of its function.
+//! Inlining of a model's own functions.
 //!
-//! As in onnxruntime, an operator that is known is not looked for among the functions, and the
-//! operator sets are those of the model.
+//! As in onnxruntime, a known operator is not looked up among the functions, and the model's operator sets apply.
 
 use crate::{
     operators::is_known,
@@ -14,14 +13,14 @@ use tract_onnx::{
     pb::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto},
 };
 
-/// Nodes that all calls together may become, and bytes of these.
+/// Maximum nodes, and bytes of these, after inlining.
 const MOST_NODES: usize = 1 << 15;
 const MOST_BYTES: usize = 256 << 20;
 
-/// Calls inside each other.
+/// Maximum depth of calls.
 const MOST_DEPTH: usize = 64;
 
-/// Puts the nodes of functions in the place of their calls. `onnx` is what `proto` was read from.
+/// Inlines all functions. `onnx` contains the bytes of `proto`.
 pub(super) fn inline(framework: &Onnx, proto: &mut ModelProto, onnx: &[u8]) -> Result<(), Refusal> {
     if proto.functions.is_empty() {
         return Ok(());
@@ -48,7 +47,7 @@ pub(super) fn inline(framework: &Onnx, proto: &mut ModelProto, onnx: &[u8]) -> R
     let mut calls = Calls { framework, functions: &functions, names, counts: BTreeMap::new(), nodes: 0, bytes: 0 };
     let mut called = Vec::new();
     graph.node = calls.expand(std::mem::take(&mut graph.node), &mut called)?;
-    // Without a version of its own, a model has those of its functions.
+    // A model without a version uses those of its functions.
     for import in functions.into_values().flat_map(|function| function.proto.opset_import) {
         if proto.opset_import.iter().all(|known| domain(&known.domain) != domain(&import.domain)) {
             proto.opset_import.push(import);
@@ -57,7 +56,7 @@ pub(super) fn inline(framework: &Onnx, proto: &mut ModelProto, onnx: &[u8]) -> R
     Ok(())
 }
 
-/// Domain and name of a function; the name with its overload.
+/// Domain and name of a function; the name includes its overload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Id(String, String);
 
@@ -69,24 +68,24 @@ impl std::fmt::Display for Id {
 
 struct Function {
     proto: FunctionProto,
-    /// Values of attributes that a call leaves out.
+    /// Values of attributes that a call omits.
     defaults: Vec<AttributeProto>,
 }
 
-/// The expansion of all calls.
+/// Inlining of all calls.
 struct Calls<'a> {
     framework: &'a Onnx,
     functions: &'a BTreeMap<Id, Function>,
-    /// Every name in use.
+    /// All names in use.
     names: BTreeSet<String>,
-    /// How often a name was to be used again.
+    /// Number of uses of a name.
     counts: BTreeMap<String, usize>,
     nodes: usize,
     bytes: usize,
 }
 
 impl<'a> Calls<'a> {
-    /// Nodes without calls; `called` are the functions that they stand in.
+    /// Inlines calls in nodes; `called` are the enclosing functions.
     fn expand(&mut self, nodes: Vec<NodeProto>, called: &mut Vec<&'a Id>) -> Result<Vec<NodeProto>, Refusal> {
         let mut expanded = Vec::with_capacity(nodes.len());
         for mut node in nodes {
@@ -123,7 +122,7 @@ impl<'a> Calls<'a> {
         let Function { proto, .. } = function;
         if node.input.len() > proto.input.len() || node.output.len() > proto.output.len() {
             return Err(refused(format!(
-                "it has {} inputs and {} outputs, but the function `{id}` has {} and {}",
+                "it has {} inputs and {} outputs, but the function `{id}` has at most {} and {}",
                 node.input.len(),
                 node.output.len(),
                 proto.input.len(),
@@ -139,7 +138,7 @@ impl<'a> Calls<'a> {
         for (formal, actual) in proto.output.iter().zip(&node.output).filter(|(_, actual)| !actual.is_empty()) {
             match scope.names.get(formal) {
                 None => drop(scope.names.insert(formal.clone(), actual.clone())),
-                // An input, or an output that is there already.
+                // An input, or an output that already exists.
                 Some(from) if from.is_empty() => {
                     return Err(refused(format!("the function `{id}` gives its input `{formal}`, which is left out")));
                 }
@@ -157,12 +156,12 @@ impl<'a> Calls<'a> {
             nodes.push(scope.node(inner).map_err(|reason| refused(format!("the function `{id}`: {reason}")))?);
         }
         nodes.extend(copies);
-        // A call counts too, or empty functions could call each other without end.
+        // A call counts too, because empty functions could call each other without end.
         self.nodes += nodes.len() + 1;
         self.bytes += nodes.iter().map(Message::encoded_len).sum::<usize>();
         if self.nodes > MOST_NODES || self.bytes > MOST_BYTES {
             return Err(refused(format!(
-                "with its functions in the place of their calls, the model has more than {MOST_NODES} nodes or {} MB",
+                "with its functions inlined, the model has more than {MOST_NODES} nodes or {} MB",
                 MOST_BYTES >> 20
             )));
         }
@@ -172,7 +171,7 @@ impl<'a> Calls<'a> {
         expanded
     }
 
-    /// A name like `base` that nothing has.
+    /// Returns an unused name similar to `base`.
     fn fresh(&mut self, base: String) -> String {
         let mut name = base.clone();
         while !self.names.insert(name.clone()) {
@@ -184,11 +183,11 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// The inside of one call.
+/// Scope of one call.
 struct Scope<'s, 'a> {
-    /// What inner names begin with.
+    /// Prefix of inner names.
     base: String,
-    /// What the names of the function are called outside.
+    /// Outer names of the function's names.
     names: BTreeMap<String, String>,
     call: &'s NodeProto,
     function: &'a Function,
@@ -202,7 +201,7 @@ impl Scope<'_, '_> {
         Ok(node)
     }
 
-    /// Gives a node the names and attributes that it has outside.
+    /// Gives a node its outer names and attributes.
     fn fill(&mut self, node: &mut NodeProto) -> Result<(), String> {
         let label = format!("{}/{}", self.base, if node.name.is_empty() { &node.op_type } else { &node.name });
         node.name = self.calls.fresh(label);
@@ -229,7 +228,7 @@ impl Scope<'_, '_> {
         graph.node.iter_mut().try_for_each(|node| self.fill(node))
     }
 
-    /// The attribute that another stands for: the call's, or the function's default, or none.
+    /// Attribute that another refers to: the call's, or the function's default, or `None`.
     fn given(&self, attribute: &AttributeProto) -> Result<Option<AttributeProto>, String> {
         let wanted = &attribute.ref_attr_name;
         let mut known = self.call.attribute.iter().chain(&self.function.defaults);
@@ -255,7 +254,7 @@ impl Scope<'_, '_> {
     }
 }
 
-/// The names of a graph's tensors that do not stand in its nodes.
+/// Names of a graph's tensors outside its nodes.
 fn own_names(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut String)) {
     let ports = graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info);
     ports.for_each(|port| visit(&mut port.name));
@@ -264,7 +263,7 @@ fn own_names(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut String)) {
     sparse.for_each(|tensor| visit(&mut tensor.name));
 }
 
-/// Every name of a graph: of tensors and of nodes, those of the graphs in it included.
+/// All names of a graph, of tensors and nodes, including nested graphs.
 fn each_name(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut String)) {
     own_names(graph, visit);
     for node in &mut graph.node {
@@ -296,7 +295,7 @@ fn domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 
-/// What ONNX has added to its messages since the reader's were made.
+/// Fields added to ONNX messages after the reader's version.
 mod newer {
     use tract_onnx::pb::AttributeProto;
 

@@ -1,4 +1,4 @@
-//! Sparse constants, made dense.
+//! Conversion of sparse constants to dense ones.
 
 use super::{Data, width};
 use crate::refusal::{Refusal, node_name};
@@ -7,7 +7,7 @@ use tract_onnx::pb::{
     AttributeProto, GraphProto, SparseTensorProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
 };
 
-/// Makes the sparse constants of a graph, and of the graphs in it, dense.
+/// Makes the sparse constants of a graph, and of nested graphs, dense.
 pub(super) fn fill(graph: &mut GraphProto, data: &mut Data) -> Result<(), Refusal> {
     for sparse in std::mem::take(&mut graph.sparse_initializer) {
         let name = sparse.values.as_ref().map_or("", |values| &values.name).to_owned();
@@ -36,7 +36,7 @@ pub(super) fn fill(graph: &mut GraphProto, data: &mut Data) -> Result<(), Refusa
     Ok(())
 }
 
-/// What is wrong with a sparse tensor, as the end of a sentence about it.
+/// Error in a sparse tensor, as the end of a sentence about it.
 struct Fault(String);
 
 impl From<Refusal> for Fault {
@@ -48,9 +48,9 @@ impl From<Refusal> for Fault {
 fn dense(name: &str, sparse: SparseTensorProto, data: &mut Data) -> Result<TensorProto, Fault> {
     let fault = |what: String| Fault(format!("{what}; export the model again"));
     let SparseTensorProto { values: Some(values), indices: Some(indices), dims } = sparse else {
-        return Err(fault("lacks its values or its indices".into()));
+        return Err(fault("has no values or no indices".into()));
     };
-    let wide = width(values.data_type).ok_or_else(|| fault("has values of a type that plans do not have".into()))?;
+    let wide = width(values.data_type).ok_or_else(|| fault("has values of an unsupported type".into()))?;
     let bytes = data.add(name, &dims, wide)? as usize;
     let wide = wide as usize;
     let values_raw = raw(&values);
@@ -71,8 +71,8 @@ fn dense(name: &str, sparse: SparseTensorProto, data: &mut Data) -> Result<Tenso
     Ok(TensorProto { name: values.name, dims, data_type: values.data_type, raw_data, ..TensorProto::default() })
 }
 
-/// Where each value stands among all elements: indices are such places (`[values]`), or have a
-/// number for each axis (`[values, rank]`).
+/// Position of each value among all elements: indices are positions (`[values]`), or one number for each axis
+/// (`[values, rank]`).
 fn places(indices: &TensorProto, dims: &[i64]) -> Result<Vec<usize>, String> {
     if indices.data_type != DataType::Int64 as i32 {
         return Err("has indices that are not int64".into());
@@ -86,7 +86,7 @@ fn places(indices: &TensorProto, dims: &[i64]) -> Result<Vec<usize>, String> {
         _ => return Err(format!("has indices of shape {:?} for a tensor of shape {dims:?}", indices.dims)),
     };
     if i64::try_from(numbers.len()).ok() != count.checked_mul(extents.len() as i64) {
-        return Err(format!("has {} numbers as indices, where their shape is {:?}", numbers.len(), indices.dims));
+        return Err(format!("has {} numbers as indices, but their shape is {:?}", numbers.len(), indices.dims));
     }
     if extents.is_empty() {
         return Ok(vec![0; count as usize]);
@@ -94,12 +94,12 @@ fn places(indices: &TensorProto, dims: &[i64]) -> Result<Vec<usize>, String> {
     let place = |index: &[i64]| {
         let fits = index.iter().zip(&extents).all(|(at, extent)| (0..*extent).contains(at));
         let flat = index.iter().zip(&extents).fold(0, |flat, (at, extent)| flat * extent + at);
-        if fits { Ok(flat as usize) } else { Err(format!("has the index {index:?}, outside of its shape {dims:?}")) }
+        if fits { Ok(flat as usize) } else { Err(format!("has the index {index:?}, outside its shape {dims:?}")) }
     };
     numbers.chunks_exact(extents.len()).map(place).collect()
 }
 
-/// The bytes of a tensor's elements, wherever they are.
+/// Bytes of a tensor's elements, from any of its fields.
 fn raw(tensor: &TensorProto) -> Vec<u8> {
     fn le<T: Copy, const N: usize>(list: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
         list.iter().flat_map(|&x| bytes(x)).collect()

@@ -1,4 +1,4 @@
-//! Scaled dot-product attention, ONNX's `Attention`.
+//! Scaled dot-product attention: ONNX's `Attention`.
 
 use super::{Node, Operator, Shapes, input, known, optional, shape};
 use crate::{
@@ -10,32 +10,32 @@ use crate::{
 use tract_onnx::prelude::{TDim, TVec, ToDim as _, tvec};
 use tradewind_core::plan::{BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
-/// Attention as its attributes describe it.
+/// Attention, from its attributes.
 #[derive(Debug, Clone)]
 pub(super) struct Attention {
-    /// Heads of queries, and of keys and values, where these are one axis with the depth.
+    /// Number of heads of queries, and of keys and values, if they share an axis with the depth.
     heads: [Option<usize>; 2],
-    /// How many keys before a query and after it are seen, where not all are.
+    /// Number of visible keys before and after a query, if limited.
     reach: [Option<i64>; 2],
     scale: Option<f32>,
     softcap: Option<f32>,
-    /// What the fourth output is, where it is used.
+    /// Kind of the fourth output, if used.
     product: Option<i64>,
 }
 
-/// Places of the inputs.
+/// Input numbers.
 const MASK: usize = 3;
 const PAST: [usize; 2] = [4, 5];
 const LENGTHS: usize = 6;
 
-/// How much what is not to be seen is lifted.
+/// Bias of hidden keys.
 const CLOSED: f32 = f32::NEG_INFINITY;
 
 impl Attention {
     pub fn read(node: &Node<'_>) -> Reasoned<Self> {
         let attributes = &node.attributes;
         if attributes.0.domain == "com.microsoft" {
-            return Reason::err("it is onnxruntime's own, made by its optimiser; export the model as it was before");
+            return Reason::err("it was made by onnxruntime's optimiser; export the model without that optimisation");
         }
         let window = |name| attributes.int(name).filter(|reach| *reach >= 0);
         let [left, right] = ["left_window_size", "right_window_size"].map(window);
@@ -64,7 +64,7 @@ impl Attention {
                 let [heads, depth] = depth(whole, count)?;
                 Ok([batch.clone(), heads, steps.clone(), depth])
             }
-            _ => Reason::err("its inputs have not four axes, nor three and a number of heads"),
+            _ => Reason::err("its inputs need four axes, or three and a number of heads"),
         }
     }
 
@@ -75,15 +75,15 @@ impl Attention {
         let [_, heads, _, depth] = self.split(&value.shape, side, |whole, count| {
             let count = count as i64;
             if whole.fixed % count != 0 {
-                return Reason::err(format!("{whole} elements in {count} heads"));
+                return Reason::err(format!("{whole} elements cannot be split into {count} heads"));
             }
             Ok([Extent::fixed(count), Extent { fixed: whole.fixed / count, per_row: whole.per_row / count }])
         })?;
         Ok(builder.reshape(value, 2, 1, &[heads, depth])?.move_axis(2, 1))
     }
 
-    /// What is added to the products, each part broadcast against `[batch, heads, queries, keys]`:
-    /// the mask, the reach of a query, and the lengths of the keys.
+    /// Biases of the products, each broadcast to `[batch, heads, queries, keys]`: mask, reach of a query, and lengths
+    /// of the keys.
     fn biases(
         &self,
         builder: &mut Builder,
@@ -103,7 +103,7 @@ impl Attention {
                 mask = builder.select(&mask, &open, &closed)?;
             }
             if mask.shape[3] != Extent::fixed(keys as i64) && !mask.shape[3].is_one() {
-                // It says nothing about the last keys, which are closed then.
+                // The mask omits the last keys, which are hidden then.
                 let mut shape = mask.shape.clone();
                 shape[3] = Extent::fixed(keys as i64);
                 let whole = builder.tensor(DType::F32, &shape)?;
@@ -189,7 +189,11 @@ impl Operator for Attention {
         let (key_heads, heads) = (key.shape[1], query.shape[1]);
         let groups = match (heads.constant(), key_heads.constant()) {
             (Some(heads), Some(key_heads @ 1..)) if heads % key_heads == 0 => Extent::fixed((heads / key_heads) as i64),
-            _ => return Reason::err(format!("{heads} heads of queries and {key_heads} of keys")),
+            _ => {
+                return Reason::err(format!(
+                    "{heads} heads of queries are not a multiple of {key_heads} heads of keys"
+                ));
+            }
         };
 
         // [batch, key heads, groups, queries, keys | depth]
@@ -220,13 +224,13 @@ impl Operator for Attention {
         }
         let mut weights = builder.softmax(&scores, 3, false, false)?;
         if let Some(bias) = bias.filter(|bias| may_close_all(bias, keys)) {
-            // A query that sees nothing gets nothing.
+            // A query that sees no key gives zeros.
             let most = builder.reduce(ReduceOp::Max, &bias, &[3])?;
             let blind = builder.compare(CompareOp::Equal, &most, &Value::scalar(CLOSED))?;
             weights = builder.select(&blind, &Value::scalar(0.0), &weights)?;
         }
 
-        // [batch, key heads, groups, queries, depth | keys]; what is joined wants the queries before.
+        // [batch, key heads, groups, queries, depth | keys]; the join needs queries before.
         let left = builder.reshape(&weights, 1, 1, &[key_heads, groups])?.insert_axis(4);
         let right = value.clone().move_axis(2, 3).insert_axis(2).insert_axis(2);
         let mut shape = left.shape.clone();
@@ -250,7 +254,7 @@ impl Operator for Attention {
     }
 }
 
-/// Whether a bias may close every key to some query.
+/// Whether a bias may hide every key from some query.
 fn may_close_all(bias: &Value, keys: usize) -> bool {
     let known = bias.known().and_then(|known| known.as_f32());
     known.is_none_or(|cells| cells.chunks(keys.max(1)).any(|row| row.iter().all(|cell| *cell == CLOSED)))

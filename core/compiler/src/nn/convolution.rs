@@ -1,7 +1,6 @@
 //! Convolutions: a product of each window with a matrix.
 //!
-//! A transposed convolution is one over its input with zeros between the elements, by the kernel
-//! turned round.
+//! A transposed convolution is a convolution over its input, with zeros between the elements, by the reversed kernel.
 
 use super::{
     Node, Operator, Shapes, input, known, optional, shape,
@@ -16,7 +15,7 @@ use crate::{
 use tract_onnx::prelude::{TDim, TVec, ToDim as _};
 use tradewind_core::plan::{BinaryOp, DType};
 
-/// A convolution as its attributes describe it.
+/// Convolution, from its attributes.
 #[derive(Debug, Clone)]
 pub(super) struct Convolution {
     window: Window,
@@ -24,7 +23,7 @@ pub(super) struct Convolution {
     transposed: Option<Transposed>,
 }
 
-/// What only a transposed convolution has.
+/// Attributes of transposed convolutions.
 #[derive(Debug, Clone)]
 struct Transposed {
     output_shape: Vec<usize>,
@@ -41,8 +40,8 @@ impl Convolution {
         Ok(Self { window: Window::read(node)?, groups, transposed })
     }
 
-    /// How the kernel slides over the spatial axes; of a transposed convolution over the input with
-    /// zeros between its elements.
+    /// Sliding of the kernel over the spatial axes; for a transposed convolution over the input with zeros between its
+    /// elements.
     fn slides(&self, extents: &[usize], kernel: &[usize]) -> Reasoned<Vec<Slide>> {
         let Some(transposed) = &self.transposed else { return self.window.slides(extents, kernel) };
         let automatic = self.window.automatic;
@@ -66,23 +65,23 @@ impl Convolution {
                 None if automatic == Automatic::Valid => [0, 0],
                 None => self.window.pads(axis),
             };
-            // What is asked for beyond the full extent is zeros at the end.
+            // Elements beyond the full extent are zeros at the end.
             let more = more + wanted.map_or(0, |wanted| wanted.saturating_sub(full));
             let places = wanted.or_else(|| full.checked_sub(before + after));
             let pads = [(reach - 1).checked_sub(before), (reach - 1 + more).checked_sub(after)];
             let (Some(places @ 1..), [Some(before), Some(after)]) = (places, pads) else {
-                return Reason::err("it cuts off more than a kernel's reach; export it with less padding");
+                return Reason::err("it removes more elements than the kernel's reach; export it with less padding");
             };
             let extent = (extent - 1) * stride + 1;
             Ok(Slide { extent, kernel, stride: 1, dilation, pads: [before, after], places })
         };
         if kernel.len() != extents.len() {
-            return Reason::err(format!("a kernel of {} axes over {}", kernel.len(), extents.len()));
+            return Reason::err(format!("a kernel of {} axes over {} spatial axes", kernel.len(), extents.len()));
         }
         (0..extents.len()).map(along).collect()
     }
 
-    /// `[N, spatial.., channels]` with zeros between the elements.
+    /// Inserts zeros between the elements of `[N, spatial.., channels]`.
     fn spread(&self, builder: &mut Builder, x: &Value, slides: &[Slide]) -> Reasoned<Value> {
         let strides: Vec<usize> = (0..slides.len()).map(|axis| self.window.stride(axis)).collect();
         if strides.iter().all(|stride| *stride == 1) {
@@ -102,8 +101,8 @@ impl Convolution {
         Ok(whole)
     }
 
-    /// The weights of a transposed convolution, `[channels, outputs / groups, kernel..]`, as those of
-    /// a plain one.
+    /// Converts the weights of a transposed convolution, `[channels, outputs / groups, kernel..]`, to those of a plain
+    /// one.
     fn turned(&self, builder: &mut Builder, weights: &Value) -> Reasoned<Value> {
         let mut weights = weights.clone();
         for axis in 2..weights.rank() {
@@ -156,17 +155,17 @@ impl Operator for Convolution {
     }
 }
 
-/// What is left of a convolution once its windows are there.
+/// State of a convolution after its windows.
 struct Rest<'a> {
     builder: &'a mut Builder,
     groups: usize,
-    /// Spatial axes.
+    /// Number of spatial axes.
     axes: usize,
 }
 
 impl Rest<'_> {
-    /// Windows `[N, places.., kernel.., channels]` times weights `[outputs, channels / groups,
-    /// kernel..]`, as `[N, outputs, places..]`.
+    /// Multiplies windows `[N, places.., kernel.., channels]` by weights `[outputs, channels / groups, kernel..]`,
+    /// giving `[N, outputs, places..]`.
     fn convolve(mut self, windows: &Value, weights: &Value, bias: Option<&Value>) -> Reasoned<Value> {
         let (channels, outputs) = (windows.shape[windows.rank() - 1], weights.shape[0]);
         let (Some(channels), Some(outputs), Some(by_group)) =
@@ -178,7 +177,7 @@ impl Rest<'_> {
             return Reason::err(format!("{channels} channels in {} groups of {by_group}", self.groups));
         }
         let known_bias = bias.map(|bias| bias.known().and_then(|known| known.as_f32()));
-        // A product of few columns is no work for the panels of a dense layer.
+        // With few columns, the panels of a dense layer are inefficient.
         let wide = self.groups == 1 || outputs / self.groups >= 4;
         if wide && let (Some(cells), None | Some(Some(_))) = (weights.known(), &known_bias) {
             let bias = known_bias.flatten();
@@ -195,7 +194,7 @@ impl Rest<'_> {
         }
     }
 
-    /// A dense layer for each group.
+    /// Computes a dense layer for each group.
     fn dense(&mut self, windows: &Value, cells: &[f32], outputs: usize, bias: Option<&[f32]>) -> Reasoned<Value> {
         let (last, columns) = (windows.rank() - 1, outputs / self.groups);
         let by_group = windows.shape[last].fixed / self.groups as i64;
@@ -244,7 +243,7 @@ impl Rest<'_> {
     }
 }
 
-/// `value` with an axis turned round.
+/// Reverses an axis of `value`.
 fn reversed(builder: &mut Builder, value: &Value, axis: usize) -> Reasoned<Value> {
     let Some(extent) = value.shape[axis].constant() else { return Reason::err("a kernel that grows with the batch") };
     let extents: Option<Vec<usize>> = value.shape.iter().map(|extent| extent.constant()).collect();

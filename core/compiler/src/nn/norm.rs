@@ -1,4 +1,4 @@
-//! Normalisations that tract lacks in part: of a batch by known moments, and among channels.
+//! Normalisations that tract supports partially: of a batch by known moments, and among channels.
 
 use super::{
     Node, Operator, Shapes, input, shape,
@@ -50,7 +50,7 @@ impl Operator for BatchNorm {
         let [scale, bias, mean, variance] =
             [input(inputs, 1)?, input(inputs, 2)?, input(inputs, 3)?, input(inputs, 4)?];
         let known = |value: &Value| value.known().and_then(|known| known.as_f32());
-        // y = x × factor + rest, both known where the moments are.
+        // y = x × factor + rest, both known if the moments are.
         let (factor, rest) = match [scale, bias, mean, variance].map(known) {
             [Some(scale), Some(bias), Some(mean), Some(variance)] => {
                 let factor: Vec<f32> =

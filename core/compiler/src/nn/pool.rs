@@ -12,12 +12,12 @@ use crate::{
 use tract_onnx::prelude::{TDim, TVec, ToDim as _};
 use tradewind_core::plan::{BinaryOp, DType, ReduceOp, UnaryOp};
 
-/// A pool as its attributes describe it.
+/// Pool, from its attributes.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     window: Window,
     kind: Kind,
-    /// The window is the whole tensor.
+    /// Whether the window is the whole tensor.
     global: bool,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Pool {
 enum Kind {
     Max,
     Average {
-        /// Whether padding counts.
+        /// Whether padding is included.
         padding: bool,
     },
     /// `(Σ |x|^p)^(1/p)`
@@ -37,7 +37,7 @@ enum Kind {
 impl Pool {
     pub fn read(node: &Node<'_>) -> Reasoned<Self> {
         if node.used.get(1) == Some(&true) {
-            return Reason::err("the positions of the greatest are not supported; export it without its second output");
+            return Reason::err("positions of maxima are not supported; export it without its second output");
         }
         let attributes = &node.attributes;
         let name = attributes.0.op_type.as_str();
@@ -104,7 +104,7 @@ impl Operator for Pool {
     }
 }
 
-/// How many elements each window averages, by place; `None` where all are whole.
+/// Number of elements averaged by each window position; `None` if all windows are complete.
 fn counts(slides: &[Slide], padding: bool) -> Reasoned<Option<Value>> {
     let mut counts = vec![1.0f32];
     let mut whole = 1;

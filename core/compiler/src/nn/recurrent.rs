@@ -1,8 +1,8 @@
 //! GRU, LSTM and RNN.
 //!
-//! What a step's input gives the gates does not depend on the steps before, so it is one product
-//! for the whole sequence; the rest is one kernel for each direction. Both want gates and states of
-//! whole panels, so matrices and biases get rows of zeros where `hidden` is no multiple of eight.
+//! The contribution of the inputs to the gates does not depend on earlier steps, so it is one product for the whole
+//! sequence; the rest is one kernel for each direction. Both need gates and states of full panels, so matrices and
+//! biases are padded with zero rows if `hidden` is not a multiple of eight.
 
 use super::{Node, Operator, Shapes, input, known, optional, shape};
 use crate::{
@@ -14,22 +14,22 @@ use crate::{
 use tract_onnx::prelude::{TDim, TVec, ToDim as _, tvec};
 use tradewind_core::plan::{self, Cell, DENSE_PANEL, DType, GateFunction};
 
-/// A recurrent operator as its attributes describe it.
+/// Recurrent operator, from its attributes.
 #[derive(Debug, Clone)]
 pub(super) struct Recurrent {
     cell: Cell,
-    /// For each direction.
+    /// Functions of each direction.
     functions: Vec<[GateFunction; 3]>,
-    /// Whether each direction goes from the last step to the first.
+    /// Whether each direction runs from the last step to the first.
     reverse: Vec<bool>,
     clip: f32,
     /// Whether the batch is the first axis of inputs and outputs.
     batch_first: bool,
-    /// Whether the hidden state after each step is asked for.
+    /// Whether the hidden state after each step is an output.
     keep: bool,
 }
 
-/// Places of the inputs.
+/// Input numbers.
 const X: usize = 0;
 const W: usize = 1;
 const R: usize = 2;
@@ -55,20 +55,22 @@ impl Recurrent {
             "forward" => vec![false],
             "reverse" => vec![true],
             "bidirectional" => vec![false, true],
-            other => return Reason::err(format!("there is no direction `{other}`")),
+            other => return Reason::err(format!("unknown direction `{other}`")),
         };
-        // With a bias onnxruntime limits these gates to finite numbers, which shows in what becomes of NaN. Without one
-        // it keeps NaN, and so do some of its Relus.
+        // With a bias onnxruntime clamps these gates to finite numbers, which affects NaN. Without one it keeps NaN,
+        // and so do some of its Relus.
         let biased = attributes.0.input.get(3).is_some_and(|bias| !bias.is_empty());
         let clip = attributes.float("clip");
         let functions = functions(node, cell, reverse.len())?;
         if cell != Cell::Plain {
             let is_relu = |n: usize| functions.iter().any(|functions| functions[n] == GateFunction::Relu);
             if is_relu(0) {
-                return Reason::err("Relu has no bounds, and a gate needs some; use Sigmoid or HardSigmoid for it");
+                return Reason::err(
+                    "Relu is not supported for gates, because it is unbounded; use Sigmoid or HardSigmoid",
+                );
             }
             if !biased && (is_relu(1) || clip.is_some()) {
-                return Reason::err("Relu and `clip` are supported with a bias only; zeros will do");
+                return Reason::err("Relu and `clip` are supported only with a bias; add one of zeros");
             }
         }
         let limit = if biased && cell != Cell::Plain { f32::MAX } else { f32::INFINITY };
@@ -126,7 +128,7 @@ impl Operator for Recurrent {
         let directions = (0..self.reverse.len())
             .map(|direction| self.direction(builder, direction, &sequence, inputs))
             .collect::<Reasoned<Vec<_>>>()?;
-        // All as [batch, directions, hidden], or [batch, steps, directions, hidden].
+        // All have shape [batch, directions, hidden], or [batch, steps, directions, hidden].
         let mut outputs = Vec::new();
         for n in 0..=self.states() {
             let parts: Vec<Value> = directions.iter().filter_map(|parts| parts[n].clone()).collect();
@@ -146,8 +148,8 @@ impl Operator for Recurrent {
 }
 
 impl Recurrent {
-    /// Of one direction: the hidden state after each step `[batch, steps, 1, hidden]`, where it is
-    /// asked for, and the last states `[batch, 1, hidden]`.
+    /// One direction: the hidden state after each step `[batch, steps, 1, hidden]`, if needed, and the last states
+    /// `[batch, 1, hidden]`.
     fn direction(
         &self,
         builder: &mut Builder,
@@ -156,7 +158,9 @@ impl Recurrent {
         inputs: &[Option<Value>],
     ) -> Reasoned<Vec<Option<Value>>> {
         let (gates, states) = (self.gates(), self.states());
-        let [batch, steps, features] = sequence.shape[..] else { return Reason::err("its input has not three axes") };
+        let [batch, steps, features] = sequence.shape[..] else {
+            return Reason::err("its input does not have three axes");
+        };
         let of = |n: usize| -> Reasoned<Option<Value>> {
             let Some(value) = optional(inputs, n) else { return Ok(None) };
             let part = value.clone().slice(0, Extent::fixed(direction as i64), Extent::ONE, 1)?;
@@ -169,7 +173,7 @@ impl Recurrent {
         };
         let width = hidden.next_multiple_of(DENSE_PANEL);
 
-        // What input and biases give each gate.
+        // Contribution of inputs and biases to each gate.
         let matrix = matrix(builder, &required(W)?, gates, hidden)?;
         let size = Extent::fixed((gates * hidden) as i64);
         let biases = match of(B)? {
@@ -215,7 +219,7 @@ impl Recurrent {
         let operands: Vec<&Value> = always.into_iter().chain(&lengths).chain(&peepholes).collect();
         let output = builder.recurrent(layer, &operands)?;
 
-        // Its parts, side by side in each row.
+        // Parts of each row, side by side.
         let width = width as i64;
         let hidden = Extent::fixed(hidden as i64);
         let part = |start: i64, steps: Extent| -> Reasoned<Value> {
@@ -230,7 +234,7 @@ impl Recurrent {
         std::iter::once(Ok(kept)).chain(last).collect()
     }
 
-    /// The states before the first step, `[batch, states, hidden]`.
+    /// Initial states, `[batch, states, hidden]`.
     fn initial(
         &self,
         builder: &mut Builder,
@@ -255,7 +259,7 @@ impl Recurrent {
     }
 }
 
-/// The functions of each direction.
+/// Functions of each direction.
 fn functions(node: &Node<'_>, cell: Cell, directions: usize) -> Reasoned<Vec<[GateFunction; 3]>> {
     let usual: &[&str] = match cell {
         Cell::Plain => &["Tanh"],
@@ -281,7 +285,7 @@ fn functions(node: &Node<'_>, cell: Cell, directions: usize) -> Reasoned<Vec<[Ga
             }
             _ => {
                 return Reason::err(format!(
-                    "activation `{name}` is not supported; Sigmoid, Tanh, Relu and HardSigmoid are"
+                    "activation `{name}` is not supported (expected Sigmoid, Tanh, Relu or HardSigmoid)"
                 ));
             }
         })
@@ -297,14 +301,14 @@ fn functions(node: &Node<'_>, cell: Cell, directions: usize) -> Reasoned<Vec<[Ga
     Ok(result)
 }
 
-/// Whether lengths are known to be those of the whole sequence.
+/// Whether lengths are known to be those of the full sequence.
 fn is_whole(lengths: &Value, steps: usize) -> bool {
     let known = lengths.known().and_then(|known| known.as_integers());
     known.is_some_and(|known| known.iter().all(|length| *length == steps as i64))
 }
 
-/// `rows`, `[gates × hidden, inner]`, as the panels of its transpose, each gate's by themselves:
-/// `[gates, panels, inner, DENSE_PANEL]`, with zeros where `hidden` is no multiple of the panel.
+/// Converts `rows`, `[gates × hidden, inner]`, to the panels of its transpose, separately for each gate: `[gates,
+/// panels, inner, DENSE_PANEL]`, padded with zeros if `hidden` is not a multiple of the panel.
 fn matrix(builder: &mut Builder, rows: &Value, gates: usize, hidden: usize) -> Reasoned<Value> {
     let [count, inner] = rows.shape[..] else { return Reason::err("its weights do not have three axes") };
     if count.constant() != Some(gates * hidden) {
@@ -340,7 +344,7 @@ fn matrix(builder: &mut Builder, rows: &Value, gates: usize, hidden: usize) -> R
     Ok(target)
 }
 
-/// A vector for each of `gates`, each of whole panels: `[gates × P]`.
+/// Pads a vector for each of `gates` to full panels: `[gates × P]`.
 fn padded(builder: &mut Builder, values: &Value, gates: usize, hidden: usize) -> Reasoned<Value> {
     matrix(builder, &values.clone().insert_axis(1), gates, hidden)
 }

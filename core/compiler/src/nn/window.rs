@@ -1,7 +1,7 @@
-//! Windows that slide over the spatial axes of a tensor: what convolutions and pools share.
+//! Sliding windows over the spatial axes of a tensor, shared by convolutions and pools.
 //!
-//! Windows overlap only in how a tensor is reached: a view with one axis for where the window lies
-//! and one for the place in it. Padding is a tensor of its own, filled and then written in the middle.
+//! Overlapping windows are a view: one axis for the window's position and one for the position inside it. Padding is a
+//! separate tensor, filled and then written in the middle.
 
 use super::{Node, known};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 use tract_onnx::prelude::TDim;
 
-/// The window as the attributes describe it; empty lists mean what is usual.
+/// Window, from the attributes; empty lists mean the defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     pub kernel: Vec<usize>,
@@ -20,33 +20,33 @@ pub(super) struct Window {
     dilations: Vec<usize>,
     pads: Vec<usize>,
     pub automatic: Automatic,
-    /// Whether a last window may reach past the padding.
+    /// Whether the last window may extend past the padding.
     ceil: bool,
 }
 
-/// The attribute `auto_pad`.
+/// Attribute `auto_pad`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Automatic {
-    /// As `pads` says.
+    /// Padding from `pads`.
     Explicit,
     /// No padding.
     Valid,
-    /// As much as keeps the extent; what is odd goes to the end.
+    /// Padding that keeps the extent; an odd element goes to the end.
     SameUpper,
-    /// What is odd goes to the start.
+    /// Padding that keeps the extent; an odd element goes to the start.
     SameLower,
 }
 
-/// The window along one axis.
+/// Window along one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slide {
     pub extent: usize,
     pub kernel: usize,
     pub stride: usize,
     pub dilation: usize,
-    /// Padding that the operator asks for.
+    /// Padding of the operator.
     pub pads: [usize; 2],
-    /// Where the window lies.
+    /// Number of window positions.
     pub places: usize,
 }
 
@@ -62,7 +62,7 @@ impl Window {
             "VALID" => Automatic::Valid,
             "SAME_UPPER" => Automatic::SameUpper,
             "SAME_LOWER" => Automatic::SameLower,
-            other => return Reason::err(format!("there is no padding `{other}`")),
+            other => return Reason::err(format!("unknown padding `{other}`")),
         };
         let window = Self {
             kernel: numbers("kernel_shape")?,
@@ -87,16 +87,16 @@ impl Window {
         self.dilations.get(axis).copied().unwrap_or(1)
     }
 
-    /// The padding along an axis that `pads` asks for.
+    /// Padding along an axis from `pads`.
     pub fn pads(&self, axis: usize) -> [usize; 2] {
         let axes = self.pads.len() / 2;
         [axis, axis + axes].map(|n| self.pads.get(n).copied().unwrap_or(0))
     }
 
-    /// How a kernel slides over axes of these extents.
+    /// Sliding of a kernel over axes of these extents.
     pub fn slides(&self, extents: &[usize], kernel: &[usize]) -> Reasoned<Vec<Slide>> {
         if kernel.len() != extents.len() {
-            return Reason::err(format!("a kernel of {} axes over {}", kernel.len(), extents.len()));
+            return Reason::err(format!("a kernel of {} axes over {} spatial axes", kernel.len(), extents.len()));
         }
         (0..extents.len()).map(|axis| self.slide(axis, extents[axis], kernel[axis])).collect()
     }
@@ -114,12 +114,12 @@ impl Window {
             }
         };
         let Some(room) = (extent + pads[0] + pads[1]).checked_sub(reach) else {
-            return Reason::err(format!("a window of {reach} over {extent} elements and their padding"));
+            return Reason::err(format!("a window of {reach} is larger than {extent} elements and their padding"));
         };
         let mut places = room / stride + 1;
         if self.ceil {
             places = room.div_ceil(stride) + 1;
-            // The last window starts inside, or in the padding before.
+            // The last window must start inside, or in the padding before.
             if (places - 1) * stride >= extent + pads[0] {
                 places -= 1;
             }
@@ -129,13 +129,13 @@ impl Window {
 }
 
 impl Slide {
-    /// Padding at the end, with what the last window needs beyond.
+    /// Padding at the end, including the last window's excess.
     fn after(&self) -> usize {
         let reach = (self.places - 1) * self.stride + (self.kernel - 1) * self.dilation + 1;
         self.pads[1].max(reach.saturating_sub(self.extent + self.pads[0]))
     }
 
-    /// How many elements of each window lie between `start` and `end`, counted from the padding's start.
+    /// Number of elements of each window between `start` and `end`, counted from the padding's start.
     pub fn counts(&self, start: usize, end: usize) -> impl Iterator<Item = usize> {
         let slide = *self;
         (0..slide.places).map(move |place| {
@@ -145,12 +145,12 @@ impl Slide {
     }
 }
 
-/// The extents of the axes from `first` on.
+/// Extents of the axes from `first` on.
 pub(super) fn spatial(shape: &[TDim], first: usize) -> Reasoned<Vec<usize>> {
     shape.get(first..).unwrap_or_default().iter().map(|dim| known(dim, "the extent of a spatial axis")).collect()
 }
 
-/// `value` with `padding` around its axes from `first` on.
+/// Adds `padding` around the axes of `value` from `first` on.
 pub(super) fn padded(
     builder: &mut Builder,
     value: &Value,
@@ -175,8 +175,8 @@ pub(super) fn padded(
     Ok(whole)
 }
 
-/// The axes from `first` on split into where the window lies and, behind all others of these, the
-/// place in the window.
+/// Splits the axes from `first` on into the window's position and, after all others of these, the position in the
+/// window.
 pub(super) fn windows(value: &Value, first: usize, slides: &[Slide]) -> Reasoned<Value> {
     let mut result = value.clone();
     for (axis, slide) in slides.iter().enumerate() {

@@ -1,21 +1,21 @@
-//! Which mechanism gets each ONNX operator into a plan.
+//! Mechanism of each ONNX operator.
 
 use Mechanism::{Estimator, Layer, Refused, Rewritten, Tract, Wired};
 
-/// How an operator gets into a plan.
+/// How an operator becomes part of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mechanism {
-    /// `idioms` puts other nodes in its place before tract reads the model.
+    /// `idioms` replaces it by other nodes before tract reads the model.
     Rewritten,
-    /// tract reads it; `lower` makes kernel calls of the core operators it becomes, or refuses them.
+    /// tract reads it; `lower` converts the resulting core operators to kernel calls, or refuses them.
     Tract,
-    /// `dialect` wires it from core operators, because tract reads it differently from onnxruntime.
+    /// `dialect` builds it from core operators, because tract interprets it differently from onnxruntime.
     Wired,
-    /// `nn` keeps the layer whole and makes kernel calls of it.
+    /// `nn` keeps the layer as one node and lowers it.
     Layer,
-    /// `ml` keeps the operator of ai.onnx.ml whole and makes kernel calls of it.
+    /// `ml` keeps the ai.onnx.ml operator as one node and lowers it.
     Estimator,
-    /// It is refused whatever its inputs are; this is why, and what to do.
+    /// It is refused for any inputs, with this reason and advice.
     Refused(&'static str),
 }
 
@@ -23,8 +23,8 @@ const ONNX: &str = "ai.onnx";
 const ML: &str = "ai.onnx.ml";
 const MICROSOFT: &str = "com.microsoft";
 
-const DICTIONARIES: &str = "it takes dictionaries; put a table with a column for each key before the model";
-const TEXT: &str = "it takes texts apart; do that before the model, and give it numbers";
+const DICTIONARIES: &str = "its inputs are dictionaries; give the model a table with a column for each key";
+const TEXT: &str = "it splits texts; do that before the model, and give it numbers";
 const RANDOM: &str = "its result is random, and a decision must be repeatable; export the model for inference";
 const SIZE: &str =
     "the size of its result depends on the data, and a plan knows every size; export it as a mask or TopK";
@@ -242,7 +242,7 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (MICROSOFT, "Tokenizer", Refused(TEXT)),
 ];
 
-/// Why an operator is refused by its name alone.
+/// Reason to refuse an operator by its name alone.
 pub(crate) fn refused(operator: &str) -> Option<&'static str> {
     OPERATORS.iter().find_map(|(_, name, mechanism)| match mechanism {
         Refused(reason) if *name == operator => Some(*reason),
@@ -261,7 +261,7 @@ mod tests {
         OPERATORS.iter().filter(|(_, _, mechanism)| wanted(*mechanism)).map(|(_, name, _)| *name).collect()
     }
 
-    /// What a family registers, but our own operator that no model has.
+    /// Operators that a family registers, except our custom one, which no model contains.
     fn registered(register: fn(&mut OnnxOpRegister)) -> BTreeSet<String> {
         let mut operators = OnnxOpRegister::default();
         register(&mut operators);

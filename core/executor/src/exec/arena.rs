@@ -1,4 +1,4 @@
-//! Working memory, and how a kernel call gets at it: one buffer to write, any others to read.
+//! Working memory, and a kernel call's view of it: one writable buffer, all others readable.
 
 use crate::{
     aligned::AlignedBytes,
@@ -8,11 +8,11 @@ use crate::{
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// One tile's working memory.
+/// Working memory of one tile.
 #[derive(Debug)]
 pub(crate) struct Arena(pub AlignedBytes);
 
-/// What a kernel call may read: the weights, and the arena around the buffer it writes.
+/// Readable data of a kernel call: the weights, and the arena around the buffer being written.
 pub(crate) struct Inputs<'a> {
     /// Rows of the batch.
     pub rows: usize,
@@ -24,24 +24,24 @@ pub(crate) struct Inputs<'a> {
     after_start: usize,
 }
 
-/// The buffer that a kernel call writes.
+/// Buffer that a kernel call writes.
 pub(crate) struct Output<'a> {
     /// Element type.
     pub dtype: DType,
-    /// The buffer of a whole tile.
+    /// The buffer for a full tile.
     bytes: &'a mut [u8],
-    /// Bytes of it that the batch uses.
+    /// Bytes of it used by the batch.
     used: usize,
 }
 
 impl Arena {
-    /// A whole buffer.
+    /// Returns a buffer for a full tile.
     pub fn buffer_mut<T: Pod>(&mut self, plan: &Plan, id: BufferId) -> Result<&mut [T]> {
         let range = byte_range(plan, buffer(plan, id)?);
         cast_mut(self.0.as_mut_slice().get_mut(range).ok_or_else(outside)?)
     }
 
-    /// Sets what `rows` rows use of a buffer to zeros.
+    /// Zeroes the part of a buffer that `rows` rows use.
     pub fn clear(&mut self, plan: &Plan, id: BufferId, rows: usize) -> Result<()> {
         let Buffer { dtype, len, offset } = *buffer(plan, id)?;
         let start = offset as usize;
@@ -50,7 +50,7 @@ impl Arena {
         Ok(())
     }
 
-    /// The output of a step, to write, and what the step may read meanwhile.
+    /// Returns the writable output of a step, and its readable inputs.
     pub fn split<'a>(
         &'a mut self,
         plan: &'a Plan,
@@ -96,20 +96,20 @@ impl<'a> Inputs<'a> {
 }
 
 impl Output<'_> {
-    /// The elements, for a whole tile.
+    /// The elements for a full tile.
     #[inline(never)]
     pub fn elements<T: Pod>(&mut self) -> Result<&mut [T]> {
         cast_mut(self.bytes)
     }
 
-    /// The elements that the batch uses.
+    /// The elements used by the batch.
     #[inline(never)]
     pub fn used<T: Pod>(&mut self) -> Result<&mut [T]> {
         cast_mut(self.bytes.get_mut(..self.used).ok_or_else(outside)?)
     }
 }
 
-/// Bytes as the elements that they are.
+/// Reinterprets bytes as elements.
 pub(crate) fn cast_mut<T: Pod>(bytes: &mut [u8]) -> Result<&mut [T]> {
     bytemuck::try_cast_slice_mut(bytes).map_err(|_| outside())
 }
@@ -124,7 +124,7 @@ pub(crate) fn input_dtype(plan: &Plan, step: &Step, n: usize) -> Result<DType> {
     dtype.ok_or_else(outside)
 }
 
-/// The bytes of a buffer, for a whole tile.
+/// Byte range of a buffer for a full tile.
 pub(crate) fn byte_range(plan: &Plan, buffer: &Buffer) -> Range<usize> {
     let start = buffer.offset as usize;
     start..start.saturating_add(buffer.len.at(plan.tile as usize).saturating_mul(buffer.dtype.bytes()))
@@ -134,7 +134,7 @@ fn buffer(plan: &Plan, id: BufferId) -> Result<&Buffer> {
     plan.buffers.get(id.0 as usize).ok_or_else(outside)
 }
 
-/// A plan that was checked never gets here; it is an error all the same, not a panic.
+/// Unreachable for a checked plan; an error instead of a panic.
 #[cold]
 pub(crate) fn outside() -> Error {
     Error::new(ErrorKind::InvalidPlan, "a kernel reached outside its buffers; report this as a bug")

@@ -1,4 +1,4 @@
-//! What kernels of one function for every element have in common.
+//! Shared loops of elementwise kernels.
 
 use super::{
     arena::{Inputs, Output, cast_mut, outside},
@@ -20,14 +20,14 @@ pub(crate) fn map<T: Pod, U: Pod>(inputs: &Inputs<'_>, out: &mut [u8], f: impl F
     Ok(())
 }
 
-/// Elements that are laid side by side at once, where they are not.
+/// Number of elements that are copied to be contiguous at a time.
 const BLOCK: usize = 128;
 
-/// A function of elements that lie side by side: where results go, and both operands.
+/// Elementwise function of contiguous elements: results, and both operands.
 pub(crate) type Function<'a, T, U> = &'a mut dyn FnMut(&mut [U], &[T], &[T]);
 
-/// Calls `f` for all elements, block by block. Operands are laid side by side first where they are not, so that an
-/// operation is one loop whatever the strides: the module is to be small.
+/// Calls `f` for all elements, block by block. Operands that are not contiguous are copied first, so that an
+/// operation is one loop for all strides, which keeps the module small.
 #[inline(never)]
 pub(crate) fn zip<T: Pod, U: Pod>(
     walk: &Walk<2>,

@@ -1,11 +1,11 @@
 //! Functions of four lanes, and of slices.
 //!
-//! The transcendental ones have no branches and nothing but additions, multiplications and
-//! divisions, so their results are the same on every engine, and the same in every lane. They give
-//! NaN for NaN and the limits of their names at ±∞. In units of the last place of the true value,
-//! subnormal ones included, they are off by at most 1 (`exp`, `ln`), 2 (`softplus`, `tanh`, `erf`)
-//! or 2.5 (`sigmoid`, whose sum, quotient and exponential round one after the other). The
-//! polynomials are those of Moshier's Cephes, that of erf is Juffa's.
+//! The transcendental functions have no branches and use only additions, multiplications and
+//! divisions, so their results are identical on every engine and in every lane. They return
+//! NaN for NaN and their limits at ±∞. Their error, in units in the last place of the true value
+//! (also subnormal), is at most 1 (`exp`, `ln`), 2 (`softplus`, `tanh`, `erf`)
+//! or 2.5 (`sigmoid`, whose sum, quotient and exponential round in turn). The
+//! polynomials are from Moshier's Cephes, that of erf from Juffa.
 
 use super::{
     math::probit,
@@ -19,7 +19,7 @@ const LN_2_HIGH: F32x4 = F32x4::splat(0.693_359_4);
 /// ln 2 − [`LN_2_HIGH`].
 const LN_2_LOW: F32x4 = F32x4::splat(-2.121_944_4e-4);
 
-/// Sets every value to `op` of itself; a value's result does not depend on where it stands.
+/// Replaces every value by `op` of it; a result does not depend on the value's position.
 #[inline(never)]
 pub(crate) fn apply(op: UnaryOp, values: &mut [f32]) {
     match op {
@@ -42,7 +42,7 @@ pub(crate) fn apply(op: UnaryOp, values: &mut [f32]) {
         UnaryOp::Cosh => each(values, libm::coshf),
         UnaryOp::Tanh => map(values, tanh),
         UnaryOp::Asinh => each(values, libm::asinhf),
-        // libm's is a number for some arguments below −1.
+        // libm returns numbers for some arguments below −1.
         UnaryOp::Acosh => each(values, |x| if x < 1.0 { f32::NAN } else { libm::acoshf(x) }),
         UnaryOp::Atanh => each(values, libm::atanhf),
         UnaryOp::Sigmoid => map(values, sigmoid),
@@ -58,7 +58,7 @@ pub(crate) fn apply(op: UnaryOp, values: &mut [f32]) {
     }
 }
 
-/// As [`map`], for the functions that are rarely asked for.
+/// Like [`map`], for rarely used functions.
 fn each(values: &mut [f32], f: fn(f32) -> f32) {
     for value in values {
         *value = f(*value);
@@ -81,7 +81,7 @@ fn power_of_two(n: I32x4) -> F32x4 {
 /// `eˣ`.
 #[inline(always)]
 pub(crate) fn exp(x: F32x4) -> F32x4 {
-    /// Adding this rounds to a whole number, which then stands in the low bits.
+    /// Adding this rounds to an integer, which is then in the low bits.
     const ROUND: F32x4 = F32x4::splat(12_582_912.0);
     // Beyond these the result is 0 or infinite.
     let x = x.at_least(F32x4::splat(-104.0)).at_most(F32x4::splat(89.0));
@@ -90,13 +90,13 @@ pub(crate) fn exp(x: F32x4) -> F32x4 {
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
     let tail = polynomial(r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let power = tail * (r * r) + r + ONE;
-    // Two factors: 2ⁿ alone may be out of range where the result is not.
+    // Two factors, because 2ⁿ alone may be out of range when the result is not.
     let n = rounded.to_bits().minus(ROUND.to_bits());
     let half = n.shifted_right(1);
     power * power_of_two(half) * power_of_two(n.minus(half))
 }
 
-/// The natural logarithm; −∞ of 0, NaN of less.
+/// Natural logarithm; −∞ for 0, NaN for negative numbers.
 #[inline(always)]
 pub(crate) fn ln(x: F32x4) -> F32x4 {
     let tiny = x.less(F32x4::splat(f32::MIN_POSITIVE));
@@ -141,7 +141,7 @@ pub(crate) fn sigmoid(x: F32x4) -> F32x4 {
 #[inline(always)]
 pub(crate) fn softplus(x: F32x4) -> F32x4 {
     let e = exp(-x.abs());
-    // ln(1 + e) is ln of the rounded sum, and what rounding took.
+    // ln(1 + e) is ln of the rounded sum plus a correction for the rounding.
     let sum = ONE + e;
     x.at_least(F32x4::ZERO) + (ln(sum) + (e - (sum - ONE)) / sum)
 }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// How far `found` lies from `wanted`, in units of the last place of `wanted`.
+    /// Distance of `found` from `wanted`, in units in the last place of `wanted`.
     fn distance(found: f32, wanted: f64) -> f64 {
         let rounded = wanted as f32;
         if found == rounded || found.is_nan() && wanted.is_nan() {
@@ -202,7 +202,7 @@ mod tests {
         libm::fabs(f64::from(found) - wanted) / libm::exp2(f64::from(exponent - 23))
     }
 
-    /// Holds `f` against `wanted` for every [`STEP`]-th bit pattern: NaN, infinities, subnormals, all.
+    /// Compares `f` with `wanted` for every [`STEP`]-th bit pattern, including NaN, infinities and subnormals.
     fn hold(name: &str, most: f64, f: impl Fn(F32x4) -> F32x4, wanted: impl Fn(f64) -> f64) {
         let (mut worst, mut at) = (0.0, 0.0);
         let specials = [0.0, -0.0, 1.0, -1.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN];
@@ -221,7 +221,7 @@ mod tests {
         assert!(worst <= most, "{name}({at}) is off by {worst} units in the last place");
     }
 
-    /// Prime, so that all exponents meet all mantissas. 1 tries every `f32`.
+    /// A prime, so that all exponents occur with all mantissas. 1 tests every `f32`.
     const STEP: usize = match option_env!("EXHAUSTIVE") {
         Some(_) => 53,
         None => 2_003,

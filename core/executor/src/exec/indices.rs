@@ -1,4 +1,4 @@
-//! Positions along an axis, as kernels read them from an input.
+//! Positions along an axis, read from an input.
 
 use super::arena::{Inputs, outside};
 use crate::{

@@ -1,4 +1,4 @@
-//! Named tensors in and out.
+//! Inference on named tensors.
 
 use super::{Data, DataMut, Executor, dtype, port_len};
 use crate::{
@@ -16,12 +16,12 @@ use alloc::{
 use core::fmt;
 
 impl Executor {
-    /// Runs the plan over named tensors, in any order; the outputs come in the plan's order. Where
-    /// the plan has a batch, the number of rows is read off the shapes.
+    /// Runs the plan over named tensors, in any order, and returns the outputs in the plan's order. If the plan has a
+    /// batch, the number of rows comes from the shapes.
     ///
     /// # Errors
-    /// [`BadTensor`](ErrorKind::BadTensor) when a tensor is missing, unknown, or of the wrong type
-    /// or shape; else as [`run`](Self::run).
+    /// [`BadTensor`](ErrorKind::BadTensor) if a tensor is missing, unknown, or of the wrong type or shape; otherwise as
+    /// for [`run`](Self::run).
     pub fn infer(&mut self, weights: &[u8], tensors: &[Tensor]) -> Result<Vec<Tensor>> {
         let plan = self.plan();
         let mut given = Vec::with_capacity(plan.inputs.len());
@@ -45,7 +45,7 @@ impl Executor {
             let dtype =
                 dtype(plan, port).ok_or_else(|| Error::new(ErrorKind::InvalidPlan, "an output without a buffer"))?;
             total = total.saturating_add(len.saturating_mul(dtype.bytes()));
-            // All outputs so far, their encoding while it doubles, and the reply's buffer.
+            // All outputs so far, their encoding (which doubles when it grows), and the reply's buffer.
             headroom(total.saturating_mul(4))?;
             let shape = port.shape.iter().map(|dim| dim.at(rows) as u32).collect();
             outputs.push(Tensor { name: port.name.clone(), shape, data: TensorData::zeros(dtype, len) });
@@ -56,7 +56,7 @@ impl Executor {
         let plan = self.plan();
         for (port, tensor) in plan.outputs.iter().zip(&mut outputs) {
             if !port.categories.is_empty() {
-                // Where an output is an input as it stands, strings that the plan does not know are kept.
+                // An output that is an unchanged input keeps strings that the plan does not know.
                 let passed = plan.inputs.iter().find(|input| input.buffer == port.buffer);
                 tensor.data = match tensors.iter().find(|given| passed.is_some_and(|input| input.name == given.name)) {
                     Some(given) => given.data.clone(),
@@ -68,7 +68,7 @@ impl Executor {
     }
 }
 
-/// The elements of a tensor for a port: of text, the indices among the port's categories.
+/// Elements of a tensor for a port; for text, indices into the port's categories.
 fn numbers<'a>(port: &Port, data: &'a TensorData) -> Result<Cow<'a, TensorData>> {
     let other = |found, wanted| bad(&format_args!("input `{}` is {found}; the model takes {wanted}", port.name));
     match (data, port.categories.is_empty()) {
@@ -85,7 +85,7 @@ fn indices(port: &Port, text: &[String]) -> Result<TensorData> {
     Ok(TensorData::I64(text.iter().map(|text| port.index(text)).collect()))
 }
 
-/// The strings that an output's indices stand for.
+/// Strings of an output's indices.
 #[inline(never)]
 fn text(port: &Port, data: &TensorData) -> Result<TensorData> {
     let TensorData::I64(indices) = data else {
@@ -102,8 +102,8 @@ fn text(port: &Port, data: &TensorData) -> Result<TensorData> {
     text.collect::<Result<_>>().map(TensorData::Text)
 }
 
-/// The number of rows that a tensor brings for a port, `None` where the port has none; or why the
-/// tensor's shape does not fit.
+/// Number of rows of a tensor for a port, `None` if the port has no batch; or an error if the tensor's shape does not
+/// match.
 fn rows_of(port: &Port, tensor: &Tensor) -> Result<Option<usize>> {
     let mut rows = None;
     let fits = tensor.shape.len() == port.shape.len()

@@ -1,19 +1,19 @@
-//! Scalar arithmetic, the same on every platform: libm's functions, never the platform's.
+//! Scalar arithmetic, identical on every platform: libm's functions, never the platform's.
 
 use crate::plan::{BinaryOp, CompareOp, UnaryOp};
 use core::cmp::Ordering;
 
-/// The one NaN that leaves the executor.
+/// The only NaN that the executor outputs.
 pub(crate) const CANONICAL_NAN: f32 = f32::from_bits(0x7fc0_0000);
 
-/// Makes every NaN the canonical one: payloads differ between engines.
+/// Replaces every NaN by the canonical one, because payloads differ between engines.
 pub(crate) fn canonicalise(values: &mut [f32]) {
     for value in values {
         *value = if value.is_nan() { CANONICAL_NAN } else { *value };
     }
 }
 
-/// What the arithmetic kernels need of an element type.
+/// Operations that the arithmetic kernels need for an element type.
 pub(crate) trait Number: bytemuck::Pod + PartialOrd {
     const ZERO: Self;
     const ONE: Self;
@@ -29,13 +29,13 @@ pub(crate) trait Number: bytemuck::Pod + PartialOrd {
     fn binary(op: BinaryOp, left: Self, right: Self) -> Option<Self>;
 }
 
-/// A number whose functions are not those of [`functions`](super::functions).
+/// Number types without the functions in [`functions`](super::functions).
 pub(crate) trait Integer: Number {
-    /// `op(self)`, where the type has it.
+    /// Computes `op(value)`, if the type supports it.
     fn unary(op: UnaryOp, value: Self) -> Self;
 }
 
-/// The order of two numbers: NaN is greater than every other, so that a result is always defined.
+/// Orders two numbers: NaN is greater than all others, so that results are always defined.
 pub(crate) fn order<T: Number>(a: T, b: T) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
@@ -152,7 +152,7 @@ macro_rules! integer {
                     BinaryOp::And => left & right,
                     BinaryOp::Or => left | right,
                     BinaryOp::Xor => left ^ right,
-                    // INVARIANT: `validate` has these for I64 only.
+                    // INVARIANT: `validate` allows these for I64 only.
                     BinaryOp::ShiftLeft if (0..64).contains(&right) => ((left as i64) << right) as Self,
                     BinaryOp::ShiftLeft => 0,
                     BinaryOp::ShiftRight if (0..64).contains(&right) => ((left as i64) >> right) as Self,
@@ -180,7 +180,7 @@ macro_rules! integer {
 
 integer!(i64, i32);
 
-/// Whether the integer types have `op`.
+/// Whether the integer types support `op`.
 pub(crate) const fn integer_has(op: UnaryOp) -> bool {
     matches!(op, UnaryOp::Abs | UnaryOp::Neg | UnaryOp::Sign | UnaryOp::Square | UnaryOp::Relu)
 }
@@ -214,14 +214,13 @@ fn power(base: i64, exponent: i64) -> i64 {
     }
 }
 
-/// `√2 · erf⁻¹(2x − 1)` with Winitzki's approximation of the inverse error function (a = 0.147),
-/// which is what runtimes of ONNX-ML agreed on. Near one half it cancels, so the order of the
-/// operations and the five digits of π are part of the agreement.
+/// `√2 · erf⁻¹(2x − 1)` with Winitzki's approximation of the inverse error function (a = 0.147), as in other ONNX-ML
+/// runtimes. Near one half it cancels, so the order of operations and the five digits of π are part of the definition.
 pub(crate) fn probit(x: f32) -> f32 {
     #[expect(clippy::approx_constant, reason = "the approximation is defined with this π")]
     const PI: f32 = 3.14159;
     let y = 2.0 * x - 1.0;
-    // A logarithm near 0 that is off by its last bit would show: rounded from a wider one.
+    // Rounded from f64, because an error in the last bit of a logarithm near 0 would be visible.
     let log = libm::log(f64::from((1.0 - y) * (1.0 + y))) as f32;
     let v = 2.0 / (PI * 0.147) + 0.5 * log;
     let v2 = (1.0 / 0.147) * log;

@@ -1,4 +1,4 @@
-//! The inner loops of matrix products: a few rows times a few panels, held in registers.
+//! Inner loops of matrix products: a few rows times a few panels, in registers.
 
 use super::simd::{F32x4, LANES};
 use crate::plan::{Activation, DENSE_PANEL};
@@ -9,10 +9,10 @@ pub(crate) type Panel = [f32; DENSE_PANEL];
 /// Sums for one row and one panel.
 type Sums = [F32x4; DENSE_PANEL / LANES];
 
-/// Terms that a turn of the loop adds.
+/// Terms added per iteration.
 const TERMS: usize = 4;
 
-/// `sums[r][p] + Σ_k x[r][k] × panels[p][k]`, `k` upwards, one multiplication and one addition each.
+/// Adds `Σ_k x[r][k] × panels[p][k]` to `sums[r][p]`, with `k` ascending, one multiplication and one addition each.
 ///
 /// All of `x` and `panels` have one length. Tiles of 2 × 2 and 4 × 1 fill eight registers and leave
 /// room for their operands.
@@ -22,15 +22,15 @@ pub(crate) fn tile<const R: usize, const P: usize>(
     x: [&[f32]; R],
     panels: [&[Panel]; P],
 ) -> [[Sums; P]; R] {
-    // Slices of one known length are indexed without checks.
+    // Slices of one known length are indexed without bounds checks.
     let count = panels[0].len();
     let (x, panels) = (x.map(|x| &x[..count]), panels.map(|panel| &panel[..count]));
     let turns = count / TERMS;
     let (x4, panels4) =
         (x.map(|x| &x.as_chunks::<TERMS>().0[..turns]), panels.map(|panel| &panel.as_chunks::<TERMS>().0[..turns]));
-    // Several terms to a turn, because hosts that can interrupt loops keep the sums in memory from
-    // turn to turn. `left` never ends a turn early, but that it could keeps V8 from mixing terms,
-    // for which it has too few registers.
+    // Several terms per iteration, because hosts with interruptible loops keep the sums in memory between iterations.
+    // `left` never ends an iteration early, but the possibility keeps V8 from interleaving terms, for which it lacks
+    // registers.
     let mut left = count;
     'turns: for turn in 0..turns {
         for n in 0..TERMS {
@@ -59,7 +59,7 @@ fn add<const R: usize, const P: usize>(sums: &mut [[Sums; P]; R], x: [f32; R], p
     }
 }
 
-/// The sums to begin with, from up to eight values.
+/// Initial sums, from up to eight values.
 #[inline(always)]
 pub(crate) fn load(values: &[f32]) -> Sums {
     match values.first_chunk() {
@@ -72,7 +72,7 @@ pub(crate) fn load(values: &[f32]) -> Sums {
     }
 }
 
-/// Writes as many of the sums as there is room for.
+/// Writes as many sums as fit.
 #[inline(always)]
 pub(crate) fn store(sums: Sums, activation: Activation, to: &mut [f32]) {
     let sums = match activation {

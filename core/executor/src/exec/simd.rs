@@ -1,7 +1,7 @@
 //! Four lanes of `f32`, or sixteen of bytes: simd128 in the module, arrays elsewhere.
 //!
-//! Every operation is one of IEEE 754's and rounds once; nothing is fused and nothing relaxed. So a
-//! lane's result is the same whatever stands in the others, and on every engine.
+//! Every operation is from IEEE 754 and rounds once; nothing is fused or relaxed. So a lane's result is independent of
+//! the other lanes, and identical on every engine.
 
 use bytemuck::cast;
 use core::ops::{Add, AddAssign, BitAnd, BitOr, Div, Mul, Neg, Sub};
@@ -16,11 +16,11 @@ pub(crate) const BYTES: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct F32x4(raw::Floats);
 
-/// Four `i32`, or the answers of four comparisons: all bits set where one holds.
+/// Four `i32`, or the results of four comparisons: all bits set if true.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct I32x4(raw::Ints);
 
-/// Sixteen `i8`, or the answers of as many comparisons.
+/// Sixteen `i8`, or the results of sixteen comparisons.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct I8x16(raw::Bytes);
 
@@ -74,31 +74,31 @@ impl F32x4 {
         Self(raw::ceil(self.0))
     }
 
-    /// To the nearest whole number, ties to even.
+    /// Rounds to the nearest integer, ties to even.
     #[inline(always)]
     pub fn round(self) -> Self {
         Self(raw::nearest(self.0))
     }
 
-    /// `self` where it is not greater than `other`, and where it is NaN.
+    /// `self` if not greater than `other`, or NaN.
     #[inline(always)]
     pub fn at_most(self, other: Self) -> Self {
         Self(raw::lesser(self.0, other.0))
     }
 
-    /// `self` where it is not less than `other`, and where it is NaN.
+    /// `self` if not less than `other`, or NaN.
     #[inline(always)]
     pub fn at_least(self, other: Self) -> Self {
         Self(raw::greater(self.0, other.0))
     }
 
-    /// Where `self < other`.
+    /// Mask of `self < other`.
     #[inline(always)]
     pub fn less(self, other: Self) -> I32x4 {
         I32x4(raw::less(self.0, other.0))
     }
 
-    /// Where `self == other`.
+    /// Mask of `self == other`.
     #[inline(always)]
     pub fn equal(self, other: Self) -> I32x4 {
         I32x4(raw::equal(self.0, other.0))
@@ -145,19 +145,19 @@ impl I32x4 {
         Self(raw::shifted_left(self.0, bits))
     }
 
-    /// Shifts the sign in.
+    /// Arithmetic shift right.
     #[inline(always)]
     pub fn shifted_right(self, bits: u32) -> Self {
         Self(raw::shifted_right(self.0, bits))
     }
 
-    /// To the nearest `f32`.
+    /// Converts to the nearest `f32`.
     #[inline(always)]
     pub fn to_f32(self) -> F32x4 {
         F32x4(raw::to_f32(self.0))
     }
 
-    /// The bits of `set` where those of `self` are set, else those of `clear`.
+    /// Selects bits of `set` where the bits of `self` are set, else of `clear`.
     #[inline(always)]
     pub fn select(self, set: F32x4, clear: F32x4) -> F32x4 {
         F32x4(raw::select(set.0, clear.0, self.0))
@@ -190,31 +190,31 @@ impl I8x16 {
         Self(raw::minus_bytes(self.0, other.0))
     }
 
-    /// Where `self < other`.
+    /// Mask of `self < other`.
     #[inline(always)]
     pub fn less(self, other: Self) -> Self {
         Self(raw::less_bytes(self.0, other.0))
     }
 
-    /// Where `self == other`.
+    /// Mask of `self == other`.
     #[inline(always)]
     pub fn equal(self, other: Self) -> Self {
         Self(raw::equal_bytes(self.0, other.0))
     }
 
-    /// The bits that `other` has not.
+    /// Bits that are set in `self` and not in `other`.
     #[inline(always)]
     pub fn without(self, other: Self) -> Self {
         Self(raw::without(self.0, other.0))
     }
 
-    /// How many bits of each lane are set.
+    /// Number of set bits in each lane.
     #[inline(always)]
     pub fn ones(self) -> Self {
         Self(raw::ones(self.0))
     }
 
-    /// The bits of `set` where those of `self` are set, else those of `clear`.
+    /// Selects bits of `set` where the bits of `self` are set, else of `clear`.
     #[inline(always)]
     pub fn select(self, set: Self, clear: Self) -> Self {
         Self(raw::select_bytes(set.0, clear.0, self.0))
@@ -254,7 +254,7 @@ impl Neg for F32x4 {
     }
 }
 
-/// Sets every value to `f` of itself, four at a time; the last ones in lanes beside zeros.
+/// Replaces every value by `f` of it, four at a time; the last ones are padded with zeros.
 #[inline(always)]
 pub(crate) fn map(values: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
     let (whole, rest) = values.as_chunks_mut::<LANES>();
@@ -340,7 +340,7 @@ mod raw {
             f32::from_bits((set.to_bits() & mask as u32) | (clear.to_bits() & !mask as u32));
     }
 
-    // Of bytes.
+    // Lanes of bytes.
     lanes! {
         plus_bytes(a: i8, b: i8) -> i8 = a.wrapping_add(b);
         minus_bytes(a: i8, b: i8) -> i8 = a.wrapping_sub(b);

@@ -1,10 +1,10 @@
-//! What must hold of a plan before it is run: every index that a kernel can produce, for any batch
-//! up to the tile, lies inside what the batch uses of its buffers, and what is read was written in the
-//! same call. After this the executor cannot fault except on data.
+//! Checks of a plan before it runs: every index that a kernel can produce, for any batch up to the tile, lies inside
+//! the batch's part of its buffers, and a call reads only data written in the same call. A checked plan can fail only
+//! because of data.
 //!
-//! Not every batch is tried. How far a kernel reaches is a convex function of the rows (a sum of
-//! products of growing [`Dim`]s), and a buffer's length is linear: what holds for two numbers of rows
-//! holds between them, and lengths that agree for three agree for all between.
+//! A few batch sizes suffice. The highest index of a kernel is a convex function of the rows (a sum of products of
+//! growing [`Dim`]s), and a buffer's length is linear: a bound that holds for two numbers of rows holds between them,
+//! and lengths that agree for three agree for all between.
 
 use super::{
     arena, dtype,
@@ -19,23 +19,23 @@ use alloc::{format, string::ToString, vec, vec::Vec};
 use bytemuck::Pod;
 use core::fmt;
 
-/// Bounds on a plan, so that the work and memory of one call are bounded by what `load` has seen.
+/// Limits of a plan, so that `load` bounds the work and memory of each call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Kernel calls.
+    /// Number of kernel calls.
     pub steps: usize,
     /// Bytes of working memory.
     pub arena_bytes: usize,
-    /// Bytes of weights, once those that are encoded are expanded.
+    /// Bytes of weights, after expansion.
     pub weights_bytes: usize,
-    /// Rows in one call.
+    /// Rows per call.
     pub rows: usize,
-    /// Elementary operations for one tile.
+    /// Elementary operations per tile.
     pub tile_work: u64,
-    /// Elementary operations for one call.
+    /// Elementary operations per call.
     pub call_work: u64,
-    /// Bytes of tables that are looked through when a plan is checked, for each step that has them.
+    /// Bytes of tables scanned when a plan is checked, counted for each step that has them.
     pub table_bytes: u64,
 }
 
@@ -50,19 +50,19 @@ pub const LIMITS: Limits = Limits {
     table_bytes: 256 << 20,
 };
 
-/// What the executor has to know of a plan that was checked.
+/// Facts about a checked plan that the executor needs.
 #[derive(Debug)]
 pub struct Facts {
-    /// The fewest rows for which no kernel leaves what the batch uses of its buffers.
+    /// Minimum number of rows for which no kernel leaves the batch's part of its buffers.
     pub least_rows: usize,
-    /// Steps that are the first to write their output and may leave out some of it: it is cleared
-    /// before, so that nothing of another call can be read.
+    /// Steps that write a buffer first and may leave parts of it unwritten: the buffer is cleared before, so that no
+    /// data of another call can be read.
     pub clears: Vec<bool>,
-    /// Elementary operations of one tile, clearing included.
+    /// Elementary operations per tile, including clearing.
     pub tile_work: u64,
 }
 
-/// Checks a plan against itself, its weights and [`LIMITS`].
+/// Checks a plan for consistency, and against its weights and [`LIMITS`].
 #[inline(never)]
 pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
     let tile = plan.tile as usize;
@@ -141,7 +141,7 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
     Ok(Facts { least_rows, clears, tile_work })
 }
 
-/// Bytes of tables that kernels look through: steps may share a table, and each looks for itself.
+/// Bytes of tables that kernels scan; shared tables count for each step.
 fn table_bytes(plan: &Plan) -> u64 {
     let steps = plan.steps.iter().filter(|step| step.kernel.has_tables());
     let tables = steps.flat_map(|step| &step.inputs).filter_map(|input| match input {
@@ -151,14 +151,14 @@ fn table_bytes(plan: &Plan) -> u64 {
     tables.map(|weight| u64::from(weight.len) * weight.dtype.bytes() as u64).fold(0, u64::saturating_add)
 }
 
-/// Numbers of rows, from the fewest to the tile, that stand for all between: see the
+/// Numbers of rows to check, from the minimum to the tile, which represent all between: see the
 /// [module documentation](self).
 fn probes(least: usize, tile: usize) -> impl Iterator<Item = usize> {
     (least..tile).take(3).chain([tile])
 }
 
-/// The fewest rows for which every step stays inside what they use of its buffers. A plan may need
-/// some: the first three of a batch are not there in a batch of two.
+/// Minimum number of rows for which every step stays inside the batch's part of its buffers. A plan may need some: a
+/// batch of two has no first three rows.
 #[inline(never)]
 fn least_rows(plan: &Plan, weights: &[u8]) -> usize {
     let tile = plan.tile as usize;
@@ -191,7 +191,7 @@ fn is_marked(written: &[bool], id: BufferId) -> bool {
     written.get(id.0 as usize) == Some(&true)
 }
 
-/// One step under check.
+/// Step being checked.
 pub(crate) struct Checked<'a> {
     plan: &'a Plan,
     step: &'a Step,
@@ -199,13 +199,13 @@ pub(crate) struct Checked<'a> {
     pub out: DType,
     /// Rows of the batch.
     pub rows: usize,
-    /// Whether to look at what does not depend on the rows of a smaller batch: tables, and how many
-    /// elements there can be to choose from.
+    /// Whether to check properties that do not depend on the number of rows: tables, and the number of selectable
+    /// elements.
     pub thorough: bool,
     weights: &'a [u8],
 }
 
-/// None of the helpers is inlined: a check runs once, and costs an engine more to compile than to run.
+/// No helper is inlined: a check runs once, and compiling it takes an engine longer than running it.
 impl<'a> Checked<'a> {
     #[inline(never)]
     fn new(plan: &'a Plan, step: &'a Step, rows: usize, thorough: bool, weights: &'a [u8]) -> Result<Self> {
@@ -213,7 +213,7 @@ impl<'a> Checked<'a> {
         Ok(Self { plan, step, out: output.dtype, rows, thorough, weights })
     }
 
-    /// The output is a buffer, the inputs exist, and none overlaps it.
+    /// Checks that the output is a buffer, the inputs exist, and none overlaps it.
     fn disjoint(&self) -> Result<()> {
         let output =
             self.plan.buffers.get(self.step.output.0 as usize).ok_or_else(|| invalid(&"no such output buffer"))?;
@@ -233,7 +233,7 @@ impl<'a> Checked<'a> {
         Ok(())
     }
 
-    /// What gathers have in common: types, the data, and the output.
+    /// Checks shared by gathers: types, data and output.
     #[inline(never)]
     pub fn gathers(&self, data: AxisShape, picks: Dim) -> Result<bool> {
         self.arity(2)?;
@@ -243,7 +243,7 @@ impl<'a> Checked<'a> {
         self.gives(self.axis_len(data, picks)?)
     }
 
-    /// Whether each value of a weight is greater than the one before.
+    /// Whether the values of a weight are strictly ascending.
     pub fn ascends<T: Number>(&self, n: usize) -> Result<bool> {
         Ok(self.table::<T>(n)?.windows(2).all(|pair| math::order(pair[0], pair[1]).is_lt()))
     }
@@ -271,7 +271,7 @@ impl<'a> Checked<'a> {
         arena::input_dtype(self.plan, self.step, n)
     }
 
-    /// Elements of the `n`-th input.
+    /// Number of elements of the `n`-th input.
     #[inline(never)]
     pub fn len(&self, n: usize) -> Result<usize> {
         let len = match self.step.inputs.get(n) {
@@ -299,22 +299,22 @@ impl<'a> Checked<'a> {
         Ok(true)
     }
 
-    /// The output holds a contiguous tensor of this shape.
+    /// Checks that the output has room for a contiguous tensor of this shape.
     #[inline(never)]
     pub fn fills(&self, shape: &[&[Dim]]) -> Result<bool> {
         let extents = shape.iter().flat_map(|dims| dims.iter()).map(|dim| dim.at(self.rows));
         self.gives(extents.fold(1usize, usize::saturating_mul))
     }
 
-    /// The output holds so many elements; whether those are all.
+    /// Checks that the output has room for `len` elements; returns whether these are all.
     #[inline(never)]
     pub fn gives(&self, len: usize) -> Result<bool> {
         ensure(len <= self.output_len(), "the output is too small")?;
         Ok(len == self.output_len())
     }
 
-    /// Whether the view meets every element of the output, as a transpose does: strides that grow
-    /// from 1 by the extents, in whatever order.
+    /// Whether the view covers every element of the output, as a transpose does: its strides are products of extents,
+    /// in any order.
     #[inline(never)]
     pub fn covers(&self, shape: &[Dim], view: &View) -> bool {
         let Some(output) = self.plan.buffers.get(self.step.output.0 as usize) else { return false };
@@ -334,7 +334,7 @@ impl<'a> Checked<'a> {
         self.inside(self.len(n)?, shape, view)
     }
 
-    /// No index of the view over the shape reaches `len`.
+    /// Checks that no index of the view over the shape reaches `len`.
     #[inline(never)]
     pub fn inside(&self, len: usize, shape: &[&[Dim]], view: &View) -> Result<()> {
         let axes: usize = shape.iter().map(|dims| dims.len()).sum();
@@ -370,7 +370,7 @@ fn limit(what: &str, found: u64, most: u64) -> Result<()> {
     ensure(found <= most, format_args!("{found} {what}; at most {most} are run"))
 }
 
-/// The message is written only where it is wanted: a plan has thousands of conditions, which hold.
+/// The message is formatted only on failure, because a plan has thousands of conditions.
 #[inline(never)]
 pub(crate) fn ensure(holds: bool, message: impl fmt::Display) -> Result<()> {
     if holds { Ok(()) } else { Err(invalid(&message)) }

@@ -1,4 +1,4 @@
-//! Walking strided tensors: runs along the last axis, with an odometer over the others.
+//! Iteration over strided tensors: runs along the last axis, with an odometer over the others.
 
 use crate::{
     error::Result,
@@ -6,7 +6,7 @@ use crate::{
     plan::{Dim, MAX_AXES, View},
 };
 
-/// A walk over `shape`, with `V` views of it.
+/// Iteration over `shape`, with `V` views of it.
 pub(crate) struct Walk<const V: usize> {
     extents: [usize; MAX_AXES],
     strides: [[usize; V]; MAX_AXES],
@@ -15,14 +15,14 @@ pub(crate) struct Walk<const V: usize> {
 }
 
 impl<const V: usize> Walk<V> {
-    /// The walk over `shape`, the first of the views' axes, for a batch of `rows`.
+    /// Creates an iteration over `shape`, the first of the views' axes, for a batch of `rows`.
     pub fn new(shape: &[Dim], views: [&View; V], rows: usize) -> Result<Self> {
         let mut walk = Self::inner(shape, views, 0, rows)?;
         walk.offsets = views.map(|view| view.offset.at(rows));
         Ok(walk)
     }
 
-    /// The walk within a step of another over the first `skip` axes, which begins where that one is.
+    /// Creates the inner iteration for a step of an outer one over the first `skip` axes.
     pub fn inner(shape: &[Dim], views: [&View; V], skip: usize, rows: usize) -> Result<Self> {
         let mut walk = Self { extents: [1; MAX_AXES], strides: [[0; V]; MAX_AXES], axes: 0, offsets: [0; V] };
         for (axis, extent) in shape.iter().enumerate() {
@@ -35,7 +35,7 @@ impl<const V: usize> Walk<V> {
         Ok(walk)
     }
 
-    /// Adds an axis at the end, merged with the one before where the two are walked as one.
+    /// Appends an axis, merged with the previous one if both can be walked as one.
     fn push(&mut self, extent: usize, strides: [usize; V]) -> Result<()> {
         if extent == 1 {
             return Ok(());
@@ -55,24 +55,24 @@ impl<const V: usize> Walk<V> {
         Ok(())
     }
 
-    /// The extent of an axis, and the step of each view along it; the last is the run.
+    /// Extent of an axis, and the step of each view along it; the last axis is the run.
     pub fn axis(&self, axis: usize) -> (usize, [usize; V]) {
         (self.extents[axis], self.strides[axis])
     }
 
-    /// The number of axes, after those walked as one are merged.
+    /// Number of axes after merging.
     pub const fn axes(&self) -> usize {
         self.axes
     }
 
-    /// Takes an axis out of the walk.
+    /// Removes an axis.
     pub fn remove(&mut self, axis: usize) {
         self.extents.copy_within(axis + 1..self.axes, axis);
         self.strides.copy_within(axis + 1..self.axes, axis);
         self.axes -= 1;
     }
 
-    /// Number of elements walked.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.extents[..self.axes].iter().fold(1, |len: usize, extent| len.saturating_mul(*extent))
     }
@@ -85,7 +85,7 @@ impl<const V: usize> Walk<V> {
         }
     }
 
-    /// The position of each view at the start of every run, in order, from `base` on.
+    /// Positions of each view at the start of every run, in order, starting from `base`.
     pub fn runs(&self, base: [usize; V]) -> Runs<'_, V> {
         let mut at = base;
         for (at, offset) in at.iter_mut().zip(self.offsets) {
@@ -99,7 +99,7 @@ impl<const V: usize> Walk<V> {
 }
 
 impl Walk<2> {
-    /// The same walk, with a third view of a dense row-major tensor.
+    /// Adds a third view of a dense row-major tensor.
     pub fn onto_dense(&self) -> Walk<3> {
         let mut walk = Walk { extents: self.extents, strides: [[0; 3]; MAX_AXES], axes: self.axes, offsets: [0; 3] };
         let mut dense = 1;
@@ -113,29 +113,29 @@ impl Walk<2> {
     }
 }
 
-/// The runs of a [`Walk`]: lines of runs that are a step apart.
+/// Runs of a [`Walk`], grouped in lines of equally spaced runs.
 pub(crate) struct Runs<'a, const V: usize> {
     walk: &'a Walk<V>,
     index: [usize; MAX_AXES],
     /// Where the next line starts.
     start: [usize; V],
-    /// Lines to come.
+    /// Remaining lines.
     lines: usize,
     at: [usize; V],
-    /// Runs to come in this line.
+    /// Remaining runs of this line.
     left: usize,
-    /// Runs of a line, and the step from one to the next.
+    /// Runs per line, and the step between them.
     count: usize,
     step: [usize; V],
 }
 
 impl<const V: usize> Runs<'_, V> {
-    /// Begins the next line. One copy for all kernels, as the module is to be small.
+    /// Starts the next line. Not generic over kernels, to keep the module small.
     #[inline(never)]
     fn turn(&mut self) -> bool {
         let Some(lines) = self.lines.checked_sub(1) else { return false };
         (self.lines, self.left, self.at) = (lines, self.count, self.start);
-        // Step the odometer: the last of the axes turns fastest.
+        // Advances the odometer; the last axis changes fastest.
         let Walk { extents, strides, axes, .. } = self.walk;
         for axis in (0..axes.saturating_sub(2)).rev() {
             self.index[axis] += 1;
@@ -165,7 +165,7 @@ impl<const V: usize> Iterator for Runs<'_, V> {
         self.left -= 1;
         let current = self.at;
         for (at, step) in self.at.iter_mut().zip(self.step) {
-            // After the last run of a line this is nowhere.
+            // After the last run of a line the position is unused.
             *at = at.wrapping_add(step);
         }
         Some(current)

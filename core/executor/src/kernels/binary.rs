@@ -16,23 +16,22 @@ use crate::{
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// `output[i] = op(T0[left(i)], T1[right(i)])`, output contiguous over `shape`. F32, I64 or
-/// I32, all three the same; F64 for Add, Sub, Mul and Div; any type but the floats for And, Or and
-/// Xor, I64 for shifts.
+/// `output[i] = op(T0[left(i)], T1[right(i)])`, output contiguous over `shape`. F32, I64 or I32, the same for all
+/// three; F64 for Add, Sub, Mul and Div; any type except floats for And, Or and Xor, I64 for shifts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Binary {
-    /// The function.
+    /// Function.
     pub op: BinaryOp,
     /// Extents of the output.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub shape: Vec<Dim>,
-    /// Where to read in `T0`.
+    /// View of `T0`.
     pub left: View,
-    /// Where to read in `T1`.
+    /// View of `T1`.
     pub right: View,
 }
 
-/// A function of two elements.
+/// Function of two elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the arithmetic or logical function of its name")]
 pub enum BinaryOp {
@@ -45,18 +44,18 @@ pub enum BinaryOp {
     Rem,
     /// Remainder with the sign of the divisor.
     Mod,
-    /// The lesser; NaN if either is.
+    /// Minimum; NaN if either is NaN.
     Min,
-    /// The greater; NaN if either is.
+    /// Maximum; NaN if either is NaN.
     Max,
     Pow,
-    /// Bit by bit, as [`Or`](Self::Or) and [`Xor`](Self::Xor).
+    /// Bitwise, like [`Or`](Self::Or) and [`Xor`](Self::Xor).
     And,
     Or,
     Xor,
-    /// Towards the higher bits; by less than 0 or more than 63, nothing is left.
+    /// Left shift; 0 for shifts below 0 or above 63.
     ShiftLeft,
-    /// Towards the lower bits, the sign coming in; by less than 0 or more than 63, it alone is left.
+    /// Arithmetic right shift; only the sign remains for shifts below 0 or above 63.
     ShiftRight,
     /// `T0` where it is at least 0, else `T0 × T1`.
     Prelu,
@@ -96,7 +95,7 @@ impl Operation for Binary {
         let op = self.op;
         let walk = Walk::new(&self.shape, [&self.left, &self.right], inputs.rows)?;
         match (out.dtype, op) {
-            // The commonest have loops of their own, which vectorise.
+            // The most common functions have separate loops, which vectorise.
             (DType::F32, BinaryOp::Add) => zip::<f32, f32>(&walk, inputs, out, &mut each(|a, b| a + b)),
             (DType::F32, BinaryOp::Sub) => zip::<f32, f32>(&walk, inputs, out, &mut each(|a, b| a - b)),
             (DType::F32, BinaryOp::Mul) => zip::<f32, f32>(&walk, inputs, out, &mut each(|a, b| a * b)),
@@ -107,7 +106,7 @@ impl Operation for Binary {
             (DType::Bool | DType::U8, BinaryOp::And) => zip::<u8, u8>(&walk, inputs, out, &mut each(|a, b| a & b)),
             (DType::Bool | DType::U8, BinaryOp::Or) => zip::<u8, u8>(&walk, inputs, out, &mut each(|a, b| a | b)),
             (DType::Bool | DType::U8, BinaryOp::Xor) => zip::<u8, u8>(&walk, inputs, out, &mut each(|a, b| a ^ b)),
-            // Doubles are taken for the integers of their bits, which have the loop already.
+            // Doubles are moved as integers with the same bits, because that loop exists already.
             (DType::F64, _) => zip::<i64, i64>(
                 &walk,
                 inputs,

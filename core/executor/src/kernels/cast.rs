@@ -1,4 +1,4 @@
-//! Elements in another type.
+//! Type conversion of elements.
 
 use super::{Inputs, Operation, Output};
 use crate::{

@@ -16,21 +16,21 @@ use crate::{
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// As [`Binary`](super::Binary), with a `Bool` output. `T0` and `T1` of any one type.
+/// Like [`Binary`](super::Binary), with a `Bool` output. `T0` and `T1` have the same type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compare {
-    /// The comparison.
+    /// Comparison.
     pub op: CompareOp,
     /// Extents of the output.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub shape: Vec<Dim>,
-    /// Where to read in `T0`.
+    /// View of `T0`.
     pub left: View,
-    /// Where to read in `T1`.
+    /// View of `T1`.
     pub right: View,
 }
 
-/// A comparison; false with NaN, except `NotEqual`.
+/// Comparison; false for NaN, except `NotEqual`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the comparison of its name")]
 pub enum CompareOp {

@@ -1,4 +1,4 @@
-//! Contractions: matrix products in tiles, any other term by term.
+//! Contractions: matrix products in tiles, all others term by term.
 
 use super::{Activation, DENSE_PANEL, Inputs, Operation, Output};
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// `output[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]` over `j` in `over`, output contiguous
-/// over `shape`. F32 or I64. Any contraction of two tensors is one of these. `j` runs upwards
-/// in row-major order, one multiplication and one addition each, from 0.
+/// `output[i] = Σ_j T0[left(i, j)] × T1[right(i, j)]` over `j` in `over`, output contiguous over `shape`. F32 or I64.
+/// Any contraction of two tensors has this form. `j` ascends in row-major order, with one multiplication and one
+/// addition each, starting from 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contract {
     /// Extents of the output.
@@ -27,13 +27,13 @@ pub struct Contract {
     /// Extents summed over.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub over: Vec<Dim>,
-    /// Where to read in `T0`: axes of `shape`, then of `over`.
+    /// View of `T0`: axes of `shape`, then of `over`.
     pub left: View,
-    /// Where to read in `T1`: axes of `shape`, then of `over`.
+    /// View of `T1`: axes of `shape`, then of `over`.
     pub right: View,
 }
 
-/// Terms of a sum that are packed at once: what is packed stays in the innermost cache.
+/// Terms of a sum that are packed together, so that packed data stay in the innermost cache.
 const DEPTH: usize = 128;
 
 /// Rows of a tile.
@@ -77,7 +77,7 @@ impl Operation for Contract {
 }
 
 impl Contract {
-    /// The walks over the output, and over the terms of each sum.
+    /// Iterations over the output, and over the terms of each sum.
     fn walks(&self, rows: usize) -> Result<(Walk<2>, Walk<2>)> {
         let views = [&self.left, &self.right];
         let outer = Walk::new(&self.shape, views, rows)?;
@@ -85,7 +85,7 @@ impl Contract {
     }
 }
 
-/// Term by term.
+/// Computes term by term.
 #[inline(never)]
 fn terms<T: Number>(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [T]) -> Result<()> {
     let (left, right) = (inputs.elements::<T>(0)?, inputs.elements::<T>(1)?);
@@ -106,13 +106,13 @@ fn terms<T: Number>(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [T]) -> Re
     Ok(())
 }
 
-/// F32: by tiles where the last axis of the output belongs to one of the tensors alone and the sum is
-/// over one axis. The additions are the same, in the same order.
+/// Computes F32 in tiles if the last axis of the output belongs to only one of the tensors and the sum is over one
+/// axis. The additions are the same, in the same order.
 #[inline(never)]
 fn floats(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()> {
     let (outer, inner) = kernel.walks(inputs.rows)?;
     let (columns, along) = outer.run();
-    // The tensor that stands still along the output's last axis gives the rows.
+    // The tensor without a stride along the output's last axis provides the rows.
     let Some(still) = along.iter().position(|stride| *stride == 0) else {
         return terms(kernel, inputs, out);
     };
@@ -123,7 +123,7 @@ fn floats(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()>
     let (x, matrix) = (inputs.elements::<f32>(still)?, inputs.elements::<f32>(moving)?);
     let (depth, strides) = inner.run();
     let mut walk = outer.onto_dense();
-    // Of the axes that the matrix does not have, the longest counts the rows.
+    // The longest of the axes that the matrix does not have becomes the rows.
     let rows = (0..walk.axes().saturating_sub(1))
         .filter(|&axis| walk.axis(axis).1[moving] == 0)
         .max_by_key(|&axis| walk.axis(axis).0);
@@ -150,16 +150,16 @@ fn floats(kernel: &Contract, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<()>
     Ok(())
 }
 
-/// `rows × matrix`, of strided tensors.
+/// Product of strided rows and a strided matrix.
 struct Product<'a> {
     x: &'a [f32],
     matrix: &'a [f32],
     rows: usize,
     columns: usize,
     depth: usize,
-    /// From one row to the next, and from one term to the next.
+    /// Distance between rows, and between terms.
     x_strides: [usize; 2],
-    /// From one term to the next, and from one column to the next.
+    /// Distance between terms, and between columns.
     matrix_strides: [usize; 2],
     out_stride: usize,
     packed_x: [[f32; DEPTH]; ROWS],
@@ -167,7 +167,7 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// The product of the matrices that begin at `x` and `matrix`.
+    /// Computes the product of the matrices starting at `x` and `matrix`.
     #[inline(never)]
     fn run(&mut self, x: usize, matrix: usize, out: &mut [f32]) {
         for first in (0..self.columns).step_by(DENSE_PANEL) {
@@ -193,8 +193,7 @@ impl Product<'_> {
         }
     }
 
-    /// Packs `depth` terms of `width` columns into a panel. What stands in columns past the last
-    /// is multiplied, and never stored.
+    /// Packs `depth` terms of `width` columns into a panel. Columns past the last are multiplied but never stored.
     fn pack(&mut self, at: usize, depth: usize, width: usize) {
         let panel = &mut self.packed[..depth];
         let [down, across] = self.matrix_strides;
@@ -237,7 +236,7 @@ impl Product<'_> {
     }
 }
 
-/// Copies elements that lie `stride` apart.
+/// Copies elements that are `stride` apart.
 #[inline(always)]
 fn copy<'a>(from: &[f32], at: usize, stride: usize, to: impl ExactSizeIterator<Item = &'a mut f32>) {
     if stride == 1 {

@@ -1,4 +1,4 @@
-//! Moving elements between two strided views: transposes, slices, pads, broadcasts, concatenations.
+//! Copies between two strided views: transposes, slices, pads, broadcasts, concatenations.
 
 use super::{Inputs, Operation, Output, by_width};
 use crate::{
@@ -13,16 +13,16 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// `output[target(i)] = T0[source(i)]` for every `i` in `shape`; elements outside the target
-/// keep what an earlier step wrote, or are zero. Any type; both sides have the same one.
+/// `output[target(i)] = T0[source(i)]` for every `i` in `shape`; elements outside the target keep the values of an
+/// earlier step, or are zero. Any type, the same on both sides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Copy {
-    /// Extents walked.
+    /// Extents of the iteration.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub shape: Vec<Dim>,
-    /// Where to read in `T0`.
+    /// View of `T0`.
     pub source: View,
-    /// Where to write in the output.
+    /// View of the output.
     pub target: View,
 }
 

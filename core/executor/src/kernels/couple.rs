@@ -1,4 +1,4 @@
-//! Pairwise coupling: from the probabilities of pairs to those of classes.
+//! Pairwise coupling: probabilities of classes from those of pairs.
 
 use super::{Inputs, Operation, Output};
 use crate::{
@@ -9,12 +9,11 @@ use crate::{
 use alloc::vec;
 use serde::{Deserialize, Serialize};
 
-/// The probabilities of classes from those of pairs: `T0[r, i, j]` is that of class `i` where
-/// it can only be `i` or `j`. Each row of the output, `[2, classes]`, holds the probabilities
-/// and then as much working memory. F32.
+/// Probabilities of classes from those of pairs: `T0[r, i, j]` is the probability of class `i`, given `i` or `j`. Each
+/// row of the output, `[2, classes]`, contains the probabilities and then as much working memory. F32.
 ///
-/// The second method of Wu, Lin and Weng (2004), with the start (all equal), the order of
-/// updates and the end (an error below 0.005 / classes, or 100 rounds) that libsvm has.
+/// The second method of Wu, Lin and Weng (2004), with libsvm's start (all equal), order of updates and end (an error
+/// below 0.005 / classes, or 100 rounds).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Couple {
     /// Rows.
@@ -23,7 +22,7 @@ pub struct Couple {
     pub classes: u32,
 }
 
-/// Rounds after which it is left where it is.
+/// Maximum number of rounds.
 const ROUNDS: usize = 100;
 
 impl Operation for Couple {
@@ -39,7 +38,7 @@ impl Operation for Couple {
     }
 
     fn cost(&self, size: &Size<'_>) -> u64 {
-        // At most 100 rounds, in each of which an element is met five times.
+        // At most 100 rounds, each of which uses an element five times.
         size.volume(&[self.rows, Dim::fixed(self.classes), Dim::fixed(self.classes)]).saturating_mul(500)
     }
 
@@ -48,7 +47,7 @@ impl Operation for Couple {
         Some(Access::blocks(self.rows, vec![classes, classes], 0, vec![Dim::fixed(2), classes]))
     }
 
-    /// For each row the probabilities of the classes, and then working memory.
+    /// For each row the probabilities of the classes, then working memory.
     #[inline(never)]
     fn run(&self, inputs: &Inputs<'_>, out: &mut Output<'_>) -> Result<()> {
         let (rows, classes) = (self.rows.at(inputs.rows), self.classes as usize);
@@ -61,8 +60,8 @@ impl Operation for Couple {
     }
 }
 
-/// Minimises `pᵀ Q p` over the probabilities `p`, a coordinate at a time. `Qᵢᵢ = Σⱼ rⱼᵢ²` and
-/// `Qᵢⱼ = −rⱼᵢ rᵢⱼ`, where `r` is `pairs`.
+/// Minimises `pᵀ Q p` over the probabilities `p`, one coordinate at a time. `Qᵢᵢ = Σⱼ rⱼᵢ²` and `Qᵢⱼ = −rⱼᵢ rᵢⱼ`, where
+/// `r` is `pairs`.
 fn couple_row(pairs: &[f32], p: &mut [f32], qp: &mut [f32]) {
     let classes = p.len();
     let pair = |i: usize, j: usize| pairs[i * classes + j];

@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 /// `output[o, a, i] = op over b ≤ a of T0[o, b, i]`, F32, I64 or I32; `op` is Add or Mul.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cumulate {
-    /// The operation.
+    /// Operation.
     pub op: BinaryOp,
     /// Shape of `T0` and of the output.
     pub data: AxisShape,
-    /// `b < a`: an element does not count itself.
+    /// `b < a`: excludes the element itself.
     pub exclusive: bool,
-    /// From the end: `b ≥ a`, or `b > a`.
+    /// Starts from the end: `b ≥ a`, or `b > a`.
     pub reverse: bool,
 }
 

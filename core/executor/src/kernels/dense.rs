@@ -15,10 +15,9 @@ use serde::{Deserialize, Serialize};
 
 /// `output[r, c] = act(Σ_k T0[r, k] × W[k, c] + b[c])`, F32, all contiguous.
 ///
-/// `T1` holds `W` in panels of [`DENSE_PANEL`] columns: panel `p` is `inner × DENSE_PANEL`
-/// elements, row-major, with zeros in the columns past the last. `T2` holds `b`, of
-/// `columns` rounded up to whole panels. `k` runs upwards from 0 starting at `b[c]`, one
-/// multiplication and one addition each, so a result does not depend on how rows are grouped.
+/// `T1` contains `W` in panels of [`DENSE_PANEL`] columns: panel `p` is `inner × DENSE_PANEL` elements, row-major, with
+/// zeros in the columns past the last. `T2` contains `b`, padded to full panels. `k` ascends from 0, starting with
+/// `b[c]`, with one multiplication and one addition each, so a result does not depend on the grouping of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dense {
     /// Rows.
@@ -27,14 +26,14 @@ pub struct Dense {
     pub inner: u32,
     /// Columns of the output.
     pub columns: u32,
-    /// Applied to each result.
+    /// Activation of each result.
     pub activation: Activation,
 }
 
-/// Applied to each result of [`Dense`].
+/// Activation of [`Dense`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
-    /// Nothing.
+    /// Identity.
     None,
     /// `max(x, 0)`; NaN stays.
     Relu,
@@ -43,7 +42,7 @@ pub enum Activation {
 /// Columns of one panel of [`Dense`] weights.
 pub const DENSE_PANEL: usize = 8;
 
-/// Elements of `T0` that meet one panel after the other: they stay in the innermost cache.
+/// Elements of `T0` per block for all panels, so that they stay in the innermost cache.
 const BLOCK: usize = 4096;
 
 impl Operation for Dense {
@@ -116,8 +115,8 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// A multiple of `R` rows, in tiles of two panels as far as there are so many.
-    // A function of its own for each height: engines optimise small functions best.
+    /// Computes a multiple of `R` rows, in tiles of two panels if enough remain. Separate functions for each height,
+    /// because engines optimise small functions best.
     #[inline(never)]
     fn rows<const R: usize>(&self, x: &[f32], out: &mut [f32]) {
         let mut panel = 0;

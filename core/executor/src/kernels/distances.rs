@@ -9,17 +9,17 @@ use crate::{
 use alloc::vec;
 use serde::{Deserialize, Serialize};
 
-/// `output[r, p] = Σ_k d(T0[r, k] − T1[k, p])`, F32, all contiguous: the squared Euclidean
-/// distance (`d` the square) or the Manhattan distance (`d` the magnitude), `k` upwards.
+/// `output[r, p] = Σ_k d(T0[r, k] − T1[k, p])`, F32, all contiguous: squared Euclidean distance (`d` is the square) or
+/// Manhattan distance (`d` is the magnitude), `k` ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distances {
     /// Rows.
     pub rows: Dim,
     /// Length of a row of `T0`.
     pub inner: u32,
-    /// Columns of the output: the points that rows are held against.
+    /// Columns of the output: points to compare rows with.
     pub points: u32,
-    /// The square, or the magnitude.
+    /// Square instead of magnitude.
     pub squared: bool,
 }
 

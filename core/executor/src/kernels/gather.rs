@@ -1,4 +1,4 @@
-//! Slices along an axis, picked by index.
+//! Slices along an axis, selected by index.
 
 use super::{Extents, Inputs, Operation, Output, by_width, extents};
 use crate::{
@@ -36,14 +36,14 @@ impl Operation for Gather {
         if picks.per_row == 0 {
             return Some(Access::blocks(outer, vec![axis, inner], 1, vec![picks, inner]));
         }
-        // Rows of a table that is the same for the whole batch.
+        // Rows of a table shared by the whole batch.
         let inputs = vec![Touch::All, Touch::Element];
         let access = Access { shape: vec![picks], inputs, output: Touch::Block(vec![inner]) };
         (outer == Dim::fixed(1)).then_some(access)
     }
 
     fn groups(&self, input: usize) -> Option<Groups> {
-        // Numbers looked up one by one are biases.
+        // Single numbers are biases.
         let row = self.data.inner.at(0) as u32;
         (input == 0 && row > 1).then_some(Groups::Rows(row))
     }

@@ -1,4 +1,4 @@
-//! Elements along an axis, each picked by an index of its own.
+//! Elements along an axis, each selected by its own index.
 
 use super::{Extents, Inputs, Operation, Output, by_width, extents};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 use alloc::vec;
 use serde::{Deserialize, Serialize};
 
-/// `output[o, p, i] = T0[o, T1[o, p, i], i]`, else as [`Gather`](super::Gather).
+/// `output[o, p, i] = T0[o, T1[o, p, i], i]`, otherwise like [`Gather`](super::Gather).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatherElements {
     /// Shape of `T0`.

@@ -1,4 +1,4 @@
-//! The positions of elements in a sorted list of keys.
+//! Positions of elements in a sorted list of keys.
 
 use super::{Inputs, Operation, Output, by_number};
 use crate::{
@@ -13,9 +13,8 @@ use crate::{
 use alloc::vec;
 use serde::{Deserialize, Serialize};
 
-/// `output[i]`, `I64`: the position of `T0[i]` in `T1`, a weight whose elements ascend; their
-/// number where it is none of them. F32, I64 or I32, both the same; NaN is one key, after all
-/// others.
+/// `output[i]`, `I64`: position of `T0[i]` in `T1`, a weight with ascending elements; the number of keys if it is not
+/// among them. F32, I64 or I32, the same for both; NaN is one key, after all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup;
 

@@ -1,4 +1,4 @@
-//! Recurrent layers: GRU, LSTM and the plain cell, a step after the other.
+//! Recurrent layers: GRU, LSTM and the plain cell, step by step.
 
 use super::{Activation, DENSE_PANEL, Inputs, Operation, Output, UnaryOp};
 use crate::{
@@ -14,68 +14,66 @@ use crate::{
 use alloc::{format, vec};
 use serde::{Deserialize, Serialize};
 
-/// A recurrent layer, one direction, over a sequence for each row. F32.
+/// Recurrent layer in one direction, over a sequence for each row. F32.
 ///
 /// `P` below is `hidden` rounded up to whole panels of [`DENSE_PANEL`], `G` the gates and `S` the
 /// states of the cell. The inputs:
-/// - `T0`: what a step's input and the biases give each gate, `[rows, steps, G × P]` through
+/// - `T0`: contribution of each step's input and the biases to each gate, `[rows, steps, G × P]` through
 ///   `source`;
 /// - `T1`: the recurrent weights, for each gate as the panels of a [`Dense`](super::Dense),
 ///   `[G, P / DENSE_PANEL, hidden, DENSE_PANEL]`;
-/// - `T2`: added to their products, `[G, P]`;
-/// - `T3`: the states before the first step, `[rows, S, hidden]` through `initial`;
-/// - with `lengths`, the steps of each row, I64 or I32 `[rows]`; another length than 0 to `steps` is a
-///   fault;
+/// - `T2`: biases of their products, `[G, P]`;
+/// - `T3`: initial states, `[rows, S, hidden]` through `initial`;
+/// - with `lengths`, the number of steps of each row, I64 or I32 `[rows]`; a length outside 0 to `steps` is a fault;
 /// - with `peepholes`, an LSTM's weights from the cell state to input, output and forget gate,
 ///   `[3, P]`.
 ///
-/// The output has for each row, side by side: the states after the last step `[S, P]`, room to work
-/// in `[G, P]`, and with `keep` the hidden state after each step `[steps, P]`, 0 from the row's
-/// length on.
+/// Each row of the output contains: the states after the last step `[S, P]`, working memory `[G, P]`, and with `keep`
+/// the hidden state after each step `[steps, P]`, 0 after the row's length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recurrent {
-    /// How a step goes.
+    /// Kind of step.
     pub cell: Cell,
-    /// What is applied to the gates: the `f`, `g` and `h` of ONNX.
+    /// Functions of the gates: the `f`, `g` and `h` of ONNX.
     pub functions: [GateFunction; 3],
-    /// Gates are held to ± this before their function, where NaN becomes it; infinite for none of that.
+    /// Gates are clamped to ± this before their function, and NaN becomes the maximum; infinite disables both.
     pub clip: f32,
-    /// Sequences.
+    /// Number of sequences.
     pub rows: Dim,
-    /// Steps of each.
+    /// Steps per sequence.
     pub steps: u32,
-    /// Units of a state.
+    /// Units per state.
     pub hidden: u32,
-    /// From the last step to the first.
+    /// Runs from the last step to the first.
     pub reverse: bool,
-    /// Whether the hidden state after each step is kept.
+    /// Whether to output the hidden state after each step.
     pub keep: bool,
-    /// Whether rows have lengths of their own.
+    /// Whether each row has its own length.
     pub lengths: bool,
-    /// Whether the gates of an LSTM see its cell state.
+    /// Whether the gates of an LSTM use its cell state.
     pub peepholes: bool,
-    /// Where to read in `T0`: rows, steps, and gates with stride 1.
+    /// View of `T0`: rows, steps, and gates with stride 1.
     pub source: View,
-    /// Where to read in `T3`: rows, states, units.
+    /// View of `T3`: rows, states, units.
     pub initial: View,
 }
 
-/// What happens in one step of [`Recurrent`]. `x` is the step's row of `T0`, `u` the
-/// recurrent product with its bias, by gate.
+/// Computation of one step of [`Recurrent`]. `x` is the step's row of `T0`, `u` the recurrent product with its bias, by
+/// gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cell {
     /// `h = f(x + u)`
     Plain,
     /// Gates update, reset, hidden: `z = f(x + u)`, `r = f(x + u)`, `h' = (1 − z) g(x + u(r h)) + z h`.
     Gru,
-    /// The same with `g(x + r u)`: the reset comes after the product.
+    /// The same with `g(x + r u)`: the reset is applied after the product.
     GruResetAfter,
     /// Gates input, output, forget, cell: `c' = f(f) c + f(i) g(c)`, `h' = f(o) h(c')`. States
     /// hidden, cell.
     Lstm,
 }
 
-/// A function of [`Recurrent`].
+/// Function of a gate of [`Recurrent`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum GateFunction {
     /// `1 / (1 + exp(-x))`
@@ -86,15 +84,15 @@ pub enum GateFunction {
     Relu,
     /// `min(1, max(0, alpha × x + beta))`
     HardSigmoid {
-        /// The slope.
+        /// Slope.
         alpha: f32,
-        /// The value at 0.
+        /// Value at 0.
         beta: f32,
     },
 }
 
 impl Recurrent {
-    /// Gates of the cell.
+    /// Number of gates of the cell.
     pub const fn gates(&self) -> usize {
         match self.cell {
             Cell::Plain => 1,
@@ -103,24 +101,24 @@ impl Recurrent {
         }
     }
 
-    /// States of the cell.
+    /// Number of states of the cell.
     pub const fn states(&self) -> usize {
         if matches!(self.cell, Cell::Lstm) { 2 } else { 1 }
     }
 
-    /// `hidden` rounded up to whole panels.
+    /// `hidden` rounded up to full panels.
     pub const fn padded(&self) -> usize {
         (self.hidden as usize).div_ceil(DENSE_PANEL).saturating_mul(DENSE_PANEL)
     }
 
-    /// Elements of the output for each row; saturates rather than wraps.
+    /// Elements of the output per row; saturates on overflow.
     pub const fn stretch(&self) -> usize {
         let kept = if self.keep { self.steps as usize } else { 0 };
         self.padded().saturating_mul(kept.saturating_add(self.states() + self.gates()))
     }
 }
 
-/// Rows that go through a step together, so that the weights are read once for all of them.
+/// Rows that compute a step together, so that the weights are read once for all of them.
 const TOGETHER: usize = 4;
 
 impl Operation for Recurrent {
@@ -233,7 +231,7 @@ impl Operation for Recurrent {
             if out.len() == TOGETHER * stretch {
                 run.rows::<TOGETHER>(group * TOGETHER, steps, out);
             } else {
-                // The last rows run one by one: the order of additions is the same.
+                // The last rows run one by one, with the same order of additions.
                 for (n, out) in out.chunks_exact_mut(stretch).enumerate() {
                     run.rows::<1>(group * TOGETHER + n, steps, out);
                 }
@@ -245,7 +243,7 @@ impl Operation for Recurrent {
 
 struct Run<'a> {
     layer: &'a Recurrent,
-    /// Units of a gate, padded.
+    /// Units per gate, padded.
     width: usize,
     source: &'a [f32],
     /// Offset, and strides by row and by step.
@@ -256,10 +254,10 @@ struct Run<'a> {
     peepholes: &'a [f32],
 }
 
-/// One row's part of the output.
+/// Part of the output of one row.
 struct Row<'a> {
     hidden: &'a mut [f32],
-    /// Of an LSTM.
+    /// For an LSTM.
     cell: &'a mut [f32],
     gates: &'a mut [f32],
     kept: &'a mut [f32],
@@ -276,12 +274,12 @@ impl<'a> Row<'a> {
 }
 
 impl Run<'_> {
-    /// `length` steps of `R` rows from `first` on.
+    /// Computes `length` steps of `R` rows, starting at `first`.
     #[inline(never)]
     fn rows<const R: usize>(&self, first: usize, length: usize, out: &mut [f32]) {
         let (width, gates) = (self.width, self.layer.gates());
         let [offset, by_row, by_step] = self.source_at;
-        // The hidden gate of a GRU waits for the reset gate.
+        // The hidden gate of a GRU needs the reset gate first.
         let waits = self.layer.cell == Cell::Gru;
         let mut stretches = out.chunks_exact_mut(self.layer.stretch());
         let mut rows: [Row<'_>; R] =
@@ -319,9 +317,9 @@ impl Run<'_> {
         }
     }
 
-    /// What a row's gates make of its states, `row.gates` holding the recurrent products and `x`
-    /// what the step's input gives. Of a GRU whose hidden gate waits, the reset gate is left as
-    /// its product with the hidden state.
+    /// Computes a row's new states from its gates: `row.gates` contains the recurrent products and `x` the contribution
+    /// of the step's input. If the hidden gate of a GRU waits, the reset gate is left as its product with the hidden
+    /// state.
     #[inline(never)]
     fn gate(&self, x: &[f32], row: &mut Row<'_>) {
         let width = self.width;
@@ -350,7 +348,7 @@ impl Run<'_> {
                 let (input, rest) = row.gates.split_at_mut(width);
                 let (output, rest) = rest.split_at_mut(width);
                 let (forget, fresh) = rest.split_at_mut(width);
-                // The weights of input, output and forget gate.
+                // Weights of input, output and forget gate.
                 let see = |gate: usize| self.peepholes.get(gate * width..(gate + 1) * width).unwrap_or_default();
                 add_product(input, see(0), row.cell);
                 add_product(forget, see(2), row.cell);
@@ -368,12 +366,12 @@ impl Run<'_> {
         }
     }
 
-    /// Gates become the layer's `n`-th function of them.
+    /// Replaces gates by the layer's `n`-th function of them.
     fn apply(&self, n: usize, gates: &mut [f32]) {
         let most = self.layer.clip;
         if most < f32::INFINITY {
             for gate in gates.iter_mut() {
-                // NaN becomes the most.
+                // NaN becomes the maximum.
                 let limited = if *gate < most { *gate } else { most };
                 *gate = if limited > -most { limited } else { -most };
             }
@@ -381,8 +379,8 @@ impl Run<'_> {
         function(self.layer.functions[n], gates);
     }
 
-    /// Each row's recurrent product with the weights of `gates` gates from `first` on: from its
-    /// states, into its gates.
+    /// Computes each row's recurrent product with the weights of `gates` gates, starting at `first`, from its states
+    /// into its gates.
     fn product<const R: usize>(&self, first: usize, gates: usize, mut rows: [(&[f32], &mut [f32]); R]) {
         let (inner, by_gate) = (self.layer.hidden as usize, self.width / DENSE_PANEL);
         let bias = &self.bias[first * by_gate..(first + gates) * by_gate];
@@ -401,7 +399,7 @@ impl Run<'_> {
     }
 }
 
-/// The first `P` panels of the rows' product, written from column panel `at` on.
+/// Computes the first `P` panels of the rows' product, starting at column panel `at`.
 #[inline(always)]
 fn panels<const R: usize, const P: usize>(
     inner: usize,
@@ -425,7 +423,7 @@ fn function(function: GateFunction, values: &mut [f32]) {
     match function {
         GateFunction::Sigmoid => functions::apply(UnaryOp::Sigmoid, values),
         GateFunction::Tanh => functions::apply(UnaryOp::Tanh, values),
-        // NaN becomes 0, as in onnxruntime, which keeps it in the operators of these names.
+        // NaN becomes 0, as in onnxruntime's recurrent layers; its operators of these names keep NaN.
         GateFunction::Relu => values.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
         GateFunction::HardSigmoid { alpha, beta } => {
             for x in values {

@@ -1,4 +1,4 @@
-//! Reductions: for each element of the output, a walk over the reduced axes.
+//! Reductions: for each element of the output, an iteration over the reduced axes.
 
 use super::{Inputs, Operation, Output, by_number};
 use crate::{
@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 /// `output[i] = op over j of T0[source(i, j)]`, output contiguous over `shape`. F32, I64 or
 /// I32. The arg-reductions give `I64` positions in row-major order over `over`.
 ///
-/// Elements are taken in that order too; but where those of an F32 sum, mean, sum of squares or
-/// of magnitudes lie next to each other in `T0`, every fourth is added to the same of four
-/// sums `s`, and the result is `(s₀ + s₁) + (s₂ + s₃)`.
+/// Elements are combined in that order. Exception: if the elements of an F32 sum, mean, sum of squares or sum of
+/// magnitudes are contiguous in `T0`, every fourth is added to the same of four sums `s`, and the result is
+/// `(s₀ + s₁) + (s₂ + s₃)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reduce {
-    /// The reduction.
+    /// Reduction.
     pub op: ReduceOp,
     /// Extents of the output.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
@@ -32,11 +32,11 @@ pub struct Reduce {
     /// Extents reduced.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub over: Vec<Dim>,
-    /// Where to read in `T0`: axes of `shape`, then of `over`.
+    /// View of `T0`: axes of `shape`, then of `over`.
     pub source: View,
 }
 
-/// A reduction. Of nothing: 0 for sums, 1 for `Product`, ∓∞ (or the type's limit) for `Max` and `Min`.
+/// Reduction. Of no elements: 0 for sums, 1 for `Product`, ∓∞ (or the type's limit) for `Max` and `Min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReduceOp {
     /// Sum.
@@ -49,19 +49,19 @@ pub enum ReduceOp {
     Mean,
     /// Product.
     Product,
-    /// Greatest; NaN if any is.
+    /// Maximum; NaN if any is NaN.
     Max,
-    /// Least; NaN if any is.
+    /// Minimum; NaN if any is NaN.
     Min,
     /// Greatest magnitude.
     MaxMagnitude,
-    /// Position of the greatest, the first of equals.
+    /// Position of the maximum, the first on ties.
     ArgMax,
-    /// Position of the greatest, the last of equals.
+    /// Position of the maximum, the last on ties.
     ArgMaxLast,
-    /// Position of the least, the first of equals.
+    /// Position of the minimum, the first on ties.
     ArgMin,
-    /// Position of the least, the last of equals.
+    /// Position of the minimum, the last on ties.
     ArgMinLast,
 }
 
@@ -83,8 +83,8 @@ impl Operation for Reduce {
     }
 
     fn access(&self, _output: Dim) -> Option<Access> {
-        // How a sum is rounded depends on whether what it is over lies side by side: that must not
-        // depend on the number of rows.
+        // The rounding of a sum depends on whether its elements are contiguous, which must not depend on the number of
+        // rows.
         let mut along = self.source.strides.iter().skip(self.shape.len());
         let fixed = along.clone().all(|stride| stride.per_row == 0);
         let source = Touch::View { over: self.over.clone(), view: self.source.clone() };
@@ -124,25 +124,25 @@ impl Operation for Reduce {
 }
 
 impl ReduceOp {
-    /// Whether it gives a position.
+    /// Whether the result is a position.
     const fn finds(self) -> bool {
         matches!(self, Self::ArgMax | Self::ArgMaxLast | Self::ArgMin | Self::ArgMinLast)
     }
 }
 
 impl Reduce {
-    /// The walk over the output.
+    /// Iteration over the output.
     fn outer(&self, rows: usize) -> Result<Walk<1>> {
         Walk::new(&self.shape, [&self.source], rows)
     }
 
-    /// The walk over what becomes one of its elements.
+    /// Iteration over the reduced elements of one output element.
     fn inner(&self, rows: usize) -> Result<Walk<1>> {
         Walk::inner(&self.over, [&self.source], self.shape.len(), rows)
     }
 }
 
-/// Reduces F32 over contiguous elements four at a time, where `op` is a sum; whether it did.
+/// Reduces contiguous F32 four at a time if `op` is a sum; returns whether it did.
 #[inline(never)]
 fn along_lanes(kernel: &Reduce, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<bool> {
     let op = kernel.op;
@@ -169,7 +169,7 @@ fn along_lanes(kernel: &Reduce, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<
     Ok(true)
 }
 
-/// The sum of four sums, of every fourth element each.
+/// Sum of four sums, of every fourth element each.
 #[inline(always)]
 fn total(values: &[f32], step: impl Fn(F32x4, F32x4) -> F32x4) -> f32 {
     let (whole, rest) = values.as_chunks::<LANES>();
@@ -179,9 +179,9 @@ fn total(values: &[f32], step: impl Fn(F32x4, F32x4) -> F32x4) -> f32 {
     step(sums, F32x4::load(&padded)).sum()
 }
 
-/// Reduces F32 to contiguous results, four or sixteen at a time; whether it did.
+/// Reduces F32 to contiguous results, four or sixteen at a time; returns whether it did.
 ///
-/// Each result is that of [`fold`], to the bit.
+/// Each result is bit-identical to that of [`fold`].
 #[inline(never)]
 fn across_lanes(kernel: &Reduce, inputs: &Inputs<'_>, out: &mut [f32]) -> Result<bool> {
     let op = kernel.op;
@@ -206,11 +206,11 @@ fn across_lanes(kernel: &Reduce, inputs: &Inputs<'_>, out: &mut [f32]) -> Result
     Ok(true)
 }
 
-/// Vectors of results that are worked on at once, where there are so many.
+/// Vectors of results computed together, if there are enough.
 const WIDE: usize = 4;
 
-/// Reduces to a run of results, `V` vectors at a time; the last of them are those at the end, whether some of these have
-/// been worked out before or not.
+/// Reduces to a run of results, `V` vectors at a time; the last vectors are those at the end of the run, which may
+/// compute some results twice.
 #[inline(never)]
 fn columns<const V: usize>(op: ReduceOp, inner: &Walk<1>, at: usize, from: &[f32], run: &mut [f32]) {
     let (terms, [stride]) = inner.run();
@@ -285,7 +285,7 @@ fn combine<T: Number>(op: ReduceOp, sum: T, value: T) -> T {
     }
 }
 
-/// Folds the elements of each `i` with their positions, and finishes with their count.
+/// Folds the elements of each `i` with their positions, and finishes with their number.
 fn fold<T: Number, U: bytemuck::Pod, S: Copy>(
     kernel: &Reduce,
     inputs: &Inputs<'_>,

@@ -1,4 +1,4 @@
-//! Writing elements to positions along an axis by index.
+//! Writes to positions along an axis by index.
 
 use super::{BinaryOp, Inputs, Operation, Output, by_number, by_width};
 use crate::{
@@ -17,24 +17,23 @@ use alloc::{vec, vec::Vec};
 use bytemuck::Pod;
 use serde::{Deserialize, Serialize};
 
-/// `output[target(i, T0[index(i)])] = T1[source(i)]` for every `i` in `shape`, in row-major
-/// order; with `op` that is `op` of what is there and `T1[source(i)]`. Other elements keep what
-/// an earlier step wrote, or are zero. `T0` I64 or I32, and an index as for [`Gather`](super::Gather). Any type;
-/// with `op` (Add, Mul, Min or Max) F32, I64 or I32.
+/// `output[target(i, T0[index(i)])] = T1[source(i)]` for every `i` in `shape`, in row-major order; with `op`, `op` of
+/// the existing value and `T1[source(i)]`. Other elements keep the values of an earlier step, or are zero. `T0` is I64
+/// or I32, with indices as for [`Gather`](super::Gather). Any type; with `op` (Add, Mul, Min or Max) F32, I64 or I32.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scatter {
-    /// How an element is put together with what is there; `None` replaces it.
+    /// Combination with the existing value; `None` replaces it.
     pub op: Option<BinaryOp>,
-    /// Extents walked.
+    /// Extents of the iteration.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub shape: Vec<Dim>,
-    /// Extent of the axis that the indices pick from.
+    /// Extent of the indexed axis.
     pub axis: Dim,
-    /// Where to read in `T0`.
+    /// View of `T0`.
     pub index: View,
-    /// Where to read in `T1`.
+    /// View of `T1`.
     pub source: View,
-    /// Where to write in the output: axes of `shape`, then the one picked from.
+    /// View of the output: axes of `shape`, then the indexed one.
     pub target: View,
 }
 
@@ -76,7 +75,7 @@ impl Operation for Scatter {
     }
 }
 
-/// One copy for each type: `combine` is called, not inlined, as the module is to be small.
+/// One copy for each type: `combine` is called, not inlined, to keep the module small.
 #[inline(never)]
 fn put<T: Pod>(scatter: &Scatter, inputs: &Inputs<'_>, to: &mut [T], combine: &dyn Fn(T, T) -> T) -> Result<()> {
     let Scatter { shape, axis, index, source, target, .. } = scatter;

@@ -1,4 +1,4 @@
-//! Choosing between two elements, with broadcasting.
+//! Selection between two elements, with broadcasting.
 
 use super::{Inputs, Operation, Output, by_width};
 use crate::{
@@ -19,11 +19,11 @@ pub struct Select {
     /// Extents of the output.
     #[serde(deserialize_with = "bounded::list::<MAX_AXES, _, _>")]
     pub shape: Vec<Dim>,
-    /// Where to read in `T0`, a `Bool`.
+    /// View of `T0`, a `Bool`.
     pub condition: View,
-    /// Where to read in `T1`.
+    /// View of `T1`.
     pub on_true: View,
-    /// Where to read in `T2`.
+    /// View of `T2`.
     pub on_false: View,
 }
 

@@ -14,23 +14,23 @@ use crate::{
 use alloc::vec;
 use serde::{Deserialize, Serialize};
 
-/// Softmax of `T0` along the axis, F32. With `zero_stays` (the `SOFTMAX_ZERO` of ONNX-ML)
-/// elements of magnitude at most 1e-7 give 0 and take no part in the sum. Every fourth element
-/// along the axis is added to the same of four sums `s`; their sum is `(s₀ + s₁) + (s₂ + s₃)`.
+/// Softmax of `T0` along the axis, F32. With `zero_stays` (the `SOFTMAX_ZERO` of ONNX-ML) elements of magnitude at most
+/// 1e-7 become 0 and are excluded from the sum. Every fourth element along the axis is added to the same of four sums
+/// `s`; their sum is `(s₀ + s₁) + (s₂ + s₃)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax {
-    /// The tensor.
+    /// Shape of the tensor.
     pub shape: AxisShape,
-    /// The logarithm of the softmax.
+    /// Whether to return the logarithm.
     pub log: bool,
-    /// The `SOFTMAX_ZERO` rule.
+    /// Whether to apply the `SOFTMAX_ZERO` rule.
     pub zero_stays: bool,
 }
 
 /// Magnitudes up to this count as zero for `SOFTMAX_ZERO`.
 const ZERO: F32x4 = F32x4::splat(1e-7);
 
-/// The exponential of less than this is 0.
+/// Exponentials of smaller values are 0.
 const GONE: F32x4 = F32x4::splat(-104.0);
 
 impl Operation for Softmax {
@@ -71,10 +71,10 @@ impl Operation for Softmax {
     }
 }
 
-/// Softmax of `count` elements that lie `stride` apart.
+/// Computes the softmax of `count` elements that are `stride` apart.
 #[inline(never)]
 fn line(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, zero_stays: bool) {
-    // Lanes past the last element are −∞: they are not the greatest, and add nothing.
+    // Lanes past the last element are −∞: they are never the maximum, and add nothing.
     let mut greatest = F32x4::splat(f32::NEG_INFINITY);
     for position in (0..count).step_by(LANES) {
         greatest = greatest.at_least(load(from, stride, position, count));
@@ -84,11 +84,11 @@ fn line(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, z
     for position in (0..count).step_by(LANES) {
         let x = load(from, stride, position, count);
         let shifted = x - greatest;
-        // Masked elements give 0 as it is, but getting there by underflow is slow.
+        // Masked elements would become 0 anyway, but underflow is slow.
         let gone = shifted.less(GONE);
         let mut power = gone.select(F32x4::ZERO, exp(gone.select(F32x4::ZERO, shifted)));
         if zero_stays {
-            // NaN is no zero.
+            // NaN is not zero.
             power = ZERO.less(x.abs()).select(power, x.equal(x).select(F32x4::ZERO, x));
         }
         sums += power;
@@ -102,7 +102,7 @@ fn line(from: &[f32], out: &mut [f32], stride: usize, count: usize, log: bool, z
     }
 }
 
-/// The elements of a line from `position` on; −∞ past the last.
+/// Elements of a line starting at `position`; −∞ past the last.
 #[inline(always)]
 fn load(from: &[f32], stride: usize, position: usize, count: usize) -> F32x4 {
     if let (1, Some(whole)) = (stride, from[position..count].first_chunk()) {
@@ -115,7 +115,7 @@ fn load(from: &[f32], stride: usize, position: usize, count: usize) -> F32x4 {
     F32x4::load(&lanes)
 }
 
-/// Writes elements of a line from `position` on, as far as there are any.
+/// Writes the existing elements of a line, starting at `position`.
 #[inline(always)]
 fn store(values: F32x4, out: &mut [f32], stride: usize, position: usize, count: usize) {
     if let (1, Some(whole)) = (stride, out[position..count].first_chunk_mut()) {

@@ -1,4 +1,4 @@
-//! The positions of the greatest or least elements along an axis.
+//! Positions of the largest or smallest elements along an axis.
 
 use super::{Extents, Inputs, Operation, Output, by_number, extents};
 use crate::{
@@ -14,20 +14,19 @@ use alloc::{format, vec};
 use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
-/// `output[o, p, i]`, `I64`: the position along the axis of the `p`-th largest (or smallest)
-/// element of `T0`, F32, I64 or I32, for `p < k`; equal elements in order of position; NaN
-/// counts as larger than every number.
+/// `output[o, p, i]`, `I64`: position along the axis of the `p`-th largest (or smallest) element of `T0`, F32, I64 or
+/// I32, for `p < k`; equal elements in order of position; NaN is larger than every number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopK {
     /// Shape of `T0`.
     pub data: AxisShape,
-    /// Elements to find; an axis of fewer is a fault.
+    /// Number of elements to find; a shorter axis is a fault.
     pub k: u32,
     /// Largest first, or smallest first.
     pub largest: bool,
 }
 
-/// Elements that are looked at together.
+/// Elements compared together.
 const TOGETHER: usize = 16;
 
 impl Operation for TopK {
@@ -37,7 +36,7 @@ impl Operation for TopK {
         let Self { data, k, .. } = *self;
         call.arity(1)?;
         ensure(is_number(call.dtype(0)?) && call.out == DType::I64, "top-k of numbers gives I64")?;
-        // A smaller batch may have too few: a fault.
+        // A smaller batch may have too few elements, which is a fault.
         let most = data.axis.at(call.rows);
         let enough = k as usize <= most || !call.thorough;
         ensure(enough, format_args!("the {k} first of an axis that has at most {most}"))?;
@@ -60,9 +59,9 @@ impl Operation for TopK {
     }
 }
 
-/// Positions of the `k` greatest (or least) elements of `T0` along the axis, in order.
+/// Positions of the `k` largest (or smallest) elements of `T0` along the axis, in order.
 ///
-/// Apart from `run`: as part of it, a call took 4 % more fuel (`top-k-ties`).
+/// Separate from `run`: inlined there, a call took 4 % more fuel (`top-k-ties`).
 #[inline(never)]
 fn select(data: Extents, k: usize, largest: bool, inputs: &Inputs<'_>, out: &mut [i64]) -> Result<()> {
     let Extents { outer, axis, inner } = data;
@@ -87,7 +86,7 @@ fn select(data: Extents, k: usize, largest: bool, inputs: &Inputs<'_>, out: &mut
     })
 }
 
-/// The elements along the axis; `from` begins with the first. Positions are written as far apart.
+/// Elements along the axis; `from` starts with the first. Positions are written with the same stride.
 struct Line<'a, T> {
     from: &'a [T],
     stride: usize,
@@ -95,8 +94,8 @@ struct Line<'a, T> {
 }
 
 impl<T: Number> Line<'_, T> {
-    /// Writes the first `k` of `count` positions in order. A heap of the first so far has the last
-    /// of them at its root, so most elements are dismissed by one comparison.
+    /// Writes the first `k` of `count` positions in order. A heap of the best so far has the worst of them at its root,
+    /// so one comparison rejects most elements.
     fn select(&self, count: usize, k: usize, heap: &mut [i64]) {
         for position in 0..k {
             heap[position * self.stride] = position as i64;
@@ -107,7 +106,7 @@ impl<T: Number> Line<'_, T> {
         let mut last = self.value(heap[0]);
         let mut position = k;
         while position < count {
-            // Several at a time are dismissed without a branch for each.
+            // Rejects several at a time without a branch for each.
             if self.stride == 1
                 && let Some(next) = self.from[position..count].first_chunk::<TOGETHER>()
                 && next.iter().fold(true, |all, value| all & self.dismissed(*value, last))
@@ -132,13 +131,13 @@ impl<T: Number> Line<'_, T> {
         }
     }
 
-    /// Whether an element surely does not go before the last one so far.
+    /// Whether an element certainly does not precede the worst one so far.
     #[inline(always)]
     fn dismissed(&self, value: T, last: T) -> bool {
         if self.largest { value <= last } else { value >= last }
     }
 
-    /// Moves the root of a subtree of the heap down to where nothing below goes after it.
+    /// Sifts the root of a heap's subtree down.
     fn sift(&self, heap: &mut [i64], mut root: usize, len: usize) {
         let moved = heap[root * self.stride];
         loop {
@@ -155,7 +154,7 @@ impl<T: Number> Line<'_, T> {
         }
     }
 
-    /// Whether position `a` goes before position `b`.
+    /// Whether position `a` precedes position `b`.
     fn precedes(&self, a: i64, b: i64) -> bool {
         let (left, right) = (self.value(a), self.value(b));
         if left > right {
@@ -167,7 +166,7 @@ impl<T: Number> Line<'_, T> {
         self.order(left, right).then(a.cmp(&b)) == Ordering::Less
     }
 
-    /// Which of two values goes first.
+    /// Order of two values.
     fn order(&self, a: T, b: T) -> Ordering {
         let order = order(a, b);
         if self.largest { order.reverse() } else { order }

@@ -1,7 +1,7 @@
-//! Tree ensembles: small trees by bit vectors where there are many rows, all others by walking.
+//! Tree ensembles: small trees by bit vectors for many rows, all others by walking.
 //!
-//! However the leaves are found, their votes are cast in the order of the trees, row by row: a
-//! result depends neither on the way to a leaf nor on the rows beside it.
+//! Both methods add the values of leaves in the order of the trees, row by row: a result depends neither on the method
+//! nor on other rows.
 
 mod bits;
 mod walk;
@@ -19,18 +19,17 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A tree ensemble over the rows of `T0`, F32 `[rows, features]`; output F32 `[rows, targets]`.
+/// Tree ensemble over the rows of `T0`, F32 `[rows, features]`; output F32 `[rows, targets]`.
 ///
-/// A test of a tree asks whether `x <= threshold`, where `x` is a feature, or a feature with its
-/// sign flipped. NaN on either side fails. Every mode of ONNX, and either way for missing
-/// values, can be said in this form.
+/// A test of a tree is `x <= threshold`, where `x` is a feature, or a feature with its sign flipped. NaN on either side
+/// fails. Every mode of ONNX, with either branch for missing values, can be expressed in this form.
 ///
-/// The other inputs are weights. Consecutive blocks have consecutive parts of them; [`TreeBlock`]
-/// explains how they hang together:
-/// - `T1` I32 `[trees, 6]`: the root, the greatest number of tests on a way, the bytes of the bit
-///   vector; where in `T6` the votes of the first leaf start; the target of a leaf's first vote, of
-///   which the others follow; votes of each leaf, in `T6` leaf by leaf;
-/// - `T2` I32 `[columns, 3]`: `feature << 1 | flipped`, its thresholds and its groups of tests;
+/// The other inputs are weights. Consecutive blocks use consecutive parts of them; [`TreeBlock`] explains the
+/// structure:
+/// - `T1` I32 `[trees, 6]`: root; maximum number of tests on a path; bytes of the bit vector; start of the first leaf's
+///   votes in `T6`; target of a leaf's first vote, followed by the next targets; votes per leaf, stored in `T6` leaf by
+///   leaf;
+/// - `T2` I32 `[columns, 3]`: `feature << 1 | flipped`, number of thresholds and of groups of tests;
 /// - `T3` F32 `[thresholds]`;
 /// - `T4` I32 `[groups, TREE_GROUP]`: tests;
 /// - `T5` I32 `[slots, 2]`: nodes;
@@ -46,53 +45,53 @@ pub struct Trees {
     pub features: u32,
     /// Columns of the output.
     pub targets: u32,
-    /// How the votes for a target become its score.
+    /// Aggregation of the votes for a target.
     pub aggregate: Aggregate,
-    /// The trees, in stretches that share columns.
+    /// The trees, in blocks that share columns.
     #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
     pub blocks: Vec<TreeBlock>,
 }
 
-/// How the votes of all trees for one target become its score.
+/// Aggregation of the votes of all trees for one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aggregate {
-    /// Their sum.
+    /// Sum.
     Sum,
-    /// Their sum divided by the number of trees.
+    /// Sum divided by the number of trees.
     Average,
-    /// The least; 0 without votes.
+    /// Minimum; 0 without votes.
     Min,
-    /// The greatest; 0 without votes.
+    /// Maximum; 0 without votes.
     Max,
 }
 
 /// Consecutive trees of [`Trees`].
 ///
-/// Their tests look at columns, each a feature or a feature with its sign flipped.
+/// Their tests use columns: a column is a feature, or a feature with its sign flipped.
 ///
-/// All are stored as nodes to walk, a slot each. A slot has the bits of the threshold and
-/// `column << CHILD_BITS | child`: the next slot is `child` where the test holds, and `child + 1`
-/// where it fails. A leaf's threshold is a NaN, [`TreeBlock::LEAF`] with the leaf's number in
-/// [`TreeBlock::LEAF_NUMBER`], and its child the slot before it, so that a row that has arrived stays.
+/// All are stored as nodes to walk, one slot each. A slot contains the bits of the threshold, and
+/// `column << CHILD_BITS | child`: the next slot is `child` if the test holds, and `child + 1` if it fails. A leaf's
+/// threshold is a NaN, [`TreeBlock::LEAF`] with the leaf's number in [`TreeBlock::LEAF_NUMBER`], and its child is the
+/// slot before it, so that a row stays at its leaf.
 ///
-/// Small trees are stored for many rows too, as tests in any order. A tree has a bit for each leaf, in
-/// up to eight bytes: the leaves for "holds" are before those for "fails". A test that fails clears the
-/// leaves for "holds"; the first that is left in the end is the leaf. The thresholds of a column
-/// ascend, with NaN first; a feature is compared by its rank, the number of them that it fails. A test is
-/// `byte << 16 | limit << 8 | kept`: it fails where the rank is more than the number of its threshold,
-/// which is `limit + 127`, a signed byte; then it clears in that byte of the block's bit vectors what
-/// is not kept. Limits ascend along a column. A test over several bytes is several.
+/// Small trees are also stored for many rows, as tests in any order. A tree has one bit for each leaf, in up to eight
+/// bytes: leaves of "holds" come before those of "fails". A failed test clears the leaves of "holds"; the first
+/// remaining leaf is the result. The thresholds of a column ascend, with NaN first; a feature is compared by its rank,
+/// the number of thresholds that it fails. A test is `byte << 16 | limit << 8 | kept`: it fails if the rank is above
+/// the number of its threshold, which is `limit + 127`, a signed byte; then it clears in that byte of the block's bit
+/// vectors all bits outside `kept`. Limits ascend along a column. A test that covers several bytes is stored as
+/// several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeBlock {
-    /// How many.
+    /// Number of trees.
     pub trees: u32,
-    /// Columns that they look at; at most [`TREE_COLUMNS`].
+    /// Number of columns of their tests; at most [`TREE_COLUMNS`].
     pub columns: u32,
-    /// Slots of their nodes.
+    /// Number of slots of their nodes.
     pub slots: u32,
-    /// Steps of a row that is walked through all of them: the sum of their depths.
+    /// Steps of a row that walks through all of them: the sum of their depths.
     pub steps: u32,
-    /// Bytes of their bit vectors, at most [`TREE_BYTES`]; 0 where rows are walked, however many.
+    /// Bytes of their bit vectors, at most [`TREE_BYTES`]; 0 if all rows are walked.
     pub bytes: u32,
 }
 
@@ -101,20 +100,20 @@ impl TreeBlock {
     pub const CHILD_BITS: u32 = 20;
     /// The threshold of leaf 0 in a slot.
     pub const LEAF: u32 = 0xffc0_0000;
-    /// The bits of a leaf's number.
+    /// Bits of a leaf's number.
     pub const LEAF_NUMBER: u32 = 0x003f_ffff;
 }
 
-/// Tests of one group of [`Trees`].
+/// Tests per group of [`Trees`].
 pub const TREE_GROUP: usize = 4;
 
-/// Most columns of one [`TreeBlock`].
+/// Maximum columns of one [`TreeBlock`].
 pub const TREE_COLUMNS: usize = 4096;
 
-/// Most bytes that the bit vectors of one [`TreeBlock`] may have together.
+/// Maximum total bytes of the bit vectors of one [`TreeBlock`].
 pub const TREE_BYTES: usize = 4096;
 
-/// Most thresholds that a column of a [`TreeBlock`] with bit vectors may have: a rank among them is a byte.
+/// Maximum thresholds of a column in a [`TreeBlock`] with bit vectors: a rank among them is one byte.
 pub const TREE_THRESHOLDS: usize = 255;
 
 impl Operation for Trees {
@@ -122,9 +121,8 @@ impl Operation for Trees {
 
     const TABLES: bool = true;
 
-    /// What is checked is that no index leaves its table and that the work is bounded: in one pass over
-    /// the tables, as they are read when a page waits. A table of other trees than were meant gives other
-    /// scores, no fault.
+    /// Checks that no index leaves its table and that the work is bounded, in one pass over the tables, because they
+    /// are checked while a page waits. A table with wrong trees gives wrong scores, not a fault.
     #[inline(never)]
     fn check(&self, call: &Checked<'_>) -> Result<bool> {
         let Self { features, targets, ref blocks, .. } = *self;
@@ -154,7 +152,7 @@ impl Operation for Trees {
             let tests = part(&mut tests, columns.iter().map(|[.., groups]| u64::from(*groups)).sum())?;
             ensure(columns.len() <= TREE_COLUMNS, "a tree block of too many columns")?;
             for [test, count, _] in columns {
-                ensure(test >> 1 < features, "a tree looks at an unknown feature")?;
+                ensure(test >> 1 < features, "a tree uses an unknown feature")?;
                 let known = *count as usize <= TREE_THRESHOLDS && u64::from(*count) <= thresholds;
                 ensure(known, "a column of more thresholds than there are")?;
                 thresholds -= u64::from(*count);
@@ -215,7 +213,7 @@ impl Operation for Trees {
         let ballot = Ballot { votes: inputs.elements(6)?, aggregate, targets };
         let base: &[f32] = inputs.elements(7)?;
 
-        // NaN stands for "no vote yet": it loses every comparison.
+        // NaN means "no vote yet": it loses every comparison.
         out.fill(if ballot.sums() { 0.0 } else { f32::NAN });
         for block in blocks {
             let block = tables.take(block)?;
@@ -235,25 +233,24 @@ impl Operation for Trees {
     }
 }
 
-/// The rows of a weight of `N` columns.
+/// Rows of a weight with `N` columns.
 fn records<'a, const N: usize>(call: &Checked<'a>, n: usize) -> Result<&'a [[u32; N]]> {
     let (records, rest) = call.table::<u32>(n)?.as_chunks();
     ensure(rest.is_empty(), "a tree table that is not whole")?;
     Ok(records)
 }
 
-/// Takes the first `count` elements off a table.
+/// Splits the first `count` elements off a table.
 fn part<'a, T>(table: &mut &'a [T], count: u64) -> Result<&'a [T]> {
     let taken = usize::try_from(count).ok().and_then(|count| table.split_off(..count));
     taken.ok_or_else(|| invalid(&"a tree block larger than the tables"))
 }
 
-/// A row of the table of trees: its root, the greatest number of tests on a way, the bytes of its bit
-/// vector, where the votes of its first leaf start, the target of a leaf's first vote, and how many votes
-/// a leaf has.
+/// Row of the table of trees: root, maximum number of tests on a path, bytes of the bit vector, start of the first
+/// leaf's votes, target of a leaf's first vote, and votes per leaf.
 type Tree = [u32; 6];
 
-/// One block; see [`TreeBlock`]. Or all that are still to come.
+/// One block (see [`TreeBlock`]), or all remaining ones.
 struct Block<'a> {
     trees: &'a [Tree],
     columns: &'a [[u32; 3]],
@@ -264,7 +261,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Takes the first block off.
+    /// Splits off the first block.
     fn take(&mut self, block: &TreeBlock) -> Result<Self> {
         let columns = take(&mut self.columns, block.columns)?;
         let sum = |n: usize| columns.iter().fold(0, |sum: u32, column| sum.saturating_add(column[n]));
@@ -279,7 +276,7 @@ impl Block<'_> {
     }
 }
 
-/// The matrix of features.
+/// Matrix of features.
 struct Rows<'a> {
     x: &'a [f32],
     features: usize,
@@ -287,7 +284,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// A column of `R` rows from `first` on; of the last one again where there are no more.
+    /// A column of `R` rows starting at `first`; the last row is repeated at the end.
     #[inline(always)]
     fn lanes<const R: usize>(&self, first: usize, [test, ..]: &[u32; 3]) -> [f32; R] {
         let column = (test >> 1) as usize;
@@ -298,7 +295,7 @@ impl Rows<'_> {
     }
 }
 
-/// What becomes of the leaves.
+/// Values of leaves, and their aggregation.
 struct Ballot<'a> {
     votes: &'a [f32],
     aggregate: Aggregate,
@@ -310,8 +307,8 @@ impl Ballot<'_> {
         matches!(self.aggregate, Aggregate::Sum | Aggregate::Average)
     }
 
-    /// Casts the votes of one tree for consecutive rows, of which each has reached one of `leaves`;
-    /// `scores` begins with the first of them. Leaves past the last row are left out.
+    /// Adds the votes of one tree for consecutive rows, each of which has reached one of `leaves`; `scores` starts with
+    /// the first of them. Leaves past the last row are ignored.
     #[inline(always)]
     fn cast<const R: usize>(&self, tree: &Tree, leaves: [u32; R], scores: &mut [f32]) {
         let [_, _, _, first, target, count] = tree.map(|number| number as usize);
@@ -350,7 +347,7 @@ impl Ballot<'_> {
     }
 }
 
-/// Takes the first `count` elements off a table.
+/// Splits the first `count` elements off a table.
 fn take<'a, T>(table: &mut &'a [T], count: u32) -> Result<&'a [T]> {
     table.split_off(..count as usize).ok_or_else(outside)
 }

@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 /// `output[i] = op(T0[i])`, same type and length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unary {
-    /// The function.
+    /// Function.
     pub op: UnaryOp,
 }
 
-/// An element-wise function. Float only, except `Abs`, `Neg`, `Sign` (I64 and I32 too) and `Not` (Bool).
+/// Elementwise function. Float only, except `Abs`, `Neg`, `Sign` (also I64 and I32) and `Not` (Bool).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the mathematical function of its name")]
 pub enum UnaryOp {
@@ -58,15 +58,15 @@ pub enum UnaryOp {
     Relu,
     Floor,
     Ceil,
-    /// To the nearest, ties to even.
+    /// Rounds to the nearest integer, ties to even.
     Round,
-    /// `sqrt(2) × erf⁻¹(2x − 1)` by the approximation that ONNX-ML runtimes use for `PROBIT`.
+    /// `sqrt(2) × erf⁻¹(2x − 1)` with the approximation of ONNX-ML runtimes for `PROBIT`.
     Probit,
     IsNan,
     IsInf,
 }
 
-/// Elements that are worked on at once: they stay in the innermost cache.
+/// Elements processed together, so that they stay in the innermost cache.
 const BLOCK: usize = 1024;
 
 impl Operation for Unary {

@@ -1,33 +1,33 @@
-//! How kernels go through their tensors: what shows whether the rows of a batch are computed apart.
+//! Access patterns of kernels, from which the compiler proves that rows are independent.
 
 use super::{Dim, View};
 use alloc::{vec, vec::Vec};
 
-/// The loops of a kernel call, and what a turn of them reads and writes.
+/// Loops of a kernel call, and the elements that one iteration reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Extents of the loops, one in the other.
+    /// Extents of the nested loops, outermost first.
     pub shape: Vec<Dim>,
-    /// What a turn reads of each input.
+    /// Elements of each input read by an iteration.
     pub inputs: Vec<Touch>,
-    /// What it writes.
+    /// Elements written by an iteration.
     pub output: Touch,
 }
 
-/// What a turn of the loops reads or writes of a tensor.
+/// Elements of a tensor that an iteration reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touch {
-    /// Whatever there is, in any turn.
+    /// All elements, in every iteration.
     All,
-    /// Whatever there is, and writes the same value everywhere.
+    /// All elements, with the same value written everywhere.
     Alike,
     /// One element: the next of a dense row-major tensor.
     Element,
-    /// A block of these extents: the next of those that lie side by side.
+    /// A block of these extents: the next of contiguous blocks.
     Block(Vec<Dim>),
-    /// What a view reaches: its axes are the loops, and then those of `over`.
+    /// Elements reached by a view, whose axes are the loops and then those of `over`.
     View {
-        /// Extents that a turn goes through in any order.
+        /// Extents that an iteration covers in any order.
         over: Vec<Dim>,
         /// Offset and strides.
         view: View,
@@ -35,7 +35,7 @@ pub enum Touch {
 }
 
 impl Access {
-    /// A block of the first input for each of the output; `others` more inputs are read whole.
+    /// One block of the first input for each block of the output; `others` further inputs are read completely.
     pub(crate) fn blocks(count: Dim, input: Vec<Dim>, others: usize, output: Vec<Dim>) -> Self {
         let mut inputs = vec![Touch::Block(input)];
         inputs.resize(1 + others, Touch::All);
@@ -55,7 +55,7 @@ impl Access {
 }
 
 impl Touch {
-    /// The one element that a view reaches.
+    /// Creates the touch of the one element that a view reaches.
     pub(crate) fn view(view: &View) -> Self {
         Self::View { over: Vec::new(), view: view.clone() }
     }

@@ -1,4 +1,4 @@
-//! How much a plan computes.
+//! Work of a plan.
 
 use super::{Dim, Operand, Plan, Step};
 
@@ -11,7 +11,7 @@ impl Plan {
     }
 }
 
-/// How large a step is, for a batch of `rows`.
+/// Size of a step for a batch of `rows`.
 pub(crate) struct Size<'a> {
     plan: &'a Plan,
     step: &'a Step,
@@ -19,20 +19,19 @@ pub(crate) struct Size<'a> {
 }
 
 impl Size<'_> {
-    /// Turns of loops of these extents. An axis without elements counts as one: the loops around it run
-    /// all the same.
+    /// Iterations of loops with these extents. An empty axis counts as one, because the loops around it still run.
     #[inline(never)]
     pub fn volume(&self, shape: &[Dim]) -> u64 {
         shape.iter().fold(1, |volume: u64, dim| volume.saturating_mul(dim.at(self.rows).max(1) as u64))
     }
 
-    /// Elements of the output.
+    /// Number of elements of the output.
     #[inline(never)]
     pub fn output(&self) -> u64 {
         self.plan.buffers.get(self.step.output.0 as usize).map_or(0, |buffer| buffer.len.at(self.rows) as u64)
     }
 
-    /// Elements of the `n`-th input, a weight.
+    /// Number of elements of the `n`-th input, a weight.
     pub fn weight(&self, n: usize) -> u32 {
         match self.step.inputs.get(n) {
             Some(Operand::Weight(id)) => self.plan.weights.get(id.0 as usize).map_or(0, |weight| weight.len),

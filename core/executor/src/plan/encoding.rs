@@ -1,4 +1,4 @@
-//! Weights that take fewer bytes in a pack than in memory.
+//! Encodings of weights that are smaller in a pack than in memory.
 
 use super::{DType, Plan, Weight};
 use crate::{
@@ -9,35 +9,34 @@ use crate::{
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// How the elements of a [`Weight`] lie in the pack's weights section.
+/// Encoding of a [`Weight`]'s elements in the pack's weights section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
-    /// As kernels read them.
+    /// The form that kernels read.
     Plain,
     /// F32 in half precision (IEEE 754 binary16); all finite.
     F16,
     /// F32, each the product of a signed byte and a scale.
     ///
-    /// First the scales, F32, finite and not negative; then a byte for each element. Elements come
-    /// in blocks, the last of which may be shorter; each block has `lanes` scales, which its
-    /// elements take in turn. A row of a table is a block with one lane, a panel of
-    /// [`Kernel::Dense`](super::Kernel::Dense) a block with a lane for each column.
+    /// First the scales (F32, finite, not negative), then one byte per element. Elements form blocks, of which the last
+    /// may be shorter; each block has `lanes` scales, used by its elements in rotation. A row of a table is a block
+    /// with one lane, a panel of [`Kernel::Dense`](super::Kernel::Dense) a block with one lane per column.
     Int8 {
-        /// Elements of a block; a multiple of `lanes`.
+        /// Elements per block; a multiple of `lanes`.
         block: u32,
-        /// Scales of a block.
+        /// Scales per block.
         lanes: u32,
     },
 }
 
-/// The elements of a weight whose magnitudes belong together, so that they may share a scale.
+/// Groups of a weight's elements with similar magnitudes, which may share a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Groups {
-    /// The columns of each panel of [`DENSE_PANEL`](super::DENSE_PANEL) columns and so many rows.
+    /// Columns of each panel of [`DENSE_PANEL`](super::DENSE_PANEL) columns, with this number of rows.
     Panels(u32),
-    /// Rows of so many elements.
+    /// Rows of this many elements.
     Rows(u32),
-    /// Any that lie next to each other.
+    /// Any contiguous elements.
     Any,
 }
 
@@ -54,14 +53,13 @@ impl Weight {
 }
 
 impl Plan {
-    /// Decodes the weights that are encoded: gives the weights as kernels read them, and points the
-    /// plan at those. `None` where nothing is encoded; then the section is used where it lies.
+    /// Expands encoded weights: returns them in the form that kernels read, and updates the plan. Returns `None`
+    /// without encoded weights; then the section is used in place.
     ///
     /// # Errors
-    /// [`InvalidPlan`](ErrorKind::InvalidPlan) for a weight outside the section, an encoding that
-    /// contradicts itself, a number that is not finite, or more than
-    /// [`weights_bytes`](crate::exec::Limits::weights_bytes) in all;
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory) when there is no room. The plan is then as it was.
+    /// [`InvalidPlan`](ErrorKind::InvalidPlan) for a weight outside the section, an inconsistent encoding, a number
+    /// that is not finite, or a total above [`weights_bytes`](crate::exec::Limits::weights_bytes);
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory) if memory is exhausted. The plan is then unchanged.
     pub fn expand(&mut self, section: &[u8]) -> Result<Option<AlignedBytes>> {
         if self.weights.iter().all(|weight| weight.encoding == Encoding::Plain) {
             return Ok(None);
@@ -85,7 +83,7 @@ impl Plan {
             if !known || !placed {
                 return Err(invalid(n, "lies outside the weights section, or has an encoding that contradicts itself"));
             }
-            // A hundred thousand weights of 16 GiB are no overflow.
+            // Weights of 16 GiB, a hundred thousand times, do not overflow.
             len += (u64::from(weight.len) * weight.dtype.bytes() as u64).next_multiple_of(16);
         }
         if len > PLAN_LIMITS.weights_bytes as u64 {
@@ -105,7 +103,8 @@ impl Plan {
             let (to, after) = split.ok_or_else(|| invalid(n, "does not fit"))?;
             let start = weight.offset as usize;
             let from = section.get(start..start + weight.stored_bytes() as usize);
-            decode(weight, from.unwrap_or_default(), to).ok_or_else(|| invalid(n, "holds what is not finite"))?;
+            decode(weight, from.unwrap_or_default(), to)
+                .ok_or_else(|| invalid(n, "contains a number that is not finite"))?;
             offsets.push(offset);
             offset += taken as u32;
             rest = after;
@@ -117,7 +116,7 @@ impl Plan {
     }
 }
 
-/// Decodes one weight; `None` where a number is not finite.
+/// Decodes one weight; `None` if a number is not finite.
 fn decode(weight: &Weight, from: &[u8], to: &mut [u8]) -> Option<()> {
     let (words, _) = to.as_chunks_mut::<4>();
     match weight.encoding {
@@ -146,11 +145,11 @@ fn decode(weight: &Weight, from: &[u8], to: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// The value of a half; `None` unless it is finite.
+/// Value of a half; `None` unless finite.
 fn from_half(bits: u16) -> Option<f32> {
     let (sign, magnitude) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7fff));
-    // Shifted, the exponent is right but for its bias, 15 there and 127 here. Multiplying by
-    // 2^(127 − 15) mends that, exactly, subnormals included.
+    // After the shift, only the bias of the exponent is wrong (15 instead of 127). Multiplying by 2^(127 − 15) corrects
+    // it exactly, including subnormals.
     let value = f32::from_bits(magnitude << 13) * f32::from_bits((127 + 127 - 15) << 23);
     (magnitude < 0x7c00).then(|| f32::from_bits(sign | value.to_bits()))
 }
@@ -235,7 +234,7 @@ mod tests {
             let refused = expanded(weight, &section).expect_err(what);
             assert_eq!(refused.kind(), ErrorKind::InvalidPlan, "{what}: {refused}");
         }
-        // A few bytes that many weights share are not gigabytes.
+        // A few bytes shared by many weights still count as gigabytes.
         let mut many = plan(vec![weight(1 << 20, Encoding::F16); 100]);
         let refused = many.expand(&vec![0; 2 << 20]).expect_err("400 MiB");
         assert!(refused.kind() == ErrorKind::InvalidPlan && refused.message().contains("419430400"), "{refused}");

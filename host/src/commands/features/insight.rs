@@ -9,19 +9,19 @@ pub struct InsightFeatures {
     /// Purchases: CSV with the columns profile,at,order,sku,quantity.
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
-    /// The products file that `tradewind tables` wrote, for rows with products.
+    /// Products file from `tradewind tables`, for rows with products.
     #[arg(long, value_name = "FILE")]
     tables: Option<PathBuf>,
-    /// The insight: JSON.
+    /// Insight specification: JSON.
     #[arg(long, value_name = "FILE")]
     spec: PathBuf,
     /// Moments: CSV with the columns split,profile,at, and any others.
     #[arg(long, value_name = "FILE")]
     targets: PathBuf,
-    /// Which of them.
+    /// Split to use.
     #[arg(long, value_name = "NAME")]
     split: String,
-    /// The folder to write features.npy, rows.csv and columns.json into.
+    /// Output folder for features.npy, rows.csv and columns.json.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 }

@@ -11,7 +11,7 @@ pub struct LateFeatures {
     /// Features: JSON.
     #[arg(long, value_name = "FILE")]
     spec: PathBuf,
-    /// The folder to write features.npy and columns.json into.
+    /// Output folder for features.npy and columns.json.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 }

@@ -9,7 +9,7 @@ pub struct RankFeatures {
     /// Purchases: CSV with the columns profile,at,order,sku,quantity.
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
-    /// The products file that `tradewind tables` wrote.
+    /// Products file from `tradewind tables`.
     #[arg(long, value_name = "FILE")]
     tables: PathBuf,
     /// Features and candidates: JSON.
@@ -18,10 +18,10 @@ pub struct RankFeatures {
     /// Decisions: CSV with the columns split,profile,at,order.
     #[arg(long, value_name = "FILE")]
     targets: PathBuf,
-    /// Which of them.
+    /// Split to use.
     #[arg(long, value_name = "NAME")]
     split: String,
-    /// The folder to write features.npy, rows.csv and columns.json into.
+    /// Output folder for features.npy, rows.csv and columns.json.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 }

@@ -6,7 +6,7 @@ use tradewind_host::training::{Sales, WeekTarget, write_week_features};
 
 #[derive(clap::Args)]
 pub struct WeekFeatures {
-    /// What was sold: CSV with the columns sku,week,units,price,list,display,mailer.
+    /// Sales: CSV with the columns sku,week,units,price,list,display,mailer.
     #[arg(long, value_name = "FILE")]
     sales: PathBuf,
     /// Features: JSON.
@@ -15,16 +15,16 @@ pub struct WeekFeatures {
     /// Weeks to forecast: CSV with the columns split,sku,week,horizon.
     #[arg(long, value_name = "FILE")]
     targets: PathBuf,
-    /// Which of them.
+    /// Split to use.
     #[arg(long, value_name = "NAME")]
     split: String,
-    /// The folder to write features.npy, rows.csv and columns.json into.
+    /// Output folder for features.npy, rows.csv and columns.json.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 }
 
 impl WeekFeatures {
-    /// `features` reads them from a spec.
+    /// Writes the matrix; `features` reads the names of features from a spec.
     pub fn run(
         self,
         out: &mut dyn Write,

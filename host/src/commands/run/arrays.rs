@@ -15,25 +15,25 @@ use tradewind_core::{
     tensor::{Tensor, TensorData},
 };
 
-/// What some programs put before UTF-8.
+/// Byte order mark that some programs write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What a file holds, before it is known what the model takes.
+/// Contents of a file, before the model's types are known.
 #[derive(Debug)]
 pub struct Arrays {
     arrays: Vec<(String, Array)>,
-    /// Whether they are the columns of a table, in its order.
+    /// Whether they are columns of a table, in its order.
     is_table: bool,
 }
 
-/// Elements in row-major order.
+/// Array with elements in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 struct Array {
     shape: Vec<usize>,
     elements: Elements,
 }
 
-/// The names of an object's fields, in order.
+/// Names of an object's fields, in order.
 struct Row(Vec<String>);
 
 impl<'de> Deserialize<'de> for Row {
@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Row {
 }
 
 impl Arrays {
-    /// Reads a file; the ending of its name says what it is.
+    /// Reads a file, with the format given by its extension.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes = fs::read(path)?;
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
@@ -94,9 +94,9 @@ impl Arrays {
                 Ok(Self { arrays: arrays.collect::<anyhow::Result<_>>()?, is_table: false })
             }
             Value::Array(rows) => {
-                // The order of the columns is that of the first row, which a `Value` does not keep.
+                // Columns have the order of the first row, which a `Value` does not keep.
                 let Some(Row(names)) = serde_json::from_slice::<Vec<Row>>(bytes)?.into_iter().next() else {
-                    bail!("a list must hold one row object at least");
+                    bail!("a list must contain at least one row object");
                 };
                 for (n, row) in rows.iter().enumerate() {
                     let fields = row.as_object().into_iter().flat_map(Map::keys);
@@ -114,7 +114,7 @@ impl Arrays {
                 };
                 Ok(Self { arrays: names.into_iter().map(column).collect::<anyhow::Result<_>>()?, is_table: true })
             }
-            _ => bail!("it holds neither an object of arrays nor a list of rows"),
+            _ => bail!("it contains neither an object of arrays nor a list of rows"),
         }
     }
 
@@ -135,18 +135,18 @@ impl Arrays {
         Ok(Self { arrays: names.into_iter().zip(arrays).collect(), is_table: true })
     }
 
-    /// The names of all arrays or columns.
+    /// Names of all arrays or columns.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.arrays.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The columns of a table that a plan does not take, where `defaults` are inputs that it could.
+    /// Columns of a table that a plan does not use, given the `defaults` that could be inputs.
     ///
     /// # Errors
-    /// Where they are arrays and not columns: each of them is meant for the model.
+    /// If they are arrays instead of columns, because each array is meant for the model.
     pub fn unused(&self, plan: &Plan, defaults: &[Declared]) -> anyhow::Result<Vec<&str>> {
         let taken = |name: &str| plan.inputs.iter().any(|port| port.name == name);
-        // A single input may have another name, or be all columns.
+        // A single input may have another name, or be all columns together.
         if let [port] = &plan.inputs[..]
             && (self.arrays.len() == 1 || self.is_table)
             && self.names().all(|name| name != port.name)
@@ -163,7 +163,7 @@ impl Arrays {
         Ok(unused)
     }
 
-    /// The tensors that a plan takes.
+    /// Tensors for a plan's inputs.
     pub fn inputs(&self, plan: &Plan) -> anyhow::Result<Vec<Tensor>> {
         plan.inputs.iter().map(|port| self.input(plan, port)).collect()
     }
@@ -198,13 +198,13 @@ impl Arrays {
         Ok(Tensor::new(name.clone(), shape, data.with_context(wanted)?)?)
     }
 
-    /// All columns of a table side by side.
+    /// Concatenates all columns of a table to a matrix.
     fn matrix(&self) -> anyhow::Result<Array> {
         fn interleaved<T: Clone>(columns: &[&Vec<T>], rows: usize) -> Vec<T> {
             (0..rows).flat_map(|row| columns.iter().map(move |column| column[row].clone())).collect()
         }
         if let Some((name, _)) = self.arrays.iter().find(|(_, column)| column.shape.len() > 1) {
-            bail!("column `{name}` holds lists; the model takes all columns as one matrix");
+            bail!("column `{name}` contains lists, but the model takes all columns as one matrix");
         }
         let columns = || self.arrays.iter().map(|(_, column)| &column.elements);
         let rows = columns().next().map_or(0, Elements::len);
@@ -224,7 +224,7 @@ impl Array {
         let npy = NpyFile::new(bytes)?;
         let shape: Vec<usize> = npy.shape().iter().map(|&extent| extent as usize).collect();
         let order = npy.order();
-        let NpyType::Plain(kind) = npy.dtype() else { bail!("it is a structured array; save its fields apart") };
+        let NpyType::Plain(kind) = npy.dtype() else { bail!("it is a structured array; save its fields separately") };
         let elements = match (kind.type_char(), kind.size_field()) {
             (TypeChar::Float, 8) => Elements::Float(npy.into_vec()?),
             (TypeChar::Float, 4) => Elements::Float(npy.into_vec::<f32>()?.into_iter().map(f64::from).collect()),
@@ -243,7 +243,7 @@ impl Array {
         Ok(if order == Order::Fortran { array.transposed() } else { array })
     }
 
-    /// The same array, whose elements came in column-major order.
+    /// Transposes an array whose elements are in column-major order.
     fn transposed(self) -> Self {
         fn reordered<T: Clone>(shape: &[usize], elements: &[T]) -> Vec<T> {
             let strides = || {
@@ -295,7 +295,7 @@ impl Array {
     }
 }
 
-/// The index of an element, counted in row-major order.
+/// Index of an element, from its position in row-major order.
 fn place(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut index: Vec<usize> = Vec::with_capacity(shape.len());
     for extent in shape.iter().rev() {
@@ -306,20 +306,20 @@ fn place(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-/// The type of a port's elements; `None` for text.
+/// Type of a port's elements; `None` for text.
 fn dtype(plan: &Plan, port: &Port) -> Option<DType> {
     let buffer = plan.buffers.get(port.buffer.0 as usize).filter(|_| port.categories.is_empty());
     buffer.map(|buffer| buffer.dtype)
 }
 
-/// What a port takes, for a message.
+/// Description of a port, for messages.
 fn taken(plan: &Plan, port: &Port) -> String {
     let kind = dtype(plan, port).map_or("text".to_owned(), |dtype| format!("{dtype:?}").to_lowercase());
     let dims = port.shape.iter().map(|dim| if dim.per_row == 0 { dim.fixed.to_string() } else { "rows".to_owned() });
     format!("{kind} [{}]", dims.collect::<Vec<_>>().join(", "))
 }
 
-/// The array's shape as the port has it: axes of one element may be left out or be too many.
+/// Shape of the array for the port: axes of one element may be missing or extra.
 fn fitted(port: &Port, shape: &[usize]) -> Option<Vec<u32>> {
     let mut left = shape.iter().copied().peekable();
     let mut fitted = Vec::with_capacity(port.shape.len());
@@ -336,7 +336,7 @@ fn fitted(port: &Port, shape: &[usize]) -> Option<Vec<u32>> {
     left.all(|extent| extent == 1).then_some(fitted)
 }
 
-/// Writes tensors; the ending of the name says how.
+/// Writes tensors, with the format given by the extension.
 pub fn write_arrays(path: &Path, tensors: &[Tensor]) -> anyhow::Result<()> {
     if ending(path)? == "npz" {
         let files = tensors.iter().map(|tensor| Ok((format!("{}.npy", tensor.name), npy(tensor)?)));
@@ -377,7 +377,7 @@ fn npy(tensor: &Tensor) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// A tensor as nested lists; a float that is no number is `null`, an infinity a word.
+/// Converts a tensor to nested lists; NaN becomes `null`, an infinity a string.
 pub fn to_json(tensor: &Tensor) -> Value {
     fn nested(shape: &[u32], leaves: &mut impl Iterator<Item = Value>) -> Value {
         match shape.split_first() {
@@ -388,7 +388,7 @@ pub fn to_json(tensor: &Tensor) -> Value {
     let float = |x: f32| match x {
         f32::INFINITY => "Infinity".into(),
         f32::NEG_INFINITY => "-Infinity".into(),
-        // The shortest decimal that is this f32, not the longer one of the f64 next to it.
+        // The shortest decimal of this f32, not the longer one of the nearest f64.
         x => x.to_string().parse::<f64>().map_or(Value::Null, Value::from),
     };
     let leaves: Vec<Value> = match &tensor.data {
@@ -403,7 +403,7 @@ pub fn to_json(tensor: &Tensor) -> Value {
     nested(&tensor.shape, &mut leaves.into_iter())
 }
 
-/// Every element as it is shown.
+/// Formats every element.
 pub fn texts(data: &TensorData) -> Vec<String> {
     match data {
         TensorData::F32(data) => data.iter().map(|x| format!("{x:.6}")).collect(),
@@ -416,7 +416,7 @@ pub fn texts(data: &TensorData) -> Vec<String> {
     }
 }
 
-/// What a tensor's element type is called.
+/// Name of a tensor's element type.
 pub const fn type_name(data: &TensorData) -> &'static str {
     match data {
         TensorData::F32(_) => "f32",
@@ -432,6 +432,6 @@ pub const fn type_name(data: &TensorData) -> &'static str {
 fn ending(path: &Path) -> anyhow::Result<&str> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some(ending @ ("npz" | "json" | "csv")) => Ok(ending),
-        _ => bail!("its name must end in .npz, .json or .csv, which says what it is"),
+        _ => bail!("unknown extension (expected .npz, .json or .csv)"),
     }
 }

@@ -1,14 +1,14 @@
-//! Elements of arrays, which are read as what the model takes.
+//! Conversion of elements to the model's types.
 
 use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tradewind_core::{plan::DType, tensor::TensorData};
 
-/// Below this, 2^53, every whole number is a float of 64 bits.
+/// 2⁵³: every smaller integer is exact in 64-bit floats.
 const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Elements as the file has them; the model's input says as what they are read.
+/// Elements in the file's types; the model's input determines the conversion.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Elements {
     Float(Vec<f64>),
@@ -16,11 +16,11 @@ pub enum Elements {
     Bool(Vec<bool>),
     Text(Vec<String>),
     Json(Vec<Value>),
-    /// Cells of a CSV, as they stand.
+    /// Cells of a CSV, unchanged.
     Cells(Vec<String>),
 }
 
-/// One of [`Elements`].
+/// One element of [`Elements`].
 #[derive(Debug, Clone, Copy)]
 enum Element<'a> {
     Missing,
@@ -32,8 +32,8 @@ enum Element<'a> {
 }
 
 impl Elements {
-    /// The elements in a plan's type, `None` for text, where nothing is lost but digits of a float.
-    /// `whence` tells where the element of a number is.
+    /// Converts the elements to a plan's type (`None` for text), losing only digits of floats. `whence` describes the
+    /// position of an element for messages.
     pub fn converted(&self, dtype: Option<DType>, whence: impl Fn(usize) -> String) -> anyhow::Result<TensorData> {
         fn all<'e, T>(
             elements: &'e Elements,
@@ -54,7 +54,7 @@ impl Elements {
         })
     }
 
-    /// What they are, in words.
+    /// Description of the elements' types.
     pub fn kinds(&self) -> String {
         let kinds: BTreeSet<&str> = match self {
             Self::Float(_) => ["float"].into(),
@@ -90,7 +90,7 @@ impl Elements {
                 Value::String(element) => Element::Text(element),
                 Value::Number(number) => match (number.as_i64(), number.as_f64()) {
                     (Some(element), _) => Element::Integer(element),
-                    // From 2^63 on an integer is a float, which is not a whole number that fits.
+                    // From 2^63 on an integer is a float, which is not an integer in range.
                     (None, Some(element)) => Element::Float(element),
                     (None, None) => bail!("{number} is out of range"),
                 },
@@ -111,7 +111,7 @@ impl Element<'_> {
         }
     }
 
-    /// A float; what is missing is NaN.
+    /// Converts to a float; missing values become NaN.
     fn double(self) -> anyhow::Result<f64> {
         Ok(match self {
             Self::Missing | Self::Cell("") => f64::NAN,
@@ -130,7 +130,7 @@ impl Element<'_> {
 
     fn float(self) -> anyhow::Result<f32> {
         if let Self::Integer(x) = self {
-            // Rounded once.
+            // Rounded only once.
             return Ok(x as f32);
         }
         let wide = self.double()?;
@@ -141,12 +141,12 @@ impl Element<'_> {
 
     fn integer(self) -> anyhow::Result<i64> {
         let whole = |x: f64| {
-            ensure!(x.fract() == 0.0, "{x} is not a whole number");
-            ensure!(x.abs() < MOST_EXACT, "{x} as a float may be another whole number; write all its digits");
+            ensure!(x.fract() == 0.0, "{x} is not an integer");
+            ensure!(x.abs() < MOST_EXACT, "{x} as a float may be another integer; write all its digits");
             Ok(x as i64)
         };
         match self {
-            Self::Missing | Self::Cell("") => bail!("a whole number is missing"),
+            Self::Missing | Self::Cell("") => bail!("missing integer"),
             Self::Text(text) => bail!("the text `{text}` is not a number"),
             Self::Float(x) => whole(x),
             Self::Integer(x) => Ok(x),
@@ -172,7 +172,7 @@ impl Element<'_> {
     }
 }
 
-/// The cell of a boolean, as spreadsheets, Python and databases write it.
+/// Parses a boolean, as written by spreadsheets, Python and databases.
 fn truth(cell: &str) -> Option<bool> {
     cell.to_ascii_lowercase().parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The container of .npz: a zip archive of .npy files, not compressed unless one asks NumPy for it.
+//! .npz files: a zip archive of .npy files, uncompressed by default.
 
 use anyhow::{Context, bail, ensure};
 
@@ -7,23 +7,23 @@ const LOCAL: [u8; 4] = *b"PK\x03\x04";
 const CENTRAL: [u8; 4] = *b"PK\x01\x02";
 const END: [u8; 4] = *b"PK\x05\x06";
 
-/// Bytes of each without its names and extras.
+/// Length of each record without its names and extras.
 const LOCAL_LEN: usize = 30;
 const CENTRAL_LEN: usize = 46;
 const END_LEN: usize = 22;
 
-/// The version of the format that says: stored files and nothing more.
+/// Version of the format for uncompressed files only.
 const VERSION: u16 = 20;
-/// The first day of 1980, so that the same arrays give the same bytes.
+/// 1 January 1980, so that the same arrays give identical bytes.
 const DATE: u16 = 0x21;
 
-/// The files of an archive: name and bytes, in order.
+/// Files of an archive: name and bytes, in order.
 ///
 /// # Errors
-/// Where the bytes are no archive, or a file is compressed.
+/// If the bytes are not an archive, or a file is compressed.
 pub fn read(bytes: &[u8]) -> anyhow::Result<Vec<(String, &[u8])>> {
     let end = (0..=bytes.len().saturating_sub(END_LEN)).rev().find(|&at| bytes[at..].starts_with(&END));
-    let end = end.context("it is no .npz: it lacks the directory of a zip archive")?;
+    let end = end.context("invalid .npz: the directory of the zip archive is missing")?;
     let count = u16_at(bytes, end + 10)?;
     let mut at = u32_at(bytes, end + 16)?;
     let mut files = Vec::new();
@@ -44,10 +44,10 @@ pub fn read(bytes: &[u8]) -> anyhow::Result<Vec<(String, &[u8])>> {
     Ok(files)
 }
 
-/// An archive of these files.
+/// Writes an archive of files.
 ///
 /// # Errors
-/// Where a length does not fit into 32 bits.
+/// If a length does not fit 32 bits.
 pub fn write(files: &[(String, Vec<u8>)]) -> anyhow::Result<Vec<u8>> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     for (name, file) in files {
@@ -62,7 +62,7 @@ pub fn write(files: &[(String, Vec<u8>)]) -> anyhow::Result<Vec<u8>> {
         common.extend([u16::try_from(name.len())?.to_le_bytes(), [0; 2]].concat());
 
         archive.extend([&LOCAL, &common[..], name.as_bytes(), file].concat());
-        // In the directory: made by, the same, comment, disk, attributes inside and outside, offset.
+        // In the directory: made by, the same, comment, disk, internal and external attributes, offset.
         directory.extend([&CENTRAL, &VERSION.to_le_bytes()[..], &common, &[0; 10], &offset, name.as_bytes()].concat());
     }
     let count = u16::try_from(files.len())?.to_le_bytes();
@@ -78,7 +78,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 fn range(bytes: &[u8], at: usize, len: usize) -> anyhow::Result<&[u8]> {
-    at.checked_add(len).and_then(|end| bytes.get(at..end)).context("the archive ends too soon")
+    at.checked_add(len).and_then(|end| bytes.get(at..end)).context("the archive is truncated")
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> anyhow::Result<u16> {

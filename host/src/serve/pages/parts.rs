@@ -1,4 +1,4 @@
-//! The parts of the pages.
+//! Parts of the pages.
 
 use super::{Visitor, hidden, words};
 use crate::serve::{
@@ -11,14 +11,14 @@ use maud::{Markup, html};
 use std::collections::BTreeMap;
 use tradewind_core::{Day, Sku, exceptions::Step};
 
-/// Products with the least cover that are shown.
+/// Number of products shown with the least cover.
 const LEAST: usize = 10;
 
 pub(super) fn counts(visitor: &Visitor, orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
     let t = |text: &str| visitor.reader.label(text);
     html! {
         dl.counts {
-            div { dt { (t("to look at")) } dd { (exceptions) } }
+            div { dt { (t("exceptions")) } dd { (exceptions) } }
             @for (state, count) in orders {
                 div.warn[*state == OrderState::Dead && *count > 0] { dt { (t("orders")) " " (t(state.name())) } dd { (count) } }
             }
@@ -31,8 +31,8 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
     let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="exceptions" {
-            h2 #exceptions { (t("What is about to go wrong")) }
-            @if open.is_empty() { p.hint { (t("Nothing: every open shipment is where it should be.")) } }
+            h2 #exceptions { (t("Exceptions")) }
+            @if open.is_empty() { p.hint { (t("No exceptions.")) } }
             ol.work {
                 @for WorkRow { id, finding: Finding { score, reason }, feedback, .. } in open {
                     li {
@@ -57,9 +57,9 @@ pub(super) fn exceptions(visitor: &Visitor, release: &Release, open: &[WorkRow])
                                     form method="post" action={ "/feedback/" (id) } {
                                         (hidden(visitor))
                                         input type="hidden" name="useful" value="false";
-                                        button.link type="submit" { (t("Not worth looking at")) }
+                                        button.link type="submit" { (t("Not useful")) }
                                     }
-                                } @else { span.hint { (t("thank you for saying so")) } }
+                                } @else { span.hint { (t("thank you for the feedback")) } }
                             }
                         }
                     }
@@ -75,7 +75,7 @@ pub(super) fn acted(visitor: &Visitor, release: &Release, acted: &[WorkRow]) -> 
     html! {
         @if !acted.is_empty() {
             details {
-                summary { (t("What was done")) " (" (acted.len()) ")" }
+                summary { (t("Completed actions")) " (" (acted.len()) ")" }
                 ul {
                     @for WorkRow { finding: Finding { score, .. }, acted, .. } in acted {
                         @let done = acted.clone().unwrap_or_default();
@@ -206,7 +206,7 @@ pub(super) fn nodes(
     }
 }
 
-/// The products that last the shortest at the demand that the snapshot forecasts for its first week.
+/// Products with the shortest stock cover, by the forecast demand of the snapshot's first week.
 pub(super) fn cover(visitor: &Visitor, release: &Release, stock: &[StockRow]) -> Markup {
     let mut available: BTreeMap<&str, i64> = BTreeMap::new();
     for row in stock {
@@ -243,7 +243,7 @@ pub(super) fn digests(visitor: &Visitor, release: &ReleaseStatus) -> Markup {
     let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="digests" {
-            h2 #digests { (t("What decides: release")) " " (release.number) }
+            h2 #digests { (t("Active release")) " " (release.number) }
             dl.digests {
                 dt { (t("module")) } dd { code { (release.module) } }
                 @for (name, digest) in &release.packs { dt { (t("pack")) " " (name) } dd { code { (digest) } } }

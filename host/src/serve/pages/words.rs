@@ -1,4 +1,4 @@
-//! What is shown, in words.
+//! Texts of the pages.
 
 use axum::http::{HeaderMap, header};
 use tradewind_core::{
@@ -8,14 +8,14 @@ use tradewind_core::{
 };
 use tradewind_json::{Statement, Words, number};
 
-/// The catalogue, in the language that someone reads.
+/// Word catalogue in the reader's language.
 pub(super) struct Reader {
     words: Words,
     language: String,
 }
 
 impl Reader {
-    /// Whoever sends a request: the first language of its `Accept-Language` that there are words in, or English.
+    /// Reader of a request: the first language of its `Accept-Language` in the catalogue, or English.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let words = Words::warehouse();
         let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -113,7 +113,7 @@ pub(super) fn percent(probability: Probability) -> String {
     format!("{:.0} %", 100.0 * probability.as_f64())
 }
 
-/// A moment in UTC, to the minute.
+/// Formats a moment in UTC, to the minute.
 pub(super) fn moment(at: Millis) -> String {
     let text = at.to_string();
     let minute = text.get(..16).unwrap_or(&text);

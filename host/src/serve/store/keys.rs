@@ -2,7 +2,7 @@
 
 use super::{Store, wall};
 
-/// A key, without what it is.
+/// Key, without its secret.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRow {
     pub(crate) id: String,
@@ -10,7 +10,7 @@ pub(crate) struct KeyRow {
     pub(crate) made: i64,
 }
 
-/// Someone who signed in on the page.
+/// Signed-in user.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) key: String,
@@ -18,14 +18,14 @@ pub(crate) struct Session {
 }
 
 impl Store {
-    /// Adds a key; `false` where one of that name is there.
+    /// Adds a key; `false` if the name exists.
     pub(crate) async fn add_key(&self, id: &str, role: &str, hash: &str) -> sqlx::Result<bool> {
         let sql = "INSERT INTO access_keys (id, hash, role, made) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         let done = sqlx::query(sql).bind(id).bind(hash).bind(role).bind(wall()).execute(&self.pool).await?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Takes a key away, and signs out whoever used it; `false` where there is none of that name.
+    /// Removes a key, and ends its sessions; `false` if the name does not exist.
     pub(crate) async fn remove_key(&self, id: &str) -> sqlx::Result<bool> {
         let mut tx = self.begin().await?;
         let done = sqlx::query("DELETE FROM access_keys WHERE id = $1").bind(id).execute(&mut *tx).await?;
@@ -41,7 +41,7 @@ impl Store {
         Ok(rows.into_iter().map(|(id, role, made)| KeyRow { id, role, made }).collect())
     }
 
-    /// The name and role of the key with a hash.
+    /// Name and role of the key with a hash.
     pub(crate) async fn key(&self, hash: &str) -> sqlx::Result<Option<(String, String)>> {
         sqlx::query_as("SELECT id, role FROM access_keys WHERE hash = $1").bind(hash).fetch_optional(&self.pool).await
     }

@@ -1,8 +1,8 @@
-//! Orders, which are the queue of what is to be decided.
+//! Orders, which are also the queue.
 //!
-//! An order is `queued` until a plan for it is committed; one that is `short` may be due again. Whoever plans holds a
-//! lease on it: a process that is killed loses nothing, and one that is slow commits nothing, because the commit asks for
-//! its own lease.
+//! An order is `queued` until a plan for it is committed; one that is `short` may be due again. The planning replica
+//! holds a lease on it: if the process is killed, nothing is lost, and a slow one cannot commit, because the commit
+//! requires its lease.
 
 use super::{Store, Tx, from_json, parameters, to_json, wall};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
@@ -11,27 +11,27 @@ use tradewind_core::{
     allocate::{Breakdown, OrderShortfall, ShopOrder},
 };
 
-/// Milliseconds for which orders are ours before another may take them: longer than a plan may take.
+/// Milliseconds of a lease: longer than planning may take.
 const LEASE: i64 = 15_000;
 
-/// What has become of an order.
+/// State of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = OrderState)]
 pub(crate) enum State {
-    /// It waits for a plan, its first or another.
+    /// Waiting for its first or next plan.
     Queued,
     /// All of it ships.
     Allocated,
-    /// Some or all of it does not ship, for the reasons given; planned again when stock comes.
+    /// Some or all of it does not ship, for the given reasons; planned again when stock arrives.
     Short,
-    /// Planning failed too often: someone must look.
+    /// Planning failed too often; an operator must act.
     Dead,
-    /// Nothing of it ships any more.
+    /// Cancelled: nothing more of it ships.
     Cancelled,
 }
 
-/// An order as it is kept.
+/// Stored order.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderRow {
     pub(crate) id: String,
@@ -46,37 +46,37 @@ pub(crate) struct OrderRow {
     pub(crate) error: Option<String>,
 }
 
-/// An order that is ours to plan.
+/// Order with a lease.
 #[derive(Debug)]
 pub(crate) struct Queued {
     pub(crate) id: String,
-    /// As it was sent; fails where what is kept cannot be read.
+    /// The order as received; an error if the stored data is unreadable.
     pub(crate) order: sqlx::Result<ShopOrder>,
     pub(crate) tries: i64,
 }
 
-/// What was decided of an order.
+/// Decision about an order.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     pub(crate) at: Millis,
-    /// The record that it is in.
+    /// Record that contains it.
     pub(crate) decision: Option<&'a str>,
     pub(crate) shortfalls: &'a [OrderShortfall],
     pub(crate) cost: Option<Breakdown>,
-    /// When what does not ship is to be planned again whatever happens, by the machine's clock.
+    /// Time by the machine's clock at which a shortfall is planned again in any case.
     pub(crate) again: Option<i64>,
 }
 
-/// What became of a new order.
+/// Result of submitting an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Submitted {
-    /// It is queued.
+    /// Queued.
     New,
-    /// It was sent before, with the same key.
+    /// Known: sent before with the same key.
     Again,
-    /// Another was sent before with the same key.
+    /// Another order was sent with the same key.
     OtherBody,
-    /// Another has the same id.
+    /// Another order has the same id.
     SameId,
 }
 
@@ -95,7 +95,7 @@ impl State {
 
     fn from_name(name: &str) -> sqlx::Result<Self> {
         let found = Self::ALL.into_iter().find(|state| state.name() == name);
-        found.ok_or_else(|| sqlx::Error::Decode(format!("`{name}` is no state of an order").into()))
+        found.ok_or_else(|| sqlx::Error::Decode(format!("unknown order state `{name}`").into()))
     }
 }
 
@@ -148,14 +148,14 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// The orders that arrived last, the last first; of a state where one is given.
+    /// Latest orders, newest first, optionally of one state.
     pub(crate) async fn orders(&self, state: Option<State>, limit: i64) -> sqlx::Result<Vec<OrderRow>> {
         let sql = format!("{SELECT} WHERE ($1 IS NULL OR state = $1) ORDER BY seq DESC LIMIT $2");
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state.map(State::name)).bind(limit);
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
-    /// How many orders are in each state.
+    /// Number of orders in each state.
     pub(crate) async fn order_counts(&self) -> sqlx::Result<Vec<(State, i64)>> {
         let rows: Vec<(String, i64)> =
             sqlx::query_as("SELECT state, COUNT(*) FROM orders GROUP BY state").fetch_all(&self.pool).await?;
@@ -163,31 +163,31 @@ impl Store {
         Ok(State::ALL.map(|state| (state, count(state))).to_vec())
     }
 
-    /// The number of times that what can be shipped has changed.
+    /// Generation: the number of changes of stock, nodes or release.
     pub(crate) async fn generation(&self) -> sqlx::Result<i64> {
         sqlx::query_scalar("SELECT number FROM generation").fetch_one(&self.pool).await
     }
 
-    /// Whether nothing has changed that can be shipped since a generation; nothing does until the transaction ends.
+    /// Whether stock, nodes and release are unchanged since a generation; they stay so until the transaction ends.
     pub(crate) async fn is_generation(&self, tx: &mut Tx, generation: i64) -> sqlx::Result<bool> {
         let sql = format!("SELECT number FROM generation{}", self.locking(" FOR SHARE"));
         let now: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut **tx).await?;
         Ok(now == generation)
     }
 
-    /// Counts that stock, nodes or the release have changed: the last that a transaction does, so that it waits for
-    /// nobody who waits for it.
+    /// Increments the generation: the last statement of a transaction, so that it never waits for a transaction that
+    /// waits for it.
     pub(crate) async fn next_generation(&self, tx: &mut Tx) -> sqlx::Result<()> {
         sqlx::query("UPDATE generation SET number = number + 1").execute(&mut **tx).await.map(drop)
     }
 
-    /// Gives back the orders on which a lease is still held, as they were.
+    /// Releases the lease on all its orders, without changing them.
     pub(crate) async fn give_back(&self, lease: &str) -> sqlx::Result<()> {
         let sql = "UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1";
         sqlx::query(sql).bind(lease).execute(&self.pool).await.map(drop)
     }
 
-    /// Takes a lease on orders that are due: by priority, then as they arrived.
+    /// Takes a lease on due orders: by priority, then by arrival.
     pub(crate) async fn claim(&self, lease: &str, most: i64) -> sqlx::Result<Vec<Queued>> {
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
@@ -203,7 +203,7 @@ impl Store {
         Ok(queued.collect())
     }
 
-    /// Commits what was decided of an order; `false` where the lease on it was lost.
+    /// Commits the decision about an order; `false` if the lease was lost.
     pub(crate) async fn decide(
         &self,
         tx: &mut Tx,
@@ -231,13 +231,13 @@ impl Store {
         Ok(true)
     }
 
-    /// What does not ship of an order: product, units, reason.
+    /// Shortfalls of an order: product, units, reason.
     pub(crate) async fn shortfalls(&self, order: &str) -> sqlx::Result<Vec<(String, i64, String)>> {
         let sql = "SELECT sku, quantity, reason FROM shortfalls WHERE order_id = $1 ORDER BY sku";
         sqlx::query_as(sql).bind(order).fetch_all(&self.pool).await
     }
 
-    /// Puts an order back that could not be planned: to be tried again after a while, or dead.
+    /// Puts a failed order back: to be retried later, or dead.
     pub(crate) async fn put_back(
         &self,
         lease: &str,
@@ -254,16 +254,16 @@ impl Store {
         update.bind(wall() + after).bind(error).execute(&self.pool).await.map(drop)
     }
 
-    /// Lets all orders be planned again that are short, because more can be shipped now; how many are.
+    /// Queues all orders with shortfalls again, because more can be shipped now; returns their number.
     pub(crate) async fn requeue_short(&self, tx: &mut Tx) -> sqlx::Result<u64> {
         let sql = "UPDATE orders SET due = $1 WHERE state = 'short'";
         Ok(sqlx::query(sql).bind(wall()).execute(&mut **tx).await?.rows_affected())
     }
 
-    /// Queues orders again that are in one of these states; how many were.
+    /// Queues orders in one of these states again; returns their number.
     pub(crate) async fn requeue(&self, tx: &mut Tx, orders: &[String], from: &[State]) -> sqlx::Result<u64> {
         let mut count = 0;
-        // All at once, so that no claim sees some of them only.
+        // All in one statement, so that no claim sees only some of them.
         let now = wall();
         let states = parameters(3, from.len());
         let sql = format!(
@@ -279,13 +279,13 @@ impl Store {
         Ok(count)
     }
 
-    /// The orders that lack a product.
+    /// Orders that lack a product.
     pub(crate) async fn lacking(&self, tx: &mut Tx, sku: &str) -> sqlx::Result<Vec<String>> {
         let sql = "SELECT order_id FROM shortfalls WHERE sku = $1 ORDER BY order_id";
         sqlx::query_scalar(sql).bind(sku).fetch_all(&mut **tx).await
     }
 
-    /// Cancels an order; `false` where it is not there or was cancelled before.
+    /// Cancels an order; `false` if it is unknown or already cancelled.
     pub(crate) async fn cancel(&self, tx: &mut Tx, order: &str) -> sqlx::Result<bool> {
         let sql =
             "UPDATE orders SET state = 'cancelled', lease = '', lease_until = 0 WHERE id = $1 AND state <> 'cancelled'";
@@ -294,11 +294,11 @@ impl Store {
         Ok(done)
     }
 
-    /// How many units an order asked for, of all products.
+    /// Total units ordered.
     pub(crate) async fn order_units(&self, tx: &mut Tx, order: &str) -> sqlx::Result<u64> {
         let sql = "SELECT body FROM orders WHERE id = $1";
         let body: String = sqlx::query_scalar(sql).bind(order).fetch_one(&mut **tx).await?;
-        // What cannot be read is not known to have left.
+        // An unreadable order counts as not shipped.
         let order = from_json::<ShopOrder>(&body);
         Ok(order.map_or(u64::MAX, |order| order.lines.iter().map(|line| u64::from(line.quantity)).sum()))
     }
@@ -308,13 +308,13 @@ impl Store {
         sqlx::query(sql).bind(id).bind(made).bind(record).execute(&mut **tx).await.map(drop)
     }
 
-    /// Forgets decisions that were made before a moment; how many those are.
+    /// Deletes decisions made before a time; returns their number.
     pub(crate) async fn forget_decisions(&self, before: i64) -> sqlx::Result<u64> {
         let delete = sqlx::query("DELETE FROM decisions WHERE made < $1").bind(before);
         Ok(delete.execute(&self.pool).await?.rows_affected())
     }
 
-    /// A decision with its receipt, as `tradewind replay` reads it.
+    /// Decision with its receipt, in the form that `tradewind replay` reads.
     pub(crate) async fn decision(&self, id: &str) -> sqlx::Result<Option<String>> {
         sqlx::query_scalar("SELECT record FROM decisions WHERE id = $1").bind(id).fetch_optional(&self.pool).await
     }

@@ -7,10 +7,10 @@ use crate::{
 };
 use tradewind_json::hex;
 
-/// Releases that are kept, to go back to.
+/// Number of releases kept for rollback.
 const KEPT: i64 = 20;
 
-/// A release, without its files.
+/// Release without its files.
 #[derive(Debug, Clone)]
 pub(crate) struct ReleaseRow {
     pub(crate) number: i64,
@@ -19,13 +19,13 @@ pub(crate) struct ReleaseRow {
 }
 
 impl Store {
-    /// The number of the release that decides; 0 before the first.
+    /// Number of the active release; 0 before the first.
     pub(crate) async fn current_release(&self) -> sqlx::Result<i64> {
         let number: Option<i64> = sqlx::query_scalar("SELECT MAX(number) FROM releases").fetch_one(&self.pool).await?;
         Ok(number.unwrap_or(0))
     }
 
-    /// The latest releases, the last first.
+    /// Latest releases, newest first.
     pub(crate) async fn releases(&self) -> sqlx::Result<Vec<ReleaseRow>> {
         let rows: Vec<(i64, i64, String)> =
             sqlx::query_as("SELECT number, made, note FROM releases ORDER BY number DESC")
@@ -34,13 +34,13 @@ impl Store {
         Ok(rows.into_iter().map(|(number, made, note)| ReleaseRow { number, made, note }).collect())
     }
 
-    /// The release before one: what that one replaced.
+    /// Release that another one replaced.
     pub(crate) async fn release_before(&self, number: i64) -> sqlx::Result<Option<i64>> {
         let sql = "SELECT b.number FROM releases a JOIN releases b ON b.number = a.previous WHERE a.number = $1";
         sqlx::query_scalar(sql).bind(number).fetch_optional(&self.pool).await
     }
 
-    /// Which of these files the database has never seen.
+    /// Files that are new to the database.
     pub(crate) async fn unseen(&self, parts: &Parts) -> sqlx::Result<Vec<Artefact>> {
         let mut unseen = Vec::new();
         for artefact in parts.all() {
@@ -53,7 +53,7 @@ impl Store {
         Ok(unseen)
     }
 
-    /// The files of a release, verified again; `None` where there is no such release.
+    /// Files of a release, verified again; `None` if it does not exist.
     pub(crate) async fn parts(&self, number: i64, trust: &Trust) -> sqlx::Result<Option<Result<Parts, ReleaseError>>> {
         let sql = "SELECT kind, bytes, signature FROM artefacts \
                    JOIN release_parts ON release_parts.digest = artefacts.digest WHERE release = $1";
@@ -73,7 +73,7 @@ impl Store {
         Ok(module.zip(snapshot).map(|(module, snapshot)| Ok(Parts { module, packs, snapshot })))
     }
 
-    /// Makes a release the one that decides. Fails with a unique violation where another was made meanwhile.
+    /// Activates a release. Fails with a unique violation if another was added meanwhile.
     pub(crate) async fn add_release(
         &self,
         tx: &mut Tx,

@@ -1,4 +1,4 @@
-//! Shipments, and what happened to them.
+//! Shipments and their scans.
 
 use super::{Store, Tx, from_json, parameters, to_json};
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
@@ -8,7 +8,7 @@ use tradewind_core::{
 };
 use tradewind_json::{Alternative, ShipmentLine};
 
-/// What of a shipment is kept as one document.
+/// Part of a shipment that is stored as one document.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Body {
     pub(crate) lines: Vec<ShipmentLine>,
@@ -16,21 +16,21 @@ pub(crate) struct Body {
     pub(crate) created: Millis,
     #[serde(deserialize_with = "Millis::of_any_year")]
     pub(crate) promised: Millis,
-    /// What the plan said, for shipments of this service's own.
+    /// Values of the plan, for this service's own shipments.
     #[serde(default)]
     pub(crate) dispatch: Option<Day>,
     #[serde(default)]
     pub(crate) arrival: Option<Day>,
     #[serde(default)]
     pub(crate) late: Option<Probability>,
-    /// The service that carries it, where it was changed.
+    /// Carrier service, if it was changed.
     #[serde(default)]
     pub(crate) service: Option<String>,
     #[serde(default)]
     pub(crate) services: Vec<Alternative>,
 }
 
-/// A shipment that is to be kept.
+/// Shipment to store.
 #[derive(Debug, Clone)]
 pub(crate) struct NewShipment {
     pub(crate) id: String,
@@ -38,9 +38,9 @@ pub(crate) struct NewShipment {
     pub(crate) node: String,
     pub(crate) region: String,
     pub(crate) body: Body,
-    /// Whether its units are promised from this service's stock.
+    /// Whether its units are reserved in this service's stock.
     pub(crate) allocated: bool,
-    /// Whether it is not to leave until someone has looked.
+    /// Whether it must not leave until it is released.
     pub(crate) held: bool,
 }
 
@@ -48,15 +48,15 @@ pub(crate) struct NewShipment {
 #[derive(Debug, Clone)]
 pub(crate) struct DayRow {
     pub(crate) node: String,
-    /// The day on which they are to leave, in days since 1970.
+    /// Day of dispatch, in days since 1970.
     pub(crate) dispatch: i64,
-    /// All of them.
+    /// Total number.
     pub(crate) shipments: i64,
-    /// Those that the node has still.
+    /// Number still at the node.
     pub(crate) waiting: i64,
 }
 
-/// A shipment as it is kept.
+/// Stored shipment.
 #[derive(Debug, Clone)]
 pub(crate) struct ShipmentRow {
     pub(crate) id: String,
@@ -64,7 +64,7 @@ pub(crate) struct ShipmentRow {
     pub(crate) node: String,
     pub(crate) region: String,
     pub(crate) body: Body,
-    /// The last of its scans, or `cancelled`.
+    /// State of its last scan, or `cancelled`.
     pub(crate) state: String,
     pub(crate) allocated: bool,
     pub(crate) open: bool,
@@ -72,19 +72,19 @@ pub(crate) struct ShipmentRow {
 }
 
 impl Body {
-    /// The day on which it is to leave its node, in days since 1970.
+    /// Day of dispatch, in days since 1970.
     fn dispatch_day(&self) -> Option<i64> {
         self.dispatch.map(|day| i64::from(day.0))
     }
 }
 
 impl ShipmentRow {
-    /// Whether the node has it still, and nothing of it is packed.
+    /// Whether it is at the node and unpacked.
     pub(crate) fn is_created(&self) -> bool {
         self.open && self.state == "created"
     }
 
-    /// Whether the node has it still.
+    /// Whether it is at the node.
     pub(crate) fn is_at_node(&self) -> bool {
         self.open && (self.state == "created" || self.state == "packed")
     }
@@ -108,7 +108,7 @@ fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
 }
 
 impl Store {
-    /// Keeps a shipment; `false` where one of its id is there.
+    /// Stores a shipment; `false` if the id exists.
     pub(crate) async fn add_shipment(&self, tx: &mut Tx, shipment: &NewShipment) -> sqlx::Result<bool> {
         let NewShipment { id, order, node, region, body, allocated, held } = shipment;
         let sql = "INSERT INTO shipments (id, order_id, node, region, body, dispatch, state, allocated, open, held) \
@@ -119,7 +119,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// The shipments of these orders, also those that are closed, as they were made.
+    /// Shipments of these orders, including closed ones, in order of creation.
     pub(crate) async fn shipments_of(&self, orders: &[&str]) -> sqlx::Result<Vec<ShipmentRow>> {
         if orders.is_empty() {
             return Ok(Vec::new());
@@ -139,28 +139,28 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// A shipment that nobody changes until the transaction ends.
+    /// Locks a shipment until the transaction ends.
     pub(crate) async fn lock_shipment(&self, tx: &mut Tx, id: &str) -> sqlx::Result<Option<ShipmentRow>> {
         let sql = format!("{SELECT} WHERE id = $1{}", self.locking(" FOR UPDATE"));
         let found = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).fetch_optional(&mut **tx).await?;
         found.as_ref().map(row).transpose()
     }
 
-    /// The shipments of an order, which nobody changes until the transaction ends.
+    /// Locks the shipments of an order until the transaction ends.
     pub(crate) async fn shipments_of_locked(&self, tx: &mut Tx, order: &str) -> sqlx::Result<Vec<ShipmentRow>> {
         let sql = format!("{SELECT} WHERE order_id = $1 ORDER BY id{}", self.locking(" FOR UPDATE"));
         sqlx::query(AssertSqlSafe(sql)).bind(order.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
     }
 
-    /// All shipments that are not over, by id; fails for those of which what is kept cannot be read.
+    /// All open shipments, by id; errors for those with unreadable data.
     pub(crate) async fn open_shipments(&self) -> sqlx::Result<Vec<(String, sqlx::Result<ShipmentRow>)>> {
         let sql = format!("{SELECT} WHERE open = 1 ORDER BY id");
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
         rows.iter().map(|kept| Ok((kept.try_get("id")?, row(kept)))).collect()
     }
 
-    /// Shipments that a node has still, in the order in which they lose what it has not: those that are not packed
-    /// first, of these the least urgent, of these the last to arrive.
+    /// Shipments still at a node, in the order in which they lose missing units: unpacked first, then the least urgent,
+    /// then the last to arrive.
     pub(crate) async fn shipments_at(&self, tx: &mut Tx, node: &str) -> sqlx::Result<Vec<ShipmentRow>> {
         let sql = "SELECT s.id, order_id, node, region, s.body, s.state, allocated, open, held FROM shipments s \
                    LEFT JOIN orders o ON o.id = s.order_id \
@@ -170,7 +170,7 @@ impl Store {
         sqlx::query(AssertSqlSafe(sql)).bind(node.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
     }
 
-    /// Cancels a shipment that is as it was seen, at its node; `false` where it has gone on.
+    /// Cancels an unchanged shipment at its node; `false` if it has changed.
     pub(crate) async fn cancel_shipment(&self, tx: &mut Tx, seen: &ShipmentRow) -> sqlx::Result<bool> {
         let sql = "UPDATE shipments SET state = 'cancelled', open = 0 \
                    WHERE id = $1 AND open = 1 AND state = $2 AND state IN ('created', 'packed')";
@@ -178,15 +178,15 @@ impl Store {
         Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
-    /// Changes what is kept of a shipment; `false` where it is over. It stays as it is until the transaction ends.
+    /// Changes the document of a shipment and locks it until the transaction ends; `false` if it is closed.
     pub(crate) async fn set_body(&self, tx: &mut Tx, id: &str, body: &Body) -> sqlx::Result<bool> {
         let sql = "UPDATE shipments SET body = $2, dispatch = $3 WHERE id = $1 AND open = 1";
         let update = sqlx::query(sql).bind(id).bind(to_json(body)?).bind(body.dispatch_day());
         Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
-    /// How many shipments of this service's orders nodes have, by the day on which they are to leave: of all days
-    /// from `since` on, and of those before what is still there.
+    /// Number of this service's shipments by node and day of dispatch: all days from `since` on, and earlier days for
+    /// shipments still at the node.
     pub(crate) async fn days<'e>(
         &self,
         executor: impl Executor<'e, Database = Any>,
@@ -205,7 +205,7 @@ impl Store {
         sqlx::query(sql).bind(id).bind(i64::from(held)).execute(&mut **tx).await.map(drop)
     }
 
-    /// Adds a scan; `false` where it is known.
+    /// Adds a scan; `false` if it is known.
     pub(crate) async fn add_scan(&self, tx: &mut Tx, shipment: &str, scan: &Scan) -> sqlx::Result<bool> {
         let sql = "INSERT INTO scans (shipment, at, state, place) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         let insert =
@@ -213,26 +213,26 @@ impl Store {
         Ok(insert.execute(&mut **tx).await?.rows_affected() == 1)
     }
 
-    /// Sets where a shipment is, by its scans.
+    /// Sets the state of a shipment, from its scans.
     pub(crate) async fn set_state(&self, tx: &mut Tx, id: &str, state: &str, open: bool) -> sqlx::Result<()> {
         let sql = "UPDATE shipments SET state = $2, open = $3 WHERE id = $1";
         sqlx::query(sql).bind(id).bind(state).bind(i64::from(open)).execute(&mut **tx).await.map(drop)
     }
 
-    /// How many scans of a shipment are kept.
+    /// Number of stored scans of a shipment.
     pub(crate) async fn scan_count(&self, tx: &mut Tx, shipment: &str) -> sqlx::Result<i64> {
         let sql = "SELECT COUNT(*) FROM scans WHERE shipment = $1";
         sqlx::query_scalar(sql).bind(shipment).fetch_one(&mut **tx).await
     }
 
-    /// The scans of a shipment, the first first; fails for those that cannot be read.
+    /// Scans of a shipment, oldest first; errors for unreadable ones.
     pub(crate) async fn scans(&self, shipment: &str) -> sqlx::Result<Vec<sqlx::Result<Scan>>> {
         let sql = "SELECT shipment, at, state, place FROM scans WHERE shipment = $1 ORDER BY at";
         let rows: Vec<ScanRow> = sqlx::query_as(sql).bind(shipment).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| scan(row).1).collect())
     }
 
-    /// The scans of all shipments that are not over, by shipment, the first first; fails for those that cannot be read.
+    /// Scans of all open shipments, by shipment, oldest first; errors for unreadable ones.
     pub(crate) async fn open_scans(&self) -> sqlx::Result<Vec<(String, sqlx::Result<Scan>)>> {
         let sql = "SELECT shipment, at, scans.state, place FROM scans \
                    JOIN shipments ON shipments.id = scans.shipment WHERE open = 1 ORDER BY shipment, at";
@@ -241,7 +241,7 @@ impl Store {
     }
 }
 
-/// Shipment, moment, state and place of a scan.
+/// Shipment, time, state and location of a scan.
 type ScanRow = (String, i64, String, String);
 
 fn scan((shipment, at, state, place): ScanRow) -> (String, sqlx::Result<Scan>) {
@@ -254,7 +254,7 @@ fn scan((shipment, at, state, place): ScanRow) -> (String, sqlx::Result<Scan>) {
     (shipment, scan)
 }
 
-/// A state as it is written.
+/// Name of a state.
 pub(crate) fn name_of(state: State) -> sqlx::Result<String> {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(name)) => Ok(name),

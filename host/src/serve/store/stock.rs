@@ -1,37 +1,37 @@
-//! Nodes, and what they have.
+//! Nodes and their stock.
 
 use super::{Store, Tx, parameters};
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{Sku, snapshot::Snapshot};
 
-/// What a node has of a product, in units.
+/// Stock of a product at a node, in units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StockRow {
     pub(crate) node: String,
     pub(crate) sku: String,
-    /// What is there, with what is promised.
+    /// Units on the shelf, including reserved ones.
     pub(crate) on_hand: i64,
-    /// What is promised to orders.
+    /// Units promised to orders.
     pub(crate) reserved: i64,
-    /// What is kept back.
+    /// Safety stock.
     pub(crate) safety: i64,
 }
 
-/// A count of what is there.
+/// Stock count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) on_hand: i64,
-    /// As it was where absent.
+    /// Safety stock; unchanged if absent.
     pub(crate) safety: Option<i64>,
 }
 
-/// There is no longer as much as a plan takes.
+/// Stock is below the units of a plan.
 #[derive(Debug)]
 pub(crate) struct Conflict;
 
 impl StockRow {
-    /// Units that can be promised.
+    /// Units available to promise.
     pub(crate) const fn available(&self) -> i64 {
         let left = self.on_hand - self.reserved - self.safety;
         if left > 0 { left } else { 0 }
@@ -50,12 +50,12 @@ impl FromRow<'_, AnyRow> for StockRow {
     }
 }
 
-/// Rows or names to a statement: more are not sooner done.
+/// Maximum rows or names per statement; more are not faster.
 const ROWS: usize = 100;
 
 impl Store {
-    /// Adds the nodes and the stock of a snapshot that are not known yet. What is known is the service's own:
-    /// a later snapshot does not change it.
+    /// Adds new nodes and stock of a snapshot. Existing rows belong to the service: a later snapshot does not change
+    /// them.
     pub(crate) async fn seed(&self, tx: &mut Tx, snapshot: &Snapshot) -> sqlx::Result<()> {
         let nodes = snapshot.fulfilment.iter().flat_map(|fulfilment| &fulfilment.nodes);
         let catalog = &snapshot.storefront.catalog;
@@ -66,7 +66,7 @@ impl Store {
                 .execute(&mut **tx)
                 .await?;
             let known = node.stock.entries().iter().filter_map(|stock| Some((stock, catalog.sku(stock.product)?)));
-            // What was promised elsewhere is no longer there for this service's orders.
+            // Units reserved elsewhere are not available to this service's orders.
             rows.extend(known.map(|(stock, sku)| {
                 let on_hand = i64::from(stock.on_hand.saturating_sub(stock.reserved));
                 (node.code.as_str(), sku, on_hand, i64::from(stock.safety))
@@ -89,7 +89,7 @@ impl Store {
         Ok(())
     }
 
-    /// Stock by product and node: of these products where some are named, and of this node where one is.
+    /// Stock by product and node, optionally of some products or one node.
     pub(crate) async fn stock(&self, skus: Option<&[String]>, node: Option<&str>) -> sqlx::Result<Vec<StockRow>> {
         let select = "SELECT node, sku, on_hand, reserved, safety FROM stock";
         let mut rows = Vec::new();
@@ -113,14 +113,13 @@ impl Store {
         Ok(rows)
     }
 
-    /// All nodes and whether they are closed.
+    /// All nodes, and whether they are closed.
     pub(crate) async fn nodes(&self) -> sqlx::Result<BTreeMap<String, bool>> {
         let rows: Vec<(String, i64)> = sqlx::query_as("SELECT code, closed FROM nodes").fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|(code, closed)| (code, closed != 0)).collect())
     }
 
-    /// Whether one of these nodes is closed. None closes or opens, and nobody else books on it, until the transaction
-    /// ends.
+    /// Whether one of these nodes is closed. Locks them until the transaction ends.
     pub(crate) async fn any_closed(&self, tx: &mut Tx, nodes: &BTreeSet<String>) -> sqlx::Result<bool> {
         let mut closed = false;
         for node in nodes {
@@ -132,21 +131,21 @@ impl Store {
         Ok(closed)
     }
 
-    /// Opens or closes a node; `false` where there is none of that name.
+    /// Opens or closes a node; `false` if it does not exist.
     pub(crate) async fn set_closed(&self, tx: &mut Tx, node: &str, closed: bool) -> sqlx::Result<bool> {
         let sql = "UPDATE nodes SET closed = $2 WHERE code = $1";
         let done = sqlx::query(sql).bind(node).bind(i64::from(closed)).execute(&mut **tx).await?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Takes and gives back: by product and node, how many units more, or less, are promised. Nothing is
-    /// promised that is not there, whoever else promises at the same time.
+    /// Changes reservations: additional units by product and node, or fewer if negative. Reservations never exceed
+    /// stock, also with concurrent writers.
     pub(crate) async fn reserve(
         &self,
         tx: &mut Tx,
         changes: &BTreeMap<(String, String), i64>,
     ) -> sqlx::Result<Result<(), Conflict>> {
-        // In the order of the map, the same for everyone, so that no two wait for each other.
+        // In the order of the map, the same for all writers, to avoid deadlocks.
         for ((sku, node), units) in changes.iter().filter(|(_, units)| **units != 0) {
             let sql = "UPDATE stock SET reserved = reserved + $3 WHERE sku = $1 AND node = $2 \
                        AND reserved + $3 >= 0 AND ($3 < 0 OR on_hand - safety - reserved >= $3)";
@@ -158,7 +157,7 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// What was promised has left: it is neither there nor promised any more.
+    /// Removes dispatched units from stock and reservations.
     pub(crate) async fn dispatch(&self, tx: &mut Tx, node: &str, units: &BTreeMap<String, i64>) -> sqlx::Result<()> {
         for (sku, units) in units {
             let sql = "UPDATE stock SET reserved = reserved - $3, on_hand = on_hand - $3 WHERE sku = $1 AND node = $2";
@@ -167,7 +166,7 @@ impl Store {
         Ok(())
     }
 
-    /// The stock of a product at a node, which nobody changes until the transaction ends.
+    /// Locks the stock of a product at a node until the transaction ends.
     pub(crate) async fn stock_for_count(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Option<StockRow>> {
         let sql = format!(
             "SELECT node, sku, on_hand, reserved, safety FROM stock WHERE sku = $1 AND node = $2{}",
@@ -176,7 +175,7 @@ impl Store {
         sqlx::query_as(AssertSqlSafe(sql)).bind(sku.to_owned()).bind(node.to_owned()).fetch_optional(&mut **tx).await
     }
 
-    /// Takes over a count. What is promised must be there.
+    /// Stores a count, which must cover the reserved units.
     pub(crate) async fn count(&self, tx: &mut Tx, node: &str, sku: &str, counts: Counts) -> sqlx::Result<()> {
         let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES ($1, $2, $3, 0, COALESCE($4, 0)) \
                    ON CONFLICT (sku, node) DO UPDATE SET on_hand = $3, safety = COALESCE($4, stock.safety)";

@@ -1,11 +1,11 @@
-//! What people should look at.
+//! Worklist of exceptions for operators.
 
 use super::{Store, Tx, from_json, to_json};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 use std::collections::BTreeSet;
 use tradewind_core::exceptions::ExceptionScore;
 
-/// An entry of the worklist.
+/// Entry of the worklist.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkRow {
     pub(crate) id: String,
@@ -17,12 +17,12 @@ pub(crate) struct WorkRow {
     pub(crate) feedback: Option<serde_json::Value>,
 }
 
-/// What was found out about a shipment.
+/// Finding about a shipment.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Finding {
     #[serde(flatten)]
     pub(crate) score: ExceptionScore,
-    /// Why what is known of the shipment cannot be judged, in words; of data faults that the module cannot name.
+    /// Reason why a shipment cannot be scored, for data faults that the module does not name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
@@ -42,14 +42,14 @@ fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
 }
 
 impl Store {
-    /// Entries of a state, the dearest first; of equals, the one that was found first.
+    /// Entries of a state, highest cost first, then oldest first.
     pub(crate) async fn worklist(&self, state: &str, limit: i64) -> sqlx::Result<Vec<WorkRow>> {
         let sql = format!("{SELECT} WHERE state = $1 ORDER BY severity DESC, found, id LIMIT $2");
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state.to_owned()).bind(limit);
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
-    /// How many entries are open.
+    /// Number of open entries.
     pub(crate) async fn open_work(&self) -> sqlx::Result<i64> {
         sqlx::query_scalar("SELECT COUNT(*) FROM worklist WHERE state = 'open'").fetch_one(&self.pool).await
     }
@@ -60,8 +60,8 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// Takes over what was found of all open shipments: new entries open, known ones are brought up to date,
-    /// open ones that are no longer found are resolved. What people acted on stays so.
+    /// Updates the worklist with the findings of all open shipments: adds new entries, updates known ones, and resolves
+    /// open entries without a finding. Acted entries stay unchanged.
     pub(crate) async fn refresh(&self, found: &[(String, Finding)], at: i64) -> sqlx::Result<()> {
         let mut tx = self.begin().await?;
         let open: Vec<String> =
@@ -83,7 +83,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Closes an entry by what was done; `false` where it is not open.
+    /// Closes an entry with an action; `false` if it is not open.
     pub(crate) async fn act(&self, tx: &mut Tx, id: &str, acted: &serde_json::Value) -> sqlx::Result<bool> {
         let sql = "UPDATE worklist SET state = 'acted', acted = $2 WHERE id = $1 AND state = 'open'";
         Ok(sqlx::query(sql).bind(id).bind(to_json(acted)?).execute(&mut **tx).await?.rows_affected() == 1)
@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-/// What an entry is of, without what it knows of it.
+/// Kind of an entry, without its data.
 pub(crate) fn kind(score: &ExceptionScore) -> &'static str {
     use tradewind_core::exceptions::ExceptionKind::*;
     match score.kind {

@@ -1,11 +1,10 @@
-//! Small trees by bit vectors ("QuickScorer", Lucchese et al., SIGIR 2015), whose bytes lie side by
-//! side for the rows ("RapidScorer", Ye et al., KDD 2018).
+//! Small trees by bit vectors ("QuickScorer", Lucchese et al., SIGIR 2015), with the rows' bytes adjacent
+//! ("RapidScorer", Ye et al., KDD 2018).
 //!
-//! Each tree has a bit for every leaf, from the side of the tests that hold. A test that fails
-//! clears the leaves that it rules out; when all have been made, the first leaf that is left is the
-//! one that the row reaches. So tests can be made in any order: column by column, along ascending
-//! thresholds, until no row of the group fails any more. A row is compared with all thresholds of a
-//! column first, by bisection; then a test is a comparison of bytes, sixteen at once.
+//! Each tree has one bit for every leaf, those of tests that hold first. A failed test clears the leaves that it
+//! excludes; after all tests, the first remaining leaf is the one that the row reaches. So tests can run in any order:
+//! column by column, along ascending thresholds, until no row of the group fails any more. A row is first ranked among
+//! all thresholds of a column by bisection; then a test is a byte comparison, sixteen at once.
 
 use super::{Ballot, Block, Rows, Tree};
 use crate::{
@@ -13,16 +12,16 @@ use crate::{
     plan::{TREE_BYTES, TREE_GROUP},
 };
 
-/// Rows of a group.
+/// Rows per group.
 const ROWS: usize = 32;
 
-/// Rows that are ranked at once.
+/// Rows ranked together.
 const RANKED: usize = 8;
 
-/// A byte of the bit vectors of a group's rows, or their ranks.
+/// One byte of the bit vectors of a group's rows, or their ranks.
 type Lanes = [I8x16; ROWS / BYTES];
 
-/// Scores the rows from the first on with one block, while half a group is left; says where it ends.
+/// Scores rows with one block, starting at the first, while at least half a group remains; returns where it stopped.
 pub fn run(block: &Block<'_>, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) -> usize {
     if block.bytes == 0 || x.count <= ROWS / 2 { 0 } else { groups(block, x, ballot, out) }
 }
@@ -51,7 +50,7 @@ fn groups(block: &Block<'_>, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32])
     first.min(x.count)
 }
 
-/// How many of the ascending thresholds each of `x` fails, less 128.
+/// Number of the ascending thresholds that each of `x` fails, minus 128.
 #[inline(never)]
 fn ranked(thresholds: &[f32], x: &[f32; RANKED]) -> [i8; RANKED] {
     let mut failed = [0; RANKED];
@@ -60,7 +59,7 @@ fn ranked(thresholds: &[f32], x: &[f32; RANKED]) -> [i8; RANKED] {
         let half = open.div_ceil(2);
         for (failed, x) in failed.iter_mut().zip(x) {
             let holds = *x <= thresholds[*failed + half - 1];
-            // No branch: half of them would be guessed wrong.
+            // No branch, because half of the predictions would be wrong.
             *failed += half & usize::from(holds).wrapping_sub(1);
         }
         open -= half;
@@ -70,7 +69,7 @@ fn ranked(thresholds: &[f32], x: &[f32; RANKED]) -> [i8; RANKED] {
 
 /// Clears the leaves that rows of these ranks do not reach.
 ///
-/// A function of its own, so that its loop has the registers for itself.
+/// A separate function, so that its loop has all registers.
 #[inline(never)]
 fn clear(tests: &[[u32; TREE_GROUP]], ranks: &[i8; ROWS], vectors: &mut [Lanes; TREE_BYTES]) {
     let most = ranks.iter().copied().max().unwrap_or(0);
@@ -93,14 +92,14 @@ const fn limit(test: u32) -> i8 {
     (test >> 8) as i8
 }
 
-/// Casts the votes of the first leaf that is left of each tree.
+/// Adds the votes of each tree's first remaining leaf.
 #[inline(never)]
 fn cast(trees: &[Tree], vectors: &[Lanes; TREE_BYTES], ballot: &Ballot<'_>, out: &mut [f32]) {
     let mut at = 0;
     for tree in trees {
         let bytes = tree[2] as usize;
         for (half, out) in out.chunks_mut(BYTES * ballot.targets).take(ROWS / BYTES).enumerate() {
-            // The first byte that is not clear, and the leaves before it.
+            // The first byte that is not 0, and the number of leaves before it.
             let (mut byte, mut before) = (I8x16::splat(0), I8x16::splat(0));
             for n in (0..bytes).rev() {
                 let own = vectors[(at + n) % TREE_BYTES][half];

@@ -1,19 +1,19 @@
-//! Trees by walking them, eight ways at once: the steps of one way wait for memory and for each
-//! other, those of eight ways fill the time.
+//! Trees by walking, eight walks at once: the steps of one walk wait for memory and for each other, and the other seven
+//! use that time.
 
 use super::{Ballot, Block, Rows};
 use crate::plan::{TREE_COLUMNS, TreeBlock};
 
-/// Ways that are walked at once.
+/// Walks run at once.
 const WAYS: usize = 8;
 
-/// Steps after which ways may have arrived that are worth asking for.
+/// Steps between checks whether all walks have arrived.
 const UNASKED: u32 = 8;
 
-/// Columns of a block that are few.
+/// Maximum columns of a block with a small buffer.
 const FEW: usize = 256;
 
-/// Scores the rows from `first` on with one block.
+/// Scores the rows with one block, starting at `first`.
 pub fn run(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
     if x.count - first >= WAYS {
         many(block, first, x, ballot, out);
@@ -24,7 +24,7 @@ pub fn run(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, o
     }
 }
 
-/// One tree for eight rows.
+/// Walks one tree for eight rows.
 #[inline(never)]
 fn many(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
     let mut room = [[0.0; WAYS]; TREE_COLUMNS];
@@ -46,7 +46,7 @@ fn many(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out:
     }
 }
 
-/// Eight trees for one row; `ROOM` is at least the number of columns.
+/// Walks eight trees for one row; `ROOM` is at least the number of columns.
 #[inline(never)]
 fn few<const ROOM: usize>(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot: &Ballot<'_>, out: &mut [f32]) {
     let mut room = [[0.0; WAYS]; ROOM];
@@ -66,7 +66,7 @@ fn few<const ROOM: usize>(block: &Block<'_>, first: usize, x: &Rows<'_>, ballot:
     }
 }
 
-/// The leaves that `depth` steps from `roots` lead to; each way has a lane of the columns.
+/// Leaves that `depth` steps from `roots` reach; each walk has one lane of the columns.
 #[inline(never)]
 fn walk(slots: &[[u32; 2]], roots: [u32; WAYS], depth: u32, columns: &[[f32; WAYS]]) -> [u32; WAYS] {
     let mut at = roots;
@@ -81,7 +81,7 @@ fn walk(slots: &[[u32; 2]], roots: [u32; WAYS], depth: u32, columns: &[[f32; WAY
     at.map(|at| slots[at as usize][0] & TreeBlock::LEAF_NUMBER)
 }
 
-/// One step on each way; says whether any has moved.
+/// Takes one step of each walk; returns whether any has moved.
 #[inline(always)]
 fn step(slots: &[[u32; 2]], columns: &[[f32; WAYS]], at: &mut [u32; WAYS]) -> bool {
     const CHILDREN: u32 = (1 << TreeBlock::CHILD_BITS) - 1;
