@@ -38,7 +38,7 @@ for (const run of ["worker", "page"]) {
     await shows(page, "for-you", stranger);
     const known = await skus(page, "for-you");
     assert.equal(known.length, 8);
-    await page.waitForFunction(() => /looked at lately|goes with/.test(document.querySelector("tradewind-slot").innerText));
+    await page.waitForFunction(() => /viewed recently|goes with/.test(document.querySelector("tradewind-slot").innerText));
     if (run === "worker") await shot(page, "3-shop-known");
 
     const [unwanted] = await skus(page, "for-you");

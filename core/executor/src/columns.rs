@@ -68,8 +68,8 @@ pub struct ColumnReader<'a> {
     lengths: &'a [u32],
     /// The end of the last column read, and of the section.
     rest: Range<usize>,
-    /// What was wrong with a column.
-    fault: Option<&'static str>,
+    /// Whether a column was missing, or not as it must be.
+    is_damaged: bool,
 }
 
 /// Collects columns, and writes them as a section.
@@ -284,18 +284,16 @@ impl<'a> ColumnReader<'a> {
             let start = section.start + 4;
             bytemuck::try_cast_slice(file.get(start..start.saturating_add(number.saturating_mul(4)))?).ok()
         };
-        let (lengths, fault) = match lengths() {
-            Some(lengths) => (lengths, None),
-            None => (&[][..], Some("its columns end too soon")),
-        };
-        Self { bytes, lengths, rest: section.start + 4 + 4 * lengths.len()..section.end, fault }
+        let (lengths, is_damaged) = lengths().map_or((&[][..], true), |lengths| (lengths, false));
+        Self { bytes, lengths, rest: section.start + 4 + 4 * lengths.len()..section.end, is_damaged }
     }
 
     fn end(&self) -> Result<()> {
-        match self.fault {
-            None if self.lengths.is_empty() && self.rest.is_empty() => Ok(()),
-            fault => Err(corrupt(fault.unwrap_or("there are more columns than expected"))),
+        if !self.is_damaged && self.lengths.is_empty() && self.rest.is_empty() {
+            return Ok(());
         }
+        let message = "the pack is damaged: a column is missing, or is not as it must be; fetch it again";
+        Err(Error::new(ErrorKind::PackCorrupt, message))
     }
 
     /// The next column; empty where it is missing or its length is not that of whole values, which
@@ -309,9 +307,7 @@ impl<'a> ColumnReader<'a> {
     pub fn lists<T: Pod>(&mut self) -> Lists<T> {
         let starts = self.starts();
         let values = self.column();
-        if starts.0.last().copied().unwrap_or_default() as usize != values.len() {
-            self.fault = Some("lists of another length than their values");
-        }
+        self.is_damaged |= starts.0.last().copied().unwrap_or_default() as usize != values.len();
         Lists { starts, values }
     }
 
@@ -320,9 +316,8 @@ impl<'a> ColumnReader<'a> {
         let texts: Lists<u8> = self.lists();
         // All of them are UTF-8, and each begins with a character: so each is UTF-8.
         let all = core::str::from_utf8(texts.values());
-        if !all.is_ok_and(|all| texts.starts.0.iter().all(|&start| all.is_char_boundary(start as usize))) {
-            self.fault = Some("a text that is not UTF-8");
-        }
+        self.is_damaged |=
+            !all.is_ok_and(|all| texts.starts.0.iter().all(|&start| all.is_char_boundary(start as usize)));
         Texts(texts)
     }
 
@@ -330,7 +325,7 @@ impl<'a> ColumnReader<'a> {
         let lengths = self.column::<u16>();
         let mut starts = Vec::new();
         if starts.try_reserve_exact(lengths.len() + 1).is_err() {
-            self.fault = Some("there is no memory for its lists");
+            self.is_damaged = true;
             return Starts(starts);
         }
         let mut end = 0_u32;
@@ -351,7 +346,7 @@ impl<'a> ColumnReader<'a> {
         };
         let end = start.saturating_add(length);
         if end > self.rest.end || !length.is_multiple_of(size) {
-            self.fault = Some("a column is missing, or ends amid a value");
+            self.is_damaged = true;
             return 0..0;
         }
         self.lengths = lengths;
@@ -414,9 +409,4 @@ pub fn greatest(numbers: &[u32]) -> u32 {
 #[inline(never)]
 fn part<'a>(bytes: &'a AlignedBytes, range: &Range<usize>) -> &'a [u8] {
     bytes.as_slice().get(range.clone()).unwrap_or_default()
-}
-
-#[cold]
-fn corrupt(what: &str) -> Error {
-    Error::new(ErrorKind::PackCorrupt, format!("the pack is damaged: {what}; fetch it again"))
 }

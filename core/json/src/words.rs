@@ -263,7 +263,7 @@ mod tests {
                 "bought every 7 days, so due again",
                 "alle 7 Tage gekauft, also wieder fällig",
             ),
-            (Reason::LookedAt, "looked at lately", "kürzlich angesehen"),
+            (Reason::LookedAt, "viewed recently", "kürzlich angesehen"),
             (Reason::GoesWith { sku: Sku::new("tea").unwrap() }, "goes with tea", "passt zu tea"),
             (Reason::Popular { orders_in_10000: 0 }, "seldom bought", "selten gekauft"),
             (

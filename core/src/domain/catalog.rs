@@ -99,7 +99,10 @@ impl Catalog {
 
     /// The SKU of a product.
     pub fn sku(&self, id: SkuId) -> Option<Sku> {
-        Sku::new(self.skus.get(id.0 as usize)).ok()
+        match self.skus.get(id.0 as usize) {
+            "" => None,
+            text => Some(Sku::checked(text)),
+        }
     }
 
     /// The category of a product; empty for an id that the catalogue does not have.

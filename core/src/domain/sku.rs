@@ -40,6 +40,11 @@ impl Sku {
         Ok(sku)
     }
 
+    /// A SKU whose length was checked.
+    pub(crate) fn checked(code: &str) -> Self {
+        Self(code.into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

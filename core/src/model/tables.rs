@@ -117,18 +117,18 @@ impl RankTables {
         let len = self.catalog.len();
         let shares = [&self.popularity, &self.recent_popularity, &self.gap];
         if shares.iter().any(|column| column.len() != len) || self.repeat_rate.len() != len {
-            return Err(corrupt(format!("statistics of other products than the {len} of the catalogue")));
+            return Err(misfit(len));
         }
         let width = self.width();
         if width > Self::MAX_NEIGHBOURS
             || self.neighbours.len() != len * width
             || self.similarities.len() != len * width
         {
-            return Err(corrupt(format!("{} neighbours for {len} products", self.neighbours.len())));
+            return Err(misfit(len));
         }
         let last = greatest(bytemuck::cast_slice(&self.neighbours));
         if last as usize >= len.max(1) {
-            return Err(corrupt(format!("product {last} is a neighbour, of {len} products")));
+            return Err(misfit(len));
         }
         headroom(4 * (len + (1 << 16)))?;
         self.by_popularity = descending(&self.recent_popularity);
@@ -226,6 +226,11 @@ fn descending(values: &[u16]) -> Vec<SkuId> {
 
 fn square(root: f32) -> f32 {
     root * root
+}
+
+#[cold]
+fn misfit(len: usize) -> Error {
+    corrupt(format!("tables that do not fit a catalogue of {len} products"))
 }
 
 #[cold]
