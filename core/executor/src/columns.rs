@@ -233,6 +233,11 @@ impl Texts {
         self.0.iter()
     }
 
+    /// The length of the longest text, in bytes.
+    pub fn longest(&self) -> usize {
+        self.0.starts.0.windows(2).fold(0, |longest, ends| (ends[1] - ends[0]).max(longest)) as usize
+    }
+
     /// The first text that is not after the one before it; `None` where all are in ascending order (of bytes).
     pub fn out_of_order(&self) -> Option<usize> {
         let mut before: (u64, &[u8]) = (0, &[]);
@@ -394,15 +399,17 @@ impl ColumnWriter {
 
 /// The greatest of numbers; 0 of none.
 pub fn greatest(numbers: &[u32]) -> u32 {
-    // Eight at a time, which compilers make of vectors.
-    let (eights, rest) = numbers.as_chunks::<8>();
-    let mut most = [0; 8];
-    for eight in eights {
-        for (most, &number) in most.iter_mut().zip(eight) {
-            *most = number.max(*most);
-        }
+    let of = |numbers: &[u32]| numbers.iter().fold(0, |most, &number| number.max(most));
+    // By vectors: engines run what they have just compiled as it is written.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    {
+        use core::arch::wasm32::{u32x4_max, u32x4_splat, v128};
+        let (before, vectors, after) = bytemuck::pod_align_to::<u32, v128>(numbers);
+        let most = vectors.iter().fold(u32x4_splat(0), |most, &four| u32x4_max(most, four));
+        of(before).max(of(bytemuck::cast_ref::<v128, [u32; 4]>(&most))).max(of(after))
     }
-    most.iter().chain(rest).fold(0, |most, &number| number.max(most))
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    of(numbers)
 }
 
 /// Apart from its callers, so that they are small.

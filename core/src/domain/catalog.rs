@@ -65,7 +65,11 @@ impl Catalog {
         if self.category_of.len() != len || !numbered {
             return Err(bad("a product without a category"));
         }
-        self.skus.iter().try_for_each(|sku| Sku::check_len(sku.len()))?;
+        // In ascending order only the first can be empty.
+        if len > 0 {
+            Sku::check_len(self.skus.get(0).len())?;
+            Sku::check_len(self.skus.longest())?;
+        }
         match self.skus.out_of_order() {
             None => Ok(()),
             Some(n) => Err(out_of_order(self.skus.get(n.saturating_sub(1)) == self.skus.get(n), self.skus.get(n))),
@@ -123,12 +127,16 @@ impl Catalog {
     /// For each product, its id in another catalogue, or [`SkuId::NONE`].
     pub(crate) fn ids_in(&self, other: &Self) -> Result<Vec<SkuId>> {
         headroom(4 * self.len())?;
-        let mut others = other.skus.iter().zip(0..).peekable();
-        let ids = self.skus.iter().map(|sku| {
-            while others.next_if(|(other, _)| *other < sku).is_some() {}
-            others.next_if(|(other, _)| *other == sku).map_or(SkuId::NONE, |(_, id)| SkuId(id))
-        });
-        Ok(ids.collect())
+        let mut ids = Vec::with_capacity(self.len());
+        let mut others = other.skus.iter().zip(0..);
+        let mut next = others.next();
+        for sku in self.skus.iter() {
+            while next.is_some_and(|(other, _)| other < sku) {
+                next = others.next();
+            }
+            ids.push(next.filter(|(other, _)| *other == sku).map_or(SkuId::NONE, |(_, id)| SkuId(id)));
+        }
+        Ok(ids)
     }
 }
 
