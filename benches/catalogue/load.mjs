@@ -108,7 +108,7 @@ function all(rounds) {
     const times = [`${of("load").toFixed(2)} ms`, `${of("processor").toFixed(2)} ms`, (of("memory") / bytes).toFixed(2)];
     console.log(`| ${[...cells, ...times, kind === "pack" ? `${of("rank").toFixed(3)} ms` : "–"].join(" | ")} |`);
   }
-  if (!process.env.KEEP) rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true });
 }
 
 /** A pack or a snapshot of so many generated products, built by the host's own commands. */

@@ -45,10 +45,11 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
         Ok(bench.args(quick.then_some("--quick")).run()?)
     })?;
     let results = out.join("RESULTS.md");
-    let rounds = if quick { ["2", "50"] } else { ["15", "1000"] };
+    let rounds = if quick { ["2", "50", "1"] } else { ["15", "1000", "7"] };
     for (title, script, folder, rounds) in [
         ("Browser", "benches/browser/first-rank.mjs", Some(&npm), rounds[0]),
         ("Edge", "benches/edge/latency.mjs", None, rounds[1]),
+        ("Large catalogues", "benches/catalogue/load.mjs", None, rounds[2]),
     ] {
         steps.run(&format!("measure with {script}"), || {
             let table = Run::new("node").arg(script).args(folder).arg(rounds).dir(workspace.root()).output()?;
