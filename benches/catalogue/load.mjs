@@ -61,7 +61,7 @@ function one(kind, file, products) {
   process.stdout.write(JSON.stringify(found));
 }
 
-/** A request for twelve products, by a shopper who looked at some: postcard, as `core/ABI.md` has it. */
+/** A request for twelve products, by a shopper who viewed some: postcard, as `core/ABI.md` has it. */
 function ranking(products) {
   const request = [3];
   const number = (value) => {

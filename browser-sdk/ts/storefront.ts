@@ -16,18 +16,21 @@ interface Region {
   code: string;
   /** Minutes by which its clocks are ahead of UTC. */
   offset: number;
-  promises: { min: number; max: number; products: Uint8Array }[];
+  /** Days, and which of the snapshot's promises it is. */
+  promises: { min: number; max: number; n: number }[];
 }
 
 export class Storefront {
   readonly currency: string;
   readonly #skus: Skus;
   readonly #lists: BigInt64Array;
-  /** Where the prices of each product start in `#points`. */
-  readonly #starts: Uint32Array;
+  /** Where the prices of each product end in `#points`. */
+  readonly #ends: Uint32Array;
   /** Moment and price, one after another. */
   readonly #points: BigInt64Array;
   readonly #regions: Region[];
+  /** The products of each promise, one bit each. */
+  readonly #promised: Uint8Array;
 
   constructor(section: Uint8Array) {
     const columns = new Columns(section);
@@ -35,24 +38,17 @@ export class Storefront {
     this.currency = String.fromCharCode(...head.raw(3));
     head.signed(); // from when it holds
     head.signed(); // until when
-    const promise = () => ({ min: head.byte(), max: head.byte() });
-    const regions = head.list(() => ({ code: head.text(), offset: head.signed(), promises: head.list(promise) }));
+    let n = 0;
+    const promise = () => ({ min: head.byte(), max: head.byte(), n: n++ });
+    this.#regions = head.list(() => ({ code: head.text(), offset: head.signed(), promises: head.list(promise) }));
     this.#skus = new Skus(columns);
     columns.next(); // categories
     columns.next(); // the lengths of their names
     columns.next(); // their names
     this.#lists = columns.numbers();
-    this.#starts = columns.starts();
+    this.#ends = columns.ends();
     this.#points = columns.numbers();
-    const promised = columns.next();
-    const bytes = Math.ceil(this.#skus.length / 8);
-    let end = 0;
-    const products = () => promised.subarray(end, (end += bytes));
-    this.#regions = regions.map(({ code, offset, promises }) => ({
-      code,
-      offset,
-      promises: promises.map(({ min, max }) => ({ min, max, products: products() })),
-    }));
+    this.#promised = columns.next();
     // What prices may be computed from follows; the module reads it.
   }
 
@@ -63,7 +59,7 @@ export class Storefront {
 
   #prices(place: number): Prices {
     const points: Prices["points"] = [];
-    for (let n = this.#starts[place] ?? 0; n < (this.#starts[place + 1] ?? 0); n += 1) {
+    for (let n = this.#ends[place - 1] ?? 0; n < (this.#ends[place] ?? 0); n += 1) {
       points.push({ since: Number(this.#points[2 * n]), price: Number(this.#points[2 * n + 1]) });
     }
     return { list: Number(this.#lists[place]), points };
@@ -84,8 +80,18 @@ export class Storefront {
       price,
       list,
       lowest_30_days: lowestBefore(prices, price, at),
-      delivery: region ? delivery(region, place, at) : null,
+      delivery: region ? this.#delivery(region, place, at) : null,
     };
+  }
+
+  /** The soonest promise for a product. */
+  #delivery({ offset, promises }: Region, place: number, at: number): ListedProduct["delivery"] {
+    const bytes = Math.ceil(this.#skus.length / 8);
+    const promise = promises.find(({ n }) => ((this.#promised[n * bytes + (place >> 3)] ?? 0) >> (place % 8)) & 1);
+    if (!promise) return null;
+    const { min, max } = promise;
+    const today = Math.floor((at + offset * 60_000) / DAY);
+    return { min_days: min, max_days: max, from: date(today + min), to: date(today + max) };
   }
 }
 
@@ -101,14 +107,4 @@ export function lowestBefore(prices: Prices, price: number, at: number): number 
   const from = began - 30 * DAY;
   const since = prices.points.filter((point) => point.since >= from && point.since < began);
   return Math.min(priceAt(prices, from), ...since.map((point) => point.price));
-}
-
-/** The soonest promise for a product. */
-function delivery({ offset, promises }: Region, place: number, at: number): ListedProduct["delivery"] {
-  const holds = (products: Uint8Array): boolean => (((products[place >> 3] ?? 0) >> (place % 8)) & 1) === 1;
-  const promise = promises.find(({ products }) => holds(products));
-  if (!promise) return null;
-  const { min, max } = promise;
-  const today = Math.floor((at + offset * 60_000) / DAY);
-  return { min_days: min, max_days: max, from: date(today + min), to: date(today + max) };
 }

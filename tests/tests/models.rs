@@ -130,7 +130,11 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
     // An offset of one row does not fit a batch, so the sample of one row does not determine its shape.
     ensure!(packed.status.success(), "{}", stderr(&packed));
     ensure!(stdout(&packed).contains("3 recorded samples are met"), "{}", stdout(&packed));
-    ensure!(stdout(&packed).contains("not overridden (`--override`): `shift`"), "{}", stdout(&packed));
+    ensure!(
+        stdout(&packed).contains("became constants (`--override` makes them inputs): `shift`"),
+        "{}",
+        stdout(&packed)
+    );
     ensure!(ports()? == ["x", "scale", "offset"], "{:?}", ports()?);
 
     // Without samples, only named inputs.
@@ -157,7 +161,7 @@ fn recorded_tensors_that_the_model_does_not_take_are_named() -> Result<()> {
         ),
         ("twice", "input_3.pb", extra("scale")?, "input_3.pb`: it is a second tensor for the input `scale`"),
         ("gap", "input_4.pb", extra("shift")?, "input_4.pb`: input_3.pb is missing before it"),
-        ("output", "output_1.pb", extra("z")?, "output_1.pb` is one too many"),
+        ("output", "output_1.pb", extra("z")?, "output_1.pb` is an extra output"),
         ("output-gap", "output_2.pb", extra("z")?, "output_2.pb`: output_1.pb is missing before it"),
     ] {
         copy(&corpus("default-overridden"), &at(name))?;
@@ -388,7 +392,7 @@ fn an_axis_without_an_extent_is_bound_by_name_or_by_input_and_place() -> Result<
     let model = corpus("transformer-open-steps").join("model.onnx");
     let pack = folder.path().join("m.pack");
     for (bind, words) in [
-        ("tokens[1]=12", "`tokens[1]=12`: no input has this axis; those without an extent are `ids[0]` (`batch`)"),
+        ("tokens[1]=12", "`tokens[1]=12`: no input has this axis; axes without an extent: `ids[0]` (`batch`)"),
         ("ids[2]=12", "input `ids` has 2 axes, counted from 0, and no axis 2"),
         ("ids[1]=0", "one element or more"),
         ("ids=12", "no input has this axis"),

@@ -155,7 +155,8 @@ proptest! {
         let (pack, skus) = loaded();
         let mut client = Client::new(Engine::new());
         prop_assert!(client.load(pack).is_ok());
-        let catalog = tables().map(|tables| tables.catalog).unwrap_or_default();
+        let tables = tables().unwrap_or_default();
+        let (catalog, popular) = (&tables.catalog, tables.by_popularity());
         let set = |ids: &[u32]| {
             let mut bits = SkuBits::none(skus.len());
             ids.iter().for_each(|id| bits.insert(SkuId(*id)));
@@ -196,9 +197,11 @@ proptest! {
         if let Some(most) = max_per_category {
             prop_assert!(of_category.values().all(|count| *count <= most));
         }
+        // Of equal scores the more popular product comes first.
+        let place = |sku| popular.iter().position(|id| catalog.id(sku) == Some(*id));
         let ordered = ranking.items.windows(2).all(|pair| {
             pair[0].score > pair[1].score
-                || (pair[0].score == pair[1].score && catalog.id(&pair[0].sku) < catalog.id(&pair[1].sku))
+                || (pair[0].score == pair[1].score && place(&pair[0].sku) < place(&pair[1].sku))
         });
         prop_assert!(ordered);
         prop_assert!(ranking.profile.items().len() <= Profile::MAX_ITEMS);

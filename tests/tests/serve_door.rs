@@ -91,7 +91,7 @@ fn orders_that_can_never_be_planned_are_refused() -> Result<()> {
         ("/lines/0/quantity", json!(0), "866211"),
         ("/lines/0/sku", json!(""), "lines[0].sku"),
         ("/lines/0/sku", json!("x".repeat(65)), "1 to 64"),
-        ("/lines/0/sku", json!("nothing"), "no product `nothing`"),
+        ("/lines/0/sku", json!("nothing"), "unknown product `nothing`"),
         ("/lines", json!([half, many]), "1200000 units"),
         ("/lines", twice, "two lines"),
         ("/lines", json!([]), "lines"),

@@ -186,7 +186,7 @@ fn data_that_does_not_fit_is_explained() -> Result<()> {
         (format!(r#"{{"{name}": [[1, 2]]}}"#), "integer [1, 2]; the model takes f32 [rows, "),
         (format!(r#"{{"{name}": [["a", "b"]]}}"#), "text [1, 2]; the model takes f32 [rows, "),
         (format!(r#"{{"{name}": [[1, 2], [3]]}}"#), "lists have 2 and 1 elements"),
-        ("[]".to_owned(), "one row object at least"),
+        ("[]".to_owned(), "at least one row object"),
     ] {
         fs::write(&data, &text)?;
         let run = tradewind(&[&"run", &model, &"--input", &data])?;
