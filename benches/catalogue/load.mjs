@@ -111,7 +111,7 @@ function all(rounds) {
   rmSync(folder, { recursive: true });
 }
 
-/** A pack or a snapshot of so many generated products, built by the host's own commands. */
+/** A pack or a snapshot of this many generated products, built by the host's own commands. */
 function made(folder, kind, products) {
   const source = join(folder, `${kind}-${products}`);
   const file = `${source}.${kind}`;

@@ -207,7 +207,7 @@ impl Engine {
             return Err(Error::new(ErrorKind::UnknownPack, "no pack that prices is loaded"));
         };
         quote::quote(snapshot, &request, &mut |inputs, offer, prices| {
-            model.units(&request.sku, &inputs.history, offer, prices, executor, weights)
+            model.units(&request.sku, inputs.history, offer, prices, executor, weights)
         })
     }
 

@@ -6,7 +6,7 @@
 //! - [`system`], [`browsers`], [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: set-up
 //! - [`dist`], [`browser`], [`edge`]: build; [`mod@watch`]: rebuild on changes; [`demo`]: demo
 //! - [`checks`], [`fuzz`], [`mod@operators`]: tests
-//! - [`mod@bench`]: benchmarks
+//! - [`mod@bench`] runs the benchmarks
 //! - [`models`]: training and evaluation
 //! - [`shell`], [`steps`]: running, timing and reporting of commands
 

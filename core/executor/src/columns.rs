@@ -242,7 +242,7 @@ impl Texts {
     pub fn out_of_order(&self) -> Option<usize> {
         let mut before: (u64, &[u8]) = (0, &[]);
         self.iter().position(|text| {
-            // Most are told apart by their first eight bytes, and those are compared as one number.
+            // Most differ by their first eight bytes, and those are compared as one number.
             let start = match text.first_chunk() {
                 Some(&start) => u64::from_be_bytes(start),
                 None => {
