@@ -19,7 +19,7 @@ fn sku(id: u32) -> Result<Sku> {
     Ok(Sku::new(format!("{:08}", 10_000_000 + id * 37))?)
 }
 
-/// The ranking pack with tables of so many made-up products.
+/// The ranking pack with tables of generated products.
 fn pack(products: u32) -> Result<Vec<u8>> {
     let recommend = fs::read(dist("packs/recommend.pack")?)?;
     let view = PackView::parse(&recommend)?;

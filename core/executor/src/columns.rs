@@ -342,7 +342,7 @@ impl<'a> ColumnReader<'a> {
         Starts(starts)
     }
 
-    /// Where the next column lies, whose values have so many bytes.
+    /// Where the next column lies, with values of `size` bytes.
     fn next(&mut self, size: usize) -> Range<usize> {
         let start = align_up(self.rest.start);
         let (length, lengths) = match self.lengths.split_first() {

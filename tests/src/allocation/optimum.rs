@@ -35,7 +35,7 @@ fn alone(problem: &Problem, o: usize) -> Problem {
     alone
 }
 
-/// What there is of each stock entry and of each node's capacity.
+/// Units of each stock entry, and capacity of each node.
 fn supply(problem: &Problem) -> Vec<u32> {
     let room = problem.nodes.iter().map(|node| match node.capacity {
         Capacity::Unlimited => u32::MAX,

@@ -26,7 +26,7 @@ impl Reader {
         Self { words, language }
     }
 
-    /// Whoever reads what has no request to tell the language by.
+    /// Reader in English, for text without a request.
     pub(super) fn english() -> Self {
         Self { words: Words::warehouse(), language: "en".to_owned() }
     }
