@@ -27,6 +27,8 @@ mod check;
 mod door;
 mod guests;
 mod http;
+#[cfg(test)]
+mod interleaving;
 mod live;
 mod pages;
 mod plan;
@@ -42,8 +44,9 @@ pub use auth::Role;
 use crate::{Pack, RuntimeConfig, Trust, Verified};
 use guests::Gate;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use problem::Answer;
 use pulse::Pulse;
-use release::{Parts, Release, ReleaseError};
+use release::{Kind, Parts, Release, ReleaseError};
 use std::{
     mem,
     net::SocketAddr,
@@ -55,9 +58,11 @@ use std::{
 use store::{Store, wall};
 use tokio::{
     net::TcpListener,
-    sync::{Notify, watch as channel},
+    sync::{Mutex, Notify, watch as channel},
 };
-use tradewind_core::{Millis, allocate::AllocationPolicy, exceptions::Policy, quote::Objective, snapshot::Storefront};
+use tradewind_core::{
+    Digest, Millis, allocate::AllocationPolicy, exceptions::Policy, quote::Objective, snapshot::Storefront,
+};
 
 /// Interval at which a replica checks for another's release.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -73,8 +78,10 @@ pub struct Config {
     pub database: String,
     /// Address to listen on (default: 127.0.0.1:8080).
     pub listen: SocketAddr,
-    /// Initial files; a database that has seen all of them keeps its own release.
+    /// Initial files; those that the database has seen before change nothing.
     pub files: Files,
+    /// Whether the snapshot of the files replaces a later one of the database.
+    pub replace_snapshot: bool,
     /// Trusted keys of files.
     pub trust: Trust,
     /// Options of the module, with the limits of a call.
@@ -100,6 +107,7 @@ impl Config {
             database: database.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             files,
+            replace_snapshot: false,
             trust,
             runtime: RuntimeConfig::default(),
             guests: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -146,6 +154,8 @@ enum Cause {
     Key(String),
     #[error("invalid policy of {0}: {1}")]
     Policy(&'static str, tradewind_core::Error),
+    #[error("the snapshot expired at {expires}, and it is {now}: build another one")]
+    Expired { expires: Millis, now: Millis },
     #[error("metrics")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
@@ -158,6 +168,8 @@ pub(crate) struct App {
     clock: Clock,
     settings: Settings,
     metrics: PrometheusHandle,
+    /// Held while an earlier release is built again.
+    building: Mutex<()>,
     /// Signals queued orders.
     queued: Notify,
     /// Signals moved shipments.
@@ -168,7 +180,7 @@ pub(crate) struct App {
     looked: Pulse,
 }
 
-/// Current and previous release: carts may still contain prices of the previous one.
+/// Current release, and the one before it or the last that was built again: carts may still contain its prices.
 struct Releases {
     current: Arc<Release>,
     before: Option<Arc<Release>>,
@@ -222,10 +234,11 @@ impl App {
         Arc::clone(&self.releases.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
-    /// Releases whose quotes may still be valid: the current and the previous one.
-    pub(crate) fn quoting(&self) -> Vec<Arc<Release>> {
+    /// Those of the current and the previous release that have a snapshot.
+    fn with_snapshot(&self, root: &Digest) -> Vec<Arc<Release>> {
         let releases = self.releases.read().unwrap_or_else(PoisonError::into_inner);
-        [Some(&releases.current), releases.before.as_ref()].into_iter().flatten().map(Arc::clone).collect()
+        let both = [Some(&releases.current), releases.before.as_ref()].into_iter().flatten();
+        both.filter(|release| release.snapshot.root == *root).map(Arc::clone).collect()
     }
 
     /// Activates another release for new requests.
@@ -260,8 +273,9 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     // Three releases may have instances at a time: the current, the previous and the next one.
     let reserved = u32::try_from(3 * config.guests.get()).unwrap_or(u32::MAX);
     let running = Running { runtime: config.runtime.pool(Some(reserved)), guests: config.guests };
-    let release = first_release(&store, config.files, &config.trust, &running).await?;
     let clock = Clock::starting(config.clock);
+    let given = read(config.files, &config.trust)?;
+    let release = first_release(&store, given, clock.now(), config.replace_snapshot, &config.trust, &running).await?;
     warn(&release, clock.now());
     // Clock and policy may have changed.
     let mut tx = store.begin().await?;
@@ -283,6 +297,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
         clock,
         settings,
         metrics,
+        building: Mutex::new(()),
         queued: Notify::new(),
         moved: Notify::new(),
         planned: Pulse::new("planning of orders", "tradewind_last_plan_seconds"),
@@ -293,7 +308,6 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let workers = [
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
-        tokio::spawn(remember(Arc::clone(&app))),
         tokio::spawn(sweep(Arc::clone(&app), config.keep_decisions, stopped.clone())),
         tokio::spawn(follow(Arc::clone(&app), stopped)),
     ];
@@ -331,28 +345,67 @@ fn warn(release: &Release, now: Millis) {
     }
 }
 
-/// Initial release: from the files if one of them is new to the database, otherwise the database's.
-async fn first_release(store: &Store, files: Files, trust: &Trust, running: &Running) -> Result<Release, Cause> {
+/// Verifies the given files.
+fn read(files: Files, trust: &Trust) -> Result<Parts, ReleaseError> {
     let Files { module, signature, packs, snapshot } = files;
     let packs = packs.into_iter().map(|pack| release::pack(pack, trust));
     let mut packs: Vec<Verified<Pack>> = packs.collect::<Result<_, _>>()?;
     packs.sort_by(|a, b| a.name.cmp(&b.name));
-    let parts = Parts {
-        module: release::module(module, signature, trust)?,
-        packs,
-        snapshot: release::snapshot(snapshot, trust)?,
-    };
-    let current = store.current_release().await?;
-    if current > 0
-        && store.unseen(&parts).await?.is_empty()
-        && let Some(kept) = store.parts(current, trust).await?
-    {
-        tracing::info!(release = current, "the database knows these files; its own release stays active");
-        return Ok(build(current, kept?, running).await?);
+    let (module, snapshot) = (release::module(module, signature, trust)?, release::snapshot(snapshot, trust)?);
+    Ok(Parts { module, packs, snapshot })
+}
+
+/// Initial release: the database's own, with those of the given files that it has never seen. A snapshot of the files is
+/// not taken in place of a later one unless `replace_snapshot` is set, and never after it has expired.
+async fn first_release(
+    store: &Store,
+    given: Parts,
+    now: Millis,
+    replace_snapshot: bool,
+    trust: &Trust,
+    running: &Running,
+) -> Result<Release, Cause> {
+    loop {
+        let current = store.current_release().await?;
+        let kept = if current > 0 { store.parts(current, trust).await?.transpose()? } else { None };
+        let mut parts = given.clone();
+        if let Some(kept) = &kept {
+            parts = kept.clone();
+            for artefact in store.unseen(&given).await? {
+                let earlier = given.snapshot.storefront.issued <= kept.snapshot.storefront.issued;
+                if artefact.kind() == Kind::Snapshot && earlier && !replace_snapshot {
+                    tracing::warn!(
+                        release = current,
+                        "the given snapshot is not later than the active one, which stays active; \
+                         `--replace-snapshot` takes it"
+                    );
+                    continue;
+                }
+                parts = parts.with(artefact);
+            }
+            if replace_snapshot {
+                parts.snapshot = given.snapshot.clone();
+            }
+            if parts.all().map(|artefact| artefact.digest()).eq(kept.all().map(|artefact| artefact.digest())) {
+                tracing::info!(release = current, "the given files change nothing; the active release stays");
+                return Ok(build(current, parts, running).await?);
+            }
+        }
+        let is_new = kept.is_none_or(|kept| kept.snapshot.digest() != parts.snapshot.digest());
+        if is_new && parts.snapshot.storefront.expires <= now {
+            return Err(Cause::Expired { expires: parts.snapshot.storefront.expires, now });
+        }
+        let release = build(current + 1, parts, running).await?;
+        match install(store, &release, (current > 0).then_some(current), "files given at the start").await {
+            Ok(()) => {
+                tracing::info!(release = release.number, "the given files make a new release");
+                return Ok(release);
+            }
+            // Another replica, started at the same time, was faster.
+            Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let release = build(current + 1, parts, running).await?;
-    install(store, &release, (current > 0).then_some(current), "files given at the start").await?;
-    Ok(release)
 }
 
 /// Builds and tests a release on a blocking thread.
@@ -375,17 +428,31 @@ pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i
     tx.commit().await
 }
 
-/// Restores the previous release, for prices that it quoted.
-async fn remember(app: Arc<App>) {
-    let before = app.release().number - 1;
-    let Ok(Some(Ok(parts))) = app.store.parts(before, &app.settings.trust).await else { return };
-    match build(before, parts, &app.settings.running).await {
+/// Releases that may have quoted from a snapshot: the current and the previous one, or an earlier one that is kept, which
+/// is then built again.
+pub(crate) async fn quoting(app: &App, root: &Digest) -> Answer<Vec<Arc<Release>>> {
+    let found = app.with_snapshot(root);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // One at a time; the next caller finds it.
+    let _building = app.building.lock().await;
+    let found = app.with_snapshot(root);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let Some(number) = app.store.release_of(root).await? else { return Ok(found) };
+    let Some(Ok(parts)) = app.store.parts(number, &app.settings.trust).await? else { return Ok(found) };
+    match build(number, parts, &app.settings.running).await {
         Ok(release) => {
+            let release = Arc::new(release);
             let mut releases = app.releases.write().unwrap_or_else(PoisonError::into_inner);
-            releases.before.get_or_insert(Arc::new(release));
+            releases.before = Some(Arc::clone(&release));
+            Ok(vec![release])
         }
         Err(error) => {
-            tracing::warn!(release = before, %error, "previous release unavailable: its quotes are no longer honoured")
+            tracing::warn!(release = number, %error, "earlier release unavailable: its quotes are not honoured");
+            Ok(found)
         }
     }
 }

@@ -83,6 +83,9 @@ struct RunArgs {
     /// Snapshot of prices, stock and locations.
     #[arg(long, value_name = "FILE", required = true)]
     snapshot: Option<PathBuf>,
+    /// Take this snapshot even if the database has a later one.
+    #[arg(long)]
+    replace_snapshot: bool,
     /// Pack; may be repeated. Used are a lateness pack, a price pack, and insight packs.
     #[arg(long = "pack", value_name = "FILE")]
     packs: Vec<PathBuf>,
@@ -201,6 +204,7 @@ impl RunArgs {
         config.policy = self.policy.as_deref().map(read_json).transpose()?.unwrap_or_default();
         config.exceptions = self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default();
         config.objective = serde_json::from_str(&self.objective).context("`--objective`")?;
+        config.replace_snapshot = self.replace_snapshot;
         config.keep_decisions = self.keep_decisions.map(|days| Duration::from_secs(86_400 * u64::from(days.get())));
         config.clock = self.clock;
         Ok(config)

@@ -1,4 +1,6 @@
-//! Actions on orders and shipments, each in one transaction.
+//! Actions on orders and shipments, each in one transaction. One that changes an order or its shipments first locks the
+//! order and increments its version ([`Store::change`](super::store::Store::change)), so that no plan from an earlier
+//! state is committed after it.
 
 use super::{
     App,
@@ -9,13 +11,10 @@ use super::{
     plan::{self, PlanError},
     problem::{Answer, Problem},
     release::Release,
-    store::{Body, Conflict, Counts, NewShipment, OrderState, ShipmentRow, Tx, name_of},
+    store::{Body, Conflict, Counts, NewShipment, OrderState, ShipmentRow, Taken, Tx, name_of},
 };
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 use tradewind_core::{
     Code, Day, Id, Line, Millis, Probability,
     allocate::ShopOrder,
@@ -25,53 +24,86 @@ use tradewind_core::{
 };
 use tradewind_json::ShipmentLine;
 
+/// Maximum number of transactions of an action, because the database aborts one of two that wait for each other, or
+/// because the state changed between reading and locking.
+const ATTEMPTS: usize = 8;
+
+/// Runs a transaction again for as long as it is aborted.
+async fn attempts<T>(mut transaction: impl AsyncFnMut() -> Answer<T>) -> Answer<T> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match transaction().await {
+            Err(problem) if problem.is_aborted() && left > 0 => {}
+            done => return done,
+        }
+    }
+}
+
 /// Carries out an action of a worklist entry, and closes the entry.
 pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) -> Answer<Value> {
-    let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
-    if entry.state != "open" {
-        return Err(Problem::conflict(format!("`{work}` is {}; only open entries have actions", entry.state)));
-    }
-    let offered = &entry.finding.score.actions;
-    if !offered.contains(&action) {
-        let detail = "the entry does not offer this action any more; load it again";
-        return Err(Problem::unprocessable(detail).with("actions", json!(offered)));
-    }
-    let id = action.shipment.as_str();
-    let planned = match &action.step {
-        Step::Reroute { to, .. } => Some(reroute(app, id, to).await?),
-        _ => None,
-    };
-    let mut tx = app.store.begin().await?;
-    if let Some(to) = planned.as_ref().map(|planned| planned.node.to_string())
-        && app.store.any_closed(&mut tx, &BTreeSet::from([to.clone()])).await?
-    {
-        return Err(Problem::conflict(format!("{to} is closed")));
-    }
-    let Some(row) = app.store.lock_shipment(&mut tx, id).await? else {
-        return Err(Problem::not_found("shipment", id));
-    };
-    let mut done = json!({"action": action, "by": caller.key, "at": app.clock.now()});
-    match (&action.step, planned) {
-        (Step::Reroute { .. }, Some(planned)) => {
-            done["shipment"] = json!(moved(app, &mut tx, row, planned).await?);
+    let done = attempts(async || {
+        let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
+        if entry.state != "open" {
+            return Err(Problem::conflict(format!("`{work}` is {}; only open entries have actions", entry.state)));
         }
-        (Step::Split { later, .. }, _) => done["shipment"] = json!(split(app, &mut tx, row, later).await?),
-        (Step::Upgrade { service, .. }, _) => {
-            let body = Body { service: Some(service.to_string()), ..row.body };
-            if !app.store.set_body(&mut tx, id, &body).await? {
-                return Err(Problem::conflict(format!("`{id}` is closed")));
+        let offered = &entry.finding.score.actions;
+        if !offered.contains(&action) {
+            let detail = "the entry does not offer this action any more; load it again";
+            return Err(Problem::unprocessable(detail).with("actions", json!(offered)));
+        }
+        let mut done = json!({"action": action, "by": caller.key, "at": app.clock.now()});
+        let id = action.shipment.as_str();
+        let planned = match &action.step {
+            Step::Reroute { to, .. } => Some(reroute(app, id, to).await?),
+            _ => None,
+        };
+        let mut tx = app.store.begin().await?;
+        if let Some(planned) = planned {
+            let to = planned.node.to_string();
+            if app.store.any_closed(&mut tx, &BTreeSet::from([to.clone()])).await? {
+                return Err(Problem::conflict(format!("{to} is closed")));
+            }
+            let (row, version) = lock(app, &mut tx, id).await?;
+            if version != planned.version {
+                return Err(Problem::aborted(format!(
+                    "the order of `{id}` has changed meanwhile; load the entry again"
+                )));
+            }
+            done["shipment"] = json!(moved(app, &mut tx, row, planned).await?);
+        } else {
+            let (row, _) = lock(app, &mut tx, id).await?;
+            match &action.step {
+                Step::Split { later, .. } => done["shipment"] = json!(split(app, &mut tx, row, later).await?),
+                Step::Upgrade { service, .. } => {
+                    let body = Body { service: Some(service.to_string()), ..row.body };
+                    if !app.store.set_bodies(&mut tx, &[(row.id, body)]).await? {
+                        return Err(Problem::conflict(format!("`{id}` is closed")));
+                    }
+                }
+                Step::Hold => app.store.set_held(&mut tx, id, true).await?,
+                // The shop notifies customers; it reads the acted entries.
+                Step::Notify { .. } | Step::Reroute { .. } => {}
             }
         }
-        (Step::Hold, _) => app.store.set_held(&mut tx, id, true).await?,
-        // The shop notifies customers; it reads the acted entries.
-        (Step::Notify { .. } | Step::Reroute { .. }, _) => {}
-    }
-    if !app.store.act(&mut tx, work, &done).await? {
-        return Err(Problem::conflict(format!("someone else acted on `{work}`")));
-    }
-    tx.commit().await?;
+        if !app.store.act(&mut tx, work, &done).await? {
+            return Err(Problem::conflict(format!("someone else acted on `{work}`")));
+        }
+        tx.commit().await?;
+        Ok(done)
+    })
+    .await?;
     app.moved.notify_one();
     Ok(done)
+}
+
+/// Locks a shipment and its order until the transaction ends; returns the shipment, and the order's version before.
+async fn lock(app: &App, tx: &mut Tx, id: &str) -> Answer<(ShipmentRow, Option<i64>)> {
+    let unknown = || Problem::not_found("shipment", id);
+    // A shipment never changes its order.
+    let order = app.store.order_of(&mut *tx, id).await?.ok_or_else(unknown)?;
+    let version = app.store.change(tx, &order).await?;
+    Ok((app.store.lock_shipment(tx, id).await?.ok_or_else(unknown)?, version))
 }
 
 /// Stores feedback on an entry.
@@ -85,6 +117,8 @@ pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: boo
 
 /// New allocation of a shipment at another node.
 struct Rerouted {
+    /// Version of the order that it was computed from.
+    version: Option<i64>,
     /// Release that decided, and when.
     release: Arc<Release>,
     at: Millis,
@@ -96,7 +130,11 @@ struct Rerouted {
 
 /// Asks the module to allocate a complete shipment at another node.
 async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
-    let row = app.store.shipment(id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    let unknown = || Problem::not_found("shipment", id);
+    let order = app.store.order_of(app.store.pool(), id).await?.ok_or_else(unknown)?;
+    // Before the shipment: what changes after it gives another version.
+    let version = app.store.version(&order).await?;
+    let row = app.store.shipment(id).await?.ok_or_else(unknown)?;
     if !row.allocated || !row.is_at_node() {
         return Err(Problem::conflict(format!("`{id}` has left its node, or does not use this service's stock")));
     }
@@ -134,6 +172,7 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
         return Err(Problem::conflict(format!("`{to}` cannot send all of `{id}` any more; load the entry again")));
     };
     Ok(Rerouted {
+        version,
         release,
         at,
         node: shipment.node,
@@ -145,16 +184,17 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
 
 /// Moves a shipment and its reserved units to another node. Returns the new shipment's name.
 async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer<String> {
-    let gone = || Problem::conflict(format!("`{}` has left its node meanwhile", row.id));
-    if !app.store.cancel_shipment(tx, &row).await? {
-        return Err(gone());
+    if !app.store.cancel_shipments(tx, &[&row.id]).await? {
+        return Err(Problem::conflict(format!("`{}` has left its node meanwhile", row.id)));
     }
-    let mut changes = units(&row.body.lines, &row.node, -1);
-    for (key, more) in units(&row.body.lines, to.node.as_str(), 1) {
-        *changes.entry(key).or_default() += more;
-    }
-    if let Err(Conflict) = app.store.reserve(tx, &changes).await? {
+    let mut taken = Taken::default();
+    taken.give_back(&row);
+    taken.take(to.node.as_str(), &row.body.lines, Some(to.dispatch));
+    if let Err(Conflict) = app.store.take(tx, &taken).await? {
         return Err(Problem::conflict(format!("{} no longer has all of `{}`", to.node, row.id)));
+    }
+    if overbooked(app, tx, &to.release, to.at, &taken).await? {
+        return Err(Problem::conflict(format!("{} has no room for `{}` today any more", to.node, row.id)));
     }
     let body = Body {
         dispatch: Some(to.dispatch),
@@ -172,14 +212,10 @@ async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer
         allocated: true,
         held: row.held,
     };
-    let id = plan::add(app, tx, new, &mut 0).await?;
-    if overbooked(app, tx, &to.release, to.at, &BTreeSet::from([to.node.to_string()])).await? {
-        return Err(Problem::conflict(format!("{} has no room for `{}` today any more", to.node, row.id)));
-    }
-    Ok(id)
+    Ok(app.store.add_own(tx, vec![(0, new)]).await?)
 }
 
-/// Moves some lines of a shipment to another one from the same node. Returns the new shipment's name.
+/// Moves some lines of a shipment to another one from the same node and day. Returns the new shipment's name.
 async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answer<String> {
     if !row.is_created() {
         return Err(Problem::conflict(format!("`{}` is packed, or has left its node", row.id)));
@@ -189,40 +225,56 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     if later.is_empty() || now.is_empty() {
         return Err(Problem::conflict(format!("`{}` no longer holds what is to be split", row.id)));
     }
-    if !app.store.set_body(tx, &row.id, &Body { lines: now, ..row.body.clone() }).await? {
+    let mut taken = Taken::default();
+    if row.allocated {
+        taken.split(&row);
+    }
+    let kept = (row.id.clone(), Body { lines: now, ..row.body.clone() });
+    if !app.store.set_bodies(tx, &[kept]).await? {
         return Err(Problem::conflict(format!("`{}` is closed", row.id)));
+    }
+    let full = || Problem::conflict(format!("{} has no room for another shipment that day", row.node));
+    app.store.take(tx, &taken).await?.map_err(|Conflict| full())?;
+    if overbooked(app, tx, &app.release(), app.clock.now(), &taken).await? {
+        return Err(full());
     }
     let body = Body { lines: later, created: app.clock.now(), ..row.body };
     let (order, node, region, allocated, held) = (row.order, row.node, row.region, row.allocated, row.held);
     let new = NewShipment { id: String::new(), order, node, region, body, allocated, held };
-    Ok(plan::add(app, tx, new, &mut 0).await?)
+    Ok(app.store.add_own(tx, vec![(0, new)]).await?)
 }
 
 /// Stores scans, all or none. Dispatched units are removed from stock and reservations.
 pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
-    let mut tx = app.store.begin().await?;
-    take_scans(app, &mut tx, id, scans).await?;
-    tx.commit().await?;
+    attempts(async || {
+        let mut tx = app.store.begin().await?;
+        take_scans(app, &mut tx, id, scans).await?;
+        Ok(tx.commit().await?)
+    })
+    .await?;
     app.moved.notify_one();
     Ok(())
 }
 
 /// Stores a shipment planned by another system, with its scans.
 pub(super) async fn add_shipment(app: &App, new: &NewShipment, scans: &[Scan]) -> Answer<()> {
-    let mut tx = app.store.begin().await?;
-    if !app.store.add_shipment(&mut tx, new).await? {
-        return Err(Problem::conflict(format!("there is a shipment `{}` already", new.id)));
-    }
-    take_scans(app, &mut tx, &new.id, scans).await?;
-    tx.commit().await?;
+    attempts(async || {
+        let mut tx = app.store.begin().await?;
+        if !app.store.add_shipment(&mut tx, new).await? {
+            return Err(Problem::conflict(format!("there is a shipment `{}` already", new.id)));
+        }
+        take_scans(app, &mut tx, &new.id, scans).await?;
+        Ok(tx.commit().await?)
+    })
+    .await?;
     app.moved.notify_one();
     Ok(())
 }
 
 async fn take_scans(app: &App, tx: &mut Tx, id: &str, scans: &[Scan]) -> Answer<()> {
-    app.store.lock_shipment(tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+    let (mut row, _) = lock(app, tx, id).await?;
     for scan in scans {
-        take_scan(app, tx, id, scan).await?;
+        take_scan(app, tx, &mut row, scan).await?;
     }
     // Delivered shipments are not scored.
     let most = Shipment::MAX_SCANS as i64;
@@ -234,8 +286,8 @@ async fn take_scans(app: &App, tx: &mut Tx, id: &str, scans: &[Scan]) -> Answer<
 }
 
 /// Stores a scan; a known scan changes nothing.
-async fn take_scan(app: &App, tx: &mut Tx, id: &str, scan: &Scan) -> Answer<()> {
-    let row = app.store.lock_shipment(tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
+async fn take_scan(app: &App, tx: &mut Tx, row: &mut ShipmentRow, scan: &Scan) -> Answer<()> {
+    let id = row.id.as_str();
     if row.state == "cancelled" {
         return Err(Problem::conflict(format!("`{id}` was cancelled: its units ship differently, or not at all")));
     }
@@ -246,41 +298,46 @@ async fn take_scan(app: &App, tx: &mut Tx, id: &str, scan: &Scan) -> Answer<()> 
         return Ok(());
     }
     if row.allocated && row.is_at_node() && scan.state > State::Packed {
-        let units = row.body.lines.iter().map(|line| (line.sku.to_string(), i64::from(line.quantity)));
-        app.store.dispatch(tx, &row.node, &units.collect()).await?;
+        app.store.dispatch(tx, row).await?;
     }
     // Scans may arrive late: the most advanced one gives the state.
     let known: Option<State> = serde_json::from_value(Value::String(row.state.clone())).ok();
     let state = known.map_or(scan.state, |known| known.max(scan.state));
-    Ok(app.store.set_state(tx, id, &name_of(state)?, state != State::Delivered).await?)
+    (row.state, row.open) = (name_of(state)?, state != State::Delivered);
+    Ok(app.store.set_state(tx, &row.id, &row.state, row.open).await?)
 }
 
 /// Releases a held shipment.
 pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
-    let mut tx = app.store.begin().await?;
-    app.store.lock_shipment(&mut tx, id).await?.ok_or_else(|| Problem::not_found("shipment", id))?;
-    app.store.set_held(&mut tx, id, false).await?;
-    Ok(tx.commit().await?)
+    attempts(async || {
+        let mut tx = app.store.begin().await?;
+        lock(app, &mut tx, id).await?;
+        app.store.set_held(&mut tx, id, false).await?;
+        Ok(tx.commit().await?)
+    })
+    .await
 }
 
 /// Opens or closes a node; closing plans its orders again, opening plans orders with shortfalls again. Returns their
 /// number.
 pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u64> {
-    let mut tx = app.store.begin().await?;
-    if !app.store.set_closed(&mut tx, node, closed).await? {
-        return Err(Problem::not_found("node", node));
-    }
-    let count = if closed {
-        let rows = app.store.shipments_at(&mut tx, node).await?;
-        let mut orders: Vec<String> = rows.into_iter().map(|row| row.order).collect();
-        orders.sort();
-        orders.dedup();
-        app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?
-    } else {
-        app.store.requeue_short(&mut tx).await?
-    };
-    app.store.next_generation(&mut tx).await?;
-    tx.commit().await?;
+    let count = attempts(async || {
+        let mut tx = app.store.begin().await?;
+        if !app.store.set_closed(&mut tx, node, closed).await? {
+            return Err(Problem::not_found("node", node));
+        }
+        let count = if closed {
+            let rows = app.store.shipments_at(&mut tx, node).await?;
+            let orders = rows.into_iter().map(|row| row.order).collect();
+            app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?
+        } else {
+            app.store.requeue_short(&mut tx).await?
+        };
+        app.store.next_generation(&mut tx).await?;
+        tx.commit().await?;
+        Ok(count)
+    })
+    .await?;
     app.queued.notify_one();
     Ok(count)
 }
@@ -289,52 +346,81 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
 /// [`shipments_at`](super::store::Store::shipments_at); if more can be promised, so are orders that lack the product.
 /// Returns their number.
 pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
+    let count = attempts(async || try_count(app, node, sku, counts).await).await?;
+    app.queued.notify_one();
+    Ok(count)
+}
+
+async fn try_count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
     let mut tx = app.store.begin().await?;
-    let before = app.store.stock_for_count(&mut tx, node, sku).await?;
-    let mut again = Vec::new();
-    let mut changes = BTreeMap::new();
-    let mut missing = before.as_ref().map_or(0, |row| row.reserved) - counts.on_hand;
+    // Orders are locked before stock, so shipments are chosen by the stock before it is locked, and checked after.
+    let seen = app.store.stock_of(&mut tx, node, sku).await?;
+    let mut missing = seen.as_ref().map_or(0, |row| row.reserved) - counts.on_hand;
+    let mut losing = Vec::new();
     if missing > 0 {
         for row in app.store.shipments_at(&mut tx, node).await? {
-            let Some(line) = row.body.lines.iter().find(|line| line.sku.as_str() == sku) else { continue };
             if missing <= 0 {
                 break;
             }
+            let Some(line) = row.body.lines.iter().find(|line| line.sku.as_str() == sku) else { continue };
             missing -= i64::from(line.quantity);
-            if !app.store.cancel_shipment(&mut tx, &row).await? {
-                return Err(Problem::unavailable("a shipment left while it was counted; send the count again"));
-            }
-            for (key, units) in units(&row.body.lines, node, -1) {
-                *changes.entry(key).or_default() += units;
-            }
-            again.push(row.order);
-        }
-        if missing > 0 {
-            let detail = format!("{sku} at {node} is reserved for shipments unknown to this service");
-            return Err(Problem::conflict(detail));
+            losing.push(row);
         }
     }
-    if let Err(Conflict) = app.store.reserve(&mut tx, &changes).await? {
-        return Err(Problem::unavailable("stock changed while it was counted; send the count again"));
+    let mut orders: BTreeSet<String> = losing.iter().map(|row| row.order.clone()).collect();
+    app.store.change_all(&mut tx, &orders).await?;
+    let mut taken = Taken::default();
+    for row in &losing {
+        let Some(now) = app.store.lock_shipment(&mut tx, &row.id).await? else { return Err(moved_meanwhile()) };
+        if now.state != row.state || now.body.lines != row.body.lines {
+            return Err(moved_meanwhile());
+        }
+        taken.give_back(&now);
+    }
+    let ids: Vec<&str> = losing.iter().map(|row| row.id.as_str()).collect();
+    if !app.store.cancel_shipments(&mut tx, &ids).await? {
+        return Err(moved_meanwhile());
+    }
+    // Orders that lack the product are queued before stock is locked, also where nothing has come.
+    let lacking = app.store.lacking(&mut tx, sku).await?;
+    let kept = seen.as_ref().map_or(0, |row| row.safety);
+    let left = counts.on_hand - counts.safety.unwrap_or(kept);
+    if seen.as_ref().is_none_or(|row| row.on_hand - row.safety < left) {
+        orders.extend(lacking);
+    }
+    let count = app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?;
+    let before = app.store.lock_stock_of(&mut tx, node, sku).await?;
+    if before != seen {
+        return Err(moved_meanwhile());
+    }
+    if missing > 0 {
+        let detail = format!("{sku} at {node} is reserved for shipments unknown to this service");
+        return Err(Problem::conflict(detail));
+    }
+    if let Err(Conflict) = app.store.take(&mut tx, &taken).await? {
+        return Err(moved_meanwhile());
     }
     app.store.count(&mut tx, node, sku, counts).await?;
-    let kept = before.as_ref().map_or(0, |row| row.safety);
-    let left = counts.on_hand - counts.safety.unwrap_or(kept);
-    if before.as_ref().is_none_or(|row| row.on_hand - row.safety < left) {
-        again.extend(app.store.lacking(&mut tx, sku).await?);
-    }
-    again.sort();
-    again.dedup();
-    let count = app.store.requeue(&mut tx, &again, &[OrderState::Allocated, OrderState::Short]).await?;
     app.store.next_generation(&mut tx).await?;
     tx.commit().await?;
-    app.queued.notify_one();
     Ok(count)
+}
+
+/// What a transaction read has changed before it was locked.
+fn moved_meanwhile() -> Problem {
+    Problem::aborted("stock moved while it was counted; send the count again")
 }
 
 /// Cancels an order, except its shipped parts: unplanned lines, and shipments still at their nodes, packed or not. An
 /// order that has shipped completely cannot be cancelled.
 pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
+    attempts(async || try_cancel(app, order).await).await?;
+    app.queued.notify_one();
+    app.moved.notify_one();
+    Ok(())
+}
+
+async fn try_cancel(app: &App, order: &str) -> Answer<()> {
     let mut tx = app.store.begin().await?;
     if !app.store.cancel(&mut tx, order).await? {
         drop(tx);
@@ -354,45 +440,30 @@ pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
         let states = states.collect::<Vec<_>>().join(", ");
         return Err(Problem::conflict(format!("`{order}` has shipped and cannot be cancelled: {states}")));
     }
-    let mut changes: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for row in &here {
-        app.store.cancel_shipment(&mut tx, row).await?;
-        for (key, units) in units(&row.body.lines, &row.node, -1) {
-            *changes.entry(key).or_default() += units;
-        }
+    let mut taken = Taken::default();
+    here.iter().for_each(|row| taken.give_back(row));
+    let ids: Vec<&str> = here.iter().map(|row| row.id.as_str()).collect();
+    app.store.cancel_shipments(&mut tx, &ids).await?;
+    // Other orders may wait for the freed units.
+    let mut lacking = BTreeSet::new();
+    for sku in taken.freed() {
+        lacking.extend(app.store.lacking(&mut tx, sku).await?);
     }
-    if let Err(Conflict) = app.store.reserve(&mut tx, &changes).await? {
-        return Err(Problem::internal(&format!("`{order}` releases more units than were reserved for it")));
-    }
-    // Other orders may wait for the released units.
-    let skus: BTreeSet<&str> = changes.keys().map(|(sku, _)| sku.as_str()).collect();
-    for sku in skus {
-        let lacking = app.store.lacking(&mut tx, sku).await?;
-        app.store.requeue(&mut tx, &lacking, &[OrderState::Short]).await?;
+    app.store.requeue(&mut tx, &lacking, &[OrderState::Short]).await?;
+    if let Err(Conflict) = app.store.take(&mut tx, &taken).await? {
+        return Err(Problem::internal(&format!("`{order}` gives back more units than were reserved for it")));
     }
     app.store.next_generation(&mut tx).await?;
-    tx.commit().await?;
-    app.queued.notify_one();
-    app.moved.notify_one();
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 /// Queues a dead order again.
 pub(super) async fn retry(app: &App, order: &str) -> Answer<()> {
     let mut tx = app.store.begin().await?;
-    if app.store.requeue(&mut tx, &[order.to_owned()], &[OrderState::Dead]).await? == 0 {
+    if app.store.requeue(&mut tx, &BTreeSet::from([order.to_owned()]), &[OrderState::Dead]).await? == 0 {
         return Err(Problem::conflict(format!("`{order}` is not dead; only dead orders can be retried")));
     }
     tx.commit().await?;
     app.queued.notify_one();
     Ok(())
-}
-
-/// Units of lines at a node, by product and node, times `sign`.
-fn units(lines: &[ShipmentLine], node: &str, sign: i64) -> BTreeMap<(String, String), i64> {
-    let mut units = BTreeMap::new();
-    for line in lines {
-        *units.entry((line.sku.to_string(), node.to_owned())).or_default() += sign * i64::from(line.quantity);
-    }
-    units
 }

@@ -3,7 +3,7 @@
 use super::{
     App,
     release::Release,
-    store::{Store, Tx},
+    store::{Store, Taken, Tx},
 };
 use sqlx::{Any, Executor};
 use std::{
@@ -80,17 +80,18 @@ pub(super) async fn live(
     Ok(Live { stock, closed, booked: booked.collect() })
 }
 
-/// Whether one of these nodes has more shipments than its capacity. With locks, bookings do not change until the
-/// transaction ends.
+/// Whether a node with more bookings has more than its capacity. Its bookings stay as they are until the transaction
+/// ends.
 pub(super) async fn overbooked(
     app: &App,
     tx: &mut Tx,
     release: &Release,
     at: Millis,
-    nodes: &BTreeSet<String>,
+    taken: &Taken,
 ) -> sqlx::Result<bool> {
-    let workloads = workloads(&app.store, &mut **tx, release, at).await?;
-    Ok(workloads.iter().any(|(node, workload)| nodes.contains(node) && workload.booked > workload.capacity))
+    let workloads = workloads(&app.store, tx, release, at).await?;
+    let full = |node| workloads.get(node).is_some_and(|workload| workload.booked > workload.capacity);
+    Ok(taken.booked().any(full))
 }
 
 /// Code of a node, if the snapshot has it; the module knows no others.
@@ -135,7 +136,7 @@ pub(super) async fn workloads<'e>(
     let first = workloads.values().map(|workload| i64::from(workload.day.0)).min();
     for row in store.days(executor, first.unwrap_or(i64::MAX)).await? {
         let Some(workload) = workloads.get_mut(&row.node) else { continue };
-        workload.booked += match row.dispatch.cmp(&i64::from(workload.day.0)) {
+        workload.booked += match row.day.cmp(&i64::from(workload.day.0)) {
             Ordering::Equal => row.shipments,
             Ordering::Less => row.waiting,
             Ordering::Greater => 0,

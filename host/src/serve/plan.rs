@@ -5,17 +5,21 @@ use super::{
     guests::AskError,
     live::{Held, LiveError, known, live, overbooked},
     release::Release,
-    store::{Body, NewShipment, Outcome, ShipmentRow},
+    store::{Body, NewShipment, Outcome, ShipmentRow, Taken},
 };
 use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
     Code, Error, ErrorKind, Id, Line, Millis, Money,
-    allocate::{AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, Planned, Reason, ShopOrder},
+    allocate::{
+        AllocateRequest, Allocated, AllocatedOrder, AllocationPolicy, OrderShortfall, Planned, Reason, ShopOrder,
+    },
     snapshot::Live,
-    tracking::{Scan, State},
 };
 use tradewind_json::{ShipmentLine, hex};
+
+/// Milliseconds after which a shortfall is planned again without a reason: a net below the wake-ups.
+const SWEEP: i64 = 3_600_000;
 
 /// Maximum number of plans if others take the same units first, before the orders go back to the queue.
 const ATTEMPTS: usize = 8;
@@ -67,6 +71,8 @@ pub(super) struct Due {
 
 /// Open part of an order.
 struct Case {
+    /// Version of the order that it was read from.
+    version: i64,
     /// Lines still to plan, without packed or shipped ones.
     order: ShopOrder,
     /// Shipments that may move: unpacked, or at a closed node.
@@ -88,7 +94,10 @@ pub(super) struct Claim {
 pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), PlanError> {
     for _ in 0..ATTEMPTS {
         let release = app.release();
-        let cases = cases(app, batch).await?;
+        let cases = cases(app, claim, batch).await?;
+        if cases.is_empty() {
+            return Ok(());
+        }
         let request = request(app, &release, &cases).await?;
         let (at, orders) = (request.at, request.orders.clone());
         let (allocated, record) = if orders.is_empty() {
@@ -110,16 +119,20 @@ pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), 
     Err(PlanError::Contended)
 }
 
-async fn cases(app: &App, batch: &[Due]) -> Result<Vec<Case>, PlanError> {
+/// Reads the open parts of orders on which the lease is still held.
+async fn cases(app: &App, claim: &Claim, batch: &[Due]) -> Result<Vec<Case>, PlanError> {
+    let ids: Vec<&str> = batch.iter().map(|due| due.order.id.as_str()).collect();
+    // Before everything else: what changes after it gives another version.
+    let versions = app.store.versions(app.store.pool(), &claim.lease, &ids).await?;
     // Nodes closed in this service; the module knows those closed in the snapshot.
     let nodes = app.store.nodes().await?;
-    let ids: Vec<&str> = batch.iter().map(|due| due.order.id.as_str()).collect();
     let mut rows: BTreeMap<String, Vec<ShipmentRow>> = BTreeMap::new();
     for row in app.store.shipments_of(&ids).await? {
         rows.entry(row.order.clone()).or_default().push(row);
     }
     let mut cases = Vec::with_capacity(batch.len());
     for Due { order, .. } in batch {
+        let Some(&version) = versions.get(order.id.as_str()) else { continue };
         let mut order = order.clone();
         let rows = rows.remove(order.id.as_str()).unwrap_or_default();
         let shipments = rows.len();
@@ -134,7 +147,7 @@ async fn cases(app: &App, batch: &[Due]) -> Result<Vec<Case>, PlanError> {
         }
         order.lines.retain(|line| line.quantity > 0);
         order.max_splits = order.max_splits.saturating_sub(fixed.len() as u16);
-        cases.push(Case { order, movable, shipments });
+        cases.push(Case { version, order, movable, shipments });
     }
     Ok(cases)
 }
@@ -216,6 +229,17 @@ pub(super) fn check(app: &App, release: &Release, order: ShopOrder) -> Result<()
     request.check(snapshot)
 }
 
+/// What a plan changes.
+#[derive(Default)]
+struct Changes {
+    outcomes: Vec<Outcome>,
+    /// Shipments, each with the number of its order's before it.
+    new: Vec<(usize, NewShipment)>,
+    kept: Vec<(String, Body)>,
+    cancelled: Vec<ShipmentRow>,
+    taken: Taken,
+}
+
 /// Commits a plan: orders, shipments, reservations, and the record of the decision, all or nothing. Returns `false` if
 /// its input has changed.
 async fn commit(
@@ -228,88 +252,42 @@ async fn commit(
     record: Option<Record>,
 ) -> Result<bool, PlanError> {
     let decision = record.map(|record| kept(&record)).transpose()?;
-    let mut answers: BTreeMap<Id, AllocatedOrder> =
-        answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
+    let answers: BTreeMap<Id, AllocatedOrder> = answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
     let mut tx = app.store.begin().await?;
     let shipments = answers.values().flat_map(|answer| &answer.shipments);
     let nodes: BTreeSet<String> = shipments.map(|shipment| shipment.node.to_string()).collect();
     if app.store.any_closed(&mut tx, &nodes).await? {
         return Ok(false);
     }
-    let mut taking = BTreeSet::new();
-    let mut changes: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for case in cases {
-        let answer = answers.remove(&case.order.id);
-        let (shipments, shortfalls, cost) = match answer {
-            Some(answer) => (answer.shipments, answer.shortfalls, Some(answer.cost)),
-            None => Default::default(),
-        };
-        let id = case.order.id.as_str();
-        let decision = decision.as_ref().map(|(id, _)| id.as_str());
-        let full = shortfalls.iter().any(|short| short.reason == Reason::Capacity);
-        let again = match claim.generation {
-            Some(_) => full.then(|| app.clock.wall(next_day(release, at))),
-            None => Some(super::store::wall()),
-        };
-        let outcome = Outcome { at, decision, shortfalls: &shortfalls, cost, again };
-        if !app.store.decide(&mut tx, &claim.lease, id, &outcome).await? {
-            // Another replica plans it: the rest of the plan is valid without it.
-            continue;
-        }
-        let mut movable = case.movable;
-        let mut number = case.shipments;
-        let held = movable.iter().any(|row| row.held);
-        for shipment in shipments {
-            let days = (Some(shipment.dispatch), Some(shipment.arrival));
-            let late = Some(shipment.late);
-            let same = movable.iter().position(|row| row.node == shipment.node.as_str() && same(row, &shipment.lines));
-            if let Some(place) = same {
-                let row = movable.swap_remove(place);
-                if row.body.dispatch != days.0 {
-                    taking.insert(row.node);
-                }
-                let body = Body { dispatch: days.0, arrival: days.1, late, ..row.body };
-                if !app.store.set_body(&mut tx, &row.id, &body).await? {
-                    return Ok(false);
-                }
-                continue;
+    let ids: Vec<&str> = cases.iter().map(|case| case.order.id.as_str()).collect();
+    let versions = app.store.lock_leased(&mut tx, &claim.lease, &ids).await?;
+    let mut changes = Changes::default();
+    for case in &cases {
+        match versions.get(case.order.id.as_str()) {
+            // Another replica plans it, or it is cancelled: the rest of the plan is valid without it.
+            None => {}
+            Some(version) if *version == case.version => {
+                let again = |short: &[OrderShortfall]| match claim.generation {
+                    None => super::store::wall(),
+                    Some(_) if short.iter().any(|short| short.reason == Reason::Capacity) => {
+                        app.clock.wall(next_day(release, at))
+                    }
+                    Some(_) => super::store::wall() + SWEEP,
+                };
+                changes.decide(release, at, case, answers.get(&case.order.id), again);
             }
-            taking.insert(shipment.node.to_string());
-            for line in &shipment.lines {
-                *changes.entry((line.sku.to_string(), shipment.node.to_string())).or_default() +=
-                    i64::from(line.quantity);
-            }
-            let body = Body {
-                lines: valued(release, &shipment.lines, at),
-                created: at,
-                promised: promised(release, &case.order),
-                dispatch: days.0,
-                arrival: days.1,
-                late,
-                service: None,
-                services: Vec::new(),
-            };
-            let new = NewShipment {
-                id: String::new(),
-                order: id.to_owned(),
-                node: shipment.node.to_string(),
-                region: case.order.region.to_string(),
-                body,
-                allocated: true,
-                held,
-            };
-            add(app, &mut tx, new, &mut number).await?;
-        }
-        for row in movable {
-            if !app.store.cancel_shipment(&mut tx, &row).await? {
-                return Ok(false);
-            }
-            for line in &row.body.lines {
-                *changes.entry((line.sku.to_string(), row.node.clone())).or_default() -= i64::from(line.quantity);
-            }
+            Some(_) => return Ok(false),
         }
     }
-    if app.store.reserve(&mut tx, &changes).await?.is_err() || overbooked(app, &mut tx, release, at, &taking).await? {
+    let Changes { outcomes, new, kept, cancelled, taken } = changes;
+    let id = decision.as_ref().map(|(id, _)| id.as_str());
+    app.store.decide(&mut tx, at, id, &outcomes).await?;
+    let cancelled: Vec<&str> = cancelled.iter().map(|row| row.id.as_str()).collect();
+    if !app.store.cancel_shipments(&mut tx, &cancelled).await? || !app.store.set_bodies(&mut tx, &kept).await? {
+        return Ok(false);
+    }
+    app.store.add_own(&mut tx, new).await?;
+    if app.store.take(&mut tx, &taken).await?.is_err() || overbooked(app, &mut tx, release, at, &taken).await? {
         return Ok(false);
     }
     if let Some((id, record)) = &decision {
@@ -324,24 +302,62 @@ async fn commit(
     Ok(true)
 }
 
-/// Adds a shipment under the next free name of its order; returns the name.
-pub(super) async fn add(
-    app: &App,
-    tx: &mut super::store::Tx,
-    mut shipment: NewShipment,
-    number: &mut usize,
-) -> sqlx::Result<String> {
-    loop {
-        *number += 1;
-        shipment.id = format!("{}.{number}", shipment.order);
-        if app.store.add_shipment(tx, &shipment).await? {
-            break;
+impl Changes {
+    /// Adds the decision about an order: shipments stay that are as before, other movable ones are cancelled.
+    fn decide(
+        &mut self,
+        release: &Release,
+        at: Millis,
+        case: &Case,
+        answer: Option<&AllocatedOrder>,
+        again: impl Fn(&[OrderShortfall]) -> i64,
+    ) {
+        let (shipments, shortfalls) =
+            answer.map_or((&[][..], &[][..]), |answer| (&answer.shipments, &answer.shortfalls));
+        self.outcomes.push(Outcome {
+            order: case.order.id.to_string(),
+            shortfalls: shortfalls.to_vec(),
+            cost: answer.map(|answer| answer.cost),
+            again: again(shortfalls),
+        });
+        let held = case.movable.iter().any(|row| row.held);
+        let mut movable: Vec<&ShipmentRow> = case.movable.iter().collect();
+        for (n, shipment) in shipments.iter().enumerate() {
+            let (dispatch, arrival, late) = (Some(shipment.dispatch), Some(shipment.arrival), Some(shipment.late));
+            let node = shipment.node.as_str();
+            if let Some(place) = movable.iter().position(|row| row.node == node && same(row, &shipment.lines)) {
+                let row = movable.swap_remove(place);
+                self.taken.postpone(row, dispatch);
+                self.kept.push((row.id.clone(), Body { dispatch, arrival, late, ..row.body.clone() }));
+                continue;
+            }
+            let body = Body {
+                lines: valued(release, &shipment.lines, at),
+                created: at,
+                promised: promised(release, &case.order),
+                dispatch,
+                arrival,
+                late,
+                service: None,
+                services: Vec::new(),
+            };
+            self.taken.take(node, &body.lines, dispatch);
+            let new = NewShipment {
+                id: String::new(),
+                order: case.order.id.to_string(),
+                node: node.to_owned(),
+                region: case.order.region.to_string(),
+                body,
+                allocated: true,
+                held,
+            };
+            self.new.push((case.shipments + n, new));
+        }
+        for row in movable {
+            self.taken.give_back(row);
+            self.cancelled.push(row.clone());
         }
     }
-    let place = Id::new(shipment.node.as_str()).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let scan = Scan { state: State::Created, at: shipment.body.created, place };
-    app.store.add_scan(tx, &shipment.id, &scan).await?;
-    Ok(shipment.id)
 }
 
 /// Record and its id, as stored.

@@ -15,6 +15,8 @@ pub(crate) struct Problem {
     detail: String,
     /// Members besides the standard ones, such as differing fields.
     members: Map<String, Value>,
+    /// Whether the transaction was aborted because of a conflict; a retry may succeed.
+    is_aborted: bool,
 }
 
 /// Schema of a written [`Problem`].
@@ -34,7 +36,7 @@ pub(crate) type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), members: Map::new() }
+        Self { status, detail: detail.into(), members: Map::new(), is_aborted: false }
     }
 
     /// The request is malformed.
@@ -66,9 +68,18 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// The transaction must be repeated, because its input has changed; only if that fails too does the caller know.
+    pub(crate) fn aborted(detail: impl Into<String>) -> Self {
+        Self { is_aborted: true, ..Self::unavailable(detail) }
+    }
+
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.members.insert(name.to_owned(), value);
         self
+    }
+
+    pub(crate) const fn is_aborted(&self) -> bool {
+        self.is_aborted
     }
 
     pub(crate) const fn status(&self) -> StatusCode {
@@ -82,7 +93,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, detail, mut members } = self;
+        let Self { status, detail, mut members, .. } = self;
         members.insert("title".into(), json!(status.canonical_reason().unwrap_or("Error")));
         members.insert("status".into(), json!(status.as_u16()));
         members.insert("detail".into(), Value::String(detail));
@@ -105,8 +116,9 @@ impl IntoResponse for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if super::store::is_away(&error) {
+            let is_aborted = super::store::is_conflict(&error);
             tracing::warn!(%error, "database unreachable");
-            return Self::unavailable("the database is unreachable; try again");
+            return Self { is_aborted, ..Self::unavailable("the database is unreachable; try again") };
         }
         Self::internal(&error)
     }

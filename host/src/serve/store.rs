@@ -1,35 +1,39 @@
 //! Persistent state: SQLite in a file, or PostgreSQL, with the same statements.
 //!
 //! Numbers are integers, times are milliseconds since 1970, documents are JSON. Code that writes more than one row uses
-//! a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, stock.
+//! a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, stock, bookings, and of each
+//! in the order of their names.
 
+mod database;
 mod keys;
 mod orders;
 mod releases;
 mod shipments;
 mod stock;
+mod taken;
 mod worklist;
 
+pub(crate) use database::{Pool, Tx};
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
 pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
+pub(crate) use taken::Taken;
 pub(crate) use worklist::{Finding, WorkRow, kind};
 
 use sqlx::{
-    Any, AnyPool, AssertSqlSafe, ConnectOptions, Transaction,
+    AssertSqlSafe, ConnectOptions,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
 };
 use std::time::{Duration, SystemTime};
 
-pub(crate) type Tx = Transaction<'static, Any>;
-
 /// Migrations from an empty database to this version, each a list of statements for every database, and additional ones
 /// for PostgreSQL. Existing ones never change.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     (include_str!("store/schema.sql"), ""),
     (include_str!("store/schema.2.sql"), ""),
     (include_str!("store/schema.3.sql"), include_str!("store/schema.3.postgres.sql")),
     (include_str!("store/schema.4.sql"), ""),
+    (include_str!("store/schema.5.sql"), ""),
 ];
 
 /// Maximum time that a statement waits for a connection, or for SQLite's lock.
@@ -38,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    pool: AnyPool,
+    pool: Pool,
     dialect: Dialect,
 }
 
@@ -79,7 +83,7 @@ impl Store {
         });
         // Statements are too long for logs; failures are logged separately.
         let connect = url.parse::<AnyConnectOptions>()?.disable_statement_logging();
-        let store = Self { pool: options.connect_with(connect).await?, dialect };
+        let store = Self { pool: Pool(options.connect_with(connect).await?), dialect };
         store.migrate().await?;
         Ok(store)
     }
@@ -88,13 +92,11 @@ impl Store {
         let mut tx = self.begin().await?;
         if self.dialect == Dialect::Postgres {
             // Replicas that start together migrate one after the other.
-            sqlx::query("SELECT pg_advisory_xact_lock(7239640)").execute(&mut *tx).await?;
+            sqlx::query("SELECT pg_advisory_xact_lock(7239640)").execute(&mut tx).await?;
         }
-        sqlx::raw_sql("CREATE TABLE IF NOT EXISTS tradewind_schema (version BIGINT NOT NULL)")
-            .execute(&mut *tx)
-            .await?;
+        sqlx::raw_sql("CREATE TABLE IF NOT EXISTS tradewind_schema (version BIGINT NOT NULL)").execute(&mut tx).await?;
         let version: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM tradewind_schema").fetch_one(&mut *tx).await?;
+            sqlx::query_scalar("SELECT MAX(version) FROM tradewind_schema").fetch_one(&mut tx).await?;
         let version = usize::try_from(version.unwrap_or(0)).unwrap_or_default();
         if version > MIGRATIONS.len() {
             let text = format!(
@@ -108,10 +110,10 @@ impl Store {
                 Dialect::Sqlite => (*sql).to_owned(),
                 Dialect::Postgres => sql.replace(" BLOB", " BYTEA") + postgres,
             };
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
             sqlx::query("INSERT INTO tradewind_schema (version) VALUES ($1)")
                 .bind(step as i64 + 1)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
         }
         tx.commit().await
@@ -119,15 +121,16 @@ impl Store {
 
     /// Starts a writing transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
+        database::step().await;
         match self.dialect {
             // A transaction that begins with a read could not write after another has.
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgres => self.pool.begin().await,
+            Dialect::Sqlite => self.pool.0.begin_with("BEGIN IMMEDIATE").await.map(Tx),
+            Dialect::Postgres => self.pool.0.begin().await.map(Tx),
         }
     }
 
     /// Connections for reads outside transactions.
-    pub(crate) const fn pool(&self) -> &AnyPool {
+    pub(crate) const fn pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -138,7 +141,7 @@ impl Store {
 
     /// Waits for running statements, and closes all connections.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        self.pool.0.close().await;
     }
 
     /// Number of the next order to arrive. Concurrent writers may skip numbers.
@@ -147,6 +150,11 @@ impl Store {
             Dialect::Sqlite => "(SELECT COALESCE(MAX(seq), 0) + 1 FROM orders)",
             Dialect::Postgres => "nextval('arrivals')",
         }
+    }
+
+    /// Whether several transactions may write at a time, so that rows are locked.
+    const fn locks_rows(&self) -> bool {
+        matches!(self.dialect, Dialect::Postgres)
     }
 
     /// Clause that locks rows being read; SQLite has only one writer and needs none.
@@ -175,6 +183,15 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("40"))
+}
+
+/// Maximum rows or names per statement; more are not faster.
+const ROWS: usize = 100;
+
+/// Returns `($1, $2), ($3, $4), …` after `from - 1` other parameters.
+fn values(from: usize, rows: usize, columns: usize) -> String {
+    let row = |n| parameters(from + n * columns, columns);
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns `($from, $from+1, …)`: one parameter per value.

@@ -152,7 +152,7 @@ pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
     })
 }
 
-/// Takes an order, once for each key: the same order under the same key gets the same answer.
+/// Takes an order, once: sent again, it gets the same answer.
 ///
 /// It is planned in the background, by priority and then as it arrived; `GET` it at `href`. An order has 1 to 500 lines
 /// of different products that the snapshot or a node has, and at most 1,000,000 units; it is promised for a day of the
@@ -180,11 +180,18 @@ pub(super) async fn submit(
         let detail = "give the header `Idempotency-Key`, 1 to 255 characters, another for each order";
         return Err(Problem::bad(detail));
     }
-    door::order(&app, &order).await?;
     // Keys are a caller's own.
     let key = format!("{} {key}", caller.key);
     let taken = Taken { id: order.id.to_string(), href: format!("/v1/orders/{}", order.id) };
-    match app.store.submit(&key, &order, app.clock.now().0).await? {
+    // An order that was taken stays taken, whatever a later snapshot has.
+    let submitted = match app.store.submitted(&key, &order).await? {
+        Some(submitted) => submitted,
+        None => {
+            door::order(&app, &order).await?;
+            app.store.submit(&key, &order, app.clock.now().0).await?
+        }
+    };
+    match submitted {
         Submitted::New => app.queued.notify_one(),
         Submitted::Again => {}
         Submitted::OtherBody => {
@@ -192,7 +199,7 @@ pub(super) async fn submit(
             return Err(Problem::unprocessable(detail));
         }
         Submitted::SameId => {
-            return Err(Problem::conflict(format!("there is an order `{}`, sent with another key", order.id)));
+            return Err(Problem::conflict(format!("there is another order `{}`", order.id)));
         }
     }
     metrics::counter!("tradewind_orders_received_total").increment(1);

@@ -2,7 +2,7 @@
 
 use super::{Document, body::Body};
 use crate::serve::{
-    App,
+    self, App,
     auth::{Caller, Role},
     door,
     guests::AskError,
@@ -15,9 +15,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tradewind_core::{
-    Code, Currency, Millis, Money, Sku,
-    guest::checkout::{Claim, Refusal},
+    Code, Currency, ErrorKind, Millis, Money, Sku,
+    guest::{
+        ClientError,
+        checkout::{Claim, Refusal},
+    },
     quote::Quote,
+    snapshot::Storefront,
 };
 use tradewind_json::{hex, unhex};
 
@@ -72,7 +76,7 @@ pub(super) async fn verify(
     let root = unhex(&snapshot).ok_or_else(|| Problem::unprocessable("`snapshot` takes 64 hexadecimal digits"))?;
     let claim = Claim { snapshot: root, at, sku: door::sku("sku", sku.as_str())?, price };
     let mut refused = None;
-    for release in app.quoting().into_iter().filter(|release| release.snapshot.root == root) {
+    for release in serve::quoting(&app, &root).await? {
         match computed(&app, &release, claim.clone(), region.clone()).await {
             Ok(verified) => return Ok(Json(verified)),
             // What decides now says why.
@@ -93,6 +97,10 @@ async fn computed(app: &App, release: &Arc<Release>, claim: Claim, region: Code)
     let quote = answer.map_err(|refusal| {
         let detail = refusal.to_string();
         let differs = match refusal {
+            Refusal::Quote(ClientError::Fault(fault)) if fault.kind() == Some(ErrorKind::SnapshotExpired) => {
+                let Storefront { issued, expires, .. } = release.snapshot.storefront;
+                json!([{"field": "at", "claimed": at, "from": issued, "until": expires}])
+            }
             Refusal::Quote(error) => return Problem::from(AskError::Client(error)),
             Refusal::Price { claimed, quoted } => {
                 metrics::counter!("tradewind_prices_refused_total").increment(1);

@@ -132,6 +132,12 @@ pub(super) async fn put_snapshot(
 ) -> Document<ReleaseStatus> {
     caller.may(&[])?;
     let artefact = Artefact::new(Kind::Snapshot, bytes, None, &app.settings.trust).map_err(refused)?;
+    if let Artefact::Snapshot(snapshot) = &artefact
+        && snapshot.storefront.expires <= app.clock.now()
+    {
+        let expires = snapshot.storefront.expires;
+        return Err(Problem::unprocessable(format!("the snapshot expired at {expires}; build another one")));
+    }
     replace(&app, &caller, artefact, "a snapshot").await
 }
 

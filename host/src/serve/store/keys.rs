@@ -28,8 +28,8 @@ impl Store {
     /// Removes a key, and ends its sessions; `false` if the name does not exist.
     pub(crate) async fn remove_key(&self, id: &str) -> sqlx::Result<bool> {
         let mut tx = self.begin().await?;
-        let done = sqlx::query("DELETE FROM access_keys WHERE id = $1").bind(id).execute(&mut *tx).await?;
-        sqlx::query("DELETE FROM sessions WHERE access_key = $1").bind(id).execute(&mut *tx).await?;
+        let done = sqlx::query("DELETE FROM access_keys WHERE id = $1").bind(id).execute(&mut tx).await?;
+        sqlx::query("DELETE FROM sessions WHERE access_key = $1").bind(id).execute(&mut tx).await?;
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
@@ -48,9 +48,9 @@ impl Store {
 
     pub(crate) async fn add_session(&self, hash: &str, key: &str, expires: i64) -> sqlx::Result<()> {
         let mut tx = self.begin().await?;
-        sqlx::query("DELETE FROM sessions WHERE expires <= $1").bind(wall()).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM sessions WHERE expires <= $1").bind(wall()).execute(&mut tx).await?;
         let sql = "INSERT INTO sessions (hash, access_key, expires) VALUES ($1, $2, $3)";
-        sqlx::query(sql).bind(hash).bind(key).bind(expires).execute(&mut *tx).await?;
+        sqlx::query(sql).bind(hash).bind(key).bind(expires).execute(&mut tx).await?;
         tx.commit().await
     }
 

@@ -4,8 +4,9 @@
 //! holds a lease on it: if the process is killed, nothing is lost, and a slow one cannot commit, because the commit
 //! requires its lease.
 
-use super::{Store, Tx, from_json, parameters, to_json, wall};
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use super::{ROWS, Store, Tx, from_json, parameters, to_json, values, wall};
+use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
     Millis,
     allocate::{Breakdown, OrderShortfall, ShopOrder},
@@ -13,6 +14,10 @@ use tradewind_core::{
 
 /// Milliseconds of a lease: longer than planning may take.
 const LEASE: i64 = 15_000;
+
+/// Milliseconds after which a queued order is due in any case: longer than any pause between attempts. Only a clock that
+/// was put back gives later times.
+const LONGEST_PAUSE: i64 = 60_000;
 
 /// State of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -57,14 +62,12 @@ pub(crate) struct Queued {
 
 /// Decision about an order.
 #[derive(Debug)]
-pub(crate) struct Outcome<'a> {
-    pub(crate) at: Millis,
-    /// Record that contains it.
-    pub(crate) decision: Option<&'a str>,
-    pub(crate) shortfalls: &'a [OrderShortfall],
+pub(crate) struct Outcome {
+    pub(crate) order: String,
+    pub(crate) shortfalls: Vec<OrderShortfall>,
     pub(crate) cost: Option<Breakdown>,
     /// Time by the machine's clock at which a shortfall is planned again in any case.
-    pub(crate) again: Option<i64>,
+    pub(crate) again: i64,
 }
 
 /// Result of submitting an order.
@@ -119,6 +122,21 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
 }
 
 impl Store {
+    /// Whether an order was sent before; `None` if neither its key nor its id is known. The same order under another key
+    /// is the same order: a shop's access key may have been replaced between its attempts.
+    pub(crate) async fn submitted(&self, idempotency: &str, order: &ShopOrder) -> sqlx::Result<Option<Submitted>> {
+        let body = to_json(order)?;
+        let sql = "SELECT idempotency, body FROM orders WHERE idempotency = $1 OR id = $2";
+        let query = sqlx::query_as(sql).bind(idempotency.to_owned()).bind(order.id.to_string());
+        let known: Vec<(String, String)> = query.fetch_all(&self.pool).await?;
+        Ok(match known.as_slice() {
+            [] => None,
+            [(_, known)] if *known == body => Some(Submitted::Again),
+            known if known.iter().any(|(key, _)| key == idempotency) => Some(Submitted::OtherBody),
+            _ => Some(Submitted::SameId),
+        })
+    }
+
     /// Queues an order, once.
     pub(crate) async fn submit(&self, idempotency: &str, order: &ShopOrder, received: i64) -> sqlx::Result<Submitted> {
         let body = to_json(order)?;
@@ -128,18 +146,12 @@ impl Store {
             self.next_arrival()
         );
         let insert = sqlx::query(AssertSqlSafe(sql)).bind(order.id.to_string()).bind(idempotency.to_owned());
-        let insert = insert.bind(body.clone());
+        let insert = insert.bind(body);
         let insert = insert.bind(i64::from(order.priority)).bind(received).bind(wall());
         if insert.execute(&self.pool).await?.rows_affected() == 1 {
             return Ok(Submitted::New);
         }
-        let sql = "SELECT body FROM orders WHERE idempotency = $1";
-        let known: Option<String> = sqlx::query_scalar(sql).bind(idempotency).fetch_optional(&self.pool).await?;
-        Ok(match known {
-            None => Submitted::SameId,
-            Some(known) if known == body => Submitted::Again,
-            Some(_) => Submitted::OtherBody,
-        })
+        Ok(self.submitted(idempotency, order).await?.unwrap_or(Submitted::SameId))
     }
 
     pub(crate) async fn order(&self, id: &str) -> sqlx::Result<Option<OrderRow>> {
@@ -171,14 +183,14 @@ impl Store {
     /// Whether stock, nodes and release are unchanged since a generation; they stay so until the transaction ends.
     pub(crate) async fn is_generation(&self, tx: &mut Tx, generation: i64) -> sqlx::Result<bool> {
         let sql = format!("SELECT number FROM generation{}", self.locking(" FOR SHARE"));
-        let now: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut **tx).await?;
+        let now: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *tx).await?;
         Ok(now == generation)
     }
 
     /// Increments the generation: the last statement of a transaction, so that it never waits for a transaction that
     /// waits for it.
     pub(crate) async fn next_generation(&self, tx: &mut Tx) -> sqlx::Result<()> {
-        sqlx::query("UPDATE generation SET number = number + 1").execute(&mut **tx).await.map(drop)
+        sqlx::query("UPDATE generation SET number = number + 1").execute(&mut *tx).await.map(drop)
     }
 
     /// Releases the lease on all its orders, without changing them.
@@ -187,48 +199,139 @@ impl Store {
         sqlx::query(sql).bind(lease).execute(&self.pool).await.map(drop)
     }
 
-    /// Takes a lease on due orders: by priority, then by arrival.
+    /// Takes a lease on due orders: by priority, then by arrival. Times beyond all pauses are of a clock that was put
+    /// back.
     pub(crate) async fn claim(&self, lease: &str, most: i64) -> sqlx::Result<Vec<Queued>> {
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
-             SELECT id FROM orders WHERE state IN ('queued', 'short') AND due <= $3 AND lease_until <= $3 \
+             SELECT id FROM orders WHERE state IN ('queued', 'short') AND (due <= $3 OR (state = 'queued' AND due > $5)) \
+             AND (lease_until <= $3 OR lease_until > $2) \
              ORDER BY priority, seq LIMIT $4{}) RETURNING id, body, tries, priority, seq",
             self.locking(" FOR UPDATE SKIP LOCKED")
         );
         let now = wall();
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(now + LEASE).bind(now).bind(most);
+        let query = query.bind(now + LONGEST_PAUSE);
         let mut rows: Vec<(String, String, i64, i64, i64)> = query.fetch_all(&self.pool).await?;
         rows.sort_by_key(|&(_, _, _, priority, seq)| (priority, seq));
         let queued = rows.into_iter().map(|(id, body, tries, ..)| Queued { id, order: from_json(&body), tries });
         Ok(queued.collect())
     }
 
-    /// Commits the decision about an order; `false` if the lease was lost.
-    pub(crate) async fn decide(
+    /// Versions of those of these orders on which a lease is still held.
+    pub(crate) async fn versions<'e>(
+        &self,
+        executor: impl Executor<'e, Database = Any>,
+        lease: &str,
+        orders: &[&str],
+    ) -> sqlx::Result<BTreeMap<String, i64>> {
+        self.leased(executor, lease, orders, "").await
+    }
+
+    /// Like [`versions`](Self::versions), and locks the orders until the transaction ends.
+    pub(crate) async fn lock_leased(
         &self,
         tx: &mut Tx,
         lease: &str,
-        order: &str,
-        outcome: &Outcome<'_>,
-    ) -> sqlx::Result<bool> {
-        let Outcome { at, decision, shortfalls, cost, again } = outcome;
-        let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
-        let sql = "UPDATE orders SET state = $3, decided = $4, decision = $5, cost = $6, error = NULL, due = $7, \
-                   lease = '', lease_until = 0, tries = 0 \
-                   WHERE id = $1 AND lease = $2 AND state IN ('queued', 'short')";
-        let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(at.0);
-        let update = update.bind(decision.map(str::to_owned)).bind(to_json(cost)?).bind(again.unwrap_or(i64::MAX));
-        if update.execute(&mut **tx).await?.rows_affected() != 1 {
-            return Ok(false);
+        orders: &[&str],
+    ) -> sqlx::Result<BTreeMap<String, i64>> {
+        self.leased(tx, lease, orders, self.locking(" FOR UPDATE")).await
+    }
+
+    async fn leased<'e>(
+        &self,
+        executor: impl Executor<'e, Database = Any>,
+        lease: &str,
+        orders: &[&str],
+        clause: &str,
+    ) -> sqlx::Result<BTreeMap<String, i64>> {
+        let sql = format!(
+            "SELECT id, version FROM orders WHERE lease = $1 AND state IN ('queued', 'short') AND id IN {} \
+             ORDER BY id{clause}",
+            parameters(2, orders.len())
+        );
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned());
+        let query = orders.iter().fold(query, |query, order| query.bind((*order).to_owned()));
+        Ok(query.fetch_all(executor).await?.into_iter().collect())
+    }
+
+    /// Locks an order until the transaction ends, and increments its version: plans from its earlier state are computed
+    /// again. Returns the version before; `None` for an order of another system.
+    pub(crate) async fn change(&self, tx: &mut Tx, order: &str) -> sqlx::Result<Option<i64>> {
+        let sql = "UPDATE orders SET version = version + 1 WHERE id = $1 RETURNING version - 1";
+        sqlx::query_scalar(sql).bind(order).fetch_optional(tx).await
+    }
+
+    /// Version of an order; `None` for an order of another system.
+    pub(crate) async fn version(&self, order: &str) -> sqlx::Result<Option<i64>> {
+        sqlx::query_scalar("SELECT version FROM orders WHERE id = $1").bind(order).fetch_optional(&self.pool).await
+    }
+
+    /// Like [`change`](Self::change), for several orders.
+    pub(crate) async fn change_all(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<()> {
+        for orders in self.lock_orders(tx, orders).await?.chunks(ROWS) {
+            let sql = format!("UPDATE orders SET version = version + 1 WHERE id IN {}", parameters(1, orders.len()));
+            let update = orders.iter().fold(sqlx::query(AssertSqlSafe(sql)), |update, id| update.bind(id.clone()));
+            update.execute(&mut *tx).await?;
         }
-        sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut **tx).await?;
-        for short in *shortfalls {
-            let sql = "INSERT INTO shortfalls (order_id, sku, quantity, reason) VALUES ($1, $2, $3, $4)";
-            let reason = serde_json::to_value(short.reason).map_err(|error| sqlx::Error::Encode(error.into()))?;
-            let insert = sqlx::query(sql).bind(order).bind(short.sku.as_str()).bind(i64::from(short.quantity));
-            insert.bind(reason.as_str().unwrap_or_default()).execute(&mut **tx).await?;
+        Ok(())
+    }
+
+    /// Locks orders in the order of their names; an update of several rows would lock them in any order.
+    async fn lock_orders(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<Vec<String>> {
+        let orders: Vec<String> = orders.iter().cloned().collect();
+        if self.locks_rows() {
+            for orders in orders.chunks(ROWS) {
+                let list = parameters(1, orders.len());
+                let sql = format!("SELECT 1 FROM orders WHERE id IN {list} ORDER BY id FOR UPDATE");
+                let select = orders.iter().fold(sqlx::query(AssertSqlSafe(sql)), |select, id| select.bind(id.clone()));
+                select.fetch_all(&mut *tx).await?;
+            }
         }
-        Ok(true)
+        Ok(orders)
+    }
+
+    /// Stores decisions about locked orders.
+    pub(crate) async fn decide(
+        &self,
+        tx: &mut Tx,
+        at: Millis,
+        decision: Option<&str>,
+        outcomes: &[Outcome],
+    ) -> sqlx::Result<()> {
+        for outcomes in outcomes.chunks(ROWS) {
+            let sql = format!(
+                "UPDATE orders SET state = v.column2, cost = v.column3, due = v.column4, decided = $1, decision = $2, \
+                 error = NULL, lease = '', lease_until = 0, tries = 0, version = version + 1 \
+                 FROM (VALUES {}) AS v WHERE orders.id = v.column1",
+                values(3, outcomes.len(), 4)
+            );
+            let mut update = sqlx::query(AssertSqlSafe(sql)).bind(at.0).bind(decision.map(str::to_owned));
+            for Outcome { order, shortfalls, cost, again } in outcomes {
+                let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
+                update = update.bind(order.clone()).bind(state.name()).bind(to_json(cost)?).bind(*again);
+            }
+            update.execute(&mut *tx).await?;
+            let list = parameters(1, outcomes.len());
+            let delete = sqlx::query(AssertSqlSafe(format!("DELETE FROM shortfalls WHERE order_id IN {list}")));
+            let delete = outcomes.iter().fold(delete, |delete, outcome| delete.bind(outcome.order.clone()));
+            delete.execute(&mut *tx).await?;
+            let short =
+                outcomes.iter().flat_map(|outcome| outcome.shortfalls.iter().map(|short| (&outcome.order, short)));
+            for short in short.collect::<Vec<_>>().chunks(ROWS) {
+                let rows = values(1, short.len(), 4);
+                let sql = format!("INSERT INTO shortfalls (order_id, sku, quantity, reason) VALUES {rows}");
+                let mut insert = sqlx::query(AssertSqlSafe(sql));
+                for (order, short) in short {
+                    let reason =
+                        serde_json::to_value(short.reason).map_err(|error| sqlx::Error::Encode(error.into()))?;
+                    insert = insert.bind((*order).clone()).bind(short.sku.to_string()).bind(i64::from(short.quantity));
+                    insert = insert.bind(reason.as_str().unwrap_or_default().to_owned());
+                }
+                insert.execute(&mut *tx).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Shortfalls of an order: product, units, reason.
@@ -256,48 +359,54 @@ impl Store {
 
     /// Queues all orders with shortfalls again, because more can be shipped now; returns their number.
     pub(crate) async fn requeue_short(&self, tx: &mut Tx) -> sqlx::Result<u64> {
-        let sql = "UPDATE orders SET due = $1 WHERE state = 'short'";
-        Ok(sqlx::query(sql).bind(wall()).execute(&mut **tx).await?.rows_affected())
+        let sql = format!(
+            "UPDATE orders SET due = $1 WHERE id IN (SELECT id FROM orders WHERE state = 'short' ORDER BY id{})",
+            self.locking(" FOR UPDATE")
+        );
+        Ok(sqlx::query(AssertSqlSafe(sql)).bind(wall()).execute(&mut *tx).await?.rows_affected())
     }
 
     /// Queues orders in one of these states again; returns their number.
-    pub(crate) async fn requeue(&self, tx: &mut Tx, orders: &[String], from: &[State]) -> sqlx::Result<u64> {
+    pub(crate) async fn requeue(&self, tx: &mut Tx, orders: &BTreeSet<String>, from: &[State]) -> sqlx::Result<u64> {
         let mut count = 0;
-        // All in one statement, so that no claim sees only some of them.
+        // All with one time, so that no claim finds only some of them.
         let now = wall();
-        let states = parameters(3, from.len());
-        let sql = format!(
-            "UPDATE orders SET state = 'queued', tries = 0, due = $2, lease = '', lease_until = 0, error = NULL WHERE id = $1 AND state IN {states}"
-        );
-        for order in orders {
-            let mut update = sqlx::query(AssertSqlSafe(sql.clone())).bind(order.clone()).bind(now);
+        for orders in self.lock_orders(tx, orders).await?.chunks(ROWS) {
+            let sql = format!(
+                "UPDATE orders SET state = 'queued', tries = 0, due = $1, lease = '', lease_until = 0, error = NULL \
+                 WHERE state IN {} AND id IN {}",
+                parameters(2, from.len()),
+                parameters(2 + from.len(), orders.len())
+            );
+            let mut update = sqlx::query(AssertSqlSafe(sql)).bind(now);
             for state in from {
                 update = update.bind(state.name());
             }
-            count += update.execute(&mut **tx).await?.rows_affected();
+            let update = orders.iter().fold(update, |update, order| update.bind(order.clone()));
+            count += update.execute(&mut *tx).await?.rows_affected();
         }
         Ok(count)
     }
 
     /// Orders that lack a product.
     pub(crate) async fn lacking(&self, tx: &mut Tx, sku: &str) -> sqlx::Result<Vec<String>> {
-        let sql = "SELECT order_id FROM shortfalls WHERE sku = $1 ORDER BY order_id";
-        sqlx::query_scalar(sql).bind(sku).fetch_all(&mut **tx).await
+        let sql = "SELECT order_id FROM shortfalls WHERE sku = $1";
+        sqlx::query_scalar(sql).bind(sku).fetch_all(tx).await
     }
 
     /// Cancels an order; `false` if it is unknown or already cancelled.
     pub(crate) async fn cancel(&self, tx: &mut Tx, order: &str) -> sqlx::Result<bool> {
-        let sql =
-            "UPDATE orders SET state = 'cancelled', lease = '', lease_until = 0 WHERE id = $1 AND state <> 'cancelled'";
-        let done = sqlx::query(sql).bind(order).execute(&mut **tx).await?.rows_affected() == 1;
-        sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut **tx).await?;
+        let sql = "UPDATE orders SET state = 'cancelled', lease = '', lease_until = 0, version = version + 1 \
+                   WHERE id = $1 AND state <> 'cancelled'";
+        let done = sqlx::query(sql).bind(order).execute(&mut *tx).await?.rows_affected() == 1;
+        sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut *tx).await?;
         Ok(done)
     }
 
     /// Total units ordered.
     pub(crate) async fn order_units(&self, tx: &mut Tx, order: &str) -> sqlx::Result<u64> {
         let sql = "SELECT body FROM orders WHERE id = $1";
-        let body: String = sqlx::query_scalar(sql).bind(order).fetch_one(&mut **tx).await?;
+        let body: String = sqlx::query_scalar(sql).bind(order).fetch_one(&mut *tx).await?;
         // An unreadable order counts as not shipped.
         let order = from_json::<ShopOrder>(&body);
         Ok(order.map_or(u64::MAX, |order| order.lines.iter().map(|line| u64::from(line.quantity)).sum()))
@@ -305,7 +414,7 @@ impl Store {
 
     pub(crate) async fn add_decision(&self, tx: &mut Tx, id: &str, made: i64, record: &str) -> sqlx::Result<()> {
         let sql = "INSERT INTO decisions (id, made, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        sqlx::query(sql).bind(id).bind(made).bind(record).execute(&mut **tx).await.map(drop)
+        sqlx::query(sql).bind(id).bind(made).bind(record).execute(&mut *tx).await.map(drop)
     }
 
     /// Deletes decisions made before a time; returns their number.

@@ -5,10 +5,14 @@ use crate::{
     Trust,
     serve::release::{Artefact, Kind, Parts, ReleaseError},
 };
+use tradewind_core::Digest;
 use tradewind_json::hex;
 
-/// Number of releases kept for rollback.
+/// Number of releases kept for rollback, beside those of the last days.
 const KEPT: i64 = 20;
+
+/// Milliseconds for which a replaced release is kept in any case: a quote is valid until midnight, where it was given.
+const QUOTED: i64 = 48 * 3_600_000;
 
 /// Release without its files.
 #[derive(Debug, Clone)]
@@ -40,11 +44,20 @@ impl Store {
         sqlx::query_scalar(sql).bind(number).fetch_optional(&self.pool).await
     }
 
-    /// Files that are new to the database.
+    /// Latest release with a snapshot.
+    pub(crate) async fn release_of(&self, root: &Digest) -> sqlx::Result<Option<i64>> {
+        let number: Option<i64> = sqlx::query_scalar("SELECT MAX(number) FROM releases WHERE root = $1")
+            .bind(hex(root))
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(number)
+    }
+
+    /// Files that were never active.
     pub(crate) async fn unseen(&self, parts: &Parts) -> sqlx::Result<Vec<Artefact>> {
         let mut unseen = Vec::new();
         for artefact in parts.all() {
-            let sql = "SELECT COUNT(*) FROM artefacts WHERE digest = $1";
+            let sql = "SELECT COUNT(*) FROM seen WHERE digest = $1";
             let seen: i64 = sqlx::query_scalar(sql).bind(hex(&artefact.digest())).fetch_one(&self.pool).await?;
             if seen == 0 {
                 unseen.push(artefact);
@@ -82,23 +95,29 @@ impl Store {
         parts: &Parts,
         note: &str,
     ) -> sqlx::Result<()> {
-        let sql = "INSERT INTO releases (number, previous, made, note) VALUES ($1, $2, $3, $4)";
-        sqlx::query(sql).bind(number).bind(previous).bind(wall()).bind(note).execute(&mut **tx).await?;
+        let sql = "INSERT INTO releases (number, previous, made, note, root) VALUES ($1, $2, $3, $4, $5)";
+        let insert = sqlx::query(sql).bind(number).bind(previous).bind(wall()).bind(note);
+        insert.bind(hex(&parts.snapshot.root)).execute(&mut *tx).await?;
         for artefact in parts.all() {
             let sql = "INSERT INTO artefacts (digest, kind, bytes, signature) VALUES ($1, $2, $3, $4) \
                        ON CONFLICT (digest) DO UPDATE SET signature = excluded.signature";
             let (digest, kind) = (hex(&artefact.digest()), artefact.kind().name());
             let statement = sqlx::query(sql).bind(digest.clone()).bind(kind).bind(artefact.bytes().to_vec());
-            statement.bind(artefact.signature().map(str::to_owned)).execute(&mut **tx).await?;
+            statement.bind(artefact.signature().map(str::to_owned)).execute(&mut *tx).await?;
             let sql = "INSERT INTO release_parts (release, digest) VALUES ($1, $2)";
-            sqlx::query(sql).bind(number).bind(digest).execute(&mut **tx).await?;
+            sqlx::query(sql).bind(number).bind(digest.clone()).execute(&mut *tx).await?;
+            let sql = "INSERT INTO seen (digest) VALUES ($1) ON CONFLICT DO NOTHING";
+            sqlx::query(sql).bind(digest).execute(&mut *tx).await?;
         }
+        // A release that was replaced long ago: the one after it is old too.
+        let sql =
+            "DELETE FROM releases WHERE number <= $1 AND number < (SELECT MAX(number) FROM releases WHERE made < $2)";
+        sqlx::query(sql).bind(number - KEPT).bind(wall() - QUOTED).execute(&mut *tx).await?;
         for sql in [
-            "DELETE FROM releases WHERE number <= $1",
-            "DELETE FROM release_parts WHERE release <= $1",
-            "DELETE FROM artefacts WHERE $1 > 0 AND digest NOT IN (SELECT digest FROM release_parts)",
+            "DELETE FROM release_parts WHERE release NOT IN (SELECT number FROM releases)",
+            "DELETE FROM artefacts WHERE digest NOT IN (SELECT digest FROM release_parts)",
         ] {
-            sqlx::query(sql).bind(number - KEPT).execute(&mut **tx).await?;
+            sqlx::query(sql).execute(&mut *tx).await?;
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Shipments and their scans.
 
-use super::{Store, Tx, from_json, parameters, to_json};
+use super::{ROWS, Store, Tx, from_json, parameters, to_json, values};
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
+use std::collections::BTreeSet;
 use tradewind_core::{
     Day, Id, Millis, Probability,
     tracking::{Scan, State},
@@ -42,18 +43,6 @@ pub(crate) struct NewShipment {
     pub(crate) allocated: bool,
     /// Whether it must not leave until it is released.
     pub(crate) held: bool,
-}
-
-/// Shipments of one node and day.
-#[derive(Debug, Clone)]
-pub(crate) struct DayRow {
-    pub(crate) node: String,
-    /// Day of dispatch, in days since 1970.
-    pub(crate) dispatch: i64,
-    /// Total number.
-    pub(crate) shipments: i64,
-    /// Number still at the node.
-    pub(crate) waiting: i64,
 }
 
 /// Stored shipment.
@@ -110,13 +99,56 @@ fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
 impl Store {
     /// Stores a shipment; `false` if the id exists.
     pub(crate) async fn add_shipment(&self, tx: &mut Tx, shipment: &NewShipment) -> sqlx::Result<bool> {
-        let NewShipment { id, order, node, region, body, allocated, held } = shipment;
-        let sql = "INSERT INTO shipments (id, order_id, node, region, body, dispatch, state, allocated, open, held) \
-                   VALUES ($1, $2, $3, $4, $5, $6, 'created', $7, 1, $8) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(sql).bind(id).bind(order).bind(node).bind(region);
-        let insert = insert.bind(to_json(body)?).bind(body.dispatch_day());
-        let done = insert.bind(i64::from(*allocated)).bind(i64::from(*held)).execute(&mut **tx).await?;
-        Ok(done.rows_affected() == 1)
+        Ok(!self.insert_shipments(tx, &[shipment]).await?.is_empty())
+    }
+
+    /// Stores this service's own shipments, each under the next free name of its order after the number given with it,
+    /// with the scan of its creation. Returns the last one's name.
+    pub(crate) async fn add_own(&self, tx: &mut Tx, mut shipments: Vec<(usize, NewShipment)>) -> sqlx::Result<String> {
+        let (mut last, mut scans) = (String::new(), Vec::new());
+        while !shipments.is_empty() {
+            for (number, shipment) in &mut shipments {
+                *number += 1;
+                shipment.id = format!("{}.{number}", shipment.order);
+            }
+            let rows: Vec<_> = shipments.iter().map(|(_, shipment)| shipment).collect();
+            let added = self.insert_shipments(tx, &rows).await?;
+            for (_, shipment) in shipments.extract_if(.., |(_, shipment)| added.contains(&shipment.id)) {
+                let place = Id::new(shipment.node.as_str()).map_err(|error| sqlx::Error::Encode(error.into()))?;
+                let created = Scan { state: State::Created, at: shipment.body.created, place };
+                last.clone_from(&shipment.id);
+                scans.push((shipment.id, created));
+            }
+        }
+        for scans in scans.chunks(ROWS) {
+            let sql = format!("INSERT INTO scans (shipment, at, state, place) VALUES {}", values(1, scans.len(), 4));
+            let mut insert = sqlx::query(AssertSqlSafe(sql));
+            for (shipment, scan) in scans {
+                insert = insert.bind(shipment).bind(scan.at.0).bind(name_of(scan.state)?).bind(scan.place.as_str());
+            }
+            insert.execute(&mut *tx).await?;
+        }
+        Ok(last)
+    }
+
+    /// Returns the names of the stored shipments: those that are not taken.
+    async fn insert_shipments(&self, tx: &mut Tx, shipments: &[&NewShipment]) -> sqlx::Result<BTreeSet<String>> {
+        let mut added = BTreeSet::new();
+        for shipments in shipments.chunks(ROWS) {
+            let sql = format!(
+                "INSERT INTO shipments (id, order_id, node, region, body, dispatch, state, allocated, open, held) \
+                 VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+                values(1, shipments.len(), 10)
+            );
+            let mut insert = sqlx::query_scalar(AssertSqlSafe(sql));
+            for NewShipment { id, order, node, region, body, allocated, held } in shipments {
+                insert = insert.bind(id).bind(order).bind(node).bind(region);
+                insert = insert.bind(to_json(body)?).bind(body.dispatch_day()).bind("created");
+                insert = insert.bind(i64::from(*allocated)).bind(1_i64).bind(i64::from(*held));
+            }
+            added.extend(insert.fetch_all(&mut *tx).await?);
+        }
+        Ok(added)
     }
 
     /// Shipments of these orders, including closed ones, in order of creation.
@@ -139,17 +171,27 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
+    /// Order of a shipment.
+    pub(crate) async fn order_of<'e>(
+        &self,
+        executor: impl Executor<'e, Database = Any>,
+        shipment: &str,
+    ) -> sqlx::Result<Option<String>> {
+        let sql = "SELECT order_id FROM shipments WHERE id = $1";
+        sqlx::query_scalar(sql).bind(shipment.to_owned()).fetch_optional(executor).await
+    }
+
     /// Locks a shipment until the transaction ends.
     pub(crate) async fn lock_shipment(&self, tx: &mut Tx, id: &str) -> sqlx::Result<Option<ShipmentRow>> {
         let sql = format!("{SELECT} WHERE id = $1{}", self.locking(" FOR UPDATE"));
-        let found = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).fetch_optional(&mut **tx).await?;
+        let found = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).fetch_optional(&mut *tx).await?;
         found.as_ref().map(row).transpose()
     }
 
     /// Locks the shipments of an order until the transaction ends.
     pub(crate) async fn shipments_of_locked(&self, tx: &mut Tx, order: &str) -> sqlx::Result<Vec<ShipmentRow>> {
         let sql = format!("{SELECT} WHERE order_id = $1 ORDER BY id{}", self.locking(" FOR UPDATE"));
-        sqlx::query(AssertSqlSafe(sql)).bind(order.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
+        sqlx::query(AssertSqlSafe(sql)).bind(order.to_owned()).fetch_all(&mut *tx).await?.iter().map(row).collect()
     }
 
     /// All open shipments, by id; errors for those with unreadable data.
@@ -161,48 +203,55 @@ impl Store {
 
     /// Shipments still at a node, in the order in which they lose missing units: unpacked first, then the least urgent,
     /// then the last to arrive.
-    pub(crate) async fn shipments_at(&self, tx: &mut Tx, node: &str) -> sqlx::Result<Vec<ShipmentRow>> {
+    pub(crate) async fn shipments_at<'e>(
+        &self,
+        executor: impl Executor<'e, Database = Any>,
+        node: &str,
+    ) -> sqlx::Result<Vec<ShipmentRow>> {
         let sql = "SELECT s.id, order_id, node, region, s.body, s.state, allocated, open, held FROM shipments s \
                    LEFT JOIN orders o ON o.id = s.order_id \
                    WHERE open = 1 AND node = $1 AND allocated = 1 AND s.state IN ('created', 'packed') \
                    ORDER BY CASE s.state WHEN 'created' THEN 0 ELSE 1 END, priority DESC, seq DESC, \
                    LENGTH(s.id) DESC, s.id DESC";
-        sqlx::query(AssertSqlSafe(sql)).bind(node.to_owned()).fetch_all(&mut **tx).await?.iter().map(row).collect()
+        sqlx::query(sql).bind(node.to_owned()).fetch_all(executor).await?.iter().map(row).collect()
     }
 
-    /// Cancels an unchanged shipment at its node; `false` if it has changed.
-    pub(crate) async fn cancel_shipment(&self, tx: &mut Tx, seen: &ShipmentRow) -> sqlx::Result<bool> {
-        let sql = "UPDATE shipments SET state = 'cancelled', open = 0 \
-                   WHERE id = $1 AND open = 1 AND state = $2 AND state IN ('created', 'packed')";
-        let update = sqlx::query(sql).bind(&seen.id).bind(&seen.state);
-        Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
+    /// Cancels shipments at their nodes; `false` if one has left. Their orders are locked.
+    pub(crate) async fn cancel_shipments(&self, tx: &mut Tx, ids: &[&str]) -> sqlx::Result<bool> {
+        let mut cancelled = 0;
+        for ids in ids.chunks(ROWS) {
+            let sql = format!(
+                "UPDATE shipments SET state = 'cancelled', open = 0 \
+                 WHERE open = 1 AND state IN ('created', 'packed') AND id IN {}",
+                parameters(1, ids.len())
+            );
+            let update = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |update, id| update.bind((*id).to_owned()));
+            cancelled += update.execute(&mut *tx).await?.rows_affected();
+        }
+        Ok(cancelled == ids.len() as u64)
     }
 
-    /// Changes the document of a shipment and locks it until the transaction ends; `false` if it is closed.
-    pub(crate) async fn set_body(&self, tx: &mut Tx, id: &str, body: &Body) -> sqlx::Result<bool> {
-        let sql = "UPDATE shipments SET body = $2, dispatch = $3 WHERE id = $1 AND open = 1";
-        let update = sqlx::query(sql).bind(id).bind(to_json(body)?).bind(body.dispatch_day());
-        Ok(update.execute(&mut **tx).await?.rows_affected() == 1)
-    }
-
-    /// Number of this service's shipments by node and day of dispatch: all days from `since` on, and earlier days for
-    /// shipments still at the node.
-    pub(crate) async fn days<'e>(
-        &self,
-        executor: impl Executor<'e, Database = Any>,
-        since: i64,
-    ) -> sqlx::Result<Vec<DayRow>> {
-        let sql = "SELECT node, dispatch, COUNT(*), COUNT(CASE WHEN state IN ('created', 'packed') THEN 1 END) \
-                   FROM shipments WHERE allocated = 1 AND dispatch IS NOT NULL AND state <> 'cancelled' \
-                   AND (dispatch >= $1 OR (open = 1 AND state IN ('created', 'packed'))) GROUP BY node, dispatch";
-        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(sql).bind(since).fetch_all(executor).await?;
-        let rows = rows.into_iter();
-        Ok(rows.map(|(node, dispatch, shipments, waiting)| DayRow { node, dispatch, shipments, waiting }).collect())
+    /// Changes the documents of shipments; `false` if one is closed. Their orders are locked.
+    pub(crate) async fn set_bodies(&self, tx: &mut Tx, bodies: &[(String, Body)]) -> sqlx::Result<bool> {
+        let mut changed = 0;
+        for bodies in bodies.chunks(ROWS) {
+            let sql = format!(
+                "UPDATE shipments SET body = v.column2, dispatch = v.column3 FROM (VALUES {}) AS v \
+                 WHERE shipments.id = v.column1 AND open = 1",
+                values(1, bodies.len(), 3)
+            );
+            let mut update = sqlx::query(AssertSqlSafe(sql));
+            for (id, body) in bodies {
+                update = update.bind(id).bind(to_json(body)?).bind(body.dispatch_day());
+            }
+            changed += update.execute(&mut *tx).await?.rows_affected();
+        }
+        Ok(changed == bodies.len() as u64)
     }
 
     pub(crate) async fn set_held(&self, tx: &mut Tx, id: &str, held: bool) -> sqlx::Result<()> {
         let sql = "UPDATE shipments SET held = $2 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(i64::from(held)).execute(&mut **tx).await.map(drop)
+        sqlx::query(sql).bind(id).bind(i64::from(held)).execute(&mut *tx).await.map(drop)
     }
 
     /// Adds a scan; `false` if it is known.
@@ -210,19 +259,19 @@ impl Store {
         let sql = "INSERT INTO scans (shipment, at, state, place) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         let insert =
             sqlx::query(sql).bind(shipment).bind(scan.at.0).bind(name_of(scan.state)?).bind(scan.place.as_str());
-        Ok(insert.execute(&mut **tx).await?.rows_affected() == 1)
+        Ok(insert.execute(&mut *tx).await?.rows_affected() == 1)
     }
 
     /// Sets the state of a shipment, from its scans.
     pub(crate) async fn set_state(&self, tx: &mut Tx, id: &str, state: &str, open: bool) -> sqlx::Result<()> {
         let sql = "UPDATE shipments SET state = $2, open = $3 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(state).bind(i64::from(open)).execute(&mut **tx).await.map(drop)
+        sqlx::query(sql).bind(id).bind(state).bind(i64::from(open)).execute(&mut *tx).await.map(drop)
     }
 
     /// Number of stored scans of a shipment.
     pub(crate) async fn scan_count(&self, tx: &mut Tx, shipment: &str) -> sqlx::Result<i64> {
         let sql = "SELECT COUNT(*) FROM scans WHERE shipment = $1";
-        sqlx::query_scalar(sql).bind(shipment).fetch_one(&mut **tx).await
+        sqlx::query_scalar(sql).bind(shipment).fetch_one(&mut *tx).await
     }
 
     /// Scans of a shipment, oldest first; errors for unreadable ones.

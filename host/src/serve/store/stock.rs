@@ -1,6 +1,6 @@
 //! Nodes and their stock.
 
-use super::{Store, Tx, parameters};
+use super::{ROWS, Store, Tx, parameters, values};
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{Sku, snapshot::Snapshot};
@@ -50,9 +50,6 @@ impl FromRow<'_, AnyRow> for StockRow {
     }
 }
 
-/// Maximum rows or names per statement; more are not faster.
-const ROWS: usize = 100;
-
 impl Store {
     /// Adds new nodes and stock of a snapshot. Existing rows belong to the service: a later snapshot does not change
     /// them.
@@ -63,7 +60,7 @@ impl Store {
         for node in nodes {
             sqlx::query("INSERT INTO nodes (code, closed) VALUES ($1, 0) ON CONFLICT DO NOTHING")
                 .bind(node.code.as_str())
-                .execute(&mut **tx)
+                .execute(&mut *tx)
                 .await?;
             let known = node.stock.entries().iter().filter_map(|stock| Some((stock, catalog.sku(stock.product)?)));
             // Units reserved elsewhere are not available to this service's orders.
@@ -73,18 +70,14 @@ impl Store {
             }));
         }
         for rows in rows.chunks(ROWS) {
-            let values = (0..rows.len()).map(|n| {
-                let [node, sku, on_hand, safety] = [1, 2, 3, 4].map(|place| 4 * n + place);
-                format!("(${node}, ${sku}, ${on_hand}, 0, ${safety})")
-            });
-            let values = values.collect::<Vec<_>>().join(", ");
+            let values = values(1, rows.len(), 4);
             let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES";
             let sql = format!("{sql} {values} ON CONFLICT DO NOTHING");
             let mut insert = sqlx::query(AssertSqlSafe(sql));
             for (node, sku, on_hand, safety) in rows {
                 insert = insert.bind((*node).to_owned()).bind(sku.to_string()).bind(*on_hand).bind(*safety);
             }
-            insert.execute(&mut **tx).await?;
+            insert.execute(&mut *tx).await?;
         }
         Ok(())
     }
@@ -119,13 +112,13 @@ impl Store {
         Ok(rows.into_iter().map(|(code, closed)| (code, closed != 0)).collect())
     }
 
-    /// Whether one of these nodes is closed. Locks them until the transaction ends.
+    /// Whether one of these nodes is closed. They stay open until the transaction ends.
     pub(crate) async fn any_closed(&self, tx: &mut Tx, nodes: &BTreeSet<String>) -> sqlx::Result<bool> {
         let mut closed = false;
         for node in nodes {
-            let sql = format!("SELECT closed FROM nodes WHERE code = $1{}", self.locking(" FOR UPDATE"));
+            let sql = format!("SELECT closed FROM nodes WHERE code = $1{}", self.locking(" FOR SHARE"));
             let row: Option<i64> =
-                sqlx::query_scalar(AssertSqlSafe(sql)).bind(node.clone()).fetch_optional(&mut **tx).await?;
+                sqlx::query_scalar(AssertSqlSafe(sql)).bind(node.clone()).fetch_optional(&mut *tx).await?;
             closed |= row != Some(0);
         }
         Ok(closed)
@@ -134,45 +127,24 @@ impl Store {
     /// Opens or closes a node; `false` if it does not exist.
     pub(crate) async fn set_closed(&self, tx: &mut Tx, node: &str, closed: bool) -> sqlx::Result<bool> {
         let sql = "UPDATE nodes SET closed = $2 WHERE code = $1";
-        let done = sqlx::query(sql).bind(node).bind(i64::from(closed)).execute(&mut **tx).await?;
+        let done = sqlx::query(sql).bind(node).bind(i64::from(closed)).execute(&mut *tx).await?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Changes reservations: additional units by product and node, or fewer if negative. Reservations never exceed
-    /// stock, also with concurrent writers.
-    pub(crate) async fn reserve(
-        &self,
-        tx: &mut Tx,
-        changes: &BTreeMap<(String, String), i64>,
-    ) -> sqlx::Result<Result<(), Conflict>> {
-        // In the order of the map, the same for all writers, to avoid deadlocks.
-        for ((sku, node), units) in changes.iter().filter(|(_, units)| **units != 0) {
-            let sql = "UPDATE stock SET reserved = reserved + $3 WHERE sku = $1 AND node = $2 \
-                       AND reserved + $3 >= 0 AND ($3 < 0 OR on_hand - safety - reserved >= $3)";
-            let done = sqlx::query(sql).bind(sku).bind(node).bind(*units).execute(&mut **tx).await?;
-            if done.rows_affected() != 1 {
-                return Ok(Err(Conflict));
-            }
-        }
-        Ok(Ok(()))
+    /// Stock of a product at a node.
+    pub(crate) async fn stock_of(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Option<StockRow>> {
+        self.one_stock(tx, node, sku, "").await
     }
 
-    /// Removes dispatched units from stock and reservations.
-    pub(crate) async fn dispatch(&self, tx: &mut Tx, node: &str, units: &BTreeMap<String, i64>) -> sqlx::Result<()> {
-        for (sku, units) in units {
-            let sql = "UPDATE stock SET reserved = reserved - $3, on_hand = on_hand - $3 WHERE sku = $1 AND node = $2";
-            sqlx::query(sql).bind(sku).bind(node).bind(*units).execute(&mut **tx).await?;
-        }
-        Ok(())
+    /// Like [`stock_of`](Self::stock_of), and locks it until the transaction ends.
+    pub(crate) async fn lock_stock_of(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Option<StockRow>> {
+        self.one_stock(tx, node, sku, self.locking(" FOR UPDATE")).await
     }
 
-    /// Locks the stock of a product at a node until the transaction ends.
-    pub(crate) async fn stock_for_count(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Option<StockRow>> {
-        let sql = format!(
-            "SELECT node, sku, on_hand, reserved, safety FROM stock WHERE sku = $1 AND node = $2{}",
-            self.locking(" FOR UPDATE")
-        );
-        sqlx::query_as(AssertSqlSafe(sql)).bind(sku.to_owned()).bind(node.to_owned()).fetch_optional(&mut **tx).await
+    async fn one_stock(&self, tx: &mut Tx, node: &str, sku: &str, clause: &str) -> sqlx::Result<Option<StockRow>> {
+        let sql =
+            format!("SELECT node, sku, on_hand, reserved, safety FROM stock WHERE sku = $1 AND node = $2{clause}");
+        sqlx::query_as(AssertSqlSafe(sql)).bind(sku.to_owned()).bind(node.to_owned()).fetch_optional(tx).await
     }
 
     /// Stores a count, which must cover the reserved units.
@@ -180,6 +152,6 @@ impl Store {
         let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES ($1, $2, $3, 0, COALESCE($4, 0)) \
                    ON CONFLICT (sku, node) DO UPDATE SET on_hand = $3, safety = COALESCE($4, stock.safety)";
         let query = sqlx::query(sql).bind(node).bind(sku).bind(counts.on_hand).bind(counts.safety);
-        query.execute(&mut **tx).await.map(drop)
+        query.execute(&mut *tx).await.map(drop)
     }
 }

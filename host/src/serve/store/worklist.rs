@@ -65,7 +65,7 @@ impl Store {
     pub(crate) async fn refresh(&self, found: &[(String, Finding)], at: i64) -> sqlx::Result<()> {
         let mut tx = self.begin().await?;
         let open: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM worklist WHERE state = 'open'").fetch_all(&mut *tx).await?;
+            sqlx::query_scalar("SELECT id FROM worklist WHERE state = 'open'").fetch_all(&mut tx).await?;
         for (id, finding) in found {
             let sql = "INSERT INTO worklist (id, shipment, kind, state, severity, score, found) \
                        VALUES ($1, $2, $3, 'open', $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
@@ -73,12 +73,12 @@ impl Store {
                        state = CASE WHEN worklist.state = 'resolved' THEN 'open' ELSE worklist.state END";
             let score = &finding.score;
             let insert = sqlx::query(sql).bind(id).bind(score.shipment.as_str()).bind(kind(score));
-            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut *tx).await?;
+            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut tx).await?;
         }
         let still: BTreeSet<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
         for id in open.iter().filter(|id| !still.contains(id.as_str())) {
             let sql = "UPDATE worklist SET state = 'resolved' WHERE id = $1 AND state = 'open'";
-            sqlx::query(sql).bind(id).execute(&mut *tx).await?;
+            sqlx::query(sql).bind(id).execute(&mut tx).await?;
         }
         tx.commit().await
     }
@@ -86,7 +86,7 @@ impl Store {
     /// Closes an entry with an action; `false` if it is not open.
     pub(crate) async fn act(&self, tx: &mut Tx, id: &str, acted: &serde_json::Value) -> sqlx::Result<bool> {
         let sql = "UPDATE worklist SET state = 'acted', acted = $2 WHERE id = $1 AND state = 'open'";
-        Ok(sqlx::query(sql).bind(id).bind(to_json(acted)?).execute(&mut **tx).await?.rows_affected() == 1)
+        Ok(sqlx::query(sql).bind(id).bind(to_json(acted)?).execute(&mut *tx).await?.rows_affected() == 1)
     }
 
     pub(crate) async fn set_feedback(&self, id: &str, feedback: &serde_json::Value) -> sqlx::Result<bool> {

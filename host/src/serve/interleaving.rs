@@ -1,0 +1,3 @@
+//! Interleavings.
+
+pub(super) async fn step() {}
