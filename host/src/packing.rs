@@ -17,11 +17,12 @@ use tradewind_compiler::{
     read_input, read_model, read_tensor,
 };
 use tradewind_core::{
-    ErrorKind, Executor, Task,
+    Engine, ErrorKind, Executor, Task,
     aligned::AlignedBytes,
     demand::PriceSpec,
     exec::Data,
     insight::InsightSpec,
+    message,
     pack::{ModelCard, PackWriter, Sample, SectionKind},
     plan::{Batch, DType, Dim, Plan},
     rank::RankSpec,
@@ -132,6 +133,9 @@ pub enum PackError {
         "the plan does not give the recorded outputs: {0}; if they are this model's, the plan is wrong: please report it"
     )]
     Wrong(String),
+    /// A module would refuse the pack.
+    #[error("a module would not load the pack: {0}; make its specification, tables and model fit each other")]
+    Unfit(String),
     /// The weights in fewer bytes change the outputs by more than the bound.
     #[error(
         "with {precision:?} weights {loss}, and {:.3} % is the most that was asked for; \
@@ -318,7 +322,11 @@ impl Source {
         if !samples.is_empty() {
             writer = writer.postcard(SectionKind::Samples, &samples)?;
         }
-        Ok(Packed { bytes: writer.finish(sha256)?, notes, checks, losses })
+        let bytes = writer.finish(sha256)?;
+        if let Some(fault) = message::fault(&Engine::new().load(AlignedBytes::copy_of(&bytes)?)) {
+            return Err(PackError::Unfit(fault.message));
+        }
+        Ok(Packed { bytes, notes, checks, losses })
     }
 
     /// The recorded samples, each with all inputs of the pack, and which of these have defaults.

@@ -31,20 +31,20 @@ use std::path::Path;
 #[non_exhaustive]
 pub enum TrainingError {
     /// A CSV file is not as it should be.
-    #[error("`{path}`: {source}")]
+    #[error("`{path}`: {error}")]
     Csv {
         /// The file.
         path: String,
         /// What and where.
-        source: csv::Error,
+        error: csv::Error,
     },
     /// A file could not be read or written.
-    #[error("`{path}`: {source}")]
+    #[error("`{path}`: {error}")]
     File {
         /// The file.
         path: String,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A row says something that cannot be.
     #[error("`{path}`, row {row}: {message}")]
@@ -63,15 +63,15 @@ pub enum TrainingError {
 
 /// Reads the rows of a CSV file.
 fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainingError> {
-    let error = |source| TrainingError::Csv { path: path.display().to_string(), source };
+    let error = |error| TrainingError::Csv { path: path.display().to_string(), error };
     let mut reader = csv::Reader::from_path(path).map_err(error)?;
     reader.deserialize().collect::<Result<_, _>>().map_err(error)
 }
 
 fn file_error(path: &Path) -> impl Fn(std::io::Error) -> TrainingError + '_ {
-    move |source| TrainingError::File { path: path.display().to_string(), source }
+    move |error| TrainingError::File { path: path.display().to_string(), error }
 }
 
 fn csv_error(path: &Path) -> impl Fn(csv::Error) -> TrainingError + '_ {
-    move |source| TrainingError::Csv { path: path.display().to_string(), source }
+    move |error| TrainingError::Csv { path: path.display().to_string(), error }
 }

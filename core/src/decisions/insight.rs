@@ -155,11 +155,11 @@ impl InsightRequest {
 }
 
 impl InsightSpec {
-    /// Appends a row for each subject at a moment, one value for each of the inputs: what a model is trained on. Without
-    /// a snapshot and a request, so rows of products are those of the tables, and there are none of texts.
+    /// Appends a row for each subject at a moment, one value for each of the inputs: what a model is trained on. Rows of
+    /// products are those of the tables.
     ///
     /// # Errors
-    /// [`NoSnapshot`](ErrorKind::NoSnapshot) for rows that only a snapshot has.
+    /// [`NoSnapshot`](ErrorKind::NoSnapshot) for rows and inputs that only a snapshot or a request has.
     pub fn features(
         &self,
         tables: &RankTables,
@@ -167,6 +167,13 @@ impl InsightSpec {
         at: Millis,
         matrix: &mut Vec<f32>,
     ) -> Result<Vec<Subject>> {
+        let of_snapshot = |source: &&Source| [Part::Week, Part::Stock].contains(&source.part());
+        if let Some(source) = self.inputs.iter().find(of_snapshot) {
+            return Err(Error::new(ErrorKind::NoSnapshot, format!("only a snapshot knows `{}`", source.name())));
+        }
+        if self.rows == Rows::Text {
+            return Err(Error::new(ErrorKind::NoSnapshot, "only a request has texts"));
+        }
         let request = InsightRequest::new(None, at);
         let known = Known::new(self.rows, Moment::new(tables, profile, at), &request, None)?;
         for n in 0..known.len() {

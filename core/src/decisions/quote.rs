@@ -105,7 +105,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     let Some(inputs) = pricing.of(id) else {
         return Err(Error::new(
             ErrorKind::BadRequest,
-            format!("the snapshot has nothing that a price of `{sku}` is computed from"),
+            format!("the snapshot has no price inputs of `{sku}`; a full one may"),
         ));
     };
     let guard = &inputs.guard;

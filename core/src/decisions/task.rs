@@ -28,6 +28,18 @@ pub enum Task {
 }
 
 impl Task {
+    /// Name in `pack.json`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Rank(_) => "rank",
+            Self::Demand(_) => "demand",
+            Self::Price(_) => "price",
+            Self::Late(_) => "late",
+            Self::Insight(_) => "insight",
+        }
+    }
+
     /// The number of the variant [`Rank`](Self::Rank), as postcard writes it.
     const RANK: u8 = 1;
 

@@ -231,3 +231,18 @@ fn what_does_not_fit_the_rows_is_refused() {
         assert_eq!(ask(spec, &request()).unwrap_err().kind(), ErrorKind::PackCorrupt);
     }
 }
+
+#[test]
+fn features_are_computed_only_from_what_is_known_in_training() {
+    let features = |rows, inputs: &[Source]| {
+        let mut matrix = Vec::new();
+        let spec = spec(rows, inputs, Output::Probability);
+        spec.features(&tables(), &regular(), Millis(0), &mut matrix).map(|subjects| (subjects.len(), matrix.len()))
+    };
+    assert!(features(Rows::Product, &[Source::Popularity]).is_ok_and(|(rows, values)| rows > 0 && values == rows));
+    for (rows, source) in [(Rows::Product, Source::Base), (Rows::ProductNode, Source::Available)] {
+        let error = features(rows, &[source]).err();
+        assert!(error.is_some_and(|error| error.kind() == ErrorKind::NoSnapshot), "{source:?}");
+    }
+    assert!(features(Rows::Text, &[]).is_err());
+}
