@@ -34,7 +34,6 @@ use tradewind_core::{
 ///
 /// ```no_run
 /// use std::{fs::{read, read_to_string}, time::Duration};
-/// use tradewind_core::{Millis, rank::RankRequest};
 /// use tradewind_host::{Limits, Tradewind, Trust};
 ///
 /// # fn main() -> anyhow::Result<()> {
