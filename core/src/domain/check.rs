@@ -14,7 +14,7 @@ pub(crate) fn at_most(what: &str, found: usize, most: usize) -> Result<()> {
     if found <= most {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::TooLarge, format!("{found} {what}; at most {most} are taken")))
+    Err(Error::new(ErrorKind::TooLarge, format!("{found} {what}; the limit is {most}")))
 }
 
 /// Reads a name. Names in JSON are checked here; the decision checks those in messages.

@@ -74,7 +74,7 @@ impl Money {
         }
         Err(Error::new(
             ErrorKind::BadRequest,
-            format!("`{what}` is {} minor units; at most {} are taken", self.0, Self::MAX.0),
+            format!("`{what}` is {} minor units; the limit is {}", self.0, Self::MAX.0),
         ))
     }
 }
@@ -88,7 +88,7 @@ impl BasisPoints {
         if (0..=100 * Self::WHOLE.0).contains(&self.0) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::BadRequest, format!("`{what}` is {} basis points; 0 to 1,000,000 are taken", self.0)))
+        Err(Error::new(ErrorKind::BadRequest, format!("`{what}` is {} basis points, not 0 to 1,000,000", self.0)))
     }
 }
 

@@ -50,12 +50,12 @@ impl Offer {
     pub fn check(&self) -> Result<()> {
         for (what, price) in [("price", self.price), ("list", self.list)] {
             if !(1..=Money::MAX.0).contains(&price.0) {
-                return Err(bad(format!("`{what}` is {} minor units; 1 to {} are taken", price.0, Money::MAX.0)));
+                return Err(bad(format!("`{what}` is {} minor units, not 1 to {}", price.0, Money::MAX.0)));
             }
         }
         for (what, share) in [("display", self.display), ("mailer", self.mailer)] {
             if !(0..=BasisPoints::WHOLE.0).contains(&share.0) {
-                return Err(bad(format!("`{what}` is {} basis points; it is a share, of 0 to 10,000", share.0)));
+                return Err(bad(format!("`{what}` is {} basis points, not 0 to 10,000", share.0)));
             }
         }
         Ok(())

@@ -80,7 +80,7 @@ impl Day {
         if (Millis::FIRST.day()..=Millis::LAST.day()).contains(&self) {
             return Ok(());
         }
-        Err(bad(format!("the day `{self}` lies outside of the years 2000 to 2100")))
+        Err(bad(format!("the day `{self}` is not in the years 2000 to 2100")))
     }
 }
 

@@ -74,10 +74,7 @@ impl Event {
         if self.at <= at {
             return Ok(());
         }
-        Err(bad(format!(
-            "an event at {} lies after the decision at {}; a decision knows the past only",
-            self.at.0, at.0
-        )))
+        Err(bad(format!("an event at {} is later than the decision at {}; leave it out", self.at.0, at.0)))
     }
 
     /// Checks a received event.
