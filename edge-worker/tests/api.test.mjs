@@ -75,7 +75,7 @@ test("a ranking contains only products available in the shopper's region", async
   assert.deepEqual(seattle, await (await post("/v1/rank", { at: AT, limit: 20, region: "SEA" })).json());
   assert.equal(seattle.profile, undefined, "nobody was asked for");
   const france = { country: "FR", latitude: "48.9", longitude: "2.4" };
-  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 400), /say `region`/);
+  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 400), /set `region`/);
 });
 
 test("a byte order mark before a body is ignored", async () => {
@@ -123,7 +123,7 @@ test("an invalid request gets a reason", async () => {
   for (const [path, method, allowed] of [["/v1/quote", "GET", "POST"], ["/healthz", "PROPFIND", "GET"], ["/v1/offers/1082185", "PUT", "GET"]]) {
     const wrong = await edge.get(path, { method });
     assert.equal(wrong.headers.get("allow"), allowed);
-    assert.match(await problem(wrong, 405), new RegExp(`asked with ${allowed}`));
+    assert.match(await problem(wrong, 405), new RegExp(`use the method ${allowed}`));
   }
 });
 
@@ -145,7 +145,7 @@ test("the location of a request is from the cookie or the platform, also with un
   assert.equal(await region(at("42.4", "-71.0")), "BOS");
   assert.equal(await region({ headers: { cookie: "a=b; tw_region = BOS ;c" } }), "BOS");
   for (const init of [at("north", "-71.0"), at(42.4, -71), at("42.4"), at("42.4", "-71.0", 1), { headers: { cookie: "tw_region=XYZ" } }]) {
-    assert.match(await region(init), /say `region`/, JSON.stringify(init));
+    assert.match(await region(init), /set `region`/, JSON.stringify(init));
   }
 });
 
