@@ -276,7 +276,8 @@ fn loaded(snapshot: Option<&Snapshot>) -> Result<&Snapshot> {
     snapshot.ok_or_else(|| Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded, but this decision needs one"))
 }
 
-/// Finds the pack that answers a request: the one it names, or else the only one of the right task; `None` if there is
+/// Finds the pack that answers a request: the one it names, or else the only one of the right task; `None` without such
+/// a pack.
 /// none.
 fn answering<'a>(
     packs: &'a mut [LoadedPack],

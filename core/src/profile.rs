@@ -153,7 +153,7 @@ impl Profile {
         item.attended = now;
     }
 
-    /// Interest in a product, created if there is none.
+    /// Interest in a product, created if missing.
     fn entry(&mut self, sku: &Sku) -> &mut Interest {
         let at = match self.position(sku) {
             Ok(at) => at,

@@ -80,7 +80,7 @@ impl<'a> Outlook<'a> {
         units / lifts
     }
 
-    /// Mean units of weeks without promotion; NaN if there are none.
+    /// Mean units of weeks without promotion; NaN without such weeks.
     fn plain_units(&self) -> f32 {
         let plain = self.last(Week::HISTORY).filter(|week| !is_promoted(&week.offer));
         let (units, weeks) =
