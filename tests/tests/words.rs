@@ -38,7 +38,7 @@ const DIALECT: [(&str, &str); 29] = [
 ];
 
 /// Files and folders that are still to be rewritten. The list only shrinks: an entry without findings fails.
-const REMAINING: [&str; 3] = ["browser-sdk/ts/messages.ts", "browser-sdk/ts/types.ts", "host/src/serve/api"];
+const REMAINING: [&str; 2] = ["browser-sdk/ts/messages.ts", "browser-sdk/ts/types.ts"];
 
 /// Extensions of text files.
 const TEXTS: [&str; 10] = ["css", "html", "js", "md", "mjs", "py", "rs", "sql", "toml", "ts"];
