@@ -245,13 +245,13 @@ pub fn exceptions(request: &ExceptionRequest) -> Result<Vec<ExceptionScore>> {
             Found { shipment, severity: cost.share(finding.probability.rate()), state: sound.state, finding }
         }));
     }
-    // Equal severities stay in the order in which they were found: by shipment, then by kind.
+    // Ties stay in the order in which they were found: by shipment, then by kind.
     let worst = sort::ascending(found.len(), &|a, b| found[b].severity.cmp(&found[a].severity));
     let scores = worst.into_iter().take(request.limit as usize).map(|n| found[n].score());
     Ok(scores.collect())
 }
 
-/// A finding, what it costs, and with what.
+/// Finding with its shipment and severity.
 struct Found<'a> {
     shipment: &'a Shipment,
     state: State,

@@ -137,7 +137,7 @@ impl<'a> Network<'a> {
         }));
         if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0].lane) == by(pair[1].lane)) {
             let Lane { node, region, .. } = pair[0].lane;
-            return Err(bad(format!("the lane from node {node} to region {region} is there twice")));
+            return Err(bad(format!("the lane from node {node} to region {region} comes twice")));
         }
         network.collect_wanted()?;
         network.collect_stock()?;
@@ -154,7 +154,7 @@ impl<'a> Network<'a> {
         let sorted = sort::ascending(wanted.len(), &|a, b| wanted[a].cmp(&wanted[b]));
         self.wanted.extend(sorted.into_iter().map(|at| wanted[at]));
         match self.wanted.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(bad(format!("order {} names product {} twice; add the lines up", pair[0].1, pair[0].0))),
+            Some(pair) => Err(bad(format!("order {} has product {} twice; merge the lines", pair[0].1, pair[0].0))),
             None => Ok(()),
         }
     }
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_twice_or_names_what_is_not_there_is_refused() {
+    fn duplicates_and_unknown_references_are_refused() {
         let refused = |change: &dyn Fn(&mut Problem)| {
             let mut problem = problem();
             change(&mut problem);

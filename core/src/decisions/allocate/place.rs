@@ -10,30 +10,30 @@
 //!                                        or `missing` for a unit that stays unserved
 //! ```
 //!
-//! For a given set the assignment is greedy ([`facility`]), so only the set has to be found. What a further facility
-//! saves can only shrink as *S* grows: the savings are submodular, as sources of a flow are substitutes (Gale and Politof,
-//! 1981). Three steps find the set, each only where the one before has not proven its answer:
+//! For a given set the assignment is greedy ([`facility`]), so only the set has to be found. The savings of a further
+//! facility can only shrink as *S* grows: they are submodular, as sources of a flow are substitutes (Gale and Politof,
+//! 1981). Three steps find the set, each only if the previous one has not proven its result:
 //!
 //! 1. **Branch and bound** over sets, briefly ([`search`]): a facility that saves less than it costs to open is useless
 //!    in every larger set, which proves most orders after the first facility.
 //! 2. **Reduction**: facilities that no better plan opens are dropped.
-//! 3. **Set covering by shipments** ([`cover`]): a dynamic program over how much of each line is served, where that is
-//!    a small number of states; otherwise branch and bound goes on within its effort.
+//! 3. **Set covering by shipments** ([`cover`]): a dynamic program over the served units of each line, if that is a
+//!    small number of states; otherwise branch and bound continues within its effort.
 //!
 //! # Lower bound
 //!
-//! With each plan comes a lower bound for the cost of every plan of the order. It is the plan's own cost, which is then
-//! optimal, or that of a relaxation:
+//! Each plan has a lower bound for the cost of every plan of the order: the plan's own cost, which is then optimal, or
+//! that of a relaxation:
 //!
-//! - **Sets that were not explored** are bounded by branch and bound: all their facilities together save at most what
-//!   they save one by one, as savings are submodular.
+//! - **Unexplored sets** are bounded by branch and bound: all their facilities together save at most the sum of what
+//!   each saves alone, as savings are submodular.
 //! - **All or nothing** is an exact penalty. A missing unit costs as much as the empty plan and all that units can save
-//!   by negative costs (stock in excess, units that stay), so no plan that lacks a unit is cheaper than the empty one,
-//!   and the order is the same facility location problem. Where the penalty had to be capped, the plans that lack a unit
-//!   are relaxations, and count for the bound.
+//!   by negative costs (excess stock, units that stay), so no plan that lacks a unit is cheaper than the empty one, and
+//!   the order is the same facility location problem. If the penalty was capped, plans that lack a unit are
+//!   relaxations, and count for the bound.
 //! - **Unit capacities** that bind leave the greedy assignment feasible, but not optimal. Such a set and its supersets
-//!   count for the bound with the bound of the smaller set they were branched from, whose assignment is optimal. The
-//!   table counts capacities for each shipment, and gives no bound where it does not split a line into units.
+//!   count with the bound of the smaller set from which they were branched, whose assignment is optimal. The table
+//!   counts capacities for each shipment, and gives no bound unless it splits each line into units.
 //!
 //! # Example
 //!

@@ -238,5 +238,5 @@ impl Problem {
 
 pub(super) fn cost(amount: Money, what: &str) -> Result<()> {
     amount.check(what)?;
-    if amount.0 < 0 { Err(bad(format!("`{what}` is {}; it cannot be below 0", amount.0))) } else { Ok(()) }
+    if amount.0 < 0 { Err(bad(format!("`{what}` is {}, below 0", amount.0))) } else { Ok(()) }
 }

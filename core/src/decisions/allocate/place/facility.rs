@@ -97,8 +97,8 @@ impl Instance {
         let wanted = lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
         self.nothing = wanted * self.missing;
         if order.complete && wanted > 0 {
-            // An exact penalty: with one missing unit, a plan costs at least as much as an empty one, whatever the others
-            // save (capped, so that sums cannot overflow).
+            // An exact penalty: with one missing unit, a plan costs at least as much as an empty one, regardless of
+            // what the other units save (capped, so that sums cannot overflow).
             let held = lines.iter().flat_map(|line| &line.held).map(|&(_, units)| i64::from(units)).sum::<i64>();
             let penalty = self.nothing + wanted * network.relief + held * self.change;
             self.missing = self.missing.max(penalty.min(MOST_UNSERVED / wanted));
