@@ -115,7 +115,7 @@ impl Engine {
         let name = view.manifest().name.clone();
         let known = self.packs.iter().position(|pack| pack.info.name == name);
         if known.is_none() && self.packs.len() >= Self::MAX_PACKS {
-            return Err(Error::new(ErrorKind::TooLarge, format!("{} packs are loaded; no more fit", Self::MAX_PACKS)));
+            return Err(Error::new(ErrorKind::TooLarge, format!("{} packs are loaded: the maximum", Self::MAX_PACKS)));
         }
         let section = view.section(SectionKind::Weights).unwrap_or(0..0);
         let mut plan: Plan = view.read(SectionKind::Plan)?;
@@ -169,7 +169,7 @@ impl Engine {
         if request.len() > MAX_REQUEST_LEN {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("a request of {} bytes; at most {MAX_REQUEST_LEN} are read", request.len()),
+                format!("a request of {} bytes; the limit is {MAX_REQUEST_LEN}", request.len()),
             ));
         }
         headroom(GROWTH * request.len() + FIXED)?;
@@ -394,7 +394,7 @@ macro_rules! dispatch {
                     $($number => decided(self, body, $decide),)*
                     _ => Err(Error::new(
                         ErrorKind::Malformed,
-                        format!("there is no decision {number}; the shell was not built for ABI {ABI_VERSION}"),
+                        format!("unknown decision {number}; the shell was not built for ABI {ABI_VERSION}"),
                     )),
                 }
             }

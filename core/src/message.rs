@@ -207,7 +207,7 @@ pub fn body<T: DeserializeOwned>(reply: &[u8], number: u32) -> Result<T, Unanswe
         return whole(rest).and(Err(Unanswered::Fault(fault)));
     }
     if found != number {
-        let message = format!("the guest answered another question: {found}, and not {number}");
+        let message = format!("the reply has number {found}, not {number}");
         return Err(Unanswered::Protocol(message));
     }
     let (answer, rest) = postcard::take_from_bytes(body).map_err(bad)?;

@@ -150,7 +150,7 @@ impl<'a> PackView<'a> {
     /// contents that contradict each other.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         if bytes.get(..4) != Some(&MAGIC) {
-            return Err(Error::new(ErrorKind::NotAPack, "these bytes are no pack: they do not begin with `TWPK`"));
+            return Err(Error::new(ErrorKind::NotAPack, "not a pack: the file does not begin with `TWPK`"));
         }
         let header = bytes.get(..HEADER_LEN).ok_or_else(|| truncated(bytes.len(), HEADER_LEN))?;
         let format = u16_at(header, 4);
@@ -171,7 +171,7 @@ impl<'a> PackView<'a> {
         if len > MAX_PACK_LEN {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("the pack says it has {len} bytes; at most {MAX_PACK_LEN} are loaded"),
+                format!("the pack has {len} bytes; the limit is {MAX_PACK_LEN}"),
             ));
         }
         if bytes.len() < len {
@@ -179,7 +179,7 @@ impl<'a> PackView<'a> {
         }
         let manifest_range = HEADER_LEN..HEADER_LEN.saturating_add(u32_at(header, 12) as usize);
         if manifest_range.end > len || header[16..32].iter().any(|&byte| byte != 0) {
-            return Err(corrupt(&"its header contradicts itself"));
+            return Err(corrupt(&"its header is inconsistent"));
         }
         let signature = match bytes.len() - len {
             0 => None,
@@ -200,15 +200,15 @@ impl<'a> PackView<'a> {
                 continue;
             }
             if !is_padding(bytes, end..start) {
-                return Err(corrupt(&"there is something between its sections"));
+                return Err(corrupt(&"there is data between its sections"));
             }
             if !start.is_multiple_of(ALIGNMENT) || start.saturating_add(section.len as usize) > len {
-                return Err(corrupt(&format_args!("its section {:?} does not lie where it should", section.kind)));
+                return Err(corrupt(&format_args!("its section {:?} is misplaced", section.kind)));
             }
             end = start + section.len as usize;
         }
         if !is_padding(bytes, end..len) {
-            return Err(corrupt(&"there is something after its sections"));
+            return Err(corrupt(&"there is data after its sections"));
         }
         Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, len, signature })
     }
@@ -230,7 +230,7 @@ impl<'a> PackView<'a> {
         if let Some(signature) = self.signature
             && !verify(&signature.key, &self.bytes[..HEADER_LEN], &signature.signature)
         {
-            return Err(Error::new(ErrorKind::PackSignature, "the pack's signature does not fit: it was altered"));
+            return Err(Error::new(ErrorKind::PackSignature, "the pack's signature is invalid: it was altered"));
         }
         if sha256(&self.bytes[self.manifest_range.clone()]) != self.root {
             return Err(corrupt(&"its manifest does not match its digest"));
@@ -244,10 +244,9 @@ impl<'a> PackView<'a> {
         }
         match (trusted, self.signature) {
             (None, _) => Ok(()),
-            (Some(_), None) => Err(Error::new(
-                ErrorKind::PackUnsigned,
-                "the pack is not signed; sign it, or say that unsigned packs are wanted",
-            )),
+            (Some(_), None) => {
+                Err(Error::new(ErrorKind::PackUnsigned, "the pack is not signed; sign it, or allow unsigned packs"))
+            }
             (Some(trusted), Some(signature)) if trusted.contains(&signature.key) => Ok(()),
             (Some(_), Some(_)) => {
                 Err(Error::new(ErrorKind::PackUntrusted, "the pack is signed by a key that is not trusted here"))
@@ -377,8 +376,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], what: &dyn fmt::Display) -> Result<
 pub(crate) const fn undecoded(error: &postcard::Error) -> &'static str {
     match error {
         postcard::Error::DeserializeUnexpectedEnd => "it ends too soon",
-        postcard::Error::SerdeDeCustom => "something in it is over its limit",
-        _ => "it has other bytes than expected",
+        postcard::Error::SerdeDeCustom => "a limit is exceeded",
+        _ => "its bytes are invalid",
     }
 }
 

@@ -158,10 +158,7 @@ impl Snapshot {
         }
         Err(Error::new(
             ErrorKind::SnapshotExpired,
-            format!(
-                "the snapshot holds from {} until {}, not at {}; load the one that does",
-                issued.0, expires.0, at.0
-            ),
+            format!("the snapshot is valid from {} until {}, not at {}; load a valid one", issued.0, expires.0, at.0),
         ))
     }
 

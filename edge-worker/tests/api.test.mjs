@@ -116,7 +116,7 @@ test("an invalid request gets a reason", async () => {
   assert.match(await problem(await post("/v1/quote", "{"), 400), /cannot be read: EOF/);
   assert.match(await problem(await post("/v1/quote", { sku: "1082185", objective: { margin: 1 } }), 400), /unknown field `objective`/);
   assert.match(await problem(await post("/v1/quote", { sku: "tea" }), 400), /no product `tea`/);
-  assert.match(await problem(await post("/v1/rank", { at: "2049-08-12T00:00:00Z", limit: 1 }), 503), /snapshot holds from/);
+  assert.match(await problem(await post("/v1/rank", { at: "2049-08-12T00:00:00Z", limit: 1 }), 503), /snapshot is valid from/);
   assert.match(await problem(await post("/v1/rank", { at: AT, limit: 60_000 }), 413), /60000 products/);
   assert.match(await problem(await post("/v1/rank", `"${"x".repeat(600_000)}"`), 413), /more than 524288 bytes/);
   assert.match(await problem(await post("/v1/rank", "a=b", { headers: { "content-type": "text/plain" } }), 415), /text\/plain/);

@@ -60,7 +60,7 @@ impl Catalog {
     fn check(&self) -> Result<()> {
         let len = self.len();
         if len > Self::MAX_LEN {
-            return Err(bad(format!("{len} products; at most {} are loaded", Self::MAX_LEN)));
+            return Err(bad(format!("{len} products; the limit is {}", Self::MAX_LEN)));
         }
         let numbered = self.category_of.iter().all(|&number| usize::from(number) < self.categories.len());
         if self.category_of.len() != len || !numbered {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catalogue_is_read_where_it_lies() -> Result<()> {
+    fn a_catalogue_is_read_in_place() -> Result<()> {
         let made =
             Catalog::new([(Sku::new("jam")?, "spreads"), (Sku::new("tea")?, "drinks"), (Sku::new("té")?, "drinks")])?;
         let section = ColumnWriter::section(&made)?;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_comes_twice_or_out_of_order_is_named() -> Result<()> {
+    fn a_duplicate_or_unsorted_product_is_named() -> Result<()> {
         let message = |skus: &[&str]| catalog(skus).map_err(|error| String::from(error.message()));
         assert_eq!(message(&["a", "b", "b"]), Err("SKU `b` comes twice in the catalogue".into()));
         assert_eq!(message(&["a", "c", "b"]), Err("SKU `b` is not in ascending order of SKU".into()));

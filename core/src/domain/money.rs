@@ -100,10 +100,7 @@ impl Currency {
     pub fn new(code: &str) -> Result<Self> {
         match code.as_bytes() {
             &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
-            _ => Err(Error::new(
-                ErrorKind::BadRequest,
-                format!("`{code}` is no currency: use a code of ISO 4217, such as `USD`"),
-            )),
+            _ => Err(Error::new(ErrorKind::BadRequest, format!("`{code}` is not a code of ISO 4217, such as `USD`"))),
         }
     }
 
@@ -124,7 +121,7 @@ impl Currency {
             let code = self.as_str();
             Error::new(
                 ErrorKind::BadRequest,
-                format!("`{code}` has no minor unit in ISO 4217, so no amount can be written in it; use a code such as `EUR`"),
+                format!("`{code}` has no minor unit in ISO 4217; use a code such as `EUR`"),
             )
         })
     }

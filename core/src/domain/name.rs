@@ -89,7 +89,7 @@ impl Id {
     pub(crate) fn check(&self) -> Result<()> {
         match self.0.len() {
             1..=Self::MAX_LEN => Ok(()),
-            len => Err(bad(format!("a name of {len} bytes; it needs 1 to {}", Self::MAX_LEN))),
+            len => Err(bad(format!("a name of {len} bytes, not 1 to {}", Self::MAX_LEN))),
         }
     }
 }

@@ -59,9 +59,7 @@ impl Sku {
     pub(crate) fn check_len(len: usize) -> Result<()> {
         match len {
             1..=Self::MAX_LEN => Ok(()),
-            len => {
-                Err(Error::new(ErrorKind::BadRequest, format!("a SKU of {len} bytes; it needs 1 to {}", Self::MAX_LEN)))
-            }
+            len => Err(Error::new(ErrorKind::BadRequest, format!("a SKU of {len} bytes, not 1 to {}", Self::MAX_LEN))),
         }
     }
 }

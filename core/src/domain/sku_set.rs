@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for SkuBits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { len, bytes } = Wire::deserialize(deserializer)?;
         if bytes.len() != (len as usize).div_ceil(8) {
-            return Err(serde::de::Error::custom("a bit set of another length than its bytes"));
+            return Err(serde::de::Error::custom("a bit set and its bytes differ in length"));
         }
         let mut bits = BitVec::from_slice(bytes);
         bits.truncate(len as usize);

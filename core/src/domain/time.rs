@@ -50,7 +50,7 @@ impl Millis {
         if (0..=9_223_372_036_854).contains(&self.0) {
             return Ok(());
         }
-        Err(bad(format!("`at` is {}; it needs milliseconds since 1970, up to the year 2262", self.0)))
+        Err(bad(format!("`at` is {}, not milliseconds from 1970 to 2262", self.0)))
     }
 
     /// Reads a moment of any year, for stored documents; for `#[serde(deserialize_with = …)]`.
@@ -102,7 +102,7 @@ impl FromStr for Millis {
             late if late > Self::LAST => "after 2100",
             _ => return Ok(moment),
         };
-        Err(bad(format!("moment `{text}` lies {side}")))
+        Err(bad(format!("moment `{text}` is {side}")))
     }
 }
 

@@ -78,7 +78,7 @@ impl LaneTimes {
         self.node.check()?;
         self.region.check()?;
         if self.min_days > self.max_days {
-            return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
+            return Err(bad(format!("a lane of {} to {} days", self.min_days, self.max_days)));
         }
         self.states.iter().try_for_each(StateTimes::check)
     }

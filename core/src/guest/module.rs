@@ -131,14 +131,14 @@ impl<I: Instance> ModuleGuest<I> {
     /// Copies the bytes of a reply and frees its buffer.
     fn take_reply(&mut self, ptr: u32) -> Result<Vec<u8>, GuestError> {
         if ptr == 0 {
-            return Err(GuestError::Nonsense("no reply at all, for want of memory".into()));
+            return Err(GuestError::Nonsense("no reply: out of memory".into()));
         }
         let mut len = [0; 4];
         self.read(ptr, &mut len)?;
         let len = u32::from_le_bytes(len);
         // Check the length before allocating.
         if len as usize > MAX_REPLY_LEN.min(self.instance.memory_len()) {
-            return Err(GuestError::Nonsense(format!("a reply of {len} bytes; at most {MAX_REPLY_LEN} are read")));
+            return Err(GuestError::Nonsense(format!("a reply of {len} bytes; the limit is {MAX_REPLY_LEN}")));
         }
         let body = ptr.checked_add(4).ok_or_else(|| outside(ptr, 4))?;
         let mut reply = vec![0; len as usize];

@@ -230,7 +230,7 @@ fn square(root: f32) -> f32 {
 
 #[cold]
 fn misfit(len: usize) -> Error {
-    corrupt(format!("tables that do not fit a catalogue of {len} products"))
+    corrupt(format!("tables do not match a catalogue of {len} products"))
 }
 
 #[cold]

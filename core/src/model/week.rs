@@ -47,7 +47,7 @@ impl<'a> Outlook<'a> {
         history.iter().try_for_each(|week| week.offer.check())?;
         offer.check()?;
         if !(1..=Self::MAX_HORIZON).contains(&horizon) {
-            return Err(bad(format!("a horizon of {horizon} weeks; 1 to {} are forecast", Self::MAX_HORIZON)));
+            return Err(bad(format!("a horizon of {horizon} weeks, not 1 to {}", Self::MAX_HORIZON)));
         }
         Ok(Self { history, offer, horizon })
     }

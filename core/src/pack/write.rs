@@ -93,10 +93,7 @@ impl PackWriter {
         let end = manifest.sections.last().map_or(HEADER_LEN + encoded.len(), |last| (last.offset + last.len) as usize);
         let len = align_up(end);
         if len > MAX_PACK_LEN || self.sections.iter().any(|(_, bytes)| bytes.len() > MAX_PACK_LEN) {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("a pack of {len} bytes; at most {MAX_PACK_LEN} are loaded"),
-            ));
+            return Err(Error::new(ErrorKind::TooLarge, format!("a pack of {len} bytes; the limit is {MAX_PACK_LEN}")));
         }
         let mut pack = Vec::with_capacity(len);
         pack.extend_from_slice(&MAGIC);

@@ -271,7 +271,7 @@ impl Lane {
             )));
         }
         if self.min_days > self.max_days {
-            return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
+            return Err(bad(format!("a lane of {} to {} days", self.min_days, self.max_days)));
         }
         self.cost.check("cost of a lane")?;
         self.unit_cost.check("unit_cost of a lane")?;

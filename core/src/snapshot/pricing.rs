@@ -162,9 +162,7 @@ impl Pricing {
         }
         let priced = self.products.len();
         if [self.guards.len(), self.history.len(), self.promotions.len()] != [priced; 3] {
-            return Err(bad(format!(
-                "guards, sales or promotions of other products than the {priced} that are priced"
-            )));
+            return Err(bad(format!("guards, sales or promotions do not match the {priced} products")));
         }
         self.guards.iter().try_for_each(|guard| guard.guard().check())?;
         self.history.values().iter().try_for_each(|week| week.offer.check())?;
@@ -174,7 +172,7 @@ impl Pricing {
         let mut shares = self.promotions.values().iter().flat_map(|week| [week.display, week.mailer]);
         match shares.find(|share| !(0..=BasisPoints::WHOLE.0).contains(&share.0)) {
             None => Ok(()),
-            Some(share) => Err(bad(format!("a promotion in {} basis points of all shops", share.0))),
+            Some(share) => Err(bad(format!("a promotion's share is {} basis points", share.0))),
         }
     }
 }

@@ -151,7 +151,7 @@ impl Columns for Storefront {
             end += len;
         }
         if end != promised.len() {
-            return Err(bad("promises of other products than those of the catalogue"));
+            return Err(bad("promises do not match the catalogue"));
         }
         let published = published.then(|| Pricing::read(from)).transpose()?;
         let storefront = Self { currency, issued, expires, catalog, prices, regions, published };
@@ -226,7 +226,7 @@ impl ListedPrice<'_> {
         if self.points.iter().any(|point| point.since.check().is_err())
             || self.points.windows(2).any(|pair| pair[0].since >= pair[1].since)
         {
-            return Err(bad("its prices are not in the order of their moments"));
+            return Err(bad("its prices are not in order of time"));
         }
         Ok(())
     }
@@ -241,11 +241,11 @@ impl Region {
     fn check(&self) -> Result<()> {
         self.code.check()?;
         if !(-1_440..=1_440).contains(&self.utc_offset) {
-            return Err(bad(format!("`utc_offset` is {} minutes; a day has 1,440", self.utc_offset)));
+            return Err(bad(format!("`utc_offset` is {} minutes, over 1,440", self.utc_offset)));
         }
         for promise in &self.promises {
             if promise.min_days > promise.max_days {
-                return Err(bad(format!("at least {} days and at most {}", promise.min_days, promise.max_days)));
+                return Err(bad(format!("a promise of {} to {} days", promise.min_days, promise.max_days)));
             }
         }
         Ok(())
