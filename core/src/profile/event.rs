@@ -1,4 +1,4 @@
-//! What shoppers do.
+//! Events of shoppers.
 
 use crate::{
     bounded,
@@ -13,18 +13,18 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Something a shopper did.
+/// Action of a shopper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Moment of the event.
     pub at: Millis,
-    /// Where.
+    /// Channel of the event.
     pub channel: Channel,
-    /// What.
+    /// Kind of the event.
     pub kind: EventKind,
 }
 
-/// Where something happened.
+/// Channel of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -33,54 +33,51 @@ pub enum Channel {
     Web,
     /// The merchant's app.
     App,
-    /// Another company's market place.
+    /// Another company's marketplace.
     Marketplace,
-    /// A shop with a door.
+    /// Physical shop.
     Store,
-    /// A shopping agent that acts for the shopper.
+    /// Software agent that acts for the shopper.
     Agent,
 }
 
-/// What a shopper did.
+/// Kind of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {
-    /// Looked at a product's page.
+    /// View of a product's page.
     View(Sku),
-    /// Searched. The words serve this moment only; a profile never keeps them.
+    /// Search. Its words are used only for the current request; a profile never stores them.
     Search(String),
-    /// Put a product into the cart.
+    /// Addition to the cart.
     AddToCart(Line),
-    /// Bought: one event for one order, however many lines it has.
+    /// Purchase: one event for each order, with any number of lines.
     Purchase(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Line>),
-    /// Sent something back.
+    /// Return of units.
     Return(Line),
-    /// Was shown these products.
+    /// Products that were displayed.
     Impression(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Sku>),
-    /// Chose a product that was shown.
+    /// Click on a displayed product.
     Click(Sku),
-    /// Asked not to see a product again.
+    /// Request not to see a product again.
     Dismiss(Sku),
 }
 
 impl Event {
-    /// The most lines or products in one event.
+    /// Maximum number of lines or products in one event.
     pub const MAX_LINES: usize = 1_000;
-    /// The longest search, in bytes.
+    /// Maximum length of a search, in bytes.
     pub const MAX_SEARCH: usize = 1_000;
 
-    /// Checks an event that was received for a decision at a moment, which it must not follow.
+    /// Checks a received event for a decision at a moment; the event must not be later.
     pub(crate) fn check_before(&self, at: Millis) -> Result<()> {
         self.check()?;
         if self.at <= at {
             return Ok(());
         }
-        Err(bad(format!(
-            "an event at {} lies after the decision at {}; a decision knows the past only",
-            self.at.0, at.0
-        )))
+        Err(bad(format!("an event at {} is later than the decision at {}; leave it out", self.at.0, at.0)))
     }
 
-    /// Checks an event that was received.
+    /// Checks a received event.
     fn check(&self) -> Result<()> {
         self.at.check()?;
         match &self.kind {

@@ -1,4 +1,4 @@
-//! Why a product is in a ranking.
+//! Reasons for a product in a ranking.
 
 use crate::{
     domain::sku::Sku,
@@ -7,39 +7,39 @@ use crate::{
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// A fact about the shopper or the product that speaks for it.
+/// Fact about the shopper or the product that supports the recommendation.
 ///
-/// Reasons are the facts that the model was shown, not an account of its arithmetic. Shells have words for them.
+/// Reasons are facts that the model reads, not an explanation of its computation. Shells have texts for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The shopper bought it before.
     BoughtBefore {
-        /// In so many orders.
+        /// Number of orders that contained it.
         orders: u32,
-        /// The last time so many days ago.
+        /// Days since the last of them.
         days_ago: u32,
     },
-    /// It is about time to buy it again.
+    /// The shopper is due to buy it again.
     DueAgain {
-        /// Days from one purchase to the next, on average.
+        /// Mean number of days between purchases.
         every_days: u32,
     },
-    /// The shopper looked at it lately.
+    /// The shopper viewed it recently.
     LookedAt,
-    /// Those who buy it often buy something that the shopper bought or looked at.
+    /// Its buyers often buy a product that the shopper bought or viewed.
     GoesWith {
         /// That product.
         sku: Sku,
     },
-    /// Many buy it.
+    /// The product is popular.
     Popular {
-        /// Of 10,000 orders in the last four weeks, so many contained it.
+        /// Orders of the last four weeks that contained it, per 10,000.
         orders_in_10000: u32,
     },
 }
 
-/// The reasons for a candidate: what the shopper did first, then what others do. There is always one.
+/// Reasons for a candidate: actions of the shopper first, then of others. Never empty.
 pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if let Some(interest) = moment.interest(candidate.id) {
