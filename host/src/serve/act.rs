@@ -13,6 +13,7 @@ use super::{
     release::Release,
     store::{Body, Conflict, Counts, NewShipment, OrderState, ShipmentRow, Taken, Tx, name_of},
 };
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 use tradewind_core::{
@@ -29,7 +30,7 @@ use tradewind_json::ShipmentLine;
 const ATTEMPTS: usize = 8;
 
 /// Runs a transaction again for as long as it is aborted.
-async fn attempts<T>(mut transaction: impl AsyncFnMut() -> Answer<T>) -> Answer<T> {
+async fn attempts<'a, T>(mut transaction: impl FnMut() -> BoxFuture<'a, Answer<T>>) -> Answer<T> {
     let mut left = ATTEMPTS;
     loop {
         left -= 1;
@@ -41,56 +42,59 @@ async fn attempts<T>(mut transaction: impl AsyncFnMut() -> Answer<T>) -> Answer<
 }
 
 /// Carries out an action of a worklist entry, and closes the entry.
-pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: Action) -> Answer<Value> {
-    let done = attempts(async || {
-        let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
-        if entry.state != "open" {
-            return Err(Problem::conflict(format!("`{work}` is {}; only open entries have actions", entry.state)));
-        }
-        let offered = &entry.finding.score.actions;
-        if !offered.contains(&action) {
-            let detail = "the entry does not offer this action any more; load it again";
-            return Err(Problem::unprocessable(detail).with("actions", json!(offered)));
-        }
-        let mut done = json!({"action": action, "by": caller.key, "at": app.clock.now()});
-        let id = action.shipment.as_str();
-        let planned = match &action.step {
-            Step::Reroute { to, .. } => Some(reroute(app, id, to).await?),
-            _ => None,
-        };
-        let mut tx = app.store.begin().await?;
-        if let Some(planned) = planned {
-            let to = planned.node.to_string();
-            if app.store.any_closed(&mut tx, &BTreeSet::from([to.clone()])).await? {
-                return Err(Problem::conflict(format!("{to} is closed")));
+pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: &Action) -> Answer<Value> {
+    let done = attempts(|| {
+        Box::pin(async move {
+            let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
+            if entry.state != "open" {
+                return Err(Problem::conflict(format!("`{work}` is {}; only open entries have actions", entry.state)));
             }
-            let (row, version) = lock(app, &mut tx, id).await?;
-            if version != planned.version {
-                return Err(Problem::aborted(format!(
-                    "the order of `{id}` has changed meanwhile; load the entry again"
-                )));
+            let offered = &entry.finding.score.actions;
+            if !offered.contains(action) {
+                let detail = "the entry does not offer this action any more; load it again";
+                return Err(Problem::unprocessable(detail).with("actions", json!(offered)));
             }
-            done["shipment"] = json!(moved(app, &mut tx, row, planned).await?);
-        } else {
-            let (row, _) = lock(app, &mut tx, id).await?;
-            match &action.step {
-                Step::Split { later, .. } => done["shipment"] = json!(split(app, &mut tx, row, later).await?),
-                Step::Upgrade { service, .. } => {
-                    let body = Body { service: Some(service.to_string()), ..row.body };
-                    if !app.store.set_bodies(&mut tx, &[(row.id, body)]).await? {
-                        return Err(Problem::conflict(format!("`{id}` is closed")));
-                    }
+            let mut done = json!({"action": action, "by": caller.key, "at": app.clock.now()});
+            let id = action.shipment.as_str();
+            let planned = match &action.step {
+                Step::Reroute { to, .. } => Some(reroute(app, id, to).await?),
+                _ => None,
+            };
+            let mut tx = app.store.begin().await?;
+            if let Some(planned) = planned {
+                let to = planned.node.to_string();
+                if app.store.any_closed(&mut tx, &BTreeSet::from([to.clone()])).await? {
+                    return Err(Problem::conflict(format!("{to} is closed")));
                 }
-                Step::Hold => app.store.set_held(&mut tx, id, true).await?,
-                // The shop notifies customers; it reads the acted entries.
-                Step::Notify { .. } | Step::Reroute { .. } => {}
+                let (row, version) = lock(app, &mut tx, id).await?;
+                if version != planned.version {
+                    return Err(Problem::aborted(format!(
+                        "the order of `{id}` has changed meanwhile; load the entry again"
+                    )));
+                }
+                done["shipment"] = json!(moved(app, &mut tx, row, planned).await?);
+            } else {
+                let (row, _) = lock(app, &mut tx, id).await?;
+                match &action.step {
+                    Step::Split { later, .. } => done["shipment"] = json!(split(app, &mut tx, row, later).await?),
+                    Step::Upgrade { service, .. } => {
+                        let body = Body { service: Some(service.to_string()), ..row.body };
+                        if !app.store.set_bodies(&mut tx, &[(row.id, body)]).await? {
+                            return Err(Problem::conflict(format!("`{id}` is closed")));
+                        }
+                    }
+                    Step::Hold if !row.open => return Err(Problem::conflict(format!("`{id}` is closed"))),
+                    Step::Hold => app.store.set_held(&mut tx, &[id], true).await?,
+                    // The shop notifies customers; it reads the acted entries.
+                    Step::Notify { .. } | Step::Reroute { .. } => {}
+                }
             }
-        }
-        if !app.store.act(&mut tx, work, &done).await? {
-            return Err(Problem::conflict(format!("someone else acted on `{work}`")));
-        }
-        tx.commit().await?;
-        Ok(done)
+            if !app.store.act(&mut tx, work, &done).await? {
+                return Err(Problem::conflict(format!("someone else acted on `{work}`")));
+            }
+            tx.commit().await?;
+            Ok(done)
+        })
     })
     .await?;
     app.moved.notify_one();
@@ -187,6 +191,8 @@ async fn moved(app: &App, tx: &mut Tx, row: ShipmentRow, to: Rerouted) -> Answer
     if !app.store.cancel_shipments(tx, &[&row.id]).await? {
         return Err(Problem::conflict(format!("`{}` has left its node meanwhile", row.id)));
     }
+    // The new shipment is held in its place.
+    app.store.set_held(tx, &[&row.id], false).await?;
     let mut taken = Taken::default();
     taken.give_back(&row);
     taken.take(to.node.as_str(), &row.body.lines, Some(to.dispatch));
@@ -246,10 +252,12 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
 
 /// Stores scans, all or none. Dispatched units are removed from stock and reservations.
 pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
-    attempts(async || {
-        let mut tx = app.store.begin().await?;
-        take_scans(app, &mut tx, id, scans).await?;
-        Ok(tx.commit().await?)
+    attempts(|| {
+        Box::pin(async move {
+            let mut tx = app.store.begin().await?;
+            take_scans(app, &mut tx, id, scans).await?;
+            Ok(tx.commit().await?)
+        })
     })
     .await?;
     app.moved.notify_one();
@@ -258,13 +266,15 @@ pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
 
 /// Stores a shipment planned by another system, with its scans.
 pub(super) async fn add_shipment(app: &App, new: &NewShipment, scans: &[Scan]) -> Answer<()> {
-    attempts(async || {
-        let mut tx = app.store.begin().await?;
-        if !app.store.add_shipment(&mut tx, new).await? {
-            return Err(Problem::conflict(format!("there is a shipment `{}` already", new.id)));
-        }
-        take_scans(app, &mut tx, &new.id, scans).await?;
-        Ok(tx.commit().await?)
+    attempts(|| {
+        Box::pin(async move {
+            let mut tx = app.store.begin().await?;
+            if !app.store.add_shipment(&mut tx, new).await? {
+                return Err(Problem::conflict(format!("there is a shipment `{}` already", new.id)));
+            }
+            take_scans(app, &mut tx, &new.id, scans).await?;
+            Ok(tx.commit().await?)
+        })
     })
     .await?;
     app.moved.notify_one();
@@ -309,11 +319,13 @@ async fn take_scan(app: &App, tx: &mut Tx, row: &mut ShipmentRow, scan: &Scan) -
 
 /// Releases a held shipment.
 pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
-    attempts(async || {
-        let mut tx = app.store.begin().await?;
-        lock(app, &mut tx, id).await?;
-        app.store.set_held(&mut tx, id, false).await?;
-        Ok(tx.commit().await?)
+    attempts(|| {
+        Box::pin(async move {
+            let mut tx = app.store.begin().await?;
+            lock(app, &mut tx, id).await?;
+            app.store.set_held(&mut tx, &[id], false).await?;
+            Ok(tx.commit().await?)
+        })
     })
     .await
 }
@@ -321,21 +333,23 @@ pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
 /// Opens or closes a node; closing plans its orders again, opening plans orders with shortfalls again. Returns their
 /// number.
 pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u64> {
-    let count = attempts(async || {
-        let mut tx = app.store.begin().await?;
-        if !app.store.set_closed(&mut tx, node, closed).await? {
-            return Err(Problem::not_found("node", node));
-        }
-        let count = if closed {
-            let rows = app.store.shipments_at(&mut tx, node).await?;
-            let orders = rows.into_iter().map(|row| row.order).collect();
-            app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?
-        } else {
-            app.store.requeue_short(&mut tx).await?
-        };
-        app.store.next_generation(&mut tx).await?;
-        tx.commit().await?;
-        Ok(count)
+    let count = attempts(|| {
+        Box::pin(async move {
+            let mut tx = app.store.begin().await?;
+            if !app.store.set_closed(&mut tx, node, closed).await? {
+                return Err(Problem::not_found("node", node));
+            }
+            let count = if closed {
+                let rows = app.store.shipments_at(&mut tx, node).await?;
+                let orders = rows.into_iter().map(|row| row.order).collect();
+                app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?
+            } else {
+                app.store.requeue_short(&mut tx).await?
+            };
+            app.store.next_generation(&mut tx).await?;
+            tx.commit().await?;
+            Ok(count)
+        })
     })
     .await?;
     app.queued.notify_one();
@@ -346,7 +360,7 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
 /// [`shipments_at`](super::store::Store::shipments_at); if more can be promised, so are orders that lack the product.
 /// Returns their number.
 pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
-    let count = attempts(async || try_count(app, node, sku, counts).await).await?;
+    let count = attempts(|| Box::pin(try_count(app, node, sku, counts))).await?;
     app.queued.notify_one();
     Ok(count)
 }
@@ -414,7 +428,7 @@ fn moved_meanwhile() -> Problem {
 /// Cancels an order, except its shipped parts: unplanned lines, and shipments still at their nodes, packed or not. An
 /// order that has shipped completely cannot be cancelled.
 pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
-    attempts(async || try_cancel(app, order).await).await?;
+    attempts(|| Box::pin(try_cancel(app, order))).await?;
     app.queued.notify_one();
     app.moved.notify_one();
     Ok(())

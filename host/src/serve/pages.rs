@@ -242,7 +242,7 @@ async fn act_on(
     let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
     let action: Action =
         serde_json::from_str(&form.action).map_err(|error| Problem::bad(format!("the action: {error}")))?;
-    act::act(&app, &caller, &id, action).await?;
+    act::act(&app, &caller, &id, &action).await?;
     Ok(Redirect::to("/").into_response())
 }
 

@@ -77,6 +77,8 @@ struct Case {
     order: ShopOrder,
     /// Shipments that may move: unpacked, or at a closed node.
     movable: Vec<ShipmentRow>,
+    /// Held shipments that a count has cancelled: what is planned in their place is held.
+    held: Vec<String>,
     /// Number of shipments so far.
     shipments: usize,
 }
@@ -136,6 +138,7 @@ async fn cases(app: &App, claim: &Claim, batch: &[Due]) -> Result<Vec<Case>, Pla
         let mut order = order.clone();
         let rows = rows.remove(order.id.as_str()).unwrap_or_default();
         let shipments = rows.len();
+        let held = rows.iter().filter(|row| row.held && row.state == "cancelled").map(|row| row.id.clone()).collect();
         let ours = rows.into_iter().filter(|row| row.allocated && row.state != "cancelled");
         let (movable, fixed): (Vec<_>, Vec<_>) = ours.partition(|row| {
             row.is_created() || (row.is_at_node() && nodes.get(&row.node).is_some_and(|closed| *closed))
@@ -147,7 +150,7 @@ async fn cases(app: &App, claim: &Claim, batch: &[Due]) -> Result<Vec<Case>, Pla
         }
         order.lines.retain(|line| line.quantity > 0);
         order.max_splits = order.max_splits.saturating_sub(fixed.len() as u16);
-        cases.push(Case { version, order, movable, shipments });
+        cases.push(Case { version, order, movable, held, shipments });
     }
     Ok(cases)
 }
@@ -236,7 +239,9 @@ struct Changes {
     /// Shipments, each with the number of its order's before it.
     new: Vec<(usize, NewShipment)>,
     kept: Vec<(String, Body)>,
-    cancelled: Vec<ShipmentRow>,
+    cancelled: Vec<String>,
+    /// Cancelled shipments whose hold passes to others.
+    free: Vec<String>,
     taken: Taken,
 }
 
@@ -279,13 +284,14 @@ async fn commit(
             Some(_) => return Ok(false),
         }
     }
-    let Changes { outcomes, new, kept, cancelled, taken } = changes;
+    let Changes { outcomes, new, kept, cancelled, free, taken } = changes;
     let id = decision.as_ref().map(|(id, _)| id.as_str());
     app.store.decide(&mut tx, at, id, &outcomes).await?;
-    let cancelled: Vec<&str> = cancelled.iter().map(|row| row.id.as_str()).collect();
+    let [cancelled, free] = [&cancelled, &free].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
     if !app.store.cancel_shipments(&mut tx, &cancelled).await? || !app.store.set_bodies(&mut tx, &kept).await? {
         return Ok(false);
     }
+    app.store.set_held(&mut tx, &free, false).await?;
     app.store.add_own(&mut tx, new).await?;
     if app.store.take(&mut tx, &taken).await?.is_err() || overbooked(app, &mut tx, release, at, &taken).await? {
         return Ok(false);
@@ -320,12 +326,14 @@ impl Changes {
             cost: answer.map(|answer| answer.cost),
             again: again(shortfalls),
         });
-        let held = case.movable.iter().any(|row| row.held);
+        let held = !case.held.is_empty() || case.movable.iter().any(|row| row.held);
         let mut movable: Vec<&ShipmentRow> = case.movable.iter().collect();
+        let mut kept = 0;
         for (n, shipment) in shipments.iter().enumerate() {
             let (dispatch, arrival, late) = (Some(shipment.dispatch), Some(shipment.arrival), Some(shipment.late));
             let node = shipment.node.as_str();
             if let Some(place) = movable.iter().position(|row| row.node == node && same(row, &shipment.lines)) {
+                kept += 1;
                 let row = movable.swap_remove(place);
                 self.taken.postpone(row, dispatch);
                 self.kept.push((row.id.clone(), Body { dispatch, arrival, late, ..row.body.clone() }));
@@ -353,9 +361,13 @@ impl Changes {
             };
             self.new.push((case.shipments + n, new));
         }
-        for row in movable {
+        for row in &movable {
             self.taken.give_back(row);
-            self.cancelled.push(row.clone());
+            self.cancelled.push(row.id.clone());
+        }
+        if shipments.len() > kept {
+            self.free.extend(case.held.iter().cloned());
+            self.free.extend(movable.iter().filter(|row| row.held).map(|row| row.id.clone()));
         }
     }
 }

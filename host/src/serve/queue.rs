@@ -54,7 +54,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 
 /// Plans due orders; returns their number. An order that cannot be planned does not block others. Unless `fresh`, a
 /// plan is committed even if stock has changed since the claim.
-async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
+pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     let lease = lease()?;
     // Before the claim, which may not see later changes.
     let generation = app.store.generation().await?;

@@ -121,7 +121,7 @@ impl Store {
 
     /// Starts a writing transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
-        database::step().await;
+        database::step(false).await;
         match self.dialect {
             // A transaction that begins with a read could not write after another has.
             Dialect::Sqlite => self.pool.0.begin_with("BEGIN IMMEDIATE").await.map(Tx),

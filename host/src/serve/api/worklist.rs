@@ -95,7 +95,7 @@ pub(super) async fn act(
     Body(action): Body<Action>,
 ) -> Document<Value> {
     caller.may(&[Role::Operator])?;
-    Ok(Json(act::act(&app, &caller, &id, action).await?))
+    Ok(Json(act::act(&app, &caller, &id, &action).await?))
 }
 
 /// Feedback on an entry.

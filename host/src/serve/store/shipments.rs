@@ -249,9 +249,14 @@ impl Store {
         Ok(changed == bodies.len() as u64)
     }
 
-    pub(crate) async fn set_held(&self, tx: &mut Tx, id: &str, held: bool) -> sqlx::Result<()> {
-        let sql = "UPDATE shipments SET held = $2 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(i64::from(held)).execute(&mut *tx).await.map(drop)
+    /// Holds shipments, or releases them. A cancelled one that is held holds what is planned in its place.
+    pub(crate) async fn set_held(&self, tx: &mut Tx, ids: &[&str], held: bool) -> sqlx::Result<()> {
+        for ids in ids.chunks(ROWS) {
+            let sql = format!("UPDATE shipments SET held = $1 WHERE id IN {}", parameters(2, ids.len()));
+            let update = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(held));
+            ids.iter().fold(update, |update, id| update.bind((*id).to_owned())).execute(&mut *tx).await?;
+        }
+        Ok(())
     }
 
     /// Adds a scan; `false` if it is known.

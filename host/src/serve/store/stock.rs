@@ -70,12 +70,12 @@ impl Store {
             }));
         }
         for rows in rows.chunks(ROWS) {
-            let values = values(1, rows.len(), 4);
+            let values = values(1, rows.len(), 5);
             let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES";
             let sql = format!("{sql} {values} ON CONFLICT DO NOTHING");
             let mut insert = sqlx::query(AssertSqlSafe(sql));
             for (node, sku, on_hand, safety) in rows {
-                insert = insert.bind((*node).to_owned()).bind(sku.to_string()).bind(*on_hand).bind(*safety);
+                insert = insert.bind((*node).to_owned()).bind(sku.to_string()).bind(*on_hand).bind(0_i64).bind(*safety);
             }
             insert.execute(&mut *tx).await?;
         }
