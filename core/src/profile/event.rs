@@ -41,25 +41,46 @@ pub enum Channel {
     Agent,
 }
 
-/// What a shopper did.
+/// Action of a shopper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// Looked at a product's page.
-    View(Sku),
-    /// Searched. The words serve this moment only; a profile never keeps them.
-    Search(String),
-    /// Put a product into the cart.
+    /// The shopper opened a product's page.
+    View {
+        /// Product.
+        sku: Sku,
+    },
+    /// The shopper searched. A profile never keeps the words.
+    Search {
+        /// Words.
+        query: String,
+    },
+    /// The shopper put units of a product into the cart.
     AddToCart(Line),
-    /// Bought: one event for one order, however many lines it has.
-    Purchase(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Line>),
-    /// Sent something back.
+    /// The shopper placed an order.
+    Purchase {
+        /// All lines of the order.
+        #[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")]
+        lines: Vec<Line>,
+    },
+    /// The shopper returned units of a product.
     Return(Line),
-    /// Was shown these products.
-    Impression(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Sku>),
-    /// Chose a product that was shown.
-    Click(Sku),
-    /// Asked not to see a product again.
-    Dismiss(Sku),
+    /// The shopper was shown products.
+    Impression {
+        /// Products.
+        #[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")]
+        skus: Vec<Sku>,
+    },
+    /// The shopper chose a product that was shown.
+    Click {
+        /// Product.
+        sku: Sku,
+    },
+    /// The shopper asked not to see a product again.
+    Dismiss {
+        /// Product.
+        sku: Sku,
+    },
 }
 
 impl Event {
@@ -84,11 +105,11 @@ impl Event {
     fn check(&self) -> Result<()> {
         self.at.check()?;
         match &self.kind {
-            EventKind::View(sku) | EventKind::Click(sku) | EventKind::Dismiss(sku) => sku.check(),
+            EventKind::View { sku } | EventKind::Click { sku } | EventKind::Dismiss { sku } => sku.check(),
             EventKind::AddToCart(line) | EventKind::Return(line) => line.check(),
-            EventKind::Search(words) => at_most("bytes in a search", words.len(), Self::MAX_SEARCH),
-            EventKind::Impression(skus) => skus.iter().try_for_each(Sku::check),
-            EventKind::Purchase(lines) => lines.iter().try_for_each(Line::check),
+            EventKind::Search { query } => at_most("bytes in a search", query.len(), Self::MAX_SEARCH),
+            EventKind::Impression { skus } => skus.iter().try_for_each(Sku::check),
+            EventKind::Purchase { lines } => lines.iter().try_for_each(Line::check),
         }
     }
 }
