@@ -125,12 +125,12 @@ impl PortInfo {
     }
 }
 
-/// Why a request was not carried out.
+/// Fault: the request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// A code of [`ErrorKind`].
+    /// Code of the [`ErrorKind`].
     pub code: u16,
-    /// What was wrong, with what input, and what to do.
+    /// Message for people: fault, input and fix.
     pub message: String,
 }
 

@@ -16,7 +16,7 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A shopper's history, bounded and decaying: what the features of a ranking need, and no more.
+/// History of a shopper, bounded and decaying: only what rankings need.
 ///
 /// It holds no name, no place, no searches and no single events. It goes into ranking only; no
 /// message that leads to a price has room for one. It travels in each request and comes back
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Orders placed.
+    /// Number of orders.
     pub orders: u32,
     /// Different products in those orders, added up over the orders.
     pub lines: u32,
@@ -41,21 +41,21 @@ pub struct Profile {
     pub first: Day,
     /// The day of the last order.
     pub last: Day,
-    /// Products bought or looked at, in order of SKU.
+    /// Products bought or viewed, in ascending order of SKU.
     #[serde(deserialize_with = "bounded::list::<{ Profile::MAX_ITEMS }, _, _>")]
     items: Vec<Interest>,
 }
 
-/// What is remembered of one product.
+/// History of one product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interest {
-    /// The product.
+    /// SKU of the product.
     pub sku: Sku,
-    /// Orders that contained it.
+    /// Number of orders that contained it.
     pub orders: u32,
     /// The day it was first bought.
     pub first: Day,
-    /// The day it was last bought.
+    /// Day it was last bought.
     pub last: Day,
     /// The number of the order it was last bought in, and the spare units above it: in one number, because profiles
     /// lie on devices for years, and this is how those that know of no spare units were laid out.
@@ -65,13 +65,12 @@ pub struct Interest {
     by_order: [f32; 3],
     /// Orders that contained it, each counting half after [`HALF_LIFE_DAYS`]; as of `last`.
     by_day: f32,
-    /// Views, clicks and carts, each with its weight, counting half after
-    /// [`ATTENTION_HALF_LIFE`]; as of `attended`.
+    /// Weighted number of views, clicks and carts, as of `attended`; halves in [`ATTENTION_HALF_LIFE`].
     attention: f32,
-    /// When it was last looked at.
+    /// Time it was last viewed, clicked or put into the cart.
     #[serde(deserialize_with = "Millis::of_any_year")]
     attended: Millis,
-    /// The shopper asked not to see it.
+    /// Whether the shopper asked not to see it.
     pub dismissed: bool,
 }
 

@@ -39,88 +39,88 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// What does an insight say?
+/// Request for an insight.
 ///
 /// Events, products and texts that the rows of its pack have no use for must be left out; a profile is passed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InsightRequest {
-    /// The name of the pack; `None` where one insight is loaded, and no other.
+    /// Name of the pack (default: the only insight that is loaded).
     pub pack: Option<String>,
-    /// The moment of the decision.
+    /// Time of the decision.
     pub at: Millis,
-    /// The shopper; the default for someone new, and for rows that are not about shoppers.
+    /// Profile of the shopper; the default for an unknown shopper, and for rows that are not about shoppers.
     pub profile: Profile,
-    /// What the shopper did since, in any order.
+    /// Actions of the shopper since then, in any order.
     #[serde(deserialize_with = "bounded::list::<{ InsightRequest::MAX_EVENTS }, _, _>")]
     pub events: Vec<Event>,
-    /// These products only. Those that are not known are passed over.
+    /// Products to include (default: all products known to the insight). Unknown products are ignored.
     #[serde(deserialize_with = "bounded::optional_list::<{ InsightRequest::MAX_ROWS }, _, _>")]
     pub skus: Option<Vec<Sku>>,
-    /// The texts.
+    /// Texts to include.
     #[serde(deserialize_with = "bounded::list::<{ InsightRequest::MAX_ROWS }, _, _>")]
     pub texts: Vec<String>,
 }
 
-/// The answer.
+/// Result of an insight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Insights {
-    /// The name of the pack that answers.
+    /// Name of the pack.
     pub pack: String,
-    /// The rows that are kept, greatest first.
+    /// Kept rows, greatest first.
     pub items: Vec<Insight>,
-    /// How many rows there were.
+    /// Total number of rows.
     pub considered: u32,
 }
 
-/// What a model says of a row.
+/// Result for a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Insight {
-    /// The row.
+    /// Subject of the row.
     pub of: Subject,
-    /// What is said of it.
+    /// Value of the row.
     pub value: Value,
-    /// The facts that are reasons, in the order of the pack's rules.
+    /// Facts given as reasons, in the order of the pack's rules.
     pub evidence: Vec<Fact>,
 }
 
-/// What a row is about.
+/// Subject of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// The shopper of the request.
+    /// Shopper of the request.
     Shopper,
-    /// A product.
+    /// Product.
     Sku(Sku),
-    /// An hour of the week, from Monday 00:00.
+    /// Hour of the week, from Monday 00:00.
     Hour(u8),
-    /// A product at a node.
+    /// Product at a node.
     Stock(Sku, Code),
-    /// A text, by its place in the request.
+    /// Text, by its position in the request.
     Text(u32),
 }
 
-/// What a model says.
+/// Result of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
-    /// A probability, 0 to 1.
+    /// Probability (0 to 1).
     Probability(f32),
-    /// The quantiles of an amount, in the pack's unit.
+    /// Quantiles of an amount, in the pack's unit.
     Quantiles(Quantiles),
-    /// An amount, in the pack's unit.
+    /// Amount, in the pack's unit.
     Amount(f32),
-    /// A label.
+    /// Label of a class.
     Label(String),
-    /// A score: comparable within one reply only.
+    /// Score, comparable only within one reply.
     Score(f32),
 }
 
-/// A fact about a row.
+/// Fact given as a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
-    /// Which.
+    /// Source of the fact.
     pub source: Source,
-    /// Its value, in the source's unit.
+    /// Value in the source's unit.
     pub value: f32,
 }
 

@@ -32,52 +32,54 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// At what price?
+/// Request for a price.
 ///
 /// What is not in here or in the snapshot cannot be in the price. There is no text but the names of a
 /// product and a region, which the snapshot must have, and of a pack, which must be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteRequest {
-    /// The price pack; `None` where one is loaded, and no other.
+    /// Name of the price pack (default: the only one that is loaded).
     pub pack: Option<String>,
-    /// The root of the snapshot that the price is computed from.
+    /// Root of the snapshot.
     #[serde(deserialize_with = "digest::read")]
     pub snapshot: Digest,
-    /// The moment of the decision.
+    /// Time of the decision.
     pub at: Millis,
-    /// The product.
+    /// SKU of the product.
     pub sku: Sku,
-    /// Where it is offered.
+    /// Region in which it is offered.
     pub region: Code,
-    /// What the price is for.
+    /// Goal of the price.
     pub objective: Objective,
 }
 
-/// The answer.
+/// Price of a product. Amounts are in minor units of the snapshot's currency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quote {
-    /// The product.
+    /// SKU of the product.
     pub sku: Sku,
-    /// The price.
+    /// Price of a unit.
     pub price: Money,
-    /// The list price.
+    /// List price.
     pub list: Money,
-    /// The lowest price that the guards allow.
+    /// Lowest price that the guards allow.
     pub floor: Money,
-    /// The highest price that the guards allow, where they say.
+    /// Highest price that the guards allow, if they limit it.
     pub ceiling: Option<Money>,
-    /// The lowest price of the 30 days before this price began ([`lowest_before`](crate::snapshot::ListedPrice::lowest_before)).
+    /// Lowest price of the 30 days before this price began: the reference of a reduction in the EU.
+    ///
+    /// See [`lowest_before`](crate::snapshot::ListedPrice::lowest_before).
     pub lowest_30_days: Money,
-    /// Units that are expected to be sold in a week at this price; `None` where the model failed.
+    /// Expected units sold in a week at this price; `None` if the model failed.
     pub units: Option<f32>,
-    /// What these units are expected to earn above their cost; `None` where cost or units are not known.
+    /// Expected earnings of these units above their cost; `None` if cost or units are unknown.
     pub margin: Option<Money>,
-    /// The relative change of units for a relative change of the price.
+    /// Relative change of units for a relative change of the price.
     pub elasticity: Option<f32>,
-    /// Why.
+    /// Reasons for the price.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub reasons: Vec<PriceReason>,
-    /// Until when the price holds: the end of the region's day, or of the snapshot.
+    /// Time until which the price holds: the end of the region's day, or of the snapshot.
     pub valid_until: Millis,
 }
 

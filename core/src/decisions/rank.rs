@@ -56,7 +56,7 @@ pub struct RankSpec {
     pub candidates: CandidateSpec,
 }
 
-/// Which products, for whom?
+/// Request for ranked products.
 ///
 /// ```
 /// use tradewind_core::{Channel, Event, EventKind, Millis, Sku, rank::{Constraints, RankRequest}};
@@ -73,59 +73,59 @@ pub struct RankSpec {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankRequest {
-    /// The name of the ranking pack.
+    /// Name of the ranking pack.
     pub pack: String,
-    /// The moment of the decision.
+    /// Time of the decision.
     pub at: Millis,
-    /// The shopper, as of the last reply; the default for someone new.
+    /// Profile of the shopper, from the last reply; the default for an unknown shopper.
     pub profile: Profile,
-    /// What the shopper did since, in any order.
+    /// Actions of the shopper since then, in any order.
     #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_EVENTS }, _, _>")]
     pub events: Vec<Event>,
-    /// Rank these only. Products outside the catalogue are ignored.
+    /// Products to rank (default: candidates of the pack). Products outside the catalogue are ignored.
     #[serde(deserialize_with = "bounded::optional_list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub candidates: Option<Vec<Sku>>,
-    /// What must hold of the reply.
+    /// Hard constraints.
     pub constraints: Constraints,
-    /// How many products are wanted.
+    /// Maximum number of products.
     pub limit: u16,
 }
 
-/// What must hold of a ranking.
+/// Hard constraints of a ranking.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Constraints {
-    /// Not these, for example because they are in the cart already.
+    /// Products to leave out, for example because they are in the cart.
     #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub exclude: Vec<Sku>,
     /// Products that the shop hides from everyone.
     pub hidden: Option<SkuBits>,
-    /// Products that can be had; all of them when absent.
+    /// Available products (default: all).
     pub available: Option<SkuBits>,
-    /// At most so many products of one category.
+    /// Maximum number of products of one category.
     pub max_per_category: Option<u16>,
-    /// Only what the loaded snapshot promises to deliver to this region.
+    /// Region to which the loaded snapshot must promise delivery.
     pub deliverable_to: Option<Code>,
 }
 
-/// The answer.
+/// Ranked products.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
-    /// The products, best first.
+    /// Products, best first.
     pub items: Vec<RankedItem>,
-    /// How many candidates were scored.
+    /// Number of scored candidates.
     pub considered: u32,
-    /// The shopper, with the request's events taken in.
+    /// Profile of the shopper, including the request's events.
     pub profile: Profile,
 }
 
-/// A ranked product.
+/// Ranked product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankedItem {
-    /// The product.
+    /// SKU of the product.
     pub sku: Sku,
-    /// The model's score: comparable within one reply only.
+    /// Score of the model, comparable only within one ranking.
     pub score: f32,
-    /// Why it is here: what the shopper did first, then what others do.
+    /// Reasons, never empty: actions of the shopper first, then those of others.
     pub reasons: Vec<Reason>,
 }
 

@@ -5,14 +5,14 @@ use crate::error::{Error, ErrorKind, Result};
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// Some units of a product.
+/// Units of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line {
-    /// The product.
+    /// SKU of the product.
     pub sku: Sku,
-    /// Units; at least 1.
+    /// Number of units, at least 1.
     pub quantity: u32,
 }
 

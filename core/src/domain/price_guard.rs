@@ -82,21 +82,21 @@ pub struct Past {
     pub week_ago: Money,
 }
 
-/// A guard that a price may come up against.
+/// Guard that limits a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// [`PriceGuard::floor`].
+    /// Lowest price, by cost or amount.
     Floor,
-    /// [`PriceGuard::minimum_advertised`].
+    /// Lowest price that may be advertised.
     MinimumAdvertised,
-    /// [`PriceGuard::ceiling`].
+    /// Highest price.
     Ceiling,
-    /// [`PriceGuard::day_step`].
+    /// Largest change in a day.
     DayStep,
-    /// [`PriceGuard::week_step`].
+    /// Largest change in a week.
     WeekStep,
-    /// Twice, or half, the current price: no answer leaves that range on its own.
+    /// Half the current price to twice the current price.
     Range,
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-/// What one in ten, every other and nine in ten stay below: of minutes, or of units.
+/// Quantiles of a distribution, for example of minutes or of units.
 ///
 /// The distribution between and beyond them, with *S(x)* the probability of more than *x*:
 ///
@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[repr(C)]
 pub struct Quantiles {
-    /// One in ten is below.
+    /// 10th percentile.
     pub p10: f32,
-    /// Every other is below.
+    /// Median.
     pub p50: f32,
-    /// Nine in ten are below.
+    /// 90th percentile.
     pub p90: f32,
 }
 

@@ -13,14 +13,14 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Something a shopper did.
+/// Action of a shopper, with time and channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Time of the action.
     pub at: Millis,
-    /// Where.
+    /// Channel of the action.
     pub channel: Channel,
-    /// What.
+    /// Kind of the action.
     pub kind: EventKind,
 }
 
@@ -41,7 +41,7 @@ pub enum Channel {
     Agent,
 }
 
-/// Action of a shopper.
+/// Kind of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {

@@ -10,25 +10,25 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// What a price is for, as weights; only their proportions count.
+/// Goal of a price, as weights of which only the proportions count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Objective {
-    /// What is earned above cost.
+    /// Weight of the earnings above cost.
     pub margin: u16,
-    /// What is taken.
+    /// Weight of the revenue.
     pub revenue: u16,
-    /// Units sold, each counted at the current price.
+    /// Weight of the units sold, each counted at the current price.
     pub sell_through: u16,
 }
 
-/// Why a price is what it is.
+/// Reason for a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PriceReason {
-    /// It is locked.
+    /// The price is locked.
     Locked,
-    /// The model gave no usable answer, or knows no sales of the product, so nothing is done.
+    /// The model gave no usable answer, or knows no sales of the product: the price stays.
     ModelFault,
     /// No allowed price serves the objective better than the current one.
     Unchanged,
@@ -36,11 +36,11 @@ pub enum PriceReason {
     Lowered,
     /// A higher price serves the objective better.
     Raised,
-    /// There is little stock, so there is no discount.
+    /// Stock is short: there is no discount.
     StockShort,
-    /// There is much stock, and units sold are worth more.
+    /// Stock is long: units sold count more.
     StockLong,
-    /// The guard allows none beyond it.
+    /// A guard allows no price beyond this one.
     Held(Bound),
 }
 

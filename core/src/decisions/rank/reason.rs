@@ -7,34 +7,34 @@ use crate::{
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// A fact about the shopper or the product that speaks for it.
+/// Reason for a ranked product: a fact about the shopper or the product.
 ///
 /// Reasons are the facts that the model was shown, not an account of its arithmetic. Shells have words for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The shopper bought it before.
+    /// The shopper bought it in `orders` orders, the last time `days_ago` days ago.
     BoughtBefore {
-        /// In so many orders.
+        /// Number of orders.
         orders: u32,
-        /// The last time so many days ago.
+        /// Days since the last order.
         days_ago: u32,
     },
-    /// It is about time to buy it again.
+    /// It is about time to buy it again: the shopper buys it every `every_days` days.
     DueAgain {
-        /// Days from one purchase to the next, on average.
+        /// Mean number of days from one purchase to the next.
         every_days: u32,
     },
-    /// The shopper looked at it lately.
+    /// The shopper viewed it recently.
     LookedAt,
-    /// Those who buy it often buy something that the shopper bought or looked at.
+    /// It is often bought together with the product `sku`, which the shopper bought or viewed.
     GoesWith {
-        /// That product.
+        /// The other product.
         sku: Sku,
     },
-    /// Many buy it.
+    /// Of 10,000 orders in the last four weeks, `orders_in_10000` contained it.
     Popular {
-        /// Of 10,000 orders in the last four weeks, so many contained it.
+        /// Number of orders, of 10,000.
         orders_in_10000: u32,
     },
 }
