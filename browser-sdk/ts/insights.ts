@@ -7,7 +7,7 @@
  */
 
 import type * as wire from "./generated.js";
-import { type Fact, INSIGHT, readFault, readInsights, type Value } from "./generated.js";
+import { INSIGHT, readFault, readInsights, type Value } from "./generated.js";
 import { say, type Tradewind, TradewindError } from "./index.js";
 import { Reader } from "./postcard.js";
 import { type SourceName, sources } from "./sources.js";
@@ -16,20 +16,14 @@ import type { Words } from "./words.js";
 export type { SourceName, Value };
 
 /** Request of an insight. Fields that its rows do not use must be absent. */
-export interface InsightRequest {
-  /** Name of the pack; optional if only one insight is loaded. */
-  pack?: string | undefined;
-  /** Products to include (default: all products known to the insight). */
-  skus?: string[] | undefined;
-  /** Texts. */
+export interface InsightRequest extends Pick<wire.InsightRequest, "pack" | "skus"> {
+  /** Texts to include. */
   texts?: string[] | undefined;
 }
 
 /** Fact given as a reason. */
-export interface Evidence {
+export interface Evidence extends Omit<wire.Fact, "source"> {
   source: SourceName;
-  /** Value in the source's unit. */
-  value: number;
   /** Text in the pack's words, in the page's language or English; `null` if the pack has none. */
   text: string | null;
 }
@@ -47,12 +41,10 @@ export type Subject =
 /** Result for a row. */
 export type Insight = Subject & Value & { evidence: Evidence[] };
 
-/** Kept rows, greatest first. */
-export interface Insights {
-  pack: string;
+/** Result of an insight. */
+export interface Insights extends Omit<wire.Insights, "items"> {
+  /** Kept rows, greatest first. */
   items: Insight[];
-  /** Total number of rows. */
-  considered: number;
 }
 
 /**
@@ -91,7 +83,7 @@ function read(reply: Uint8Array, all: Record<string, Uint8Array>, locale: string
   const { pack, items, considered } = readInsights(from);
   const json = all[pack];
   const words: Words = json?.length ? JSON.parse(new TextDecoder().decode(json)) : {};
-  const evidence = ({ source: number, value }: Fact): Evidence => {
+  const evidence = ({ source: number, value }: wire.Fact): Evidence => {
     const source = (sources as Record<number, SourceName>)[number];
     if (!source) throw new TradewindError("module", `unknown source ${number} in a reply of the module`);
     return { source, value, text: say(words, locale, source, { value }) };

@@ -115,13 +115,22 @@ pub struct Messages<'a> {
     direction: Direction,
     /// Modules of the names.
     known: BTreeMap<String, Names>,
+    /// Messages whose parts are being added.
+    open: Vec<String>,
     /// Messages, each after its parts.
     pub found: Vec<Message>,
 }
 
 impl<'a> Messages<'a> {
     pub fn new(modules: &'a Crate, exceptions: &'a Exceptions) -> Self {
-        Self { modules, exceptions, direction: Direction::Read, known: BTreeMap::new(), found: Vec::new() }
+        Self {
+            modules,
+            exceptions,
+            direction: Direction::Read,
+            known: BTreeMap::new(),
+            open: Vec::new(),
+            found: Vec::new(),
+        }
     }
 
     /// Adds a message, by its path from the crate's root; returns its name.
@@ -216,7 +225,12 @@ impl<'a> Messages<'a> {
             return Err(module.error(ident.span(), message));
         }
         if !self.found.iter().any(|message| message.name == name && message.direction == self.direction) {
+            if self.open.contains(&name) {
+                return Err(module.error(ident.span(), "recursive types are unsupported in messages for pages"));
+            }
+            self.open.push(name.clone());
             let form = form(self, &Serde::read(module, attributes)?)?;
+            self.open.pop();
             let (name, docs) = (name.clone(), docs(attributes));
             self.found.push(Message { name, docs, form, direction: self.direction });
         }

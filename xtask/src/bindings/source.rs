@@ -142,7 +142,8 @@ fn imported(tree: &UseTree, wanted: &str, before: &[String]) -> Option<Names> {
         UseTree::Path(path) => imported(&path.tree, wanted, &with(&path.ident)),
         UseTree::Group(group) => group.items.iter().find_map(|tree| imported(tree, wanted, before)),
         UseTree::Name(name) if name.ident == "self" => (before.last()? == wanted).then(|| before.to_vec()),
-        UseTree::Name(name) => (name.ident == wanted).then(|| with(&name.ident)),
+        // A name alone is a crate.
+        UseTree::Name(name) => (name.ident == wanted && !before.is_empty()).then(|| with(&name.ident)),
         UseTree::Rename(renamed) => (renamed.rename == wanted).then(|| with(&renamed.ident)),
         UseTree::Glob(_) => None,
     }

@@ -239,8 +239,14 @@ fn what_is_unsupported_is_an_error_with_file_and_line() {
         (Direction::Read, "struct Root {\n a: &'static str\n}", "lib.rs:2: unsupported type in a message for pages"),
         (Direction::Read, "struct Root {\n a: Box<u8>\n}", "lib.rs:2: unsupported type in a message for pages"),
         (Direction::Read, "struct Root {\n a: Sku\n}", "lib.rs:2: cannot find the declaration of `Sku`"),
+        (Direction::Read, "use bits;\nstruct Root { a: bits }", "lib.rs:2: cannot find the declaration of `bits`"),
         (Direction::Read, "\nstruct Root(u8, u8);", "lib.rs:2: a message for pages needs named fields"),
         (Direction::Read, "\nstruct Root<T> { a: T }", "lib.rs:2: generic types are unsupported in messages for pages"),
+        (
+            Direction::Read,
+            "\nstruct Root { a: Vec<Root> }",
+            "lib.rs:2: recursive types are unsupported in messages for pages",
+        ),
         (
             Direction::Read,
             "struct Root {\n #[serde(default, flatten)]\n a: u8\n}",
