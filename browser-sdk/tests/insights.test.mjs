@@ -99,7 +99,7 @@ test("an invalid request is refused with a reason", async () => {
   for (const [request, code, message] of [
     [{ pack: "moon" }, "refused", /no pack `moon` is loaded/],
     [{ pack: "recommend" }, "refused", /another task/],
-    [{ pack: "churn", skus: ["1082185"] }, "refused", /no use for `skus`/],
+    [{ pack: "churn", skus: ["1082185"] }, "refused", /leave out `skus`/],
     [{ pack: "churn", texts: [7] }, "input", /lists of texts/],
     [{ name: "churn" }, "input", /unknown field `name`/],
   ]) {

@@ -171,14 +171,14 @@ test("the checkout verifies quoted prices, orders, and the order becomes part of
 });
 
 test("a price that the warehouse does not honour is not ordered, and without a warehouse the shop says so", async () => {
-  const refusal = "the cart says 1, and 100 was quoted; ask for a price again";
+  const refusal = "the cart has price 1, the quote was 100; request a new price";
   const warehouse = await startWarehouse((path) => (path === "/v1/quotes/verify" ? [409, { detail: refusal }] : [202, {}]));
   const market = await startShop({ warehouse: { url: warehouse.url, key: "secret" } });
   const page = await chromium.page();
   await buy(page, market.url);
   await page.click("[data-cart-form] button:not([type])");
   await page.waitForSelector("[data-ordered=no]");
-  assert.match(await page.textContent("main"), /100 was quoted/);
+  assert.match(await page.textContent("main"), /the quote was 100/);
   assert.ok(warehouse.asked.every(({ path }) => path === "/v1/quotes/verify"), "it was ordered all the same");
   await page.done();
   await Promise.all([market.close(), warehouse.close()]);

@@ -11,11 +11,11 @@ export const QUOTE = 4;
 /** Number of the decision `insight`. */
 export const INSIGHT = 8;
 
-/** Units of a product. */
+/** Quantity of a product. */
 export interface Line {
-  /** SKU of the product. */
+  /** Product. */
   sku: string;
-  /** Number of units, at least 1. */
+  /** Units (at least 1). */
   quantity: number;
 }
 
@@ -24,23 +24,23 @@ const writeLine = (to: Writer, it: Line): Writer =>
     .text(it.sku)
     .unsigned(it.quantity);
 
-/** Kind of an action. */
+/** Kind of an event. */
 export type EventKind =
-  /** The shopper opened a product's page. */
+  /** View of a product's page. */
   | { view: { sku: string } }
-  /** The shopper searched. A profile never keeps the words. */
+  /** Search. Its words are used only for the current request; a profile never stores them. */
   | { search: { query: string } }
-  /** The shopper put units of a product into the cart. */
+  /** Addition to the cart. */
   | { add_to_cart: Line }
-  /** The shopper placed an order. */
+  /** Purchase: one event for each order, with any number of lines. */
   | { purchase: { lines: Line[] } }
-  /** The shopper returned units of a product. */
+  /** Return of units. */
   | { return: Line }
-  /** The shopper was shown products. */
+  /** Products that were displayed. */
   | { impression: { skus: string[] } }
-  /** The shopper chose a product that was shown. */
+  /** Click on a displayed product. */
   | { click: { sku: string } }
-  /** The shopper asked not to see a product again. */
+  /** Request not to see a product again. */
   | { dismiss: { sku: string } };
 
 const writeEventKind = (to: Writer, it: EventKind): Writer =>
@@ -53,11 +53,11 @@ const writeEventKind = (to: Writer, it: EventKind): Writer =>
   : "click" in it ? to.unsigned(6).text(it.click.sku)
   : to.unsigned(7).text(it.dismiss.sku);
 
-/** Action of a shopper, with time and channel. */
+/** Action of a shopper. */
 export interface Event {
-  /** Time of the action. */
+  /** Moment of the event. */
   at: number;
-  /** Kind of the action. */
+  /** Kind of the event. */
   kind: EventKind;
 }
 
@@ -78,15 +78,15 @@ const writeSkuBits = (to: Writer, it: SkuBits): Writer =>
     .unsigned(it.length)
     .unsigned(it.bytes.length).raw(it.bytes);
 
-/** Hard constraints of a ranking. */
+/** Constraints on a ranking. */
 export interface Constraints {
-  /** Products to leave out, for example because they are in the cart. */
+  /** Excluded products, for example those in the cart. */
   exclude: string[];
-  /** Available products (default: all). */
+  /** Available products; all products if absent. */
   available?: SkuBits | undefined;
   /** Maximum number of products of one category. */
   max_per_category?: number | undefined;
-  /** Region to which the loaded snapshot must promise delivery. */
+  /** Region to which the loaded snapshot must promise delivery of each product. */
   deliverable_to?: string | undefined;
 }
 
@@ -98,21 +98,21 @@ const writeConstraints = (to: Writer, it: Constraints): Writer =>
     .optional(it.max_per_category, (to, it) => to.unsigned(it))
     .optional(it.deliverable_to, (to, it) => to.text(it));
 
-/** Request for ranked products. */
+/** Asks for products for a shopper. */
 export interface RankRequest {
   /** Name of the ranking pack. */
   pack: string;
-  /** Time of the decision. */
+  /** Moment of the decision. */
   at: number;
-  /** Profile of the shopper, from the last reply; the default for an unknown shopper. */
+  /** Profile of the shopper from the last reply; the default for a new shopper. */
   profile: Uint8Array;
-  /** Actions of the shopper since then, in any order. */
+  /** Events since then, in any order. */
   events: Event[];
-  /** Products to rank (default: candidates of the pack). Products outside the catalogue are ignored. */
+  /** Limits the ranking to these products; products outside the catalogue are ignored. */
   candidates?: string[] | undefined;
-  /** Hard constraints. */
+  /** Constraints on the reply. */
   constraints: Constraints;
-  /** Maximum number of products. */
+  /** Maximum number of products in the reply. */
   limit: number;
 }
 
@@ -126,17 +126,17 @@ export const writeRankRequest = (to: Writer, it: RankRequest): Writer =>
     .message(it.constraints, writeConstraints)
     .unsigned(it.limit);
 
-/** Reason for a ranked product: a fact about the shopper or the product. */
+/** Fact about the shopper or the product that supports the recommendation. */
 export type Reason =
   /** The shopper bought it in `orders` orders, the last time `days_ago` days ago. */
   | { bought_before: { orders: number; days_ago: number } }
-  /** It is about time to buy it again: the shopper buys it every `every_days` days. */
+  /** The shopper is due to buy it again. */
   | { due_again: { every_days: number } }
   /** The shopper viewed it recently. */
   | "looked_at"
-  /** It is often bought together with the product `sku`, which the shopper bought or viewed. */
+  /** Its buyers often buy a product that the shopper bought or viewed. */
   | { goes_with: { sku: string } }
-  /** Of 10,000 orders in the last four weeks, `orders_in_10000` contained it. */
+  /** The product is popular. */
   | { popular: { orders_in_10000: number } };
 
 const readReason = (from: Reader): Reason =>
@@ -150,11 +150,11 @@ const readReason = (from: Reader): Reason =>
 
 /** Ranked product. */
 export interface RankedItem {
-  /** SKU of the product. */
+  /** Product. */
   sku: string;
-  /** Score of the model, comparable only within one ranking. */
+  /** Score of the model: comparable within one reply only. */
   score: number;
-  /** Reasons, never empty: actions of the shopper first, then those of others. */
+  /** Reasons: actions of the shopper first, then of others. */
   reasons: Reason[];
 }
 
@@ -164,13 +164,13 @@ const readRankedItem = (from: Reader): RankedItem => ({
   reasons: from.list(readReason),
 });
 
-/** Ranked products. */
+/** Answer to a `RankRequest`. */
 export interface Ranking {
   /** Products, best first. */
   items: RankedItem[];
-  /** Number of scored candidates. */
+  /** Number of candidates scored. */
   considered: number;
-  /** Profile of the shopper, including the request's events. */
+  /** Profile of the shopper, updated with the request's events. */
   profile: Uint8Array;
 }
 
@@ -180,13 +180,13 @@ export const readRanking = (from: Reader): Ranking => ({
   profile: from.rest(),
 });
 
-/** Goal of a price, as weights of which only the proportions count. */
+/** Objective of a price, as weights; only their proportions matter. */
 export interface Objective {
-  /** Weight of the earnings above cost. */
+  /** Weight of the margin: revenue minus cost. */
   margin: number;
   /** Weight of the revenue. */
   revenue: number;
-  /** Weight of the units sold, each counted at the current price. */
+  /** Weight of units sold, each valued at the current price. */
   sell_through: number;
 }
 
@@ -196,17 +196,17 @@ const writeObjective = (to: Writer, it: Objective): Writer =>
     .unsigned(it.revenue)
     .unsigned(it.sell_through);
 
-/** Request for a price. */
+/** Asks for the price of a product. */
 export interface QuoteRequest {
-  /** Root of the snapshot. */
+  /** Root of the snapshot from which the price is computed. */
   snapshot: Uint8Array;
-  /** Time of the decision. */
+  /** Moment of the decision. */
   at: number;
-  /** SKU of the product. */
+  /** Product. */
   sku: string;
   /** Region in which it is offered. */
   region: string;
-  /** Goal of the price. */
+  /** Objective of the price. */
   objective: Objective;
 }
 
@@ -231,7 +231,7 @@ export type Bound =
   | "day_step"
   /** Largest change in a week. */
   | "week_step"
-  /** Half the current price to twice the current price. */
+  /** Twice or half the current price: no computed price leaves this range. */
   | "range";
 
 const readBound = (from: Reader): Bound =>
@@ -248,7 +248,7 @@ const readBound = (from: Reader): Bound =>
 export type PriceReason =
   /** The price is locked. */
   | "locked"
-  /** The model gave no usable answer, or knows no sales of the product: the price stays. */
+  /** The model failed, or the product has no sales, so the price is not changed. */
   | "model_fault"
   /** No allowed price serves the objective better than the current one. */
   | "unchanged"
@@ -256,11 +256,11 @@ export type PriceReason =
   | "lowered"
   /** A higher price serves the objective better. */
   | "raised"
-  /** Stock is short: there is no discount. */
+  /** Stock is low, so there is no discount. */
   | "stock_short"
-  /** Stock is long: units sold count more. */
+  /** Stock is in excess, so selling units is worth more. */
   | "stock_long"
-  /** A guard allows no price beyond this one. */
+  /** The price is at the limit of this guard. */
   | { held: Bound };
 
 const readPriceReason = (from: Reader): PriceReason =>
@@ -275,19 +275,19 @@ const readPriceReason = (from: Reader): PriceReason =>
     () => ({ held: readBound(from) }),
   );
 
-/** Price of a product. Amounts are in minor units of the snapshot's currency. */
+/** Answer to a `QuoteRequest`. */
 export interface Quote {
-  /** SKU of the product. */
+  /** Product. */
   sku: string;
-  /** Price of a unit. */
+  /** Price. */
   price: number;
   /** List price. */
   list: number;
-  /** Lowest price of the 30 days before this price began: the reference of a reduction in the EU. */
+  /** Lowest price of the 30 days before this price began (`lowest_before`). */
   lowest_30_days: number;
   /** Reasons for the price. */
   reasons: PriceReason[];
-  /** Time until which the price holds: the end of the region's day, or of the snapshot. */
+  /** Moment at which the price expires: the end of the region's day, or of the snapshot. */
   valid_until: number;
 }
 
@@ -309,17 +309,17 @@ export const readQuote = (from: Reader): Quote => ({
   valid_until: from.signed(),
 });
 
-/** Request for an insight. */
+/** Asks for an insight. */
 export interface InsightRequest {
-  /** Name of the pack (default: the only insight that is loaded). */
+  /** Name of the pack; `None` for the only insight loaded. */
   pack?: string | undefined;
-  /** Time of the decision. */
+  /** Moment of the decision. */
   at: number;
-  /** Profile of the shopper; the default for an unknown shopper, and for rows that are not about shoppers. */
+  /** Profile of the shopper; the default for a new shopper, and for rows that are not about shoppers. */
   profile: Uint8Array;
-  /** Products to include (default: all products known to the insight). Unknown products are ignored. */
+  /** Limits the rows to these products; unknown products are skipped. */
   skus?: string[] | undefined;
-  /** Texts to include. */
+  /** Texts, one for each row. */
   texts: string[];
 }
 
@@ -342,7 +342,7 @@ export type Subject =
   | { hour: number }
   /** Product at a node. */
   | { stock: [string, string] }
-  /** Text, by its position in the request. */
+  /** Text, by its index in the request. */
   | { text: number };
 
 const readSubject = (from: Reader): Subject =>
@@ -354,13 +354,13 @@ const readSubject = (from: Reader): Subject =>
     () => ({ text: from.unsigned() }),
   );
 
-/** Quantiles of a distribution, for example of minutes or of units. */
+/** P10, P50 and P90 of a distribution of minutes or units. */
 export interface Quantiles {
-  /** 10th percentile. */
+  /** 10 % of values are below this. */
   p10: number;
-  /** Median. */
+  /** Half of all values are below this. */
   p50: number;
-  /** 90th percentile. */
+  /** 90 % of values are below this. */
   p90: number;
 }
 
@@ -370,7 +370,7 @@ const readQuantiles = (from: Reader): Quantiles => ({
   p90: from.float(),
 });
 
-/** Result of a model. */
+/** Value that a model computes. */
 export type Value =
   /** Probability (0 to 1). */
   | { probability: number }
@@ -378,9 +378,9 @@ export type Value =
   | { quantiles: Quantiles }
   /** Amount, in the pack's unit. */
   | { amount: number }
-  /** Label of a class. */
+  /** Label. */
   | { label: string }
-  /** Score, comparable only within one reply. */
+  /** Score: comparable within one reply only. */
   | { score: number };
 
 const readValue = (from: Reader): Value =>
@@ -392,11 +392,11 @@ const readValue = (from: Reader): Value =>
     () => ({ score: from.float() }),
   );
 
-/** Fact given as a reason. */
+/** Fact about a row. */
 export interface Fact {
   /** Source of the fact. */
   source: number;
-  /** Value in the source's unit. */
+  /** Value, in the source's unit. */
   value: number;
 }
 
@@ -405,13 +405,13 @@ const readFact = (from: Reader): Fact => ({
   value: from.float(),
 });
 
-/** Result for a row. */
+/** Answer of a model for a row. */
 export interface Insight {
   /** Subject of the row. */
   of: Subject;
-  /** Value of the row. */
+  /** Value for the row. */
   value: Value;
-  /** Facts given as reasons, in the order of the pack's rules. */
+  /** Facts shown as reasons, in the order of the pack's rules. */
   evidence: Fact[];
 }
 
@@ -421,13 +421,13 @@ const readInsight = (from: Reader): Insight => ({
   evidence: from.list(readFact),
 });
 
-/** Result of an insight. */
+/** Answer to an `InsightRequest`. */
 export interface Insights {
-  /** Name of the pack. */
+  /** Name of the pack that answered. */
   pack: string;
-  /** Kept rows, greatest first. */
+  /** Rows that the pack keeps, greatest value first. */
   items: Insight[];
-  /** Total number of rows. */
+  /** Number of rows evaluated. */
   considered: number;
 }
 
@@ -437,11 +437,11 @@ export const readInsights = (from: Reader): Insights => ({
   considered: from.unsigned(),
 });
 
-/** Fault: the request was refused. */
+/** Error reply. */
 export interface Fault {
-  /** Code of the `ErrorKind`. */
+  /** Code of an `ErrorKind`. */
   code: number;
-  /** Message for people: fault, input and fix. */
+  /** The error, the input that caused it, and the fix. */
   message: string;
 }
 
@@ -450,17 +450,17 @@ export const readFault = (from: Reader): Fault => ({
   message: from.text(),
 });
 
-/** History of one product. */
+/** Facts remembered of one product. */
 export interface Interest {
-  /** SKU of the product. */
+  /** Product. */
   sku: string;
   /** Number of orders that contained it. */
   orders: number;
-  /** Day it was last bought. */
+  /** Day of its last purchase. */
   last: number;
-  /** Weighted number of views, clicks and carts, as of `attended`; halves in `ATTENTION_HALF_LIFE`. */
+  /** Weighted views, clicks and additions to the cart, with half-life `ATTENTION_HALF_LIFE`; as of `attended`. */
   attention: number;
-  /** Time it was last viewed, clicked or put into the cart. */
+  /** Moment of the last view, click or addition to the cart. */
   attended: number;
   /** Whether the shopper asked not to see it. */
   dismissed: boolean;
@@ -483,11 +483,11 @@ const readInterest = (from: Reader): Interest => ({
   dismissed: from.flag(),
 });
 
-/** History of a shopper, bounded and decaying: only what rankings need. */
+/** History of a shopper, bounded and decaying: only what the features of a ranking need. */
 export interface Profile {
   /** Number of orders. */
   orders: number;
-  /** Products bought or viewed, in ascending order of SKU. */
+  /** Products bought or viewed, ascending by SKU. */
   items: Interest[];
 }
 

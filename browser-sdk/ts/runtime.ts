@@ -1,4 +1,4 @@
-/** The runtime: the module with its shim, and the profile. It runs in a web worker, or in the page. */
+/** Runtime: the module with its shim, and the profile. It runs in a web worker, or in the page. */
 
 import init, { Guest, Pack } from "../pkg/tradewind_browser.js";
 import type { Answered, Backend, Heard, Received, Sources } from "./backend.js";
@@ -24,28 +24,28 @@ import type {
   ShopperEvent,
 } from "./types.js";
 
-/** Milliseconds for which the browser's storage is left alone once it did not answer. */
+/** Milliseconds for which the browser's storage is not used after it failed. */
 const PAUSE = 5_000;
 
 export class Runtime implements Backend {
   readonly #heard: Heard;
   #guest: Guest | undefined;
-  /** The name of the pack that ranks. */
+  /** Name of the ranking pack. */
   #ranker: string | undefined;
-  /** The products that the pack ranks, in its order. */
+  /** Products of the ranking pack, in its order. */
   #catalog: Skus | undefined;
-  /** The products that slots may show, one bit each. */
+  /** Products that slots may show, one bit each. */
   #offered: SkuBits | undefined;
   #storefront: Storefront | undefined;
   #words: Answered["words"] = {};
-  /** The bytes of the last request and its reply. */
+  /** Bytes of the last request and its reply. */
   #last: [request: Uint8Array<ArrayBuffer>, reply: Uint8Array<ArrayBuffer>] | undefined;
   #sources: Sources | undefined;
   #loaded: Loaded | undefined;
   #consent: Consent = "denied";
-  /** The profile where the browser lets nothing be stored: gone with the page. */
+  /** Profile if the browser's storage is unavailable: it is lost with the page. */
   #unstored: { profile: Uint8Array | undefined } | undefined;
-  /** Until when the browser's storage is left alone. */
+  /** Moment until which the browser's storage is not used. */
   #pausedUntil = 0;
 
   constructor(heard: Heard = { alive() {}, failed() {} }) {
@@ -61,7 +61,7 @@ export class Runtime implements Backend {
     const shim = init();
     const packs = sources.packs.map((url) => bytes(url, alive));
     const snapshot = sources.snapshot === undefined ? undefined : bytes(sources.snapshot, alive);
-    // What fails first is reported; the others must not be unheard then.
+    // The first failure is reported; failures of the others must not count as unhandled rejections.
     for (const promise of [shim, ...packs, snapshot]) promise?.catch(() => {});
     const { module, digest, compile } = await compiled(sources.module, alive);
     await shim;
@@ -84,7 +84,7 @@ export class Runtime implements Backend {
     const ranker = about.find(({ ranks }) => ranks);
     this.#ranker = ranker?.name;
     this.#words = Object.fromEntries(about.map(({ name, words }) => [name, words]));
-    // The catalogue's SKUs come first of all.
+    // The SKUs of the catalogue are the first columns.
     this.#catalog = ranker && new Skus(new Columns(ranker.products));
     this.#storefront = snapshotAbout && new Storefront(snapshotAbout.products);
     this.#guest = new Guest(module, files, file);
@@ -95,7 +95,7 @@ export class Runtime implements Backend {
     return { loaded, consent: this.#consent };
   }
 
-  /** What of consent there is at the start. */
+  /** Determines the initial consent. */
   async #recall({ consent, gpc }: Sources): Promise<void> {
     if (gpc || consent !== undefined) await this.setConsent(consent ?? "denied");
     else await this.heardConsent("granted");
@@ -124,7 +124,7 @@ export class Runtime implements Backend {
     return this.#consent;
   }
 
-  /** What the browser's storage answers; `undefined` where it fails, which is told. */
+  /** Result of the browser's storage; `undefined` if it fails, after the failure is reported. */
   async #stored<T>(answer: Promise<T>): Promise<T | undefined> {
     try {
       return await answer;
@@ -139,7 +139,7 @@ export class Runtime implements Backend {
     if (this.#consent !== "granted") return undefined;
     const now = this.#now();
     for (const event of events) checkEvent(event, now);
-    // The module alone changes a profile: a ranking of no products takes the events in.
+    // Only the module changes a profile: a ranking of no products adds the events.
     const change = (profile: Uint8Array | undefined): Uint8Array =>
       messages.readRanking(this.#ask(messages.rankRequest(this.#pack, now, { limit: 0 }, profile, events))).profile;
     if (this.#unstored) {
@@ -204,7 +204,7 @@ export class Runtime implements Backend {
     return { reply, words: this.#words };
   }
 
-  /** Whether a request that was answered elsewhere has the same answer here, byte for byte. */
+  /** Whether a request that was answered elsewhere gets an identical reply here. */
   async replay(request: string, reply: string): Promise<boolean> {
     return base64(this.#ask(fromBase64(request))) === reply;
   }
@@ -220,15 +220,15 @@ export class Runtime implements Backend {
     else if (this.#consent === "granted") await store.erase();
   }
 
-  /** The profile, where it may be used. */
+  /** Profile of the shopper; `undefined` without consent. */
   async #profile(): Promise<Uint8Array | undefined> {
     if (this.#consent !== "granted") return undefined;
     if (this.#unstored) return this.#unstored.profile;
-    // Without the profile it ranks as for a stranger: sooner than after a wait for each ranking.
+    // Rank as for a new shopper rather than wait for the storage at each ranking.
     return performance.now() < this.#pausedUntil ? undefined : this.#stored(store.read());
   }
 
-  /** An answer, with its receipt where one is wanted. */
+  /** Answer, with its receipt if one is wanted. */
   async #received<T extends object>(answer: T, wanted: boolean): Promise<Received<T>> {
     if (!wanted || !this.#last) return answer;
     const [request, reply] = this.#last;
@@ -251,7 +251,7 @@ export class Runtime implements Backend {
     return this.#sources?.at ?? Date.now();
   }
 
-  /** What the module replies. */
+  /** Reply of the module. */
   #ask(request: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     if (!this.#guest) throw new TradewindError("input", "nothing is loaded yet");
     const reply = this.#guest.exchange(request) as Uint8Array<ArrayBuffer>;
@@ -260,7 +260,7 @@ export class Runtime implements Backend {
   }
 
   get #pack(): string {
-    if (!this.#ranker) throw new TradewindError("input", "no pack that ranks is loaded; name one in `packs`");
+    if (!this.#ranker) throw new TradewindError("input", "no ranking pack is loaded; name one in `packs`");
     return this.#ranker;
   }
 
@@ -270,12 +270,12 @@ export class Runtime implements Backend {
   }
 }
 
-/** What could not be kept is said to whoever tracked it. */
+/** Reports a failure of the storage to the caller of `track`. */
 const unstored = (error: unknown): never => {
   throw TradewindError.of(error, "storage");
 };
 
-/** The module, compiled while it arrives, and its SHA-256. Nothing of it runs before its integrity is checked. */
+/** Compiles the module while it arrives; returns it with its SHA-256. It does not run before its integrity is checked. */
 async function compiled(
   pinned: Sources["module"],
   alive: Alive,
@@ -283,7 +283,7 @@ async function compiled(
   const { url } = pinned;
   const response = await get(url);
   const arriving = body(response.clone(), url, alive);
-  // A server that gives it another type than application/wasm gets it compiled all the same.
+  // A module that is not served as application/wasm is compiled after it has arrived.
   const compiling = WebAssembly.compileStreaming(response).catch(async () => WebAssembly.compile(await arriving));
   compiling.catch(() => {});
   const bytes = await arriving;
@@ -296,7 +296,7 @@ async function compiled(
   }
 }
 
-/** A file whose digests and signature hold. */
+/** Verifies the digests and the signature of a file. */
 async function verified(bytes: Uint8Array, url: string, keys: string[]): Promise<Pack> {
   const pack = new Pack(bytes);
   try {
@@ -323,13 +323,13 @@ async function holds(
     const imported = await subtle.importKey("raw", key, "Ed25519", false, ["verify"]);
     return await subtle.verify("Ed25519", imported, signature, signed);
   } catch (error) {
-    // A key that is none is a signature that does not hold.
+    // With an invalid key, the signature is invalid.
     if ((error as Error).name === "DataError") return false;
     throw new TradewindError("untrusted", `signatures cannot be checked here: ${(error as Error).message}`);
   }
 }
 
-/** What a file is, and what it knows of products. */
+/** Description of a file, with its columns of products. */
 function known(pack: Pack): { name: string; ranks: boolean; digest: Digest; products: Uint8Array; words: Uint8Array } {
   type About = [string, string, Uint8Array, boolean, Uint8Array, Uint8Array];
   const [name, version, root, ranks, products, words] = pack.about() as About;

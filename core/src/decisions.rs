@@ -1,4 +1,4 @@
-//! What is decided, each in a file or folder of its own.
+//! Decisions, each in its own file or folder.
 
 pub mod allocate;
 pub mod exceptions;

@@ -1,4 +1,4 @@
-//! The words that everything else speaks: products, amounts, moments, names, and what belongs to them.
+//! Basic types of all layers: products, amounts, moments, names.
 
 mod calendar;
 pub(crate) mod catalog;

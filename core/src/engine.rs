@@ -1,4 +1,4 @@
-//! The engine: loaded packs, a snapshot, and one function from request to reply.
+//! Engine: loaded packs, a snapshot, and one function from request to reply.
 
 use crate::{
     ABI_VERSION,
@@ -31,28 +31,27 @@ use crate::{
 use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 use core::ops::Range;
 
-/// Loaded packs, and a snapshot.
+/// Loaded packs and snapshot.
 ///
-/// A reply is a function of these and the request alone: no clock, no randomness, nothing kept from
-/// one request to the next.
+/// A reply is a function of these and the request alone: no clock, no randomness, no state between requests.
 #[derive(Debug, Default)]
 pub struct Engine {
     packs: Vec<LoadedPack>,
     snapshot: Option<Snapshot>,
 }
 
-/// A pack that is ready to answer.
+/// Pack that is ready to answer requests.
 #[derive(Debug)]
 pub(crate) struct LoadedPack {
     info: PackInfo,
-    /// The pack, in which the weights lie; or the weights alone, where they were expanded.
+    /// Bytes of the pack, which include the weights; or only the weights, if they were expanded.
     bytes: Arc<AlignedBytes>,
     weights: Range<usize>,
     executor: Executor,
     purpose: Purpose,
 }
 
-/// What a pack is asked for, beside tensors.
+/// Purpose of a pack, in addition to inference on tensors.
 #[derive(Debug)]
 enum Purpose {
     Tensors,
@@ -64,23 +63,23 @@ enum Purpose {
 }
 
 impl Engine {
-    /// The most packs that can be loaded at once.
+    /// Maximum number of loaded packs.
     pub const MAX_PACKS: usize = 64;
 
-    /// An engine with nothing loaded.
+    /// Creates an engine without packs and snapshot.
     pub const fn new() -> Self {
         Self { packs: Vec::new(), snapshot: None }
     }
 
-    /// Loads a pack; its weights are used where they lie, unless they are encoded: those are expanded
-    /// once. A pack of the same name is replaced. Or loads a snapshot, in place of the one that is loaded.
+    /// Loads a pack, which replaces a pack of the same name, or a snapshot, which replaces the loaded one. Weights are
+    /// used in place; encoded weights are expanded once.
     ///
-    /// The shell has verified it: see [`PackView::verify`]. The reply has the number [`LOADED`].
+    /// The shell must verify it first: see [`PackView::verify`]. The reply has the number [`LOADED`].
     pub fn load(&mut self, bytes: AlignedBytes) -> Vec<u8> {
         reply(self.try_load(bytes).map(|loaded| encode(LOADED, &loaded)))
     }
 
-    /// Answers a request with the bytes of its reply.
+    /// Answers a request; returns the bytes of the reply.
     pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
         reply(self.try_call(request))
     }
@@ -116,13 +115,13 @@ impl Engine {
         let name = view.manifest().name.clone();
         let known = self.packs.iter().position(|pack| pack.info.name == name);
         if known.is_none() && self.packs.len() >= Self::MAX_PACKS {
-            return Err(Error::new(ErrorKind::TooLarge, format!("{} packs are loaded; no more fit", Self::MAX_PACKS)));
+            return Err(Error::new(ErrorKind::TooLarge, format!("{} packs are loaded: the maximum", Self::MAX_PACKS)));
         }
         let section = view.section(SectionKind::Weights).unwrap_or(0..0);
         let mut plan: Plan = view.read(SectionKind::Plan)?;
         let stored = bytes.as_slice().get(section.clone()).unwrap_or_default();
         let expanded = plan.expand(stored)?;
-        // To check trees, some numbers for each node.
+        // Checking trees needs a few numbers for each node.
         headroom(stored.len() / 2 + FIXED)?;
         let executor = Executor::new(plan, expanded.as_ref().map_or(stored, AlignedBytes::as_slice))?;
         headroom(GROWTH * len(SectionKind::Task) + FIXED)?;
@@ -170,7 +169,7 @@ impl Engine {
         if request.len() > MAX_REQUEST_LEN {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("a request of {} bytes; at most {MAX_REQUEST_LEN} are read", request.len()),
+                format!("a request of {} bytes; the limit is {MAX_REQUEST_LEN}", request.len()),
             ));
         }
         headroom(GROWTH * request.len() + FIXED)?;
@@ -204,7 +203,7 @@ impl Engine {
         let pack =
             answering(&mut self.packs, request.pack.as_deref(), &|purpose| matches!(purpose, Purpose::Price(_)))?;
         let Some((executor, weights, Purpose::Price(model))) = pack.map(LoadedPack::parts) else {
-            return Err(Error::new(ErrorKind::UnknownPack, "no pack that prices is loaded"));
+            return Err(Error::new(ErrorKind::UnknownPack, "no price pack is loaded"));
         };
         quote::quote(snapshot, &request, &mut |inputs, offer, prices| {
             model.units(&request.sku, inputs.history, offer, prices, executor, weights)
@@ -216,7 +215,7 @@ impl Engine {
         let pack =
             answering(&mut self.packs, request.pack.as_deref(), &|purpose| matches!(purpose, Purpose::Demand(_)))?;
         let Some((executor, weights, Purpose::Demand(model))) = pack.map(LoadedPack::parts) else {
-            return Err(Error::new(ErrorKind::UnknownPack, "no pack that forecasts demand is loaded"));
+            return Err(Error::new(ErrorKind::UnknownPack, "no demand pack is loaded"));
         };
         forecast::forecast(snapshot, &request, model, executor, weights)
     }
@@ -228,7 +227,7 @@ impl Engine {
             Some(risks) => risks,
             None => Err(Error::new(
                 ErrorKind::UnknownPack,
-                "no pack tells how likely a shipment is late; load one, or set what lateness costs to 0",
+                "no lateness pack is loaded; load one, or set the cost of lateness to 0",
             )),
         })
     }
@@ -242,7 +241,7 @@ impl Engine {
             let mut late = |legs: &[Leg<'_>]| risk(packs, named.as_deref(), legs).unwrap_or_else(|| Ok(Vec::new()));
             exceptions::complete(&mut request, snapshot, if knows { Some(&mut late) } else { None })?;
         } else if request.live != Live::default() || request.late.is_some() {
-            return Err(Error::new(ErrorKind::BadRequest, "`live` and `late` are of a snapshot; name it"));
+            return Err(Error::new(ErrorKind::BadRequest, "`live` and `late` need a `snapshot`"));
         }
         exceptions::exceptions(&request)
     }
@@ -272,12 +271,14 @@ impl Engine {
     }
 }
 
-/// The snapshot, if one is loaded.
+/// Returns the snapshot, or an error if none is loaded.
 fn loaded(snapshot: Option<&Snapshot>) -> Result<&Snapshot> {
-    snapshot.ok_or_else(|| Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded, and this is decided over one"))
+    snapshot.ok_or_else(|| Error::new(ErrorKind::NoSnapshot, "no snapshot is loaded, but this decision needs one"))
 }
 
-/// The pack that answers a request: the one that it names, or else the only one that is for that; `None` where none is.
+/// Finds the pack that answers a request: the one it names, or else the only one of the right task; `None` without such
+/// a pack.
+/// none.
 fn answering<'a>(
     packs: &'a mut [LoadedPack],
     named: Option<&str>,
@@ -299,10 +300,10 @@ fn answering<'a>(
 
 #[cold]
 fn other_task(pack: &str) -> Error {
-    Error::new(ErrorKind::UnknownPack, format!("pack `{pack}` is for another task than this"))
+    Error::new(ErrorKind::UnknownPack, format!("pack `{pack}` is for another task"))
 }
 
-/// How likely legs are late, by the pack that tells it; `None` where none is loaded.
+/// Probabilities that legs are late, from the pack for lateness; `None` if none is loaded.
 fn risk(packs: &mut [LoadedPack], named: Option<&str>, legs: &[Leg<'_>]) -> Option<Result<Vec<f32>>> {
     let pack = match answering(packs, named, &|purpose| matches!(purpose, Purpose::Late(_))) {
         Ok(pack) => pack?,
@@ -314,7 +315,7 @@ fn risk(packs: &mut [LoadedPack], named: Option<&str>, legs: &[Leg<'_>]) -> Opti
     }
 }
 
-/// The pack of a name.
+/// Finds the pack of a name.
 fn find<'a>(packs: &'a mut [LoadedPack], name: &str) -> Result<&'a mut LoadedPack> {
     match packs.iter().position(|pack| pack.info.name == name) {
         Some(at) => Ok(&mut packs[at]),
@@ -327,26 +328,26 @@ fn find<'a>(packs: &'a mut [LoadedPack], name: &str) -> Result<&'a mut LoadedPac
 }
 
 impl LoadedPack {
-    /// What answers requests: the executor, its weights where they lie, and what the pack is for.
+    /// Executor, weights and purpose of the pack.
     fn parts(&mut self) -> (&mut Executor, &[u8], &Purpose) {
         let weights = self.bytes.as_slice().get(self.weights.clone()).unwrap_or_default();
         (&mut self.executor, weights, &self.purpose)
     }
 }
 
-/// Bytes for what does not grow with a request.
+/// Memory for a call beyond what depends on its request, in bytes.
 const FIXED: usize = 2 << 20;
 
-/// All that can be asked: number, name, what is asked, what answers it, and by which function. There is no other list.
+/// The only list of decisions: number, name, request, answer and function of each.
 ///
-/// Dispatch, the calls of clients and the fault on an unknown number follow from it. A number is part of the ABI, and is
-/// never used for another decision. From 101 on they are not asked: see [`LOADED`].
+/// Dispatch, the calls of clients and the fault for an unknown number are generated from it. Numbers are part of the
+/// ABI and are never reused. Numbers from 101 on are not decisions: see [`LOADED`].
 macro_rules! decisions {
     ($then:ident) => {
         $then! {
-            /// Asks what is loaded.
+            /// Lists the loaded packs and snapshot.
             1 describe: crate::message::Describe => crate::message::Description = crate::Engine::describe,
-            /// Runs a model; its outputs come in its own order, and NaN is canonical.
+            /// Runs a model; outputs are in the model's order, and NaN is canonical.
             2 infer: crate::message::InferRequest => alloc::vec::Vec<crate::tensor::Tensor> = crate::Engine::infer,
             /// Ranks products for a shopper.
             3 rank: crate::rank::RankRequest => crate::rank::Ranking = crate::Engine::rank,
@@ -354,20 +355,20 @@ macro_rules! decisions {
             4 quote: crate::quote::QuoteRequest => crate::quote::Quote = crate::Engine::quote,
             /// Forecasts the demand for products, week by week.
             5 forecast: crate::forecast::ForecastRequest => alloc::vec::Vec<crate::forecast::Weeks> = crate::Engine::forecast,
-            /// Decides from where orders ship.
+            /// Assigns orders to the nodes they ship from.
             6 allocate: crate::allocate::AllocateRequest => crate::allocate::Allocated = crate::Engine::allocate,
-            /// Finds what is about to go wrong with shipments, the worst first.
+            /// Finds shipments that need attention, the worst first.
             7 exceptions: crate::exceptions::ExceptionRequest => alloc::vec::Vec<crate::exceptions::ExceptionScore> = crate::Engine::exceptions,
-            /// Says what an insight's pack describes, row by row.
+            /// Computes an insight, row by row.
             8 insight: crate::insight::InsightRequest => crate::insight::Insights = crate::Engine::insight,
         }
     };
 }
 pub(crate) use decisions;
 
-/// What the engine makes of the table. Engines of WebAssembly compile a function when it is first called, so each decision
-/// is decoded, made and encoded in a function of its own: a request pays for its own alone, and so do the bytes of a
-/// shell that asks only some.
+/// Generates dispatch from the table. WebAssembly engines compile a function when it is first called, so each decision
+/// is decoded, made and encoded in its own function: a request compiles only its own code, and a shell that makes only
+/// some decisions contains only theirs.
 macro_rules! dispatch {
     ($($(#[$doc:meta])* $number:literal $name:ident: $request:ty => $answer:ty = $decide:path,)*) => {
         $(impl Decision for $request {
@@ -376,10 +377,10 @@ macro_rules! dispatch {
             type Answer = $answer;
         })*
 
-        /// The number and the name of every decision, ascending.
+        /// Numbers and names of all decisions, ascending.
         pub const DECISIONS: &[(u32, &str)] = &[$(($number, stringify!($name)),)*];
 
-        /// Does for a decision, told by its number, what depends on its types.
+        /// Calls a visitor with the type of a decision, selected by its number; `None` for an unknown number.
         pub fn with_decision<V: WithDecision>(number: u32, visitor: V) -> Option<V::Output> {
             match number {
                 $($number => Some(visitor.with::<$request>()),)*
@@ -393,7 +394,7 @@ macro_rules! dispatch {
                     $($number => decided(self, body, $decide),)*
                     _ => Err(Error::new(
                         ErrorKind::Malformed,
-                        format!("there is no decision {number}; the shell was not built for ABI {ABI_VERSION}"),
+                        format!("unknown decision {number}; the shell was not built for ABI {ABI_VERSION}"),
                     )),
                 }
             }
@@ -403,16 +404,16 @@ macro_rules! dispatch {
 
 decisions!(dispatch);
 
-/// What is done for whichever decision [`with_decision`] finds.
+/// Visitor of the decision that [`with_decision`] finds.
 pub trait WithDecision {
-    /// What comes of it.
+    /// Result of the visit.
     type Output;
 
-    /// Does it.
+    /// Visits a decision.
     fn with<D: Decision>(self) -> Self::Output;
 }
 
-/// Decodes what is asked, decides, and encodes the reply.
+/// Decodes a request, decides, and encodes the reply.
 #[inline(never)]
 fn decided<D: Decision>(
     engine: &mut Engine,
@@ -448,7 +449,7 @@ fn ranker(spec: RankSpec, tables: RankTables, executor: &Executor, snapshot: Opt
     Ok(ranker)
 }
 
-/// The bytes of a reply, or of the fault in its place.
+/// Bytes of a reply, or of a fault.
 fn reply(result: Result<Vec<u8>>) -> Vec<u8> {
     result.unwrap_or_else(|error| encode(FAULT, &Fault::from(error)))
 }

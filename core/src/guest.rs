@@ -1,4 +1,4 @@
-//! Guests answer requests; a client speaks to one in types.
+//! Guests, which answer requests, and clients, which make typed calls to them.
 
 pub mod checkout;
 mod module;
@@ -16,30 +16,30 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// Something that answers requests: the core itself, or a module under wasmtime or V8.
+/// Anything that answers requests: the core itself, or the module under wasmtime or V8.
 pub trait Guest {
-    /// Why a request did not reach the core, or its reply did not come back.
+    /// Reason why the guest could not be called.
     type Error;
 
-    /// Hands over a pack or a snapshot and returns the bytes of the reply.
+    /// Loads a pack or a snapshot, and returns the bytes of the reply.
     ///
     /// # Errors
-    /// When the guest could not be reached; what the core found is a fault in the reply.
+    /// If the guest could not be called; errors of the core are faults in the reply.
     fn load(&mut self, pack: &[u8]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Hands over the bytes of a request and returns those of the reply.
+    /// Answers a request, and returns the bytes of the reply.
     ///
     /// # Errors
-    /// As for [`load`](Self::load).
+    /// Like [`load`](Self::load).
     fn call(&mut self, request: &[u8]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Scores `columns`, column-major, into `scores`; returns the bytes of the reply.
+    /// Writes the scores of column-major `columns` to `scores`, and returns the bytes of the reply.
     ///
     /// # Errors
-    /// As for [`load`](Self::load).
+    /// Like [`load`](Self::load).
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Whether it answers no more, and another must be made.
+    /// Whether the guest is unusable and must be replaced.
     fn is_dead(&self) -> bool {
         false
     }
@@ -79,32 +79,31 @@ impl<G: Guest + ?Sized> Guest for Box<G> {
 #[derive(Debug)]
 pub struct Client<G> {
     guest: G,
-    /// The roots of what is loaded, packs by name.
+    /// Names and roots of the loaded packs.
     packs: Vec<(String, Digest)>,
     snapshot: Option<Digest>,
     last: Option<Exchange>,
 }
 
-/// A request and its reply, as they went over.
+/// Request and reply, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The bytes of the request.
+    /// Bytes of the request.
     pub request: Vec<u8>,
-    /// The bytes of the reply.
+    /// Bytes of the reply.
     pub reply: Vec<u8>,
 }
 
-/// What a decision was made from, and what it was, by digests: enough to tell whether making it again
-/// gives the same.
+/// Digests of the inputs and the result of a decision: enough to check whether repeating it gives the same reply.
 ///
-/// It proves consistency, not authority: anyone can make one over a request of their own.
+/// A receipt proves consistency, not authority: anyone can make one for any request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// SHA-256 of the module.
     pub module: Digest,
-    /// The roots of the packs that were loaded, ascending.
+    /// Roots of the loaded packs, ascending.
     pub packs: Vec<Digest>,
-    /// The root of the snapshot that was loaded.
+    /// Root of the loaded snapshot.
     pub snapshot: Option<Digest>,
     /// SHA-256 of the request's bytes.
     pub request: Digest,
@@ -112,31 +111,31 @@ pub struct Receipt {
     pub reply: Digest,
 }
 
-/// A client that is there again after its guest died: `make` makes it, with all that it needs loaded.
+/// Client that is replaced after its guest dies: `make` creates one with everything loaded.
 #[derive(Debug)]
 pub struct Revived<G, F> {
     make: F,
     client: Option<Client<G>>,
 }
 
-/// Why a call failed.
+/// Reason why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientError<E> {
     /// The core refused the request.
     Fault(Fault),
-    /// The guest could not be reached.
+    /// The guest could not be called.
     Guest(E),
-    /// The reply is not one that this request can have.
+    /// The reply is invalid for this request.
     Protocol(String),
 }
 
 impl<G: Guest> Client<G> {
-    /// A client of `guest`.
+    /// Creates a client of `guest`.
     pub const fn new(guest: G) -> Self {
         Self { guest, packs: Vec::new(), snapshot: None, last: None }
     }
 
-    /// The guest.
+    /// Guest of the client.
     pub const fn guest(&self) -> &G {
         &self.guest
     }
@@ -144,7 +143,7 @@ impl<G: Guest> Client<G> {
     /// Loads a pack that the shell has verified.
     ///
     /// # Errors
-    /// A fault of the kinds of [`PackView::parse`](crate::pack::PackView::parse), among others.
+    /// [`ClientError`], with the faults of [`PackView::parse`](crate::pack::PackView::parse) among others.
     pub fn load(&mut self, pack: &[u8]) -> Result<PackInfo, ClientError<G::Error>> {
         let Loaded::Pack(info) = self.loaded(pack)? else { return Err(other_file("a snapshot")) };
         self.packs.retain(|(name, _)| *name != info.name);
@@ -152,10 +151,10 @@ impl<G: Guest> Client<G> {
         Ok(info)
     }
 
-    /// Loads a snapshot that the shell has verified, in place of the one that is loaded.
+    /// Loads a snapshot that the shell has verified; it replaces the loaded one.
     ///
     /// # Errors
-    /// As for [`load`](Self::load).
+    /// Like [`load`](Self::load).
     pub fn load_snapshot(&mut self, snapshot: &[u8]) -> Result<SnapshotInfo, ClientError<G::Error>> {
         let Loaded::Snapshot(info) = self.loaded(snapshot)? else { return Err(other_file("a pack")) };
         self.snapshot = Some(info.root);
@@ -167,7 +166,7 @@ impl<G: Guest> Client<G> {
         Ok(message::body(&reply, LOADED)?)
     }
 
-    /// Asks for a decision: which, the type of the request says.
+    /// Makes a decision, selected by the type of the request.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -176,8 +175,7 @@ impl<G: Guest> Client<G> {
         Ok(message::answer::<D>(&reply)?)
     }
 
-    /// Scores column-major `columns` with the pack of a handle; row-major scores are written to
-    /// `scores`.
+    /// Scores column-major `columns` with the pack of a handle, and writes row-major scores to `scores`.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -192,8 +190,8 @@ impl<G: Guest> Client<G> {
         Ok(message::body(&reply, SCORED)?)
     }
 
-    /// Hands over the bytes of a request, as when a decision is made again, and returns those of the reply,
-    /// which may be a fault.
+    /// Sends the bytes of a request, for example to replay a decision, and returns the bytes of the reply, which may be
+    /// a fault.
     ///
     /// # Errors
     /// [`ClientError::Guest`].
@@ -204,12 +202,12 @@ impl<G: Guest> Client<G> {
         Ok(reply)
     }
 
-    /// The last request that was answered, faults included, and its reply; `None` the second time.
+    /// Takes the last answered request, including faults, and its reply; `None` if it was already taken.
     pub const fn take_exchange(&mut self) -> Option<Exchange> {
         self.last.take()
     }
 
-    /// The receipt of an exchange with what is loaded, given the digest of the module; the shell brings
+    /// Creates the receipt of an exchange with the loaded packs and snapshot, for a module's digest; the shell provides
     /// SHA-256.
     pub fn receipt(&self, exchange: &Exchange, module: Digest, sha256: impl Fn(&[u8]) -> Digest) -> Receipt {
         let mut packs: Vec<Digest> = self.packs.iter().map(|(_, root)| *root).collect();
@@ -221,7 +219,7 @@ impl<G: Guest> Client<G> {
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $number:literal $name:ident: $request:ty => $answer:ty = $decide:path,)*) => {
-        /// The calls of the [table](crate::DECISIONS).
+        /// Calls of the [table of decisions](crate::DECISIONS).
         impl<G: Guest> Client<G> {
             $($(#[$doc])*
             ///
@@ -237,24 +235,24 @@ macro_rules! calls {
 decisions!(calls);
 
 impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
-    /// Makes the first client.
+    /// Creates the first client.
     ///
     /// # Errors
-    /// As `make`.
+    /// Errors of `make`.
     pub fn new(mut make: F) -> Result<Self, E> {
         let client = Some(make()?);
         Ok(Self { make, client })
     }
 
-    /// A client that was made already.
+    /// Wraps an existing client.
     pub const fn with(client: Client<G>, make: F) -> Self {
         Self { make, client: Some(client) }
     }
 
-    /// The client, or another one where its guest is dead.
+    /// Returns the client, or a new one if its guest is dead.
     ///
     /// # Errors
-    /// As `make`.
+    /// Errors of `make`.
     pub fn client(&mut self) -> Result<&mut Client<G>, E> {
         let alive = self.client.take().filter(|client| !client.guest.is_dead());
         let client = match alive {
@@ -265,7 +263,7 @@ impl<G: Guest, E, F: FnMut() -> Result<Client<G>, E>> Revived<G, F> {
     }
 }
 
-/// The core as its own guest, natively: the same bytes in and out, without a module between.
+/// The core as a native guest, without a module: the same bytes in and out.
 impl Guest for Engine {
     type Error = core::convert::Infallible;
 
@@ -307,5 +305,5 @@ impl<E: fmt::Display> fmt::Display for ClientError<E> {
 impl<E: fmt::Debug + fmt::Display> core::error::Error for ClientError<E> {}
 
 fn other_file<E>(what: &str) -> ClientError<E> {
-    ClientError::Protocol(format!("what was loaded is {what}"))
+    ClientError::Protocol(format!("the loaded file is {what}"))
 }

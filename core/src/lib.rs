@@ -11,21 +11,21 @@
 //! assert_eq!(client.describe(Describe).map(|description| description.packs.len()), Ok(0));
 //! ```
 //!
-//! # The house
+//! # Layers
 //!
-//! Each layer knows those below it, and none above: `tests/tests/layers.rs` reads the `use` lines.
+//! Each layer imports only layers below it: `tests/tests/layers.rs` checks the `use` lines.
 //!
-//! | layer | what it holds |
+//! | layer | contents |
 //! |---|---|
-//! | [`guest`] | [`guest::Guest`], which answers bytes with bytes, [`guest::Client`], which speaks to one in types, and [`guest::checkout`] |
-//! | [`Engine`] | the loaded packs, and the way from request to reply |
-//! | [`message`] | what shells send and receive: requests and replies, as bytes |
-//! | decisions | which products to show ([`rank`]), at what price ([`quote`]), how many will be sold ([`forecast`]), from where orders ship ([`allocate`]), which shipments need attention ([`exceptions`]), what a pack alone describes ([`insight`]); [`Task`], by which a pack says what it is for |
-//! | model | what models are shown: [`Source`]s, in one table; the models that decisions ask: [`demand`] and price, how likely a leg arrives [`late`] |
-//! | [`snapshot`], [`Profile`] | what a merchant has, where, and at what price, at one moment; what is remembered of a shopper, and the [`Event`]s from which |
-//! | [`pack`] | the signed file that carries a model and all it needs, or a snapshot |
+//! | [`guest`] | [`guest::Guest`], which answers requests in bytes; [`guest::Client`], typed calls to a guest; [`guest::checkout`], which verifies prices |
+//! | [`Engine`] | loaded packs and snapshot; dispatch from request to reply |
+//! | [`message`] | requests and replies, as bytes |
+//! | decisions | products to show ([`rank`]), prices ([`quote`]), demand ([`forecast`]), nodes from which orders ship ([`allocate`]), shipments that need attention ([`exceptions`]), models described by their pack alone ([`insight`]); [`Task`], the purpose of a pack |
+//! | model | inputs of models: [`Source`]s, in one table; the models that decisions use: [`demand`] and price, probability that a leg is [`late`] |
+//! | [`snapshot`], [`Profile`] | a merchant's products, stock and prices at one moment; facts remembered of a shopper, and the [`Event`]s they come from |
+//! | [`pack`] | signed file with a model and everything it needs, or with a snapshot |
 //! | domain | [`Catalog`], [`Sku`], [`SkuBits`], [`Money`], [`BasisPoints`], [`Probability`], [`Millis`], [`Code`], [`Id`], [`Digest`], [`Quantiles`]; [`price_guard`], [`offer`], [`tracking`] |
-//! | executor | [`plan`], which a model is compiled to, and [`exec`], which runs it without allocating |
+//! | executor | [`plan`], a compiled model; [`exec`], which runs it without allocating |
 #![cfg_attr(not(feature = "openapi"), no_std)]
 #![forbid(unsafe_code)]
 
@@ -70,5 +70,5 @@ pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, column
 
 use tradewind_executor::{bounded, error};
 
-/// The version of the interface between shells and the module: exports and messages.
+/// Version of the interface between shells and the module: exports and messages.
 pub const ABI_VERSION: u32 = 1;

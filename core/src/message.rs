@@ -1,8 +1,8 @@
-//! What travels between a shell and the module: a number, and postcard of what it says there is.
+//! Messages between a shell and the module: a number, and a body in postcard whose type the number selects.
 //!
-//! A request begins with the number of a [`Decision`], and its reply with the same, or with 0 before a [`Fault`]. A change
-//! to any type in here or in the types it names is a change of the ABI; a test holds the bytes of one message of each kind
-//! against this version's.
+//! A request begins with the number of a [`Decision`]. Its reply begins with the same number, or with 0 before a
+//! [`Fault`]. Any change to a type in this file, or to a type that it uses, changes the ABI; a test compares one
+//! message of each kind with the bytes of this version.
 
 use crate::{
     bounded,
@@ -17,47 +17,45 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The longest request, in bytes. Larger batches go through `score`, which decodes nothing.
+/// Maximum length of a request, in bytes. Larger batches go through `score`, which decodes nothing.
 pub const MAX_REQUEST_LEN: usize = 4 << 20;
 
-/// The number of a fault.
+/// Number of a fault.
 pub const FAULT: u32 = 0;
 
-/// What leads the answer of the export `load`, which is [`Loaded`].
+/// Number at the start of the reply of the export `load`; a [`Loaded`] follows.
 pub const LOADED: u32 = 101;
 
-/// What leads the answer of the export `score`, in which nothing follows.
+/// Number at the start of the reply of the export `score`; nothing follows.
 pub const SCORED: u32 = 102;
 
-/// Something to be decided: what is asked, and what answers it. All of them are in one table, that of the
-/// [engine](crate::DECISIONS).
+/// Request of a decision, and the type of its answer. The [engine's table](crate::DECISIONS) lists all decisions.
 pub trait Decision: Serialize + DeserializeOwned {
-    /// What leads the request, and the reply: it is part of the ABI, and never used for another.
+    /// Number at the start of the request and of the reply: part of the ABI, never reused.
     const NUMBER: u32;
 
-    /// What it is called.
+    /// Name of the decision.
     const NAME: &'static str;
 
-    /// What it is answered with.
+    /// Answer to the request.
     type Answer: Serialize + DeserializeOwned;
 }
 
-/// What is loaded?
+/// Asks which packs and which snapshot are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Describe;
 
 /// Tensors for a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InferRequest {
-    /// The name of the pack.
+    /// Name of the pack.
     pub pack: String,
-    /// One tensor for each input, in any order. NaN may stand for a missing value where the model
-    /// says so.
+    /// One tensor for each input, in any order. NaN is a missing value if the model defines it so.
     #[serde(deserialize_with = "bounded::list::<1024, _, _>")]
     pub inputs: Vec<Tensor>,
 }
 
-/// What was loaded.
+/// Reply of `load`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loaded {
     /// A pack.
@@ -66,16 +64,16 @@ pub enum Loaded {
     Snapshot(SnapshotInfo),
 }
 
-/// Why a reply holds no answer.
+/// Reason why a reply contains no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unanswered {
     /// The request was not carried out.
     Fault(Fault),
-    /// The reply is not one that this request can have.
+    /// The reply is invalid for this request.
     Protocol(String),
 }
 
-/// What the module has loaded.
+/// Loaded packs and snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// [`ABI_VERSION`](crate::ABI_VERSION).
@@ -89,33 +87,33 @@ pub struct Description {
 /// A loaded pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackInfo {
-    /// What `score` calls it: its place among the loaded packs.
+    /// Handle for `score`: index of the pack among the loaded packs.
     pub handle: u32,
-    /// The name that requests use.
+    /// Name of the pack in requests.
     pub name: String,
-    /// The version of the model.
+    /// Version of the model.
     pub version: String,
-    /// The digest that names the pack.
+    /// Digest that identifies the pack.
     pub root: Digest,
-    /// What the model takes.
+    /// Inputs of the model.
     pub inputs: Vec<PortInfo>,
-    /// What the model gives.
+    /// Outputs of the model.
     pub outputs: Vec<PortInfo>,
 }
 
 /// An input or output of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortInfo {
-    /// Its name.
+    /// Name of the port.
     pub name: String,
-    /// Its element type; `None` for text.
+    /// Element type; `None` for text.
     pub dtype: Option<DType>,
-    /// Its shape; `None` where it depends on the number of rows.
+    /// Shape; `None` for extents that depend on the number of rows.
     pub shape: Vec<Option<u32>>,
 }
 
 impl PortInfo {
-    /// What a plan says of a port.
+    /// Describes a port of a plan.
     pub(crate) fn new(plan: &Plan, port: &Port) -> Self {
         Self {
             name: port.name.clone(),
@@ -125,17 +123,17 @@ impl PortInfo {
     }
 }
 
-/// Fault: the request was refused.
+/// Error reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// Code of the [`ErrorKind`].
+    /// Code of an [`ErrorKind`].
     pub code: u16,
-    /// Message for people: fault, input and fix.
+    /// The error, the input that caused it, and the fix.
     pub message: String,
 }
 
 impl Fault {
-    /// What kind of error it is; `None` for one that a newer module has added.
+    /// Kind of the error; `None` if a newer module added it.
     pub fn kind(&self) -> Option<ErrorKind> {
         ErrorKind::from_code(self.code)
     }
@@ -166,18 +164,18 @@ impl fmt::Display for Unanswered {
 
 impl core::error::Error for Unanswered {}
 
-/// The bytes of a number, and of what it says there is.
+/// Encodes a number and a body.
 pub fn encode<T: Serialize + ?Sized>(number: u32, body: &T) -> Vec<u8> {
-    // The types hold nothing that postcard refuses.
+    // Postcard can encode all of these types.
     postcard::to_allocvec(&(number, body)).unwrap_or_default()
 }
 
-/// The bytes of a request.
+/// Encodes a request.
 pub fn request<D: Decision>(decision: &D) -> Vec<u8> {
     encode(D::NUMBER, decision)
 }
 
-/// The fault in the bytes of a reply; `None` where it holds an answer, or nothing.
+/// Decodes the fault of a reply; `None` if the reply is not a fault.
 pub fn fault(reply: &[u8]) -> Option<Fault> {
     match body::<()>(reply, FAULT) {
         Err(Unanswered::Fault(fault)) => Some(fault),
@@ -185,7 +183,7 @@ pub fn fault(reply: &[u8]) -> Option<Fault> {
     }
 }
 
-/// The answer in the bytes of a reply.
+/// Decodes the answer of a reply.
 ///
 /// # Errors
 /// [`Unanswered`].
@@ -193,10 +191,10 @@ pub fn answer<D: Decision>(reply: &[u8]) -> Result<D::Answer, Unanswered> {
     body(reply, D::NUMBER)
 }
 
-/// What follows a number in the bytes of a reply.
+/// Decodes the body of a reply that must begin with `number`.
 ///
 /// # Errors
-/// [`Unanswered`], also where another number leads it.
+/// [`Unanswered`]; also if the reply begins with another number.
 pub fn body<T: DeserializeOwned>(reply: &[u8], number: u32) -> Result<T, Unanswered> {
     let bad = |error| Unanswered::Protocol(format!("the reply does not decode: {error}"));
     let whole = |rest: &[u8]| match rest.len() {
@@ -209,7 +207,7 @@ pub fn body<T: DeserializeOwned>(reply: &[u8], number: u32) -> Result<T, Unanswe
         return whole(rest).and(Err(Unanswered::Fault(fault)));
     }
     if found != number {
-        let message = format!("the guest answered another question: {found}, and not {number}");
+        let message = format!("the reply has number {found}, not {number}");
         return Err(Unanswered::Protocol(message));
     }
     let (answer, rest) = postcard::take_from_bytes(body).map_err(bad)?;

@@ -1,4 +1,4 @@
-//! Models that decisions ask: what they are shown, column by column, and what they answer.
+//! Models that decisions use: their columns and their outputs.
 
 pub(crate) mod bound;
 pub(crate) mod clock;

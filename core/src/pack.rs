@@ -1,4 +1,4 @@
-//! Packs: a compiled model with all that a decision made with it needs, as one signed file.
+//! Packs: a compiled model with everything that its decisions need, as one signed file.
 //!
 //! ```text
 //! 0    "TWPK"                          magic
@@ -7,21 +7,21 @@
 //! 8    u32   length without signature  a multiple of 16
 //! 12   u32   length of the manifest
 //! 16   16 zero bytes
-//! 32   SHA-256 of the manifest         the root: it names this pack
+//! 32   SHA-256 of the manifest         root: identifies the pack
 //! 64   manifest                        postcard; holds the SHA-256 of each section
 //!      sections                        each at a multiple of 16, zeros between
 //!      public key (32) signature (64)  ed25519 over the first 64 bytes; absent when unsigned
 //! ```
 //!
-//! All numbers are little-endian. The signature covers the header, the header's root covers the
-//! manifest, the manifest covers the sections: one signature vouches for every byte, and a shell
-//! can check one section without the others.
+//! All numbers are little-endian. The signature covers the header, the header's root covers the manifest, and the
+//! manifest covers the sections, so one signature covers every byte, and a shell can check one section without the
+//! others.
 //!
-//! A file may be [`cut`] behind one of its sections, if its maker signs that too: its header then
-//! says a smaller length and the same root. [Snapshots](crate::snapshot) are published so.
+//! A file can be [`cut`] after one of its sections, if its maker signs the result: its header has a smaller length and
+//! the same root. [Snapshots](crate::snapshot) are published in this way.
 //!
-//! [`PackView::parse`] checks structure; it computes no digest, because the module trusts the shell
-//! that loads it. Shells call [`PackView::verify`] first.
+//! [`PackView::parse`] checks the structure. It computes no digests, because the module trusts the shell that loads it;
+//! shells call [`PackView::verify`] first.
 
 mod card;
 mod write;
@@ -42,57 +42,57 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{fmt, ops::Range};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The format version that this build reads and writes.
+/// Format version that this build reads and writes.
 pub const FORMAT: u16 = 4;
 
-/// Bytes of the header, which is what is signed.
+/// Length of the header, which is the signed part, in bytes.
 pub const HEADER_LEN: usize = 64;
 
-/// Bytes of the signature block.
+/// Length of the signature block, in bytes.
 pub const SIGNATURE_LEN: usize = 96;
 
-/// The largest pack that is loaded, in bytes.
+/// Maximum length of a pack, in bytes.
 pub const MAX_PACK_LEN: usize = 64 << 20;
 
-/// How every pack begins.
+/// First bytes of every pack.
 pub const MAGIC: [u8; 4] = *b"TWPK";
 
-/// What a pack says of itself.
+/// Contents of a pack: name, version and sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The name that requests use.
+    /// Name of the pack in requests.
     pub name: String,
-    /// The version of the model, as its makers count.
+    /// Version of the model, in its maker's scheme.
     pub version: String,
-    /// The parts.
+    /// Sections, in order.
     #[serde(deserialize_with = "bounded::list::<64, _, _>")]
     pub sections: Vec<Section>,
 }
 
-/// One part of a pack.
+/// Part of a pack with its own digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// What it holds.
+    /// Kind of its content.
     pub kind: SectionKind,
-    /// First byte in the pack; a multiple of 16.
+    /// Offset in the pack, in bytes; a multiple of 16.
     pub offset: u32,
-    /// Bytes.
+    /// Length, in bytes.
     pub len: u32,
     /// SHA-256 of its bytes.
     #[serde(deserialize_with = "digest::read")]
     pub digest: Digest,
 }
 
-/// What a section holds.
+/// Kind of a section's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SectionKind {
     /// [`Plan`](crate::plan::Plan), postcard.
     Plan,
-    /// The plan's constants: as they lie in memory, or [encoded](crate::plan::Encoding).
+    /// Constants of the plan: as in memory, or [encoded](crate::plan::Encoding).
     Weights,
     /// [`Task`](crate::Task), postcard.
     Task,
-    /// The tables of the task ([`RankTables`](crate::rank::RankTables)), [columns](crate::columns).
+    /// Tables of the task ([`RankTables`](crate::rank::RankTables)), [columns](crate::columns).
     Tables,
     /// [`ModelCard`], postcard.
     Card,
@@ -106,11 +106,11 @@ pub enum SectionKind {
     Fulfilment,
     /// [`Forecast`](crate::snapshot::Forecast), [columns](crate::columns).
     Forecast,
-    /// Words for the task's evidence by language, JSON. The module does not read it.
+    /// Texts for the task's evidence, by language, JSON. The module does not read it.
     Words,
 }
 
-/// Recorded inputs and the outputs that the model's own runtime gave for them.
+/// Recorded inputs, and the outputs of the model's own runtime for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// One tensor for each input.
@@ -119,29 +119,29 @@ pub struct Sample {
     pub outputs: Vec<Tensor>,
 }
 
-/// A pack whose structure has been checked.
+/// Pack whose structure is checked.
 #[derive(Debug, Clone)]
 pub struct PackView<'a> {
     bytes: &'a [u8],
     root: Digest,
     manifest_range: Range<usize>,
     manifest: Manifest,
-    /// Bytes without the signature.
+    /// Length without the signature, in bytes.
     len: usize,
     signature: Option<Signature>,
 }
 
-/// An ed25519 signature and the key that made it.
+/// Ed25519 signature, and the key that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
-    /// The public key.
+    /// Public key.
     pub key: [u8; 32],
-    /// The signature of the header.
+    /// Signature of the header.
     pub signature: [u8; 64],
 }
 
 impl<'a> PackView<'a> {
-    /// Reads the structure of a pack: header, manifest, where the sections lie.
+    /// Parses the structure of a pack: header, manifest, and ranges of sections.
     ///
     /// # Errors
     /// [`NotAPack`](ErrorKind::NotAPack), [`PackFormat`](ErrorKind::PackFormat),
@@ -150,7 +150,7 @@ impl<'a> PackView<'a> {
     /// contents that contradict each other.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         if bytes.get(..4) != Some(&MAGIC) {
-            return Err(Error::new(ErrorKind::NotAPack, "these bytes are no pack: they do not begin with `TWPK`"));
+            return Err(Error::new(ErrorKind::NotAPack, "not a pack: the file does not begin with `TWPK`"));
         }
         let header = bytes.get(..HEADER_LEN).ok_or_else(|| truncated(bytes.len(), HEADER_LEN))?;
         let format = u16_at(header, 4);
@@ -171,7 +171,7 @@ impl<'a> PackView<'a> {
         if len > MAX_PACK_LEN {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("the pack says it has {len} bytes; at most {MAX_PACK_LEN} are loaded"),
+                format!("the pack has {len} bytes; the limit is {MAX_PACK_LEN}"),
             ));
         }
         if bytes.len() < len {
@@ -179,7 +179,7 @@ impl<'a> PackView<'a> {
         }
         let manifest_range = HEADER_LEN..HEADER_LEN.saturating_add(u32_at(header, 12) as usize);
         if manifest_range.end > len || header[16..32].iter().any(|&byte| byte != 0) {
-            return Err(corrupt(&"its header contradicts itself"));
+            return Err(corrupt(&"its header is inconsistent"));
         }
         let signature = match bytes.len() - len {
             0 => None,
@@ -200,23 +200,23 @@ impl<'a> PackView<'a> {
                 continue;
             }
             if !is_padding(bytes, end..start) {
-                return Err(corrupt(&"there is something between its sections"));
+                return Err(corrupt(&"there is data between its sections"));
             }
             if !start.is_multiple_of(ALIGNMENT) || start.saturating_add(section.len as usize) > len {
-                return Err(corrupt(&format_args!("its section {:?} does not lie where it should", section.kind)));
+                return Err(corrupt(&format_args!("its section {:?} is misplaced", section.kind)));
             }
             end = start + section.len as usize;
         }
         if !is_padding(bytes, end..len) {
-            return Err(corrupt(&"there is something after its sections"));
+            return Err(corrupt(&"there is data after its sections"));
         }
         Ok(Self { bytes, root: array(&header[32..]), manifest_range, manifest, len, signature })
     }
 
-    /// Checks every digest, and that the pack is signed by one of `trusted`.
+    /// Checks all digests, and that the pack is signed by a key of `trusted`.
     ///
-    /// The shell brings the cryptography: `sha256` is a digest, `verify(key, message, signature)`
-    /// an ed25519 verification. `trusted` is `None` only where an unsigned pack was asked for.
+    /// The shell provides the cryptography: `sha256` computes a digest, `verify(key, message, signature)` verifies
+    /// ed25519. `trusted` is `None` only if unsigned packs are explicitly allowed.
     ///
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt), [`PackUnsigned`](ErrorKind::PackUnsigned),
@@ -230,7 +230,7 @@ impl<'a> PackView<'a> {
         if let Some(signature) = self.signature
             && !verify(&signature.key, &self.bytes[..HEADER_LEN], &signature.signature)
         {
-            return Err(Error::new(ErrorKind::PackSignature, "the pack's signature does not fit: it was altered"));
+            return Err(Error::new(ErrorKind::PackSignature, "the pack's signature is invalid: it was altered"));
         }
         if sha256(&self.bytes[self.manifest_range.clone()]) != self.root {
             return Err(corrupt(&"its manifest does not match its digest"));
@@ -244,10 +244,9 @@ impl<'a> PackView<'a> {
         }
         match (trusted, self.signature) {
             (None, _) => Ok(()),
-            (Some(_), None) => Err(Error::new(
-                ErrorKind::PackUnsigned,
-                "the pack is not signed; sign it, or say that unsigned packs are wanted",
-            )),
+            (Some(_), None) => {
+                Err(Error::new(ErrorKind::PackUnsigned, "the pack is not signed; sign it, or allow unsigned packs"))
+            }
             (Some(trusted), Some(signature)) if trusted.contains(&signature.key) => Ok(()),
             (Some(_), Some(_)) => {
                 Err(Error::new(ErrorKind::PackUntrusted, "the pack is signed by a key that is not trusted here"))
@@ -255,38 +254,38 @@ impl<'a> PackView<'a> {
         }
     }
 
-    /// What the signature is over.
+    /// Signed bytes: the header.
     pub fn signed(&self) -> &'a [u8] {
         &self.bytes[..HEADER_LEN]
     }
 
-    /// The parts that [`verify`](Self::verify) asks digests of, for a shell that must compute them ahead.
+    /// Byte ranges that [`verify`](Self::verify) digests, for shells that compute digests in advance.
     pub fn digested(&self) -> impl Iterator<Item = &'a [u8]> {
         let sections = self.manifest.sections.iter().filter_map(|section| self.range(section));
         core::iter::once(self.manifest_range.clone()).chain(sections).map(|range| &self.bytes[range])
     }
 
-    /// What the pack says of itself.
+    /// Manifest of the pack.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The digest that names this pack: that of its manifest, which holds those of its sections.
+    /// Digest that identifies the pack: that of its manifest, which contains the digests of its sections.
     pub const fn root(&self) -> Digest {
         self.root
     }
 
-    /// The signature, where there is one. [`verify`](Self::verify) tells whether it holds.
+    /// Signature, if any; it may be invalid: see [`verify`](Self::verify).
     pub const fn signature(&self) -> Option<Signature> {
         self.signature
     }
 
-    /// Where a section lies in the pack; `None` where it has none, or was cut off before it.
+    /// Byte range of a section; `None` if the pack has none, or was cut before it.
     pub fn section(&self, kind: SectionKind) -> Option<Range<usize>> {
         self.range(self.manifest.sections.iter().find(|section| section.kind == kind)?)
     }
 
-    /// The bytes of a section; `None` as for [`section`](Self::section).
+    /// Bytes of a section; `None` as for [`section`](Self::section).
     pub fn bytes(&self, kind: SectionKind) -> Option<&'a [u8]> {
         self.bytes.get(self.section(kind)?)
     }
@@ -294,42 +293,42 @@ impl<'a> PackView<'a> {
     /// Decodes a section.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing or does not decode.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if the section is missing or does not decode.
     pub fn read<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<T> {
         let range = self.section(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
         decode(&self.bytes[range], &format_args!("section {kind:?}"))
     }
 
-    /// Decodes a section that a file may have.
+    /// Decodes an optional section.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when it does not decode.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if it does not decode.
     pub fn read_optional<T: DeserializeOwned>(&self, kind: SectionKind) -> Result<Option<T>> {
         self.section(kind).map(|_| self.read(kind)).transpose()
     }
 
-    /// Reads a section of columns where it lies; `bytes` are those that were parsed.
+    /// Reads a section of columns in place; `bytes` must be the bytes that were parsed.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when the section is missing, and those of [`Columns::read`].
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if the section is missing, and errors of [`Columns::read`].
     pub fn columns<T: Columns>(&self, kind: SectionKind, bytes: &Arc<AlignedBytes>) -> Result<T> {
         let section = self.section(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
         ColumnReader::read(bytes, section)
     }
 
-    /// Reads a copy of a section of columns: for a shell that keeps the file itself elsewhere.
+    /// Reads a copy of a section of columns, for shells that keep the file elsewhere.
     ///
     /// # Errors
-    /// As [`columns`](Self::columns), and [`OutOfMemory`](ErrorKind::OutOfMemory).
+    /// Errors of [`columns`](Self::columns), and [`OutOfMemory`](ErrorKind::OutOfMemory).
     pub fn copied_columns<T: Columns>(&self, kind: SectionKind) -> Result<T> {
         let section = self.bytes(kind).ok_or_else(|| corrupt(&format_args!("it has no section {kind:?}")))?;
         ColumnReader::read(&Arc::new(AlignedBytes::copy_of(section)?), 0..section.len())
     }
 
-    /// Reads a section of columns that a file may have.
+    /// Reads an optional section of columns in place.
     ///
     /// # Errors
-    /// Those of [`Columns::read`].
+    /// Errors of [`Columns::read`].
     pub fn optional_columns<T: Columns>(&self, kind: SectionKind, bytes: &Arc<AlignedBytes>) -> Result<Option<T>> {
         self.section(kind).map(|section| ColumnReader::read(bytes, section)).transpose()
     }
@@ -341,13 +340,13 @@ impl<'a> PackView<'a> {
     }
 }
 
-/// Whether a range holds zeros up to the next multiple of [`ALIGNMENT`], and does not run backwards.
+/// Whether a range is valid and contains only zeros, fewer than [`ALIGNMENT`].
 fn is_padding(bytes: &[u8], range: Range<usize>) -> bool {
     bytes.get(range).is_some_and(|padding| padding.len() < ALIGNMENT && padding.iter().all(|&byte| byte == 0))
 }
 
-/// Bytes of memory that a byte of postcard may become: a SKU of one letter is two bytes there, and
-/// here a string with its own allocation in a list that doubles as it grows.
+/// Maximum bytes of memory for each byte of postcard: a SKU of one letter takes two bytes there, and in memory a string
+/// with its own allocation in a list that doubles as it grows.
 pub(crate) const GROWTH: usize = 24;
 
 /// Reads a column of postcard.
@@ -373,12 +372,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], what: &dyn fmt::Display) -> Result<
     }
 }
 
-/// What is wrong with bytes that do not decode, in a few words: postcard's own take half a kilobyte of the module.
+/// Short reason for a decoding error: postcard's own messages take half a kilobyte of the module.
 pub(crate) const fn undecoded(error: &postcard::Error) -> &'static str {
     match error {
         postcard::Error::DeserializeUnexpectedEnd => "it ends too soon",
-        postcard::Error::SerdeDeCustom => "something in it is over its limit",
-        _ => "it has other bytes than expected",
+        postcard::Error::SerdeDeCustom => "a limit is exceeded",
+        _ => "its bytes are invalid",
     }
 }
 
@@ -400,7 +399,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(&bytes[at..]))
 }
 
-/// The first `N` bytes; zeros where there are fewer, which no caller lets happen.
+/// First `N` bytes; zeros if there are fewer, which no caller allows.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.first_chunk().copied().unwrap_or([0; N])
 }

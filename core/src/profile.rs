@@ -1,4 +1,4 @@
-//! What is remembered of one shopper, on that shopper's device.
+//! Profile of one shopper, stored on that shopper's device.
 
 pub(crate) mod event;
 
@@ -16,11 +16,10 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// History of a shopper, bounded and decaying: only what rankings need.
+/// History of a shopper, bounded and decaying: only what the features of a ranking need.
 ///
-/// It holds no name, no place, no searches and no single events. It goes into ranking only; no
-/// message that leads to a price has room for one. It travels in each request and comes back
-/// updated.
+/// It contains no names, locations, searches or single events. Only ranking reads it: no message that leads to a price
+/// has a field for it. It is sent with each request and returned updated.
 ///
 /// ```
 /// use tradewind_core::{Channel, Event, EventKind, Line, Millis, Profile, Sku};
@@ -35,69 +34,69 @@ use serde::{Deserialize, Serialize};
 pub struct Profile {
     /// Number of orders.
     pub orders: u32,
-    /// Different products in those orders, added up over the orders.
+    /// Different products in each order, summed over the orders.
     pub lines: u32,
-    /// The day of the first order.
+    /// Day of the first order.
     pub first: Day,
-    /// The day of the last order.
+    /// Day of the last order.
     pub last: Day,
-    /// Products bought or viewed, in ascending order of SKU.
+    /// Products bought or viewed, ascending by SKU.
     #[serde(deserialize_with = "bounded::list::<{ Profile::MAX_ITEMS }, _, _>")]
     items: Vec<Interest>,
 }
 
-/// History of one product.
+/// Facts remembered of one product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interest {
-    /// SKU of the product.
+    /// Product.
     pub sku: Sku,
     /// Number of orders that contained it.
     pub orders: u32,
-    /// The day it was first bought.
+    /// Day of its first purchase.
     pub first: Day,
-    /// Day it was last bought.
+    /// Day of its last purchase.
     pub last: Day,
-    /// The number of the order it was last bought in, and the spare units above it: in one number, because profiles
-    /// lie on devices for years, and this is how those that know of no spare units were laid out.
+    /// Number of the order in which it was last bought, and the spare units in the bits above it. They share a number
+    /// because profiles stay on devices for years, and older profiles have this layout without spare units.
     last_order: u32,
-    /// Orders that contained it, each counting one of [`ORDER_DECAYS`] to the power of the orders
-    /// since; as of `last_order`.
+    /// Orders that contained it, each weighted by one of [`ORDER_DECAYS`] to the power of the number of orders since;
+    /// as of `last_order`.
     by_order: [f32; 3],
-    /// Orders that contained it, each counting half after [`HALF_LIFE_DAYS`]; as of `last`.
+    /// Orders that contained it, with half-life [`HALF_LIFE_DAYS`]; as of `last`.
     by_day: f32,
-    /// Weighted number of views, clicks and carts, as of `attended`; halves in [`ATTENTION_HALF_LIFE`].
+    /// Weighted views, clicks and additions to the cart, with half-life [`ATTENTION_HALF_LIFE`]; as of `attended`.
     attention: f32,
-    /// Time it was last viewed, clicked or put into the cart.
+    /// Moment of the last view, click or addition to the cart.
     #[serde(deserialize_with = "Millis::of_any_year")]
     attended: Millis,
     /// Whether the shopper asked not to see it.
     pub dismissed: bool,
 }
 
-/// What an order counts after one more order: habits of some weeks, some months, about a year.
+/// Factors by which the weight of an order decays with each later order: habits of weeks, of months, of about a year.
 pub const ORDER_DECAYS: [f32; 3] = [0.90, 0.95, 0.98];
-/// Days after which an order counts half.
+/// Half-life of the weight of an order, in days.
 pub const HALF_LIFE_DAYS: i64 = 120;
-/// Time after which attention counts half.
+/// Half-life of attention.
 pub const ATTENTION_HALF_LIFE: Millis = Millis(Millis::DAY);
-/// The bits of an order's number in [`Interest::last_order`]; those above count spare units.
+/// Mask of the order's number in [`Interest::last_order`]; the bits above it count spare units.
 const ORDER: u32 = (1 << 20) - 1;
 
 impl Profile {
-    /// The most products that a profile keeps: past it, those that say least are forgotten.
+    /// Maximum number of products in a profile; beyond it, those with the least weight are forgotten.
     pub const MAX_ITEMS: usize = 128;
 
-    /// The products, in order of SKU.
+    /// Products, ascending by SKU.
     pub fn items(&self) -> &[Interest] {
         &self.items
     }
 
-    /// What is remembered of a product.
+    /// Facts remembered of a product.
     pub fn interest(&self, sku: &Sku) -> Option<&Interest> {
         self.position(sku).ok().and_then(|at| self.items.get(at))
     }
 
-    /// Takes in what the shopper did. Events may come late; each counts as of its own time.
+    /// Adds an event. Events may arrive late; each counts as of its own time.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Purchase { lines } => self.purchase(event.at.day(), lines),
@@ -109,19 +108,19 @@ impl Profile {
             EventKind::View { sku } | EventKind::Click { sku } => self.attend(sku, event.at, 1.0),
             EventKind::AddToCart(line) => self.attend(&line.sku, event.at, 3.0),
             EventKind::Dismiss { sku } => self.entry(sku).dismissed = true,
-            // A product shown is not a product wanted, and words are not kept.
+            // An impression shows no interest, and searches are not stored.
             EventKind::Impression { .. } | EventKind::Search { .. } => {}
         }
         self.keep(Self::MAX_ITEMS, event.at);
     }
 
-    /// Takes in what the shopper did, in the order in which it happened.
+    /// Adds events in order of time.
     pub(crate) fn apply_in_time(&mut self, events: &[Event]) {
         let in_time = sort::ascending(events.len(), &|a, b| events[a].at.cmp(&events[b].at));
         in_time.into_iter().for_each(|n| self.apply(&events[n]));
     }
 
-    /// Days from one order to the next, on average; `None` before the second.
+    /// Mean number of days between orders; `None` before the second.
     pub fn mean_gap_days(&self) -> Option<f32> {
         mean_gap_days(self.orders, self.first, self.last)
     }
@@ -154,7 +153,7 @@ impl Profile {
         item.attended = now;
     }
 
-    /// The interest in a product, made if there is none.
+    /// Interest in a product, created if missing.
     fn entry(&mut self, sku: &Sku) -> &mut Interest {
         let at = match self.position(sku) {
             Ok(at) => at,
@@ -170,7 +169,7 @@ impl Profile {
         self.items.binary_search_by(|item| item.sku.cmp(sku))
     }
 
-    /// Keeps so many products: those that say most at a moment, and of equals those first in order of SKU.
+    /// Keeps at most `most` products: those with the greatest weight at `now`, ties by ascending SKU.
     pub fn keep(&mut self, most: usize, now: Millis) {
         if self.items.len() <= most {
             return;
@@ -184,7 +183,7 @@ impl Profile {
         self.items.retain(|_| kept.next() == Some(true));
     }
 
-    /// Checks a profile that was received.
+    /// Checks a received profile.
     pub(crate) fn check(&self) -> Result<()> {
         let ordered = self.items.windows(2).all(|pair| pair[0].sku < pair[1].sku);
         let sound = self.items.iter().all(|item| {
@@ -228,12 +227,12 @@ impl Interest {
         self.orders = self.orders.saturating_add(1);
     }
 
-    /// The number of the order it was last bought in, counted from 1; 0 if never.
+    /// Number of the order in which it was last bought, counted from 1; 0 if never.
     pub const fn last_order(&self) -> u32 {
         self.last_order & ORDER
     }
 
-    /// Units that can come back before an order counts less: those bought beyond the first of each order.
+    /// Units that can be returned before an order counts less: those beyond the first unit of each order.
     const fn spare(&self) -> u32 {
         self.last_order >> ORDER.count_ones()
     }
@@ -242,7 +241,7 @@ impl Interest {
         self.last_order = self.last_order() | units.min(u32::MAX >> ORDER.count_ones()) << ORDER.count_ones();
     }
 
-    /// So many units of it less. The units that are left are those of so many orders at most.
+    /// Subtracts returned units. The orders that count are at most the units that remain.
     fn returned(&mut self, units: u32) {
         let orders = self.orders.saturating_sub(units.saturating_sub(self.spare()));
         self.set_spare(self.spare().saturating_sub(units));
@@ -252,7 +251,7 @@ impl Interest {
         self.by_day *= kept;
     }
 
-    /// Orders that contained it after `orders` orders in all, decayed by each of [`ORDER_DECAYS`].
+    /// Orders that contained it, decayed by each of [`ORDER_DECAYS`], after `orders` orders in total.
     pub fn by_order_at(&self, orders: u32) -> [f32; 3] {
         let since = orders.saturating_sub(self.last_order()) as f32;
         core::array::from_fn(|n| self.by_order[n] * libm::powf(ORDER_DECAYS[n], since))
@@ -263,19 +262,19 @@ impl Interest {
         self.by_day * halved(i64::from(day.since(self.last).max(0)), HALF_LIFE_DAYS)
     }
 
-    /// Views, clicks and carts, decayed, at a moment.
+    /// Decayed views, clicks and additions to the cart, at a moment.
     pub fn attention_at(&self, at: Millis) -> f32 {
         self.attention * halved(at.0.saturating_sub(self.attended.0).max(0), ATTENTION_HALF_LIFE.0)
     }
 
-    /// Days from one purchase to the next, on average; `None` before the second.
+    /// Mean number of days between purchases; `None` before the second.
     pub fn mean_gap_days(&self) -> Option<f32> {
         mean_gap_days(self.orders, self.first, self.last)
     }
 
-    /// How much is lost by forgetting it.
+    /// Weight of the product: the one with the least is forgotten first.
     fn weight(&self, orders: u32, now: Millis) -> f32 {
-        // A wish not to see a product is forgotten last of all.
+        // A wish not to see a product is forgotten last.
         let wish = if self.dismissed { 1e6 } else { 0.0 };
         let since = orders.saturating_sub(self.last_order()) as f32;
         let [.., decay] = ORDER_DECAYS;
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_count_less_as_orders_and_days_go_by() {
+    fn orders_decay_with_later_orders_and_with_days() {
         let profile = after(&[purchase(0, &[1, 2]), purchase(120, &[2])]);
         let Some(once) = profile.interest(&sku(1)) else { unreachable!() };
         assert_eq!((profile.orders, profile.lines, once.orders), (2, 3, 1));
@@ -348,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_returned_counts_no_longer() {
+    fn returned_products_no_longer_count() {
         let line = Line { sku: sku(1), quantity: 1 };
         let profile = after(&[purchase(0, &[1]), at_day(1, EventKind::Return(line))]);
         assert_eq!(profile.interest(&sku(1)).map(|item| (item.orders, item.by_order_at(1))), Some((0, [0.0; 3])));
     }
 
     #[test]
-    fn what_is_returned_in_part_counts_as_if_less_had_been_bought() {
+    fn a_partial_return_counts_like_a_smaller_purchase() {
         let line = |quantity| Line { sku: sku(1), quantity };
         let bought = |day, quantities: &[u32]| {
             at_day(day, EventKind::Purchase { lines: quantities.iter().map(|&quantity| line(quantity)).collect() })

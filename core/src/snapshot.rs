@@ -1,17 +1,16 @@
-//! Snapshots: what a merchant has, where, and at what price, at one moment.
+//! Snapshots: a merchant's products, prices, stock, nodes and lanes at one moment.
 //!
-//! One snapshot feeds ranking, pricing, allocation and exceptions, so that all of them speak of the
-//! same stock and demand. It is a file like a [pack](crate::pack), digested and signed in the same
-//! way, with sections of its own:
+//! Ranking, pricing, allocation and exceptions read the same snapshot, so all of them use the same stock and demand.
+//! The file has the format of a [pack](crate::pack), is digested and signed in the same way, and has its own sections:
 //!
-//! | section | holds | who may have it |
+//! | section | contents | audience |
 //! |---|---|---|
-//! | [`Storefront`] | products, prices that were shown, regions and what is promised there | everyone |
+//! | [`Storefront`] | products, displayed prices, regions and delivery promises | everyone |
 //! | [`Pricing`] | guards with costs, sales of the last weeks, promotions of the next | edge and warehouse |
 //! | [`Fulfilment`] | nodes, lanes, stock | edge and warehouse |
 //! | [`Forecast`] | demand of the next weeks | edge and warehouse |
 //!
-//! The public file is the same one cut off behind its first section, and has the same root.
+//! The public file is the same file cut after its first section; it has the same root.
 
 mod fulfilment;
 mod live;
@@ -35,62 +34,63 @@ use crate::{
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A loaded snapshot, with the sections that were in its file.
+/// Loaded snapshot, with the sections of its file.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The digest that names it; the same for the whole file and for its public part.
+    /// Digest that identifies it; the same for the whole file and its public part.
     pub root: Digest,
-    /// The merchant's name for it.
+    /// Name, given by the merchant.
     pub name: String,
-    /// Its version, as the merchant counts.
+    /// Version, in the merchant's scheme.
     pub version: String,
     /// Products, prices, regions, promises.
     pub storefront: Storefront,
-    /// Guards, costs, sales: where they are loaded, before those that the storefront publishes.
+    /// Guards, costs, sales; if loaded, they replace those that the storefront publishes.
     pub pricing: Option<Pricing>,
     /// Nodes, lanes, stock.
     pub fulfilment: Option<Fulfilment>,
     /// Demand.
     pub forecast: Option<Forecast>,
-    /// The part of all demand that each node would serve if every region were served by its cheapest lane from
-    /// an open node, and all regions asked for as much. Empty where nodes are not loaded.
+    /// Share of total demand that each node would serve if every region were served by its cheapest lane from an open
+    /// node, and all regions had equal demand. Empty if nodes are not loaded.
     pub(crate) node_shares: Vec<f32>,
 }
 
-/// What a snapshot says of itself.
+/// Description of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotInfo {
-    /// The digest that names it.
+    /// Digest that identifies it.
     pub root: Digest,
-    /// The merchant's name for it.
+    /// Name, given by the merchant.
     pub name: String,
-    /// Its version.
+    /// Version, in the merchant's scheme.
     pub version: String,
-    /// From when it holds.
+    /// First moment at which it is valid.
     pub issued: Millis,
-    /// Until when it holds.
+    /// Moment at which it expires.
     pub expires: Millis,
-    /// Products.
+    /// Number of products.
     pub products: u32,
-    /// Regions.
+    /// Number of regions.
     pub regions: u32,
-    /// The sections that are loaded.
+    /// Loaded sections.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub sections: Vec<SectionKind>,
 }
 
-/// A question that what everyone may know does not answer.
+/// Error for a request that needs more than the public part.
 #[cold]
 pub(crate) fn only_public() -> Error {
-    Error::new(ErrorKind::NoSnapshot, "only the public part of the snapshot is loaded; load the whole of it")
+    Error::new(ErrorKind::NoSnapshot, "only the public part of the snapshot is loaded; load all of it")
 }
 
 impl Snapshot {
-    /// Reads the sections that a snapshot's file has, where they lie, and checks that they fit each other; `bytes` are
-    /// those that were parsed.
+    /// Reads the sections of a snapshot's file in place, and checks that they are consistent; `bytes` must be the bytes
+    /// that were parsed.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt), or [`BadRequest`](ErrorKind::BadRequest) naming what contradicts what.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt), or [`BadRequest`](ErrorKind::BadRequest), which names the
+    /// inconsistency.
     pub fn in_place(view: &PackView<'_>, bytes: &Arc<AlignedBytes>) -> Result<Self> {
         let storefront: Storefront = view.columns(SectionKind::Storefront, bytes)?;
         let pricing: Option<Pricing> = view.optional_columns(SectionKind::Pricing, bytes)?;
@@ -109,13 +109,13 @@ impl Snapshot {
     /// Reads a copy of a snapshot: see [`in_place`](Self::in_place).
     ///
     /// # Errors
-    /// Those of [`PackView::parse`] and [`in_place`](Self::in_place), and [`OutOfMemory`](ErrorKind::OutOfMemory).
+    /// Errors of [`PackView::parse`] and [`in_place`](Self::in_place), and [`OutOfMemory`](ErrorKind::OutOfMemory).
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let bytes = Arc::new(AlignedBytes::copy_of(bytes)?);
         Self::in_place(&PackView::parse(bytes.as_slice())?, &bytes)
     }
 
-    /// What it says of itself.
+    /// Description of the snapshot.
     pub fn info(&self) -> SnapshotInfo {
         let present = [
             (SectionKind::Storefront, true),
@@ -135,7 +135,7 @@ impl Snapshot {
         }
     }
 
-    /// Checks that this is the snapshot of a root.
+    /// Checks that the snapshot has a root.
     ///
     /// # Errors
     /// [`NoSnapshot`](ErrorKind::NoSnapshot).
@@ -146,7 +146,7 @@ impl Snapshot {
         Err(Error::new(ErrorKind::NoSnapshot, "the request is for another snapshot; load it, or ask again"))
     }
 
-    /// Checks that the snapshot holds at a moment.
+    /// Checks that the snapshot is valid at a moment.
     ///
     /// # Errors
     /// [`SnapshotExpired`](ErrorKind::SnapshotExpired).
@@ -158,14 +158,11 @@ impl Snapshot {
         }
         Err(Error::new(
             ErrorKind::SnapshotExpired,
-            format!(
-                "the snapshot holds from {} until {}, not at {}; load the one that does",
-                issued.0, expires.0, at.0
-            ),
+            format!("the snapshot is valid from {} until {}, not at {}; load a valid one", issued.0, expires.0, at.0),
         ))
     }
 
-    /// The place of a region in the storefront's list.
+    /// Index of a region in the storefront's list.
     ///
     /// # Errors
     /// [`BadRequest`](ErrorKind::BadRequest) for a region that the snapshot does not have.
@@ -178,8 +175,7 @@ impl Snapshot {
             .ok_or_else(|| Error::new(ErrorKind::BadRequest, format!("the snapshot has no region `{code}`")))
     }
 
-    /// Units of a product that can be promised from the nodes that ship to a region; `None` where stock is
-    /// not loaded.
+    /// Units of a product available to promise at the nodes that ship to a region; `None` if stock is not loaded.
     pub fn available(&self, id: crate::SkuId, region: usize) -> Option<u64> {
         let fulfilment = self.fulfilment.as_ref()?;
         let serving = fulfilment.lanes.iter().filter(|lane| usize::from(lane.region) == region);
@@ -236,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Three nodes: A ships to both regions, B cheaper to the first, C is closed.
+    /// Three nodes: A ships to both regions, B at a lower cost to the first, C is closed.
     fn fulfilment() -> Fulfilment {
         let lane = |node, region, cost| Lane {
             node,
@@ -264,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_part_has_the_same_root_and_nothing_of_the_nodes() -> Result<()> {
+    fn the_public_part_has_the_same_root_and_no_nodes() -> Result<()> {
         let whole = file(&storefront(), &fulfilment())?;
         let public = cut(&whole, SectionKind::Storefront)?;
         let whole = Snapshot::read(&whole)?;
@@ -288,14 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn open_nodes_that_ship_to_the_region_have_what_can_be_promised() -> Result<()> {
+    fn open_nodes_that_ship_to_the_region_have_the_available_units() -> Result<()> {
         let snapshot = read(&storefront(), &fulfilment())?;
         let (east, west) = (snapshot.region(&code("EAST"))?, snapshot.region(&code("WEST"))?);
         assert!(snapshot.region(&code("NORTH")).is_err());
-        assert_eq!(snapshot.available(SkuId(0), east), Some(6 + 2), "on hand, less reserved, less safety");
+        assert_eq!(snapshot.available(SkuId(0), east), Some(6 + 2), "on hand minus reserved minus safety");
         assert_eq!(snapshot.available(SkuId(0), west), Some(6));
         assert_eq!(snapshot.available(SkuId(1), east), Some(0));
-        assert_eq!(snapshot.node_shares, [0.5, 0.5, 0.0], "each region asks its cheapest open node");
+        assert_eq!(snapshot.node_shares, [0.5, 0.5, 0.0], "each region is served by its cheapest open node");
         Ok(())
     }
 
@@ -318,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_after_the_cut_off_leaves_on_the_next_day() {
+    fn orders_allocated_after_the_cut_off_leave_on_the_next_day() {
         let node = node("A", 1, false); // an hour ahead of UTC, so 15:00 there is 14:00 UTC
         let at = |hours: i64| Millis(DAY + hours * 3_600_000);
         assert_eq!(node.departure(at(14)), at(14));
@@ -327,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn live_stock_and_closures_replace_what_the_snapshot_says() -> Result<()> {
+    fn live_stock_and_closures_replace_those_of_the_snapshot() -> Result<()> {
         let (fulfilment, sku) = (fulfilment(), Sku::new("jam")?);
         let of = |node: &str, available| LiveStock { node: code(node), sku: sku.clone(), available };
         let live = Live {
@@ -336,7 +332,7 @@ mod tests {
             booked: vec![Booked { node: code("A"), shipments: 12 }],
         };
         let nodes = live.nodes(&fulfilment)?;
-        assert_eq!(nodes[0].available(&sku, Some(SkuId(0))), 4, "the last entry holds");
+        assert_eq!(nodes[0].available(&sku, Some(SkuId(0))), 4, "the last entry counts");
         assert_eq!(nodes[1].available(&sku, Some(SkuId(0))), 2);
         assert_eq!((nodes[0].room, nodes[1].room), (0, 10));
         assert_eq!([0, 1, 2].map(|node| nodes[node].closed), [false, true, true]);

@@ -1,4 +1,4 @@
-//! The storefront API: events, rankings, prices, offers, and how the Worker is.
+//! Storefront API: events, rankings, insights, prices, offers, and the Worker's health.
 
 use crate::{
     offer,
@@ -20,27 +20,27 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Url;
 use worker::{Env, Headers, Method, Request, Response, ResponseBuilder};
 
-/// The most bytes of a request's body.
+/// Maximum length of a request's body, in bytes.
 const MAX_BODY: usize = 512 << 10;
 
-/// What is asked for.
+/// Route of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Route {
-    /// What a shopper did.
+    /// Events of a shopper.
     Events,
-    /// Ranked products.
+    /// Ranking of products.
     Rank,
-    /// What an insight says.
+    /// Insight of a pack.
     Insight,
-    /// A price.
+    /// Price of a product.
     Quote,
-    /// The offer of a product, by its SKU as it is in the path.
+    /// Offer of a product, by its SKU as it is in the path.
     Offer(String),
-    /// How the Worker is.
+    /// Health of the Worker.
     Health,
 }
 
-/// What a shopper did, and may be remembered.
+/// Events of a shopper, and the shopper's consent to a profile.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Events {
@@ -57,7 +57,7 @@ enum Consent {
     Denied,
 }
 
-/// What is loaded, by digests.
+/// Loaded files, by digest.
 #[derive(Serialize)]
 struct Health<'a> {
     status: &'static str,
@@ -65,41 +65,41 @@ struct Health<'a> {
     module: &'a str,
     packs: Vec<Loaded<'a>>,
     snapshot: Loaded<'a>,
-    /// Why what the configuration says now is not what is loaded, or done.
+    /// Reason why the current configuration is not loaded or not applied.
     trouble: Option<String>,
 }
 
-/// A pack or a snapshot.
+/// Loaded pack or snapshot.
 #[derive(Serialize)]
 struct Loaded<'a> {
     name: &'a str,
     version: &'a str,
     root: String,
-    /// Whether a snapshot has what only the shop may know.
+    /// Whether a snapshot has its private sections.
     #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<Millis>,
 }
 
-/// A request that is being answered.
+/// Request that is being answered.
 struct Call {
     request: Request,
     env: Env,
-    /// The shop, or why there is none.
+    /// Shop, or the reason why it is missing.
     shop: Result<Rc<Inside>, String>,
-    /// Headers of the answer, whatever it will be.
+    /// Headers of the response, also of errors.
     headers: Headers,
 }
 
-/// Whether a path is the API's, and not the origin's.
+/// Whether a path belongs to the API rather than to the origin.
 #[wasm_bindgen(js_name = isOfApi)]
 pub fn is_of_api(path: &str) -> bool {
     Route::of(path).is_some()
 }
 
-/// Answers a request to the API. `trouble` is why there is no shop, or why what the configuration says now is not what
-/// is loaded; `module` is the module's digest.
+/// Answers a request to the API. `trouble` is the reason why the shop is missing, or why the current configuration is
+/// not loaded; `module` is the module's digest.
 #[wasm_bindgen]
 pub fn answer(
     request: web_sys::Request,
@@ -110,7 +110,9 @@ pub fn answer(
 ) -> Work {
     Work::new(async move {
         let request = Request::from(request);
-        let Some(route) = Route::of(&request.path()) else { return Err(Trouble::other("the path is the origin's")) };
+        let Some(route) = Route::of(&request.path()) else {
+            return Err(Trouble::other("the path belongs to the origin"));
+        };
         let shop = match shop {
             Some(shop) => Ok(shop.inside()),
             None => Err(trouble.clone().unwrap_or_default()),
@@ -122,7 +124,7 @@ pub fn answer(
 }
 
 impl Route {
-    /// The route of a path; none for those that are the origin's.
+    /// Route of a path; `None` for paths of the origin.
     fn of(path: &str) -> Option<Self> {
         match path {
             "/v1/events" => Some(Self::Events),
@@ -152,16 +154,16 @@ impl Call {
     }
 
     async fn asked(&mut self, route: Route, trouble: Option<String>, module: &str) -> Result<Response, Problem> {
-        // Not `Request::method`, which takes a method that it does not know for `GET`.
+        // Not `Request::method`, which returns `GET` for unknown methods.
         let (method, expected) = (self.request.inner().method(), route.method());
         let is_preflight = method == Method::Options.as_ref();
         if method != expected.as_ref() && !is_preflight {
             self.headers.set("allow", expected.as_ref())?;
-            return Err(Problem::new(405, format!("this is asked with {expected}")));
+            return Err(Problem::new(405, format!("use the method {expected}")));
         }
         let shop = match &self.shop {
             Ok(shop) => shop.clone(),
-            // How the Worker is includes why there is nothing.
+            // Health reports why the shop is missing.
             Err(why) if route == Route::Health => return Err(Problem::new(503, why.as_str())),
             Err(why) => return Err(Trouble::other(why).into()),
         };
@@ -179,8 +181,7 @@ impl Call {
         }
     }
 
-    /// Lets pages of other origins read the answer, those that the configuration lists; and ask by a method, where the
-    /// browser wants to know that before.
+    /// Sets CORS headers for the origins that the configuration lists; `asks_for` is the method of a preflight request.
     fn allow(&self, shop: &Inside, asks_for: Option<&Method>) -> worker::Result<()> {
         let headers = &self.headers;
         headers.set("vary", "Origin")?;
@@ -196,7 +197,7 @@ impl Call {
         Ok(())
     }
 
-    /// Ranks products.
+    /// Answers with ranked products.
     async fn rank(&mut self, shop: &Inside) -> Result<Response, Problem> {
         let mut question: RankRequest = self.body().await?;
         if question.region.is_none() {
@@ -208,7 +209,7 @@ impl Call {
         self.json(&RankReply::new(id, ranking, with_profile), "application/json")
     }
 
-    /// Asks an insight. Of a shopper who agreed to be remembered, the profile is the cookie's unless one is given.
+    /// Answers with an insight. If the shopper consented, the profile is the cookie's unless the request has one.
     async fn insight(&mut self, shop: &Inside) -> Result<Response, Problem> {
         let mut question: InsightRequest = self.body().await?;
         if question.profile.is_none() && shop.config.edge.profiles && !profile::is_refused(&self.request) {
@@ -216,7 +217,7 @@ impl Call {
         }
         let (id, named) = (question.id.clone(), question.pack.is_some());
         let insights = shop.insight(question.message()?).map_err(|trouble| match trouble.fault() {
-            // Another name may well be answered.
+            // Another name may succeed.
             Some(fault) if named && fault.kind() == Some(ErrorKind::UnknownPack) => {
                 Problem::new(404, fault.message.as_str())
             }
@@ -225,7 +226,7 @@ impl Call {
         self.json(&InsightReply::new(id, insights), "application/json")
     }
 
-    /// Prices a product.
+    /// Answers with the price of a product.
     async fn quote(&mut self, shop: &Inside) -> Result<Response, Problem> {
         let question: PriceRequest = self.body().await?;
         let region = self.region(shop, question.region.as_ref().map(Code::as_str))?;
@@ -235,7 +236,7 @@ impl Call {
         self.json(&PublicQuote { id: question.id, ..public }, "application/json")
     }
 
-    /// The offer of a product, in JSON-LD.
+    /// Answers with the offer of a product, in JSON-LD.
     fn offer(&self, shop: &Inside, sku: &str) -> Result<Response, Problem> {
         let url = Url::new(&self.request.inner().url()).map_err(worker::Error::from)?;
         let sku =
@@ -245,12 +246,13 @@ impl Call {
         let id = shop.snapshot.storefront.catalog.id(&sku);
         let id = id.ok_or_else(|| Problem::new(404, format!("the snapshot has no product `{sku}`")))?;
         let (quote, _) = shop.quote(sku, region, shop.now())?;
-        // The same for everyone in the region, and the region is of the shopper: no shared cache may keep it.
+        // The response is the same for a whole region, but the region depends on the shopper: shared caches must not
+        // store it.
         self.headers.set("cache-control", "private, max-age=60")?;
         self.json(&offer::json_ld(shop, &url.origin(), id, region, &quote), "application/ld+json")
     }
 
-    /// Takes in what a shopper did, where that is wanted.
+    /// Adds events to the shopper's profile, with consent.
     async fn events(&mut self, shop: &Inside) -> Result<Response, Problem> {
         let Events { consent, mut events } = self.body().await?;
         let is_refused = profile::is_refused(&self.request);
@@ -259,24 +261,24 @@ impl Call {
             profile::revoke(&self.request, &self.env).await?;
         }
         if is_refused {
-            return Err(Problem::new(403, "the browser sends `Sec-GPC: 1`, so nothing is remembered"));
+            return Err(Problem::new(403, "the browser sends `Sec-GPC: 1`, so no profile is stored"));
         }
         if consent == Some(Consent::Denied) {
             return Ok(self.nothing());
         }
         if !shop.config.edge.profiles {
-            return Err(Problem::new(403, "this shop keeps no profiles at the edge"));
+            return Err(Problem::new(403, "this shop stores no profiles at the edge"));
         }
         let known = profile::read(&self.request, &self.env).await;
         if known.is_none() && consent.is_none() {
-            return Err(Problem::new(403, "the shopper has not agreed: send `\"consent\": \"granted\"` once it is so"));
+            return Err(Problem::new(403, "the shopper has not agreed: send `\"consent\": \"granted\"` after consent"));
         }
         let now = shop.now();
         for event in &mut events {
             // Clocks of devices differ from the edge's.
             event.at = event.at.min(now);
         }
-        // A ranking of nothing: what is wanted is the profile that comes back.
+        // An empty ranking, for its updated profile.
         let profile = known.as_ref().and_then(profile::Known::profile);
         let question = RankRequest { profile, events, candidates: Some(Vec::new()), ..RankRequest::new(now, 0) };
         let (pack, catalog) = ranker(shop)?;
@@ -286,7 +288,7 @@ impl Call {
         Ok(self.nothing())
     }
 
-    /// What is loaded, by digests.
+    /// Answers with the loaded files, by digest.
     fn health(&self, shop: &Inside, trouble: Option<String>, module: &str) -> Result<Response, Problem> {
         let snapshot = &shop.snapshot;
         snapshot.holds(shop.now()).map_err(|error| Problem::new(503, error.message()))?;
@@ -307,27 +309,27 @@ impl Call {
         self.json(&health, "application/json")
     }
 
-    /// The region that is asked for, or from which the request comes.
+    /// Requested region, or the region from which the request comes.
     fn region<'a>(&self, shop: &'a Inside, code: Option<&str>) -> Result<&'a Region, Problem> {
         match code {
             Some(code) => region_of(&shop.snapshot, code)
                 .ok_or_else(|| Problem::new(400, format!("the snapshot has no region `{code}`"))),
             None => shop
                 .region(&Visitor::of(&self.request))
-                .ok_or_else(|| Problem::new(400, "nothing is promised where the request comes from; say `region`")),
+                .ok_or_else(|| Problem::new(400, "there are no promises for the request's location; set `region`")),
         }
     }
 
-    /// The JSON of the body, which is read only as far as it may be long.
+    /// Reads the JSON of the body, up to the maximum length.
     async fn body<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         let said = self.request.headers().get("content-type")?.unwrap_or_default();
         let kind = said.split(';').next().unwrap_or_default().trim();
-        // A form of another site can send other types without asking first.
+        // Forms of other sites can send other types without a preflight request.
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(415, format!("the body is `{said}`; send `application/json`")));
         }
         let mut body = Vec::new();
-        // Without a body there is no stream.
+        // A request without a body has no stream.
         if let Ok(mut stream) = self.request.stream() {
             while let Some(bytes) = stream.next().await {
                 body.extend(bytes?);
@@ -353,5 +355,5 @@ impl Call {
 
 fn ranker(shop: &Inside) -> Result<(&str, &Catalog), Problem> {
     let ranker = shop.ranker.as_ref().map(|(name, catalog)| (name.as_str(), catalog));
-    ranker.ok_or_else(|| Problem::new(503, "none of the shop's packs ranks"))
+    ranker.ok_or_else(|| Problem::new(503, "no pack of the shop ranks products"))
 }

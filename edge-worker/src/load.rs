@@ -1,7 +1,7 @@
-//! What an isolate loads: a configuration, and all that it names, fetched and checked.
+//! Loading of an isolate: a configuration, and the files that it names, fetched and checked.
 //!
-//! Loading goes in steps, between which others have their turn: one step is as long as the module takes for one pack or
-//! one snapshot.
+//! Loading runs in steps, between which other events are handled: a step takes as long as the module needs for one pack
+//! or snapshot.
 
 use crate::{
     config::{Config, Product},
@@ -32,12 +32,12 @@ pub fn load(document: String, module: Module, env: Env) -> Work {
     Work::new(loaded(document, module, env))
 }
 
-/// The files that a configuration names.
+/// Files that a configuration names.
 struct Files {
     packs: Vec<Arc<AlignedBytes>>,
-    /// The snapshot: the whole one, where the shop has put it there.
+    /// Snapshot: the complete one, if the shop has stored it privately.
     snapshot: Arc<AlignedBytes>,
-    /// The products' texts.
+    /// Texts of the products.
     products: Vec<u8>,
 }
 
@@ -76,7 +76,7 @@ async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trou
     Ok(Shop::new(Inside { config, snapshot, products, words, packs, ranker, shown, guest }))
 }
 
-/// Gives way to others, whose events have come meanwhile: of those, requests are taken in only where there is time.
+/// Yields to other events that have arrived; requests are accepted only in such pauses.
 async fn others() {
     Delay::from(Duration::from_millis(1)).await;
 }
@@ -85,7 +85,7 @@ fn instance(module: &Module) -> Result<Client<JsGuest>, Trouble> {
     Ok(Client::new(instantiate_with(module, guarded).map_err(Trouble::other)?))
 }
 
-/// Fetches all files at once, and compares the products' texts with their digest.
+/// Fetches all files concurrently, and checks the digest of the products' texts.
 async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
     let snapshot = async {
         match &config.edge.private {
@@ -104,7 +104,7 @@ async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
     Ok(Files { packs: packs.iter().map(aligned).collect::<Result<_, _>>()?, snapshot: aligned(&snapshot)?, products })
 }
 
-/// Checks a pack and loads it. Returns its name and the products that it knows, where it ranks.
+/// Checks a pack and loads it. Returns its name and catalogue if its task is rank.
 async fn load_pack(
     client: &mut Client<JsGuest>,
     path: &str,
@@ -124,18 +124,18 @@ async fn load_pack(
     Ok(ranker)
 }
 
-/// Checks the snapshot, and reads it.
+/// Verifies the snapshot, and reads it.
 async fn read_snapshot(bytes: &Arc<AlignedBytes>, config: &Config) -> Result<Snapshot, Trouble> {
     let place = config.edge.private.as_ref().unwrap_or(&config.snapshot);
     let view = verified(bytes.as_slice(), place, config).await?;
     let snapshot = Snapshot::in_place(&view, bytes).map_err(|error| refused(place, &error))?;
     if let Some(unknown) = config.edge.regions.keys().find(|code| region_of(&snapshot, code).is_none()) {
-        return Err(Trouble::other(format!("`edge.regions` has `{unknown}`, which the snapshot has not")));
+        return Err(Trouble::other(format!("`edge.regions` has `{unknown}`, which is not in the snapshot")));
     }
     Ok(snapshot)
 }
 
-/// Reads the products' texts. A product whose address no page may link to is left out.
+/// Reads the products' texts. A product whose address is not a valid link is left out.
 fn read_products(place: &str, texts: &[u8]) -> Result<HashMap<String, Product>, Trouble> {
     let mut products: HashMap<String, Product> =
         serde_json::from_slice(texts).map_err(|error| Trouble::other(format!("`{place}`: {error}")))?;
@@ -143,7 +143,7 @@ fn read_products(place: &str, texts: &[u8]) -> Result<HashMap<String, Product>, 
         let is_taken = is_plainly_a_path(url) || is_link(url);
         if !is_taken {
             worker::console_warn!(
-                "tradewind: `{place}`: `{sku}` is left out, since its address is `{url}`, and not of http or https"
+                "tradewind: `{place}`: `{sku}` is left out: its address `{url}` is not http or https"
             );
         }
         is_taken
@@ -151,8 +151,8 @@ fn read_products(place: &str, texts: &[u8]) -> Result<HashMap<String, Product>, 
     Ok(products)
 }
 
-// A trap of the module passes by the `catch` of WebAssembly, by which the Worker's own code catches. So it is made an
-// ordinary exception before it comes there.
+// A trap of the module bypasses the WebAssembly `catch` in the Worker's own code. So it is converted to an ordinary
+// exception first.
 #[wasm_bindgen(inline_js = "
 export const guarded = (exported) => (...given) => {
   try {
@@ -171,17 +171,17 @@ export const isLink = (url) => {
 ")]
 extern "C" {
     fn guarded(exported: Function) -> Function;
-    /// Whether a browser takes an address for one of http or https, in a page of https.
+    /// Whether a browser resolves an address to http or https, in a page of https.
     #[wasm_bindgen(js_name = isLink)]
     fn is_link(url: &str) -> bool;
 }
 
-/// Whether an address is a path without a look at the rest: most are, and there are many.
+/// Whether the first bytes show that an address is a path: most are, and there are many.
 fn is_plainly_a_path(url: &str) -> bool {
     matches!(url.as_bytes(), [b'/', first, ..] if first.is_ascii_alphanumeric())
 }
 
-/// The products of a catalogue that have texts and that the snapshot has.
+/// Products of a catalogue that have texts and are in the snapshot.
 fn shown(catalog: &Catalog, products: &HashMap<String, Product>, snapshot: &Snapshot) -> SkuBits {
     let mut shown = SkuBits::none(catalog.len());
     let skus = products.keys().filter_map(|sku| Sku::new(sku.clone()).ok());

@@ -75,7 +75,7 @@ test("a ranking contains only products available in the shopper's region", async
   assert.deepEqual(seattle, await (await post("/v1/rank", { at: AT, limit: 20, region: "SEA" })).json());
   assert.equal(seattle.profile, undefined, "nobody was asked for");
   const france = { country: "FR", latitude: "48.9", longitude: "2.4" };
-  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 400), /say `region`/);
+  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 400), /set `region`/);
 });
 
 test("a byte order mark before a body is ignored", async () => {
@@ -116,14 +116,14 @@ test("an invalid request gets a reason", async () => {
   assert.match(await problem(await post("/v1/quote", "{"), 400), /cannot be read: EOF/);
   assert.match(await problem(await post("/v1/quote", { sku: "1082185", objective: { margin: 1 } }), 400), /unknown field `objective`/);
   assert.match(await problem(await post("/v1/quote", { sku: "tea" }), 400), /no product `tea`/);
-  assert.match(await problem(await post("/v1/rank", { at: "2049-08-12T00:00:00Z", limit: 1 }), 503), /snapshot holds from/);
+  assert.match(await problem(await post("/v1/rank", { at: "2049-08-12T00:00:00Z", limit: 1 }), 503), /snapshot is valid from/);
   assert.match(await problem(await post("/v1/rank", { at: AT, limit: 60_000 }), 413), /60000 products/);
   assert.match(await problem(await post("/v1/rank", `"${"x".repeat(600_000)}"`), 413), /more than 524288 bytes/);
   assert.match(await problem(await post("/v1/rank", "a=b", { headers: { "content-type": "text/plain" } }), 415), /text\/plain/);
   for (const [path, method, allowed] of [["/v1/quote", "GET", "POST"], ["/healthz", "PROPFIND", "GET"], ["/v1/offers/1082185", "PUT", "GET"]]) {
     const wrong = await edge.get(path, { method });
     assert.equal(wrong.headers.get("allow"), allowed);
-    assert.match(await problem(wrong, 405), new RegExp(`asked with ${allowed}`));
+    assert.match(await problem(wrong, 405), new RegExp(`use the method ${allowed}`));
   }
 });
 
@@ -145,7 +145,7 @@ test("the location of a request is from the cookie or the platform, also with un
   assert.equal(await region(at("42.4", "-71.0")), "BOS");
   assert.equal(await region({ headers: { cookie: "a=b; tw_region = BOS ;c" } }), "BOS");
   for (const init of [at("north", "-71.0"), at(42.4, -71), at("42.4"), at("42.4", "-71.0", 1), { headers: { cookie: "tw_region=XYZ" } }]) {
-    assert.match(await region(init), /say `region`/, JSON.stringify(init));
+    assert.match(await region(init), /set `region`/, JSON.stringify(init));
   }
 });
 

@@ -219,7 +219,11 @@ fn snapshot(tradewind: &Tradewind) -> anyhow::Result<&Snapshot> {
 /// The only pack with a task.
 fn pack<'a>(tradewind: &'a Tradewind, wanted: fn(&Task) -> bool, does: &str) -> anyhow::Result<&'a Verified<Pack>> {
     let mut fitting = tradewind.packs().iter().filter(|pack| wanted(&pack.task));
-    let found = fitting.next().with_context(|| format!("no pack {does}: give one with `--pack`"))?;
+    let found = fitting.next().with_context(|| {
+        let given =
+            tradewind.packs().iter().map(|pack| format!("; `{}` has the task `{}`", pack.name, pack.task.name()));
+        format!("no pack {does}: give one with `--pack`{}", given.collect::<String>())
+    })?;
     ensure!(fitting.next().is_none(), "more than one pack {does}: give only one");
     Ok(found)
 }

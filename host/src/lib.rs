@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! use std::fs::{read, read_to_string};
-//! use tradewind_core::{Millis, rank::RankRequest};
+//! use tradewind_core::rank::RankRequest;
 //! use tradewind_host::{Tradewind, Trust};
 //!
 //! # fn main() -> anyhow::Result<()> {
@@ -13,7 +13,7 @@
 //!     .trust(Trust::read(&["dist/keys/dev.pub"])?)
 //!     .pack(read("dist/packs/recommend.pack")?)
 //!     .build()?;
-//! let ranking = tradewind.rank(&RankRequest::new("recommend", Millis(1_512_345_600_000), 8))?;
+//! let ranking = tradewind.rank(&RankRequest::new("recommend", "2017-12-04T00:00:00Z".parse()?, 8))?;
 //! assert_eq!(ranking.items.len(), 8);
 //! # Ok(())
 //! # }

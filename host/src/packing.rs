@@ -1,4 +1,4 @@
-//! From a folder with an ONNX model to a pack.
+//! Packing: from a folder with an ONNX model to a pack.
 
 mod loss;
 
@@ -17,11 +17,12 @@ use tradewind_compiler::{
     read_input, read_model, read_tensor,
 };
 use tradewind_core::{
-    ErrorKind, Executor, Task,
+    Engine, ErrorKind, Executor, Task,
     aligned::AlignedBytes,
     demand::PriceSpec,
     exec::Data,
     insight::InsightSpec,
+    message,
     pack::{ModelCard, PackWriter, Sample, SectionKind},
     plan::{Batch, DType, Dim, Plan},
     rank::RankSpec,
@@ -29,23 +30,22 @@ use tradewind_core::{
 };
 use tradewind_json::Words;
 
-/// What is packed.
+/// Folder or file to pack.
 ///
-/// A folder holds `pack.json` (`{"name": …, "version": …, "task": …}`, where the task is `infer`, `rank`,
-/// `demand`, `price`, `late` or `insight`),
-/// `model.onnx`, and where there are some:
+/// A folder contains `pack.json` (`{"name": …, "version": …, "task": …}`, where the task is `infer`, `rank`, `demand`,
+/// `price`, `late` or `insight`), `model.onnx`, and optionally:
 ///
 /// - `card.json`, a [`ModelCard`];
 /// - `test_data_set_N/input_I.pb` and `output_I.pb`, recorded inputs and outputs; an input with a default that one of
-///   them holds is an input of the pack, as if [`Options::overrides`] named it;
+///   them contains is an input of the pack, as if [`Options::overrides`] named it;
 /// - for the task `rank`, `spec.json` (a [`RankSpec`]) and `products.csv`;
 /// - for the tasks `demand` and `price`, `spec.json` (a [`DemandSpec`](tradewind_core::demand::DemandSpec)
 ///   or [`PriceSpec`]);
 /// - for the task `late`, `spec.json` (a [`LateSpec`](tradewind_core::late::LateSpec));
-/// - for the task `insight`, `spec.json` (an [`InsightSpec`]), and where its rows have products or its evidence has
-///   words, `products.csv` and `words.json` ([`Words`]).
+/// - for the task `insight`, `spec.json` (an [`InsightSpec`]), and, if its rows need products or its evidence has
+///   texts, `products.csv` and `words.json` ([`Words`]).
 ///
-/// A file is a model by itself, with the task `infer`.
+/// A single file is a model with the task `infer`.
 #[derive(Debug)]
 pub struct Source {
     name: String,
@@ -58,32 +58,32 @@ pub struct Source {
     samples: Vec<DataSet>,
 }
 
-/// A pack, and what its maker should know.
+/// Pack with the reports of its checks.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Packed {
-    /// The pack, unsigned.
+    /// Pack, unsigned.
     pub bytes: Vec<u8>,
-    /// What the compiler changed on the way.
+    /// Changes by the compiler.
     pub notes: Vec<String>,
-    /// What the plan was compared with.
+    /// Comparisons of the plan with references.
     pub checks: Vec<String>,
-    /// What fewer bytes for the weights cost, for each output; empty where they are as in the model.
+    /// Loss of each output by encoded weights; empty if the weights are unchanged.
     pub losses: Vec<Loss>,
 }
 
-/// How the weights of a pack are stored, and what that may cost.
+/// Precision of a pack's weights, and the maximum loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Storage {
-    /// How precise the large ones are.
+    /// Precision of the large weights.
     pub precision: Precision,
-    /// The greatest [`Loss::largest`] with which a model is packed.
+    /// Maximum [`Loss::largest`] of a pack.
     pub max_loss: f32,
 }
 
-/// The greatest loss unless another is set: two hundredths of an output's scale, and of its labels.
-/// Bytes cost the networks among the test cases 1.2 % at most, halves 0.1 %.
+/// Default of the maximum loss: two hundredths of an output's scale, or of its labels. Bytes cost the networks among
+/// the test cases at most 1.2 %, halves 0.1 %.
 pub const MAX_LOSS: f32 = 0.02;
 
 impl Default for Storage {
@@ -93,20 +93,20 @@ impl Default for Storage {
 }
 
 impl Storage {
-    /// Sets how precise the large weights are.
+    /// Sets the precision of the large weights.
     #[must_use]
     pub const fn precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// Sets the greatest loss.
+    /// Sets the maximum loss.
     #[must_use]
     pub const fn max_loss(self, max_loss: f32) -> Self {
         Self { max_loss, ..self }
     }
 }
 
-/// Why a model was not packed.
+/// Reason why a model was not packed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
@@ -116,34 +116,35 @@ pub enum PackError {
     /// A file could not be read.
     #[error("`{path}`: {message}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong.
+        /// Description of the error.
         message: String,
     },
-    /// The products file is not as it should be.
+    /// The products file is invalid.
     #[error(transparent)]
     Tables(#[from] TrainingError),
     /// The core refused the plan or the pack.
     #[error(transparent)]
     Core(#[from] tradewind_core::Error),
-    /// The plan's outputs are not the recorded ones, or not those of the reference runtime.
-    #[error(
-        "the plan does not give the recorded outputs: {0}; if they are this model's, the plan is wrong: please report it"
-    )]
+    /// The plan's outputs differ from the recorded ones, or from those of the reference runtime.
+    #[error("the plan's outputs differ from the recorded ones: {0}; if these are from this model, please report a bug")]
     Wrong(String),
-    /// The weights in fewer bytes change the outputs by more than the bound.
+    /// A module would refuse the pack.
+    #[error("a module would not load the pack: {0}; make its specification, tables and model fit each other")]
+    Unfit(String),
+    /// Encoded weights change the outputs by more than the maximum loss.
     #[error(
-        "with {precision:?} weights {loss}, and {:.3} % is the most that was asked for; \
-         keep more of each weight, or allow more with --max-loss",
+        "with {precision:?} weights {loss}; the maximum is {:.3} %; \
+         use a higher precision, or raise --max-loss",
         100.0 * max_loss
     )]
     Loss {
-        /// What was asked for.
+        /// Requested precision.
         precision: Precision,
-        /// The bound.
+        /// Maximum loss.
         max_loss: f32,
-        /// The output that passes it by most.
+        /// Loss of the output that exceeds it most.
         loss: Loss,
     },
 }
@@ -183,10 +184,10 @@ enum TaskName {
 }
 
 impl Source {
-    /// Reads a folder, or a single ONNX file, which is named after itself.
+    /// Reads a folder, or a single ONNX file, whose name becomes the pack's.
     ///
     /// # Errors
-    /// [`PackError::File`] or [`PackError::Tables`] names the file and what is wrong with it.
+    /// [`PackError::File`] or [`PackError::Tables`] names the file and the error.
     pub fn read(path: &Path) -> Result<Self, PackError> {
         if !path.is_dir() {
             let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
@@ -244,8 +245,7 @@ impl Source {
         })
     }
 
-    /// Compiles the model, holds the plan against the recorded outputs and against the reference
-    /// runtime, and writes the pack.
+    /// Compiles the model, compares the plan with the recorded outputs and the reference runtime, and writes the pack.
     ///
     /// # Errors
     /// [`PackError`].
@@ -283,15 +283,15 @@ impl Source {
                 .map_err(|difference| PackError::Wrong(format!("sample {n}: {difference}")))?;
         }
         checks.push(match samples.len() {
-            0 => "there are no recorded samples to compare its answers with".to_owned(),
-            count => format!("{count} recorded samples are met"),
+            0 => "no recorded samples to compare outputs with".to_owned(),
+            count => format!("{count} recorded samples match"),
         });
         checks.push(beside_reference(&self.onnx, options, &mut runner)?);
         let mut losses = Vec::new();
         let stored = compiled.at(storage.precision);
         if stored == compiled {
             if storage.precision != Precision::F32 {
-                checks.push("no weight is large enough to be stored in fewer bytes, or may lose any".into());
+                checks.push("no weights can be encoded: they are too small, or must stay exact".into());
             }
         } else {
             losses = runner.losses(&mut Runner::new(&stored)?, &samples)?;
@@ -318,10 +318,14 @@ impl Source {
         if !samples.is_empty() {
             writer = writer.postcard(SectionKind::Samples, &samples)?;
         }
-        Ok(Packed { bytes: writer.finish(sha256)?, notes, checks, losses })
+        let bytes = writer.finish(sha256)?;
+        if let Some(fault) = message::fault(&Engine::new().load(AlignedBytes::copy_of(&bytes)?)) {
+            return Err(PackError::Unfit(fault.message));
+        }
+        Ok(Packed { bytes, notes, checks, losses })
     }
 
-    /// The recorded samples, each with all inputs of the pack, and which of these have defaults.
+    /// Recorded samples, each with all inputs of the pack, and the names of inputs that override a default.
     fn samples(&self, options: &Options) -> Result<(Vec<Sample>, BTreeSet<String>), PackError> {
         let interface = Interface::read(&self.onnx)?;
         let mut overrides = options.overrides.clone();
@@ -352,15 +356,15 @@ impl Source {
     }
 }
 
-/// A pack with a compiled model alone, for the task `infer`; unsigned.
+/// Writes a pack with only a compiled model, for the task `infer`; unsigned.
 ///
 /// # Errors
-/// [`PackError::Core`] where the pack would be too large.
+/// [`PackError::Core`] if the pack is too large.
 pub fn pack_model(name: &str, compiled: Compiled) -> Result<Vec<u8>, PackError> {
     Ok(writer(name, "0", compiled, &Task::Infer)?.finish(sha256)?)
 }
 
-/// A pack with what every pack has.
+/// Creates a pack with the sections that every pack has.
 fn writer(name: &str, version: &str, compiled: Compiled, task: &Task) -> Result<PackWriter, PackError> {
     Ok(PackWriter::new(name, version)
         .postcard(SectionKind::Plan, &compiled.plan)?
@@ -368,7 +372,7 @@ fn writer(name: &str, version: &str, compiled: Compiled, task: &Task) -> Result<
         .postcard(SectionKind::Task, task)?)
 }
 
-/// A plan that runs natively.
+/// Plan that runs natively.
 struct Runner {
     executor: Executor,
     weights: AlignedBytes,
@@ -384,7 +388,7 @@ impl Runner {
         Ok(Self { executor: Executor::new(plan, weights.as_slice())?, weights })
     }
 
-    /// How the outputs of another differ from this one's, for the recorded inputs and made-up ones.
+    /// Losses of another plan, for the recorded and for generated inputs.
     fn losses(&mut self, other: &mut Self, samples: &[Sample]) -> Result<Vec<Loss>, PackError> {
         let plan = self.executor.plan().clone();
         let rows = match plan.batch {
@@ -399,8 +403,8 @@ impl Runner {
         Ok(loss::losses(&runs))
     }
 
-    /// For each input, the greatest power of two such that all indices below it are in their
-    /// tables: made-up inputs should reach all of a table.
+    /// For each input, the greatest power of two such that all smaller indices are in their tables, so that generated
+    /// inputs reach all of a table.
     fn index_bounds(&mut self, plan: &Plan) -> Result<Vec<u32>, PackError> {
         let mut bounds = vec![2; plan.inputs.len()];
         for n in 0..bounds.len() {
@@ -426,13 +430,13 @@ impl Runner {
     }
 }
 
-/// Indices that a table is tried with at most.
+/// Maximum index to try for a table.
 const MOST_INDICES: u32 = 1 << 20;
 
-/// The moment from which made-up ones begin: November 2023, in milliseconds.
+/// First generated moment: November 2023, in milliseconds.
 const MOMENT: i64 = 1_700_000_000_000;
 
-/// Runs the plan beside the reference runtime on made-up inputs, where that runtime can.
+/// Compares the plan with the reference runtime on generated inputs, if that runtime supports the model.
 fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Result<String, PackError> {
     let reference = match Reference::new(onnx, options) {
         Ok(reference) => reference,
@@ -448,22 +452,22 @@ fn beside_reference(onnx: &[u8], options: &Options, runner: &mut Runner) -> Resu
     {
         return Ok(reason);
     }
-    // What is kept in f64 is there for large integers: those that are no index are moments.
+    // f64 buffers are for large integers: inputs that are not indices are moments.
     if plan.buffers.iter().any(|buffer| buffer.dtype == DType::F64) {
         let bounds = runner.index_bounds(&plan)?;
         let ranges = bounds.iter().map(|&bound| if bound < MOST_INDICES { 0..2 } else { MOMENT..MOMENT + (1 << 30) });
         if let Some(reason) = differs(&reference, rows, &made_up(&plan, rows, &ranges.collect::<Vec<_>>())?, runner)? {
             return Ok(reason);
         }
-        return Ok(format!("{rows} made-up rows, and as many with moments, agree with the reference runtime in f64"));
+        return Ok(format!("{rows} generated rows, and as many with moments, match the reference runtime in f64"));
     }
-    Ok(format!("{rows} made-up rows agree with the reference runtime"))
+    Ok(format!("{rows} generated rows match the reference runtime"))
 }
 
-/// Why inputs cannot be compared, if they cannot.
+/// Compares outputs with those of the reference runtime; returns the reason if the inputs cannot be compared.
 ///
 /// # Errors
-/// [`PackError::Wrong`] where the plan gives something else than the reference runtime.
+/// [`PackError::Wrong`] if the outputs differ.
 fn differs(
     reference: &Reference,
     rows: usize,
@@ -476,9 +480,9 @@ fn differs(
         Err(unavailable) => return Ok(Some(unavailable.to_string())),
     };
     let outputs = match runner.run(inputs) {
-        // An index that was made up may be outside a table; then there is nothing to compare.
+        // A generated index may be outside a table; then nothing can be compared.
         Err(PackError::Core(error)) if error.kind() == ErrorKind::IndexOutOfRange => {
-            return Ok(Some(format!("made-up inputs do not fit the model: {error}")));
+            return Ok(Some(format!("generated inputs are invalid for the model: {error}")));
         }
         outputs => outputs?,
     };
@@ -493,13 +497,13 @@ fn differs(
     Ok(None)
 }
 
-/// Integers from 0 on.
+/// Ranges of integers from 0.
 fn below(bounds: &[u32]) -> Vec<Range<i64>> {
     bounds.iter().map(|&bound| 0..bound.into()).collect()
 }
 
-/// Inputs of all types and shapes that the plan takes, the same every time: numbers between −2
-/// and 2, integers within each input's range.
+/// Generates inputs of the plan's types and shapes, always the same: numbers between −2 and 2, integers within each
+/// input's range.
 fn made_up(plan: &Plan, rows: usize, ranges: &[Range<i64>]) -> Result<Vec<Tensor>, PackError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {

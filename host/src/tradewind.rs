@@ -19,6 +19,7 @@ use tradewind_core::{
     },
     insight::{InsightRequest, Insights},
     message::{Decision, InferRequest},
+    pack::PackView,
     quote::{Objective, Quote, QuoteRequest},
     rank::{RankRequest, Ranking},
     snapshot::Snapshot,
@@ -33,7 +34,6 @@ use tradewind_core::{
 ///
 /// ```no_run
 /// use std::{fs::{read, read_to_string}, time::Duration};
-/// use tradewind_core::{Millis, rank::RankRequest};
 /// use tradewind_host::{Limits, Tradewind, Trust};
 ///
 /// # fn main() -> anyhow::Result<()> {
@@ -79,7 +79,7 @@ pub struct Builder {
     trust: Option<Trust>,
     packs: Vec<Source<Pack>>,
     snapshot: Option<Source<Snapshot>>,
-    limits: Limits,
+    limits: Option<Limits>,
     cache: Option<PathBuf>,
     instances: NonZeroUsize,
     patience: Duration,
@@ -108,11 +108,14 @@ pub enum BuildError {
     /// A file is not trusted, or is invalid.
     #[error("the {file} is not trusted: {error}")]
     Trust {
-        /// Kind of file.
-        file: &'static str,
+        /// File: `module`, ``pack `NAME` ``, `pack N` if its name cannot be read, or `snapshot`.
+        file: String,
         /// Reason.
         error: TrustError,
     },
+    /// [`Builder::limits`] or [`Builder::cache`] was called for a module that is compiled already.
+    #[error("the module is compiled already: set limits and the cache where it is compiled")]
+    Compiled,
     /// The module cannot be used.
     #[error(transparent)]
     Module(#[from] GuestError),
@@ -158,7 +161,7 @@ impl Tradewind {
             trust: None,
             packs: Vec::new(),
             snapshot: None,
-            limits: Limits::default(),
+            limits: None,
             cache: None,
             instances: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             patience: Self::PATIENCE,
@@ -168,7 +171,7 @@ impl Tradewind {
     /// Builder of the next version: shares the compiled module, and starts with the same files and settings. A pack
     /// replaces the one with its name, a snapshot the current snapshot.
     ///
-    /// The module's limits are compiled in: [`Builder::limits`] and [`Builder::cache`] have no effect.
+    /// The module's limits are compiled in: [`Builder::limits`] and [`Builder::cache`] are errors.
     pub fn successor(&self) -> Builder {
         let Inner { runtime, files, trust, instances, patience, .. } = &*self.inner;
         Builder {
@@ -344,7 +347,7 @@ impl Builder {
 
     /// Sets the limits of a call, loading included (default: 30 s, unlimited fuel, 128 MiB).
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = Some(limits);
         self
     }
 
@@ -376,19 +379,30 @@ impl Builder {
     pub fn build(self) -> Result<Tradewind, BuildError> {
         let Self { module, signature, trust, packs, snapshot, limits, cache, instances, patience } = self;
         let keys = || trust.as_ref().ok_or(BuildError::NoTrust);
-        let untrusted = |file| move |error| BuildError::Trust { file, error };
+        let untrusted = |file: &str| {
+            let file = file.to_owned();
+            move |error| BuildError::Trust { file, error }
+        };
         let runtime = match module.ok_or(BuildError::NoModule)? {
+            Module::Compiled(_) if limits.is_some() || cache.is_some() => return Err(BuildError::Compiled),
             Module::Compiled(runtime) => runtime,
             Module::Wasm(wasm) => {
                 let module = Verified::module(wasm, signature, keys()?).map_err(untrusted("module"))?;
-                Runtime::with(module.bytes(), &RuntimeConfig::default().limits(limits).cache(cache))?
+                Runtime::with(
+                    module.bytes(),
+                    &RuntimeConfig::default().limits(limits.unwrap_or_default()).cache(cache),
+                )?
             }
         };
         let mut verified: Vec<Verified<Pack>> = Vec::with_capacity(packs.len());
-        for pack in packs {
+        for (n, pack) in packs.into_iter().enumerate() {
             let pack = match pack {
                 Source::Verified(pack) => pack,
-                Source::Bytes(bytes) => Verified::pack(bytes, keys()?).map_err(untrusted("pack"))?,
+                Source::Bytes(bytes) => {
+                    let name = PackView::parse(&bytes).map(|view| format!("pack `{}`", view.manifest().name));
+                    let file = name.unwrap_or_else(|_| format!("pack {}", n + 1));
+                    Verified::pack(bytes, keys()?).map_err(untrusted(&file))?
+                }
             };
             verified.retain(|before| before.name != pack.name);
             verified.push(pack);

@@ -1,13 +1,11 @@
-//! Training data, computed by the code that serves: what a model is trained on is what it will be
-//! shown.
+//! Training data, computed by the code that serves, so that models see the same features in both.
 //!
 //! - [`EventLog`] reads purchases;
-//! - [`product_tables`] learns what is known of each product from those before a date;
-//! - [`write_features`] writes one row for each candidate of each decision to learn from;
-//! - [`Sales`] reads what was sold by the week, and [`write_week_features`] writes one row for each
-//!   week to be forecast.
-//! - [`write_insight_features`] writes the rows of an insight at each of some moments;
-//! - [`write_late_features`] writes one row for each leg.
+//! - [`product_tables`] learns statistics of each product from purchases before a date;
+//! - [`write_features`] writes a row for each candidate of each target;
+//! - [`Sales`] reads weekly sales, and [`write_week_features`] writes a row for each week to forecast;
+//! - [`write_insight_features`] writes the rows of an insight for each target;
+//! - [`write_late_features`] writes a row for each leg.
 
 mod features;
 mod insight;
@@ -26,52 +24,52 @@ pub use tables::{product_tables, read_products, write_products};
 
 use std::path::Path;
 
-/// Why training data could not be read or written.
+/// Reason why training data could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainingError {
-    /// A CSV file is not as it should be.
-    #[error("`{path}`: {source}")]
+    /// A CSV file is invalid.
+    #[error("`{path}`: {error}")]
     Csv {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What and where.
-        source: csv::Error,
+        /// Error, with its position.
+        error: csv::Error,
     },
     /// A file could not be read or written.
-    #[error("`{path}`: {source}")]
+    #[error("`{path}`: {error}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What the system said.
-        source: std::io::Error,
+        /// Error of the system.
+        error: std::io::Error,
     },
-    /// A row says something that cannot be.
+    /// A row is invalid.
     #[error("`{path}`, row {row}: {message}")]
     Row {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// The row, counted from 1 after the header.
+        /// Number of the row, counted from 1 after the header.
         row: usize,
-        /// What is wrong.
+        /// Description of the error.
         message: String,
     },
-    /// The core refused something.
+    /// The core refused the data.
     #[error(transparent)]
     Core(#[from] tradewind_core::Error),
 }
 
 /// Reads the rows of a CSV file.
 fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainingError> {
-    let error = |source| TrainingError::Csv { path: path.display().to_string(), source };
+    let error = |error| TrainingError::Csv { path: path.display().to_string(), error };
     let mut reader = csv::Reader::from_path(path).map_err(error)?;
     reader.deserialize().collect::<Result<_, _>>().map_err(error)
 }
 
 fn file_error(path: &Path) -> impl Fn(std::io::Error) -> TrainingError + '_ {
-    move |source| TrainingError::File { path: path.display().to_string(), source }
+    move |error| TrainingError::File { path: path.display().to_string(), error }
 }
 
 fn csv_error(path: &Path) -> impl Fn(csv::Error) -> TrainingError + '_ {
-    move |source| TrainingError::Csv { path: path.display().to_string(), source }
+    move |error| TrainingError::Csv { path: path.display().to_string(), error }
 }

@@ -36,12 +36,12 @@ pub enum TrustError {
     #[error(transparent)]
     Pack(#[from] tradewind_core::Error),
     /// A file cannot be read or written.
-    #[error("`{path}`: {source}")]
+    #[error("`{path}`: {error}")]
     File {
         /// Path of the file.
         path: String,
         /// Error of the system.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A file contains no key.
     #[error("`{path}` contains no {kind} key (expected one line, `{kind} ` and 64 hexadecimal digits)")]
@@ -87,6 +87,11 @@ impl Trust {
     pub fn read(paths: &[impl AsRef<Path>]) -> Result<Self, TrustError> {
         let keys = paths.iter().map(|path| read_key(path.as_ref(), PUBLIC)).collect::<Result<_, _>>()?;
         Ok(Self { keys: Some(keys) })
+    }
+
+    /// Trusts these public keys.
+    pub fn keys(keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        Self { keys: Some(keys.into_iter().collect()) }
     }
 
     /// Accepts unsigned files: the only way to load them. Digests are still checked, and so is an existing signature,
@@ -213,6 +218,6 @@ fn write_key(path: &Path, kind: &str, key: &[u8; 32], mode: u32) -> Result<(), T
     writeln!(file, "{kind} {}", hex(key)).map_err(|source| file_error(path, source))
 }
 
-fn file_error(path: &Path, source: std::io::Error) -> TrustError {
-    TrustError::File { path: path.display().to_string(), source }
+fn file_error(path: &Path, error: std::io::Error) -> TrustError {
+    TrustError::File { path: path.display().to_string(), error }
 }

@@ -13,14 +13,14 @@ Five tables are written. Times are Unix milliseconds in UTC, prices cents, share
 - `events.csv` (`profile,at,order,sku,quantity`): their purchases, one row per line of a basket,
   sorted by profile, time, order and product id.
 - `targets.csv` (`split,profile,at,order`): for each split, the moment of decision and the basket
-  to be predicted. A household's history is what it bought strictly before `at`.
+  to be predicted. A household's history is its purchases strictly before `at`.
 - `sales.csv` (`sku,week,units,price,list,display,mailer`): the 1,000 products bought in most lines
   in weeks 2 to 40, each from the week of its first sale to week 52. `price` is the median over
-  lines of what a unit cost (coupons aside), `list` that of what it cost without its reduction;
+  lines of the price of a unit before coupons, `list` that of its price before reductions;
   weeks without a sale keep both from the week before. `display` and `mailer` are the shares of the
   panel's promoting stores that displayed the product or had it in their mailer. Lines that cost
-  nothing are left out: what is given away is not sold at a price.
-- `weeks.csv` (`split,sku,week,horizon`): the weeks to be forecast from those up to `horizon` weeks
+  nothing are left out: gifts have no price.
+- `weeks.csv` (`split,sku,week,horizon`): the weeks to forecast from those up to `horizon` weeks
   before: training up to week 40, validation 41 to 44, test 45 to 52.
 
 Left out: week 1 (a single day), lines with quantity 0 or above 100, products without a category,
@@ -54,7 +54,7 @@ NOT_PRODUCTS = ("COUPON", "CNTRL/STORE SUP", "FUEL", "MISCELLANEOUS")
 SALES_PRODUCTS = 1_000
 SALES_WEEKS = {"train": range(6, 41), "validation": range(41, 45), "test": range(45, 53)}
 HORIZONS = range(1, 5)
-# Weeks that must be known of a product for one of its weeks to be learnt from.
+# Minimum number of known weeks of a product before a training week.
 MIN_HISTORY = 4
 
 MIN_TARGET_ITEMS = 3
@@ -88,7 +88,7 @@ def splits() -> list[Split]:
     """Return training splits (oldest first), validation and test.
 
     The last training target lies before the validation cutoff and the last validation target
-    before the test cutoff, so nothing that is learnt or chosen has seen a test basket.
+    before the test cutoff, so neither training nor model selection uses a test basket.
     """
     last = VALIDATION_CUTOFF - HORIZON
     training = [last - TRAINING_STEP * k for k in reversed(range(TRAINING_CUTOFFS))]
@@ -149,7 +149,7 @@ def recommendable(products: pa.Table) -> pa.Table:
 
 
 def usable_lines(transactions: pa.Table, products: pa.Table) -> pa.Table:
-    """Keep the lines of the given products that can be learnt from."""
+    """Keep the usable lines of the given products."""
     keep = pc.and_(
         pc.greater_equal(transactions["week"], FIRST_WEEK),
         pc.and_(
@@ -185,7 +185,7 @@ def most_bought(purchases: Purchases, before: int, size: int) -> np.ndarray:
 
 
 def distinct_trips(purchases: Purchases, before: int) -> dict[int, int]:
-    """Return how many orders each profile made before a moment."""
+    """Return the number of orders of each profile before a moment."""
     past = purchases.at < before
     _, first = np.unique(purchases.order[past], return_index=True)
     profiles, trips = np.unique(purchases.profile[past][first], return_counts=True)
@@ -248,16 +248,16 @@ class Sales:
 
 
 def weekly_sales(lines: pa.Table, promotions: pa.Table) -> Sales:
-    """Return what was sold of the products bought in most lines before validation, by the week."""
+    """Return weekly sales of the products bought in most lines before validation."""
     sku, week = lines["product_id"].to_numpy(), lines["week"].to_numpy()
     early = week < SALES_WEEKS["validation"].start
     skus, counts = np.unique(sku[early], return_counts=True)
     skus = np.sort(skus[np.lexsort((skus, -counts))[:SALES_PRODUCTS]])
     last = SALES_WEEKS["test"].stop
-    # What the shopper pays before coupons; with the reduction, what the list says.
+    # Price paid before coupons; the list price adds the reduction.
     paid = lines["sales_value"].to_numpy() + lines["coupon_match_disc"].to_numpy()
     listed = paid + lines["retail_disc"].to_numpy()
-    # What is given away has no price.
+    # Gifts have no price.
     kept = np.isin(sku, skus) & (week < last) & (paid >= 0.005)
     quantity, paid, listed = lines["quantity"].to_numpy()[kept], paid[kept], listed[kept]
     cell = np.searchsorted(skus, sku[kept]) * last + week[kept]
@@ -274,7 +274,7 @@ def weekly_sales(lines: pa.Table, promotions: pa.Table) -> Sales:
         rows = shown.filter(pc.not_equal(shown[column], "0"))
         place = np.searchsorted(skus, rows["product_id"].to_numpy()) * last
         place = place + rows["week"].to_numpy()
-        # A store may have a product in several places; it counts once.
+        # A store counts once, even if it displays a product in several locations.
         pairs = np.unique(np.column_stack((place, rows["store_id"].to_numpy())), axis=0)
         counted = np.bincount(pairs[:, 0], minlength=shape[0] * last).reshape(shape)
         return np.rint(10_000 * counted / np.maximum(stores, 1)).astype(np.int64)
@@ -290,7 +290,7 @@ def weekly_sales(lines: pa.Table, promotions: pa.Table) -> Sales:
 
 
 def median_by(cell: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the median of the values of each cell, NaN where there are none."""
+    """Return the median of the values of each cell; NaN for empty cells."""
     order = np.argsort(cell, kind="stable")
     found, start = np.unique(cell[order], return_index=True)
     medians = np.full(shape[0] * shape[1], np.nan)

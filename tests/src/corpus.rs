@@ -1,7 +1,7 @@
 //! The cases of `tests/cases`.
 
 use crate::root;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, mem, path::Path};
 use tradewind_compiler::{
@@ -65,6 +65,15 @@ pub struct Refused {
 pub fn cases() -> Result<Vec<Case>> {
     let folder = root().join("tests/cases/onnx");
     let index: Index = serde_json::from_slice(&read(&folder.join("index.json"))?)?;
+    for entry in fs::read_dir(&folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_listed = !entry.file_type()?.is_dir() || index.cases.contains_key(&name);
+        ensure!(
+            is_listed,
+            "tests/cases/onnx/{name} is not in index.json, so nothing tests it; `make` writes the index"
+        );
+    }
     index.cases.iter().map(|(name, entry)| case(&folder.join(name), name, &entry.sets)).collect()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Fuel counts the work done, independently of the machine but not of the compiler; it is compared with the budget only
 //! if the module was built by the tools named there. To record a new budget after an intended change:
-//! `TRADEWIND_RECORD_BUDGET=1 cargo test --release -p tradewind-tests --test budget`.
+//! `TRADEWIND_RECORD_BUDGET=1 cargo test --release --workspace --test budget`.
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};

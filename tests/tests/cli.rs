@@ -58,6 +58,23 @@ fn a_model_that_is_refused_leaves_no_pack() -> Result<()> {
 }
 
 #[test]
+fn a_model_that_does_not_fit_its_specification_leaves_no_pack() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (model, pack) = (folder.path().join("churn"), folder.path().join("churn.pack"));
+    fs::create_dir(&model)?;
+    for file in ["model.onnx", "pack.json", "spec.json"] {
+        fs::copy(root().join("models/churn").join(file), model.join(file))?;
+    }
+    let spec = fs::read_to_string(model.join("spec.json"))?;
+    fs::write(model.join("spec.json"), spec.replacen("\"shopper_orders\",", "", 1))?;
+    let refused = tradewind(&["pack", path(&model), "--unsigned", "--out", path(&pack)], "")?;
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && message.contains("make its specification"), "{message}");
+    ensure!(!pack.exists());
+    Ok(())
+}
+
+#[test]
 fn a_bad_line_is_reported_by_number_and_the_rest_is_done() -> Result<()> {
     let good = r#"{"id": "a", "at": "2017-12-04T00:00:00Z", "limit": 3}"#;
     let lines =

@@ -129,7 +129,7 @@ fn an_input_with_a_default_takes_what_is_given_and_else_its_default() -> Result<
     let packed = tradewind([&"pack", &case, &"--unsigned", &"--out", &pack])?;
     // An offset of one row does not fit a batch, so the sample of one row does not determine its shape.
     ensure!(packed.status.success(), "{}", stderr(&packed));
-    ensure!(stdout(&packed).contains("3 recorded samples are met"), "{}", stdout(&packed));
+    ensure!(stdout(&packed).contains("3 recorded samples match"), "{}", stdout(&packed));
     ensure!(
         stdout(&packed).contains("became constants (`--override` makes them inputs): `shift`"),
         "{}",

@@ -102,7 +102,7 @@ fn orders_that_can_never_be_planned_are_refused() -> Result<()> {
         says(place, &post(&service, "shop", "/v1/orders", &with(order("o-1"), place, value)?)?, 422, said)?;
     }
     for (field, value, said) in [
-        ("priority", json!(8), "0, the first, to 7"),
+        ("priority", json!(8), "0 (first) to 7"),
         ("priority", json!(256), "priority"),
         ("pinned", json!("NOWHERE"), "NOWHERE"),
         ("excluded", json!(vec!["LAS"; 1_001]), "excluded"),

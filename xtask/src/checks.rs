@@ -35,11 +35,11 @@ const PARTS: [Part; 6] = [
     Part { name: "core", about: "the core, without any built files", needs: &[], test: test_core },
     Part {
         name: "models",
-        about: "models of all kinds, compiled and run on all runtimes",
+        about: "models of all kinds on all runtimes, messages, bytes, layers",
         needs: &[&CHROMIUM, &FIREFOX],
         test: test_models,
     },
-    Part { name: "host", about: "everything in Rust", needs: &[&CHROMIUM, &FIREFOX, &POSTGRESQL], test: test_host },
+    Part { name: "rust", about: "everything in Rust", needs: &[&CHROMIUM, &FIREFOX, &POSTGRESQL], test: test_rust },
     Part { name: "sdk", about: "the package for pages, in Chromium", needs: &[&CHROMIUM], test: browser::test },
     Part { name: "edge", about: "the Worker, in workerd", needs: &[&CHROMIUM], test: edge::test },
     Part { name: "demo", about: "page, edge and warehouse together", needs: &[&CHROMIUM], test: demo::test },
@@ -48,13 +48,16 @@ const PARTS: [Part; 6] = [
 /// System packages that the tests of all parts need.
 pub const NEEDS: [&Need; 5] = [&NODE, &PYTHON, &CHROMIUM, &FIREFOX, &POSTGRESQL];
 
-/// Integration tests of models.
-const OF_MODELS: [&str; 12] = [
+/// Integration tests of models, messages and the rules for code.
+const OF_MODELS: [&str; 16] = [
+    "abi",
+    "budget",
     "corpus",
     "demand",
     "features",
     "figures",
     "late",
+    "layers",
     "models",
     "own_model",
     "rank",
@@ -62,6 +65,7 @@ const OF_MODELS: [&str; 12] = [
     "snapshot",
     "verify",
     "weights",
+    "words",
 ];
 
 /// Runs `cargo xtask check`: checks that need no build, in a few minutes.
@@ -120,20 +124,38 @@ fn test_core(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> 
 }
 
 fn test_models(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
-    let tests = OF_MODELS.map(|name| format!("--test={name}"));
-    cargo_test(workspace, steps, &[&["--workspace".to_owned()], &tests[..]].concat(), filter)
+    let file = filter.filter(|filter| OF_MODELS.contains(filter));
+    let files: Vec<_> = OF_MODELS.into_iter().filter(|name| file.is_none_or(|file| file == *name)).collect();
+    integration_tests(workspace, steps, &files, filter.filter(|_| file.is_none()))
 }
 
 /// Includes the tests of `core` and `models`.
-fn test_host(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
-    cargo_test(workspace, steps, &["--workspace".to_owned()], filter)
+fn test_rust(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    match filter {
+        Some(file) if workspace.root().join("tests/tests").join(file).with_extension("rs").exists() => {
+            integration_tests(workspace, steps, &[file], None)
+        }
+        _ => cargo_test(workspace, steps, &["--workspace".to_owned()], filter),
+    }
 }
 
+fn integration_tests(workspace: &Workspace, steps: &mut Steps, files: &[&str], filter: Option<&str>) -> Result<()> {
+    let mut which = vec!["--workspace".to_owned()];
+    which.extend(files.iter().map(|file| format!("--test={file}")));
+    cargo_test(workspace, steps, &which, filter)
+}
+
+/// The filter is a part of the names of tests; one that no test has is an error.
 fn cargo_test(workspace: &Workspace, steps: &mut Steps, which: &[String], filter: Option<&str>) -> Result<()> {
-    steps.run("run the tests", || {
-        let tests = workspace.cargo().args(["test", "--locked", "--release"]).args(which).args(filter);
-        Ok(tests.advice("see the failed tests above").run()?)
-    })
+    let tests = || workspace.cargo().args(["test", "--locked", "--release"]).args(which).args(filter);
+    steps.run("run the tests", || Ok(tests().advice("see the failed tests above").run()?))?;
+    if let Some(filter) = filter {
+        let listed = tests().args(["--", "--list", "--format=terse"]).output()?;
+        if !listed.lines().any(|line| line.ends_with(": test")) {
+            bail!("no file of tests is called `{filter}`, and no test has it in its name");
+        }
+    }
+    Ok(())
 }
 
 fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
@@ -199,7 +221,7 @@ mod tests {
         };
         assert!(of("core").is_empty());
         assert_eq!(of("models"), [CHROMIUM.what, FIREFOX.what]);
-        assert_eq!(of("host"), [CHROMIUM.what, FIREFOX.what, POSTGRESQL.what]);
+        assert_eq!(of("rust"), [CHROMIUM.what, FIREFOX.what, POSTGRESQL.what]);
         assert!(["sdk", "edge", "demo"].iter().all(|name| of(name) == [CHROMIUM.what]));
         let all = NEEDS.map(|need| need.what);
         assert!(PARTS.iter().all(|part| of(part.name).iter().all(|what| all.contains(what))));

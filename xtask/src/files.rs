@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::shell::Run;
 use crate::workspace::Workspace;
@@ -35,10 +35,23 @@ fn tests(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(tests)
 }
 
-/// Returns Node's tests in a folder, optionally only files whose names contain `filter`.
+/// Node's tests in a folder; with a filter, those of the file of that name, or those with the filter in their names.
 pub fn node_tests(workspace: &Workspace, folder: &str, filter: Option<&str>) -> Result<Run> {
-    let pattern = filter.map(|filter| format!("--test-name-pattern={filter}"));
+    let mut files = tests(&workspace.path(folder))?;
+    let mut pattern = None;
+    if let Some(filter) = filter {
+        let name = format!("{filter}.test.mjs");
+        let file = files.iter().find(|path| path.ends_with(&name)).cloned();
+        pattern = file.is_none().then(|| format!("--test-name-pattern={filter}"));
+        files = match file {
+            Some(file) => vec![file],
+            None => {
+                files.into_iter().filter(|path| fs::read_to_string(path).is_ok_and(|t| t.contains(filter))).collect()
+            }
+        };
+        ensure!(!files.is_empty(), "no file of tests in `{folder}` is called `{filter}`, and none contains it");
+    }
     // One file after the other, because parallel browsers and Workers would compete for processors.
     let node = Run::new("node").args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
-    Ok(node.args(pattern).args(tests(&workspace.path(folder))?).dir(workspace.root()))
+    Ok(node.args(pattern).args(files).dir(workspace.root()))
 }

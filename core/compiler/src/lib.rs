@@ -37,6 +37,7 @@
 //! | `dialect` | custom versions of the few ONNX operators that tract interprets differently from onnxruntime |
 //! | `ml` | ai.onnx.ml operators, lowered directly from their ONNX nodes |
 //! | `nn` | recurrent layers, convolutions and pools, likewise |
+//! | `whole`, `attributes` | operators of `ml` and `nn` that stay one node through tract's passes; attributes of ONNX nodes |
 //! | `lower` | converts the graph to kernel calls, one file for each family of operators |
 //! | `value`, `extent` | a tensor during lowering: buffer, view, and growth of its extents with the batch |
 //! | `builder`, `walk` | one method for each kernel; the geometry of the strided ones |
@@ -49,6 +50,7 @@
 //! | [`Reference`] | tract as a reference for comparing plans |
 //! | [`Interface`] | a model's declarations; inputs that determine a shape |
 //! | [`read_tensor`], [`read_input`], [`fit_input`], [`write_tensor`] | tensors in the ONNX project's test files |
+//! | `quiet` | converts panics in tract to refusals |
 //! | [`Refusal`] | reason why a model cannot be compiled |
 //!
 //! # Reference behaviour

@@ -94,6 +94,9 @@ macro_rules! kernels {
         }
 
         impl Kernel {
+            /// How many kernels there are.
+            pub const COUNT: usize = [$($number),*].len();
+
             /// Name for people, such as `gather elements`.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$Kernel(_) => $Kernel::NAME,)* }

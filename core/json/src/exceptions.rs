@@ -1,4 +1,4 @@
-//! Shipments, and what happened to them.
+//! Shipments in JSON.
 
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
@@ -7,43 +7,43 @@ use tradewind_core::{
     tracking::Scan,
 };
 
-/// A shipment.
+/// Shipment that is planned or on its way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shipment {
-    /// Its name.
+    /// Name of the shipment.
     pub id: Id,
-    /// The order that it is of.
+    /// Order that it belongs to.
     pub order: Id,
-    /// The node that sends it.
+    /// Node that ships it.
     pub node: Id,
-    /// Where it goes.
+    /// Region of the destination.
     pub region: Id,
-    /// What is in it.
+    /// Products in it.
     pub lines: Vec<ShipmentLine>,
-    /// When the node was told to send it.
+    /// Moment at which the node was instructed to ship it.
     pub created: Millis,
-    /// Until when it is promised.
+    /// Promised moment of delivery.
     pub promised: Millis,
-    /// What happened to it, the first first.
+    /// Scans, oldest first.
     #[serde(default)]
     pub scans: Vec<Scan>,
-    /// Other services that could carry it; other nodes, the snapshot knows.
+    /// Other services that could carry it; alternative nodes come from the snapshot.
     #[serde(default)]
     pub services: Vec<Alternative>,
 }
 
-/// Some units of a product.
+/// Line of a shipment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ShipmentLine {
-    /// The product.
+    /// Product.
     pub sku: Sku,
     /// Units.
     pub quantity: u32,
-    /// What all of them were sold for, in minor units.
+    /// Price of all units, in minor units.
     pub value: Money,
 }
 
@@ -52,19 +52,19 @@ pub struct ShipmentLine {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Alternative {
-    /// Its name.
+    /// Name of the service.
     pub service: Id,
-    /// What it costs on top, in minor units.
+    /// Additional cost, in minor units.
     pub cost: Money,
-    /// When the shipment would be there.
+    /// Moment at which the shipment would arrive.
     pub arrives: Millis,
 }
 
 impl Shipment {
-    /// The shipment as the module takes it: one that it can judge.
+    /// Converts the shipment to the module's type, and checks it.
     ///
     /// # Errors
-    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names the invalid field.
     pub fn message(self) -> Result<exceptions::Shipment, Error> {
         let lines = self.lines.into_iter().map(|ShipmentLine { sku, quantity, value }| exceptions::ShipmentLine {
             sku,

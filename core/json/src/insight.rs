@@ -1,4 +1,4 @@
-//! Insights.
+//! Insights in JSON.
 
 use crate::StorefrontEvent;
 use serde::{Deserialize, Serialize};
@@ -7,92 +7,92 @@ use tradewind_core::{
     insight::{self, Fact, Insights, Subject, Value},
 };
 
-/// What does an insight say?
+/// Asks for an insight.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InsightRequest {
-    /// Comes back in the reply.
+    /// Identifier that the reply repeats.
     #[serde(default)]
     pub id: Option<String>,
-    /// The pack; may be absent where one insight is loaded, and no other.
+    /// Name of the pack; absent for the only insight loaded.
     #[serde(default)]
     pub pack: Option<String>,
-    /// The moment of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// The shopper, as a ranking returned it.
+    /// Profile of the shopper, as returned by a ranking.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub profile: Option<Profile>,
-    /// What the shopper did since.
+    /// Events since then.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub events: Vec<StorefrontEvent>,
-    /// These products only.
+    /// Limits the rows to these products.
     #[serde(default)]
     pub skus: Option<Vec<Sku>>,
-    /// The texts.
+    /// Texts, one for each row.
     #[serde(default)]
     pub texts: Vec<String>,
 }
 
-/// What an insight says.
+/// Answer of an insight.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InsightReply {
-    /// The request's.
+    /// Identifier from the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The pack.
+    /// Name of the pack.
     pub pack: String,
-    /// The rows that are kept, greatest first.
+    /// Rows that the pack keeps, greatest value first.
     pub items: Vec<InsightItem>,
-    /// How many rows there were.
+    /// Number of rows evaluated.
     pub considered: u32,
 }
 
-/// What a model says of a row: of the shopper, where neither a product, an hour nor a text is named.
+/// Answer of a model for a row; about the shopper if no product, hour or text is named.
 #[derive(Debug, Clone, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InsightItem {
-    /// The product.
+    /// Product.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sku: Option<Sku>,
-    /// The node.
+    /// Node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Code>,
-    /// The hour of the week, from Monday 00:00.
+    /// Hour of the week, from Monday 00:00.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hour: Option<u8>,
-    /// The text's place in the request.
+    /// Index of the text in the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<u32>,
-    /// The probability, 0 to 1.
+    /// Probability (0 to 1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<f32>,
-    /// The quantiles of the amount, in the pack's unit.
+    /// Quantiles of the amount, in the pack's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub quantiles: Option<Quantiles>,
-    /// The amount, in the pack's unit.
+    /// Amount, in the pack's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<f32>,
-    /// The label.
+    /// Label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The score: comparable within one reply only.
+    /// Score: comparable within one reply only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
-    /// The facts that are reasons; `models/FEATURES.md` says what each means.
+    /// Facts that are reasons; `models/FEATURES.md` explains each.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub evidence: Vec<Fact>,
 }
 
 impl InsightRequest {
-    /// The message for the module.
+    /// Converts the request to the module's type.
     ///
     /// # Errors
-    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](tradewind_core::ErrorKind::BadRequest) names the invalid event.
     pub fn message(self) -> Result<insight::InsightRequest, Error> {
         Ok(insight::InsightRequest {
             pack: self.pack,
@@ -106,7 +106,7 @@ impl InsightRequest {
 }
 
 impl InsightReply {
-    /// The reply to the request of an `id`.
+    /// Creates the reply to a request with this `id`.
     pub fn new(id: Option<String>, insights: Insights) -> Self {
         let items = insights.items.into_iter().map(InsightItem::from).collect();
         Self { id, pack: insights.pack, items, considered: insights.considered }

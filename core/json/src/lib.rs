@@ -1,6 +1,6 @@
-//! Requests and replies in JSON, where they are not simply the types of the core: those write themselves for people,
-//! with moments in RFC 3339, days as dates and probabilities from 0 to 1. The types in here leave out what a shell adds,
-//! take sets by name, or hide what not everyone may know.
+//! Requests and replies in JSON that differ from the types of the core, which serialize themselves for people, with
+//! moments in RFC 3339, days as dates and probabilities from 0 to 1. The types in this crate leave out fields that a
+//! shell adds, replace sets by names, or hide data that is not public.
 //!
 //! ```
 //! use tradewind_json::RankRequest;
@@ -29,22 +29,22 @@ pub use words::{Field, Statement, Words, number};
 use serde::{Deserialize, Serialize};
 use tradewind_core::Currency;
 
-/// A document with amounts, and the currency in whose minor units they are.
+/// Document with amounts, and their currency.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Priced<T> {
-    /// The currency of all amounts.
+    /// Currency of all amounts, which are in its minor units.
     pub currency: Currency,
-    /// The document.
+    /// Document with the amounts.
     #[serde(flatten)]
     pub document: T,
 }
 
-/// The bytes as lower-case hexadecimal digits.
+/// Encodes bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes of just so many pairs of hexadecimal digits.
+/// Decodes exactly `N` pairs of hexadecimal digits.
 pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -56,7 +56,7 @@ pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// A JSON document without the byte order mark that some programs write before it (RFC 8259, section 8.1).
+/// Removes the byte order mark that some programs write before a JSON document (RFC 8259, section 8.1).
 pub fn without_bom(document: &[u8]) -> &[u8] {
     document.strip_prefix("\u{feff}".as_bytes()).unwrap_or(document)
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_a_document() {
+    fn a_byte_order_mark_is_removed() {
         assert_eq!(without_bom(b"\xef\xbb\xbf{}"), b"{}");
         assert_eq!(without_bom(b"\xef\xbb{}"), b"\xef\xbb{}");
     }

@@ -1,4 +1,4 @@
-//! Prices.
+//! Prices in JSON.
 
 use crate::{Priced, hex};
 use serde::{Deserialize, Serialize};
@@ -7,79 +7,79 @@ use tradewind_core::{
     quote::{self, Objective, PriceReason, Quote},
 };
 
-/// A request for a price.
+/// Request for a price.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuoteRequest {
-    /// Comes back in the reply; the decision does not see it.
+    /// Identifier that the reply repeats; the decision does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The moment of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// The product.
+    /// Product.
     pub sku: Sku,
-    /// Where it is offered.
+    /// Region in which it is offered.
     pub region: Code,
-    /// What the price is for: weights of `margin`, `revenue` and `sell_through`.
+    /// Objective of the price: weights of `margin`, `revenue` and `sell_through`.
     pub objective: Objective,
-    /// The price pack, where several are loaded.
+    /// Price pack, if several are loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pack: Option<String>,
 }
 
-/// A price.
+/// Reply with a price.
 #[derive(Debug, Clone, Serialize)]
 pub struct QuoteReply {
-    /// The request's.
+    /// Identifier from the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The price, and what there is to say of it.
+    /// Price, with its reasons.
     #[serde(flatten)]
     pub quote: Priced<Quote>,
 }
 
-/// A shopper's question for a price: moment and objective are the shop's.
+/// Request of a shopper for a price; the shop supplies moment and objective.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceRequest {
-    /// Comes back in the reply.
+    /// Identifier that the reply repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The product.
+    /// Product.
     pub sku: Sku,
-    /// Where it is offered; where the shopper is, when absent.
+    /// Region in which it is offered; the shopper's region if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Code>,
 }
 
-/// A price as everyone may know it: nothing from which floor, margin, stock or demand could be told.
+/// Public price, without data that would reveal floor, margin, stock or demand.
 #[derive(Debug, Clone, Serialize)]
 pub struct PublicQuote {
-    /// The request's.
+    /// Identifier from the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The product.
+    /// Product.
     pub sku: Sku,
-    /// The currency of all amounts, which are in its minor units.
+    /// Currency of all amounts, which are in its minor units.
     pub currency: Currency,
-    /// The price.
+    /// Price.
     pub price: Money,
-    /// The list price.
+    /// List price.
     pub list: Money,
-    /// The lowest price of the 30 days before this price began.
+    /// Lowest price of the 30 days before this price began.
     pub lowest_30_days: Money,
-    /// Why: whether it is locked, unchanged, lowered or raised.
+    /// Reasons: locked, unchanged, lowered or raised.
     pub reasons: Vec<PriceReason>,
-    /// As of when it was decided.
+    /// Moment of the decision.
     pub at: Millis,
-    /// Until when it holds.
+    /// Moment at which it expires.
     pub valid_until: Millis,
-    /// The root of the snapshot that it was computed from, in hexadecimal digits.
+    /// Root of the snapshot from which it was computed, in hexadecimal digits.
     pub snapshot: String,
 }
 
 impl PublicQuote {
-    /// What may be known of a quote, decided at a moment over the snapshot of a root.
+    /// Creates the public part of a quote, decided at a moment over the snapshot of a root.
     pub fn new(quote: &Quote, currency: Currency, at: Millis, snapshot: Digest) -> Self {
         use PriceReason::{Locked, Lowered, Raised, Unchanged};
         let open = |reason: &&PriceReason| matches!(reason, Locked | Unchanged | Lowered | Raised);
@@ -99,7 +99,7 @@ impl PublicQuote {
 }
 
 impl QuoteRequest {
-    /// The message for a module that has loaded the snapshot of a root.
+    /// Converts the request to the module's type, for the loaded snapshot.
     pub fn message(self, snapshot: Digest) -> quote::QuoteRequest {
         let Self { id: _, at, sku, region, objective, pack } = self;
         quote::QuoteRequest { pack, snapshot, at, sku, region, objective }

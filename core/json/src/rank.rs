@@ -1,4 +1,4 @@
-//! Ranking.
+//! Ranking in JSON.
 
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
@@ -6,51 +6,51 @@ use tradewind_core::{
     rank::{self, Constraints, RankedItem, Ranking},
 };
 
-/// A request for ranked products.
+/// Request for ranked products.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RankRequest {
-    /// Comes back in the reply.
+    /// Identifier that the reply repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The moment of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// How many products are wanted.
+    /// Maximum number of products in the reply.
     pub limit: u16,
-    /// The shopper, as a reply returned it.
+    /// Profile of the shopper, as returned by a reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
-    /// What the shopper did since.
+    /// Events since then.
     #[serde(default)]
     pub events: Vec<StorefrontEvent>,
-    /// Rank these only.
+    /// Limits the ranking to these products.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<Sku>>,
-    /// Not these.
+    /// Excluded products.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Sku>,
     /// Products that the shop hides from everyone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden: Vec<Sku>,
-    /// Products that cannot be had.
+    /// Unavailable products.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable: Vec<Sku>,
-    /// At most so many products of one category.
+    /// Maximum number of products of one category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_category: Option<u16>,
-    /// Only what the snapshot promises to deliver to this region.
+    /// Region to which the snapshot must promise delivery of each product.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Code>,
 }
 
-/// Something a shopper did: exactly one of the fields after `channel` is there.
+/// Event of a shopper, with exactly one of the fields after `channel`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is the event of its name")]
 pub struct StorefrontEvent {
-    /// When.
+    /// Moment of the event.
     pub at: Millis,
-    /// Where; `web` when absent.
+    /// Channel of the event (default `web`).
     #[serde(default)]
     pub channel: Channel,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,55 +71,55 @@ pub struct StorefrontEvent {
     pub dismiss: Option<Product>,
 }
 
-/// A product.
+/// Product of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
-    /// Its SKU.
+    /// SKU of the product.
     pub sku: Sku,
 }
 
-/// Products.
+/// Products of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Products {
-    /// Their SKUs.
+    /// SKUs of the products.
     pub skus: Vec<Sku>,
 }
 
-/// A search.
+/// Search of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// The words.
+    /// Words of the search.
     pub query: String,
 }
 
-/// An order.
+/// Order of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Purchase {
-    /// Its lines.
+    /// Lines of the order.
     pub lines: Vec<Line>,
 }
 
-/// Ranked products.
+/// Reply with ranked products.
 #[derive(Debug, Clone, Serialize)]
 pub struct RankReply {
-    /// The request's.
+    /// Identifier from the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The products, best first.
+    /// Products, best first.
     pub items: Vec<RankedItem>,
-    /// How many candidates were scored.
+    /// Number of candidates scored.
     pub considered: u32,
-    /// The shopper, with the request's events taken in; where it was asked for.
+    /// Profile of the shopper, updated with the request's events; present if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
 impl RankRequest {
-    /// A request for `limit` products for someone of whom nothing is known.
+    /// Creates a request for `limit` products for an unknown shopper.
     pub const fn new(at: Millis, limit: u16) -> Self {
         Self {
             id: None,
@@ -136,11 +136,10 @@ impl RankRequest {
         }
     }
 
-    /// The message for the module. Products that `catalog` does not have cannot be hidden or
-    /// unavailable, and are passed over.
+    /// Converts the request to the module's type. Hidden or unavailable products that are not in `catalog` are ignored.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](ErrorKind::BadRequest) names the invalid event.
     pub fn message(self, pack: &str, catalog: &Catalog) -> Result<rank::RankRequest, Error> {
         let set = |skus: &[Sku]| {
             let mut bits = SkuBits::none(catalog.len());
@@ -184,7 +183,7 @@ impl StorefrontEvent {
             (found, _) => Err(Error::new(
                 ErrorKind::BadRequest,
                 format!(
-                    "the event at {at} says {} things that happened; it needs one of view, search, add_to_cart, \
+                    "the event at {at} has {} kinds; it needs one of view, search, add_to_cart, \
                      purchase, return, impression, click, dismiss",
                     if found.is_some() { "several" } else { "no" },
                 ),
@@ -194,7 +193,7 @@ impl StorefrontEvent {
 }
 
 impl RankReply {
-    /// The reply to the request of an `id`, with the profile or without.
+    /// Creates the reply to a request with this `id`, with or without the profile.
     pub fn new(id: Option<String>, ranking: Ranking, with_profile: bool) -> Self {
         Self {
             id,

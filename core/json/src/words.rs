@@ -1,17 +1,17 @@
-//! Words for codes, by language.
+//! Texts for codes, by language.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tradewind_core::Source;
 
-/// What codes are called: for each language (BCP 47, such as `en`), for each code, its text in one or more forms.
+/// Texts of codes: for each language (BCP 47, such as `en`) and each code, a text in one or more forms.
 ///
-/// The form is chosen by the first field that the form `other` names in braces. A number is matched by itself (`=0`), then
-/// by its plural form (Unicode CLDR: `one`, `few`, `many`, `other`, …); a text by itself. A field that is a code of its own is
-/// said in that code's words.
+/// The form is selected by the first field that the form `other` names in braces. A number selects the form of itself
+/// (`=0`), or else its plural form (Unicode CLDR: `one`, `few`, `many`, `other`, …); a text selects the form of itself.
+/// A field that is itself a code is replaced by that code's text.
 ///
-/// A pack's section of words has them for the sources that are evidence: [`Words::check`].
+/// The words of a pack have texts for the sources that are evidence: [`Words::check`].
 ///
 /// ```
 /// use tradewind_json::{Statement, Words, number};
@@ -27,25 +27,25 @@ use tradewind_core::Source;
 #[serde(transparent)]
 pub struct Words(BTreeMap<String, Texts>);
 
-/// The forms of each code.
+/// Forms of each code.
 type Texts = BTreeMap<String, BTreeMap<String, String>>;
 
-/// The plural forms of Unicode CLDR.
+/// Plural forms of Unicode CLDR.
 const FORMS: [&str; 6] = ["zero", "one", "two", "few", "many", "other"];
 
-/// A code, and the fields that go with it.
+/// Code with its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     code: String,
     fields: BTreeMap<String, Field>,
 }
 
-/// What a text can name in braces.
+/// Value that a text can name in braces.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {
-    /// A number: chooses a plural form.
+    /// Number, which selects a plural form.
     Number(f64),
-    /// A text: chooses a form by itself.
+    /// Text, which selects the form of itself.
     Text(String),
 }
 
@@ -62,20 +62,20 @@ impl From<String> for Field {
 }
 
 impl Statement {
-    /// A code without fields.
+    /// Creates a code without fields.
     pub fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), fields: BTreeMap::new() }
     }
 
-    /// With a field, in place of one of its name.
+    /// Adds a field, or replaces the one of this name.
     #[must_use]
     pub fn with(mut self, name: &str, field: impl Into<Field>) -> Self {
         self.fields.insert(name.to_owned(), field.into());
         self
     }
 
-    /// What an enum is in JSON: `"code"`, `{"code": {"field": …}}`, or `{"code": …}` with one field of the code's name.
-    /// Lists and objects in it are passed over.
+    /// Converts an enum as it is in JSON: `"code"`, `{"code": {"field": …}}`, or `{"code": …}` with one field of the
+    /// code's name. Lists and objects in it are ignored.
     pub fn of(code: &impl Serialize) -> Self {
         let (code, value) = match serde_json::to_value(code).unwrap_or_default() {
             Value::Object(object) => object.into_iter().next().unwrap_or_default(),
@@ -91,7 +91,7 @@ impl Statement {
         Self { code, fields }
     }
 
-    /// The code.
+    /// Code of the statement.
     pub fn code(&self) -> &str {
         &self.code
     }
@@ -106,39 +106,38 @@ fn field(value: Value) -> Option<Field> {
 }
 
 impl Words {
-    /// Why products are ranked where they are, and prices are what they are: what page and edge say to shoppers.
+    /// Texts for reasons of rankings and prices, which page and edge show to shoppers.
     pub fn shop() -> Self {
         Self::of([("en", include_str!("words/shop.en.json")), ("de", include_str!("words/shop.de.json"))])
     }
 
-    /// What goes wrong with shipments, why, and what can be done: what the warehouse's page says.
+    /// Texts for exceptions, evidence and actions, on the warehouse's page.
     pub fn warehouse() -> Self {
         Self::of([("en", include_str!("words/warehouse.en.json")), ("de", include_str!("words/warehouse.de.json"))])
     }
 
-    /// Languages of this crate's own, which a test reads.
+    /// Reads the languages of this crate; a test checks them.
     fn of(languages: [(&str, &str); 2]) -> Self {
         let texts = |text| serde_json::from_str(text).unwrap_or_default();
         Self(languages.into_iter().map(|(language, text)| (language.to_owned(), texts(text))).collect())
     }
 
-    /// The language nearest to a locale: the locale itself, its language, or English; empty where there is none of them.
+    /// Best language for a locale: the locale itself, its language, or English; empty if all are missing.
     pub fn language(&self, locale: &str) -> &str {
         let language = locale.split('-').next().unwrap_or_default();
         let found = [locale, language, "en"].into_iter().find_map(|language| self.0.get_key_value(language));
         found.map_or("", |(language, _)| language)
     }
 
-    /// Says a statement in the language nearest to a locale; `number` writes a number. `None` where there are no words
-    /// for its code.
+    /// Text of a statement in the best language for a locale; `number` formats numbers. `None` if the code has no text.
     pub fn say(&self, locale: &str, statement: &Statement, number: &dyn Fn(f64) -> String) -> Option<String> {
         phrase(self.0.get(self.language(locale))?, statement, &statement.code, number)
     }
 
-    /// Checks that every language has words for each of some sources, and that each text is of a source.
+    /// Checks that every language has a text for each of `told`, and that every text is for a source.
     ///
     /// # Errors
-    /// What is missing, or of no use.
+    /// Missing or unknown entry.
     pub fn check(&self, told: &[Source]) -> Result<(), String> {
         for (language, texts) in &self.0 {
             if let Some(missing) = told.iter().find(|source| !texts.contains_key(source.name())) {
@@ -165,13 +164,13 @@ impl Words {
         Ok(())
     }
 
-    /// The languages.
+    /// Languages with texts.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }
 
-/// The text of a code with the fields of a statement.
+/// Text of a code with the fields of a statement.
 fn phrase(texts: &Texts, statement: &Statement, code: &str, number: &dyn Fn(f64) -> String) -> Option<String> {
     let forms = texts.get(code)?;
     let other = forms.get("other")?;
@@ -189,7 +188,7 @@ fn phrase(texts: &Texts, statement: &Statement, code: &str, number: &dyn Fn(f64)
         rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
     {
         said.push_str(before);
-        // In its own words, but one inside of the other only once.
+        // Use the text of the field's own code, but only one level deep.
         let is_nested = code != statement.code || name == code;
         let own = if is_nested { None } else { phrase(texts, statement, name, number) };
         match (own, statement.fields.get(name)) {
@@ -204,17 +203,17 @@ fn phrase(texts: &Texts, statement: &Statement, code: &str, number: &dyn Fn(f64)
     Some(said)
 }
 
-/// The plural form of a number in English and German (Unicode CLDR); other languages are said by `Intl`, in pages.
+/// Plural form of a number in English and German (Unicode CLDR); pages use `Intl` for other languages.
 fn plural(number: f64) -> &'static str {
     if number == 1.0 { "one" } else { "other" }
 }
 
-/// With at most one decimal, as it is shown.
+/// Rounds a number to one decimal, as displayed.
 fn rounded(number: f64) -> f64 {
     (10.0 * number).round() / 10.0
 }
 
-/// A number with at most one decimal, as English or German writes it: `1,234.5` or `1.234,5`.
+/// Formats a number with at most one decimal, in English or German: `1,234.5` or `1.234,5`.
 pub fn number(language: &str, number: f64) -> String {
     let (group, point) = if language.starts_with("de") { ('.', ',') } else { (',', '.') };
     let text = rounded(number.abs()).to_string();
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_said_in_english_and_german() {
+    fn reasons_have_texts_in_english_and_german() {
         let words = Words::shop();
         let bought = |orders, days_ago| Reason::BoughtBefore { orders, days_ago };
         for (reason, english, german) in [
@@ -274,7 +273,7 @@ mod tests {
         ] {
             assert_eq!(said(&words, "en-GB", &reason), english);
             assert_eq!(said(&words, "de-CH", &reason), german);
-            assert_eq!(said(&words, "fr", &reason), english, "English where there is nothing nearer");
+            assert_eq!(said(&words, "fr", &reason), english, "English is the default");
         }
     }
 
@@ -319,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_the_language_does() {
+    fn numbers_are_formatted_by_language() {
         for (value, english, german) in [
             (0.0, "0", "0"),
             (12.34, "12.3", "12,3"),
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_name_each_other_end() {
+    fn recursive_texts_terminate() {
         let words: Words =
             serde_json::from_str(r#"{"en": {"a": {"other": "a{b}"}, "b": {"other": "b{a}{b}"}}}"#).unwrap();
         let both = Statement::new("a").with("a", 1.0).with("b", 2.0);
@@ -339,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_missing_or_of_no_use_are_named() {
+    fn missing_and_unknown_texts_are_named() {
         let check = |text: &str| serde_json::from_str::<Words>(text).unwrap().check(&[Source::DaysSinceOrder]);
         assert_eq!(check("{}"), Ok(()));
         assert_eq!(check(r#"{"de": {"days_since_order": {"=1": "gestern", "other": "vor {value} Tagen"}}}"#), Ok(()));

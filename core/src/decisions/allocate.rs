@@ -1,16 +1,16 @@
-//! Allocation: from which node each line of each order ships.
+//! Allocation: assignment of order lines to the nodes that ship them.
 //!
 //! ```text
 //! orders × nodes × stock × lanes → plan: shipments, shortfalls with reasons, costs by cause, and a bound
 //! ```
 //!
-//! A plan never takes more than is available, never exceeds a node's capacity, and keeps what each order asks for
-//! (complete or not at all, so many splits, pinned, excluded). Among such plans it looks for the least cost: freight,
-//! handling, days after the promise, risk of lateness, splits, pressure on stock, changes to the previous plan, and
-//! shortfall. The `bound` says how much a better plan could save at most.
+//! A plan never takes more units than are available, never exceeds a node's capacity, and respects the constraints of
+//! each order (all or nothing, maximum splits, pinned node, excluded nodes). Among such plans the solver minimises the
+//! cost: freight, handling, days after the promise, risk of lateness, splits, pressure on stock, changes to the
+//! previous plan, and shortfall. The `bound` limits what a better plan could save.
 //!
-//! **Priorities.** What orders of a lower priority ask for never adds to the shortfall of a higher one, in money over
-//! all its orders. It may move them to another node, where that costs less in all.
+//! **Priorities.** Orders of a lower priority never add to the shortfall of a higher one, in money over all its orders.
+//! They may move such orders to another node, if that reduces the total cost.
 //!
 //! ```
 //! use tradewind_core::{Money, allocate::{Lane, Node, Order, OrderLine, Problem, Stock, allocate}};
@@ -30,7 +30,7 @@
 //! };
 //! let plan = allocate(&problem)?;
 //! assert_eq!(plan.orders[0].shipments[0].node, 1, "one shipment is cheaper than two");
-//! assert_eq!((plan.total, plan.bound), (Money(650), Money(650)), "and nothing is cheaper");
+//! assert_eq!((plan.total, plan.bound), (Money(650), Money(650)), "which is optimal");
 //! # Ok::<(), tradewind_core::Error>(())
 //! ```
 
@@ -53,11 +53,11 @@ pub use request::{
 
 use crate::error::Result;
 
-/// Decides from where each order ships.
+/// Assigns each order to the nodes that ship it.
 ///
 /// # Errors
-/// [`BadRequest`](crate::ErrorKind::BadRequest) for a problem that contradicts itself or whose amounts cannot be added
-/// up, [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits of [`Problem`],
+/// [`BadRequest`](crate::ErrorKind::BadRequest) for a problem that is inconsistent or whose sums could overflow,
+/// [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits of [`Problem`],
 /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
 pub fn allocate(problem: &Problem) -> Result<Allocation> {
     let network = network::Network::new(problem)?;

@@ -1,5 +1,4 @@
-//! Exceptions: which shipments something is about to go wrong with, what that costs, and what can be
-//! done about it.
+//! Exceptions: shipments that need attention, their expected cost, and actions that resolve them.
 //!
 //! ```text
 //! shipments with scans ─┐
@@ -7,17 +6,16 @@
 //! lateness, stock ──────┘
 //! ```
 //!
-//! - [`Late`](ExceptionKind::Late): what the lateness model says of the leg, and what lanes usually
-//!   take from here to the door;
-//! - [`StockOutBeforeShip`](ExceptionKind::StockOutBeforeShip): demand against what can be promised;
-//! - missed pickup, connection and delivery, and [`Stuck`](ExceptionKind::Stuck): one rule, a stay that
-//!   takes longer than such stays do, named by where it happens;
-//! - faults of addresses and data: what scans say, or cannot say.
+//! - [`Late`](ExceptionKind::Late): probability of the lateness model for the leg, and usual durations of the lane from
+//!   the current state to delivery;
+//! - [`StockOutBeforeShip`](ExceptionKind::StockOutBeforeShip): demand compared with units available to promise;
+//! - missed pickup, connection and delivery, and [`Stuck`](ExceptionKind::Stuck): one rule, a stay that is longer than
+//!   usual, named by its state;
+//! - faults of addresses and data: reported by scans, or inconsistent.
 //!
-//! Whatever is listed has a probability, and a severity in money: that probability of what the
-//! merchant's [`Policy`] says the kind costs. Equal severities go by shipment, so a reply is a function
-//! of its request. What can be wrong in a merchant's data is a [`DataFault`]; what can only be wrong in
-//! a program is an error.
+//! Each exception has a probability, and a severity in money: that probability times the cost of its kind in the
+//! merchant's [`Policy`]. Equal severities are in order of shipment, so a reply is a function of its request. Errors in
+//! a merchant's data are a [`DataFault`]; errors that only a program can make are faults.
 
 mod actions;
 mod durations;
@@ -51,112 +49,112 @@ use durations::Lanes;
 use rules::Finding;
 use serde::{Deserialize, Serialize};
 
-/// What goes wrong.
+/// Kind of exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExceptionKind {
-    /// It arrives after it was promised.
+    /// The shipment arrives after its promise.
     Late,
-    /// Others are sold what it waits for.
+    /// Other orders take the stock that it needs.
     StockOutBeforeShip,
-    /// It is packed, and the carrier does not come for it.
+    /// It is packed, but the carrier does not collect it.
     MissedPickup,
-    /// It lies at a hub.
+    /// It stays at a hub.
     MissedConnection,
-    /// It was to be delivered, and was not.
+    /// It was out for delivery, but was not delivered.
     MissedDelivery,
-    /// Nothing happens.
+    /// There are no more scans.
     Stuck {
-        /// Since this did.
+        /// State of the last scan.
         state: State,
     },
     /// The carrier cannot find the address.
     AddressFault,
-    /// What is known of it contradicts itself.
+    /// Its data are inconsistent.
     DataFault,
 }
 
-/// Which shipments, and what is known about where they go.
+/// Asks which shipments need attention.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExceptionRequest {
-    /// The root of the snapshot from which what the request does not say is added: lanes, lateness, stock and
-    /// demand, and other ways to send; `None` where nothing is.
+    /// Root of the snapshot that supplies what the request leaves out: lanes, lateness, stock and demand, and
+    /// alternatives; `None` for no snapshot.
     #[serde(deserialize_with = "digest::read_optional")]
     pub snapshot: Option<Digest>,
-    /// The moment of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// The shipments, in any order.
+    /// Shipments, in any order.
     #[serde(deserialize_with = "bounded::list::<{ ExceptionRequest::MAX_SHIPMENTS }, _, _>")]
     pub shipments: Vec<Shipment>,
-    /// What is not as the snapshot says.
+    /// Current state of nodes, where it differs from the snapshot.
     pub live: Live,
-    /// The lanes that exist, and how long they take.
+    /// Lanes, with their durations.
     #[serde(deserialize_with = "bounded::list::<{ ExceptionRequest::MAX_LANES }, _, _>")]
     pub lanes: Vec<LaneTimes>,
-    /// The places that scans may name; empty where they may name any.
+    /// Locations that scans may name; empty to allow any.
     #[serde(deserialize_with = "bounded::list::<{ ExceptionRequest::MAX_PLACES }, _, _>")]
     pub places: Vec<Id>,
-    /// What is listed, and what it costs.
+    /// Thresholds and costs.
     pub policy: Policy,
-    /// How many exceptions are wanted, the worst first.
+    /// Maximum number of exceptions in the reply, the worst first.
     pub limit: u32,
-    /// The pack that tells how likely shipments are late; `None` where one is loaded, and no other.
+    /// Lateness pack; `None` for the only one loaded.
     pub late: Option<String>,
 }
 
-/// What a merchant wants to see, and what it costs when it comes true.
+/// Thresholds and costs, set by the merchant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// The least probability with which something is listed.
+    /// Minimum probability of an exception in the reply.
     pub threshold: Probability,
-    /// The share of stays in a state that go wrong, before it is known how long one lasts.
+    /// Share of stays in a state that go wrong, before their duration is known.
     pub trouble: Probability,
-    /// A late shipment.
+    /// Cost of a late shipment.
     pub late: Cost,
-    /// Units that cannot be sent; the share is of the value of those.
+    /// Cost of units that cannot be shipped; the share is of their value.
     pub stock_out: Cost,
-    /// A shipment that is stuck, at a node, a hub or the door.
+    /// Cost of a shipment that is stuck at a node, a hub or the door.
     pub stuck: Cost,
-    /// An address that is not found.
+    /// Cost of an address that the carrier cannot find.
     pub address: Cost,
-    /// Data that cannot be relied on.
+    /// Cost of unreliable data.
     pub data: Cost,
 }
 
-/// What something costs when it comes true.
+/// Cost of an exception that comes true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
-    /// Whatever the shipment is worth: a call, a credit, a second delivery.
+    /// Fixed part: a call, a credit, a second delivery.
     pub fixed: Money,
-    /// On top, this share of what it is worth.
+    /// Additional share of the shipment's value.
     pub share: BasisPoints,
 }
 
-/// Something that is about to go wrong, or has.
+/// Shipment that needs attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExceptionScore {
-    /// With this shipment.
+    /// Shipment.
     pub shipment: Id,
-    /// What.
+    /// Kind of exception.
     pub kind: ExceptionKind,
-    /// How likely.
+    /// Probability.
     pub probability: Probability,
-    /// What it costs, times how likely it is.
+    /// Cost times probability.
     pub severity: Money,
-    /// From what that follows.
+    /// Facts that support it.
     pub evidence: Vec<Evidence>,
-    /// What can be done: each is a request that can be sent as it stands.
+    /// Actions that resolve it: each is a request that can be sent unchanged.
     pub actions: Vec<Action>,
 }
 
 impl ExceptionRequest {
-    /// The most shipments in one request.
+    /// Maximum number of shipments in one request.
     pub const MAX_SHIPMENTS: usize = 20_000;
-    /// The most lanes.
+    /// Maximum number of lanes.
     pub const MAX_LANES: usize = 20_000;
-    /// The most places.
+    /// Maximum number of locations.
     pub const MAX_PLACES: usize = 20_000;
 
     fn check(&self) -> Result<()> {
@@ -177,11 +175,11 @@ impl Policy {
     /// Checks rates and costs.
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) names the invalid field.
     pub fn check(&self) -> Result<()> {
         for (what, rate) in [("threshold", self.threshold), ("trouble", self.trouble)] {
             if !(1..=Probability::CERTAIN.0).contains(&rate.0) {
-                return Err(bad(alloc::format!("`{what}` is {} ten-thousandths; 1 to 10,000 are taken", rate.0)));
+                return Err(bad(alloc::format!("`{what}` is {} ten-thousandths, not 1 to 10,000", rate.0)));
             }
         }
         [self.late, self.stock_out, self.stuck, self.address, self.data].iter().try_for_each(|cost| {
@@ -206,7 +204,7 @@ impl Policy {
 }
 
 impl Default for Policy {
-    /// A guess to begin with, in cents: a merchant knows better.
+    /// Initial values, in cents; merchants should set their own.
     fn default() -> Self {
         let cost = |fixed, share| Cost { fixed: Money(fixed), share: BasisPoints(share) };
         Self {
@@ -221,7 +219,7 @@ impl Default for Policy {
     }
 }
 
-/// Finds what is about to go wrong, the most expensive first.
+/// Finds exceptions, the most expensive first.
 ///
 /// # Errors
 /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) for a request that no
@@ -247,13 +245,13 @@ pub fn exceptions(request: &ExceptionRequest) -> Result<Vec<ExceptionScore>> {
             Found { shipment, severity: cost.share(finding.probability.rate()), state: sound.state, finding }
         }));
     }
-    // Equal severities stay in the order in which they were found: by shipment, then by kind.
+    // Ties stay in the order in which they were found: by shipment, then by kind.
     let worst = sort::ascending(found.len(), &|a, b| found[b].severity.cmp(&found[a].severity));
     let scores = worst.into_iter().take(request.limit as usize).map(|n| found[n].score());
     Ok(scores.collect())
 }
 
-/// A finding, what it costs, and with what.
+/// Finding with its shipment and severity.
 struct Found<'a> {
     shipment: &'a Shipment,
     state: State,

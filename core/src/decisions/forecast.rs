@@ -1,4 +1,4 @@
-//! Demand over the weeks of a snapshot.
+//! Forecast of demand over the weeks of a snapshot.
 
 use crate::{
     aligned::headroom,
@@ -18,23 +18,23 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// How many units are sold in each of a snapshot's weeks?
+/// Asks for the units of products sold in each of a snapshot's weeks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForecastRequest {
-    /// The demand pack; `None` where one is loaded, and no other.
+    /// Demand pack; `None` for the only one loaded.
     pub pack: Option<String>,
-    /// The root of the snapshot that sales, prices and promotions are of.
+    /// Root of the snapshot with sales, prices and promotions.
     #[serde(deserialize_with = "digest::read")]
     pub snapshot: Digest,
-    /// The products, whose sales the snapshot must have.
+    /// Products; the snapshot must have their sales.
     #[serde(deserialize_with = "bounded::list::<{ Catalog::MAX_LEN }, _, _>")]
     pub products: Vec<Sku>,
 }
 
-/// Units of the weeks of a snapshot, from the one that begins with it.
+/// Units of each week of a snapshot, from its first week.
 pub type Weeks = [Quantiles; Forecast::WEEKS];
 
-/// The units of each product and week.
+/// Computes the units of each product and week.
 pub(crate) fn forecast(
     snapshot: &Snapshot,
     request: &ForecastRequest,

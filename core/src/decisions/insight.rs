@@ -1,11 +1,12 @@
-//! Insights: what a model that is described by its pack alone says of a shopper, of products, of texts.
+//! Insights: answers of a model, described by its pack alone, about a shopper, products or texts.
 //!
 //! ```text
 //! InsightSpec: rows → inputs → plan → output → keep → evidence
 //! ```
 //!
-//! A pack says what its rows are and which [`Source`]s are the model's columns; nothing here knows what it is about. So
-//! likely churn, the days until a product is bought again, or the sentiment of a review are each a folder with a model.
+//! A pack defines its rows and the [`Source`]s of the model's columns; this code does not depend on the subject. So the
+//! probability of churn, the days until a product is bought again, or the sentiment of a review each need only a folder
+//! with a model.
 
 mod spec;
 
@@ -39,47 +40,47 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Request for an insight.
+/// Asks for an insight.
 ///
-/// Events, products and texts that the rows of its pack have no use for must be left out; a profile is passed over.
+/// Events, products and texts that the pack's rows do not use must be absent; an unused profile is ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InsightRequest {
-    /// Name of the pack (default: the only insight that is loaded).
+    /// Name of the pack; `None` for the only insight loaded.
     pub pack: Option<String>,
-    /// Time of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// Profile of the shopper; the default for an unknown shopper, and for rows that are not about shoppers.
+    /// Profile of the shopper; the default for a new shopper, and for rows that are not about shoppers.
     pub profile: Profile,
-    /// Actions of the shopper since then, in any order.
+    /// Events since the profile was updated, in any order.
     #[serde(deserialize_with = "bounded::list::<{ InsightRequest::MAX_EVENTS }, _, _>")]
     pub events: Vec<Event>,
-    /// Products to include (default: all products known to the insight). Unknown products are ignored.
+    /// Limits the rows to these products; unknown products are skipped.
     #[serde(deserialize_with = "bounded::optional_list::<{ InsightRequest::MAX_ROWS }, _, _>")]
     pub skus: Option<Vec<Sku>>,
-    /// Texts to include.
+    /// Texts, one for each row.
     #[serde(deserialize_with = "bounded::list::<{ InsightRequest::MAX_ROWS }, _, _>")]
     pub texts: Vec<String>,
 }
 
-/// Result of an insight.
+/// Answer to an [`InsightRequest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Insights {
-    /// Name of the pack.
+    /// Name of the pack that answered.
     pub pack: String,
-    /// Kept rows, greatest first.
+    /// Rows that the pack keeps, greatest value first.
     pub items: Vec<Insight>,
-    /// Total number of rows.
+    /// Number of rows evaluated.
     pub considered: u32,
 }
 
-/// Result for a row.
+/// Answer of a model for a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Insight {
     /// Subject of the row.
     pub of: Subject,
-    /// Value of the row.
+    /// Value for the row.
     pub value: Value,
-    /// Facts given as reasons, in the order of the pack's rules.
+    /// Facts shown as reasons, in the order of the pack's rules.
     pub evidence: Vec<Fact>,
 }
 
@@ -95,11 +96,11 @@ pub enum Subject {
     Hour(u8),
     /// Product at a node.
     Stock(Sku, Code),
-    /// Text, by its position in the request.
+    /// Text, by its index in the request.
     Text(u32),
 }
 
-/// Result of a model.
+/// Value that a model computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -109,28 +110,28 @@ pub enum Value {
     Quantiles(Quantiles),
     /// Amount, in the pack's unit.
     Amount(f32),
-    /// Label of a class.
+    /// Label.
     Label(String),
-    /// Score, comparable only within one reply.
+    /// Score: comparable within one reply only.
     Score(f32),
 }
 
-/// Fact given as a reason.
+/// Fact about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
     /// Source of the fact.
     pub source: Source,
-    /// Value in the source's unit.
+    /// Value, in the source's unit.
     pub value: f32,
 }
 
 impl InsightRequest {
-    /// The most events in one request.
+    /// Maximum number of events in one request.
     pub const MAX_EVENTS: usize = 10_000;
-    /// The most rows that one request may have.
+    /// Maximum number of rows of one request.
     pub const MAX_ROWS: usize = 1 << 20;
 
-    /// A request for someone of whom nothing is known.
+    /// Creates a request for an unknown shopper.
     pub fn new(pack: Option<String>, at: Millis) -> Self {
         Self { pack, at, profile: Profile::default(), events: Vec::new(), skus: None, texts: Vec::new() }
     }
@@ -149,17 +150,17 @@ impl InsightRequest {
         } else {
             return Ok(());
         };
-        let message = format!("the insight's rows are {}: it has no use for {unused}", rows.name());
+        let message = format!("the insight's rows are {}: leave out {unused}", rows.name());
         Err(Error::new(ErrorKind::BadRequest, message))
     }
 }
 
 impl InsightSpec {
-    /// Appends a row for each subject at a moment, one value for each of the inputs: what a model is trained on. Without
-    /// a snapshot and a request, so rows of products are those of the tables, and there are none of texts.
+    /// Appends a training row for each subject at a moment, one value for each of the inputs. Rows of products come from
+    /// the tables.
     ///
     /// # Errors
-    /// [`NoSnapshot`](ErrorKind::NoSnapshot) for rows that only a snapshot has.
+    /// [`NoSnapshot`](ErrorKind::NoSnapshot) for rows and inputs that need a snapshot or a request.
     pub fn features(
         &self,
         tables: &RankTables,
@@ -167,6 +168,13 @@ impl InsightSpec {
         at: Millis,
         matrix: &mut Vec<f32>,
     ) -> Result<Vec<Subject>> {
+        let of_snapshot = |source: &&Source| [Part::Week, Part::Stock].contains(&source.part());
+        if let Some(source) = self.inputs.iter().find(of_snapshot) {
+            return Err(Error::new(ErrorKind::NoSnapshot, format!("only a snapshot knows `{}`", source.name())));
+        }
+        if self.rows == Rows::Text {
+            return Err(Error::new(ErrorKind::NoSnapshot, "only a request has texts"));
+        }
         let request = InsightRequest::new(None, at);
         let known = Known::new(self.rows, Moment::new(tables, profile, at), &request, None)?;
         for n in 0..known.len() {
@@ -176,25 +184,25 @@ impl InsightSpec {
     }
 }
 
-/// An insight pack that is loaded.
+/// Loaded insight pack.
 #[derive(Debug)]
 pub(crate) struct InsightModel {
     spec: InsightSpec,
     tables: RankTables,
     model: Model,
-    /// The columns of text that the model takes.
+    /// Text columns that the model reads.
     text: Vec<&'static str>,
 }
 
 impl InsightModel {
-    /// Checks that spec, tables and plan fit each other.
+    /// Creates the model, if spec, tables and plan match.
     pub fn new(spec: InsightSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
         spec.check()?;
         let text = spec.rows.text().iter().copied();
         let text: Vec<_> = text.filter(|name| executor.plan().inputs.iter().any(|port| port.name == **name)).collect();
         let model = Model::bind(executor, &text, spec.inputs.len(), None)?;
         if !spec.output.widths().contains(&model.width) {
-            let message = format!("the model gives {} columns, which its spec's output has not", model.width);
+            let message = format!("the model has {} output columns, unlike its spec", model.width);
             return Err(Error::new(ErrorKind::PackCorrupt, message));
         }
         Ok(Self { spec, tables, model, text })
@@ -247,7 +255,7 @@ impl InsightModel {
         Ok(Insights { pack: pack.into(), items, considered: known.len() as u32 })
     }
 
-    /// What the model gives for the rows.
+    /// Runs the model on all rows.
     fn run(&self, known: &Known<'_>, matrix: &[f32], executor: &mut Executor, weights: &[u8]) -> Result<Vec<f32>> {
         let sku = |n| known.sku(n).map_or("", Sku::as_str);
         let node = |n| known.node(n).map_or("", |node| node.code.as_str());
@@ -261,16 +269,16 @@ impl InsightModel {
     }
 }
 
-/// The rows of a request, and all that they are known by.
+/// Rows of a request, and the facts about them.
 struct Known<'a> {
     rows: Rows,
     moment: Moment<'a>,
     snapshot: Option<&'a Snapshot>,
-    /// Products that the shopper has to do with.
+    /// Products with facts about the shopper and the product.
     candidates: Vec<Candidate>,
-    /// The products, those or others.
+    /// Products of the rows, including those of `candidates`.
     products: Vec<Sku>,
-    /// Nodes, each with every product.
+    /// Nodes; there is a row for each product and node.
     nodes: &'a [FulfilmentNode],
     texts: &'a [String],
 }
@@ -301,7 +309,7 @@ impl<'a> Known<'a> {
         known.products.extend(skus.collect::<Vec<_>>());
         if rows == Rows::ProductNode {
             let Some(fulfilment) = snapshot.and_then(|snapshot| snapshot.fulfilment.as_ref()) else {
-                return Err(Error::new(ErrorKind::NoSnapshot, "the insight is about stock, and no snapshot has it"));
+                return Err(Error::new(ErrorKind::NoSnapshot, "the insight needs a snapshot with stock"));
             };
             known.nodes = &fulfilment.nodes;
         }
@@ -309,7 +317,7 @@ impl<'a> Known<'a> {
         Ok(known)
     }
 
-    /// The products that were asked for and are known; all that are known where none were.
+    /// Requested products that are known; all known products if the request names none.
     fn products(&self, asked: Option<&[Sku]>) -> Result<Vec<Sku>> {
         let tables = &self.moment.tables.catalog;
         let catalog = match self.snapshot {
@@ -323,7 +331,7 @@ impl<'a> Known<'a> {
         Ok(catalog.skus().collect())
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     fn len(&self) -> usize {
         match self.rows {
             Rows::Shopper => 1,
@@ -335,7 +343,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The product of a row.
+    /// Product of a row.
     fn sku(&self, n: usize) -> Option<&Sku> {
         match self.rows {
             Rows::ShopperProduct | Rows::Product | Rows::ProductNode => self.products.get(n / self.nodes.len().max(1)),
@@ -343,12 +351,12 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The node of a row.
+    /// Node of a row.
     fn node(&self, n: usize) -> Option<&FulfilmentNode> {
         self.nodes.get(n.checked_rem(self.nodes.len())?)
     }
 
-    /// What a row is about.
+    /// Subject of a row.
     fn subject(&self, n: usize) -> Subject {
         match (self.rows, self.sku(n), self.node(n)) {
             (_, Some(sku), Some(node)) => Subject::Stock(sku.clone(), node.code.clone()),
@@ -359,7 +367,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Does something with what is known of a row.
+    /// Calls a function with the facts about a row.
     fn with(&self, n: usize, then: &mut dyn FnMut(&Row<'_>)) -> Result<()> {
         let Moment { tables, profile, at, .. } = self.moment;
         let shopper = Shopper::new(profile, at);
@@ -382,7 +390,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A product before the week of a moment, by the sales of a snapshot; `None` where it has none.
+/// Facts about a product and the week of a moment, from the sales of a snapshot; `None` if it has no sales.
 fn week(snapshot: &Snapshot, id: SkuId, at: Millis) -> Result<Option<WeekFacts<'_>>> {
     let storefront = &snapshot.storefront;
     let pricing = snapshot.pricing.as_ref().or(storefront.published.as_ref());

@@ -1,15 +1,16 @@
-//! Pricing: at what price a product is offered, within what must hold.
+//! Pricing: the price at which a product is offered, within the price guards.
 //!
 //! ```text
 //! snapshot + (product, moment, region) → guards → ladder → features → plan → objective → quote
 //! ```
 //!
-//! - the guards ([`PriceGuard`](crate::price_guard::PriceGuard)) leave a window of prices, and retail endings a [`Ladder`] in it;
-//! - the model says how many units a week would be sold at each;
-//! - the [`Objective`] and the stock choose, and the current price stays unless another is better;
-//! - whatever the model says, and also when it fails, the guards hold.
+//! - the guards ([`PriceGuard`](crate::price_guard::PriceGuard)) define a range of prices, and retail endings a
+//!   [`Ladder`] in it;
+//! - the model predicts the weekly units at each price of the ladder;
+//! - the [`Objective`] and the stock select one, and the current price stays unless another is better;
+//! - the guards hold for any output of the model, and also if it fails.
 //!
-//! Nothing in here knows a shopper: [`QuoteRequest`] has no field that could carry one.
+//! Prices do not depend on the shopper: [`QuoteRequest`] has no field for personal data.
 
 mod search;
 
@@ -32,61 +33,60 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Request for a price.
+/// Asks for the price of a product.
 ///
-/// What is not in here or in the snapshot cannot be in the price. There is no text but the names of a
-/// product and a region, which the snapshot must have, and of a pack, which must be loaded.
+/// The price depends only on this request and the snapshot. Its only texts are the names of a product and a region,
+/// which must be in the snapshot, and of a pack, which must be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteRequest {
-    /// Name of the price pack (default: the only one that is loaded).
+    /// Price pack; `None` for the only one loaded.
     pub pack: Option<String>,
-    /// Root of the snapshot.
+    /// Root of the snapshot from which the price is computed.
     #[serde(deserialize_with = "digest::read")]
     pub snapshot: Digest,
-    /// Time of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// SKU of the product.
+    /// Product.
     pub sku: Sku,
     /// Region in which it is offered.
     pub region: Code,
-    /// Goal of the price.
+    /// Objective of the price.
     pub objective: Objective,
 }
 
-/// Price of a product. Amounts are in minor units of the snapshot's currency.
+/// Answer to a [`QuoteRequest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quote {
-    /// SKU of the product.
+    /// Product.
     pub sku: Sku,
-    /// Price of a unit.
+    /// Price.
     pub price: Money,
     /// List price.
     pub list: Money,
     /// Lowest price that the guards allow.
     pub floor: Money,
-    /// Highest price that the guards allow, if they limit it.
+    /// Highest price that the guards allow, if they define one.
     pub ceiling: Option<Money>,
-    /// Lowest price of the 30 days before this price began: the reference of a reduction in the EU.
-    ///
-    /// See [`lowest_before`](crate::snapshot::ListedPrice::lowest_before).
+    /// Lowest price of the 30 days before this price began
+    /// ([`lowest_before`](crate::snapshot::ListedPrice::lowest_before)).
     pub lowest_30_days: Money,
     /// Expected units sold in a week at this price; `None` if the model failed.
     pub units: Option<f32>,
-    /// Expected earnings of these units above their cost; `None` if cost or units are unknown.
+    /// Expected margin of these units; `None` if cost or units are unknown.
     pub margin: Option<Money>,
-    /// Relative change of units for a relative change of the price.
+    /// Relative change of units for a relative change of price.
     pub elasticity: Option<f32>,
     /// Reasons for the price.
     #[serde(deserialize_with = "bounded::list::<16, _, _>")]
     pub reasons: Vec<PriceReason>,
-    /// Time until which the price holds: the end of the region's day, or of the snapshot.
+    /// Moment at which the price expires: the end of the region's day, or of the snapshot.
     pub valid_until: Millis,
 }
 
-/// Units a week that would be sold of a product, offered so, at each of some prices.
+/// Computes the weekly units of a product at each price, for an offer.
 pub(crate) type Response<'a> = dyn FnMut(&PriceInputs<'_>, Offer, &[Money]) -> Result<Vec<f32>> + 'a;
 
-/// Answers a request, given how demand responds to prices.
+/// Answers a request, with a function for the response of demand to prices.
 pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut Response<'_>) -> Result<Quote> {
     let QuoteRequest { at, sku, .. } = request;
     snapshot.is(request.snapshot)?;
@@ -98,8 +98,8 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     let Some((id, listed)) = storefront.catalog.id(sku).and_then(|id| Some((id, storefront.price(id)?))) else {
         return Err(Error::new(ErrorKind::BadRequest, format!("the snapshot has no product `{sku}`")));
     };
-    // What is published is computed from that alone, also where more is known: page, edge and warehouse then give the
-    // same price to the byte.
+    // A product with published inputs is priced from these alone, even if more is known, so that page, edge and
+    // warehouse give identical prices.
     let published = storefront.published.as_ref().filter(|published| published.of(id).is_some());
     let Some(pricing) = published.or(snapshot.pricing.as_ref()).or(storefront.published.as_ref()) else {
         return Err(only_public());
@@ -107,7 +107,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
     let Some(inputs) = pricing.of(id) else {
         return Err(Error::new(
             ErrorKind::BadRequest,
-            format!("the snapshot has nothing that a price of `{sku}` is computed from"),
+            format!("the snapshot has no inputs for a price of `{sku}`; a full one may"),
         ));
     };
     let guard = &inputs.guard;
@@ -122,8 +122,7 @@ pub(crate) fn quote(snapshot: &Snapshot, request: &QuoteRequest, respond: &mut R
         cover: pricing.cover,
     };
     let ladder = terms.ladder();
-    // A model that fails is no reason to have no price.
-    // Nor is a product without sales, of which a model knows nothing.
+    // A product is priced even if the model fails, or if the product has no sales for the model.
     let known = !inputs.history.is_empty();
     let offer = inputs.offer(storefront.issued, *at, &listed);
     let units = if known { respond(&inputs, offer, &ladder.prices).ok() } else { None };

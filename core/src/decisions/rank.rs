@@ -1,15 +1,14 @@
-//! Ranking: which products to show a shopper, in which order, and why.
+//! Ranking: products to show a shopper, in order, with reasons.
 //!
 //! ```text
 //! profile + new events → candidates → features → plan → constraints → top k → reasons
 //! ```
 //!
-//! - candidates: what the shopper bought or looked at, what goes with it, what is popular;
-//! - features: one row for each candidate, by the same code that writes the training data;
+//! - candidates: products that the shopper bought or viewed, products similar to these, and popular products;
+//! - features: one row for each candidate; the same code writes the training data;
 //! - the model's plan gives each row a score;
 //! - [`Constraints`] are hard: a product that they exclude is not in the reply, whatever its score;
-//! - of equal scores the more popular product comes first, and of those the first SKU, so a reply is a function of its
-//!   request.
+//! - ties are in descending order of popularity, then ascending by SKU, so a reply is a function of its request.
 
 mod candidates;
 mod reason;
@@ -45,97 +44,97 @@ use alloc::{format, string::String, vec::Vec};
 use select::{Blocked, Deliverable, Scored};
 use serde::{Deserialize, Serialize};
 
-/// How a model ranks: what it is shown of each candidate, and how candidates are found.
+/// Spec of a ranking: columns of the model, and the selection of candidates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RankSpec {
-    /// The columns of the model's input, in order.
+    /// Columns of the model's input, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
     pub features: Vec<Source>,
-    /// How candidates are found.
+    /// Selection of candidates.
     pub candidates: CandidateSpec,
 }
 
-/// Request for ranked products.
+/// Asks for products for a shopper.
 ///
 /// ```
 /// use tradewind_core::{Channel, Event, EventKind, Millis, Sku, rank::{Constraints, RankRequest}};
 ///
 /// let (now, tea) = (Millis(1_512_345_600_000), Sku::new("tea")?);
-/// let looked = Event { at: now, channel: Channel::Web, kind: EventKind::View { sku: tea.clone() } };
+/// let view = Event { at: now, channel: Channel::Web, kind: EventKind::View { sku: tea.clone() } };
 /// let request = RankRequest {
-///     events: vec![looked],
+///     events: vec![view],
 ///     constraints: Constraints { exclude: vec![tea], max_per_category: Some(2), ..Constraints::default() },
 ///     ..RankRequest::new("recommend", now, 10)
 /// };
-/// assert!(request.profile.items().is_empty(), "someone of whom nothing is known");
+/// assert!(request.profile.items().is_empty(), "an unknown shopper");
 /// # Ok::<(), tradewind_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankRequest {
     /// Name of the ranking pack.
     pub pack: String,
-    /// Time of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// Profile of the shopper, from the last reply; the default for an unknown shopper.
+    /// Profile of the shopper from the last reply; the default for a new shopper.
     pub profile: Profile,
-    /// Actions of the shopper since then, in any order.
+    /// Events since then, in any order.
     #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_EVENTS }, _, _>")]
     pub events: Vec<Event>,
-    /// Products to rank (default: candidates of the pack). Products outside the catalogue are ignored.
+    /// Limits the ranking to these products; products outside the catalogue are ignored.
     #[serde(deserialize_with = "bounded::optional_list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub candidates: Option<Vec<Sku>>,
-    /// Hard constraints.
+    /// Constraints on the reply.
     pub constraints: Constraints,
-    /// Maximum number of products.
+    /// Maximum number of products in the reply.
     pub limit: u16,
 }
 
-/// Hard constraints of a ranking.
+/// Constraints on a ranking.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Constraints {
-    /// Products to leave out, for example because they are in the cart.
+    /// Excluded products, for example those in the cart.
     #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub exclude: Vec<Sku>,
     /// Products that the shop hides from everyone.
     pub hidden: Option<SkuBits>,
-    /// Available products (default: all).
+    /// Available products; all products if absent.
     pub available: Option<SkuBits>,
     /// Maximum number of products of one category.
     pub max_per_category: Option<u16>,
-    /// Region to which the loaded snapshot must promise delivery.
+    /// Region to which the loaded snapshot must promise delivery of each product.
     pub deliverable_to: Option<Code>,
 }
 
-/// Ranked products.
+/// Answer to a [`RankRequest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
     /// Products, best first.
     pub items: Vec<RankedItem>,
-    /// Number of scored candidates.
+    /// Number of candidates scored.
     pub considered: u32,
-    /// Profile of the shopper, including the request's events.
+    /// Profile of the shopper, updated with the request's events.
     pub profile: Profile,
 }
 
 /// Ranked product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankedItem {
-    /// SKU of the product.
+    /// Product.
     pub sku: Sku,
-    /// Score of the model, comparable only within one ranking.
+    /// Score of the model: comparable within one reply only.
     pub score: f32,
-    /// Reasons, never empty: actions of the shopper first, then those of others.
+    /// Reasons: actions of the shopper first, then of others.
     pub reasons: Vec<Reason>,
 }
 
 impl RankRequest {
-    /// The most events in one request.
+    /// Maximum number of events in one request.
     pub const MAX_EVENTS: usize = 10_000;
-    /// The most candidates, exclusions or results in one request.
+    /// Maximum number of candidates, exclusions or results in one request.
     pub const MAX_PRODUCTS: usize = 10_000;
 
-    /// A request for `limit` products for someone of whom nothing is known.
+    /// Creates a request for `limit` products for an unknown shopper.
     pub fn new(pack: impl Into<String>, at: Millis, limit: u16) -> Self {
         Self {
             pack: pack.into(),
@@ -159,18 +158,18 @@ impl RankRequest {
     }
 }
 
-/// A ranking pack that is loaded: its spec and tables, and room for one request's features.
+/// Loaded ranking pack.
 #[derive(Debug)]
 pub(crate) struct Ranker {
     spec: RankSpec,
     tables: RankTables,
     model: Model,
-    /// The products of the tables, by their ids in the loaded snapshot; empty where none is loaded.
+    /// Ids in the loaded snapshot of the tables' products; empty if none is loaded.
     known: Vec<SkuId>,
 }
 
 impl Ranker {
-    /// Checks that spec, tables and plan fit each other.
+    /// Creates the ranker, if spec, tables and plan match.
     pub fn new(spec: RankSpec, tables: RankTables, executor: &Executor) -> Result<Self> {
         of_rows(&spec.features, Moment::PARTS, "candidates")?;
         let model = Model::bind(executor, &[], spec.features.len(), None)?;
@@ -178,13 +177,13 @@ impl Ranker {
         Ok(Self { spec, tables, model, known: Vec::new() })
     }
 
-    /// Finds the products in the catalogue of a snapshot.
+    /// Maps the products to the catalogue of a snapshot.
     pub fn know(&mut self, snapshot: &Snapshot) -> Result<()> {
         self.known = self.tables.catalog.ids_in(&snapshot.storefront.catalog)?;
         Ok(())
     }
 
-    /// The products that can be delivered where the request asks for; `None` where it does not ask.
+    /// Products that can be delivered to the request's region; `None` if the request has no region.
     fn deliverable<'a>(
         &'a self,
         request: &RankRequest,
@@ -192,10 +191,7 @@ impl Ranker {
     ) -> Result<Option<Deliverable<'a>>> {
         let Some(code) = &request.constraints.deliverable_to else { return Ok(None) };
         let Some(snapshot) = snapshot else {
-            return Err(Error::new(
-                ErrorKind::NoSnapshot,
-                format!("what can be delivered to `{code}`, only a snapshot tells; load one"),
-            ));
+            return Err(Error::new(ErrorKind::NoSnapshot, format!("delivery to `{code}` needs a snapshot; load one")));
         };
         snapshot.holds(request.at)?;
         let region = snapshot.storefront.regions.get(snapshot.region(code)?);
@@ -235,7 +231,7 @@ impl Ranker {
         Ok(Ranking { items, considered, profile })
     }
 
-    /// The model's score of each candidate.
+    /// Computes the score of each candidate.
     fn score(
         &self,
         moment: &Moment<'_>,
@@ -243,20 +239,20 @@ impl Ranker {
         executor: &mut Executor,
         weights: &[u8],
     ) -> Result<Vec<f32>> {
-        // Features, and scores twice.
+        // Features, and two copies of the scores.
         headroom(candidates.len().saturating_mul(4 * (self.spec.features.len() + self.model.width)))?;
         let mut matrix = Vec::with_capacity(candidates.len() * self.spec.features.len());
         for candidate in candidates {
             moment.row(&self.spec.features, candidate, &mut matrix);
         }
         let scores = self.model.run(executor, weights, candidates.len(), &matrix, &[])?;
-        // A classifier gives a column for each class; the last is the one that is wanted.
+        // A classifier has a column for each class; the last one counts.
         let scores: Vec<f32> = scores.chunks_exact(self.model.width).filter_map(|row| row.last().copied()).collect();
         match scores.iter().position(|score| !score.is_finite()) {
             None => Ok(scores),
             Some(at) => Err(Error::new(
                 ErrorKind::NotFinite,
-                format!("the model gave no finite score to candidate {at}; check the pack with `tradewind inspect`"),
+                format!("the score of candidate {at} is not finite; check the pack with `tradewind inspect`"),
             )),
         }
     }

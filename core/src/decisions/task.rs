@@ -1,4 +1,4 @@
-//! What a pack's model is for.
+//! Purpose of a pack's model.
 
 use super::{insight::InsightSpec, rank::RankSpec};
 use crate::{
@@ -10,28 +10,40 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What the model in a pack is for.
+/// Purpose of a pack's model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Task {
-    /// Tensors in, tensors out.
+    /// Inference on tensors.
     Infer,
-    /// Ranking products for a shopper.
+    /// Ranking of products for a shopper.
     Rank(RankSpec),
-    /// How many units are sold in a coming week.
+    /// Demand: units sold in a coming week.
     Demand(DemandSpec),
-    /// How many units are sold at a price.
+    /// Price: units sold at a price.
     Price(PriceSpec),
-    /// How likely a leg is to arrive late.
+    /// Lateness: probability that a leg arrives late.
     Late(LateSpec),
-    /// What the pack alone describes.
+    /// Insight: described by the pack alone.
     Insight(InsightSpec),
 }
 
 impl Task {
-    /// The number of the variant [`Rank`](Self::Rank), as postcard writes it.
+    /// Name in `pack.json`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Rank(_) => "rank",
+            Self::Demand(_) => "demand",
+            Self::Price(_) => "price",
+            Self::Late(_) => "late",
+            Self::Insight(_) => "insight",
+        }
+    }
+
+    /// Number of the variant [`Rank`](Self::Rank) in postcard.
     const RANK: u8 = 1;
 
-    /// Whether a pack ranks. Decodes no more than that.
+    /// Whether the task of a pack is rank; decodes nothing else.
     pub fn ranks(pack: &PackView<'_>) -> bool {
         pack.bytes(SectionKind::Task).is_some_and(|task| task.first() == Some(&Self::RANK))
     }

@@ -1,11 +1,12 @@
-//! The Gregorian calendar, and how RFC 3339 writes it.
+//! Gregorian calendar and RFC 3339.
 
-/// Days of 400 years.
+/// Days in 400 years.
 const ERA: i64 = 146_097;
 
-/// Year, month and day of a number of days since 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms").
+/// Year, month and day of a day, counted from 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date
+/// algorithms").
 pub(super) fn date(days: i32) -> (i64, i64, i64) {
-    // From 1 March 0000: years then end with the day that leap years add.
+    // Count from 1 March 0000: then a leap day is the last day of its year.
     let days = i64::from(days) + 719_468;
     let of_era = days.rem_euclid(ERA);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
@@ -16,7 +17,7 @@ pub(super) fn date(days: i32) -> (i64, i64, i64) {
     (year, if month < 10 { month + 3 } else { month - 9 }, day)
 }
 
-/// Days since 1970 of `YYYY-MM-DD`.
+/// Days since 1970-01-01 of a date `YYYY-MM-DD`; `None` if it is invalid.
 pub(super) fn day(text: &[u8]) -> Option<i32> {
     let &[ref year @ .., b'-', m, n, b'-', d, e] = text else { return None };
     let (year, month, day) = (digits(year, 4)?, digits(&[m, n], 2)?, digits(&[d, e], 2)?);
@@ -24,11 +25,12 @@ pub(super) fn day(text: &[u8]) -> Option<i32> {
     let (era, of_era) = (years.div_euclid(400), years.rem_euclid(400));
     let days = era * ERA + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month_from_march + 2) / 5 + day - 1;
     let days = i32::try_from(days - 719_468).ok()?;
-    // A day or month that does not exist is another date.
+    // A nonexistent day or month converts back to a different date.
     (date(days) == (year, month, day)).then_some(days)
 }
 
-/// Milliseconds since 1970 of a date and time with an offset; digits beyond milliseconds are dropped.
+/// Milliseconds since 1970 of a date and time with an offset; digits beyond milliseconds are dropped. `None` if
+/// invalid.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let (date, time) = text.as_bytes().split_at_checked(10)?;
     let (clock, rest) = time.split_at_checked(9)?;
@@ -57,7 +59,7 @@ pub(super) fn moment(text: &str) -> Option<i64> {
     exists.then_some((minutes * 60 + seconds) * 1_000 + fraction)
 }
 
-/// The number of just so many digits.
+/// Parses a number of exactly `len` digits.
 fn digits(text: &[u8], len: usize) -> Option<i64> {
     let is_number = text.len() == len && text.iter().all(u8::is_ascii_digit);
     is_number.then(|| text.iter().fold(0, |number, digit| 10 * number + i64::from(digit - b'0')))

@@ -1,4 +1,4 @@
-//! Catalogues: the products that a pack or a snapshot knows.
+//! Catalogues: the products of a pack or a snapshot.
 
 use super::{
     check::bad,
@@ -20,13 +20,14 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The most products that a catalogue may have.
+    /// Maximum number of products.
     pub const MAX_LEN: usize = 200_000;
 
-    /// A catalogue of `(SKU, category)`, in ascending order of SKU.
+    /// Creates a catalogue of `(SKU, category)`, in ascending order of SKU.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) names a SKU that comes twice or out of order, or the limit passed.
+    /// [`BadRequest`](ErrorKind::BadRequest) names a SKU that is duplicated or out of order, or the limit that is
+    /// exceeded.
     ///
     /// ```
     /// use tradewind_core::{Catalog, Sku, SkuId};
@@ -59,13 +60,13 @@ impl Catalog {
     fn check(&self) -> Result<()> {
         let len = self.len();
         if len > Self::MAX_LEN {
-            return Err(bad(format!("{len} products; at most {} are loaded", Self::MAX_LEN)));
+            return Err(bad(format!("{len} products; the limit is {}", Self::MAX_LEN)));
         }
         let numbered = self.category_of.iter().all(|&number| usize::from(number) < self.categories.len());
         if self.category_of.len() != len || !numbered {
             return Err(bad("a product without a category"));
         }
-        // In ascending order only the first can be empty.
+        // Only the first SKU of an ascending list can be empty.
         if len > 0 {
             Sku::check_len(self.skus.get(0).len())?;
             Sku::check_len(self.skus.longest())?;
@@ -76,32 +77,32 @@ impl Catalog {
         }
     }
 
-    /// The number of products.
+    /// Number of products.
     pub const fn len(&self) -> usize {
         self.skus.len()
     }
 
-    /// Whether there are none.
+    /// Whether the catalogue has no products.
     pub const fn is_empty(&self) -> bool {
         self.skus.is_empty()
     }
 
-    /// The SKUs, in order.
+    /// SKUs, ascending.
     pub fn skus(&self) -> impl Iterator<Item = Sku> {
         (0..self.len()).filter_map(|n| self.sku(SkuId(n as u32)))
     }
 
-    /// The id of a product, if the catalogue has it.
+    /// Id of a product; `None` if it is not in the catalogue.
     pub fn id(&self, sku: &Sku) -> Option<SkuId> {
         Some(SkuId(self.skus.search(sku.as_str())? as u32))
     }
 
-    /// The text of a product's SKU; empty past the last.
+    /// Text of a product's SKU; empty if `n` is out of range.
     pub(crate) fn code(&self, n: usize) -> &str {
         self.skus.get(n)
     }
 
-    /// The SKU of a product.
+    /// SKU of a product.
     pub fn sku(&self, id: SkuId) -> Option<Sku> {
         match self.skus.get(id.0 as usize) {
             "" => None,
@@ -109,22 +110,22 @@ impl Catalog {
         }
     }
 
-    /// The category of a product; empty for an id that the catalogue does not have.
+    /// Category of a product; empty for an id outside the catalogue.
     pub fn category(&self, id: SkuId) -> &str {
         self.category_number(id).map_or("", |number| self.categories.get(number.into()))
     }
 
-    /// The number of categories.
+    /// Number of categories.
     pub const fn categories(&self) -> usize {
         self.categories.len()
     }
 
-    /// The category of a product, as a number that stands for it.
+    /// Index of a product's category.
     pub fn category_number(&self, id: SkuId) -> Option<u16> {
         self.category_of.get(id.0 as usize).copied()
     }
 
-    /// For each product, its id in another catalogue, or [`SkuId::NONE`].
+    /// Id of each product in another catalogue, or [`SkuId::NONE`].
     pub(crate) fn ids_in(&self, other: &Self) -> Result<Vec<SkuId>> {
         headroom(4 * self.len())?;
         let mut ids = Vec::with_capacity(self.len());
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catalogue_is_read_where_it_lies() -> Result<()> {
+    fn a_catalogue_is_read_in_place() -> Result<()> {
         let made =
             Catalog::new([(Sku::new("jam")?, "spreads"), (Sku::new("tea")?, "drinks"), (Sku::new("té")?, "drinks")])?;
         let section = ColumnWriter::section(&made)?;
@@ -186,7 +187,7 @@ mod tests {
         for at in 0..whole {
             let mut damaged = section.clone();
             damaged[at] ^= 0x80;
-            // Whatever was read, every product can be named and found.
+            // Any catalogue that is read contains each of its products.
             if let Ok(catalog) = read(&damaged) {
                 assert!(
                     catalog.skus().all(|sku| catalog.id(&sku).is_some()) && catalog.skus().count() == catalog.len()
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_comes_twice_or_out_of_order_is_named() -> Result<()> {
+    fn a_duplicate_or_unsorted_product_is_named() -> Result<()> {
         let message = |skus: &[&str]| catalog(skus).map_err(|error| String::from(error.message()));
         assert_eq!(message(&["a", "b", "b"]), Err("SKU `b` comes twice in the catalogue".into()));
         assert_eq!(message(&["a", "c", "b"]), Err("SKU `b` is not in ascending order of SKU".into()));

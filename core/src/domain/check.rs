@@ -1,10 +1,10 @@
-//! Errors of what was received.
+//! Errors for invalid input.
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// A request that no program should send, or a snapshot that contradicts itself.
+/// Error for an invalid request or an inconsistent snapshot.
 #[cold]
 pub(crate) fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadRequest, message)
@@ -14,10 +14,10 @@ pub(crate) fn at_most(what: &str, found: usize, most: usize) -> Result<()> {
     if found <= most {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::TooLarge, format!("{found} {what}; at most {most} are taken")))
+    Err(Error::new(ErrorKind::TooLarge, format!("{found} {what}; the limit is {most}")))
 }
 
-/// Reads a name. What people wrote is checked here; what is in a message, whoever decides checks.
+/// Reads a name. Names in JSON are checked here; the decision checks those in messages.
 pub(crate) fn read<'de, T, D: Deserializer<'de>>(
     deserializer: D,
     name: fn(String) -> T,

@@ -1,4 +1,4 @@
-//! Digests, by which packs, snapshots and models are named.
+//! Digests, which identify packs, snapshots and models.
 
 use core::fmt;
 use serde::{
@@ -6,10 +6,10 @@ use serde::{
     de::{Error as _, SeqAccess, Visitor},
 };
 
-/// A SHA-256 digest.
+/// SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// Decodes a digest, byte by byte in a loop: what serde derives for an array is unrolled, and long.
+/// Decodes a digest in a loop over its bytes: the code that serde derives for arrays is unrolled, and long.
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     struct Bytes;
     impl<'de> Visitor<'de> for Bytes {
@@ -30,7 +30,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest,
     deserializer.deserialize_tuple(32, Bytes)
 }
 
-/// As [`read`], for one that may be absent.
+/// Like [`read`], for an optional digest.
 pub(crate) fn read_optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
     #[derive(Deserialize)]
     struct Present(#[serde(deserialize_with = "read")] Digest);

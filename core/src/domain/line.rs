@@ -1,18 +1,18 @@
-//! Units of products.
+//! Lines of orders and carts.
 
 use super::sku::Sku;
 use crate::error::{Error, ErrorKind, Result};
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// Units of a product.
+/// Quantity of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line {
-    /// SKU of the product.
+    /// Product.
     pub sku: Sku,
-    /// Number of units, at least 1.
+    /// Units (at least 1).
     pub quantity: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Money and rates, in whole numbers.
+//! Money and rates, as integers.
 
 use crate::error::{Error, ErrorKind, Result};
 use alloc::{format, string::String};
@@ -6,37 +6,37 @@ use bytemuck::{Pod, Zeroable};
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// An amount in minor units of the snapshot's currency, for example cents.
+/// Amount in minor units of the snapshot's currency, for example cents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(transparent)]
 #[repr(transparent)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Money(pub i64);
 
-/// A rate in hundredths of a percent: 10,000 are one whole.
+/// Rate in hundredths of a percent: 10,000 is 100 %.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(transparent)]
 #[repr(transparent)]
 pub struct BasisPoints(pub i32);
 
-/// Three capital letters of ISO 4217, for example `USD`.
+/// Currency code of ISO 4217: three capital letters, for example `USD`.
 ///
-/// In messages and packs it is three bytes, in JSON text.
+/// Three bytes in messages and packs, text in JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct Currency([u8; 3]);
 
 impl Money {
-    /// The largest amount that a message or snapshot may hold: 10¹³ minor units, a hundred billion.
+    /// Maximum amount in a message or snapshot: 10¹³ minor units, a hundred billion.
     ///
-    /// A million such amounts can be added without passing an `i64`.
+    /// The sum of a million such amounts fits in an `i64`.
     pub const MAX: Self = Self(10_000_000_000_000);
 
-    /// The amount that is nearest to `units`, given in minor units: halves go away from zero, what lies
-    /// beyond [`MAX`](Self::MAX) becomes it. `None` for what is no number.
+    /// Rounds a number of minor units to the nearest amount: halves away from zero, limited to ±[`MAX`](Self::MAX).
+    /// `None` for NaN.
     ///
-    /// The one place where a model's number becomes money.
+    /// The only conversion of a model's output to money.
     pub fn nearest(units: f64) -> Option<Self> {
         if units.is_nan() {
             return None;
@@ -47,16 +47,16 @@ impl Money {
         Some(Self(whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)))
     }
 
-    /// This share of the amount, rounded down (towards negative infinity).
+    /// Share of the amount, rounded down (towards negative infinity).
     #[must_use]
     pub const fn share(self, rate: BasisPoints) -> Self {
-        // In two parts, so that no product passes an i64: of the whole hundredths of percents, and of the rest.
+        // Multiply quotient and remainder separately, so that no product overflows an i64.
         let (whole, rate) = (BasisPoints::WHOLE.0 as i64, rate.0 as i64);
         let (many, rest) = (self.0.div_euclid(whole), self.0.rem_euclid(whole));
         Self(many.saturating_mul(rate) + (rest * rate).div_euclid(whole))
     }
 
-    /// The amount in major units, where a minor unit has so many digits: `12.90`.
+    /// Amount in major units, for a minor unit of `digits` decimal digits: `12.90`.
     pub fn decimal(self, digits: u32) -> String {
         let unit = 10_u64.saturating_pow(digits);
         let (whole, rest) = (self.0.unsigned_abs() / unit, self.0.unsigned_abs() % unit);
@@ -67,14 +67,14 @@ impl Money {
         }
     }
 
-    /// Checks an amount that was received.
+    /// Checks the range of a received amount.
     pub(crate) fn check(self, what: &str) -> Result<()> {
         if (-Self::MAX.0..=Self::MAX.0).contains(&self.0) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::BadRequest,
-            format!("`{what}` is {} minor units; at most {} are taken", self.0, Self::MAX.0),
+            format!("`{what}` is {} minor units; the limit is {}", self.0, Self::MAX.0),
         ))
     }
 }
@@ -83,39 +83,37 @@ impl BasisPoints {
     /// 100 %.
     pub const WHOLE: Self = Self(10_000);
 
-    /// Checks a rate that was received: 0 to 100 times the whole.
+    /// Checks the range of a received rate: 0 to 10,000 %.
     pub(crate) fn check(self, what: &str) -> Result<()> {
         if (0..=100 * Self::WHOLE.0).contains(&self.0) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::BadRequest, format!("`{what}` is {} basis points; 0 to 1,000,000 are taken", self.0)))
+        Err(Error::new(ErrorKind::BadRequest, format!("`{what}` is {} basis points, not 0 to 1,000,000", self.0)))
     }
 }
 
 impl Currency {
-    /// A currency.
+    /// Creates a currency from its code.
     ///
     /// # Errors
     /// [`BadRequest`](ErrorKind::BadRequest) unless `code` is three capital letters.
     pub fn new(code: &str) -> Result<Self> {
         match code.as_bytes() {
             &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
-            _ => Err(Error::new(
-                ErrorKind::BadRequest,
-                format!("`{code}` is no currency: use a code of ISO 4217, such as `USD`"),
-            )),
+            _ => Err(Error::new(ErrorKind::BadRequest, format!("`{code}` is not a code of ISO 4217, such as `USD`"))),
         }
     }
 
-    /// The three letters.
+    /// Code of the currency.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or("???")
     }
 
-    /// Digits of the minor unit (0, 2, 3 or 4), by ISO 4217: an amount of minor units is divided by ten to this power.
+    /// Decimal digits of the minor unit (0, 2, 3 or 4), by ISO 4217: an amount in minor units is divided by ten to this
+    /// power.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) for a code that the standard does not list, or without a minor unit, such as
+    /// [`BadRequest`](ErrorKind::BadRequest) for a code that is not in the standard, or has no minor unit, such as
     /// `XAU` (gold).
     pub fn digits(self) -> Result<u32> {
         let found = ISO_4217.iter().find(|(_, codes)| codes.split(' ').any(|code| code == self.as_str()));
@@ -123,18 +121,18 @@ impl Currency {
             let code = self.as_str();
             Error::new(
                 ErrorKind::BadRequest,
-                format!("`{code}` has no minor unit in ISO 4217, so no amount can be written in it; use a code such as `EUR`"),
+                format!("`{code}` has no minor unit in ISO 4217; use a code such as `EUR`"),
             )
         })
     }
 
-    /// Checks what was received.
+    /// Checks a received code.
     pub(crate) fn check(self) -> Result<()> {
         Self::new(self.as_str()).map(drop)
     }
 }
 
-/// Currencies by the digits of their minor unit: ISO 4217, list one, as published on 2026-01-01.
+/// Currencies by number of digits of their minor unit: ISO 4217, list one, as published on 2026-01-01.
 const ISO_4217: [(u32, &str); 4] = [
     (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
     (
@@ -179,14 +177,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_go_away_from_zero_and_nonsense_is_none() {
+    fn halves_are_rounded_away_from_zero_and_nan_has_no_amount() {
         let cases = [(0.4, 0), (0.5, 1), (-0.5, -1), (1.499, 1), (199.5, 200), (1e300, Money::MAX.0)];
         cases.into_iter().for_each(|(units, money)| assert_eq!(Money::nearest(units), Some(Money(money)), "{units}"));
         assert_eq!(Money::nearest(f64::NAN), None);
     }
 
     #[test]
-    fn a_share_never_exceeds_what_it_is_of() {
+    fn a_share_never_exceeds_its_amount() {
         assert_eq!(Money(999).share(BasisPoints(3_333)), Money(332));
         assert_eq!(Money(-1).share(BasisPoints(1)), Money(-1));
         assert_eq!(Money::MAX.share(BasisPoints(1_000_000)), Money(Money::MAX.0 * 100));

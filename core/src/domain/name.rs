@@ -1,4 +1,4 @@
-//! What merchants and carriers call things.
+//! Names given by merchants and carriers.
 
 use super::check::{bad, read};
 use crate::error::{Error, ErrorKind, Result};
@@ -6,29 +6,29 @@ use alloc::{format, string::String};
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The name of a region or a node: 1 to 16 capital letters, digits and hyphens.
+/// Name of a region or node: 1 to 16 capital letters, digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Code(String);
 
-/// What a merchant or carrier calls a shipment, an order, a place or a service: 1 to 64 bytes of text.
+/// Name of a shipment, order, location or service, given by a merchant or carrier: 1 to 64 bytes of text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Id(String);
 
 impl Code {
-    /// The longest code, in bytes.
+    /// Maximum length of a code, in bytes.
     pub const MAX_LEN: usize = 16;
 
-    /// A code.
+    /// Creates a code.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) when it is empty, too long, or has other characters.
+    /// [`BadRequest`](ErrorKind::BadRequest) if it is empty, too long, or contains other characters.
     ///
     /// ```
     /// use tradewind_core::Code;
     /// assert_eq!(Code::new("US-SEA")?.as_str(), "US-SEA");
-    /// assert!(Code::new("Ms. Jane Doe").is_err(), "a code names a place and cannot carry a person");
+    /// assert!(Code::new("Ms. Jane Doe").is_err(), "a code cannot contain a person's name");
     /// # Ok::<(), tradewind_core::Error>(())
     /// ```
     pub fn new(code: impl Into<String>) -> Result<Self> {
@@ -37,12 +37,12 @@ impl Code {
         Ok(code)
     }
 
-    /// The text.
+    /// Text of the code.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Checks what was received.
+    /// Checks a received code.
     pub(crate) fn check(&self) -> Result<()> {
         let fits = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'-';
         if (1..=Self::MAX_LEN).contains(&self.0.len()) && self.0.as_bytes().iter().all(fits) {
@@ -68,20 +68,20 @@ impl fmt::Display for Code {
 }
 
 impl Id {
-    /// The longest, in bytes.
+    /// Maximum length of a name, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// A name.
+    /// Creates a name.
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) when `text` is empty or too long.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) if `text` is empty or too long.
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let id = Self(text.into());
         id.check()?;
         Ok(id)
     }
 
-    /// The text.
+    /// Text of the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -89,7 +89,7 @@ impl Id {
     pub(crate) fn check(&self) -> Result<()> {
         match self.0.len() {
             1..=Self::MAX_LEN => Ok(()),
-            len => Err(bad(format!("a name of {len} bytes; it needs 1 to {}", Self::MAX_LEN))),
+            len => Err(bad(format!("a name of {len} bytes, not 1 to {}", Self::MAX_LEN))),
         }
     }
 }

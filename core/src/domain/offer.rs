@@ -1,4 +1,4 @@
-//! How products were and will be offered.
+//! Offers: prices and promotion of products, week by week.
 
 use super::{
     check::bad,
@@ -9,53 +9,53 @@ use alloc::format;
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-/// How a product is offered in a week.
+/// Price and promotion of a product in one week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Pod, Zeroable)]
 #[repr(C)]
 pub struct Offer {
-    /// What a unit costs; above zero.
+    /// Price of a unit (above 0).
     pub price: Money,
-    /// What it costs where it is not reduced; above zero.
+    /// Price without reductions (above 0).
     pub list: Money,
-    /// The share of the shops that display it apart from its shelf, or of the pages that feature it.
+    /// Share of shops that display it away from its shelf, or of pages that feature it.
     pub display: BasisPoints,
-    /// The share of the shops whose mailer has it.
+    /// Share of shops whose mailer contains it.
     pub mailer: BasisPoints,
 }
 
-/// A week that is over.
+/// Past week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Week {
-    /// How it was offered.
+    /// Price and promotion.
     pub offer: Offer,
     /// Units sold.
     pub units: u32,
-    /// Zero.
+    /// Padding; always zero.
     reserved: u32,
 }
 
 impl Week {
-    /// A week in which a product was offered so, and its units sold.
+    /// Creates a week of an offer and the units sold.
     pub const fn new(offer: Offer, units: u32) -> Self {
         Self { offer, units, reserved: 0 }
     }
 }
 
 impl Offer {
-    /// Checks an offer that was received.
+    /// Checks a received offer.
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) for a price that is not above zero, or a share beyond the whole.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) for a price that is not above 0, or a share outside 0 to 100 %.
     pub fn check(&self) -> Result<()> {
         for (what, price) in [("price", self.price), ("list", self.list)] {
             if !(1..=Money::MAX.0).contains(&price.0) {
-                return Err(bad(format!("`{what}` is {} minor units; 1 to {} are taken", price.0, Money::MAX.0)));
+                return Err(bad(format!("`{what}` is {} minor units, not 1 to {}", price.0, Money::MAX.0)));
             }
         }
         for (what, share) in [("display", self.display), ("mailer", self.mailer)] {
             if !(0..=BasisPoints::WHOLE.0).contains(&share.0) {
-                return Err(bad(format!("`{what}` is {} basis points; it is a share, of 0 to 10,000", share.0)));
+                return Err(bad(format!("`{what}` is {} basis points, not 0 to 10,000", share.0)));
             }
         }
         Ok(())
@@ -63,6 +63,6 @@ impl Offer {
 }
 
 impl Week {
-    /// The weeks that features look back, at most.
+    /// Maximum number of past weeks that features use.
     pub const HISTORY: usize = 13;
 }

@@ -1,4 +1,4 @@
-//! What no price may break.
+//! Price guards: limits that no price may break.
 
 use super::{
     money::{BasisPoints, Money},
@@ -11,56 +11,56 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// What no price of a product may break, whatever the model says.
+/// Limits on the price of a product, whatever the model predicts.
 ///
-/// Where guards contradict each other, this is their order: a lock, the floor, the minimum advertised
-/// price, the ceiling, the day's step, the week's step, the endings.
+/// If guards contradict each other, this is their precedence: lock, floor, minimum advertised price, ceiling, day's
+/// step, week's step, endings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceGuard {
-    /// No price is below this.
+    /// Lowest price.
     pub floor: Floor,
-    /// No price is above this.
+    /// Highest price.
     pub ceiling: Option<Money>,
-    /// The maker's minimum advertised price: no price that is shown is below it.
+    /// Manufacturer's minimum advertised price: no displayed price is below it.
     pub minimum_advertised: Option<Money>,
-    /// The largest step from yesterday's price, as a share of it.
+    /// Maximum change from yesterday's price, as a share of it.
     pub day_step: Option<BasisPoints>,
-    /// The largest step from the price of seven days ago, as a share of it.
+    /// Maximum change from the price of seven days ago, as a share of it.
     pub week_step: Option<BasisPoints>,
-    /// Until when the price stays as it is.
+    /// End of the lock; until then the price does not change.
     pub locked_until: Option<Millis>,
 }
 
-/// The lowest price.
+/// Lowest price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Floor {
-    /// A price as such, where costs may not go.
+    /// Price without its cost, for data that must not contain costs.
     Price(Money),
-    /// The unit's cost, and a share of it on top.
+    /// Cost of a unit plus a margin.
     Margin {
-        /// What a unit costs the merchant.
+        /// Cost of a unit to the merchant.
         cost: Money,
-        /// The least margin, as a share of the cost.
+        /// Minimum margin, as a share of the cost.
         margin: BasisPoints,
     },
 }
 
-/// How a merchant prices what there is much or little of.
+/// Pricing policy for low and excess stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoverPolicy {
-    /// Weeks in which what is on hand must not run out: below that there is no discount.
+    /// Weeks that stock should last; below this there is no discount.
     pub short_weeks: u8,
-    /// Weeks that stock may last: what lasts longer is excess.
+    /// Weeks that stock may last; units beyond this are excess.
     pub long_weeks: u8,
-    /// What a unit of excess loses, as a share of its cost.
+    /// Loss on an excess unit, as a share of its cost.
     pub excess_loss: BasisPoints,
 }
 
-/// How prices end: those whose remainder by `unit` is one of `endings`. For 4.49 and 4.99 the unit is
-/// 100 and the endings are 49 and 99. No endings: every price.
+/// Price endings: a price is allowed if its remainder by `unit` is one of `endings`. For 4.49 and 4.99 the unit is 100
+/// and the endings are 49 and 99. Without endings, every price is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rounding {
@@ -71,14 +71,14 @@ pub struct Rounding {
     pub endings: Vec<u32>,
 }
 
-/// The prices of a product up to now.
+/// Current and past prices of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
-    /// The price that holds now: the answer when nothing is to be done.
+    /// Current price: the answer if no change is better.
     pub current: Money,
-    /// At the end of yesterday.
+    /// Price at the end of yesterday.
     pub yesterday: Money,
-    /// Seven days ago.
+    /// Price seven days ago.
     pub week_ago: Money,
 }
 
@@ -96,33 +96,33 @@ pub enum Bound {
     DayStep,
     /// Largest change in a week.
     WeekStep,
-    /// Half the current price to twice the current price.
+    /// Twice or half the current price: no computed price leaves this range.
     Range,
 }
 
-/// The prices that the guards allow: `low ..= high`, never empty.
+/// Range of prices that the guards allow: `low ..= high`, never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// The lowest price, and what allows none below it.
+    /// Lowest price, and the guard that sets it.
     pub low: (Money, Bound),
-    /// The highest price, and what allows none above it.
+    /// Highest price, and the guard that sets it.
     pub high: (Money, Bound),
 }
 
 impl Floor {
-    /// The lowest price; at least one minor unit.
+    /// Lowest price (at least one minor unit).
     pub fn price(self) -> Money {
         Money(
             match self {
                 Self::Price(price) => price.0,
-                // Rounded up: what protects a margin does not give any of it away.
+                // Rounded up, so that rounding never reduces the margin.
                 Self::Margin { cost, margin } => cost.0 - Money(-cost.0).share(margin).0,
             }
             .max(1),
         )
     }
 
-    /// What a unit costs; the floor's price stands for it where costs may not go.
+    /// Cost of a unit; the floor's price if the cost is not known.
     pub const fn cost(self) -> Money {
         match self {
             Self::Price(price) => price,
@@ -132,12 +132,12 @@ impl Floor {
 }
 
 impl PriceGuard {
-    /// A guard with a floor and nothing else.
+    /// Creates a guard with only a floor.
     pub const fn above(floor: Floor) -> Self {
         Self { floor, ceiling: None, minimum_advertised: None, day_step: None, week_step: None, locked_until: None }
     }
 
-    /// The prices that are allowed at a moment when no lock holds.
+    /// Range of prices allowed at a moment without a lock.
     pub fn window(&self, past: &Past) -> Window {
         let mut low = (self.floor.price(), Bound::Floor);
         if let Some(advertised) = self.minimum_advertised.filter(|&advertised| advertised > low.0) {
@@ -155,7 +155,7 @@ impl PriceGuard {
         window.within(Money(past.current.0.div_euclid(2)), Money(past.current.0 * 2), Bound::Range)
     }
 
-    /// Checks a guard that was received.
+    /// Checks a received guard.
     pub(crate) fn check(&self) -> Result<()> {
         let (amount, margin) = match self.floor {
             Floor::Price(price) => (price, BasisPoints(0)),
@@ -177,7 +177,8 @@ impl PriceGuard {
 }
 
 impl Window {
-    /// What is left of this window inside `low ..= high`; its end that is nearest where nothing is.
+    /// Intersects the window with `low ..= high`; if the intersection is empty, the result is the nearest end of this
+    /// window.
     fn within(self, low: Money, high: Money, bound: Bound) -> Self {
         let tighten = |end: (Money, Bound), to: Money| {
             let clamped = to.clamp(self.low.0, self.high.0);
@@ -188,7 +189,7 @@ impl Window {
         Self { low, high }
     }
 
-    /// The allowed price that is nearest to `price`.
+    /// Allowed price nearest to `price`.
     pub fn nearest(&self, price: Money) -> Money {
         price.clamp(self.low.0, self.high.0)
     }
@@ -200,11 +201,11 @@ impl Window {
 }
 
 impl Rounding {
-    /// The most prices on a ladder.
+    /// Maximum number of prices on a ladder.
     pub const MAX_LADDER: usize = 64;
 
-    /// Prices to choose among, ascending: those with the endings that the window allows, thinned evenly
-    /// to [`MAX_LADDER`](Self::MAX_LADDER), and the current price if it is allowed. Never empty.
+    /// Candidate prices, ascending: allowed prices with the right endings, thinned evenly to
+    /// [`MAX_LADDER`](Self::MAX_LADDER), and the current price if it is allowed. Never empty.
     pub fn ladder(&self, window: &Window, current: Money) -> Vec<Money> {
         let (first, past) = (self.rank(window.low.0), self.rank(Money(window.high.0.0 + 1)));
         let count = past - first;
@@ -222,7 +223,7 @@ impl Rounding {
         ladder
     }
 
-    /// How many prices with the right endings there are from 0 up to, without, `price`.
+    /// Number of prices with the right endings in `0..price`.
     fn rank(&self, price: Money) -> i64 {
         if self.endings.is_empty() {
             return price.0;
@@ -232,7 +233,7 @@ impl Rounding {
         whole * self.endings.len() as i64 + below as i64
     }
 
-    /// The price of a rank.
+    /// Price at a rank.
     fn price(&self, rank: i64) -> Money {
         let len = self.endings.len() as i64;
         match self.endings.get(rank.rem_euclid(len.max(1)) as usize) {
@@ -241,7 +242,7 @@ impl Rounding {
         }
     }
 
-    /// Checks what was received.
+    /// Checks received endings.
     pub(crate) fn check(&self) -> Result<()> {
         let ascending = self.endings.windows(2).all(|pair| pair[0] < pair[1]);
         if self.unit == 0 || !ascending || self.endings.last().is_some_and(|&last| last >= self.unit) {
@@ -262,13 +263,13 @@ mod tests {
         |price| Past { current: Money(price), yesterday: Money(price), week_ago: Money(price) };
 
     #[test]
-    fn a_floor_gives_none_of_the_margin_away() {
+    fn a_floor_is_rounded_up() {
         let floor = Floor::Margin { cost: Money(333), margin: BasisPoints(2_000) };
         assert_eq!(floor.price(), Money(400), "333 and a fifth is 399.6");
     }
 
     #[test]
-    fn each_guard_bounds_in_its_turn() {
+    fn guards_apply_in_order_of_precedence() {
         let guard = PriceGuard {
             ceiling: Some(Money(1_100)),
             minimum_advertised: Some(Money(900)),
@@ -277,10 +278,10 @@ mod tests {
         };
         let window = guard.window(&STILL(1_000));
         assert_eq!((window.low, window.high), ((Money(950), Bound::DayStep), (Money(1_050), Bound::DayStep)));
-        // The maker's price has risen above what a day's step can reach: it holds first.
+        // The manufacturer's minimum exceeds the reach of a day's step: the minimum has precedence.
         let raised = PriceGuard { minimum_advertised: Some(Money(1_080)), ..guard.clone() };
         assert_eq!(raised.window(&STILL(1_000)).low, (Money(1_080), Bound::MinimumAdvertised));
-        // So does a floor above the ceiling.
+        // A floor above the ceiling also has precedence.
         let contradictory = PriceGuard { floor: Floor::Price(Money(2_000)), ..guard };
         assert_eq!(contradictory.window(&STILL(1_000)).nearest(Money(1_000)), Money(2_000));
     }

@@ -1,9 +1,9 @@
-//! How likely something is.
+//! Probabilities.
 
 use super::money::BasisPoints;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A probability, in steps of a ten-thousandth: that many of them in messages and packs, a number from 0 to 1 in JSON.
+/// Probability in steps of a ten-thousandth: an integer in messages and packs, a number from 0 to 1 in JSON.
 ///
 /// ```
 /// use tradewind_core::Probability;
@@ -21,17 +21,17 @@ impl Probability {
     /// 1.
     pub const CERTAIN: Self = Self(10_000);
 
-    /// The probability nearest to a number from 0 to 1; halves go up.
+    /// Rounds a number from 0 to 1 to the nearest probability; halves up.
     pub(crate) fn nearest(probability: f32) -> Self {
         Self((probability * Self::CERTAIN.0 as f32 + 0.5) as i32)
     }
 
-    /// From 0 to 1.
+    /// Probability as a number from 0 to 1.
     pub fn as_f64(self) -> f64 {
         f64::from(self.0) / f64::from(Self::CERTAIN.0)
     }
 
-    /// The rate that an amount is multiplied by for its expected value.
+    /// Rate by which an amount is multiplied to get its expected value.
     pub const fn rate(self) -> BasisPoints {
         BasisPoints(self.0)
     }

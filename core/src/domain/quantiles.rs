@@ -1,12 +1,12 @@
-//! Distributions of which three quantiles are known.
+//! Distributions given by three quantiles.
 
 use crate::error::{Error, ErrorKind, Result};
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-/// Quantiles of a distribution, for example of minutes or of units.
+/// P10, P50 and P90 of a distribution of minutes or units.
 ///
-/// The distribution between and beyond them, with *S(x)* the probability of more than *x*:
+/// Interpolation, with *S(x)* the probability of more than *x*:
 ///
 /// ```text
 /// x < P50   S(x) = .5 + .4 (P50 − x) / (P50 − P10), 1 at most, and 1 for x < 0
@@ -14,26 +14,26 @@ use serde::{Deserialize, Serialize};
 /// x > P90   S(x) = .1 (d / (d + x − P90))⁴, with d = P90 − P50
 /// ```
 ///
-/// That is a quantile function that is linear from piece to piece, and a tail that goes on with the
-/// slope of the last piece and never ends: nothing is certain because it was not seen. Where two
-/// quantiles are equal, so is all between them and beyond.
+/// The quantile function is piecewise linear. The tail continues with the slope of the last piece and never ends, so
+/// nothing is impossible only because it was never observed. If two quantiles are equal, so are all values between and
+/// beyond them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(deny_unknown_fields)]
 #[repr(C)]
 pub struct Quantiles {
-    /// 10th percentile.
+    /// 10 % of values are below this.
     pub p10: f32,
-    /// Median.
+    /// Half of all values are below this.
     pub p50: f32,
-    /// 90th percentile.
+    /// 90 % of values are below this.
     pub p90: f32,
 }
 
 impl Quantiles {
-    /// The largest value, in whatever they are quantiles of.
+    /// Maximum quantile, in any unit.
     pub const MAX: f32 = 1e9;
 
-    /// The probability of more than `x`.
+    /// Probability of more than `x`.
     ///
     /// ```
     /// use tradewind_core::Quantiles;
@@ -48,7 +48,7 @@ impl Quantiles {
             return 1.0;
         }
         if x < p50 {
-            // Where P10 is P50, nothing is below; the quotient is infinite then, and the minimum 1.
+            // If P10 is P50, no value is below: the quotient is infinite and the minimum is 1.
             return (0.5 + 0.4 * ((p50 - x) / (p50 - p10))).min(1.0);
         }
         let width = p90 - p50;
@@ -62,10 +62,10 @@ impl Quantiles {
         0.1 * (tail * tail) * (tail * tail)
     }
 
-    /// Checks that they ascend from 0, to [`MAX`](Self::MAX) at most.
+    /// Checks that the quantiles ascend from 0 to at most [`MAX`](Self::MAX).
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) when they do not.
+    /// [`BadRequest`](ErrorKind::BadRequest) if they do not.
     pub fn check(&self) -> Result<()> {
         if 0.0 <= self.p10 && self.p10 <= self.p50 && self.p50 <= self.p90 && self.p90 <= Self::MAX {
             return Ok(());
@@ -73,8 +73,8 @@ impl Quantiles {
         Err(Error::new(ErrorKind::BadRequest, "P10, P50 and P90 that do not ascend from 0"))
     }
 
-    /// Of a part of what these are of, `share` of it: the median shrinks with the share, and the distance of
-    /// the others from it with the root of that, as for events that have nothing to do with each other.
+    /// Quantiles of a share of the total, as for independent events: the median is multiplied by `share`, and the
+    /// distances of P10 and P90 from it by the square root of `share`.
     #[must_use]
     pub fn part(&self, share: f32) -> Self {
         let (p50, root) = (self.p50 * share, libm::sqrtf(share));
@@ -90,7 +90,7 @@ mod tests {
     const MINUTES: Quantiles = Quantiles { p10: 60.0, p50: 100.0, p90: 180.0 };
 
     #[test]
-    fn a_tenth_a_half_and_nine_tenths_are_where_they_are_said_to_be() {
+    fn exceedance_matches_the_three_quantiles() {
         let close = |found: f32, wanted: f32| (found - wanted).abs() < 1e-6;
         assert!(close(MINUTES.exceed(60.0), 0.9));
         assert!(close(MINUTES.exceed(100.0), 0.5));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn more_is_never_more_probable_and_never_impossible() {
+    fn larger_values_are_less_probable_and_never_impossible() {
         let found = (0..2_000).map(|x| MINUTES.exceed(x as f32));
         let found: Vec<f32> = found.collect();
         assert!(found.windows(2).all(|pair| pair[0] >= pair[1]));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_quantiles_leave_nothing_between_them_and_beyond() {
+    fn equal_quantiles_leave_no_values_between_or_beyond_them() {
         let always = Quantiles { p10: 5.0, p50: 5.0, p90: 5.0 };
         assert_eq!([4.9, 5.0, 5.1].map(|x| always.exceed(x)), [1.0, 0.0, 0.0]);
         let half = Quantiles { p10: 5.0, p50: 5.0, p90: 9.0 };
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_has_its_share_of_the_median_and_the_root_of_it_of_the_spread() {
+    fn a_part_scales_the_median_by_its_share_and_the_spread_by_the_root() {
         assert_eq!(MINUTES.part(1.0), MINUTES);
         assert_eq!(MINUTES.part(0.25), Quantiles { p10: 5.0, p50: 25.0, p90: 65.0 });
         assert_eq!(MINUTES.part(0.01).p10, 0.0, "never below 0");

@@ -1,4 +1,4 @@
-//! Products: what the merchant calls them, and what a catalogue calls them.
+//! Names of products: SKUs, and ids within a catalogue.
 
 use super::check::read;
 use crate::error::{Error, ErrorKind, Result};
@@ -7,26 +7,26 @@ use bytemuck::{Pod, Zeroable};
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A merchant's stock-keeping unit: at most [`Sku::MAX_LEN`] bytes of text, kept as it is given.
+/// Merchant's stock-keeping unit: 1 to [`Sku::MAX_LEN`] bytes of text, stored unchanged.
 ///
-/// Outside the core products are always named so; it stays the same from one catalogue to the next.
+/// Products are always identified by SKU outside the core, because SKUs are stable across catalogues.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sku(String);
 
-/// A product's position in one [`Catalog`](crate::Catalog).
+/// Position of a product in one [`Catalog`](crate::Catalog).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct SkuId(pub u32);
 
 impl Sku {
-    /// The longest SKU, in bytes.
+    /// Maximum length of a SKU, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// A SKU.
+    /// Creates a SKU.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) when `code` is empty or too long.
+    /// [`BadRequest`](ErrorKind::BadRequest) if `code` is empty or too long.
     ///
     /// ```
     /// use tradewind_core::Sku;
@@ -40,17 +40,17 @@ impl Sku {
         Ok(sku)
     }
 
-    /// A SKU whose length was checked.
+    /// Creates a SKU whose length was already checked.
     pub(crate) fn checked(code: &str) -> Self {
         Self(code.into())
     }
 
-    /// The text.
+    /// Text of the SKU.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Checks what [`new`](Self::new) checks, of a SKU that was received.
+    /// Checks a received SKU, like [`new`](Self::new).
     pub(crate) fn check(&self) -> Result<()> {
         Self::check_len(self.0.len())
     }
@@ -59,15 +59,13 @@ impl Sku {
     pub(crate) fn check_len(len: usize) -> Result<()> {
         match len {
             1..=Self::MAX_LEN => Ok(()),
-            len => {
-                Err(Error::new(ErrorKind::BadRequest, format!("a SKU of {len} bytes; it needs 1 to {}", Self::MAX_LEN)))
-            }
+            len => Err(Error::new(ErrorKind::BadRequest, format!("a SKU of {len} bytes, not 1 to {}", Self::MAX_LEN))),
         }
     }
 }
 
 impl SkuId {
-    /// The id of no product.
+    /// Id that stands for no product.
     pub(crate) const NONE: Self = Self(u32::MAX);
 }
 

@@ -6,10 +6,10 @@ use alloc::format;
 use bitvec::{order::Lsb0, slice::BitSlice, vec::BitVec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A set of products of one catalogue: bit `i` stands for [`SkuId`] `i`.
+/// Set of products of one catalogue: bit `i` stands for [`SkuId`] `i`.
 ///
-/// Travels as a count and bytes, least significant bit first, and lies in memory as it travels. Whole sets are united
-/// and complemented by bytes, eight products at a time.
+/// Serialized as a count and bytes, least significant bit first, with the same layout in memory. Union and complement
+/// process bytes, eight products at a time.
 ///
 /// ```
 /// use tradewind_core::{SkuBits, SkuId};
@@ -21,37 +21,37 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct SkuBits(BitVec<u8, Lsb0>);
 
 impl SkuBits {
-    /// The empty set, for a catalogue of `len` products.
+    /// Creates an empty set for a catalogue of `len` products.
     pub fn none(len: usize) -> Self {
         Self(BitVec::repeat(false, len))
     }
 
-    /// The full set, for a catalogue of `len` products.
+    /// Creates a full set for a catalogue of `len` products.
     pub fn all(len: usize) -> Self {
         Self(BitVec::repeat(true, len)).trimmed()
     }
 
-    /// The size of the catalogue it is for.
+    /// Number of products of the catalogue.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it is for a catalogue without products.
+    /// Whether the catalogue has no products.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The number of products in the set.
+    /// Number of products in the set.
     pub fn count(&self) -> usize {
         self.0.count_ones()
     }
 
-    /// Whether the set has a product. A product outside the catalogue is in no set.
+    /// Whether the set contains a product; `false` for a product outside the catalogue.
     pub fn contains(&self, id: SkuId) -> bool {
         self.0.get(id.0 as usize).is_some_and(|bit| *bit)
     }
 
-    /// The products of the set, in order.
+    /// Products of the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = SkuId> {
         self.0.iter_ones().map(|id| SkuId(id as u32))
     }
@@ -66,14 +66,14 @@ impl SkuBits {
         self.put(id, false);
     }
 
-    /// Adds every product of a set for the same catalogue.
+    /// Adds all products of another set for the same catalogue.
     pub fn unite(&mut self, other: &Self) {
         for (own, other) in self.0.as_raw_mut_slice().iter_mut().zip(other.0.as_raw_slice()) {
             *own |= other;
         }
     }
 
-    /// The products that are not in the set.
+    /// Products of the catalogue that are not in the set.
     #[must_use]
     pub fn complement(&self) -> Self {
         let mut others = self.clone();
@@ -81,7 +81,7 @@ impl SkuBits {
         others.trimmed()
     }
 
-    /// The same set, with zeros behind its last bit.
+    /// The set with zeros after its last bit.
     fn trimmed(mut self) -> Self {
         self.0.set_uninitialized(false);
         self
@@ -93,7 +93,7 @@ impl SkuBits {
         }
     }
 
-    /// Eight products a byte, the first in the least significant bit.
+    /// Bytes of the set: eight products per byte, the first in the least significant bit.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_raw_slice()
     }
@@ -110,7 +110,7 @@ impl SkuBits {
     }
 }
 
-/// Whether a set that lies somewhere as bytes has a product.
+/// Whether a set stored as bytes contains a product.
 pub(crate) fn contains(bytes: &[u8], id: SkuId) -> bool {
     BitSlice::<u8, Lsb0>::from_slice(bytes).get(id.0 as usize).is_some_and(|bit| *bit)
 }
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for SkuBits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { len, bytes } = Wire::deserialize(deserializer)?;
         if bytes.len() != (len as usize).div_ceil(8) {
-            return Err(serde::de::Error::custom("a bit set of another length than its bytes"));
+            return Err(serde::de::Error::custom("a bit set and its bytes differ in length"));
         }
         let mut bits = BitVec::from_slice(bytes);
         bits.truncate(len as usize);
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_survives_its_journey() {
+    fn a_set_survives_encoding_and_decoding() {
         for len in [0, 1, 7, 8, 31, 32, 33, 100] {
             let mut bits = SkuBits::none(len);
             (0..len as u32).step_by(3).for_each(|id| bits.insert(SkuId(id)));

@@ -7,9 +7,9 @@ use bytemuck::{Pod, Zeroable};
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A moment: milliseconds since 1970-01-01 00:00 UTC.
+/// Moment: milliseconds since 1970-01-01 00:00 UTC.
 ///
-/// In messages and packs it is that number; in JSON it is text by RFC 3339, of the years 2000 to 2100.
+/// That number in messages and packs; RFC 3339 text of the years 2000 to 2100 in JSON.
 ///
 /// ```
 /// use tradewind_core::Millis;
@@ -24,9 +24,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime, description = "A moment in RFC 3339."))]
 pub struct Millis(pub i64);
 
-/// A day: the number of whole days since 1970-01-01, UTC.
+/// Day: whole days since 1970-01-01, UTC.
 ///
-/// In messages and packs it is that number; in JSON it is a date by ISO 8601, such as `2017-12-04`.
+/// That number in messages and packs; an ISO 8601 date in JSON, such as `2017-12-04`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = Date, description = "A date."))]
@@ -35,28 +35,28 @@ pub struct Day(pub i32);
 impl Millis {
     /// Milliseconds in a day.
     pub const DAY: i64 = 86_400_000;
-    /// The first moment that is read from text: 2000-01-01 00:00 UTC.
+    /// First moment that is accepted as text: 2000-01-01 00:00 UTC.
     pub const FIRST: Self = Self(946_684_800_000);
-    /// The last moment that is read from text: the end of 2100, UTC.
+    /// Last moment that is accepted as text: the end of 2100, UTC.
     pub const LAST: Self = Self(4_133_980_799_999);
 
-    /// The day that the moment lies in.
+    /// Day of the moment, in UTC.
     pub const fn day(self) -> Day {
         Day(self.0.div_euclid(Self::DAY) as i32)
     }
 
-    /// The moment lies between the years 1970 and 2262.
+    /// Checks that the moment is between the years 1970 and 2262.
     pub(crate) fn check(self) -> Result<()> {
         if (0..=9_223_372_036_854).contains(&self.0) {
             return Ok(());
         }
-        Err(bad(format!("`at` is {}; it needs milliseconds since 1970, up to the year 2262", self.0)))
+        Err(bad(format!("`at` is {}, not milliseconds from 1970 to 2262", self.0)))
     }
 
-    /// Reads a moment of any year, for documents that are kept for years; for `#[serde(deserialize_with = …)]`.
+    /// Reads a moment of any year, for stored documents; for `#[serde(deserialize_with = …)]`.
     ///
     /// # Errors
-    /// The deserializer's.
+    /// Errors of the deserializer.
     pub fn of_any_year<'de, D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
             return i64::deserialize(deserializer).map(Self);
@@ -72,7 +72,7 @@ impl Day {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Checks that the day is of the years that moments are read of.
+    /// Checks that the day is in the years 2000 to 2100.
     ///
     /// # Errors
     /// [`BadRequest`](crate::ErrorKind::BadRequest).
@@ -80,7 +80,7 @@ impl Day {
         if (Millis::FIRST.day()..=Millis::LAST.day()).contains(&self) {
             return Ok(());
         }
-        Err(bad(format!("the day `{self}` lies outside of the years 2000 to 2100")))
+        Err(bad(format!("the day `{self}` is not in the years 2000 to 2100")))
     }
 }
 
@@ -102,7 +102,7 @@ impl FromStr for Millis {
             late if late > Self::LAST => "after 2100",
             _ => return Ok(moment),
         };
-        Err(bad(format!("moment `{text}` lies {side}")))
+        Err(bad(format!("moment `{text}` is {side}")))
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_read_whatever_its_year() {
+    fn stored_moments_of_any_year_are_read() {
         #[derive(Deserialize)]
         struct Kept(#[serde(deserialize_with = "Millis::of_any_year")] Millis);
         let read = |text: &str| serde_json::from_str::<Kept>(text).map(|Kept(at)| at.0).ok();

@@ -1,95 +1,95 @@
-//! Where shipments are, and how long lanes take.
+//! Scans of shipments, and durations of lanes.
 
 use super::{check::bad, name::Id, quantiles::Quantiles, time::Millis};
 use crate::{bounded, error::Result};
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Something that happened to a shipment.
+/// Record of a shipment's state at a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scan {
-    /// What.
+    /// State of the shipment.
     pub state: State,
-    /// When.
+    /// Moment of the scan.
     pub at: Millis,
-    /// Where.
+    /// Location of the scan.
     pub place: Id,
 }
 
-/// Where a shipment is on its way.
+/// State of a shipment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ScanState))]
 pub enum State {
-    /// The node knows of it.
+    /// The node has its data.
     Created,
-    /// It waits for the carrier.
+    /// Packed, and waiting for the carrier.
     Packed,
-    /// The carrier has it.
+    /// Handed to the carrier.
     PickedUp,
-    /// It is at a hub.
+    /// Arrived at a hub.
     Arrived,
-    /// It left a hub.
+    /// Left a hub.
     Departed,
-    /// It is on its way to the door.
+    /// Out for delivery.
     OutForDelivery,
-    /// Nobody opened.
+    /// Delivery was attempted and failed.
     Attempted,
-    /// The carrier does not find the address.
+    /// The carrier cannot find the address.
     AddressRejected,
-    /// It is there.
+    /// Delivered.
     Delivered,
 }
 
-/// How long a lane takes: what its carrier says, and what was learnt.
+/// Durations of a lane: the carrier's statement, and learnt durations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaneTimes {
-    /// The node where it starts.
+    /// Node at its start.
     pub node: Id,
-    /// The region where it ends.
+    /// Region at its end.
     pub region: Id,
-    /// Days from pickup to delivery, at least.
+    /// Minimum days from pickup to delivery.
     pub min_days: u8,
-    /// Days from pickup to delivery, at most.
+    /// Maximum days from pickup to delivery.
     pub max_days: u8,
-    /// What was learnt, one for a state at most.
+    /// Learnt durations, at most one entry for each state.
     #[serde(deserialize_with = "bounded::list::<{ LaneTimes::MAX_STATES }, _, _>")]
     pub states: Vec<StateTimes>,
 }
 
-/// How long shipments of a lane stay in a state, and how long they take from there, in minutes.
+/// Learnt durations of a state on a lane, in minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StateTimes {
-    /// The state.
+    /// State.
     pub state: State,
-    /// From it to the next scan.
+    /// Minutes from this state to the next scan.
     pub stay: Quantiles,
-    /// From it to delivery.
+    /// Minutes from this state to delivery.
     pub to_delivery: Quantiles,
 }
 
 impl LaneTimes {
-    /// The most states that can be learnt.
+    /// Maximum number of states with learnt durations.
     pub const MAX_STATES: usize = 16;
 
     pub(crate) fn check(&self) -> Result<()> {
         self.node.check()?;
         self.region.check()?;
         if self.min_days > self.max_days {
-            return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
+            return Err(bad(format!("a lane of {} to {} days", self.min_days, self.max_days)));
         }
         self.states.iter().try_for_each(StateTimes::check)
     }
 
-    /// How long a shipment stays in a state; `None` where nothing was learnt.
+    /// Minutes that a shipment stays in a state; `None` if they were not learnt.
     pub(crate) fn stay(&self, state: State) -> Option<Quantiles> {
         self.states.iter().find(|times| times.state == state).map(|times| times.stay)
     }
 
-    /// How long it takes from a state to delivery; for what is with its node or just left it, by what
-    /// the carrier says where nothing was learnt.
+    /// Minutes from a state to delivery. If they were not learnt, they follow from the carrier's days for shipments up
+    /// to pickup, and are `None` for later states.
     pub(crate) fn to_delivery(&self, state: State) -> Option<Quantiles> {
         let learnt = self.states.iter().find(|times| times.state == state).map(|times| times.to_delivery);
         let minutes = |days: u8| f32::from(days) * 1_440.0;
@@ -108,10 +108,10 @@ impl StateTimes {
 }
 
 impl Scan {
-    /// Checks a scan that was received.
+    /// Checks a received scan.
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) names the invalid field.
     pub fn check(&self) -> Result<()> {
         self.at.check()?;
         self.place.check()
@@ -119,7 +119,7 @@ impl Scan {
 }
 
 impl State {
-    /// Whether the node has it still.
+    /// Whether the shipment is still at the node.
     pub(crate) fn is_at_node(self) -> bool {
         self <= Self::Packed
     }

@@ -1,4 +1,4 @@
-//! Prices that come back: what a backend asks at checkout.
+//! Verification of prices at checkout.
 
 use super::{Client, ClientError, Guest};
 use crate::{
@@ -7,46 +7,46 @@ use crate::{
 };
 use core::fmt;
 
-/// A price that a shopper's cart claims to have been quoted.
+/// Price that a shopper's cart claims was quoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The snapshot it was computed from.
+    /// Snapshot from which it was computed.
     pub snapshot: Digest,
-    /// When.
+    /// Moment of the quote.
     pub at: Millis,
-    /// The product.
+    /// Product.
     pub sku: Sku,
-    /// The price.
+    /// Price.
     pub price: Money,
 }
 
-/// Why a claimed price is not honoured.
+/// Reason why a claimed price is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal<E> {
-    /// The price was computed for a moment that has not come.
+    /// The moment of the quote is in the future.
     NotYet,
-    /// The price held until this moment.
+    /// The price expired at this moment.
     Expired(Millis),
-    /// Another price was quoted.
+    /// The quoted price is different.
     Price {
-        /// What the cart says.
+        /// Price in the cart.
         claimed: Money,
-        /// What was quoted.
+        /// Price computed again.
         quoted: Money,
     },
-    /// The module cannot quote it: another snapshot is loaded, it has expired, or it lacks product or region.
+    /// The price cannot be computed: another snapshot is loaded, it expired, or it lacks the product or region.
     Quote(ClientError<E>),
 }
 
 impl<G: Guest> Client<G> {
-    /// Checks a claimed price, by computing it again from the backend's own state.
+    /// Verifies a claimed price by computing it again from the backend's own state.
     ///
-    /// The claim names a snapshot, a moment, a product and a price, and nothing else is believed: the
-    /// snapshot must be the one that the backend has loaded, having issued it; region and objective are the
-    /// backend's; stock and costs come from the snapshot. `now` is the moment of the checkout.
+    /// The claim only supplies a snapshot, a moment, a product and a price. The snapshot must be the one that the
+    /// backend issued and has loaded; region and objective are the backend's; stock and costs come from the snapshot.
+    /// `now` is the moment of the checkout.
     ///
     /// # Errors
-    /// [`Refusal`] says what differs.
+    /// [`Refusal`] names the difference.
     pub fn verify_quote(
         &mut self,
         claim: &Claim,
@@ -73,10 +73,10 @@ impl<G: Guest> Client<G> {
 impl<E: fmt::Display> fmt::Display for Refusal<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotYet => f.write_str("the price is of a moment that has not come; ask for a price again"),
-            Self::Expired(until) => write!(f, "the price held until {}; ask for a price again", until.0),
+            Self::NotYet => f.write_str("the price is for a moment in the future; request a new price"),
+            Self::Expired(until) => write!(f, "the price expired at {}; request a new price", until.0),
             Self::Price { claimed, quoted } => {
-                write!(f, "the cart says {}, and {} was quoted; ask for a price again", claimed.0, quoted.0)
+                write!(f, "the cart has price {}, the quote was {}; request a new price", claimed.0, quoted.0)
             }
             Self::Quote(error) => write!(f, "the price cannot be computed again: {error}"),
         }

@@ -1,61 +1,61 @@
-//! A guest over any engine of WebAssembly: the shell's half of the ABI, written once.
+//! Guest that runs the module in any WebAssembly engine: the shell's side of the ABI.
 
 use super::Guest;
 use crate::ABI_VERSION;
 use alloc::{format, string::String, vec, vec::Vec};
 use core::fmt;
 
-/// The longest reply that is read, in bytes.
+/// Maximum length of a reply, in bytes.
 const MAX_REPLY_LEN: usize = 128 << 20;
 
-/// An instance of the module, as an engine gives access to it: its exports and its memory.
+/// Access to an instance of the module: its exports and its memory.
 ///
-/// Errors are what the engine said; each means that the instance trapped or was stopped.
+/// Errors are messages of the engine; each means that the instance trapped or was stopped.
 pub trait Instance {
-    /// Called before each request, for an engine that gives each a deadline.
+    /// Called before each request, for engines that set a deadline.
     fn begin(&mut self) -> Result<(), String> {
         Ok(())
     }
 
-    /// The export of this name.
+    /// Calls the export of this name.
     fn abi_version(&mut self) -> Result<u32, String>;
 
-    /// The export of this name.
+    /// Calls the export of this name.
     fn alloc(&mut self, len: u32) -> Result<u32, String>;
 
-    /// The export of this name.
+    /// Calls the export of this name.
     fn dealloc(&mut self, ptr: u32, len: u32) -> Result<(), String>;
 
-    /// The export of this name.
+    /// Calls the export of this name.
     fn load(&mut self, ptr: u32, len: u32) -> Result<u32, String>;
 
-    /// The export of this name.
+    /// Calls the export of this name.
     fn call(&mut self, ptr: u32, len: u32) -> Result<u32, String>;
 
-    /// The export of this name; input and output are a buffer's place and length.
+    /// Calls the export of this name; input and output are pointer and length of a buffer.
     fn score(&mut self, pack: u32, input: (u32, u32), rows: u32, output: (u32, u32)) -> Result<u32, String>;
 
-    /// Copies bytes out of the memory; `false` where they are not all inside.
+    /// Copies bytes from the memory; `false` if the range is not inside the memory.
     fn read(&mut self, ptr: u32, bytes: &mut [u8]) -> bool;
 
-    /// Copies bytes into the memory; `false` where they do not all fit.
+    /// Copies bytes into the memory; `false` if they do not fit.
     fn write(&mut self, ptr: u32, bytes: &[u8]) -> bool;
 
-    /// Bytes of memory.
+    /// Size of the memory, in bytes.
     fn memory_len(&self) -> usize;
 }
 
-/// A guest that is an instance of the module.
+/// Guest that is an instance of the module.
 ///
-/// A trap kills it: it answers no more, and another is to be made. Numbers that come back are hostile
-/// until checked.
+/// A trap kills it: all further calls fail, and a new guest is needed. Numbers from the module are not trusted until
+/// they are checked.
 #[derive(Debug)]
 pub struct ModuleGuest<I> {
     instance: I,
     dead: bool,
 }
 
-/// Why a guest could not be made, or did not answer.
+/// Reason why a guest could not be created, or did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GuestError {
@@ -63,24 +63,24 @@ pub enum GuestError {
     Module(String),
     /// The module is for another ABI.
     Abi {
-        /// What the module says.
+        /// ABI version of the module.
         found: u32,
     },
-    /// The call trapped, which is a bug in the module, or was stopped at its deadline.
+    /// The call trapped (a bug in the module), or was stopped at its deadline.
     Trap(String),
     /// The guest trapped earlier.
     Dead,
-    /// The module has no memory for so many bytes.
+    /// The module could not allocate this number of bytes.
     OutOfMemory(usize),
-    /// The module returned a number that cannot be right.
+    /// The module returned an invalid number.
     Nonsense(String),
 }
 
 impl<I: Instance> ModuleGuest<I> {
-    /// A guest, if the instance speaks this ABI.
+    /// Creates a guest, if the instance has this ABI.
     ///
     /// # Errors
-    /// [`GuestError::Abi`] when it speaks another, [`GuestError::Trap`] when it does not say.
+    /// [`GuestError::Abi`] if it has another ABI, [`GuestError::Trap`] if the call traps.
     pub fn new(instance: I) -> Result<Self, GuestError> {
         let mut guest = Self { instance, dead: false };
         match guest.enter(Instance::abi_version)? {
@@ -89,12 +89,12 @@ impl<I: Instance> ModuleGuest<I> {
         }
     }
 
-    /// The instance.
+    /// Instance of the guest.
     pub const fn instance(&self) -> &I {
         &self.instance
     }
 
-    /// A trap kills the guest.
+    /// Calls the instance; a trap kills the guest.
     fn enter<T>(&mut self, f: impl FnOnce(&mut I) -> Result<T, String>) -> Result<T, GuestError> {
         if self.dead {
             return Err(GuestError::Dead);
@@ -105,7 +105,7 @@ impl<I: Instance> ModuleGuest<I> {
         })
     }
 
-    /// A buffer of the module's, and its length.
+    /// Allocates a buffer in the module; returns pointer and length.
     fn alloc(&mut self, len: usize) -> Result<(u32, u32), GuestError> {
         let wanted = u32::try_from(len).map_err(|_| GuestError::OutOfMemory(len))?;
         match self.enter(|instance| instance.alloc(wanted))? {
@@ -114,7 +114,7 @@ impl<I: Instance> ModuleGuest<I> {
         }
     }
 
-    /// A buffer of the module's with these bytes in it.
+    /// Allocates a buffer in the module and copies bytes into it.
     fn give(&mut self, bytes: &[u8]) -> Result<(u32, u32), GuestError> {
         let (ptr, len) = self.alloc(bytes.len())?;
         if self.instance.write(ptr, bytes) { Ok((ptr, len)) } else { Err(outside(ptr, bytes.len())) }
@@ -128,17 +128,17 @@ impl<I: Instance> ModuleGuest<I> {
         if self.instance.read(ptr, bytes) { Ok(()) } else { Err(outside(ptr, bytes.len())) }
     }
 
-    /// The bytes of a reply, whose buffer is given back.
+    /// Copies the bytes of a reply and frees its buffer.
     fn take_reply(&mut self, ptr: u32) -> Result<Vec<u8>, GuestError> {
         if ptr == 0 {
-            return Err(GuestError::Nonsense("no reply at all, for want of memory".into()));
+            return Err(GuestError::Nonsense("no reply: out of memory".into()));
         }
         let mut len = [0; 4];
         self.read(ptr, &mut len)?;
         let len = u32::from_le_bytes(len);
-        // Before anything is allocated for it.
+        // Check the length before allocating.
         if len as usize > MAX_REPLY_LEN.min(self.instance.memory_len()) {
-            return Err(GuestError::Nonsense(format!("a reply of {len} bytes; at most {MAX_REPLY_LEN} are read")));
+            return Err(GuestError::Nonsense(format!("a reply of {len} bytes; the limit is {MAX_REPLY_LEN}")));
         }
         let body = ptr.checked_add(4).ok_or_else(|| outside(ptr, 4))?;
         let mut reply = vec![0; len as usize];
@@ -168,7 +168,7 @@ impl<I: Instance> Guest for ModuleGuest<I> {
 
     fn score(&mut self, pack: u32, rows: usize, columns: &[f32], scores: &mut [f32]) -> Result<Vec<u8>, GuestError> {
         self.enter(Instance::begin)?;
-        // More rows than the ABI can say are more than the module takes, which it answers itself.
+        // The module rejects row counts beyond its limit, and so also this one.
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let input = self.give(bytemuck::cast_slice(columns))?;
         let output = self.alloc(size_of_val(scores))?;

@@ -1,4 +1,4 @@
-//! A model that is bound to what it is shown: its inputs by name, a matrix of features, and the columns that it gives.
+//! Binding of a model to its spec: text inputs by name, a matrix of features, and output columns.
 
 use crate::{
     aligned::headroom,
@@ -8,27 +8,27 @@ use crate::{
 };
 use alloc::{format, vec, vec::Vec};
 
-/// Which input of a model is which.
+/// Model whose inputs and output are matched with its spec.
 #[derive(Debug)]
 pub(crate) struct Model {
-    /// For each input of the plan, which column of text it is; the features, where it is none.
+    /// For each input of the plan, the index of its text column; `None` for the features.
     inputs: Vec<Option<usize>>,
-    /// Columns of features.
+    /// Number of feature columns.
     features: usize,
-    /// Columns that are given for each row.
+    /// Number of output columns.
     pub(crate) width: usize,
 }
 
-/// The text of a row in one column.
+/// Text of a row in one column.
 pub(crate) type Text<'a> = dyn Fn(usize) -> &'a str + 'a;
 
 impl Model {
-    /// Finds the inputs of a plan: columns of text by their names, and a matrix of so many features, unless there are
-    /// none. Where there is no text, the features' input may have any name.
+    /// Matches the inputs of a plan: text columns by name, and a matrix of `features` columns (no matrix for 0
+    /// columns). Without text columns, the matrix may have any name.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) where the plan takes something else, or does not give `width` columns of
-    /// f32 (any number, where that is `None`): then it and its spec were not made for each other.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if the plan has other inputs, or its output is not `width` columns of
+    /// f32 (any number for `None`): then plan and spec do not belong together.
     pub(crate) fn bind(executor: &Executor, text: &[&str], features: usize, width: Option<usize>) -> Result<Self> {
         let bound = if text.is_empty() { Self::matrix(executor) } else { Self::named(executor, text) };
         match bound {
@@ -37,7 +37,7 @@ impl Model {
         }
     }
 
-    /// Of a plan that takes one matrix; of its outputs, the last that is one counts.
+    /// Matches a plan with one matrix as input; its last matrix output is used.
     fn matrix(executor: &Executor) -> Option<Self> {
         let (input, output) = executor.score_ports()?;
         let columns = |port: &Port| port.shape.iter().skip(1).map(|dim| dim.at(0)).product();
@@ -45,7 +45,7 @@ impl Model {
         (width > 0).then(|| Self { inputs: vec![None], features, width })
     }
 
-    /// Of a plan that takes text and `features`, and gives one matrix.
+    /// Matches a plan with text inputs, optional `features`, and one matrix as output.
     fn named(executor: &Executor, text: &[&str]) -> Option<Self> {
         let plan = executor.plan();
         let columns = |port: &Port| port.shape.get(1).map_or(0, |dim| dim.at(0));
@@ -71,10 +71,10 @@ impl Model {
         }
     }
 
-    /// Runs the model on so many rows of features, with the text of each column; what it gives comes row by row.
+    /// Runs the model on `rows` rows of features and the text of each column; returns the outputs, row-major.
     ///
     /// # Errors
-    /// As [`Executor::run`].
+    /// Errors of [`Executor::run`].
     pub(crate) fn run(
         &self,
         executor: &mut Executor,
@@ -93,7 +93,7 @@ impl Model {
         let indices: Vec<Vec<i64>> = ports
             .map(|(port, place)| match place.and_then(|place| text.get(place)) {
                 Some(text) => {
-                    // Rows mostly come with the text of the row before.
+                    // Consecutive rows mostly have the same text.
                     let mut last = ("", port.index(""));
                     let index = |row| {
                         let text = text(row);
@@ -116,17 +116,17 @@ impl Model {
 
 #[cold]
 fn misfit(text: &[&str], features: usize, width: Option<usize>, found: Option<(usize, usize)>) -> Error {
-    let columns = if text.is_empty() { "" } else { " beside text, one each of " };
+    let columns = if text.is_empty() { "" } else { " and one text column each of " };
     let width = width.map_or_else(|| "some".into(), |width| format!("{width}"));
     let found = match found {
-        Some((features, width)) => format!("takes {features} and gives {width}"),
-        None => "takes or gives something else".into(),
+        Some((features, width)) => format!("has {features} and {width}"),
+        None => "has other inputs or outputs".into(),
     };
     Error::new(
         ErrorKind::PackCorrupt,
         format!(
-            "by its spec the model takes `features`, f32 [rows, {features}]{columns}{}, and gives {width} columns of f32; \
-             it {found}: they were not made for each other",
+            "the spec needs `features`, f32 [rows, {features}]{columns}{}, and {width} output columns of f32; \
+             the model {found}",
             text.join(", ")
         ),
     )

@@ -1,11 +1,11 @@
-//! The clock of a place.
+//! Local time.
 
 use crate::domain::time::Millis;
 
-/// A moment by the clock of a place.
+/// Moment in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
-    /// Milliseconds since 1970-01-01 00:00 by that clock.
+    /// Milliseconds since 1970-01-01 00:00, local time.
     local: i64,
 }
 
@@ -13,25 +13,25 @@ impl Clock {
     /// Hours in a week.
     pub const WEEK: u8 = 168;
 
-    /// A moment where clocks are so many minutes ahead of UTC.
+    /// Converts a moment to local time, `utc_offset` minutes ahead of UTC.
     pub const fn new(at: Millis, utc_offset: i16) -> Self {
         Self { local: at.0.saturating_add(utc_offset as i64 * 60_000) }
     }
 
-    /// An hour of the week, counted from Monday 00:00.
+    /// Start of an hour of the week, counted from Monday 00:00.
     pub const fn hour_of_week(hour: u8) -> Self {
-        // The first Monday after the first of January 1970.
+        // The first Monday after 1970-01-01.
         Self { local: 4 * Millis::DAY + hour as i64 * 3_600_000 }
     }
 
-    /// The hour: 0 to 23.
+    /// Hour of the day (0 to 23).
     pub const fn hour(self) -> f32 {
         (self.local.rem_euclid(Millis::DAY) / 3_600_000) as f32
     }
 
-    /// The day of the week: 0 for Monday to 6 for Sunday.
+    /// Day of the week (0 for Monday to 6 for Sunday).
     pub const fn weekday(self) -> f32 {
-        // The first of January 1970 was a Thursday.
+        // 1970-01-01 was a Thursday.
         (self.local.div_euclid(Millis::DAY) + 3).rem_euclid(7) as f32
     }
 }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hours_and_weekdays_are_those_of_the_place() {
+    fn hours_and_weekdays_are_in_local_time() {
         let at = |utc_offset| {
             let clock = Clock::new(Millis(1_512_345_600_000), utc_offset);
             (clock.hour(), clock.weekday())

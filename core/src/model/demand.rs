@@ -1,14 +1,14 @@
-//! Demand: how many units of a product are sold in a coming week, and how many at another price.
+//! Demand: units of a product sold in a coming week, and units sold at other prices.
 //!
 //! ```text
-//! weeks that were, the week that comes → features → plan → P10, P50, P90     (DemandModel)
-//!                                  and a price, SKU → plan → expected units  (PriceModel)
+//! past weeks, coming week             → features      → plan → P10, P50, P90    (DemandModel)
+//! past weeks, coming week and a price → features, SKU → plan → expected units   (PriceModel)
 //! ```
 //!
-//! Both models are shown the same few numbers of a product: units, prices and promotions of its last
-//! [`HISTORY`](crate::offer::Week::HISTORY) weeks, and the [`Offer`](crate::offer::Offer) of the week to come. The
-//! features are computed by the code that writes the training data. All are ratios, shares and units, so they do not
-//! depend on the currency.
+//! Both models read the same few facts: units, prices and promotions of the last
+//! [`HISTORY`](crate::offer::Week::HISTORY) weeks, and the [`Offer`](crate::offer::Offer) of the coming week. The same
+//! code computes the features for training and for serving. All are ratios, shares and units, so they do not depend on
+//! the currency.
 
 mod model;
 
@@ -23,46 +23,46 @@ use crate::{
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// The columns of a demand model.
+/// Columns of a demand model.
 ///
-/// Its input is `features` (f32, a column for each feature), its output three columns of f32: the 10 %,
-/// 50 % and 90 % quantiles of the units.
+/// The input is `features` (f32, a column for each feature). The output is three columns of f32: the 10 %, 50 % and 90
+/// % quantiles of the units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DemandSpec {
-    /// The columns of the model's input, in order.
+    /// Columns of the model's input, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
     pub features: Vec<Source>,
 }
 
-/// The columns of a price model.
+/// Columns of a price model.
 ///
-/// Its inputs are `sku` (text, a column) and `features` (f32, a column for each feature), its output is a
-/// column of f32: the units that are expected. Only [`Source::PriceToList`] may follow the price, so that
-/// the model's coefficient of it is all that decides how demand responds.
+/// The inputs are `sku` (text, one column) and `features` (f32, a column for each feature). The output is one column of
+/// f32: the expected units. Only [`Source::PriceToList`] may depend on the price, so that its coefficient alone
+/// determines how demand responds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceSpec {
-    /// The columns of the model's input `features`, in order.
+    /// Columns of the model's input `features`, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
     pub features: Vec<Source>,
 }
 
 impl PriceSpec {
-    /// Checks that the price, and nothing that follows from it, is among the features.
+    /// Checks that the features include the price, and no other source that depends on it.
     ///
     /// # Errors
     /// [`PackCorrupt`](ErrorKind::PackCorrupt) names the feature.
     pub fn check(&self) -> Result<()> {
         if !self.features.contains(&Source::PriceToList) {
-            return Err(Error::new(ErrorKind::PackCorrupt, "a price model without `price_to_list` knows no price"));
+            return Err(Error::new(ErrorKind::PackCorrupt, "a price model needs the source `price_to_list`"));
         }
         let other = self.features.iter().find(|&&feature| feature.follows_price() && feature != Source::PriceToList);
         other.map_or(Ok(()), |feature| {
             Err(Error::new(
                 ErrorKind::PackCorrupt,
                 format!(
-                    "source {} follows the price, which only `price_to_list` may in a price model; see models/FEATURES.md",
+                    "source {} depends on the price; in a price model only `price_to_list` may; see models/FEATURES.md",
                     *feature as u8
                 ),
             ))
@@ -71,13 +71,13 @@ impl PriceSpec {
 }
 
 impl Outlook<'_> {
-    /// Appends the row of the week, one value for each of `features`.
+    /// Appends the week's row, one value for each of `features`.
     pub fn row(&self, features: &[Source], row: &mut Vec<f32>) {
         Row { week: Some(self.facts()), ..Row::default() }.append(features, row);
     }
 }
 
-/// Checks that features are known of products and weeks.
+/// Checks that all features are defined for products and weeks.
 fn of_weeks(features: &[Source]) -> Result<()> {
     of_rows(features, &[Part::Week], "products and weeks")
 }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promotion_that_sold_what_it_usually_does_leaves_the_base() {
+    fn a_promotion_with_its_usual_lift_leaves_the_base_unchanged() {
         // Half the price and all displays: five times the units.
         let history = [week(40, PLAIN), week(200, offer(100, 10_000))];
         let features = [Source::Base, Source::Expected, Source::PlainUnits, Source::PriceToMean13];
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn weeks_with_an_offer_like_the_one_to_come_count_most() {
+    fn weeks_with_a_similar_offer_count_most() {
         let history = [week(10, PLAIN), week(30, offer(100, 10_000))];
         let similar = |offer| row(&history, offer, &[Source::Base, Source::SimilarUnits]);
         for (offer, units) in [(PLAIN, 10.0), (offer(100, 10_000), 30.0)] {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_back_is_missing_without_history() {
+    fn features_of_past_weeks_are_nan_without_history() {
         let back = of_week().into_iter().filter(|feature| {
             let known = [Source::Lift, Source::PriceToList, Source::Display, Source::Mailer, Source::Horizon];
             !known.contains(feature) && *feature != Source::Similarity
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_says_so_follows_the_price() {
+    fn only_declared_sources_depend_on_the_price() {
         let history = vec![week(3, PLAIN), week(9, offer(150, 2_000)), week(4, PLAIN)];
         let at = |price| row(&history, offer(price, 3_000), &of_week());
         for ((&feature, one), other) in of_week().iter().zip(at(120)).zip(at(180)) {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_and_horizons_that_cannot_be_are_refused() {
+    fn invalid_offers_and_horizons_are_refused() {
         let free = Offer { price: Money(0), ..PLAIN };
         let beyond = Offer { mailer: BasisPoints(10_001), ..PLAIN };
         for offer in [free, beyond] {

@@ -1,13 +1,13 @@
-//! Lateness: how likely is a leg to arrive late?
+//! Lateness: probability that a leg arrives late.
 //!
 //! ```text
 //! from, to ──────────────────────┐
 //! departure, distance → features → plan → probability
 //! ```
 //!
-//! A leg is described by what is known when it is dispatched. Where it starts and ends goes to the
-//! model as text: what it learnt of each place is in the model, as is what it says of places that it
-//! has never seen. The features are computed by the code that writes the training data.
+//! A leg is described by facts known at dispatch. The model reads origin and destination as text: it contains what it
+//! learnt about each location, and its answer for unknown ones. The same code computes the features for training and
+//! for serving.
 
 use super::{
     bound::Model,
@@ -24,15 +24,14 @@ use serde::{Deserialize, Serialize};
 
 pub use super::leg::Leg;
 
-/// What a model is shown of a leg, beside its places.
+/// Columns of a lateness model, in addition to the locations.
 ///
-/// The model has three inputs, `from` and `to` (text, a column each) and `features` (f32, a column
-/// for each feature), and one output: the probability that the leg arrives late, a column of f32.
-/// How late is late, its card says.
+/// The model has three inputs, `from` and `to` (text, one column each) and `features` (f32, a column for each feature),
+/// and one output: the probability that the leg arrives late (f32, one column). The model card defines late.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LateSpec {
-    /// The columns of the input `features`, in order.
+    /// Columns of the input `features`, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
     pub features: Vec<Source>,
 }
@@ -54,7 +53,7 @@ impl LateSpec {
     /// ```
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) for a moment, offset or distance that cannot be.
+    /// [`BadRequest`](ErrorKind::BadRequest) for an invalid moment, offset or distance.
     pub fn row(&self, leg: &Leg<'_>, row: &mut Vec<f32>) -> Result<()> {
         leg.check()?;
         Row { clock: Some(leg.departure()), leg: Some(leg), ..Row::default() }.append(&self.features, row);
@@ -62,10 +61,10 @@ impl LateSpec {
     }
 }
 
-/// How likely each of some legs is late.
+/// Computes the probability that each leg is late.
 pub(crate) type LateRisk<'a> = dyn FnMut(&[Leg<'_>]) -> Result<Vec<f32>> + 'a;
 
-/// A lateness pack that is loaded.
+/// Loaded lateness pack.
 #[derive(Debug)]
 pub struct LateModel {
     spec: LateSpec,
@@ -73,22 +72,21 @@ pub struct LateModel {
 }
 
 impl LateModel {
-    /// Checks that spec and plan fit each other.
+    /// Creates the model, if spec and plan match.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if they do not.
     pub fn new(spec: LateSpec, executor: &Executor) -> Result<Self> {
         of_rows(&spec.features, &[Part::Clock, Part::Leg], "legs")?;
         let model = Model::bind(executor, &["from", "to"], spec.features.len(), Some(1))?;
         Ok(Self { spec, model })
     }
 
-    /// The probability of each leg to arrive late, from 0 to 1.
+    /// Probability that each leg arrives late (0 to 1).
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) for a leg that cannot be,
-    /// [`NotFinite`](ErrorKind::NotFinite) when the model gives no probability; else as
-    /// [`Executor::run`].
+    /// [`BadRequest`](ErrorKind::BadRequest) for an invalid leg, [`NotFinite`](ErrorKind::NotFinite) if an output is
+    /// not a probability; else errors of [`Executor::run`].
     pub fn probabilities(&self, legs: &[Leg<'_>], executor: &mut Executor, weights: &[u8]) -> Result<Vec<f32>> {
         headroom(legs.len().saturating_mul(4 * self.spec.features.len()))?;
         let mut matrix = Vec::with_capacity(legs.len() * self.spec.features.len());
@@ -100,7 +98,7 @@ impl LateModel {
             None => Ok(probabilities),
             Some(at) => Err(Error::new(
                 ErrorKind::NotFinite,
-                format!("the model gave no probability for leg {at}; check the pack with `tradewind inspect`"),
+                format!("leg {at} has an invalid probability; check the pack with `tradewind inspect`"),
             )),
         }
     }
@@ -119,7 +117,7 @@ mod tests {
         Leg { from, to: "B", departs, utc_offset: 0, distance: 0.5 }
     }
 
-    /// A model that gives the distance as the probability, and reads nothing else.
+    /// Model whose output is the distance; it ignores its other inputs.
     fn executor(features: u32) -> Executor {
         let (mut buffers, mut offset) = (Vec::new(), 0);
         let mut buffer = |dtype: DType, width: u32| {
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn legs_have_probabilities_by_row_and_nonsense_is_refused() {
+    fn legs_have_probabilities_by_row_and_invalid_values_are_refused() {
         let mut executor = executor(1);
         let model = LateModel::new(LateSpec { features: vec![Source::Distance] }, &executor).unwrap();
         let legs = [leg("A", MIDNIGHT), Leg { distance: 0.25, ..leg("nowhere", MIDNIGHT) }];
@@ -173,11 +171,11 @@ mod tests {
         assert_eq!(kind(Leg { utc_offset: i16::MIN, ..leg("A", MIDNIGHT) }, &mut executor), bad);
         assert_eq!(kind(Leg { distance: f32::NAN, ..leg("A", MIDNIGHT) }, &mut executor), bad);
         let answer = kind(Leg { distance: 2.0, ..leg("A", MIDNIGHT) }, &mut executor);
-        assert_eq!(answer, Err(ErrorKind::NotFinite), "2 is no probability");
+        assert_eq!(answer, Err(ErrorKind::NotFinite), "2 is not a probability");
     }
 
     #[test]
-    fn columns_of_which_legs_have_no_values_are_refused() {
+    fn sources_that_are_not_defined_for_legs_are_refused() {
         let error = LateModel::new(LateSpec { features: vec![Source::ShopperOrders] }, &executor(1)).unwrap_err();
         assert!(error.to_string().contains("source 16 "), "{error}");
     }
@@ -186,7 +184,7 @@ mod tests {
     fn a_model_of_another_form_is_refused() {
         let spec = |count| LateSpec { features: vec![Source::Hour; count] };
         assert!(LateModel::new(spec(1), &executor(1)).is_ok());
-        assert!(LateModel::new(spec(2), &executor(1)).is_err(), "a column too many");
-        assert!(LateModel::new(spec(2), &executor(2)).is_err(), "two outputs a row");
+        assert!(LateModel::new(spec(2), &executor(1)).is_err(), "one column too many");
+        assert!(LateModel::new(spec(2), &executor(2)).is_err(), "two outputs for each row");
     }
 }

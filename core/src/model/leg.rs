@@ -7,38 +7,38 @@ use crate::{
 };
 use alloc::format;
 
-/// The way of a shipment from one place to another, as it is known when it is dispatched.
+/// Journey of a shipment between two locations, as known at dispatch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Leg<'a> {
-    /// The code of the place where it starts.
+    /// Code of the origin.
     pub from: &'a str,
-    /// The code of the place where it ends.
+    /// Code of the destination.
     pub to: &'a str,
-    /// When it starts.
+    /// Moment of departure.
     pub departs: Millis,
-    /// Minutes by which the clocks of the start are ahead of UTC.
+    /// Offset of local time at the origin from UTC, in minutes.
     pub utc_offset: i16,
-    /// Kilometres.
+    /// Distance, in kilometres.
     pub distance: f32,
 }
 
 impl Leg<'_> {
-    /// The largest difference of a clock from UTC, in minutes.
+    /// Maximum offset from UTC, in minutes.
     pub const MAX_OFFSET: i16 = 1_440;
 
     pub(crate) fn check(&self) -> Result<()> {
         self.departs.check()?;
         if self.utc_offset.unsigned_abs() > Self::MAX_OFFSET.unsigned_abs() {
-            let message = format!("a clock that is {} minutes ahead of UTC; at most a day is taken", self.utc_offset);
+            let message = format!("invalid UTC offset of {} minutes: at most a day is allowed", self.utc_offset);
             return Err(Error::new(ErrorKind::BadRequest, message));
         }
         if !(0.0..=50_000.0).contains(&self.distance) {
-            return Err(Error::new(ErrorKind::BadRequest, "a distance that is not 0 to 50,000 kilometres"));
+            return Err(Error::new(ErrorKind::BadRequest, "a distance is not 0 to 50,000 kilometres"));
         }
         Ok(())
     }
 
-    /// Its departure by the clock of its start.
+    /// Departure in local time at the origin.
     pub(crate) const fn departure(&self) -> Clock {
         Clock::new(self.departs, self.utc_offset)
     }

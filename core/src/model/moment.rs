@@ -1,4 +1,4 @@
-//! A shopper before the tables at one moment.
+//! Facts about a shopper and a catalogue at one moment.
 
 use super::{
     habit::Habit,
@@ -17,45 +17,45 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use core::cmp::Reverse;
 
-/// All that is known of a shopper and products at a moment: who, when, and the tables of a pack.
+/// Facts about a shopper and products at a moment: a profile and the tables of a pack.
 ///
-/// [`candidates`](Self::candidates) finds the products worth scoring, [`row`](Self::row) computes the features of one of
-/// them. Training data is made by the same two.
+/// [`candidates`](Self::candidates) finds the products worth scoring, and [`row`](Self::row) computes the features of
+/// one of them. Both also produce the training data.
 #[derive(Debug)]
 pub struct Moment<'a> {
     pub(crate) tables: &'a RankTables,
     pub(crate) profile: &'a Profile,
     pub(crate) at: Millis,
-    /// By product, ascending.
+    /// Interests, ascending by product.
     interests: Vec<(SkuId, &'a Interest)>,
 }
 
-/// A product to score.
+/// Product to score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// The product.
+    /// Product.
     pub id: SkuId,
-    /// How well it goes with what the shopper bought or looked at.
+    /// Affinity to products that the shopper bought or viewed.
     pub affinity: Affinity,
 }
 
-/// How well a product goes with what the shopper bought or looked at: the sum over that of
-/// (orders decayed by day + attention) × similarity.
+/// Affinity of a product to products that the shopper bought or viewed: the sum over these of (orders decayed by day +
+/// attention) × similarity.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Affinity {
-    /// The sum.
+    /// Sum of all contributions.
     pub sum: f32,
-    /// The product that contributes most.
+    /// Product with the largest contribution.
     pub through: Option<SkuId>,
-    /// What that product contributes.
+    /// Largest contribution.
     most: f32,
 }
 
 impl<'a> Moment<'a> {
-    /// What is known of the rows of candidates.
+    /// Parts of a candidate's row.
     pub(crate) const PARTS: &'static [Part] = &[Part::Shopper, Part::Product, Part::Habit];
 
-    /// The moment of a decision.
+    /// Creates the facts for a decision at `at`.
     pub fn new(tables: &'a RankTables, profile: &'a Profile, at: Millis) -> Self {
         let known = profile.items().iter().filter_map(|item| Some((tables.catalog.id(&item.sku)?, item)));
         let known: Vec<_> = known.collect();
@@ -64,29 +64,29 @@ impl<'a> Moment<'a> {
         Self { tables, profile, at, interests }
     }
 
-    /// The shopper's interests in products of the catalogue.
+    /// Interests of the shopper in products of the catalogue.
     pub(crate) fn interests(&self) -> &[(SkuId, &'a Interest)] {
         &self.interests
     }
 
-    /// The shopper's interest in a product.
+    /// Interest of the shopper in a product.
     pub(crate) fn interest(&self, id: SkuId) -> Option<&'a Interest> {
         let place = self.interests.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         self.interests.get(place).map(|(_, interest)| *interest)
     }
 
-    /// The candidates that are named, the most popular first; products outside the catalogue are passed over.
+    /// Candidates for `skus`, most popular first; products outside the catalogue are skipped.
     pub(crate) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
         self.affinities().candidates(self.tables, skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).collect())
     }
 
-    /// The products of the catalogue that the shopper bought, the most popular first.
+    /// Products of the catalogue that the shopper bought, most popular first.
     pub(crate) fn bought(&self) -> Vec<Candidate> {
         let bought = self.interests.iter().filter(|(_, interest)| interest.orders > 0);
         self.affinities().candidates(self.tables, bought.map(|(id, _)| *id).collect())
     }
 
-    /// How well each product goes with what the shopper bought or looked at.
+    /// Affinity of each product to products that the shopper bought or viewed.
     pub(crate) fn affinities(&self) -> Affinities {
         let mut affinities = Affinities::new(self.interests.len() * self.tables.width());
         for &(id, interest) in self.interests() {
@@ -110,7 +110,7 @@ impl<'a> Moment<'a> {
         .append(features, row);
     }
 
-    /// What the shopper has to do with a candidate.
+    /// Facts about the shopper and a candidate.
     pub(crate) fn habit(&self, candidate: &Candidate) -> Habit {
         let bought = self.interest(candidate.id).filter(|interest| interest.orders > 0);
         let or_nan = |value: Option<f32>| value.unwrap_or(f32::NAN);
@@ -129,23 +129,24 @@ impl<'a> Moment<'a> {
     }
 }
 
-/// The products that go with anything: a hash table, whose size does not depend on the catalogue's.
+/// Products with an affinity: a hash table whose size does not depend on the catalogue's.
 pub(crate) struct Affinities {
-    /// Where a product is found, counted from one, or zero: at the hash of its id or in the next free slot.
+    /// Index of a product in `found`, plus one; 0 if free. A product is at the hash of its id, or in the next free
+    /// slot.
     slots: Vec<u32>,
     pub(crate) found: Vec<(SkuId, Affinity)>,
 }
 
 impl Affinities {
-    /// Room for so many products.
+    /// Creates a table for at most `products` products.
     fn new(products: usize) -> Self {
         Self { slots: vec![0; (2 * products).next_power_of_two()], found: Vec::new() }
     }
 
-    /// The slot of a product, or the one that it would have.
+    /// Slot of a product, or its free slot.
     fn slot(&self, id: SkuId) -> usize {
         let mask = self.slots.len() - 1;
-        // Neighbours in the catalogue are apart here: multiplied by 2^32 over the golden ratio.
+        // Fibonacci hashing spreads consecutive ids: a multiplication by 2^32 over the golden ratio.
         let mut slot = (id.0.wrapping_mul(0x9E37_79B9) >> 8) as usize & mask;
         while self.slots.get(slot).is_some_and(|&place| {
             place > 0 && self.found.get(place as usize - 1).is_some_and(|(other, _)| *other != id)
@@ -172,8 +173,8 @@ impl Affinities {
         place.and_then(|place| self.found.get(place as usize)).map_or_else(Affinity::default, |(_, affinity)| *affinity)
     }
 
-    /// Products as candidates, each once, in descending order of popularity and of equals in order of SKU: so a model that
-    /// gives two the same score leaves the more popular first.
+    /// Unique candidates in descending order of popularity, ties by ascending SKU: products with equal scores of the
+    /// model then stay in order of popularity.
     pub(crate) fn candidates(&self, tables: &RankTables, ids: Vec<SkuId>) -> Vec<Candidate> {
         let keys: Vec<_> = ids.iter().map(|&id| (Reverse(tables.recent_root(id)), id)).collect();
         let mut candidates: Vec<Candidate> = Vec::with_capacity(ids.len());

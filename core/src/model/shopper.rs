@@ -2,7 +2,7 @@
 
 use crate::{domain::time::Millis, profile::Profile};
 
-/// What a profile says of a shopper at a moment.
+/// Facts about a shopper at a moment, from the profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Shopper<'a> {
     profile: &'a Profile,
@@ -10,7 +10,7 @@ pub struct Shopper<'a> {
 }
 
 impl<'a> Shopper<'a> {
-    /// The shopper of a profile, at a moment.
+    /// Creates the facts about a profile's shopper at a moment.
     pub const fn new(profile: &'a Profile, at: Millis) -> Self {
         Self { profile, at }
     }
@@ -20,12 +20,12 @@ impl<'a> Shopper<'a> {
         self.profile.orders as f32
     }
 
-    /// Days from one order to the next, on average; NaN before the second.
+    /// Mean number of days between orders; NaN before the second.
     pub fn order_gap(&self) -> f32 {
         self.profile.mean_gap_days().unwrap_or(f32::NAN)
     }
 
-    /// Different products in an order, on average; NaN before the first.
+    /// Mean number of different products in an order; NaN before the first.
     pub fn basket_size(&self) -> f32 {
         self.profile.lines as f32 / self.after_first(self.profile.orders as f32)
     }
@@ -40,13 +40,13 @@ impl<'a> Shopper<'a> {
         self.after_first(self.at.day().since(self.profile.first) as f32)
     }
 
-    /// Days since the last order, as a multiple of the gap between orders (of one day at least); NaN before the second.
+    /// Days since the last order, divided by the gap between orders (at least one day); NaN before the second.
     pub fn order_due(&self) -> f32 {
         self.days_since_order() / self.order_gap().max(1.0)
     }
 
-    /// Days on which the shopper is known to have ordered, of the last `days` (127 at most): those on which one of the
-    /// products in the profile was bought for the first or the last time.
+    /// Days with a known order among the last `days` (at most 127): days on which a product in the profile was bought
+    /// for the first or last time.
     pub fn order_days(&self, days: u32) -> f32 {
         let today = self.at.day();
         let mut known = 0_u128;
@@ -60,7 +60,7 @@ impl<'a> Shopper<'a> {
         known.count_ones() as f32
     }
 
-    /// A number that there is only after the first order.
+    /// Returns the value, or NaN before the first order.
     fn after_first(&self, value: f32) -> f32 {
         if self.profile.orders > 0 { value } else { f32::NAN }
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn order_days_are_those_that_products_remember() {
+    fn order_days_are_first_and_last_purchases_of_products() {
         // The second of the three orders of 1 is the first one of 2.
         let profile = after(&[(10, &[1]), (20, &[1, 2]), (40, &[1, 2])]);
         let shopper = Shopper::new(&profile, Millis(50 * Millis::DAY));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_stranger_nothing_is_known() {
+    fn an_empty_profile_has_no_facts() {
         let profile = Profile::default();
         let shopper = Shopper::new(&profile, Millis(0));
         assert_eq!((shopper.orders(), shopper.order_days(84)), (0.0, 0.0));

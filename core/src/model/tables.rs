@@ -1,4 +1,4 @@
-//! What a ranking model knows of products, whoever looks at them.
+//! Tables of a ranking model: facts about products that do not depend on the shopper.
 
 use crate::{
     aligned::headroom,
@@ -8,59 +8,59 @@ use crate::{
 };
 use alloc::{format, string::String, vec, vec::Vec};
 
-/// Products, and what was learnt of each from past orders.
+/// Products, and statistics of each from past orders.
 ///
-/// Shares and similarities are stored as their square roots, in 65,535ths and 255ths: small ones are told apart as well
-/// as large ones.
+/// Shares and similarities are stored as their square roots, in 65,535ths and 255ths, so that small values keep their
+/// relative precision.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RankTables {
-    /// The products.
+    /// Products.
     pub catalog: Catalog,
     popularity: Column<u16>,
     recent_popularity: Column<u16>,
     repeat_rate: Column<u8>,
-    /// Half days; [`NO_GAP`] where nobody bought the product twice.
+    /// Gap in half days; [`NO_GAP`] if nobody bought the product twice.
     gap: Column<u16>,
-    /// For each product as many places as for every other; where the similarity is 0 there is no neighbour.
+    /// Neighbours, the same number of entries for each product; an entry with similarity 0 is unused.
     neighbours: Column<SkuId>,
     similarities: Column<u8>,
-    /// Products from the most to the least popular of late; derived.
+    /// Products in descending order of recent popularity; derived.
     by_popularity: Vec<SkuId>,
 }
 
-/// What was learnt of one product.
+/// Statistics of one product.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ProductStats {
     /// Share of all orders that contain it (0 to 1).
     pub popularity: f32,
     /// Share of the last four weeks' orders that contain it (0 to 1).
     pub recent_popularity: f32,
-    /// Share of its buyers who bought it again, with one of four imagined buyers added (0 to 1).
+    /// Share of its buyers who bought it again (0 to 1), smoothed by four added buyers with one repeat purchase.
     pub repeat_rate: f32,
-    /// Days between two purchases by the same shopper, the median, in half days; NaN where nobody bought it twice.
+    /// Median number of days between purchases of the same shopper, in half days; NaN if nobody bought it twice.
     pub gap_days: f32,
 }
 
-/// A product that goes with another.
+/// Similar product.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour {
-    /// The other product.
+    /// Other product.
     pub id: SkuId,
     /// Cosine similarity of the two products' buyers (0 to 1).
     pub similarity: f32,
 }
 
-/// The gap where there is none.
+/// Stored gap of a product that nobody bought twice.
 const NO_GAP: u16 = u16::MAX;
 
 impl RankTables {
-    /// The most neighbours of one product.
+    /// Maximum number of neighbours of a product.
     pub const MAX_NEIGHBOURS: usize = 64;
 
-    /// Tables for a catalogue, with one entry for each product. Values are rounded to what the tables can hold.
+    /// Creates tables for a catalogue, with one entry for each product. Values are rounded to the stored precision.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) says what does not fit.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) names the invalid entry.
     pub fn new(catalog: Catalog, stats: &[ProductStats], neighbours: &[Vec<Neighbour>]) -> Result<Self> {
         let len = catalog.len();
         if stats.len() != len || neighbours.len() != len {
@@ -86,7 +86,7 @@ impl RankTables {
             if !list.iter().all(|neighbour| share(neighbour.similarity)) {
                 return Err(corrupt(format!("a similarity to product {id} is not between 0 and 1")));
             }
-            // In order of id, which takes fewer bytes once compressed.
+            // Ascending by id, which compresses better.
             let mut list: Vec<_> = list.iter().map(|other| (other.id, root(other.similarity, 255.0) as u8)).collect();
             list.sort_unstable();
             for (place, (other, similarity)) in
@@ -112,7 +112,7 @@ impl RankTables {
         Ok(tables)
     }
 
-    /// Checks that the columns fit each other, and derives what is not stored.
+    /// Checks that the columns are consistent, and derives what is not stored.
     fn prepare(&mut self) -> Result<()> {
         let len = self.catalog.len();
         let shares = [&self.popularity, &self.recent_popularity, &self.gap];
@@ -135,22 +135,22 @@ impl RankTables {
         Ok(())
     }
 
-    /// Places for the neighbours of each product.
+    /// Number of neighbour entries for each product.
     pub(crate) fn width(&self) -> usize {
         self.neighbours.len().checked_div(self.catalog.len()).unwrap_or_default()
     }
 
-    /// Products from the most to the least popular of the last four weeks; of equals, the first SKU comes first.
+    /// Products in descending order of popularity over the last four weeks, ties by ascending SKU.
     pub fn by_popularity(&self) -> &[SkuId] {
         &self.by_popularity
     }
 
-    /// A number that grows with the share of the last four weeks' orders that contain a product.
+    /// Stored square root of the share of the last four weeks' orders that contain a product.
     pub(crate) fn recent_root(&self, id: SkuId) -> u16 {
         self.recent_popularity.get(id.0 as usize).copied().unwrap_or_default()
     }
 
-    /// What was learnt of a product.
+    /// Statistics of a product.
     pub fn stats(&self, id: SkuId) -> ProductStats {
         let at = id.0 as usize;
         let share = |of: &Column<u16>| of.get(at).map_or(0.0, |&root| square(f32::from(root) / 65_535.0));
@@ -166,7 +166,7 @@ impl RankTables {
         }
     }
 
-    /// What goes with a product, in order of SKU.
+    /// Neighbours of a product, ascending by SKU.
     pub fn neighbours(&self, id: SkuId) -> impl Iterator<Item = Neighbour> {
         let width = self.width();
         let places = (id.0 as usize).saturating_mul(width)..(id.0 as usize + 1).saturating_mul(width);
@@ -205,7 +205,7 @@ impl Columns for RankTables {
     }
 }
 
-/// Products in descending order of a value, of equals the first first: a counting sort.
+/// Products in descending order of a value, ties by ascending id: a counting sort.
 fn descending(values: &[u16]) -> Vec<SkuId> {
     let mut starts = vec![0_u32; 1 << 16];
     values.iter().for_each(|&value| starts[usize::from(!value)] += 1);
@@ -230,7 +230,7 @@ fn square(root: f32) -> f32 {
 
 #[cold]
 fn misfit(len: usize) -> Error {
-    corrupt(format!("tables that do not fit a catalogue of {len} products"))
+    corrupt(format!("tables do not match a catalogue of {len} products"))
 }
 
 #[cold]
@@ -255,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_is_read_where_it_lies() -> Result<()> {
+    fn tables_are_read_in_place() -> Result<()> {
         let made = tables()?;
         let section = ColumnWriter::section(&made)?;
         let bytes = Arc::new(AlignedBytes::copy_of(&section)?);
         let read: RankTables = ColumnReader::read(&bytes, 0..section.len())?;
         assert_eq!(read, made);
-        assert_eq!(read.by_popularity(), [1, 2, 0].map(SkuId), "of equals, the first SKU comes first");
+        assert_eq!(read.by_popularity(), [1, 2, 0].map(SkuId), "ties are in order of SKU");
         let near = |a: f32, b: f32| (a / b - 1.0).abs() < 0.01;
         let stats = [0, 1, 2].map(|id| read.stats(SkuId(id)));
         assert!(near(stats[0].recent_popularity, 0.000_01) && near(stats[1].recent_popularity, 0.25));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_was_rounded_is_rounded_to_itself() -> Result<()> {
+    fn rounding_is_idempotent() -> Result<()> {
         let first = tables()?;
         let stats: Vec<_> = (0..3).map(|id| first.stats(SkuId(id))).collect();
         let neighbours: Vec<Vec<_>> = (0..3).map(|id| first.neighbours(SkuId(id)).collect()).collect();

@@ -1,4 +1,4 @@
-//! A product before a week to come, as models are shown it: the same code for training and for serving.
+//! Facts about a product and a coming week; the same code for training and for serving.
 
 use crate::{
     domain::{
@@ -10,10 +10,10 @@ use crate::{
 };
 use alloc::format;
 
-/// A week counts so much of the one after it.
+/// Weight of a week, as a multiple of the following week's.
 const DECAY: f32 = 0.9;
 
-/// A product before a week to come.
+/// Product with its past weeks, and the offer of a coming week.
 #[derive(Debug, Clone, Copy)]
 pub struct Outlook<'a> {
     history: &'a [Week],
@@ -22,11 +22,11 @@ pub struct Outlook<'a> {
 }
 
 impl<'a> Outlook<'a> {
-    /// The furthest week that is forecast, counted from the last.
+    /// Last week that can be forecast, counted from the last past week.
     pub const MAX_HORIZON: u8 = 4;
 
-    /// `history` is the product's weeks without a gap, the last one last, and `offer` that of the week which
-    /// is `horizon` weeks after it.
+    /// Creates the outlook for the week that is `horizon` weeks after the last past week; `history` has the past weeks
+    /// without gaps, oldest first, and `offer` is the offer of the coming week.
     ///
     /// ```
     /// use tradewind_core::{BasisPoints, Money, Source, demand::Outlook, offer::{Offer, Week}};
@@ -41,35 +41,35 @@ impl<'a> Outlook<'a> {
     /// ```
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) for an offer or a horizon that cannot be.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) for an invalid offer or horizon.
     pub fn new(history: &'a [Week], offer: Offer, horizon: u8) -> Result<Self> {
         let history = history.get(history.len().saturating_sub(Week::HISTORY)..).unwrap_or_default();
         history.iter().try_for_each(|week| week.offer.check())?;
         offer.check()?;
         if !(1..=Self::MAX_HORIZON).contains(&horizon) {
-            return Err(bad(format!("a horizon of {horizon} weeks; 1 to {} are forecast", Self::MAX_HORIZON)));
+            return Err(bad(format!("a horizon of {horizon} weeks, not 1 to {}", Self::MAX_HORIZON)));
         }
         Ok(Self { history, offer, horizon })
     }
 
-    /// What several sources are made of.
+    /// Facts shared by several sources.
     pub(crate) fn facts(self) -> WeekFacts<'a> {
         WeekFacts { outlook: self, base: self.base(Week::HISTORY) }
     }
 
-    /// The last weeks with their ages, last first.
+    /// Last `weeks` weeks, newest first.
     fn last(&self, weeks: usize) -> impl Iterator<Item = &'a Week> {
         self.history.iter().rev().take(weeks)
     }
 
-    /// NaN of no weeks.
+    /// Mean of a value over the last `weeks` weeks; NaN without weeks.
     fn mean(&self, weeks: usize, of: impl Fn(&Week) -> f32) -> f32 {
         let weeks = self.last(weeks);
         let (sum, count) = weeks.fold((0.0, 0.0), |(sum, count), week| (sum + of(week), count + 1.0_f32));
         sum / count
     }
 
-    /// Units of a week without promotion, from the last weeks; NaN of none.
+    /// Units of a week without promotion, estimated from the last `weeks` weeks; NaN without weeks.
     fn base(&self, weeks: usize) -> f32 {
         let (mut units, mut lifts, mut decay) = (0.0, 0.0, 1.0);
         for week in self.last(weeks) {
@@ -80,7 +80,7 @@ impl<'a> Outlook<'a> {
         units / lifts
     }
 
-    /// Mean units of the weeks without promotion; NaN of none.
+    /// Mean units of weeks without promotion; NaN without such weeks.
     fn plain_units(&self) -> f32 {
         let plain = self.last(Week::HISTORY).filter(|week| !is_promoted(&week.offer));
         let (units, weeks) =
@@ -88,7 +88,7 @@ impl<'a> Outlook<'a> {
         units / weeks
     }
 
-    /// Units of the weeks with an offer like the one to come, and how much such weeks there are.
+    /// Mean units of weeks with an offer similar to the coming one, and the sum of their weights.
     fn similar(&self) -> (f32, f32) {
         let (mut units, mut count, mut decay) = (0.0, 0.0, 1.0);
         for week in self.last(Week::HISTORY) {
@@ -101,7 +101,7 @@ impl<'a> Outlook<'a> {
         (units / count, count)
     }
 
-    /// Units at the list price under a promotion like the one to come.
+    /// Units at the list price under a promotion similar to the coming one.
     fn similar_base(&self, base: f32) -> f32 {
         let (mut units, mut lifts, mut decay) = (0.5 * base * promotion_lift(&self.offer), 0.5, 1.0);
         for week in self.last(Week::HISTORY) {
@@ -113,7 +113,7 @@ impl<'a> Outlook<'a> {
         units / lifts
     }
 
-    /// How far display and mailer are from those to come, in steps of 15 points.
+    /// Distance of display and mailer from the coming week's, in steps of 15 percentage points.
     fn promotion_apart(&self, offer: &Offer) -> f32 {
         ((share(offer.display) - share(self.offer.display)).abs()
             + (share(offer.mailer) - share(self.offer.mailer)).abs())
@@ -121,7 +121,7 @@ impl<'a> Outlook<'a> {
     }
 }
 
-/// A product before a week to come, with what several sources are made of.
+/// [`Outlook`] with facts shared by several sources.
 #[derive(Debug, Clone, Copy)]
 pub struct WeekFacts<'a> {
     outlook: Outlook<'a>,
@@ -130,119 +130,120 @@ pub struct WeekFacts<'a> {
 }
 
 impl WeekFacts<'_> {
-    /// How many times the base the offer usually sells.
+    /// Usual units under the coming offer, as a multiple of the base.
     pub(crate) fn lift(&self) -> f32 {
         lift(&self.outlook.offer)
     }
 
-    /// A number of units as a multiple of (base + 1).
+    /// Divides a number of units by (base + 1).
     pub(crate) fn relative(&self, units: f32) -> f32 {
         units / (self.base + 1.0)
     }
 
-    /// The base of the last weeks alone.
+    /// Base computed from the last `weeks` weeks only.
     pub(crate) fn base_of(&self, weeks: usize) -> f32 {
         self.outlook.base(weeks)
     }
 
-    /// Units of a week, on average over the last.
+    /// Mean weekly units of the last `weeks` weeks.
     pub(crate) fn mean_units(&self, weeks: usize) -> f32 {
         self.outlook.mean(weeks, |week| week.units as f32)
     }
 
-    /// Units of the week with the least.
+    /// Minimum weekly units.
     pub(crate) fn least_units(&self) -> f32 {
         self.outlook.history.iter().map(|week| week.units as f32).fold(f32::NAN, f32::min)
     }
 
-    /// Units of the week with the most.
+    /// Maximum weekly units.
     pub(crate) fn most_units(&self) -> f32 {
         self.outlook.history.iter().map(|week| week.units as f32).fold(f32::NAN, f32::max)
     }
 
-    /// Mean units of the weeks without promotion.
+    /// Mean units of weeks without promotion.
     pub(crate) fn plain_units(&self) -> f32 {
         self.outlook.plain_units()
     }
 
-    /// Units of weeks with an offer like the one to come.
+    /// Mean units of weeks with an offer similar to the coming one.
     pub(crate) fn similar_units(&self) -> f32 {
         self.outlook.similar().0
     }
 
-    /// How much such weeks there are.
+    /// Sum of the weights of such weeks.
     pub(crate) fn similarity(&self) -> f32 {
         self.outlook.similar().1
     }
 
-    /// Units at the list price under a promotion like the one to come.
+    /// Units at the list price under a promotion similar to the coming one.
     pub(crate) fn similar_base(&self) -> f32 {
         self.outlook.similar_base(self.base)
     }
 
-    /// The price of the week to come as a share of the list price.
+    /// Price of the coming week as a share of the list price.
     pub(crate) fn price_to_list(&self) -> f32 {
         price_to_list(&self.outlook.offer)
     }
 
-    /// The same of the last weeks, on average.
+    /// Mean of that share over the last `weeks` weeks.
     pub(crate) fn mean_price_to_list(&self, weeks: usize) -> f32 {
         self.outlook.mean(weeks, |week| price_to_list(&week.offer))
     }
 
-    /// The price as a multiple of that of the last weeks on average.
+    /// Price divided by the mean price of the last `weeks` weeks.
     pub(crate) fn price_to_mean(&self, weeks: usize) -> f32 {
         price(&self.outlook.offer) / self.outlook.mean(weeks, |week| price(&week.offer))
     }
 
-    /// The price as a multiple of the lowest of the last weeks.
+    /// Price divided by the lowest price of the past weeks.
     pub(crate) fn price_to_lowest(&self) -> f32 {
         let prices = self.outlook.history.iter().map(|week| price(&week.offer));
         price(&self.outlook.offer) / prices.fold(f32::NAN, f32::min)
     }
 
-    /// The share of displays.
+    /// Share of displays.
     pub(crate) fn display(&self) -> f32 {
         share(self.outlook.offer.display)
     }
 
-    /// The same of the last weeks, on average.
+    /// Mean share of displays over the last `weeks` weeks.
     pub(crate) fn mean_display(&self, weeks: usize) -> f32 {
         self.outlook.mean(weeks, |week| share(week.offer.display))
     }
 
-    /// The share of mailers.
+    /// Share of mailers.
     pub(crate) fn mailer(&self) -> f32 {
         share(self.outlook.offer.mailer)
     }
 
-    /// The same of the last weeks, on average.
+    /// Mean share of mailers over the last `weeks` weeks.
     pub(crate) fn mean_mailer(&self, weeks: usize) -> f32 {
         self.outlook.mean(weeks, |week| share(week.offer.mailer))
     }
 
-    /// From the last week to the one to come.
+    /// Weeks from the last past week to the coming one.
     pub(crate) fn horizon(&self) -> f32 {
         f32::from(self.outlook.horizon)
     }
 }
 
-/// Half at one step, a fifth at two.
+/// Weight of a week at a distance: a half at one step, a fifth at two.
 fn nearness(apart: f32) -> f32 {
     1.0 / (1.0 + apart * apart)
 }
 
-/// How many times the units of a week without promotion an offer usually sells.
+/// Usual units under an offer, as a multiple of those without promotion.
 fn lift(offer: &Offer) -> f32 {
     promotion_lift(offer) / price_to_list(offer)
 }
 
-/// The part of it that display and mailer have.
+/// Part of the lift that comes from display and mailer.
 fn promotion_lift(offer: &Offer) -> f32 {
     (1.0 + 1.5 * share(offer.display)) * (1.0 + 0.5 * share(offer.mailer))
 }
 
-/// At least 5 % below the list price, in more than 15 % of displays, or in more than 10 % of mailers.
+/// Whether an offer is a promotion: at least 5 % below the list price, in more than 15 % of displays, or in more than
+/// 10 % of mailers.
 fn is_promoted(offer: &Offer) -> bool {
     price_to_list(offer) < 0.95 || offer.display.0 > 1_500 || offer.mailer.0 > 1_000
 }

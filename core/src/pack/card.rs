@@ -3,51 +3,51 @@
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// What a person should know before they rely on a model.
+/// Information that users need before they rely on a model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
-    /// What the model does, in a sentence or two.
+    /// Purpose of the model, in a sentence or two.
     pub summary: String,
-    /// The kind of model and how it was trained.
+    /// Kind of model, and how it was trained.
     pub model: String,
-    /// The licence of the model itself.
+    /// Licence of the model itself.
     pub licence: String,
-    /// What it was trained and evaluated on.
+    /// Data used for training and evaluation.
     pub data: Vec<DataSource>,
-    /// How well it does.
+    /// Measured quality.
     pub metrics: Vec<Metric>,
-    /// What it is meant for.
+    /// Intended use.
     pub intended_use: String,
-    /// What it cannot do, or was not tested on.
+    /// Known limits, and uses that were not tested.
     pub limits: Vec<String>,
 }
 
-/// A data set.
+/// Data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
-    /// Its name and version.
+    /// Name and version.
     pub name: String,
-    /// The terms it comes under.
+    /// Licence of the data.
     pub licence: String,
-    /// How it was used; whether it is real, a proxy or generated.
+    /// Use of the data; whether it is real, a proxy or generated.
     pub note: String,
 }
 
-/// A measured quality, beside a baseline's.
+/// Measured quality, compared with a baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metric {
-    /// For example `R@20`.
+    /// Name of the metric, for example `R@20`.
     pub name: String,
-    /// What it was measured on.
+    /// Data on which it was measured.
     pub split: String,
-    /// The model's value.
+    /// Value of the model.
     pub value: f64,
-    /// What it is compared with.
+    /// Name of the baseline.
     pub baseline: String,
-    /// The baseline's value.
+    /// Value of the baseline.
     pub baseline_value: f64,
     /// Lower end of the 95 % interval of the difference, model minus baseline.
     pub difference_low: f64,

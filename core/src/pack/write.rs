@@ -11,7 +11,7 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::Serialize;
 
-/// Collects sections, and writes them as a pack.
+/// Builder of a pack from sections.
 ///
 /// ```
 /// use tradewind_core::{Task, pack::{PackView, PackWriter, SectionKind}};
@@ -35,12 +35,12 @@ pub struct PackWriter {
 }
 
 impl PackWriter {
-    /// A pack of this name and version, without sections.
+    /// Creates a pack of this name and version, without sections.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         Self { name: name.into(), version: version.into(), sections: Vec::new() }
     }
 
-    /// Adds a section as it is.
+    /// Adds a section of bytes.
     #[must_use]
     pub fn bytes(mut self, kind: SectionKind, bytes: Vec<u8>) -> Self {
         self.sections.push((kind, bytes));
@@ -50,7 +50,7 @@ impl PackWriter {
     /// Adds a section in postcard.
     ///
     /// # Errors
-    /// [`Malformed`](ErrorKind::Malformed) when the value cannot be written in postcard.
+    /// [`Malformed`](ErrorKind::Malformed) if postcard cannot encode the value.
     pub fn postcard<T: Serialize>(self, kind: SectionKind, value: &T) -> Result<Self> {
         let bytes = postcard::to_allocvec(value)
             .map_err(|error| Error::new(ErrorKind::Malformed, format!("section {kind:?} does not encode: {error}")))?;
@@ -60,12 +60,12 @@ impl PackWriter {
     /// Adds a section of [columns](crate::columns).
     ///
     /// # Errors
-    /// Those of [`Columns::write`].
+    /// Errors of [`Columns::write`].
     pub fn columns(self, kind: SectionKind, value: &impl Columns) -> Result<Self> {
         Ok(self.bytes(kind, ColumnWriter::section(value)?))
     }
 
-    /// The pack, unsigned: see [`sign`].
+    /// Encodes the pack, unsigned: see [`sign`].
     ///
     /// # Errors
     /// [`TooLarge`](ErrorKind::TooLarge) past [`MAX_PACK_LEN`].
@@ -74,8 +74,8 @@ impl PackWriter {
         for (kind, bytes) in &self.sections {
             manifest.sections.push(Section { kind: *kind, offset: 0, len: bytes.len() as u32, digest: sha256(bytes) });
         }
-        // The offsets depend on the manifest's length, and its length on the offsets' (they are
-        // variable-length numbers): a few rounds settle it.
+        // Offsets depend on the length of the manifest, and its length on the offsets (they are variable-length
+        // numbers), so repeat until it is stable.
         let mut encoded = encode(&manifest)?;
         loop {
             let mut end = HEADER_LEN + encoded.len();
@@ -93,10 +93,7 @@ impl PackWriter {
         let end = manifest.sections.last().map_or(HEADER_LEN + encoded.len(), |last| (last.offset + last.len) as usize);
         let len = align_up(end);
         if len > MAX_PACK_LEN || self.sections.iter().any(|(_, bytes)| bytes.len() > MAX_PACK_LEN) {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("a pack of {len} bytes; at most {MAX_PACK_LEN} are loaded"),
-            ));
+            return Err(Error::new(ErrorKind::TooLarge, format!("a pack of {len} bytes; the limit is {MAX_PACK_LEN}")));
         }
         let mut pack = Vec::with_capacity(len);
         pack.extend_from_slice(&MAGIC);
@@ -116,15 +113,14 @@ impl PackWriter {
     }
 }
 
-/// An unsigned pack cut off behind its section of a kind: the same root, and only the sections up to it.
+/// Truncates an unsigned pack after a section: the result has the same root, and only the sections up to that one.
 ///
 /// # Errors
-/// [`PackCorrupt`](ErrorKind::PackCorrupt) when it has no such section, and those of
-/// [`PackView::parse`].
+/// [`PackCorrupt`](ErrorKind::PackCorrupt) if it has no such section, and errors of [`PackView::parse`].
 pub fn cut(pack: &[u8], last: SectionKind) -> Result<Vec<u8>> {
     let section = PackView::parse(pack)?.section(last);
     let Some(end) = section.map(|section| align_up(section.end)).filter(|&end| end <= pack.len()) else {
-        return Err(Error::new(ErrorKind::PackCorrupt, format!("it has no section {last:?} to be cut behind")));
+        return Err(Error::new(ErrorKind::PackCorrupt, format!("it has no section {last:?} to cut after")));
     };
     let mut part = pack[..end].to_vec();
     part[8..12].copy_from_slice(&(end as u32).to_le_bytes());

@@ -1,4 +1,4 @@
-//! What shoppers do.
+//! Events of shoppers.
 
 use crate::{
     bounded,
@@ -13,18 +13,18 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Action of a shopper, with time and channel.
+/// Action of a shopper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Time of the action.
+    /// Moment of the event.
     pub at: Millis,
-    /// Channel of the action.
+    /// Channel of the event.
     pub channel: Channel,
-    /// Kind of the action.
+    /// Kind of the event.
     pub kind: EventKind,
 }
 
-/// Where something happened.
+/// Channel of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -33,75 +33,72 @@ pub enum Channel {
     Web,
     /// The merchant's app.
     App,
-    /// Another company's market place.
+    /// Another company's marketplace.
     Marketplace,
-    /// A shop with a door.
+    /// Physical shop.
     Store,
-    /// A shopping agent that acts for the shopper.
+    /// Software agent that acts for the shopper.
     Agent,
 }
 
-/// Kind of an action.
+/// Kind of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// The shopper opened a product's page.
+    /// View of a product's page.
     View {
-        /// Product.
+        /// SKU of the product.
         sku: Sku,
     },
-    /// The shopper searched. A profile never keeps the words.
+    /// Search. Its words are used only for the current request; a profile never stores them.
     Search {
-        /// Words.
+        /// Words of the search.
         query: String,
     },
-    /// The shopper put units of a product into the cart.
+    /// Addition to the cart.
     AddToCart(Line),
-    /// The shopper placed an order.
+    /// Purchase: one event for each order, with any number of lines.
     Purchase {
         /// All lines of the order.
         #[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")]
         lines: Vec<Line>,
     },
-    /// The shopper returned units of a product.
+    /// Return of units.
     Return(Line),
-    /// The shopper was shown products.
+    /// Products that were displayed.
     Impression {
-        /// Products.
+        /// SKUs of the products.
         #[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")]
         skus: Vec<Sku>,
     },
-    /// The shopper chose a product that was shown.
+    /// Click on a displayed product.
     Click {
-        /// Product.
+        /// SKU of the product.
         sku: Sku,
     },
-    /// The shopper asked not to see a product again.
+    /// Request not to see a product again.
     Dismiss {
-        /// Product.
+        /// SKU of the product.
         sku: Sku,
     },
 }
 
 impl Event {
-    /// The most lines or products in one event.
+    /// Maximum number of lines or products in one event.
     pub const MAX_LINES: usize = 1_000;
-    /// The longest search, in bytes.
+    /// Maximum length of a search, in bytes.
     pub const MAX_SEARCH: usize = 1_000;
 
-    /// Checks an event that was received for a decision at a moment, which it must not follow.
+    /// Checks a received event for a decision at a moment; the event must not be later.
     pub(crate) fn check_before(&self, at: Millis) -> Result<()> {
         self.check()?;
         if self.at <= at {
             return Ok(());
         }
-        Err(bad(format!(
-            "an event at {} lies after the decision at {}; a decision knows the past only",
-            self.at.0, at.0
-        )))
+        Err(bad(format!("an event at {} is later than the decision at {}; leave it out", self.at.0, at.0)))
     }
 
-    /// Checks an event that was received.
+    /// Checks a received event.
     fn check(&self) -> Result<()> {
         self.at.check()?;
         match &self.kind {

@@ -1,4 +1,4 @@
-//! Where things are, how they get to shoppers, and what will be asked for.
+//! Nodes, lanes, stock and demand.
 
 use super::start_of_day;
 use crate::{
@@ -23,13 +23,13 @@ use serde::{Deserialize, Serialize};
 /// Nodes, lanes and stock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fulfilment {
-    /// Where orders are packed.
+    /// Nodes that pack orders.
     pub nodes: Vec<FulfilmentNode>,
-    /// The ways from nodes to regions, ascending by node and region.
+    /// Lanes, ascending by node and region.
     pub lanes: Vec<Lane>,
 }
 
-/// The parts of it that are not columns.
+/// Parts of [`Fulfilment`] that are not columns.
 #[derive(Serialize, Deserialize)]
 struct Head {
     #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
@@ -41,69 +41,69 @@ struct Head {
     lanes: Vec<Lane>,
 }
 
-/// A warehouse or a shop that sends parcels.
+/// Warehouse or shop that ships orders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FulfilmentNode {
-    /// Its name.
+    /// Name of the node.
     pub code: Code,
-    /// Minutes by which its clocks are ahead of UTC.
+    /// Offset of its local time from UTC, in minutes.
     pub utc_offset: i16,
     /// Shipments that it can pack in a day.
     pub shipments_per_day: u32,
-    /// Minutes after its midnight until which orders leave on the same day.
+    /// Cut-off in minutes after local midnight; earlier orders leave on the same day.
     pub cut_off: u16,
-    /// What a shipment costs to pack.
+    /// Cost of packing a shipment.
     pub handling: Money,
-    /// What each unit adds to that.
+    /// Additional cost for each unit.
     pub unit_handling: Money,
-    /// Whether nothing leaves it.
+    /// Whether the node is closed: it ships nothing.
     pub closed: bool,
-    /// What it has.
+    /// Stock of the node.
     #[serde(skip)]
     pub stock: NodeStock,
 }
 
-/// The stock of a node, by product, ascending; what is not listed is not there.
+/// Stock of a node, ascending by product; products that are not listed have none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NodeStock(Column<Stock>);
 
-/// The stock of a product at a node, in units.
+/// Stock of a product at a node, in units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Stock {
-    /// The product.
+    /// Product.
     pub product: SkuId,
-    /// What is there.
+    /// Units on hand.
     pub on_hand: u32,
-    /// What is promised to orders already.
+    /// Units reserved for orders.
     pub reserved: u32,
-    /// What is kept back.
+    /// Safety stock: units kept back from orders.
     pub safety: u32,
 }
 
-/// The way from a node to a region.
+/// Connection from a node to a region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
-    /// The node's place in the list.
+    /// Index of the node.
     pub node: u16,
-    /// The region's place in the storefront's list.
+    /// Index of the region in the storefront's list.
     pub region: u16,
-    /// Kilometres.
+    /// Distance, in kilometres.
     pub distance: u16,
-    /// What a shipment costs.
+    /// Cost of a shipment.
     pub cost: Money,
-    /// What each unit adds to that.
+    /// Additional cost for each unit.
     pub unit_cost: Money,
-    /// Days from dispatch to delivery, at least.
+    /// Minimum days from dispatch to delivery.
     pub min_days: u8,
-    /// Days from dispatch to delivery, at most.
+    /// Maximum days from dispatch to delivery.
     pub max_days: u8,
-    /// How long shipments were found to stay in each state, one for a state at most; empty where nothing was learnt.
+    /// Learnt durations of states, at most one entry for each state; empty if nothing was learnt.
     #[serde(deserialize_with = "bounded::list::<{ LaneTimes::MAX_STATES }, _, _>")]
     pub states: Vec<StateTimes>,
 }
 
-/// The demand for each product, in the order of the catalogue, over the coming weeks.
+/// Forecast demand for each product over the coming weeks, in the order of the catalogue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast(Column<[Quantiles; Forecast::WEEKS]>);
 
@@ -144,24 +144,24 @@ impl Columns for Forecast {
 }
 
 impl Fulfilment {
-    /// The most nodes.
+    /// Maximum number of nodes.
     pub const MAX_NODES: usize = 4_096;
-    /// The most lanes.
+    /// Maximum number of lanes.
     pub const MAX_LANES: usize = 1 << 20;
 
-    /// The place of a node.
+    /// Index of a node.
     pub fn node(&self, code: &Code) -> Option<usize> {
         self.nodes.iter().position(|node| node.code == *code)
     }
 
-    /// The lane from a node to a region.
+    /// Lane from a node to a region.
     pub fn lane(&self, node: usize, region: usize) -> Option<&Lane> {
         let wanted = (node, region);
         let key = |lane: &Lane| (usize::from(lane.node), usize::from(lane.region));
         self.lanes.get(self.lanes.binary_search_by_key(&wanted, key).ok()?)
     }
 
-    /// The part of all demand that each node serves: see [`Snapshot`](super::Snapshot).
+    /// Share of total demand that each node serves: see [`Snapshot`](super::Snapshot).
     pub(super) fn node_shares(&self, regions: usize) -> Vec<f32> {
         let mut cheapest: Vec<Option<&Lane>> = vec![None; regions];
         for lane in &self.lanes {
@@ -201,13 +201,13 @@ impl Fulfilment {
 }
 
 impl FulfilmentNode {
-    /// The moment at which what is decided now leaves it: its next cut-off.
+    /// Moment at which orders allocated at `at` leave the node: its next cut-off.
     pub fn departure(&self, at: Millis) -> Millis {
         let today = Millis(start_of_day(at, self.utc_offset).0 + i64::from(self.cut_off) * 60_000);
         if at <= today { today } else { Millis(today.0 + Millis::DAY) }
     }
 
-    /// The day of that by its calendar.
+    /// Local day of that departure.
     pub fn dispatch(&self, at: Millis) -> Day {
         Millis(self.departure(at).0 + i64::from(self.utc_offset) * 60_000).day()
     }
@@ -229,7 +229,7 @@ impl FulfilmentNode {
 }
 
 impl NodeStock {
-    /// The stock of these products, which are in ascending order.
+    /// Creates a node's stock from entries in ascending order of product.
     ///
     /// # Errors
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
@@ -237,17 +237,17 @@ impl NodeStock {
         Ok(Self(Column::new(entries)?))
     }
 
-    /// What is listed, by product, ascending.
+    /// Stock entries, ascending by product.
     pub fn entries(&self) -> &[Stock] {
         &self.0
     }
 
-    /// Units of a product that can be promised.
+    /// Units of a product available to promise.
     pub fn available(&self, product: SkuId) -> u32 {
         self.of(product).available()
     }
 
-    /// The stock of a product.
+    /// Stock of a product.
     pub fn of(&self, product: SkuId) -> Stock {
         let found = self.0.binary_search_by_key(&product, |stock| stock.product).ok();
         let none = Stock { product, on_hand: 0, reserved: 0, safety: 0 };
@@ -256,7 +256,7 @@ impl NodeStock {
 }
 
 impl Stock {
-    /// Units that can be promised: what is there without what is promised and kept back.
+    /// Units available to promise: on hand minus reserved minus safety stock.
     pub fn available(&self) -> u32 {
         self.on_hand.saturating_sub(self.reserved).saturating_sub(self.safety)
     }
@@ -271,7 +271,7 @@ impl Lane {
             )));
         }
         if self.min_days > self.max_days {
-            return Err(bad(format!("a lane of at least {} days and at most {}", self.min_days, self.max_days)));
+            return Err(bad(format!("a lane of {} to {} days", self.min_days, self.max_days)));
         }
         self.cost.check("cost of a lane")?;
         self.unit_cost.check("unit_cost of a lane")?;
@@ -280,10 +280,11 @@ impl Lane {
 }
 
 impl Forecast {
-    /// Weeks that are forecast.
+    /// Number of forecast weeks.
     pub const WEEKS: usize = 4;
 
-    /// For each product of the catalogue, the units of each week from the one that begins with the snapshot, everywhere.
+    /// Creates a forecast: for each product of the catalogue, the units sold everywhere in each week, from the
+    /// snapshot's first week.
     ///
     /// # Errors
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
@@ -291,7 +292,7 @@ impl Forecast {
         Ok(Self(Column::new(products)?))
     }
 
-    /// The demand for a product, week by week.
+    /// Demand for a product, week by week.
     pub fn of(&self, product: SkuId) -> Option<&[Quantiles; Self::WEEKS]> {
         self.0.get(product.0 as usize)
     }

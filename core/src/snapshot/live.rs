@@ -1,4 +1,4 @@
-//! What has happened at nodes since the snapshot was made.
+//! Changes at nodes since the snapshot.
 
 use super::{Fulfilment, FulfilmentNode};
 use crate::{
@@ -13,55 +13,55 @@ use crate::{
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// What nodes have and do now, where that is not as the snapshot says.
+/// Current state of nodes, where it differs from the snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
-    /// Stock; each entry stands for what it says.
+    /// Stock entries that replace those of the snapshot.
     #[serde(deserialize_with = "bounded::list::<{ Live::MAX_STOCK }, _, _>")]
     pub stock: Vec<LiveStock>,
-    /// Nodes that ship nothing, beside those that are closed in the snapshot.
+    /// Closed nodes, in addition to those of the snapshot.
     #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
     pub closed: Vec<Code>,
-    /// What nodes have taken on already of what they can pack in a day.
+    /// Capacity of nodes that is already used.
     #[serde(deserialize_with = "bounded::list::<{ Fulfilment::MAX_NODES }, _, _>")]
     pub booked: Vec<Booked>,
 }
 
-/// What a node has now.
+/// Current stock of a product at a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveStock {
-    /// The node.
+    /// Node.
     pub node: Code,
-    /// The product.
+    /// Product.
     pub sku: Sku,
     /// Units available to promise.
     pub available: u32,
 }
 
-/// What a node has taken on.
+/// Used capacity of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Booked {
-    /// The node.
+    /// Node.
     pub node: Code,
-    /// Shipments that it packs on the day on which what is decided now leaves it.
+    /// Shipments booked for the day on which orders that are allocated now would leave.
     pub shipments: u32,
 }
 
-/// A node of the snapshot as it is now.
+/// Node of the snapshot in its current state.
 pub(crate) struct LiveNode<'a> {
     pub(crate) node: &'a FulfilmentNode,
     pub(crate) closed: bool,
     /// Shipments that it can still pack.
     pub(crate) room: u32,
-    /// By product, ascending; of several for one product the last holds.
+    /// Stock by product, ascending; the last entry of a product counts.
     stock: Vec<(&'a Sku, u32)>,
 }
 
 impl Live {
-    /// The most entries of stock.
+    /// Maximum number of stock entries.
     pub const MAX_STOCK: usize = 100_000;
 
-    /// The nodes of the snapshot, in its order, as they are now.
+    /// Nodes of the snapshot in their current state, in the snapshot's order.
     ///
     /// # Errors
     /// [`BadRequest`](ErrorKind::BadRequest) for a node that the snapshot does not have.
@@ -90,7 +90,7 @@ impl Live {
 }
 
 impl LiveNode<'_> {
-    /// Units of a product that can be promised; `id` is its place in the catalogue, if it has one.
+    /// Units of a product available to promise; `id` is its position in the catalogue, if any.
     pub(crate) fn available(&self, sku: &Sku, id: Option<SkuId>) -> u32 {
         let end = self.stock.partition_point(|(other, _)| *other <= sku);
         match self.stock[..end].last() {
@@ -101,7 +101,7 @@ impl LiveNode<'_> {
 }
 
 impl Fulfilment {
-    /// The place of a node that a request names.
+    /// Index of a node that a request names.
     pub(crate) fn place(&self, code: &Code) -> Result<usize> {
         code.check()?;
         let unknown = || Error::new(ErrorKind::BadRequest, format!("the snapshot has no node `{code}`"));

@@ -1,4 +1,4 @@
-//! What a price is computed from, beyond what everyone may know.
+//! Inputs of prices that are not public.
 
 use super::ListedPrice;
 use crate::{
@@ -17,48 +17,48 @@ use crate::{
 use alloc::{format, vec::Vec};
 use bytemuck::{Pod, Zeroable};
 
-/// Guards, sales and promotions of products, and how the merchant prices.
+/// Guards, sales and promotions of products, and the merchant's pricing policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pricing {
-    /// How prices end.
+    /// Price endings.
     pub rounding: Rounding,
-    /// How much and how little stock are priced.
+    /// Pricing policy for low and excess stock.
     pub cover: CoverPolicy,
-    /// The products that may be priced, ascending.
+    /// Products that may be priced, ascending.
     products: Column<SkuId>,
     guards: Column<Guard>,
     history: Lists<Week>,
     promotions: Lists<Promotion>,
 }
 
-/// What the price of a product is computed from.
+/// Inputs of a product's price.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PriceInputs<'a> {
-    /// The product.
+    /// Product.
     pub product: SkuId,
-    /// What no price may break.
+    /// Limits on its price.
     pub guard: PriceGuard,
-    /// The weeks before the snapshot's, without a gap, the last one last.
+    /// Weeks before the snapshot's first week, without gaps, oldest first.
     pub history: &'a [Week],
-    /// How it is promoted in the snapshot's first week and those after it, and not beyond them.
+    /// Promotions of the snapshot's first week and of the weeks after it.
     pub promotions: &'a [Promotion],
 }
 
-/// How a product is promoted in a week.
+/// Promotion of a product in one week.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Promotion {
-    /// The share of the shops that display it apart from its shelf, or of the pages that feature it.
+    /// Share of shops that display it away from its shelf, or of pages that feature it.
     pub display: BasisPoints,
-    /// The share of the shops whose mailer has it.
+    /// Share of shops whose mailer contains it.
     pub mailer: BasisPoints,
 }
 
-/// A [`PriceGuard`] as it is stored: what is absent has the least value of its type.
+/// Stored form of a [`PriceGuard`]: the minimum value of a type stands for an absent field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 struct Guard {
-    /// The cost, or the floor itself where there is no margin.
+    /// Cost, or the floor itself if there is no margin.
     floor: i64,
     ceiling: i64,
     minimum_advertised: i64,
@@ -105,7 +105,7 @@ impl Guard {
 }
 
 impl PriceInputs<'_> {
-    /// How the product is offered at a moment of the snapshot that was issued so, at its listed price.
+    /// Offer of the product at a moment, at its listed price; `issued` is the snapshot's first moment.
     pub(crate) fn offer(&self, issued: Millis, at: Millis, listed: &ListedPrice<'_>) -> Offer {
         let week = ((at.0 - issued.0) / (7 * Millis::DAY)).max(0) as usize;
         let Promotion { display, mailer } = self.promotions.get(week).copied().unwrap_or_default();
@@ -114,10 +114,10 @@ impl PriceInputs<'_> {
 }
 
 impl Pricing {
-    /// Prices of products are computed from this; the products are in ascending order.
+    /// Creates the section from the inputs of products, in ascending order of product.
     ///
     /// # Errors
-    /// As [`Lists::new`].
+    /// Errors of [`Lists::new`].
     pub fn new(rounding: Rounding, cover: CoverPolicy, products: &[PriceInputs<'_>]) -> Result<Self> {
         Ok(Self {
             rounding,
@@ -129,17 +129,17 @@ impl Pricing {
         })
     }
 
-    /// The products that may be priced, ascending.
+    /// Products that may be priced, ascending.
     pub fn products(&self) -> &[SkuId] {
         &self.products
     }
 
-    /// What prices are computed from, in the order of [`products`](Self::products).
+    /// Inputs of all prices, in the order of [`products`](Self::products).
     pub fn inputs(&self) -> impl Iterator<Item = PriceInputs<'_>> {
         (0..self.products.len()).filter_map(|place| self.at(place))
     }
 
-    /// The inputs of a product.
+    /// Inputs of a product's price; `None` if it may not be priced.
     pub fn of(&self, product: SkuId) -> Option<PriceInputs<'_>> {
         self.at(self.products.binary_search(&product).ok()?)
     }
@@ -162,9 +162,7 @@ impl Pricing {
         }
         let priced = self.products.len();
         if [self.guards.len(), self.history.len(), self.promotions.len()] != [priced; 3] {
-            return Err(bad(format!(
-                "guards, sales or promotions of other products than the {priced} that are priced"
-            )));
+            return Err(bad(format!("guards, sales or promotions do not match the {priced} products")));
         }
         self.guards.iter().try_for_each(|guard| guard.guard().check())?;
         self.history.values().iter().try_for_each(|week| week.offer.check())?;
@@ -174,7 +172,7 @@ impl Pricing {
         let mut shares = self.promotions.values().iter().flat_map(|week| [week.display, week.mailer]);
         match shares.find(|share| !(0..=BasisPoints::WHOLE.0).contains(&share.0)) {
             None => Ok(()),
-            Some(share) => Err(bad(format!("a promotion in {} basis points of all shops", share.0))),
+            Some(share) => Err(bad(format!("a promotion's share is {} basis points", share.0))),
         }
     }
 }

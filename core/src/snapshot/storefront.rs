@@ -1,4 +1,4 @@
-//! What everyone may know: products, prices, regions, promises.
+//! Public section of a snapshot: products, prices, regions, promises.
 
 use super::Pricing;
 use crate::{
@@ -21,26 +21,26 @@ use alloc::{format, vec::Vec};
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-/// The public section.
+/// Public section of a snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Storefront {
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     pub currency: Currency,
-    /// From when the snapshot holds.
+    /// First moment at which the snapshot is valid.
     pub issued: Millis,
-    /// Until when it holds; nothing is promised or priced from then on.
+    /// Moment at which it expires; from then on nothing is promised or priced.
     pub expires: Millis,
-    /// The products, with their categories.
+    /// Products, with their categories.
     pub catalog: Catalog,
-    /// The prices of each product, in the order of the catalogue.
+    /// Prices of each product, in the order of the catalogue.
     pub prices: Prices,
-    /// Where the merchant delivers.
+    /// Regions to which the merchant delivers.
     pub regions: Vec<Region>,
-    /// What may be priced outside edge and warehouse: floors as such and no costs.
+    /// Inputs of prices that may be computed in public; floors contain no costs.
     pub published: Option<Pricing>,
 }
 
-/// The parts of a storefront that are not columns.
+/// Parts of a storefront that are not columns.
 #[derive(Serialize, Deserialize)]
 struct Head {
     currency: Currency,
@@ -51,61 +51,61 @@ struct Head {
     published: bool,
 }
 
-/// The prices of products.
+/// Prices of products.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Prices {
     list: Column<Money>,
     points: Lists<PricePoint>,
 }
 
-/// The prices of a product that were shown, and those that are set.
+/// Past and scheduled prices of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListedPrice<'a> {
-    /// The list price.
+    /// List price.
     pub list: Money,
-    /// Each price from the moment it holds, ascending. The first holds before its moment too.
+    /// Prices with the moments from which they apply, ascending. The first also applies before its moment.
     pub points: &'a [PricePoint],
 }
 
-/// A price from a moment on.
+/// Price that applies from a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct PricePoint {
-    /// From when.
+    /// Moment from which it applies.
     pub since: Millis,
-    /// The price.
+    /// Price.
     pub price: Money,
 }
 
-/// A region that is delivered to.
+/// Delivery area.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Region {
-    /// Its name.
+    /// Name of the region.
     pub code: Code,
-    /// Minutes by which its clocks are ahead of UTC.
+    /// Offset of its local time from UTC, in minutes.
     pub utc_offset: i16,
-    /// What can be promised there, the soonest first; a product is in the first that holds.
+    /// Promises, soonest first; the first that contains a product applies.
     #[serde(deserialize_with = "bounded::list::<64, _, _>")]
     pub promises: Vec<Promise>,
 }
 
-/// Products that can be delivered within a time.
+/// Products that are delivered within a number of days.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promise {
-    /// Days from the order until delivery, at least.
+    /// Minimum days from order to delivery.
     pub min_days: u8,
-    /// Days from the order until delivery, at most.
+    /// Maximum days from order to delivery.
     pub max_days: u8,
-    /// The products, by their place in the catalogue, one bit each.
+    /// Products, one bit for each position in the catalogue.
     #[serde(skip)]
     products: Column<u8>,
 }
 
 impl Storefront {
-    /// The most regions.
+    /// Maximum number of regions.
     pub const MAX_REGIONS: usize = 4_096;
 
-    /// The prices of a product.
+    /// Prices of a product.
     pub fn price(&self, id: SkuId) -> Option<ListedPrice<'_>> {
         self.prices.of(id)
     }
@@ -151,7 +151,7 @@ impl Columns for Storefront {
             end += len;
         }
         if end != promised.len() {
-            return Err(bad("promises of other products than those of the catalogue"));
+            return Err(bad("promises do not match the catalogue"));
         }
         let published = published.then(|| Pricing::read(from)).transpose()?;
         let storefront = Self { currency, issued, expires, catalog, prices, regions, published };
@@ -161,10 +161,10 @@ impl Columns for Storefront {
 }
 
 impl Prices {
-    /// The prices of products, in the order of the catalogue.
+    /// Creates the prices of products, in the order of the catalogue.
     ///
     /// # Errors
-    /// As [`Lists::new`].
+    /// Errors of [`Lists::new`].
     pub fn new<'a>(prices: impl IntoIterator<Item = ListedPrice<'a>>) -> Result<Self> {
         let (list, points): (Vec<_>, Vec<_>) = prices.into_iter().map(|price| (price.list, price.points)).unzip();
         Ok(Self { list: Column::new(&list)?, points: Lists::new(points)? })
@@ -187,16 +187,16 @@ impl Prices {
 }
 
 impl ListedPrice<'_> {
-    /// Milliseconds before a price began over which the lowest price counts: 30 days.
+    /// Period before a reduction in which the lowest price counts: 30 days, in milliseconds.
     pub const LOOK_BACK: i64 = 30 * Millis::DAY;
 
-    /// The price at a moment.
+    /// Price at a moment.
     pub fn at(&self, at: Millis) -> Money {
         let point = self.points.iter().rev().find(|point| point.since <= at).or(self.points.first());
         point.map_or(self.list, |point| point.price)
     }
 
-    /// The prices that a step is measured from, by days that begin `offset` minutes before those of UTC.
+    /// Prices from which steps are measured, with days that begin `offset` minutes before UTC days.
     pub fn past(&self, at: Millis, offset: i16) -> Past {
         let today = start_of_day(at, offset);
         Past {
@@ -206,9 +206,9 @@ impl ListedPrice<'_> {
         }
     }
 
-    /// The lowest price of the 30 days before `price` began, where `price` is what is asked at a moment: what a
-    /// reduction is compared with (directive 98/6/EC, article 6a, paragraph 2). The price that is running does not count
-    /// itself, however long it has run. A price other than the listed one begins at the moment.
+    /// Lowest price of the 30 days before `price` began, where `price` is the price asked at `at`: the reference of a
+    /// reduction (directive 98/6/EC, article 6a, paragraph 2). The running price itself does not count, however long it
+    /// has run. A price other than the listed one begins at `at`.
     pub fn lowest_before(&self, price: Money, at: Millis) -> Money {
         let shown = self.points.iter().rev().filter(|point| point.since <= at);
         let running = shown.take_while(|point| point.price == price).last();
@@ -226,14 +226,14 @@ impl ListedPrice<'_> {
         if self.points.iter().any(|point| point.since.check().is_err())
             || self.points.windows(2).any(|pair| pair[0].since >= pair[1].since)
         {
-            return Err(bad("its prices are not in the order of their moments"));
+            return Err(bad("its prices are not in order of time"));
         }
         Ok(())
     }
 }
 
 impl Region {
-    /// The soonest promise for a product; `None` when it cannot be delivered here.
+    /// Soonest promise for a product; `None` if it cannot be delivered to the region.
     pub fn promise(&self, id: SkuId) -> Option<&Promise> {
         self.promises.iter().find(|promise| promise.holds(id))
     }
@@ -241,11 +241,11 @@ impl Region {
     fn check(&self) -> Result<()> {
         self.code.check()?;
         if !(-1_440..=1_440).contains(&self.utc_offset) {
-            return Err(bad(format!("`utc_offset` is {} minutes; a day has 1,440", self.utc_offset)));
+            return Err(bad(format!("`utc_offset` is {} minutes, over 1,440", self.utc_offset)));
         }
         for promise in &self.promises {
             if promise.min_days > promise.max_days {
-                return Err(bad(format!("at least {} days and at most {}", promise.min_days, promise.max_days)));
+                return Err(bad(format!("a promise of {} to {} days", promise.min_days, promise.max_days)));
             }
         }
         Ok(())
@@ -253,7 +253,7 @@ impl Region {
 }
 
 impl Promise {
-    /// A promise for products of a catalogue.
+    /// Creates a promise for products of a catalogue.
     ///
     /// # Errors
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
@@ -261,13 +261,13 @@ impl Promise {
         Ok(Self { min_days, max_days, products: Column::new(products.bytes())? })
     }
 
-    /// Whether it is for a product.
+    /// Whether the promise includes a product.
     pub fn holds(&self, id: SkuId) -> bool {
         sku_set::contains(&self.products, id)
     }
 }
 
-/// The moment at which the day began that is `offset` minutes ahead of UTC's.
+/// Start of the local day that contains `at`, in a time zone `offset` minutes ahead of UTC.
 pub(crate) const fn start_of_day(at: Millis, offset: i16) -> Millis {
     let offset = offset as i64 * 60_000;
     Millis((at.0 + offset).div_euclid(Millis::DAY) * Millis::DAY - offset)
@@ -278,14 +278,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prices_are_told_by_moment() {
+    fn a_price_applies_from_its_moment() {
         let day = |days: i64| Millis(17_000 * Millis::DAY + days * Millis::DAY);
         let point = |days, price| PricePoint { since: day(days), price: Money(price) };
         let listed = ListedPrice { list: Money(999), points: &[point(0, 900), point(20, 700), point(25, 850)] };
         assert_eq!([-5, 0, 19, 20, 60].map(|days| listed.at(day(days)).0), [900, 900, 900, 700, 850]);
         let past = listed.past(Millis(day(25).0 + 1), 0);
         assert_eq!((past.current.0, past.yesterday.0, past.week_ago.0), (850, 700, 900));
-        // In a place whose day began an hour before the change, yesterday ended at the price before.
+        // Where the day began an hour before the change, yesterday ended at the previous price.
         assert_eq!(listed.past(Millis(day(25).0 + 1), 60).yesterday, Money(700));
     }
 }

@@ -19,9 +19,9 @@ pub struct Allocate {
     /// Time of the decision, RFC 3339.
     #[arg(long, value_name = "MOMENT")]
     at: Millis,
-    /// Costs as JSON: day_late, late, split, missing, stock_out and change, in minor units.
+    /// Costs as JSON: day_late, late, split, missing, stock_out and change, in minor units; otherwise the defaults.
     #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    policy: Option<PathBuf>,
     #[command(flatten)]
     live: LiveArgs,
     /// Earlier output of this command: its plans are kept where possible.
@@ -37,7 +37,7 @@ impl Allocate {
         let tradewind = self.load.load()?;
         let snapshot = snapshot(&tradewind)?;
         let (root, currency) = (snapshot.root, snapshot.storefront.currency);
-        let policy: AllocationPolicy = read_json(&self.policy)?;
+        let policy: AllocationPolicy = self.policy.as_deref().map(read_json).transpose()?.unwrap_or_default();
         let live = self.live.read()?;
         let mut previous = Vec::new();
         if let Some(path) = &self.previous {

@@ -1,37 +1,36 @@
-//! What fewer bytes for the weights cost in accuracy.
+//! Loss of accuracy by encoded weights.
 
 use std::fmt;
 use tradewind_core::tensor::{Tensor, TensorData};
 
-/// How one output of a plan differs from that of the plan it was made from, over all rows that were
-/// compared.
+/// Difference between an output of a plan and that of the plan with the original weights, over all compared rows.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Loss {
-    /// The output's name.
+    /// Name of the output.
     pub output: String,
-    /// The greatest difference, relative to the greatest magnitude that is expected; of labels and
-    /// other outputs that are no f32, the part that changed. This is held against the bound.
+    /// Maximum difference, relative to the greatest expected magnitude; for labels and other outputs that are not f32,
+    /// the share that changed. The bound applies to this value.
     pub largest: f32,
-    /// The mean difference, likewise.
+    /// Mean difference, relative to the same magnitude.
     pub mean: f32,
-    /// In how many rows another column is the greatest, or the label is another, and of how many
-    /// rows; absent where there is one number a row.
+    /// Number of rows in which another column is the greatest, or the label differs, and number of rows; `None` for
+    /// outputs with one number per row.
     pub changed: Option<(usize, usize)>,
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { output, largest, mean, changed } = self;
-        write!(f, "`{output}` is off by at most {:.3} %, {:.3} % in the mean", 100.0 * largest, 100.0 * mean)?;
+        write!(f, "`{output}` differs by at most {:.3} %, {:.3} % on average", 100.0 * largest, 100.0 * mean)?;
         match changed {
-            Some((changed, rows)) => write!(f, "; another comes first in {changed} of {rows} rows"),
+            Some((changed, rows)) => write!(f, "; the top result changes in {changed} of {rows} rows"),
             None => Ok(()),
         }
     }
 }
 
-/// The losses of all outputs over several runs, each a pair of expected and found.
+/// Losses of all outputs over several runs, each a pair of expected and found.
 pub fn losses(runs: &[(Vec<Tensor>, Vec<Tensor>)]) -> Vec<Loss> {
     let outputs = runs.first().map_or(0, |(expected, _)| expected.len());
     (0..outputs).map(|n| loss(&runs.iter().map(|run| (&run.0[n], &run.1[n])).collect::<Vec<_>>())).collect()
@@ -50,7 +49,7 @@ fn loss(pairs: &[(&Tensor, &Tensor)]) -> Loss {
                 sum += f64::from(difference);
                 count += 1;
             }
-            // One axis is the batch.
+            // The other axis is the batch.
             let width = expected.shape.iter().skip(1).next_back().map_or(1, |width| *width as usize);
             if width > 1 {
                 let firsts = x.chunks(width).zip(y.chunks(width)).map(|(x, y)| first(x) == first(y));
@@ -70,7 +69,7 @@ fn loss(pairs: &[(&Tensor, &Tensor)]) -> Loss {
     Loss { output, largest, mean, changed: (rows > 0).then_some((changed, rows)) }
 }
 
-/// Where the greatest is.
+/// Index of the greatest value; the first of equals.
 fn first(row: &[f32]) -> Option<usize> {
     (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b]).then(b.cmp(a)))
 }
@@ -94,11 +93,11 @@ mod tests {
     use super::*;
 
     fn tensor(shape: [u32; 2], data: TensorData) -> Vec<Tensor> {
-        vec![Tensor::new("y", shape, data).expect("it has that shape")]
+        vec![Tensor::new("y", shape, data).expect("the shape matches")]
     }
 
     #[test]
-    fn differences_are_relative_to_the_greatest_and_firsts_are_counted() {
+    fn differences_are_relative_to_the_greatest_and_changed_tops_are_counted() {
         let runs = [
             (
                 tensor([2, 2], TensorData::F32(vec![1.0, 4.0, -2.0, 0.0])),
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_count_and_what_is_no_number_any_more_is_without_bound() {
+    fn changed_labels_count_and_new_nans_are_unbounded() {
         let labels = |second| tensor([2, 1], TensorData::I64(vec![3, second]));
         let [loss] = &losses(&[(labels(4), labels(5))])[..] else { panic!("one output") };
         assert_eq!((loss.largest, loss.changed), (0.5, Some((1, 2))));

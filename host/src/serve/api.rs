@@ -1,4 +1,4 @@
-//! The API: its routes, and the document that describes them.
+//! API: its routes, and the OpenAPI document.
 
 mod body;
 mod health;
@@ -26,10 +26,10 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The longest body of a request that carries no file.
+/// Maximum length of a request's body without a file, in bytes.
 const MAX_BODY: usize = 4 << 20;
 
-/// The longest file: a pack may have 64 MiB.
+/// Maximum length of a file, in bytes: a pack has at most 64 MiB.
 const MAX_FILE: usize = (64 << 20) + 4_096;
 
 #[derive(OpenApi)]
@@ -37,19 +37,19 @@ const MAX_FILE: usize = (64 << 20) + 4_096;
     info(
         title = "Tradewind warehouse API",
         description = "Orders in, allocations and a worklist out. Amounts are minor units of the snapshot's currency; \
-            moments are RFC 3339, days are dates. Errors are problem+json (RFC 9457): `detail` says what was wrong, \
-            with what, and what to do. A status of 503 comes with `Retry-After`: the same request may be sent again.",
+            moments are RFC 3339, days are dates. Errors are problem+json (RFC 9457): `detail` has the error, \
+            the input and the fix. Responses with status 503 have `Retry-After`: the same request may be sent again.",
         license(name = "MIT OR Apache-2.0"),
     ),
     modifiers(&AccessKey),
     security(("key" = [])),
     tags(
-        (name = "orders", description = "Orders, and from where they ship"),
-        (name = "stock", description = "What nodes have, and whether they are open"),
-        (name = "shipments", description = "Shipments, and what happens to them"),
-        (name = "worklist", description = "What people should look at, and what they do about it"),
+        (name = "orders", description = "Orders and their allocation to nodes"),
+        (name = "stock", description = "Stock and state of nodes"),
+        (name = "shipments", description = "Shipments and scans"),
+        (name = "worklist", description = "Exceptions that need a person, and actions on them"),
         (name = "quotes", description = "Prices at checkout"),
-        (name = "insights", description = "What models say of shoppers, products and texts"),
+        (name = "insights", description = "Answers of models about shoppers, products and texts"),
         (name = "releases", description = "The module, packs and snapshot that decide"),
         (name = "service", description = "The service itself"),
     )
@@ -61,7 +61,7 @@ struct AccessKey;
 impl Modify for AccessKey {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(
-            "An access key, as `tradewind serve key add` prints it. Its role says what it may do: shop, warehouse, \
+            "An access key, as printed by `tradewind serve key add`. Its role defines its permissions: shop, warehouse, \
              operator or admin.",
         ));
         let components = api.components.get_or_insert_default();
@@ -69,7 +69,7 @@ impl Modify for AccessKey {
     }
 }
 
-/// The routes of the API, and the document that describes them.
+/// Routes of the API, and its OpenAPI document.
 pub(super) fn router() -> (Router<Arc<App>>, OpenApiDocument) {
     let files = OpenApiRouter::new()
         .routes(routes!(releases::put_module))
@@ -103,5 +103,5 @@ pub(super) fn router() -> (Router<Arc<App>>, OpenApiDocument) {
     OpenApiRouter::with_openapi(Api::openapi()).merge(files).merge(documents).split_for_parts()
 }
 
-/// A document as an answer.
+/// Response with a document.
 type Document<T> = super::problem::Answer<Json<T>>;

@@ -8,18 +8,18 @@ use tradewind_core::{
     rank::{Moment, RankSpec, RankTables},
 };
 
-/// A decision to learn from: what did this shopper buy next?
+/// Training target: a shopper and the next order.
 ///
 /// Read from CSV with the columns `split,profile,at,order`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Target {
-    /// What it is for, for example `train` or `test`.
+    /// Split, for example `train` or `test`.
     pub split: String,
-    /// The shopper.
+    /// Shopper.
     pub profile: String,
-    /// The moment of the decision; the shopper's orders before it are known.
+    /// Moment of the decision; the shopper's earlier orders are known.
     pub at: i64,
-    /// The order that followed; empty where that is not what is predicted.
+    /// Next order; empty if it is not the target.
     #[serde(default)]
     pub order: String,
 }
@@ -35,7 +35,7 @@ impl Target {
         Ok(targets)
     }
 
-    /// The products of the order that followed.
+    /// Products of the next order.
     pub fn bought<'a>(&self, log: &'a EventLog) -> BTreeSet<&'a Sku> {
         let orders = log.shoppers.get(&self.profile).into_iter().flatten();
         orders.filter(|order| order.name == self.order).flat_map(|order| &order.lines).map(|line| &line.sku).collect()
@@ -45,13 +45,13 @@ impl Target {
 /// Writes a row for each candidate of each target into `folder`:
 ///
 /// - `features.npy`: f32 `[rows, features]`, row-major, in the order of the spec's features;
-/// - `rows.csv`: `profile,at,sku,label`, aligned with it, rows of one target together;
-/// - `columns.json`: the features' names.
+/// - `rows.csv`: `profile,at,sku,label`, aligned with the matrix, rows of one target together;
+/// - `columns.json`: names of the features.
 ///
 /// Returns the number of rows.
 ///
 /// # Errors
-/// [`TrainingError`] when a file cannot be written.
+/// [`TrainingError`] if a file cannot be written.
 pub fn write_features(
     folder: &Path,
     spec: &RankSpec,

@@ -1,4 +1,4 @@
-//! The rows of insights.
+//! Training rows of insights.
 
 use super::{EventLog, Target, TrainingError, csv_error, file_error, matrix::write_matrix};
 use std::{fs, path::Path};
@@ -8,16 +8,17 @@ use tradewind_core::{
     rank::RankTables,
 };
 
-/// Writes the rows of each target into `folder`, as the module would make them:
+/// Writes the rows of each target into `folder`, as the module computes them:
 ///
 /// - `features.npy`: f32 `[rows, inputs]`, row-major, in the order of the spec's inputs;
-/// - `rows.csv`: `profile,at,sku,hour`, aligned with it, rows of one target together; empty where a row has none;
-/// - `columns.json`: the inputs' names.
+/// - `rows.csv`: `profile,at,sku,hour`, aligned with the matrix, rows of one target together; `sku` or `hour` is empty
+///   if a row has no product or hour;
+/// - `columns.json`: names of the inputs.
 ///
 /// Returns the number of rows.
 ///
 /// # Errors
-/// [`TrainingError`] when the spec's rows are not about shoppers or products, or a file cannot be written.
+/// [`TrainingError`] if the spec's rows are not about shoppers or products, or a file cannot be written.
 pub fn write_insight_features(
     folder: &Path,
     spec: &InsightSpec,

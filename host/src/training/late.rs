@@ -1,4 +1,4 @@
-//! Legs to learn lateness from.
+//! Training rows of lateness.
 
 use super::{TrainingError, csv_error, file_error, matrix::write_matrix};
 use serde::Deserialize;
@@ -17,12 +17,12 @@ struct Row<'a> {
     distance: f32,
 }
 
-/// Writes a row for each leg into `folder`, in the order of the legs: `features.npy`, f32
-/// `[legs, features]` by row, in the order of the spec's features, and `columns.json`, their names.
+/// Writes a row for each leg into `folder`, in the order of the legs: `features.npy`, f32 `[legs, features]`,
+/// row-major, in the order of the spec's features, and `columns.json`, names of the features.
 ///
-/// Legs are read from CSV with the columns `from,to,departs,utc_offset,distance`: the places' codes,
-/// milliseconds since 1970, minutes by which the clocks of the start are ahead of UTC, kilometres.
-/// Other columns are passed over. Returns the number of rows.
+/// Legs are read from CSV with the columns `from,to,departs,utc_offset,distance`: codes of the locations, milliseconds
+/// since 1970, offset of local time at the origin from UTC in minutes, kilometres. Other columns are ignored. Returns
+/// the number of rows.
 ///
 /// # Errors
 /// [`TrainingError`] names the file and row.

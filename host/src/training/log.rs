@@ -7,22 +7,22 @@ use tradewind_core::{Channel, Event, EventKind, Line, Millis, Profile, Sku};
 
 /// Purchases of many shoppers.
 ///
-/// Read from CSV with the columns `profile,at,order,sku,quantity`: whose, milliseconds since 1970,
-/// the order's name, the product, units. Rows of one `profile` and `order` are one purchase.
+/// Read from CSV with the columns `profile,at,order,sku,quantity`: shopper, milliseconds since 1970, name of the order,
+/// product, units. Rows of one `profile` and `order` are one purchase.
 #[derive(Debug, Default)]
 pub struct EventLog {
-    /// Each shopper's orders, by time.
+    /// Orders of each shopper, by time.
     pub shoppers: BTreeMap<String, Vec<Order>>,
 }
 
-/// One purchase.
+/// Purchase of a shopper.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Its name in the log.
+    /// Name in the log.
     pub name: String,
-    /// When.
+    /// Moment of the purchase.
     pub at: Millis,
-    /// What.
+    /// Lines of the order.
     pub lines: Vec<Line>,
 }
 
@@ -68,13 +68,13 @@ impl EventLog {
         Ok(Self { shoppers })
     }
 
-    /// A shopper's orders before a moment.
+    /// Orders of a shopper before a moment.
     pub fn before(&self, profile: &str, at: Millis) -> &[Order] {
         let orders = self.shoppers.get(profile).map_or(&[][..], Vec::as_slice);
         &orders[..orders.partition_point(|order| order.at < at)]
     }
 
-    /// The profile that a shopper's device would have at a moment.
+    /// Profile that a shopper's device would have at a moment.
     pub fn profile(&self, profile: &str, at: Millis) -> Profile {
         let mut made = Profile::default();
         self.before(profile, at).iter().for_each(|order| made.apply(&order.event()));
@@ -83,7 +83,7 @@ impl EventLog {
 }
 
 impl Order {
-    /// The purchase as an event.
+    /// Converts the purchase to an event.
     pub fn event(&self) -> Event {
         Event { at: self.at, channel: Channel::Store, kind: EventKind::Purchase { lines: self.lines.clone() } }
     }

@@ -1,4 +1,4 @@
-//! Matrices as Python reads them.
+//! Matrices in NumPy's format.
 
 use super::{TrainingError, file_error};
 use npyz::WriterBuilder;
@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-/// Writes `features.npy`, f32 `[rows, columns]` by row, and `columns.json`, the columns' names.
+/// Writes `features.npy`, f32 `[rows, columns]`, row-major, and `columns.json`, names of the columns.
 pub(super) fn write_matrix(folder: &Path, columns: &[&str], matrix: &[f32]) -> Result<(), TrainingError> {
     let rows = matrix.len() / columns.len().max(1);
     let matrix_path = folder.join("features.npy");

@@ -1,4 +1,4 @@
-//! Weekly sales, and weeks to be forecast from them.
+//! Weekly sales, and weeks to forecast.
 
 use super::{TrainingError, csv_error, file_error, matrix::write_matrix, read_rows};
 use serde::Deserialize;
@@ -9,11 +9,11 @@ use tradewind_core::{
     offer::{Offer, Week},
 };
 
-/// What was sold of each product, by the week.
+/// Units of each product sold in each week.
 ///
-/// Read from CSV with the columns `sku,week,units,price,list,display,mailer`: the product, a number that
-/// counts weeks, units sold, price and list price in minor units, shares of displays and mailers in basis
-/// points. The weeks of a product come in order and without a gap; those before its first are not known.
+/// Read from CSV with the columns `sku,week,units,price,list,display,mailer`: product, number of the week, units sold,
+/// price and list price in minor units, shares of displays and mailers in basis points. The weeks of a product are in
+/// order and without gaps; weeks before its first are unknown.
 #[derive(Debug)]
 pub struct Sales {
     products: BTreeMap<Sku, Product>,
@@ -25,16 +25,16 @@ struct Product {
     weeks: Vec<Week>,
 }
 
-/// A week to be forecast, read from CSV with the columns `split,sku,week,horizon`.
+/// Week to forecast, read from CSV with the columns `split,sku,week,horizon`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WeekTarget {
-    /// What it is for, for example `train` or `test`.
+    /// Split, for example `train` or `test`.
     pub split: String,
-    /// The product.
+    /// Product.
     pub sku: String,
-    /// The week.
+    /// Week to forecast.
     pub week: u32,
-    /// How many weeks before it the last known week is.
+    /// Number of weeks from the last known week to this one.
     pub horizon: u8,
 }
 
@@ -70,14 +70,14 @@ impl Sales {
             let product = products.entry(sku).or_insert_with(|| Product { first: week, weeks: Vec::new() });
             let next = product.first as usize + product.weeks.len();
             if week as usize != next {
-                return Err(wrong(format!("week {week} follows where week {next} should")));
+                return Err(wrong(format!("week {week} is out of order: expected week {next}")));
             }
             product.weeks.push(Week::new(offer, units));
         }
         Ok(Self { products })
     }
 
-    /// The weeks of a product before a target, and the target's own.
+    /// Known weeks of a product before a target, and the target's week.
     fn until(&self, target: &WeekTarget) -> Option<(&[Week], &Week)> {
         let product = self.products.get(&Sku::new(target.sku.as_str()).ok()?)?;
         let place = target.week.checked_sub(product.first)? as usize;
@@ -101,11 +101,11 @@ impl WeekTarget {
 /// Writes a row for each target into `folder`:
 ///
 /// - `features.npy`: f32 `[rows, features]`, row-major, in the order of `features`;
-/// - `rows.csv`: `sku,week,horizon,units`, aligned with it;
-/// - `columns.json`: the features' names.
+/// - `rows.csv`: `sku,week,horizon,units`, aligned with the matrix;
+/// - `columns.json`: names of the features.
 ///
 /// # Errors
-/// [`TrainingError`] when a target is not among the sales, or a file cannot be written.
+/// [`TrainingError`] if the sales do not include a target, or a file cannot be written.
 pub fn write_week_features(
     folder: &Path,
     features: &[Source],
@@ -120,7 +120,7 @@ pub fn write_week_features(
     for target in targets {
         let WeekTarget { sku, week, horizon, .. } = target;
         let (history, sold) = sales.until(target).ok_or_else(|| {
-            let message = format!("`{sku}` is not among the sales from {horizon} weeks before week {week} until it");
+            let message = format!("the sales of `{sku}` do not cover week {week} and the {horizon} weeks before it");
             tradewind_core::Error::new(tradewind_core::ErrorKind::BadRequest, message)
         })?;
         Outlook::new(history, sold.offer, *horizon)?.row(features, &mut matrix);

@@ -1,4 +1,4 @@
-//! What is known of products, whoever looks at them.
+//! Tables of a ranking pack: statistics and neighbours of products.
 
 use super::{EventLog, TrainingError, csv_error, file_error, read_rows};
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,15 @@ use tradewind_core::{
     rank::{Neighbour, ProductStats, RankTables},
 };
 
-/// Days that count as "of late".
+/// Number of days that count as recent.
 const RECENT_DAYS: i32 = 28;
 
 /// Learns the tables of a catalogue from the orders before a moment.
 ///
-/// `neighbours` is how many products are kept that go with each.
+/// `neighbours` is the number of similar products to keep for each product.
 ///
 /// # Errors
-/// [`TrainingError::Core`] when more neighbours are asked for than tables may hold.
+/// [`TrainingError::Core`] if `neighbours` exceeds the limit of the tables.
 pub fn product_tables(
     catalog: Catalog,
     log: &EventLog,
@@ -33,7 +33,7 @@ pub fn product_tables(
     let mut gaps: Vec<Vec<i32>> = vec![Vec::new(); len];
     let mut owned: Vec<Vec<SkuId>> = Vec::new();
     for profile in log.shoppers.keys() {
-        // Each product's days, in order.
+        // Days of each product's purchases, ascending.
         let mut history: BTreeMap<SkuId, Vec<i32>> = BTreeMap::new();
         for order in log.before(profile, before) {
             let basket: BTreeSet<SkuId> = order.lines.iter().filter_map(|line| catalog.id(&line.sku)).collect();
@@ -64,7 +64,7 @@ pub fn product_tables(
     Ok(RankTables::new(catalog, &stats.collect::<Vec<_>>(), &neighbours)?)
 }
 
-/// NaN of nothing.
+/// Median of the values; NaN without values.
 fn median(values: &mut [i32]) -> f32 {
     values.sort_unstable();
     match (values.get((values.len().wrapping_sub(1)) / 2), values.get(values.len() / 2)) {
@@ -73,7 +73,7 @@ fn median(values: &mut [i32]) -> f32 {
     }
 }
 
-/// How many shoppers own each product, and the products of greatest cosine similarity to it.
+/// Number of shoppers who own each product, and its neighbours by cosine similarity.
 fn together(len: usize, owned: &[Vec<SkuId>], most: usize) -> (Vec<u32>, Vec<Vec<Neighbour>>) {
     let mut owners: Vec<Vec<u32>> = vec![Vec::new(); len];
     for (n, products) in owned.iter().enumerate() {
@@ -101,8 +101,8 @@ fn together(len: usize, owned: &[Vec<SkuId>], most: usize) -> (Vec<u32>, Vec<Vec
     (buyers, neighbours)
 }
 
-/// A row of a products file. `neighbours` is `SKU:SIMILARITY` separated by spaces, the similarity from 0 to 1; an empty
-/// `gap_days` is unknown.
+/// Row of a products file. `neighbours` is a list of `SKU:SIMILARITY` separated by spaces, the similarity from 0 to 1;
+/// an empty `gap_days` means unknown.
 #[derive(Serialize, Deserialize)]
 struct Row {
     sku: String,
@@ -119,9 +119,9 @@ struct Row {
     neighbours: String,
 }
 
-/// A products file: tables, and the title of each product, in order of SKU.
+/// Reads a products file: tables, and the title of each product, in order of SKU.
 ///
-/// The columns `sku,category,title` are enough for [`product_tables`] to start from.
+/// [`product_tables`] needs only the columns `sku,category,title`.
 ///
 /// # Errors
 /// [`TrainingError`] names the file and row.
@@ -158,7 +158,7 @@ fn neighbour(catalog: &Catalog, pair: &str) -> Option<Neighbour> {
 /// Writes a products file.
 ///
 /// # Errors
-/// [`TrainingError`] when the file cannot be written.
+/// [`TrainingError`] if the file cannot be written.
 pub fn write_products(path: &Path, tables: &RankTables, titles: &[String]) -> Result<(), TrainingError> {
     let mut writer = csv::Writer::from_path(path).map_err(csv_error(path))?;
     for (id, (sku, title)) in tables.catalog.skus().zip(titles).enumerate() {

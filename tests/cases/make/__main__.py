@@ -54,8 +54,8 @@ def main() -> None:
         print(f"{case.name:40} {case.bytes:8}  second {second:8} optimised {case.against_optimised:.1e}  {sets}")
         for note in case.notes:
             print(f"{'':40} {note}")
+    write_index(written, keep=bool(only))
     if not only:
-        write_index(written)
         refused.write(ROOT / "refused")
         random_graphs.write()
     total = sum(case.bytes for case in written)

@@ -220,14 +220,17 @@ def write_corpus(only: str) -> Iterator[Written]:
                 raise
 
 
-def write_index(written: list[Written]) -> None:
-    """`onnx/index.json`: the family, the sets and the operators of every case, a case a line."""
-    rows = [
-        f"  {json.dumps(w.name)}: {json.dumps({'family': w.family, 'sets': w.sets, 'operators': w.operators})}"
-        for w in written
-    ]
+def write_index(written: list[Written], *, keep: bool) -> None:
+    """`onnx/index.json`: the family, the sets and the operators of every case, one case per line.
+
+    `keep` keeps the other cases that the index has already: only some cases were written.
+    """
+    path = ROOT / "onnx" / "index.json"
+    cases = json.loads(path.read_text())["cases"] if keep else {}
+    cases |= {w.name: {"family": w.family, "sets": w.sets, "operators": w.operators} for w in written}
+    rows = [f"  {json.dumps(name)}: {json.dumps(case)}" for name, case in cases.items()]
     head = f' "onnxruntime": "{ort.__version__}",\n "optimisation": "disabled",\n "cases": {{\n'
-    (ROOT / "onnx" / "index.json").write_text("{\n" + head + ",\n".join(rows) + "\n }\n}\n")
+    path.write_text("{\n" + head + ",\n".join(rows) + "\n }\n}\n")
 
 
 def thresholds(model: ModelProto, features: int) -> list[list[float]]:

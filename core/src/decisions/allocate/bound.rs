@@ -1,9 +1,9 @@
-//! Prices for what is scarce, and what they prove.
+//! Prices of scarce stock and capacity, and the lower bound they prove.
 //!
-//! Lagrangian relaxation: stock and capacity may be exceeded, at a price for each unit. Then every order is served by
-//! itself, and what that costs, less the worth of all that is there at these prices, is below the cost of every
-//! plan. That holds at any prices of at least 0, and with a lower bound in place of an order's cost ([`Placer::place`]).
-//! Prices follow the excess (subgradient, with Polyak's step and half of the last direction).
+//! Lagrangian relaxation: stock and capacity may be exceeded, at a price for each unit. Then orders are independent:
+//! the sum of their costs, less the value of all stock and capacity at these prices, is a lower bound on the cost of
+//! every plan. This holds for any prices of at least 0, and also with a lower bound in place of an order's cost
+//! ([`Placer::place`]). Prices follow the excess (subgradient, with Polyak's step and half of the last direction).
 
 use super::{
     market::Market,
@@ -13,47 +13,48 @@ use super::{
 };
 use alloc::{vec, vec::Vec};
 
-/// The ascent of the prices, one step at a time.
+/// Ascent of the prices, one step at a time.
 ///
-/// There is a price for each place, each node's capacity, and each product as a whole: the last adds nothing to what can
-/// be proven, but a product that is short everywhere gets dear everywhere at once.
+/// There is a price for each stock entry, each node's capacity, and each product over all nodes. The last does not
+/// improve the bound, but lets the price of a product that is short everywhere rise everywhere at once.
 pub(super) struct Ascent {
-    /// Everything that is there, with the prices of the next step.
+    /// All stock and capacity, with the prices of the next step.
     pub market: Market,
-    /// The best bound so far, in parts of minor units.
+    /// Best bound so far, in parts of minor units.
     pub bound: i64,
-    /// Prices of the next step: places, nodes, products.
+    /// Prices of the next step: stock entries, nodes, products.
     prices: Vec<i64>,
-    /// What there is of each, at most all that is wanted: nothing beyond can be short.
+    /// Supply of each, at most the total demand: more cannot be scarce.
     limits: Vec<i64>,
-    /// The product of each place.
+    /// Product of each stock entry, as an index into `prices`.
     product: Vec<u32>,
-    /// Prices that gave the best bound.
+    /// Prices of the best bound.
     best: Vec<i64>,
     direction: Vec<f64>,
-    /// Steps without a better bound after which steps get shorter.
+    /// Steps without a better bound before steps get shorter.
     pub patience: u32,
     pace: f64,
     idle: u32,
-    /// How far the last step went along its direction.
+    /// Length of the last step along its direction.
     length: f64,
-    /// The highest price.
+    /// Maximum price.
     pub dearest: i64,
     takes: Vec<Take>,
 }
 
-/// By how much steps get shorter.
+/// Factor by which steps get shorter.
 const SHORTER: f64 = 0.5;
-/// Parts of a sweep.
+/// Number of parts of a sweep.
 const PARTS: usize = 32;
 
 impl Ascent {
-    /// Begins with prices for the products of which these orders want more than there is.
+    /// Creates the ascent, with initial prices for products whose demand by these orders exceeds supply.
     pub fn new(network: &Network<'_>, orders: &[usize]) -> Self {
         let mut market = Market::new(network);
-        // A node's units are priced, not counted.
+        // Units of a node are priced, not limited.
         market.units.fill(u32::MAX);
-        // INVARIANT: only what these orders want and are worth counts, or those of a later stage would be felt.
+        // INVARIANT: only the demand and values of these orders count, or orders of a later stage would affect this
+        // one.
         let units = |o: &usize| network.lines(*o).iter().map(|line| i64::from(line.quantity)).sum::<i64>();
         let wanted = orders.iter().map(units).sum::<i64>();
         let worth_of = |o: &usize| network.order(*o).missing.0 + network.order(*o).late.0;
@@ -122,7 +123,7 @@ impl Ascent {
         self.market.node_price.clone_from_slice(&self.prices[first..nodes]);
     }
 
-    /// Evaluates the prices for these orders and moves them. Returns whether another step may help.
+    /// Evaluates the prices for these orders and updates them. Returns whether another step may help.
     pub fn step(&mut self, network: &Network<'_>, placer: &mut Placer, orders: &[usize], upper: i64) -> bool {
         let mut excess: Vec<f64> = self.limits.iter().map(|&limit| -limit as f64).collect();
         let mut value = 0_i64;
@@ -148,7 +149,7 @@ impl Ascent {
             norm += *direction * *direction / limit.max(1) as f64;
         }
         let distance = upper - value;
-        // A plan costs a whole number: less than one apart is proof.
+        // Plans cost whole minor units, so a distance below one proves optimality.
         if norm == 0.0 || distance < SCALE || self.pace < 1e-4 {
             return false;
         }
@@ -162,8 +163,8 @@ impl Ascent {
         true
     }
 
-    /// Goes through the orders in parts and moves the prices after each, as far in all as the last step went: the later
-    /// parts meet prices that the earlier ones have moved.
+    /// Processes the orders in parts and updates prices after each, in total by the length of the last step: later
+    /// parts see the prices that earlier ones changed.
     pub fn sweep(&mut self, network: &Network<'_>, placer: &mut Placer, orders: &[usize]) {
         let mut excess = Vec::new();
         for part in orders.chunks(orders.len().div_ceil(PARTS).max(1)) {
@@ -181,7 +182,7 @@ impl Ascent {
         }
     }
 
-    /// What an order costs at least at these prices, what it takes then added up.
+    /// Lower bound of an order's cost at these prices; adds what it takes to `taken`.
     fn want(&mut self, network: &Network<'_>, placer: &mut Placer, o: usize, taken: &mut [f64]) -> i64 {
         let least = placer.place(network, &self.market, o, 16, &mut self.takes);
         for (n, take) in self.takes.iter().enumerate() {

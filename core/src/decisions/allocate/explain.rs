@@ -1,4 +1,4 @@
-//! The answer in the words of the problem: shipments, costs, and why units are missing.
+//! Conversion of plans to the answer: shipments, costs, and reasons for missing units.
 
 use super::{
     market::Market,
@@ -8,7 +8,7 @@ use super::{
 use crate::domain::{money::Money, time::Day};
 use alloc::vec::Vec;
 
-/// Shipments and shortfalls of all orders.
+/// Computes shipments, shortfalls and costs of all orders.
 pub(super) fn explain(network: &Network<'_>, plans: &[Vec<Take>], bound: i64) -> Allocation {
     let mut left = Market::new(network);
     plans.iter().for_each(|takes| left.take(takes));
@@ -100,7 +100,7 @@ mod tests {
     };
     use alloc::vec;
 
-    /// Two nodes that have one product each, and an order of two units of both.
+    /// Two nodes that have one product each, and an order of two units of both products.
     fn problem() -> Problem {
         let line = |sku| OrderLine { sku, quantity: 2 };
         let stock = |node, sku| Stock { node, sku, available: 5, ..Stock::default() };
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// Line, units and reason of each shortfall, once the problem is changed.
+    /// Line, units and reason of each shortfall, after a change to the problem.
     fn missing(change: impl FnOnce(&mut Problem)) -> Vec<(u32, u32, Reason)> {
         let mut problem = problem();
         change(&mut problem);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn each_missing_unit_has_the_reason_that_holds() {
+    fn each_missing_unit_has_its_reason() {
         assert_eq!(missing(|_| ()), []);
         assert_eq!(missing(|problem| problem.stock[1].available = 0), [(1, 2, Reason::NoStock)]);
         assert_eq!(missing(|problem| problem.lanes.truncate(1)), [(1, 2, Reason::NoLane)]);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn shipments_have_their_days_and_costs_their_causes() -> Result<()> {
+    fn shipments_have_days_and_costs_have_causes() -> Result<()> {
         let mut problem = problem();
         problem.orders[0].late = Money(1_000);
         problem.orders[0].promised = Day(3);

@@ -1,25 +1,25 @@
-//! What is left at the nodes, and the prices of what is scarce.
+//! Remaining stock and capacity of nodes, and prices of scarce ones.
 
 use super::network::{Network, Take};
 use alloc::{vec, vec::Vec};
 
-/// Remaining stock and capacity, with a price for each beyond its cost.
+/// Remaining stock and capacity, with a price for each in addition to its cost.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Market {
-    /// Units of each entry of [`Network::stock`].
+    /// Units left of each entry of [`Network::stock`].
     pub stock: Vec<u32>,
-    /// Shipments of each node; `u32::MAX` is no limit.
+    /// Shipments left at each node; `u32::MAX` is no limit.
     pub shipments: Vec<u32>,
-    /// Units of each node; `u32::MAX` is no limit.
+    /// Units left at each node; `u32::MAX` is no limit.
     pub units: Vec<u32>,
-    /// Price of a unit of each entry of stock, in parts of minor units.
+    /// Price of a unit of each stock entry, in parts of minor units.
     pub price: Vec<i64>,
-    /// Price of each node's capacity, for a unit or a shipment, in parts of minor units.
+    /// Price of each node's capacity, for each unit or shipment, in parts of minor units.
     pub node_price: Vec<i64>,
 }
 
 impl Market {
-    /// Everything the network has, at price 0.
+    /// All stock and capacity of the network, at price 0.
     pub fn new(network: &Network<'_>) -> Self {
         Self {
             stock: network.stock.iter().map(|place| place.available).collect(),
@@ -70,7 +70,7 @@ mod tests {
     };
 
     #[test]
-    fn a_shipment_is_counted_once_for_its_node_and_given_back_with_its_units() -> Result<()> {
+    fn a_shipment_counts_once_for_its_node_and_is_returned_with_its_units() -> Result<()> {
         let line = |sku| OrderLine { sku, quantity: 2 };
         let node = |capacity| Node { capacity, ..Node::default() };
         let stock = |node, sku| Stock { node, sku, available: 5, ..Stock::default() };

@@ -1,4 +1,4 @@
-//! The problem, sorted so that an order finds its nodes and stock side by side.
+//! The problem, sorted so that an order's nodes and stock are contiguous.
 
 use super::{
     plan::Breakdown,
@@ -12,30 +12,30 @@ use crate::{
 use alloc::{format, vec::Vec};
 use core::ops::Range;
 
-/// A problem that has been checked and sorted.
+/// Checked and sorted problem.
 pub(super) struct Network<'a> {
     pub problem: &'a Problem,
-    /// By region, then node.
+    /// Lanes, by region, then node.
     lanes: Vec<LaneView<'a>>,
-    /// What each node can do.
+    /// Capacity of each node.
     pub room: Vec<Room>,
-    /// By product, then node.
+    /// Stock entries, by product, then node.
     pub stock: Vec<Place>,
-    /// By order, then line of it.
+    /// Lines, by order, then line of the order.
     pub lines: Vec<LineView>,
-    /// Where each order's lines begin; one more at the end.
+    /// Index of each order's first line; one more at the end.
     first_line: Vec<usize>,
-    /// Each order's lanes.
+    /// Lanes of each order.
     lanes_of: Vec<Range<usize>>,
-    /// Which orders want a product, by product.
+    /// Product and order of each line, by product.
     wanted: Vec<(u32, u32)>,
-    /// The most that nodes, lanes and stock can add to the cost of a unit, in parts of minor units.
+    /// Maximum that nodes, lanes and stock can add to the cost of a unit, in parts of minor units.
     pub dearest: i64,
-    /// The most that stock in excess can take off the cost of a unit, in parts of minor units.
+    /// Maximum that excess stock can subtract from the cost of a unit, in parts of minor units.
     pub relief: i64,
 }
 
-/// The way from a node to a region, and the work at the node.
+/// Lane from a node to a region, with the work at the node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LaneView<'a> {
     pub node: u32,
@@ -46,7 +46,7 @@ pub(super) struct LaneView<'a> {
     pub unit: i64,
 }
 
-/// What a node can do; what is not limited is the greatest number.
+/// Capacity of a node; `u32::MAX` is no limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     pub units: u32,
@@ -59,45 +59,45 @@ pub(super) struct Room {
 pub(super) struct Place {
     pub node: u32,
     pub sku: u32,
-    /// Units.
+    /// Units available to promise.
     pub available: u32,
     pub pressure: i64,
 }
 
-/// A line of an order.
+/// Line of an order.
 #[derive(Debug, Clone)]
 pub(super) struct LineView {
     pub quantity: u32,
-    /// Where its product lies: a range of [`Network::stock`].
+    /// Stock entries of its product: a range of [`Network::stock`].
     pub stock: Range<usize>,
-    /// Node and units of the previous plan, by node.
+    /// Nodes and units of the previous plan, by node.
     pub held: Vec<(u32, u32)>,
 }
 
 impl LineView {
-    /// Units that the previous plan had at a node.
+    /// Units of the previous plan at a node.
     pub fn held(&self, node: u32) -> u32 {
         self.held.binary_search_by_key(&node, |&(node, _)| node).map_or(0, |at| self.held[at].1)
     }
 }
 
-/// Units of a line, taken from a place.
+/// Units of a line, taken from a stock entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Take {
-    /// The line of the order.
+    /// Line of the order.
     pub line: u32,
-    /// An index into [`Network::stock`].
+    /// Index into [`Network::stock`].
     pub stock: u32,
     pub node: u32,
     pub units: u32,
 }
 
 impl<'a> Network<'a> {
-    /// Checks and sorts.
+    /// Checks and sorts a problem.
     pub fn new(problem: &'a Problem) -> Result<Self> {
         let dearest = problem.check()?;
         let lines = problem.orders.iter().map(|order| order.lines.len()).sum::<usize>();
-        // What is sorted here, with the places that sorting takes; then what solving keeps for each of them.
+        // Memory for the sorted data, with the indices that sorting uses, and for the solver's data.
         let (stock, lanes, orders) = (problem.stock.len(), problem.lanes.len(), problem.orders.len());
         headroom(160 * (stock + orders) + 56 * lanes + 320 * (lines + problem.previous.len()) + 65_536)?;
 
@@ -137,7 +137,7 @@ impl<'a> Network<'a> {
         }));
         if let Some(pair) = network.lanes.windows(2).find(|pair| by(pair[0].lane) == by(pair[1].lane)) {
             let Lane { node, region, .. } = pair[0].lane;
-            return Err(bad(format!("the lane from node {node} to region {region} is there twice")));
+            return Err(bad(format!("the lane from node {node} to region {region} comes twice")));
         }
         network.collect_wanted()?;
         network.collect_stock()?;
@@ -154,7 +154,7 @@ impl<'a> Network<'a> {
         let sorted = sort::ascending(wanted.len(), &|a, b| wanted[a].cmp(&wanted[b]));
         self.wanted.extend(sorted.into_iter().map(|at| wanted[at]));
         match self.wanted.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(bad(format!("order {} names product {} twice; add the lines up", pair[0].1, pair[0].0))),
+            Some(pair) => Err(bad(format!("order {} has product {} twice; merge the lines", pair[0].1, pair[0].0))),
             None => Ok(()),
         }
     }
@@ -176,7 +176,7 @@ impl<'a> Network<'a> {
         Ok(())
     }
 
-    /// Lines with their stock, and lanes, for each order.
+    /// Collects lines with their stock, and lanes, for each order.
     fn collect_orders(&mut self) {
         for order in &self.problem.orders {
             self.first_line.push(self.lines.len());
@@ -204,7 +204,7 @@ impl<'a> Network<'a> {
             let lines = self.problem.orders.get(held.order as usize).map_or(0, |order| order.lines.len());
             if held.line as usize >= lines {
                 return Err(bad(format!(
-                    "`previous` names line {} of order {}, which is not there",
+                    "`previous` names line {} of order {}, which is missing",
                     held.line, held.order
                 )));
             }
@@ -222,59 +222,59 @@ impl<'a> Network<'a> {
         &self.problem.nodes[node as usize]
     }
 
-    /// The lines of an order.
+    /// Lines of an order.
     pub fn lines(&self, o: usize) -> &[LineView] {
         &self.lines[self.first_line[o]..self.first_line[o + 1]]
     }
 
-    /// Whether one order may have the plan of another, and the other its own.
+    /// Whether two orders can swap their plans.
     pub fn alike(&self, a: usize, b: usize) -> bool {
         let held = |(a, b): (&LineView, &LineView)| a.held == b.held;
         self.order(a) == self.order(b) && self.lines(a).iter().zip(self.lines(b)).all(held)
     }
 
-    /// Units that an order wants.
+    /// Units in an order.
     pub fn units(&self, o: usize) -> u64 {
         self.lines(o).iter().map(|line| u64::from(line.quantity)).sum()
     }
 
-    /// The lanes to an order, by node.
+    /// Lanes to an order's region, by node.
     pub fn lanes(&self, o: usize) -> &[LaneView<'a>] {
         &self.lanes[self.lanes_of[o].clone()]
     }
 
-    /// The lane from a node to an order.
+    /// Lane from a node to an order's region.
     pub fn lane(&self, o: usize, node: u32) -> Option<&'a Lane> {
         let lanes = self.lanes(o);
         lanes.binary_search_by_key(&node, |view| view.node).ok().map(|at| lanes[at].lane)
     }
 
-    /// The orders that want a product, with it.
+    /// Orders that contain a product, as pairs of product and order.
     pub fn wanting(&self, sku: u32) -> &[(u32, u32)] {
         let from = self.wanted.partition_point(|&(found, _)| found < sku);
         let len = self.wanted[from..].partition_point(|&(found, _)| found == sku);
         &self.wanted[from..from + len]
     }
 
-    /// Whether a node may ship to an order, if there is a lane.
+    /// Whether the order allows a node, and the node is open.
     pub fn allowed(&self, o: usize, node: u32) -> bool {
         let order = self.order(o);
         !self.node(node).closed && order.pinned.is_none_or(|pinned| pinned == node) && !order.excluded.contains(&node)
     }
 
-    /// What it costs that a shipment arrives after the promise: days that are known now, and risk.
+    /// Cost of arriving after the promise: days that are known now, and risk.
     #[inline(always)]
     pub fn lateness(&self, o: usize, lane: &Lane) -> (i64, i64) {
         let order = self.order(o);
         let dispatch = self.node(lane.node).dispatch;
         let days = i64::from(dispatch.0) + i64::from(lane.transit) - i64::from(order.promised.0);
-        // INVARIANT: `Problem::check` has shown that these sums stay far within an i64; a risk is at most `late`.
+        // INVARIANT: `Problem::check` proves that these sums do not overflow an i64; a risk is at most `late`.
         let (whole, rest) = (order.late.0 / 1_000_000, order.late.0 % 1_000_000);
         let risk = whole * i64::from(lane.late) + (rest * i64::from(lane.late) + 500_000) / 1_000_000;
         (days.max(0) * self.problem.costs.day_late.0, risk)
     }
 
-    /// What an order's plan costs, its takes sorted by node.
+    /// Cost of an order's plan, whose takes are sorted by node.
     pub fn cost(&self, o: usize, takes: &[Take]) -> Breakdown {
         let mut cost = Breakdown::default();
         let costs = &self.problem.costs;
@@ -319,7 +319,7 @@ impl Room {
     }
 }
 
-/// The values that occur, ascending.
+/// Distinct values, ascending.
 fn distinct(values: &[u32]) -> Vec<u32> {
     let sorted = sort::ascending(values.len(), &|a, b| values[a].cmp(&values[b]));
     let mut distinct: Vec<u32> = sorted.into_iter().map(|at| values[at]).collect();
@@ -336,7 +336,7 @@ mod tests {
     };
     use alloc::vec;
 
-    /// Two orders of the same, two nodes, two regions; given out of order.
+    /// Two equal orders, two nodes, two regions; not sorted.
     fn problem() -> Problem {
         let line = |sku, quantity| OrderLine { sku, quantity };
         let order = |region| Order { region, lines: vec![line(8, 1), line(3, 2)], ..Order::default() };
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_twice_or_names_what_is_not_there_is_refused() {
+    fn duplicates_and_unknown_references_are_refused() {
         let refused = |change: &dyn Fn(&mut Problem)| {
             let mut problem = problem();
             change(&mut problem);

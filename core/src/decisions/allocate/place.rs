@@ -1,4 +1,4 @@
-//! The cheapest plan for one order alone, at given prices and with what is left.
+//! Cheapest plan for one order alone, at given prices and with the remaining stock and capacity.
 //!
 //! This is **facility location**. The order's lines are customers with a demand, the nodes are facilities, and a plan
 //! opens a set of facilities *S*:
@@ -10,30 +10,30 @@
 //!                                        or `missing` for a unit that stays unserved
 //! ```
 //!
-//! For a given set the assignment is greedy ([`facility`]), so only the set has to be found. What a further facility
-//! saves can only shrink as *S* grows: the savings are submodular, as sources of a flow are substitutes (Gale and Politof,
-//! 1981). Three steps find the set, each only where the one before has not proven its answer:
+//! For a given set the assignment is greedy ([`facility`]), so only the set has to be found. The savings of a further
+//! facility can only shrink as *S* grows: they are submodular, as sources of a flow are substitutes (Gale and Politof,
+//! 1981). Three steps find the set, each only if the previous one has not proven its result:
 //!
 //! 1. **Branch and bound** over sets, briefly ([`search`]): a facility that saves less than it costs to open is useless
 //!    in every larger set, which proves most orders after the first facility.
 //! 2. **Reduction**: facilities that no better plan opens are dropped.
-//! 3. **Set covering by shipments** ([`cover`]): a dynamic program over how much of each line is served, where that is
-//!    a small number of states; otherwise branch and bound goes on within its effort.
+//! 3. **Set covering by shipments** ([`cover`]): a dynamic program over the served units of each line, if that is a
+//!    small number of states; otherwise branch and bound continues within its effort.
 //!
 //! # Lower bound
 //!
-//! With each plan comes a lower bound for the cost of every plan of the order. It is the plan's own cost, which is then
-//! optimal, or that of a relaxation:
+//! Each plan has a lower bound for the cost of every plan of the order: the plan's own cost, which is then optimal, or
+//! that of a relaxation:
 //!
-//! - **Sets that were not explored** are bounded by branch and bound: all their facilities together save at most what
-//!   they save one by one, as savings are submodular.
+//! - **Unexplored sets** are bounded by branch and bound: all their facilities together save at most the sum of what
+//!   each saves alone, as savings are submodular.
 //! - **All or nothing** is an exact penalty. A missing unit costs as much as the empty plan and all that units can save
-//!   by negative costs (stock in excess, units that stay), so no plan that lacks a unit is cheaper than the empty one,
-//!   and the order is the same facility location problem. Where the penalty had to be capped, the plans that lack a unit
-//!   are relaxations, and count for the bound.
+//!   by negative costs (excess stock, units that stay), so no plan that lacks a unit is cheaper than the empty one, and
+//!   the order is the same facility location problem. If the penalty was capped, plans that lack a unit are
+//!   relaxations, and count for the bound.
 //! - **Unit capacities** that bind leave the greedy assignment feasible, but not optimal. Such a set and its supersets
-//!   count for the bound with the bound of the smaller set they were branched from, whose assignment is optimal. The
-//!   table counts capacities for each shipment, and gives no bound where it does not split a line into units.
+//!   count with the bound of the smaller set from which they were branched, whose assignment is optimal. The table
+//!   counts capacities for each shipment, and gives no bound unless it splits each line into units.
 //!
 //! # Example
 //!
@@ -102,34 +102,34 @@ use super::{
 };
 use alloc::vec::Vec;
 
-/// Finds plans for one order after another, in buffers that are kept.
+/// Finds plans for single orders; keeps its buffers between calls.
 #[derive(Default)]
 pub(super) struct Placer {
-    /// The order as a facility location problem.
+    /// Order as a facility location problem.
     instance: Instance,
-    /// The open facilities, and the cheapest assignment to them.
+    /// Open facilities, and the cheapest assignment to them.
     assignment: Assignment,
-    /// The best plan so far.
+    /// Best plan so far.
     incumbent: Incumbent,
     tree: Tree,
     table: Table,
-    /// Penalty for a missing unit beyond the order's own, in parts of minor units: above every price, where no price
-    /// may keep an order short.
+    /// Additional penalty for a missing unit, in parts of minor units: above every price, for orders that no price may
+    /// keep short.
     pub urgency: i64,
-    /// Cells evaluated since the caller last reset it: a measure of time that no machine changes.
+    /// Cells evaluated since the caller last reset it: a measure of time that does not depend on the machine.
     pub looked: i64,
 }
 
-/// The best plan found so far.
+/// Best plan found so far.
 #[derive(Default)]
 struct Incumbent {
     cost: i64,
-    /// Its facilities.
+    /// Open facilities of the plan.
     open: Vec<u32>,
 }
 
 impl Incumbent {
-    /// Takes a plan, if it is cheaper.
+    /// Stores a plan, if it is cheaper.
     fn offer(&mut self, cost: i64, open: &[u32]) {
         if cost < self.cost {
             self.cost = cost;
@@ -156,7 +156,7 @@ impl Placer {
         self.looked += (self.instance.cells.len() + self.instance.facilities.len()) as i64;
         self.incumbent.cost = self.instance.nothing;
         self.incumbent.open.clear();
-        // One facility serves most orders best, which a look or a short search proves; most of the others are small.
+        // For most orders one facility is best, which the first check or a short search proves; most others are small.
         if !self.is_one_best() && !self.search(2) {
             self.reduce();
             let bound = self.cover();
@@ -180,7 +180,7 @@ impl Placer {
         for &(line, facility, units) in &self.assignment.taken {
             let stock = instance.cells[line as usize * width + facility as usize].stock;
             let node = instance.facilities[facility as usize].node;
-            // A node's kept units and its others are one take.
+            // Kept and other units of a node are one take.
             let at = takes.partition_point(|take| (take.node, take.line) < (node, line));
             match takes.get_mut(at) {
                 Some(take) if (take.node, take.line) == (node, line) => take.units += units,
@@ -203,7 +203,7 @@ mod tests {
 
     const NODES: u32 = 5;
 
-    /// One order of up to three lines, and five nodes. Capacities bind only where `capacities` says so.
+    /// One order of up to three lines, and five nodes. Capacities bind only if `capacities` is set.
     fn problem(capacities: bool) -> impl Strategy<Value = Problem> {
         let money = |most: i64| (0..=most).prop_map(Money);
         let order = (vec(1_u32..4, 1..4), money(3_000), any::<bool>(), 0_u16..4).prop_map(
@@ -282,7 +282,7 @@ mod tests {
         }
 
         #[test]
-        fn a_plan_takes_no_more_than_nodes_have_and_can_do(problem in problem(true), effort in 0_i64..40) {
+        fn a_plan_respects_stock_and_capacity(problem in problem(true), effort in 0_i64..40) {
             let network = Network::new(&problem).expect("a sound problem");
             let mut takes = Vec::new();
             let bound = Placer::default().place(&network, &Market::new(&network), 0, effort, &mut takes);
@@ -298,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn a_facility_saves_what_it_is_said_to_and_less_in_a_larger_set(problem in problem(false)) {
+        fn savings_of_a_facility_are_exact_and_submodular(problem in problem(false)) {
             let network = Network::new(&problem).expect("a sound problem");
             let (mut instance, mut assignment) = (Instance::default(), Assignment::default());
             instance.load(&network, &Market::new(&network), 0, 0);

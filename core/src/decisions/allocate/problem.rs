@@ -1,4 +1,4 @@
-//! What is to be decided.
+//! Problem of an allocation.
 
 use crate::{
     domain::{
@@ -10,164 +10,164 @@ use crate::{
 };
 use alloc::{format, vec::Vec};
 
-/// Orders, and from where they can be served. Orders, nodes and lines are numbered by their places,
-/// products and regions by whoever asks.
+/// Orders, and the nodes, stock and lanes that can serve them. Orders, nodes and lines are identified by index,
+/// products and regions by numbers of the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {
-    /// What is to be shipped.
+    /// Orders to ship.
     pub orders: Vec<Order>,
-    /// From where it can be shipped.
+    /// Nodes that can ship.
     pub nodes: Vec<Node>,
-    /// What lies there. What is not listed is not there; a node and product are listed once.
+    /// Stock of the nodes. Products that are not listed have none; a node and product are listed at most once.
     pub stock: Vec<Stock>,
-    /// Where nodes ship to. A node and region are listed once.
+    /// Lanes from nodes to regions. A node and region are listed at most once.
     pub lanes: Vec<Lane>,
-    /// What is the same for all orders.
+    /// Costs that are the same for all orders.
     pub costs: Costs,
-    /// The plan that stood before, when it is made anew; empty otherwise.
+    /// Previous plan, for replanning; empty otherwise.
     pub previous: Vec<Held>,
 }
 
-/// An order.
+/// Order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Where it goes.
+    /// Region of the destination.
     pub region: u32,
-    /// What it wants; a product is named once.
+    /// Lines; each product at most once.
     pub lines: Vec<OrderLine>,
-    /// The day by which it was promised to arrive.
+    /// Promised day of arrival.
     pub promised: Day,
-    /// What it costs if a shipment is late, beside the days that are known now; at least 0.
+    /// Cost of a late shipment, in addition to the days that are known now (at least 0).
     pub late: Money,
-    /// What it costs not to ship a unit; at least 0. A unit that costs more to ship is not shipped.
+    /// Cost of a unit that is not shipped (at least 0). A unit that costs more to ship is not shipped.
     pub missing: Money,
-    /// 0 is served first; at most [`Problem::MAX_PRIORITY`].
+    /// Priority, from 0 (first) to [`Problem::MAX_PRIORITY`].
     pub priority: u8,
-    /// Ship all of it, or nothing.
+    /// Whether the order is all or nothing.
     pub complete: bool,
-    /// At most so many shipments beyond the first; [`Problem::MAX_SHIPMENTS`] in all hold for every order.
+    /// Maximum number of shipments beyond the first; every order has at most [`Problem::MAX_SHIPMENTS`] shipments.
     pub max_splits: u16,
-    /// From this node only.
+    /// The only node that may ship it.
     pub pinned: Option<u32>,
-    /// Not from these nodes.
+    /// Nodes that may not ship it.
     pub excluded: Vec<u32>,
 }
 
-/// So many units of a product.
+/// Line of an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OrderLine {
-    /// The product.
+    /// Product.
     pub sku: u32,
-    /// Units, at least 1.
+    /// Units (at least 1).
     pub quantity: u32,
 }
 
-/// A warehouse, shop or supplier that ships.
+/// Warehouse, shop or supplier that ships orders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Node {
-    /// What it can still do in this run.
+    /// Remaining capacity.
     pub capacity: Capacity,
-    /// The day on which a shipment decided now leaves.
+    /// Day on which a shipment allocated now leaves.
     pub dispatch: Day,
-    /// Handling of a shipment; at least 0.
+    /// Handling cost of a shipment (at least 0).
     pub shipment: Money,
-    /// Handling of a unit; at least 0.
+    /// Handling cost of a unit (at least 0).
     pub unit: Money,
-    /// Ships nothing.
+    /// Whether the node ships nothing.
     pub closed: bool,
 }
 
-/// What a node can do in one run.
+/// Capacity of a node in one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Capacity {
-    /// Whatever is asked of it.
+    /// No limit.
     #[default]
     Unlimited,
-    /// So many shipments.
+    /// Maximum number of shipments.
     Shipments(u32),
-    /// So many units.
+    /// Maximum number of units.
     Units(u32),
 }
 
-/// A product at a node.
+/// Stock of a product at a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stock {
-    /// The node.
+    /// Node.
     pub node: u32,
-    /// The product.
+    /// Product.
     pub sku: u32,
-    /// Units available to promise: on hand, less reserved, less safety stock, at least 0.
+    /// Units available to promise: on hand minus reserved minus safety stock (at least 0).
     pub available: u32,
-    /// What it costs to take a unit here rather than elsewhere: positive where stock runs short, negative where
-    /// it will be marked down.
+    /// Cost of taking a unit here rather than elsewhere: positive if stock is short, negative if it will be marked
+    /// down.
     pub pressure: Money,
 }
 
-/// The way from a node to a region.
+/// Connection from a node to a region.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lane {
-    /// From here.
+    /// Node.
     pub node: u32,
-    /// To there.
+    /// Region.
     pub region: u32,
-    /// Freight of a shipment; at least 0.
+    /// Freight of a shipment (at least 0).
     pub shipment: Money,
-    /// Freight of a unit; at least 0.
+    /// Freight of a unit (at least 0).
     pub unit: Money,
     /// Days from dispatch to arrival.
     pub transit: u16,
-    /// How probable it is that a shipment arrives later than that, in millionths.
+    /// Probability that a shipment arrives later than that, in millionths.
     pub late: u32,
 }
 
-/// What is the same for all orders.
+/// Costs that are the same for all orders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Costs {
-    /// A shipment's arrival after the promised day, for each day; at least 0.
+    /// Cost of each day that a shipment arrives after the promised day (at least 0).
     pub day_late: Money,
-    /// Each shipment of an order beyond its first; at least 0.
+    /// Cost of each shipment of an order beyond its first (at least 0).
     pub split: Money,
-    /// A unit of the previous plan that no longer ships from its node; at least 0.
+    /// Cost of a unit of the previous plan that no longer ships from its node (at least 0).
     pub change: Money,
 }
 
 /// Units of the previous plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
-    /// The order.
+    /// Order.
     pub order: u32,
-    /// The line of the order.
+    /// Line of the order.
     pub line: u32,
-    /// From where it was to ship.
+    /// Node that it was to ship from.
     pub node: u32,
     /// Units.
     pub quantity: u32,
 }
 
-/// Amounts in the solver are in parts of a minor unit, so that prices can lie between two.
+/// Parts of a minor unit in the solver's amounts, so that prices can have fractions.
 pub(super) const SCALE: i64 = 256;
 
-/// The most that a plan can cost in any event, in minor units: sums of it, scaled and times the number of nodes,
-/// stay within an `i64`.
+/// Maximum possible cost of a plan, in minor units: sums of it, scaled and multiplied by the number of nodes, fit in an
+/// `i64`.
 const MOST: i64 = 1 << 42;
 
 impl Problem {
-    /// The most orders.
+    /// Maximum number of orders.
     pub const MAX_ORDERS: usize = 20_000;
-    /// The most lines of all orders.
+    /// Maximum number of lines of all orders.
     pub const MAX_LINES: usize = 100_000;
-    /// The most lines of one order.
+    /// Maximum number of lines of one order.
     pub const MAX_ORDER_LINES: usize = 500;
-    /// The most shipments of one order.
+    /// Maximum number of shipments of one order.
     pub const MAX_SHIPMENTS: usize = 32;
-    /// The most nodes.
+    /// Maximum number of nodes.
     pub const MAX_NODES: usize = 1_000;
-    /// The most entries of stock, and the most lanes.
+    /// Maximum number of stock entries, and of lanes.
     pub const MAX_ENTRIES: usize = 2_000_000;
-    /// The last priority.
+    /// Lowest priority.
     pub const MAX_PRIORITY: u8 = 7;
 
-    /// Checks numbers and limits, and gives the most that nodes, lanes and stock can add to the cost of a unit, in
+    /// Checks numbers and limits. Returns the maximum that nodes, lanes and stock can add to the cost of a unit, in
     /// parts of minor units.
     pub(super) fn check(&self) -> Result<i64> {
         at_most("orders", self.orders.len(), Self::MAX_ORDERS)?;
@@ -186,10 +186,10 @@ impl Problem {
         for (n, order) in self.orders.iter().enumerate() {
             if order.priority > Self::MAX_PRIORITY {
                 let (found, most) = (order.priority, Self::MAX_PRIORITY);
-                return Err(bad(format!("order {n} has the priority {found}; 0 to {most} are taken")));
+                return Err(bad(format!("order {n} has priority {found}, not 0 to {most}")));
             }
             if let Some(line) = order.lines.iter().position(|line| line.quantity == 0) {
-                return Err(bad(format!("order {n} wants 0 units in line {line}; leave the line out")));
+                return Err(bad(format!("order {n} has 0 units in line {line}; leave it out")));
             }
             cost(order.late, "late")
                 .and(cost(order.missing, "missing"))
@@ -210,7 +210,7 @@ impl Problem {
         for lane in &self.lanes {
             cost(lane.shipment, "lane.shipment").and(cost(lane.unit, "lane.unit"))?;
             if lane.late > 1_000_000 {
-                return Err(bad(format!("a lane's `late` is {} millionths; at most 1,000,000 are taken", lane.late)));
+                return Err(bad(format!("a lane's `late` is {} millionths; the limit is 1,000,000", lane.late)));
             }
             freight = freight.max(lane.shipment.0);
             freight_unit = freight_unit.max(lane.unit.0);
@@ -230,9 +230,7 @@ impl Problem {
         let worth = (worth + late + network).saturating_add(days.saturating_mul(day_late.0)).saturating_add(1);
         let held = self.previous.iter().map(|held| i64::from(held.quantity)).sum::<i64>();
         if (units + held).saturating_mul(worth) > MOST {
-            return Err(bad(format!(
-                "{units} units at up to {worth} each are more than can be added up; decide fewer at a time"
-            )));
+            return Err(bad(format!("{units} units at up to {worth} each would overflow; allocate fewer at a time")));
         }
         Ok(network * SCALE)
     }
@@ -240,5 +238,5 @@ impl Problem {
 
 pub(super) fn cost(amount: Money, what: &str) -> Result<()> {
     amount.check(what)?;
-    if amount.0 < 0 { Err(bad(format!("`{what}` is {}; it cannot be below 0", amount.0))) } else { Ok(()) }
+    if amount.0 < 0 { Err(bad(format!("`{what}` is {}, below 0", amount.0))) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Orders as shells send them, and allocations as they get them: by name, over a snapshot.
+//! Requests and answers of allocations: by name, over a snapshot.
 
 use super::{
     Allocation, Breakdown, Capacity, Costs, Held, Lane, Node, Order, OrderLine, Problem, Reason, Stock,
@@ -25,133 +25,133 @@ use crate::{
 use alloc::{format, string::String, vec, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// From where do these orders ship?
+/// Asks from which nodes orders ship.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocateRequest {
-    /// The root of the snapshot that stock and lanes are of.
+    /// Root of the snapshot with stock and lanes.
     #[serde(deserialize_with = "digest::read")]
     pub snapshot: Digest,
-    /// The moment of the decision.
+    /// Moment of the decision.
     pub at: Millis,
-    /// The orders.
+    /// Orders.
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDERS }, _, _>")]
     pub orders: Vec<ShopOrder>,
-    /// What is the same for all of them.
+    /// Costs that are the same for all orders.
     pub policy: AllocationPolicy,
-    /// What is not as the snapshot says.
+    /// Current state of nodes, where it differs from the snapshot.
     pub live: Live,
-    /// The plan that stood before, where it is made anew: what of it can stay, stays, unless moving it saves
-    /// more than [`AllocationPolicy::change`]. Its units are not taken from the stock that is given here, nor its
-    /// shipments from what is booked.
+    /// Previous plan, for replanning: units stay at their node unless moving them saves more than
+    /// [`AllocationPolicy::change`]. The stock in this request must include its units, and the booked shipments must
+    /// not include its shipments.
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_LINES }, _, _>")]
     pub previous: Vec<Planned>,
-    /// The pack that tells how likely shipments are late; `None` where one is loaded, and no other.
+    /// Lateness pack; `None` for the only one loaded.
     pub late: Option<String>,
 }
 
-/// An order.
+/// Order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Order))]
 pub struct ShopOrder {
-    /// Its name.
+    /// Name of the order.
     pub id: Id,
-    /// Where it goes.
+    /// Region of the destination.
     pub region: Code,
-    /// What it wants; a product is named once.
+    /// Lines; each product at most once.
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDER_LINES }, _, _>")]
     pub lines: Vec<Line>,
-    /// The day by which it was promised to arrive.
+    /// Promised day of arrival.
     pub promised: Day,
-    /// 0 is served first; at most [`Problem::MAX_PRIORITY`].
+    /// Priority, from 0 (first) to [`Problem::MAX_PRIORITY`].
     #[serde(default)]
     pub priority: u8,
-    /// Ship all of it, or nothing.
+    /// Whether the order is all or nothing.
     #[serde(default)]
     pub complete: bool,
-    /// At most so many shipments beyond the first; as many as it takes when absent.
+    /// Maximum number of shipments beyond the first; no limit if absent.
     #[serde(default = "any_splits", deserialize_with = "max_splits")]
     pub max_splits: u16,
-    /// From this node only.
+    /// The only node that may ship it.
     #[serde(default)]
     pub pinned: Option<Code>,
-    /// Not from these nodes.
+    /// Nodes that may not ship it.
     #[serde(default, deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
     pub excluded: Vec<Code>,
 }
 
-/// What things cost, beyond what the snapshot says of lanes and nodes.
+/// Costs in addition to those of lanes and nodes in the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AllocationPolicy {
-    /// A shipment's arrival after the promised day, for each day.
+    /// Cost of each day that a shipment arrives after the promised day.
     pub day_late: Money,
-    /// A shipment that is late, beside the days that are known now: times how probable it is.
+    /// Cost of a late shipment, in addition to the days that are known now; multiplied by its probability.
     pub late: Money,
-    /// Each shipment of an order beyond its first.
+    /// Cost of each shipment of an order beyond its first.
     pub split: Money,
-    /// A unit that is not shipped.
+    /// Cost of a unit that is not shipped.
     pub missing: Money,
-    /// A unit that a node lacks for an order to come: times how probable it is. Excess stock is worth to be
-    /// rid of what [`CoverPolicy`](crate::price_guard::CoverPolicy) says.
+    /// Cost of a unit that a node lacks for a future order; multiplied by its probability. The value of reducing excess
+    /// stock is in [`CoverPolicy`](crate::price_guard::CoverPolicy).
     pub stock_out: Money,
-    /// A unit of the previous plan that no longer ships from its node.
+    /// Cost of a unit of the previous plan that no longer ships from its node.
     pub change: Money,
 }
 
 /// Units of the previous plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
-    /// The order.
+    /// Order.
     pub order: Id,
-    /// The node.
+    /// Node.
     pub node: Code,
-    /// The product.
+    /// Product.
     pub sku: Sku,
     /// Units.
     pub quantity: u32,
 }
 
-/// The answer.
+/// Answer to an [`AllocateRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocated {
-    /// One for each order, in the request's order.
+    /// Result for each order, in the request's order.
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDERS }, _, _>")]
     pub orders: Vec<AllocatedOrder>,
-    /// What all of it costs.
+    /// Total cost of all orders.
     pub total: Money,
-    /// No plan whatever costs less than this: a better one saves at most the difference.
+    /// Lower bound on the cost of every plan: a better plan saves at most the difference.
     pub bound: Money,
 }
 
-/// What becomes of an order.
+/// Plan of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AllocatedOrder {
-    /// Its name.
+    /// Name of the order.
     pub id: Id,
-    /// Its shipments, by node.
+    /// Shipments, by node.
     pub shipments: Vec<OrderShipment>,
-    /// What is not shipped.
+    /// Units that are not shipped.
     pub shortfalls: Vec<OrderShortfall>,
-    /// What it costs, by cause.
+    /// Cost, by cause.
     pub cost: Breakdown,
 }
 
-/// What leaves one node for one order.
+/// Shipment from one node for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AllocatedShipment))]
 pub struct OrderShipment {
-    /// The node.
+    /// Node that ships it.
     pub node: Code,
-    /// The day it leaves, by the node's calendar.
+    /// Day on which it leaves, in the node's local time.
     pub dispatch: Day,
-    /// The day it arrives, if it is not late.
+    /// Day on which it arrives, if it is not late.
     pub arrival: Day,
-    /// How probable it is that it is late.
+    /// Probability that it is late.
     pub late: Probability,
-    /// What is in it.
+    /// Products in it.
     pub lines: Vec<Line>,
 }
 
@@ -159,19 +159,19 @@ pub struct OrderShipment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderShortfall {
-    /// The product.
+    /// Product.
     pub sku: Sku,
     /// Units.
     pub quantity: u32,
-    /// Why.
+    /// Reason.
     pub reason: Reason,
 }
 
 impl AllocateRequest {
-    /// Checks what answering checks, without answering: for those who take orders in that are planned later.
+    /// Checks the request like an answer to it, without answering: for services that accept orders and plan them later.
     ///
     /// # Errors
-    /// As an answer to it.
+    /// Errors of an answer to the request.
     pub fn check(&self, snapshot: &Snapshot) -> Result<()> {
         let problem = Desk::new(snapshot, self)?.problem(&mut |legs| Ok(vec![0.0; legs.len()]))?;
         Network::new(&problem).map(drop)
@@ -179,15 +179,16 @@ impl AllocateRequest {
 }
 
 impl ShopOrder {
-    /// The most units of an order that is taken in to be planned later: so few that neither more days nor a plan
-    /// that stood before make them more than can be added up.
+    /// Maximum units of an order that is accepted for later planning: few enough that sums cannot overflow after more
+    /// days, or with a previous plan.
     pub const MAX_UNITS: usize = 1_000_000;
 
-    /// Checks an order by itself, for those who take it in. What depends on the snapshot,
-    /// [`AllocateRequest::check`] checks.
+    /// Checks an order alone, for services that accept orders. [`AllocateRequest::check`] also checks what depends on
+    /// the snapshot.
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) names the invalid
+    /// field.
     pub fn check(&self) -> Result<()> {
         self.check_names()?;
         if self.lines.is_empty() {
@@ -197,20 +198,20 @@ impl ShopOrder {
         at_most("nodes in `excluded`", self.excluded.len(), Problem::MAX_NODES)?;
         for (place, line) in self.lines.iter().enumerate() {
             if self.lines.iter().take(place).any(|other| other.sku == line.sku) {
-                return Err(bad(format!("`{}` comes in two lines; put its units into one", line.sku)));
+                return Err(bad(format!("`{}` is in two lines; put its units into one", line.sku)));
             }
         }
         let units = self.lines.iter().map(|line| u64::from(line.quantity)).sum::<u64>();
         at_most("units in an order", usize::try_from(units).unwrap_or(usize::MAX), Self::MAX_UNITS)?;
         if self.priority > Problem::MAX_PRIORITY {
             let (found, most) = (self.priority, Problem::MAX_PRIORITY);
-            return Err(bad(format!("`priority` is {found}; a priority is a number from 0, the first, to {most}")));
+            return Err(bad(format!("`priority` is {found}, not a number from 0 (first) to {most}")));
         }
         self.promised.check().map_err(|error| error.within("`promised`"))?;
         [Some(&self.region), self.pinned.as_ref()].into_iter().flatten().chain(&self.excluded).try_for_each(Code::check)
     }
 
-    /// Checks what the order and its lines name.
+    /// Checks the names in the order and its lines.
     fn check_names(&self) -> Result<()> {
         self.id.check()?;
         self.lines.iter().try_for_each(Line::check)
@@ -218,7 +219,7 @@ impl ShopOrder {
 }
 
 impl AllocatedOrder {
-    /// Its shipments as parts of a previous plan.
+    /// Shipments as parts of a previous plan.
     pub fn planned(&self) -> impl Iterator<Item = Planned> {
         let lines = self.shipments.iter().flat_map(|shipment| shipment.lines.iter().map(move |line| (shipment, line)));
         lines.map(|(OrderShipment { node, .. }, Line { sku, quantity })| Planned {
@@ -230,7 +231,7 @@ impl AllocatedOrder {
     }
 }
 
-/// As many shipments as it takes.
+/// Default of [`ShopOrder::max_splits`]: no limit.
 const fn any_splits() -> u16 {
     Problem::MAX_SHIPMENTS as u16
 }
@@ -244,7 +245,7 @@ fn max_splits<'de, D: Deserializer<'de>>(deserializer: D) -> core::result::Resul
 }
 
 impl Default for AllocationPolicy {
-    /// A guess to begin with, in cents: a merchant knows better.
+    /// Initial values, in cents; merchants should set their own.
     fn default() -> Self {
         Self {
             day_late: Money(300),
@@ -258,10 +259,10 @@ impl Default for AllocationPolicy {
 }
 
 impl AllocationPolicy {
-    /// Checks that no cost is below 0, or more than can be added up.
+    /// Checks that no cost is negative or above [`Money::MAX`].
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) names the invalid field.
     pub fn check(&self) -> Result<()> {
         let Self { day_late, late, split, missing, stock_out, change } = *self;
         let costs = [
@@ -276,23 +277,23 @@ impl AllocationPolicy {
     }
 }
 
-/// Answers a request, given how likely a leg is late.
+/// Answers a request, with a function for the probability that a leg is late.
 pub(crate) fn answer(snapshot: &Snapshot, request: &AllocateRequest, late: &mut LateRisk<'_>) -> Result<Allocated> {
     let desk = Desk::new(snapshot, request)?;
     let problem = desk.problem(late)?;
     Ok(desk.named(&problem, super::allocate(&problem)?))
 }
 
-/// A request and what it is about.
+/// Request with the parts of the snapshot that it uses.
 struct Desk<'a> {
     snapshot: &'a Snapshot,
     fulfilment: &'a Fulfilment,
-    /// The nodes of the snapshot, in its order, as they are now.
+    /// Nodes of the snapshot in their current state, in the snapshot's order.
     nodes: Vec<LiveNode<'a>>,
     request: &'a AllocateRequest,
-    /// The products of all orders, ascending; lines name them by their place here.
+    /// Products of all orders, ascending; lines identify them by their index here.
     products: Vec<&'a Sku>,
-    /// The regions that orders go to, ascending.
+    /// Regions of all orders, ascending.
     regions: Vec<usize>,
 }
 
@@ -357,9 +358,9 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// What nodes have of the products that are ordered.
+    /// Stock of the ordered products.
     fn stock(&self) -> Vec<Stock> {
-        // By product, then node: the solver sorts it so, and what is sorted already is sorted quickly.
+        // By product, then node: the solver's order, because sorted input is sorted faster.
         let mut stock = Vec::new();
         for (sku, name) in self.products.iter().enumerate() {
             let id = self.snapshot.storefront.catalog.id(name);
@@ -376,9 +377,9 @@ impl<'a> Desk<'a> {
         stock
     }
 
-    /// What it costs to take a unit of a product at a node that serves a share of its demand: what a unit that
-    /// is lacking costs, times the probability that the coming week asks for all there is; or, negative,
-    /// what a unit of excess loses.
+    /// Cost of taking a unit of a product at a node that serves a share of its demand: the cost of a lacking unit,
+    /// times the probability that demand of the coming week reaches the available units; or, negative, the loss on a
+    /// unit of excess stock.
     fn pressure(&self, id: SkuId, available: u32, share: f32) -> Money {
         let Some(weeks) = self.snapshot.forecast.as_ref().and_then(|forecast: &Forecast| forecast.of(id)) else {
             return Money(0);
@@ -393,16 +394,16 @@ impl<'a> Desk<'a> {
                 Money(-cost.share(cover.excess_loss).0)
             }
             _ => {
-                // Units are whole: all of `n` are asked for where more than n − ½ are.
+                // Units are whole numbers: demand reaches `n` if it exceeds n − ½.
                 let probability = demand.exceed(available as f32 - 0.5);
                 Money::nearest(f64::from(probability) * self.request.policy.stock_out.0 as f64).unwrap_or_default()
             }
         }
     }
 
-    /// The lanes to the regions of the orders, with how likely each is late.
+    /// Lanes to the regions of the orders, with their probabilities of lateness.
     fn lanes(&self, late: &mut LateRisk<'_>) -> Result<Vec<Lane>> {
-        // Few orders go to few regions, and looking each up is quicker than passing over the lanes of all others.
+        // Orders go to few regions, so looking up each lane is faster than iterating over all lanes.
         let nodes = 0..self.fulfilment.nodes.len();
         let pairs = nodes.flat_map(|node| self.regions.iter().map(move |&region| (node, region)));
         let used: Vec<_> = pairs.filter_map(|(node, region)| self.fulfilment.lane(node, region)).collect();
@@ -438,7 +439,7 @@ impl<'a> Desk<'a> {
         let by_id = sort::ascending(orders.len(), &|a, b| orders[a].id.cmp(&orders[b].id));
         let mut held = Vec::new();
         for planned in &self.request.previous {
-            // What is no longer asked for has nowhere to stay.
+            // Units that are no longer ordered are dropped.
             let found = by_id.binary_search_by(|&n| orders[n].id.cmp(&planned.order)).ok().map(|place| by_id[place]);
             let line = found.and_then(|n| Some((n, orders[n].lines.iter().position(|line| line.sku == planned.sku)?)));
             if let Some((order, line)) = line {
@@ -453,12 +454,12 @@ impl<'a> Desk<'a> {
         self.fulfilment.place(code).map(|place| place as u32)
     }
 
-    /// The place of a product among those of the orders.
+    /// Index of a product among those of the orders.
     fn product(&self, sku: &Sku) -> u32 {
         self.products.binary_search(&sku).unwrap_or_default() as u32
     }
 
-    /// A plan, by names.
+    /// Converts indices in a plan to names.
     fn named(&self, problem: &Problem, plan: Allocation) -> Allocated {
         let orders = self.request.orders.iter().zip(plan.orders).zip(&problem.orders).map(|((order, plan), posed)| {
             let line = |line: u32, quantity| {

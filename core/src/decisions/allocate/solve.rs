@@ -1,4 +1,4 @@
-//! Finds a plan: builds one, prices what is scarce, builds others at these prices, and improves the best.
+//! Solver: builds a plan, prices scarce stock and capacity, builds plans at these prices, and improves the best.
 
 use super::{
     bound::Ascent,
@@ -9,55 +9,55 @@ use super::{
 };
 use alloc::{vec, vec::Vec};
 
-/// The shortfall of each priority, then all costs: the plan with the lesser score is the better one.
+/// Shortfall of each priority, then total cost: the plan with the lower score is better.
 pub(super) type Score = [i64; Problem::MAX_PRIORITY as usize + 2];
 
-/// A plan for some orders, and what is left beside it.
+/// Plans for some orders, and the remaining stock and capacity.
 pub(super) struct Solver<'a> {
     network: &'a Network<'a>,
     placer: Placer,
-    /// What is left.
+    /// Remaining stock and capacity.
     left: Market,
-    /// Everything, less what the orders of the present chain have.
+    /// All stock and capacity, less what the orders of the current chain take.
     all: Market,
     plans: Vec<Vec<Take>>,
-    /// The orders of this stage and those before.
+    /// Orders of this stage and earlier ones.
     orders: Vec<usize>,
-    /// Cells that may be looked at in all.
+    /// Maximum number of cells to evaluate.
     work: i64,
-    /// What each order costs at least, in minor units, where that is known.
+    /// Lower bound of each order's cost, in minor units, once computed.
     alone: Vec<Option<i64>>,
 }
 
-/// Where a score has the costs.
+/// Index of the total cost in a score.
 const COST: usize = Problem::MAX_PRIORITY as usize + 1;
 
-/// The most steps of the ascent, and how many of them are made whatever they take.
+/// Maximum number of steps of the ascent, and the number of steps made regardless of work.
 const STEPS: usize = 120;
 const STEPS_AT_LEAST: usize = 10;
-/// Cells that the other steps may look at.
+/// Maximum number of cells that the other steps may evaluate.
 const STEPS_WORK: i64 = 60_000_000;
-/// The first steps, which go on with a sweep.
+/// Number of first steps that are followed by a sweep.
 const SWEEPS: usize = 12;
-/// Steps after which another plan is built at the prices so far.
+/// Number of steps after which a plan is built at the current prices.
 const REBUILD: usize = 10;
-/// How often improving may look at all cells; as long as that is not more than so many cells, but so often in any case.
+/// Improvement may evaluate all cells 500 times, but at most `IMPROVE_WORK` cells; 20 times in any case.
 const IMPROVE_LOOKS: i64 = 500;
 const IMPROVE_WORK: i64 = 40_000_000;
 const IMPROVE_AT_LEAST: i64 = 20;
-/// How often each order is the one to begin a shake with.
+/// Number of shakes that begin with each order.
 const SHAKES: usize = 3;
-/// How thoroughly a single order is placed: see [`Placer::place`].
+/// Effort for placing a single order: see [`Placer::place`].
 const EFFORT: i64 = 64;
-/// Orders that may be moved in a row to make place for one another.
+/// Maximum length of a chain of orders that make room for one another.
 const CHAIN: usize = 3;
-/// Orders that are tried for each scarce thing that another one wants.
+/// Number of orders that are tried for each scarce unit or shipment that another order needs.
 const VICTIMS: usize = 8;
 
-/// Plans for all orders, and a bound for their cost in minor units.
+/// Computes plans for all orders, and a lower bound for their cost in minor units.
 ///
-/// Orders of one priority join those before them, stage by stage, and no stage leaves a priority with a greater
-/// shortfall than it began with; so what an order of lower priority wants never adds to the shortfall of a higher one.
+/// Orders of each priority join the earlier ones, stage by stage, and no stage increases the shortfall of an earlier
+/// priority; so orders of a lower priority never add to the shortfall of a higher one.
 pub(super) fn solve(network: &Network<'_>) -> (Vec<Vec<Take>>, i64) {
     let mut solver = Solver {
         network,
@@ -83,11 +83,11 @@ pub(super) fn solve(network: &Network<'_>) -> (Vec<Vec<Take>>, i64) {
 }
 
 impl Solver<'_> {
-    /// Takes in the orders from `joined` on, and returns a bound for all so far.
+    /// Adds the orders from `joined` on, and returns a lower bound for all so far.
     fn stage(&mut self, joined: usize) -> i64 {
         let least = (joined..self.orders.len()).map(|at| self.place(self.orders[at])).sum::<i64>();
         let mut best = self.score(&self.orders);
-        // An order alone has all there is, so its lower bound is that of the problem.
+        // A single order has all stock and capacity, so its lower bound is that of the problem.
         let alone = -(-least).div_euclid(SCALE);
         if self.orders.len() == 1 && best[COST] <= alone {
             return alone;
@@ -126,8 +126,7 @@ impl Solver<'_> {
         bound
     }
 
-    /// Gives the units that there are to the earlier of orders that are alike: improving makes place at whichever order it
-    /// finds first.
+    /// Gives units to the earlier of equal orders, because improvement may serve either.
     fn settle(&mut self) {
         let units = |takes: &[Take]| takes.iter().map(|take| u64::from(take.units)).sum::<u64>();
         let mut shipped: Vec<u64> = self.plans.iter().map(|takes| units(takes)).collect();
@@ -141,7 +140,7 @@ impl Solver<'_> {
         }
     }
 
-    /// What a look at an order costs.
+    /// Cells for one evaluation of an order.
     fn cells(&self, o: usize) -> i64 {
         (self.network.lines(o).len() as i64 + 1) * (self.network.lanes(o).len() as i64 + 1)
     }
@@ -158,28 +157,28 @@ impl Solver<'_> {
         score
     }
 
-    /// Gives an order without a plan the best that is left; returns what it costs there at least.
+    /// Gives an order without a plan the best remaining one; returns a lower bound of its cost there.
     fn place(&mut self, o: usize) -> i64 {
         let least = self.placer.place(self.network, &self.left, o, EFFORT, &mut self.plans[o]);
         self.left.take(&self.plans[o]);
         least
     }
 
-    /// Gives an order the best that is left, instead of what it has.
+    /// Replaces an order's plan by the best remaining one.
     fn replace(&mut self, o: usize) {
         let old = core::mem::take(&mut self.plans[o]);
         self.left.give(&old);
         self.place(o);
     }
 
-    /// Builds another plan at the ascent's prices, and keeps the better. Orders from `joined` on are new in this stage.
+    /// Builds a plan at the ascent's prices, and keeps the better one. Orders from `joined` on are new in this stage.
     fn rebuild(&mut self, ascent: &Ascent, joined: usize, best: Score) -> Score {
         let orders = self.orders.clone();
         let (before, joining) = orders.split_at(joined);
         let (short, old) = (self.score(before), (self.plans.clone(), self.left.clone()));
         self.left = Market::new(self.network);
         self.charge(ascent);
-        // No price keeps orders of earlier stages from what they can have.
+        // Prices must not keep orders of earlier stages short.
         self.placer.urgency = ascent.dearest;
         for &o in before {
             self.place(o);
@@ -197,7 +196,7 @@ impl Solver<'_> {
             self.place(o);
         }
         self.left.free();
-        // Nor does any keep others from what nobody took.
+        // Prices must not keep other orders from units that nobody took.
         for &o in joining {
             let shipped = self.plans[o].iter().map(|take| u64::from(take.units)).sum::<u64>();
             if shipped < self.network.units(o) {
@@ -212,13 +211,13 @@ impl Solver<'_> {
         best
     }
 
-    /// Lets what is left cost what it is worth to all.
+    /// Sets the prices of the remaining stock and capacity to those of the ascent.
     fn charge(&mut self, ascent: &Ascent) {
         self.left.price.clone_from(&ascent.market.price);
         self.left.node_price.clone_from(&ascent.market.node_price);
     }
 
-    /// Moves these orders in chains until no chain helps or the work is done.
+    /// Moves these orders in chains until no chain helps or the work limit is reached.
     fn improve(&mut self, orders: &[usize]) {
         let mut idle = 0;
         for &o in orders.iter().cycle() {
@@ -243,7 +242,7 @@ impl Solver<'_> {
         }
     }
 
-    /// What an order costs at least, in minor units: with all there is to itself.
+    /// Lower bound of an order's cost with all stock and capacity to itself, in minor units.
     fn alone(&mut self, o: usize) -> i64 {
         *self.alone[o].get_or_insert_with(|| {
             let least = self.placer.place(self.network, &self.all, o, EFFORT, &mut Vec::new());
@@ -251,8 +250,8 @@ impl Solver<'_> {
         })
     }
 
-    /// Takes an order and those in its way out, puts them back at the prices of what is scarce, improves them, and keeps
-    /// what is no worse; from one order after another, in larger and larger groups.
+    /// Removes an order and those that block it, inserts them again at the prices, improves them, and keeps the result
+    /// if it is no worse; for one order after another, in growing groups.
     fn shake(&mut self, ascent: &Ascent, bound: i64) {
         let mut best = self.score(&self.orders);
         let mut ideal = Vec::new();
@@ -301,9 +300,9 @@ impl Solver<'_> {
         }
     }
 
-    /// Places an order whose plan was given back, and if that is no gain so far, places it where it would be best
-    /// and the orders that are in its way elsewhere. `gain` is the score of what was given back less what was placed since,
-    /// negative. Returns whether the whole chain is a gain; if not, nothing is changed.
+    /// Places an order whose plan was returned. If that is no gain so far, places it where it would be best, and moves
+    /// the orders that block it. `gain` is the score of the plans placed since minus that of the plans returned.
+    /// Returns whether the whole chain is a gain; otherwise nothing changes.
     fn chain(&mut self, o: usize, gain: Score, depth: usize) -> bool {
         self.place(o);
         if add(gain, self.score_of(o, &self.plans[o])) < Score::default() {
@@ -342,7 +341,7 @@ impl Solver<'_> {
         false
     }
 
-    /// Orders that have what a plan for `o` would need and what is not left.
+    /// Orders that have units or capacity that `ideal` needs and that are not left.
     fn victims(&self, o: usize, ideal: &[Take]) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
         for (n, take) in ideal.iter().enumerate() {
@@ -372,7 +371,7 @@ impl Solver<'_> {
     }
 }
 
-/// Adds an order to those that are in the way of another, if it is not there yet.
+/// Adds an order to the blocking orders of another, if it is new; returns whether it is.
 fn offer(found: &mut Vec<usize>, o: usize, other: usize) -> bool {
     let new = other != o && !found.contains(&other);
     if new {

@@ -1,62 +1,62 @@
-//! What can be done.
+//! Actions that resolve exceptions.
 
 use super::{Evidence, ExceptionKind, Shipment, Way};
 use crate::domain::{line::Line, money::Money, name::Id, time::Millis, tracking::State};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Something that can be done about a shipment: a request that can be sent as it stands.
+/// Action for a shipment: a request that can be sent unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// The shipment.
+    /// Shipment.
     pub shipment: Id,
-    /// Its order.
+    /// Order of the shipment.
     pub order: Id,
-    /// What is to be done.
+    /// Step to take.
     pub step: Step,
 }
 
-/// What is to be done.
+/// Step that an action takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Send it from another node.
+    /// Ship it from another node.
     Reroute {
-        /// The node that has it.
+        /// Current node.
         from: Id,
-        /// The node that is to send it.
+        /// Node that ships it instead.
         to: Id,
-        /// What that costs on top.
+        /// Additional cost.
         cost: Money,
     },
-    /// Send what is there, and the rest later.
+    /// Ship the available units now, and the rest later.
     Split {
-        /// What is sent.
+        /// Units that ship now.
         now: Vec<Line>,
-        /// What waits.
+        /// Units that wait.
         later: Vec<Line>,
     },
-    /// Send it by another service.
+    /// Ship it by another service.
     Upgrade {
-        /// The service.
+        /// Service of the carrier.
         service: Id,
-        /// What that costs on top.
+        /// Additional cost.
         cost: Money,
     },
-    /// Let nothing happen to it until someone has looked.
+    /// Hold it until someone has checked.
     Hold,
-    /// Tell the customer.
+    /// Notify the customer.
     Notify {
-        /// What.
+        /// Kind of exception.
         kind: ExceptionKind,
-        /// What was promised.
+        /// Promised moment of delivery.
         #[serde(deserialize_with = "Millis::of_any_year")]
         promised: Millis,
     },
 }
 
-/// What can be done about an exception, the best first. Other ways are named where they keep the promise
-/// and cost less than what they avert; of each kind the cheapest.
+/// Actions for an exception, the best first. Alternatives are included if they keep the promise and cost less than the
+/// severity they avert; only the cheapest of each kind.
 pub(super) fn of(
     shipment: &Shipment,
     state: State,
@@ -97,7 +97,7 @@ pub(super) fn of(
     actions
 }
 
-/// The cheapest other way that keeps the promise for less than a sum; of equals the first by name.
+/// Cheapest alternative that keeps the promise and costs less than `below`; ties in order of name.
 fn cheapest(shipment: &Shipment, below: Money, wanted: impl Fn(&Way) -> bool) -> Option<(&Id, Money)> {
     let fits = shipment
         .alternatives

@@ -1,4 +1,4 @@
-//! How long lanes take.
+//! Durations of lanes.
 
 use super::Shipment;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 use alloc::{format, vec::Vec};
 use core::cmp::Ordering;
 
-/// Lanes that can be found.
+/// Lanes, indexed by node and region.
 pub(super) struct Lanes<'a> {
     lanes: &'a [LaneTimes],
     sorted: Vec<usize>,
@@ -45,14 +45,14 @@ impl<'a> Lanes<'a> {
     }
 }
 
-/// The least stays that quantiles are learnt from.
+/// Minimum number of stays for learning quantiles.
 const LEAST: usize = 20;
 
-/// Learns how long a lane takes from the scans of its shipments that were delivered: for each state with at
-/// least twenty stays, the P10, P50 and P90 of the minutes to the next scan, and of those to delivery.
+/// Learns the durations of a lane from the scans of delivered shipments: for each state with at least twenty stays,
+/// P10, P50 and P90 of the minutes to the next scan and to delivery.
 ///
-/// A quantile is the smallest value that so many do not exceed (the nearest rank). Stays are counted
-/// that ended; where scans do not ascend, a stay has no minutes and is left out.
+/// Quantiles are by nearest rank: the smallest value that at least this share of values does not exceed. Only stays
+/// that ended count; a stay whose scans do not ascend is left out.
 pub fn learn<'a>(delivered: impl IntoIterator<Item = &'a [Scan]>) -> Vec<StateTimes> {
     let mut stays: Vec<Stay> = delivered.into_iter().flat_map(stays).collect();
     stays.sort_by_key(|stay| stay.state);
@@ -66,14 +66,14 @@ pub fn learn<'a>(delivered: impl IntoIterator<Item = &'a [Scan]>) -> Vec<StateTi
     learnt.collect()
 }
 
-/// A stay that ended.
+/// Completed stay in a state.
 struct Stay {
     state: State,
     minutes: f32,
     to_delivery: f32,
 }
 
-/// The stays of a shipment that was delivered.
+/// Stays of a delivered shipment.
 fn stays(scans: &[Scan]) -> impl Iterator<Item = Stay> {
     let delivered = scans.iter().find(|scan| scan.state == State::Delivered).map(|scan| scan.at);
     scans.windows(2).filter_map(move |pair| {
@@ -83,7 +83,7 @@ fn stays(scans: &[Scan]) -> impl Iterator<Item = Stay> {
     })
 }
 
-/// Whole minutes from one moment to another; below 0 where that is earlier.
+/// Whole minutes from one moment to another; negative if the second is earlier.
 pub(super) fn minutes(from: Millis, to: Millis) -> f32 {
     (to.0 - from.0).div_euclid(60_000) as f32
 }

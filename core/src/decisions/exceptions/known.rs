@@ -1,4 +1,4 @@
-//! What a snapshot and the lateness model know of shipments.
+//! Facts about shipments from a snapshot and the lateness model.
 
 use super::{Alternative, ExceptionRequest, Shipment, Stock, Way};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 use alloc::{string::ToString, vec::Vec};
 use core::mem;
 
-/// Adds to a request what it does not say itself: lanes, how likely legs are late, the stock that
-/// shipments wait for and what is asked of it, and other nodes that could send them.
+/// Completes a request from a snapshot: lanes, probabilities that legs are late, stock and demand of unpacked
+/// shipments, and other nodes that could ship them.
 pub(crate) fn complete(
     request: &mut ExceptionRequest,
     snapshot: &Snapshot,
@@ -44,7 +44,7 @@ pub(crate) fn complete(
 struct Known<'a> {
     snapshot: &'a Snapshot,
     fulfilment: &'a Fulfilment,
-    /// The nodes of the snapshot, in its order, as they are now.
+    /// Nodes of the snapshot in their current state, in the snapshot's order.
     nodes: Vec<LiveNode<'a>>,
     at: Millis,
 }
@@ -62,7 +62,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// The places of a shipment's node and region, and the lane between them; `None` where there is none.
+    /// Indices of a shipment's node and region, and the lane between them; `None` if there is no lane.
     fn way(&self, shipment: &Shipment) -> Option<(usize, usize, &'a Lane)> {
         let node = self.fulfilment.nodes.iter().position(|node| node.code.as_str() == shipment.node.as_str())?;
         let regions = &self.snapshot.storefront.regions;
@@ -83,7 +83,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// What a shipment that is not packed waits for, and who else could send it.
+    /// Adds stock, demand and alternative nodes to an unpacked shipment.
     fn add(&self, shipment: &mut Shipment) -> Result<()> {
         shipment.check()?;
         let Some((place, region, lane)) = self.way(shipment) else { return Ok(()) };
@@ -99,7 +99,7 @@ impl<'a> Known<'a> {
             let id = catalog.id(&line.sku);
             let demand = id.and_then(|id| self.snapshot.forecast.as_ref()?.of(id)).map(|weeks| weeks[0].part(share));
             if let (Some(id), Some(demand)) = (id, demand) {
-                // What the shipment needs is reserved for it, and so no longer available to others.
+                // The shipment's units are reserved for it, so `available` does not include them.
                 let available = from.available(&line.sku, Some(id)).saturating_add(line.quantity);
                 line.stock = Some(Stock { available, demand });
             }
@@ -116,7 +116,7 @@ impl<'a> Known<'a> {
                 has_all.then_some(())?;
                 Some(Alternative {
                     way: Way::Node(Id::new(node.code.to_string()).ok()?),
-                    // However many units there are, the amount is one that can be judged.
+                    // Limited to a valid amount, for any number of units.
                     cost: Money((freight(node, lane, shipment) - now).clamp(-Money::MAX.0, Money::MAX.0)),
                     arrives: Millis(node.departure(self.at).0 + days),
                 })
@@ -129,7 +129,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What it costs to send a shipment from a node by a lane, in minor units.
+/// Cost of shipping from a node over a lane, in minor units.
 fn freight(node: &FulfilmentNode, lane: &Lane, shipment: &Shipment) -> i64 {
     let units: i64 = shipment.lines.iter().map(|line| i64::from(line.quantity)).sum();
     let unit = node.unit_handling.0.saturating_add(lane.unit_cost.0);

@@ -1,4 +1,4 @@
-//! What can be found out about a shipment.
+//! Rules that find exceptions.
 
 use super::{
     ExceptionKind, Policy, Shipment,
@@ -16,132 +16,132 @@ use crate::domain::{
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// From what an exception follows.
+/// Fact that supports an exception.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// What the lateness model says of the leg.
+    /// Output of the lateness model for the leg.
     Leg {
-        /// The probability that it arrives late.
+        /// Probability that it arrives late.
         probability: Probability,
     },
     /// The promise is broken.
     Overdue {
-        /// What was promised.
+        /// Promised moment of delivery.
         #[serde(deserialize_with = "Millis::of_any_year")]
         promised: Millis,
         /// Minutes since then.
         minutes: u32,
     },
-    /// How long such shipments take from here to the door.
+    /// Usual time from the current state to delivery.
     ToDelivery {
-        /// The state that it is in.
+        /// Current state.
         state: State,
-        /// Since when.
+        /// Moment at which the state began.
         #[serde(deserialize_with = "Millis::of_any_year")]
         since: Millis,
         /// Minutes from the state to delivery.
         typical: Quantiles,
-        /// The probability to arrive after the promise, seeing that it is not there yet.
+        /// Probability of arriving after the promise, given that it has not arrived yet.
         probability: Probability,
     },
-    /// How long such shipments stay in the state.
+    /// Usual duration of the current state.
     Stay {
-        /// The state that it is in.
+        /// Current state.
         state: State,
-        /// Since when.
+        /// Moment at which the state began.
         #[serde(deserialize_with = "Millis::of_any_year")]
         since: Millis,
         /// Minutes since then.
         minutes: u32,
-        /// Minutes in the state.
+        /// Usual minutes in the state.
         typical: Quantiles,
     },
-    /// What is asked of a product before the shipment leaves.
+    /// Demand for a product before the shipment leaves.
     Stock {
-        /// The product.
+        /// Product.
         sku: Sku,
-        /// Units that it needs.
+        /// Units in the shipment.
         quantity: u32,
-        /// Units that can be promised, these among them.
+        /// Units available to promise, including those of the shipment.
         available: u32,
-        /// Units that others ask for.
+        /// Demand of other orders, in units.
         demand: Quantiles,
-        /// The probability that they leave too few.
+        /// Probability that this demand leaves too few units.
         probability: Probability,
     },
-    /// What happened.
+    /// Last valid scan.
     Scanned {
-        /// What.
+        /// State of the scan.
         state: State,
-        /// When.
+        /// Moment of the scan.
         #[serde(deserialize_with = "Millis::of_any_year")]
         at: Millis,
     },
-    /// What contradicts itself.
+    /// Error in the data.
     Fault(DataFault),
 }
 
-/// What cannot be right in a merchant's or carrier's data.
+/// Error in a merchant's or carrier's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataFault {
-    /// A scan is earlier than the one before it, or than the shipment. It was passed over.
+    /// A scan is earlier than the previous one, or than the shipment. It is ignored.
     OutOfOrder {
-        /// Its place among the shipment's scans.
+        /// Index of the scan.
         scan: u16,
     },
-    /// A scan lies after the moment of the decision. It was passed over.
+    /// A scan is later than the decision. It is ignored.
     InFuture {
-        /// Its place among the shipment's scans.
+        /// Index of the scan.
         scan: u16,
     },
-    /// A scan lies after the delivery. It was passed over.
+    /// A scan is later than the delivery. It is ignored.
     AfterDelivery {
-        /// Its place among the shipment's scans.
+        /// Index of the scan.
         scan: u16,
     },
-    /// A scan names a place that is not among those of the request.
+    /// A scan names a location that is not in the request.
     UnknownPlace {
-        /// Its place among the shipment's scans.
+        /// Index of the scan.
         scan: u16,
-        /// What it names.
+        /// Location that it names.
         place: Id,
     },
-    /// No lane of the request goes from its node to its region.
+    /// The request has no lane from its node to its region.
     UnknownLane,
-    /// There is nothing in it.
+    /// It has no lines.
     NoLines,
-    /// A line of 0 units.
+    /// A line has 0 units.
     NoUnits {
-        /// The product.
+        /// Product.
         sku: Sku,
     },
-    /// It is made after the moment of the decision.
+    /// It was created after the decision.
     CreatedInFuture,
-    /// It was promised for a moment before it was made.
+    /// Its promise is earlier than its creation.
     PromisedTooEarly,
-    /// A shipment of the same name is in the request.
+    /// Another shipment in the request has the same name.
     Twice,
 }
 
-/// Something that was found, before it is priced.
+/// Exception before its cost is computed.
 pub(super) struct Finding {
     pub kind: ExceptionKind,
     pub probability: Probability,
-    /// The value that is at stake.
+    /// Value at stake.
     pub stake: Money,
     pub evidence: Vec<Evidence>,
 }
 
-/// A shipment's state, from the scans that can be right, and what cannot be.
+/// State of a shipment from its valid scans, and the errors in its data.
 pub(super) struct Sound {
     pub state: State,
     since: Millis,
     faults: Vec<DataFault>,
 }
 
-/// Sorts what can be right from what cannot.
+/// Separates valid scans from errors.
 pub(super) fn sound(
     shipment: &Shipment,
     at: Millis,
@@ -178,7 +178,7 @@ pub(super) fn sound(
     Sound { state, since, faults }
 }
 
-/// What is wrong with a shipment, or will be, by kind.
+/// Exceptions of a shipment, by kind.
 pub(super) fn findings(
     shipment: &Shipment,
     at: Millis,
@@ -202,8 +202,8 @@ pub(super) fn findings(
     found.into_iter().flatten().filter(|finding| finding.probability >= policy.threshold).collect()
 }
 
-/// The promise is broken, or will be: the leg is late, or what the lane usually takes from here is
-/// longer than what is left. Whichever is more likely counts.
+/// Lateness: the promise is broken, the leg is late, or the usual time from here is longer than the time left. The
+/// greatest probability counts.
 fn late(shipment: &Shipment, at: Millis, sound: &Sound, lane: Option<&LaneTimes>) -> Option<Finding> {
     let Shipment { promised, leg, .. } = shipment;
     let &Sound { state, since, .. } = sound;
@@ -232,14 +232,14 @@ fn late(shipment: &Shipment, at: Millis, sound: &Sound, lane: Option<&LaneTimes>
     Some(Finding { kind, probability: most, stake, evidence })
 }
 
-/// Others are sold what it waits for: they ask for more than what is left after it is served.
+/// Stock-out: demand of others exceeds the units left after this shipment is served.
 fn stock_out(shipment: &Shipment, state: State, threshold: Probability) -> Option<Finding> {
     let kind = ExceptionKind::StockOutBeforeShip;
     let mut finding = Finding { kind, probability: Probability(0), stake: Money(0), evidence: Vec::new() };
     for line in shipment.lines.iter().filter(|_| state == State::Created) {
         let Some(stock) = line.stock else { continue };
         let spare = i64::from(stock.available) - i64::from(line.quantity);
-        // Units are whole: more than `n` are asked for where more than n + ½ are.
+        // Units are whole numbers: demand exceeds `n` if it exceeds n + ½.
         let probability = Probability::nearest(stock.demand.exceed(spare as f32 + 0.5));
         if probability >= threshold {
             finding.probability = finding.probability.max(probability);
@@ -256,9 +256,9 @@ fn stock_out(shipment: &Shipment, state: State, threshold: Probability) -> Optio
     (!finding.evidence.is_empty()).then_some(finding)
 }
 
-/// It stays in a state for longer than others do. Of all stays the share *t* goes wrong and does not
-/// end; *S* is the share of the others that last as long as this one. So by Bayes it has gone wrong with
-/// the probability *t / (t + (1 − t) S)*.
+/// Stay that is longer than usual. A share *t* of all stays goes wrong and does not end; *S* is the share of the others
+/// that last as long as this one. By Bayes' theorem, the probability that this stay has gone wrong is *t / (t + (1 − t)
+/// S)*.
 fn stay(shipment: &Shipment, at: Millis, sound: &Sound, lane: &LaneTimes, trouble: Probability) -> Option<Finding> {
     let &Sound { state, since, .. } = sound;
     let kind = match state {

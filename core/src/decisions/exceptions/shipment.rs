@@ -1,4 +1,4 @@
-//! Shipments, and what happened to them.
+//! Shipments and their alternatives.
 
 use crate::{
     bounded,
@@ -16,94 +16,94 @@ use crate::{
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A parcel on its way, or about to be.
+/// Shipment that is planned or on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shipment {
-    /// Its name.
+    /// Name of the shipment.
     pub id: Id,
-    /// The order that it is of.
+    /// Order that it belongs to.
     pub order: Id,
-    /// The node that sends it.
+    /// Node that ships it.
     pub node: Id,
-    /// Where it goes.
+    /// Region of the destination.
     pub region: Id,
-    /// What is in it.
+    /// Products in it.
     #[serde(deserialize_with = "bounded::list::<{ Shipment::MAX_LINES }, _, _>")]
     pub lines: Vec<ShipmentLine>,
-    /// When the node was told to send it.
+    /// Moment at which the node was instructed to ship it.
     pub created: Millis,
-    /// Until when it is promised.
+    /// Promised moment of delivery.
     pub promised: Millis,
-    /// The probability of the lateness model for the leg that it is on or will be on.
+    /// Probability that its current or next leg is late, from the lateness model (0 to 1).
     pub leg: Option<f32>,
-    /// What happened to it, the first first.
+    /// Scans, oldest first.
     #[serde(deserialize_with = "bounded::list::<{ Shipment::MAX_SCANS }, _, _>")]
     pub scans: Vec<Scan>,
-    /// Other ways to send it.
+    /// Alternative nodes and services.
     #[serde(deserialize_with = "bounded::list::<{ Shipment::MAX_ALTERNATIVES }, _, _>")]
     pub alternatives: Vec<Alternative>,
 }
 
-/// Some units of a product in a shipment.
+/// Line of a shipment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShipmentLine {
-    /// The product.
+    /// Product.
     pub sku: Sku,
     /// Units.
     pub quantity: u32,
-    /// What all of them were sold for.
+    /// Price of all units.
     pub value: Money,
-    /// The stock that they come from, while they are not packed.
+    /// Stock they come from, while they are not packed.
     pub stock: Option<Stock>,
 }
 
-/// What a node has of a product, and what is asked of it until the shipment leaves.
+/// Stock and demand of a product at a node until the shipment leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Stock {
-    /// Units that can be promised, those for this shipment among them.
+    /// Units available to promise, including those of this shipment.
     pub available: u32,
-    /// Units that others ask for before it leaves.
+    /// Demand of other orders before it leaves, in units.
     pub demand: Quantiles,
 }
 
-/// Another way to send a shipment.
+/// Alternative way to ship.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alternative {
-    /// How.
+    /// Node or service.
     pub way: Way,
-    /// What it costs on top.
+    /// Additional cost.
     pub cost: Money,
-    /// When it would be there.
+    /// Moment at which it would arrive.
     pub arrives: Millis,
 }
 
-/// How a shipment is sent otherwise.
+/// Kind of alternative.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
-    /// From a node that has all of it.
+    /// Another node, which has all of its products.
     Node(Id),
-    /// By another service of the carrier.
+    /// Another service of the carrier.
     Service(Id),
 }
 
 impl Shipment {
-    /// The most lines.
+    /// Maximum number of lines.
     pub const MAX_LINES: usize = 1_000;
-    /// The most scans.
+    /// Maximum number of scans.
     pub const MAX_SCANS: usize = 1_000;
-    /// The most other ways.
+    /// Maximum number of alternatives.
     pub const MAX_ALTERNATIVES: usize = 1_000;
 
-    /// What it was sold for.
+    /// Price of all its units.
     pub fn value(&self) -> Money {
         Money(self.lines.iter().map(|line| line.value.0).sum())
     }
 
-    /// Checks what no program should send: names, moments, amounts and lists within their limits. A shipment that
-    /// passes can be judged, over any snapshot.
+    /// Checks names, moments, amounts and lengths of lists. A shipment that passes can be evaluated with any snapshot.
     ///
     /// # Errors
-    /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) names what does not hold.
+    /// [`BadRequest`](crate::ErrorKind::BadRequest) or [`TooLarge`](crate::ErrorKind::TooLarge) names the invalid
+    /// field.
     pub fn check(&self) -> Result<()> {
         [&self.id, &self.order, &self.node, &self.region].into_iter().try_for_each(Id::check)?;
         at_most("lines", self.lines.len(), Self::MAX_LINES)?;
@@ -111,7 +111,7 @@ impl Shipment {
         at_most("alternatives", self.alternatives.len(), Self::MAX_ALTERNATIVES)?;
         [self.created, self.promised].into_iter().try_for_each(Millis::check)?;
         if !self.leg.is_none_or(|leg| (0.0..=1.0).contains(&leg)) {
-            return Err(bad("`leg` is no probability"));
+            return Err(bad("`leg` is not in 0 to 1"));
         }
         for line in &self.lines {
             line.sku.check()?;
@@ -128,7 +128,7 @@ impl Shipment {
     }
 }
 
-/// An amount that is not below 0.
+/// Checks that an amount is not negative.
 fn amount(what: &str, money: Money) -> Result<()> {
     money.check(what)?;
     if money.0 >= 0 { Ok(()) } else { Err(bad(format!("`{what}` is {}, below 0", money.0))) }

@@ -29,7 +29,7 @@ fn line(sku: &str, value: i64, stock: Option<Stock>) -> ShipmentLine {
     ShipmentLine { sku: Sku::new(sku).unwrap(), quantity: 2, value: Money(value), stock }
 }
 
-/// Packed two days ago, promised in three, from ORD to SEA.
+/// Shipment from ORD to SEA, created 60 hours ago, promised in 72 hours.
 fn shipment(name: &str, scans: Vec<Scan>) -> Shipment {
     Shipment {
         id: id(name),
@@ -45,7 +45,7 @@ fn shipment(name: &str, scans: Vec<Scan>) -> Shipment {
     }
 }
 
-/// Stays of two to ten hours, and one to three days to the door.
+/// Lane with stays of two to ten hours, and one to three days to delivery.
 fn lane() -> LaneTimes {
     let stay = Quantiles { p10: 120.0, p50: 240.0, p90: 600.0 };
     let to_delivery = Quantiles { p10: 1_440.0, p50: 2_880.0, p90: 4_320.0 };
@@ -83,7 +83,7 @@ fn kinds(shipment: Shipment) -> Vec<ExceptionKind> {
 }
 
 #[test]
-fn quantiles_are_met_and_nothing_is_certain_because_it_was_not_seen() {
+fn probabilities_match_the_quantiles_and_are_never_zero() {
     let quantiles = Quantiles { p10: 10.0, p50: 30.0, p90: 40.0 };
     let cases =
         [(-1.0, 1.0), (0.0, 1.0), (5.0, 1.0), (10.0, 0.9), (20.0, 0.7), (30.0, 0.5), (40.0, 0.1), (50.0, 0.00625)];
@@ -96,7 +96,7 @@ fn quantiles_are_met_and_nothing_is_certain_because_it_was_not_seen() {
 }
 
 #[test]
-fn a_stay_that_is_too_long_is_named_by_where_it_happens() {
+fn a_long_stay_is_named_by_its_state() {
     let stays = [
         (State::Packed, ExceptionKind::MissedPickup),
         (State::PickedUp, ExceptionKind::Stuck { state: State::PickedUp }),
@@ -113,7 +113,7 @@ fn a_stay_that_is_too_long_is_named_by_where_it_happens() {
 }
 
 #[test]
-fn what_scans_say_is_certain() {
+fn exceptions_reported_by_scans_are_certain() {
     let score = &found(shipment("a", vec![scan(State::Attempted, hours_ago(1))]))[0];
     assert_eq!((score.kind, score.probability), (ExceptionKind::MissedDelivery, Probability::CERTAIN));
     assert_eq!(score.severity, Money(800 + 400), "800, and a fifth of 2,000");
@@ -125,7 +125,7 @@ fn what_scans_say_is_certain() {
 }
 
 #[test]
-fn lateness_follows_from_the_leg_the_lane_and_the_promise() {
+fn lateness_depends_on_the_leg_the_lane_and_the_promise() {
     let score = &found(Shipment { leg: Some(0.4), ..shipment("a", vec![scan(State::PickedUp, hours_ago(1))]) })[0];
     assert_eq!((score.kind, score.probability), (ExceptionKind::Late, Probability(4_000)), "the leg");
     assert_eq!(score.severity, Money((500 + 100) * 4 / 10));
@@ -140,7 +140,7 @@ fn lateness_follows_from_the_leg_the_lane_and_the_promise() {
 }
 
 #[test]
-fn lanes_of_which_nothing_is_learnt_take_what_the_carrier_says() {
+fn lanes_without_learnt_durations_use_the_carriers_days() {
     let promised = Millis(NOW.0 + 24 * HOUR);
     let late = Shipment { promised, created: hours_ago(1), ..shipment("a", vec![]) };
     let request = ExceptionRequest { lanes: vec![LaneTimes { states: vec![], ..lane() }], ..request(vec![late]) };
@@ -150,7 +150,7 @@ fn lanes_of_which_nothing_is_learnt_take_what_the_carrier_says() {
 }
 
 #[test]
-fn demand_that_leaves_too_little_is_a_stock_out() {
+fn demand_that_leaves_too_few_units_is_a_stock_out() {
     let demand = Quantiles { p10: 5.0, p50: 10.0, p90: 20.0 };
     let stock = |available| Some(Stock { available, demand });
     let lines = vec![line("tea", 2_000, stock(17)), line("jam", 1_000, stock(100)), line("rum", 9_000, stock(1))];
@@ -188,7 +188,7 @@ fn demand_that_leaves_too_little_is_a_stock_out() {
 }
 
 #[test]
-fn data_that_contradict_themselves_are_a_fault_and_not_an_error() {
+fn inconsistent_data_are_a_data_fault_and_not_an_error() {
     let faults = |shipment: Shipment| -> Vec<DataFault> {
         let evidence = found(shipment).into_iter().flat_map(|score| score.evidence);
         evidence.filter_map(|evidence| if let Evidence::Fault(fault) = evidence { Some(fault) } else { None }).collect()
@@ -219,7 +219,7 @@ fn data_that_contradict_themselves_are_a_fault_and_not_an_error() {
 }
 
 #[test]
-fn what_no_program_should_send_is_refused() {
+fn requests_that_no_program_should_send_are_refused() {
     let kind = |change: &dyn Fn(&mut ExceptionRequest)| {
         let mut request = request(vec![shipment("a", vec![])]);
         change(&mut request);
@@ -237,7 +237,7 @@ fn what_no_program_should_send_is_refused() {
 }
 
 #[test]
-fn durations_are_learnt_from_stays_that_ended() {
+fn durations_are_learnt_from_completed_stays() {
     let journey = |n: i64| {
         let packed = scan(State::Packed, hours_ago(100));
         let picked_up = scan(State::PickedUp, Millis(packed.at.0 + n * 60_000));
@@ -314,7 +314,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn any_shipments_are_listed_by_severity_whatever_their_order(
+    fn exceptions_are_in_order_of_severity(
         shipments in prop::collection::vec(any_shipment(), 0..8),
         limit in 0..20u32,
     ) {
@@ -346,7 +346,7 @@ proptest! {
     }
 
     #[test]
-    fn the_more_there_is_the_less_likely_it_runs_out(quantiles in any_quantiles(), a in 0..400u16, b in 0..400u16) {
+    fn more_stock_is_less_likely_to_run_out(quantiles in any_quantiles(), a in 0..400u16, b in 0..400u16) {
         let (low, high) = (f32::from(a.min(b)), f32::from(a.max(b)));
         prop_assert!(quantiles.exceed(low) >= quantiles.exceed(high));
         prop_assert!((0.0..=1.0).contains(&quantiles.exceed(low)));
@@ -355,7 +355,7 @@ proptest! {
 
 proptest! {
     #[test]
-    fn a_request_altered_on_its_way_is_answered_or_refused(
+    fn an_altered_request_is_answered_or_refused(
         shipments in prop::collection::vec(any_shipment(), 0..4),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {

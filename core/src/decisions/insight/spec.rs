@@ -1,4 +1,4 @@
-//! What a pack says of an insight: its rows, its columns, its output, and which facts are reasons.
+//! Spec of an insight: its rows, columns, output, and the facts that are reasons.
 
 use super::Value;
 use crate::{
@@ -10,41 +10,41 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A decision that is data: a model over rows of sources, without code of its own.
+/// Decision defined by data: a model over rows of sources, without its own code.
 ///
-/// The model's input is `features` (f32, a column for each of [`inputs`](Self::inputs)), and beside it any of the
-/// columns of text that its rows have: see [`Rows`].
+/// The model's inputs are `features` (f32, a column for each of [`inputs`](Self::inputs)), and any of the text columns
+/// of its rows: see [`Rows`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InsightSpec {
-    /// What a row is.
+    /// Subject of a row.
     pub rows: Rows,
-    /// The columns of the model's input `features`, in order.
+    /// Columns of the model's input `features`, in order.
     #[serde(deserialize_with = "bounded::list::<1000, _, _>")]
     pub inputs: Vec<Source>,
-    /// What the model gives for each row.
+    /// Output of the model for each row.
     pub output: Output,
-    /// Which rows are answered.
+    /// Rows that are returned.
     #[serde(default)]
     pub keep: Keep,
-    /// Which facts about a row are reasons, in the order in which they are told.
+    /// Facts that are reasons, in the order in which they are returned.
     #[serde(default)]
     #[serde(deserialize_with = "bounded::list::<100, _, _>")]
     pub evidence: Vec<Rule>,
 }
 
-/// What the rows of an insight are.
+/// Subject of the rows of an insight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rows {
     /// The shopper of the request: one row.
     Shopper,
-    /// The shopper and each product that was asked for, or else that the shopper bought. Text: `sku`.
+    /// The shopper and each requested product, or by default each product that the shopper bought. Text: `sku`.
     ShopperProduct,
     /// The shopper and each hour of the week, from Monday 00:00.
     ShopperHour,
-    /// Each product that was asked for, or else that the pack's tables have, or else the snapshot. Text: `sku`.
+    /// Each requested product, or by default each product of the pack's tables, or else of the snapshot. Text: `sku`.
     Product,
     /// Each such product at each node of the snapshot. Text: `sku`, `node`.
     ProductNode,
@@ -52,63 +52,63 @@ pub enum Rows {
     Text,
 }
 
-/// What a model gives for a row, and what is checked of it.
+/// Output of a model for a row, and its valid range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Output {
-    /// A probability, in the last of one or two columns.
+    /// Probability, in the last of one or two columns.
     Probability,
-    /// The 10 %, 50 % and 90 % quantiles of an amount, in three columns.
+    /// 10 %, 50 % and 90 % quantiles of an amount, in three columns.
     Quantiles(Range),
-    /// An amount, in a column.
+    /// Amount, in one column.
     Amount(Range),
-    /// One of several labels: the one whose column is the greatest, the first of equals.
+    /// Label with the greatest column; the first of equals.
     Label(#[serde(deserialize_with = "bounded::list::<1000, _, _>")] Vec<String>),
-    /// A number that compares rows of one reply, in a column.
+    /// Score that orders the rows of one reply, in one column.
     Score,
 }
 
-/// The bounds of an amount.
+/// Unit and valid range of an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// What it is measured in.
+    /// Unit of the amount.
     pub unit: Unit,
-    /// The least that is believed.
+    /// Minimum valid amount.
     pub least: f32,
-    /// The most that is believed.
+    /// Maximum valid amount.
     pub most: f32,
 }
 
-/// Which rows are answered; greatest first, of equals the first.
+/// Rows that are returned: greatest value first, ties in order of row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keep {
-    /// Those with at least this value: a probability (of a label, that label's), the median, the amount, the score.
+    /// Minimum value: a probability (for labels, that of the label), the median, the amount, or the score.
     #[serde(default)]
     pub at_least: Option<f32>,
-    /// At most so many.
+    /// Maximum number of rows.
     #[serde(default)]
     pub limit: Option<u32>,
 }
 
-/// A fact is a reason where its value lies within bounds.
+/// Rule that makes a fact a reason if its value is within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// The fact.
+    /// Source of the fact.
     pub source: Source,
-    /// The least value that is a reason.
+    /// Minimum value that is a reason.
     #[serde(default)]
     pub at_least: Option<f32>,
-    /// The greatest value that is a reason.
+    /// Maximum value that is a reason.
     #[serde(default)]
     pub at_most: Option<f32>,
 }
 
 impl Rows {
-    /// What the sources of these rows are facts about.
+    /// Parts of these rows, whose sources a model can read.
     pub const fn parts(self) -> &'static [Part] {
         match self {
             Self::Shopper => &[Part::Shopper],
@@ -120,7 +120,7 @@ impl Rows {
         }
     }
 
-    /// The columns of text that these rows have.
+    /// Text columns of these rows.
     pub const fn text(self) -> &'static [&'static str] {
         match self {
             Self::Shopper | Self::ShopperHour => &[],
@@ -130,7 +130,7 @@ impl Rows {
         }
     }
 
-    /// What they are called.
+    /// Name in specs and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shopper => "shopper",
@@ -144,7 +144,7 @@ impl Rows {
 }
 
 impl Output {
-    /// The columns that a model may give.
+    /// Valid numbers of output columns.
     pub(super) fn widths(&self) -> core::ops::RangeInclusive<usize> {
         match self {
             Self::Probability => 1..=2,
@@ -154,10 +154,10 @@ impl Output {
         }
     }
 
-    /// The number by which a row of the model's output is compared.
+    /// Number by which rows of the model's output are sorted.
     ///
     /// # Errors
-    /// [`NotFinite`](ErrorKind::NotFinite) for a row that says nothing that the spec allows.
+    /// [`NotFinite`](ErrorKind::NotFinite) for a value that the spec does not allow.
     pub(super) fn key(&self, row: &[f32]) -> Result<f32> {
         let within = |least: f32, value: f32, most: f32| (least <= value && value <= most).then_some(value);
         let key = match (self, row) {
@@ -173,16 +173,16 @@ impl Output {
             }
             _ => None,
         };
-        // Which number it was, no message says: to write numbers with fractions takes 15 kB of the module.
+        // The message does not contain the value: formatting floats takes 15 kB of the module.
         key.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFinite,
-                "the model gave a value that its spec does not allow; check the pack with `tradewind inspect`",
+                "the model's output is outside its spec's range; check the pack with `tradewind inspect`",
             )
         })
     }
 
-    /// What a row of the model's output says, of those that have a key.
+    /// Value of a row of the model's output that has a key.
     pub(super) fn value(&self, row: &[f32]) -> Value {
         let at = |place: usize| row.get(place).copied().unwrap_or_default();
         match self {
@@ -200,7 +200,7 @@ impl Output {
 }
 
 impl Rule {
-    /// Whether a value is a reason. NaN is none.
+    /// Whether a value is a reason; NaN never is.
     pub(super) fn holds(&self, value: f32) -> bool {
         let reaches = self.at_least.is_none_or(|bound| value >= bound);
         !value.is_nan() && reaches && self.at_most.is_none_or(|bound| value <= bound)
@@ -208,10 +208,10 @@ impl Rule {
 }
 
 impl InsightSpec {
-    /// Checks that the spec does not contradict itself.
+    /// Checks that the spec is consistent.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) says where it does.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) names the inconsistency.
     pub fn check(&self) -> Result<()> {
         of_rows(&self.inputs, self.rows.parts(), self.rows.name())?;
         for rule in &self.evidence {
@@ -219,13 +219,13 @@ impl InsightSpec {
         }
         let numbers = self.evidence.iter().flat_map(|rule| [rule.at_least, rule.at_most]);
         if numbers.chain([self.keep.at_least]).flatten().any(f32::is_nan) {
-            return Err(contradiction("a bound that is no number"));
+            return Err(contradiction("a bound that is NaN"));
         }
         match &self.output {
             Output::Quantiles(Range { least, most, .. }) | Output::Amount(Range { least, most, .. })
                 if !(least.is_finite() && most.is_finite() && least <= most) =>
             {
-                Err(contradiction("a range of amounts that is none"))
+                Err(contradiction("an invalid range of amounts"))
             }
             Output::Label(labels) if labels.len() < 2 => Err(contradiction("fewer than two labels")),
             _ => Ok(()),

@@ -9,7 +9,7 @@ use alloc::{vec, vec::Vec};
 
 const NOW: Millis = Millis(100 * Millis::DAY);
 
-/// A plan of no steps.
+/// Plan without steps.
 fn empty() -> Plan {
     Plan {
         batch: Batch::Independent,
@@ -23,7 +23,7 @@ fn empty() -> Plan {
     }
 }
 
-/// A model that gives its features as they are, and takes the columns of text beside them without reading them.
+/// Model whose output is its features; it ignores its text columns.
 fn echo(features: u32, text: &[&str]) -> Executor {
     let mut plan = empty();
     let inputs = [("features", DType::F32, features)].into_iter().chain(text.iter().map(|name| (*name, DType::I64, 1)));
@@ -42,7 +42,7 @@ fn echo(features: u32, text: &[&str]) -> Executor {
     Executor::new(plan, &[]).unwrap()
 }
 
-/// A model of text alone: what is in no category has 0, the first category 1.
+/// Model with text alone: the first category is 1, text without a category is 0.
 fn of_text() -> Executor {
     let mut plan = empty();
     let mut input = port(&mut plan, "text", DType::I64, 1);
@@ -71,7 +71,7 @@ fn sku(code: &str) -> Sku {
     Sku::new(code).unwrap()
 }
 
-/// Tea is bought by one in two orders, jam by one in four.
+/// Tea is in half of all orders, jam in a quarter.
 fn tables() -> RankTables {
     let catalog = Catalog::new([(sku("jam"), "spreads"), (sku("tea"), "drinks")]).unwrap();
     let stats = |popularity| ProductStats { popularity, ..ProductStats::default() };
@@ -82,7 +82,7 @@ fn spec(rows: Rows, inputs: &[Source], output: Output) -> InsightSpec {
     InsightSpec { rows, inputs: inputs.to_vec(), output, keep: Keep::default(), evidence: vec![] }
 }
 
-/// Someone who bought tea 40, 20 and 10 days ago.
+/// Shopper who bought tea 40, 20 and 10 days ago.
 fn regular() -> Profile {
     let mut profile = Profile::default();
     for day in [60, 80, 90] {
@@ -103,7 +103,7 @@ fn request() -> InsightRequest {
 }
 
 #[test]
-fn a_shopper_is_one_row_with_the_facts_that_are_reasons() {
+fn a_shopper_is_one_row_with_facts_as_reasons() {
     let days = Range { unit: crate::Unit::Days, least: 0.0, most: 365.0 };
     let mut spec = spec(Rows::Shopper, &[Source::DaysSinceOrder], Output::Amount(days));
     let rule = |source, at_least, at_most| Rule { source, at_least, at_most };
@@ -120,7 +120,7 @@ fn a_shopper_is_one_row_with_the_facts_that_are_reasons() {
 }
 
 #[test]
-fn what_was_just_done_counts_and_what_comes_later_is_refused() {
+fn recent_events_count_and_later_events_are_refused() {
     let order = |day| Event {
         at: Millis(day * Millis::DAY),
         channel: Channel::Web,
@@ -134,7 +134,7 @@ fn what_was_just_done_counts_and_what_comes_later_is_refused() {
 }
 
 #[test]
-fn a_shopper_and_products_are_those_bought_or_those_asked_for() {
+fn rows_of_a_shopper_are_products_bought_or_requested() {
     let share = || spec(Rows::ShopperProduct, &[Source::OrderShare], Output::Probability);
     let of = |insights: Insights| insights.items.into_iter().map(|item| (item.of, item.value)).collect::<Vec<_>>();
     let bought = of(ask(share(), &request()).unwrap());
@@ -142,24 +142,24 @@ fn a_shopper_and_products_are_those_bought_or_those_asked_for() {
     let products = Some(vec![sku("jam"), sku("tea"), sku("unknown")]);
     let asked = of(ask(share(), &InsightRequest { skus: products, ..request() }).unwrap());
     assert_eq!(asked[1], (Subject::Sku(sku("jam")), Value::Probability(0.0)));
-    assert_eq!(asked.len(), 2, "a product that is not known has no row");
+    assert_eq!(asked.len(), 2, "an unknown product has no row");
 }
 
 #[test]
-fn rows_are_kept_from_the_greatest_on() {
+fn rows_with_the_greatest_values_are_kept() {
     let mut hours = spec(Rows::ShopperHour, &[Source::Hour], Output::Score);
     hours.keep = Keep { at_least: Some(20.0), limit: Some(8) };
     let insights = ask(hours.clone(), &request()).unwrap();
     assert_eq!(insights.considered, 168);
     let kept: Vec<_> = insights.items.iter().map(|item| item.of.clone()).collect();
     let expected = [23, 47, 71, 95, 119, 143, 167, 22].map(Subject::Hour);
-    assert_eq!(kept, expected, "the last hour of each day, and of equals the first");
+    assert_eq!(kept, expected, "the last hour of each day, ties in order of row");
     hours.keep = Keep { at_least: Some(22.0), limit: None };
     assert_eq!(ask(hours, &request()).unwrap().items.len(), 14);
 }
 
 #[test]
-fn products_are_those_of_the_tables_where_there_is_no_snapshot() {
+fn products_are_those_of_the_tables_without_a_snapshot() {
     let insights =
         ask(spec(Rows::Product, &[Source::Popularity], Output::Probability), &InsightRequest::new(None, NOW));
     let values: Vec<_> = insights.unwrap().items.into_iter().map(|item| (item.of, item.value)).collect();
@@ -170,7 +170,7 @@ fn products_are_those_of_the_tables_where_there_is_no_snapshot() {
 }
 
 #[test]
-fn texts_are_answered_by_their_places() {
+fn texts_are_identified_by_index() {
     let texts = ["good", "what", "bad"].map(Into::into).to_vec();
     let request = InsightRequest { texts, ..InsightRequest::new(None, NOW) };
     let insights = ask(spec(Rows::Text, &[], Output::Score), &request).unwrap();
@@ -192,7 +192,7 @@ fn labels_and_quantiles_come_from_several_columns() {
 }
 
 #[test]
-fn what_a_model_gives_beyond_its_range_is_a_fault() {
+fn a_value_outside_its_range_is_a_fault() {
     let range = Range { unit: crate::Unit::Days, least: 0.0, most: 5.0 };
     for output in [Output::Probability, Output::Amount(range)] {
         let error = ask(spec(Rows::Shopper, &[Source::DaysSinceOrder], output), &request()).unwrap_err();
@@ -200,11 +200,11 @@ fn what_a_model_gives_beyond_its_range_is_a_fault() {
     }
     let unknown = spec(Rows::Shopper, &[Source::OrderGap], Output::Score);
     let stranger = ask(unknown, &InsightRequest::new(None, NOW));
-    assert_eq!(stranger.unwrap_err().kind(), ErrorKind::NotFinite, "a stranger has no gap");
+    assert_eq!(stranger.unwrap_err().kind(), ErrorKind::NotFinite, "a new shopper has no gap");
 }
 
 #[test]
-fn what_does_not_fit_the_rows_is_refused() {
+fn fields_that_the_rows_do_not_use_are_refused() {
     let orders = || spec(Rows::Shopper, &[Source::ShopperOrders], Output::Score);
     for request in
         [InsightRequest { skus: Some(vec![]), ..request() }, InsightRequest { texts: vec!["?".into()], ..request() }]
@@ -230,4 +230,19 @@ fn what_does_not_fit_the_rows_is_refused() {
     ] {
         assert_eq!(ask(spec, &request()).unwrap_err().kind(), ErrorKind::PackCorrupt);
     }
+}
+
+#[test]
+fn features_are_computed_only_from_what_is_known_in_training() {
+    let features = |rows, inputs: &[Source]| {
+        let mut matrix = Vec::new();
+        let spec = spec(rows, inputs, Output::Probability);
+        spec.features(&tables(), &regular(), Millis(0), &mut matrix).map(|subjects| (subjects.len(), matrix.len()))
+    };
+    assert!(features(Rows::Product, &[Source::Popularity]).is_ok_and(|(rows, values)| rows > 0 && values == rows));
+    for (rows, source) in [(Rows::Product, Source::Base), (Rows::ProductNode, Source::Available)] {
+        let error = features(rows, &[source]).err();
+        assert!(error.is_some_and(|error| error.kind() == ErrorKind::NoSnapshot), "{source:?}");
+    }
+    assert!(features(Rows::Text, &[]).is_err());
 }

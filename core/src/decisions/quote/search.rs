@@ -1,4 +1,4 @@
-//! The choice of a price among those that are allowed.
+//! Choice among the allowed prices.
 
 use crate::{
     domain::{
@@ -10,15 +10,15 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// Goal of a price, as weights of which only the proportions count.
+/// Objective of a price, as weights; only their proportions matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Objective {
-    /// Weight of the earnings above cost.
+    /// Weight of the margin: revenue minus cost.
     pub margin: u16,
     /// Weight of the revenue.
     pub revenue: u16,
-    /// Weight of the units sold, each counted at the current price.
+    /// Weight of units sold, each valued at the current price.
     pub sell_through: u16,
 }
 
@@ -28,7 +28,7 @@ pub struct Objective {
 pub enum PriceReason {
     /// The price is locked.
     Locked,
-    /// The model gave no usable answer, or knows no sales of the product: the price stays.
+    /// The model failed, or the product has no sales, so the price is not changed.
     ModelFault,
     /// No allowed price serves the objective better than the current one.
     Unchanged,
@@ -36,65 +36,65 @@ pub enum PriceReason {
     Lowered,
     /// A higher price serves the objective better.
     Raised,
-    /// Stock is short: there is no discount.
+    /// Stock is low, so there is no discount.
     StockShort,
-    /// Stock is long: units sold count more.
+    /// Stock is in excess, so selling units is worth more.
     StockLong,
-    /// A guard allows no price beyond this one.
+    /// The price is at the limit of this guard.
     Held(Bound),
 }
 
-/// All that a price depends on but the response to it.
+/// Inputs of a price, except the response of demand.
 #[derive(Debug)]
 pub struct Terms<'a> {
-    /// What no price may break.
+    /// Limits on the price.
     pub guard: &'a PriceGuard,
-    /// Whether a lock holds.
+    /// Whether the price is locked.
     pub locked: bool,
-    /// How prices end.
+    /// Price endings.
     pub rounding: &'a Rounding,
-    /// The prices up to now.
+    /// Current and past prices.
     pub past: Past,
-    /// What the price is for.
+    /// Objective of the price.
     pub objective: Objective,
-    /// Units that can be sold; `None` where it is not known.
+    /// Units that can be sold; `None` if unknown.
     pub stock: Option<u64>,
-    /// How much and how little stock are priced.
+    /// Pricing policy for low and excess stock.
     pub cover: CoverPolicy,
 }
 
-/// Prices to ask the model about.
+/// Candidate prices, for which the model predicts units.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ladder {
-    /// Ascending; never empty.
+    /// Prices, ascending; never empty.
     pub prices: Vec<Money>,
     window: Window,
 }
 
-/// A price, and why.
+/// Price with its reasons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// The price.
+    /// Price.
     pub price: Money,
-    /// Units a week that are expected to be sold at it; `None` where the model failed.
+    /// Expected weekly units at the price; `None` if the model failed.
     pub units: Option<f32>,
-    /// The relative change of units for a relative change of price, between the neighbours on the ladder.
+    /// Relative change of units for a relative change of price, between the adjacent prices of the ladder.
     pub elasticity: Option<f32>,
-    /// Why.
+    /// Reasons for the price.
     pub reasons: Vec<PriceReason>,
 }
 
-/// More units a week than any product sells: an answer beyond it is none.
+/// Maximum plausible weekly units of a product; a greater output is invalid.
 const MAX_UNITS: f32 = 1e9;
 
 impl Objective {
     /// Margin alone.
     pub const MARGIN: Self = Self { margin: 1, revenue: 0, sell_through: 0 };
 
-    /// Checks what was received.
+    /// Checks a received objective.
     pub(crate) fn check(self) -> Result<()> {
         if (self.margin, self.revenue, self.sell_through) == (0, 0, 0) {
-            let message = String::from("the objective has no weight; give margin, revenue or sell_through one");
+            let message = String::from("the objective has no weights; set margin, revenue or sell_through");
             return Err(Error::new(ErrorKind::BadRequest, message));
         }
         Ok(())
@@ -102,7 +102,7 @@ impl Objective {
 }
 
 impl Terms<'_> {
-    /// The prices that come into question.
+    /// Candidate prices.
     pub fn ladder(&self) -> Ladder {
         let window = self.guard.window(&self.past);
         let prices = match self.locked {
@@ -112,10 +112,9 @@ impl Terms<'_> {
         Ladder { prices, window }
     }
 
-    /// The best price on the ladder, given the `units` a week that would be sold at each, or `None`
-    /// where the model failed.
+    /// Selects the best price of the ladder for the weekly `units` at each price, or `None` if the model failed.
     ///
-    /// The current price, or the allowed one that is nearest to it, stays unless another is better.
+    /// The current price, or the nearest allowed one, stays unless another is better.
     pub fn choose(&self, ladder: &Ladder, units: Option<&[f32]>) -> Choice {
         let Ladder { prices, window } = ladder;
         let stays = if self.locked { self.past.current } else { window.nearest(self.past.current) };
@@ -126,7 +125,7 @@ impl Terms<'_> {
             self.held(window, stays, &mut reasons);
             return Choice { price: stays, units: None, elasticity: None, reasons };
         };
-        // Where it is not on the ladder itself, for its ending, the nearest that is.
+        // If that price is not on the ladder because of its ending, use the nearest price of the ladder.
         let home = nearest(prices, stays);
         let weekly = |place: usize| units.get(place).copied().map_or(0.0, f64::from);
         let cover = |weeks: u8| weekly(home) * f64::from(weeks);
@@ -163,7 +162,7 @@ impl Terms<'_> {
         }
     }
 
-    /// What a price is worth a week, in minor units.
+    /// Weekly value of a price, in minor units.
     fn value(&self, price: Money, weekly: f64) -> f64 {
         let cost = self.guard.floor.cost().0 as f64;
         let price = price.0 as f64;
@@ -171,7 +170,7 @@ impl Terms<'_> {
         let mut excess = 0.0;
         if let Some(stock) = self.stock {
             let (stock, long) = (stock as f64, f64::from(self.cover.long_weeks.max(1)));
-            // What can be sold in a week of the time in which stock may last.
+            // Weekly sales that stock allows over the shortest period that it should last.
             sold = sold.min(stock / f64::from(self.cover.short_weeks.max(1)));
             excess = (stock / long - weekly).max(0.0);
         }
@@ -182,7 +181,7 @@ impl Terms<'_> {
             + f64::from(sell_through) * (sold * self.past.current.0 as f64 - lost)
     }
 
-    /// Adds the guard that a price has come up against.
+    /// Adds the guards that limit a price.
     fn held(&self, window: &Window, price: Money, reasons: &mut Vec<PriceReason>) {
         if !self.locked {
             let ends = [window.low, window.high];
@@ -191,7 +190,7 @@ impl Terms<'_> {
     }
 }
 
-/// The place of the price nearest to `to`; the lower of two.
+/// Index of the price nearest to `to`; the lower of two.
 fn nearest(prices: &[Money], to: Money) -> usize {
     let mut best = 0;
     for (place, price) in prices.iter().enumerate() {
@@ -202,7 +201,7 @@ fn nearest(prices: &[Money], to: Money) -> usize {
     best
 }
 
-/// The change from `a` to `b`, relative to their mean.
+/// Change from `a` to `b`, relative to their mean.
 fn relative(a: f64, b: f64) -> f64 {
     2.0 * (b - a) / (a + b)
 }
@@ -214,7 +213,7 @@ mod tests {
     use alloc::vec;
     use proptest::prelude::*;
 
-    /// Units a week at a price, for a product with a constant elasticity of −2 that sells 100 at 10.00.
+    /// Weekly units at a price, for a product with a constant elasticity of −2 that sells 100 at 10.00.
     fn response(price: Money) -> f32 {
         let relative = price.0 as f32 / 1_000.0;
         100.0 / (relative * relative)
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn little_stock_is_not_discounted_and_much_is() {
+    fn low_stock_is_not_discounted_and_excess_stock_is() {
         let short = choice(400, Some(150), Objective::MARGIN);
         assert!(short.price >= Money(1_000) && short.reasons.contains(&PriceReason::StockShort), "{short:?}");
         let [enough, long] = [500, 5_000].map(|stock| choice(600, Some(stock), Objective::MARGIN));
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_changes_nothing() {
+    fn an_invalid_output_keeps_the_price() {
         let guard = PriceGuard::above(Floor::Price(Money(1_200)));
         let rounding = Rounding { unit: 1, endings: vec![] };
         let past = Past { current: Money(1_000), yesterday: Money(1_000), week_ago: Money(1_000) };
@@ -266,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_of_a_model_breaks_a_guard(
+        fn no_output_of_a_model_breaks_a_guard(
             floor in 1..5_000_i64, ceiling in proptest::option::of(1..5_000_i64), current in 0..5_000_i64,
             step in proptest::option::of(0..9_000_i32), stock in proptest::option::of(0..10_000_u64),
             weights in (0..3_u16, 0..3_u16, 1..3_u16), seed: u32, locked: bool,
@@ -280,7 +279,7 @@ mod tests {
             let objective = Objective { margin: weights.0, revenue: weights.1, sell_through: weights.2 };
             let terms = Terms { guard: &guard, locked, rounding: &rounding, past, objective, stock, cover };
             let ladder = terms.ladder();
-            // Anything a model may say: every pattern of bits, and too few or too many answers.
+            // Arbitrary outputs: any bit pattern, and one value too many.
             let mut bits = seed;
             let units: Vec<f32> = (0..ladder.prices.len() + usize::from(seed % 11 == 0))
                 .map(|_| { bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223); f32::from_bits(bits) })

@@ -1,4 +1,4 @@
-//! Which products are worth scoring.
+//! Selection of the products to score.
 
 use crate::{
     domain::{sku::SkuId, sort},
@@ -8,18 +8,18 @@ use crate::{
 use alloc::{format, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// How candidates are found.
+/// Selection of candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CandidateSpec {
-    /// How many products that go with what the shopper bought or looked at, best first.
+    /// Maximum number of products similar to those that the shopper bought or viewed, best first.
     pub neighbours: u16,
-    /// How many products that are popular with everyone.
+    /// Maximum number of generally popular products.
     pub popular: u16,
 }
 
 impl CandidateSpec {
-    /// The most candidates of one kind.
+    /// Maximum number of candidates of one kind.
     pub const MAX: u16 = 4_096;
 
     pub(crate) fn check(self) -> Result<()> {
@@ -28,14 +28,14 @@ impl CandidateSpec {
         }
         Err(Error::new(
             ErrorKind::PackCorrupt,
-            format!("{} and {} candidates; at most {} of a kind are scored", self.neighbours, self.popular, Self::MAX),
+            format!("{} and {} candidates; the limit is {} of each kind", self.neighbours, self.popular, Self::MAX),
         ))
     }
 }
 
 impl Moment<'_> {
-    /// The candidates, the most popular first: everything the shopper has to do with, then what goes with
-    /// that, then what is popular. Places are not spent on products that are `blocked`.
+    /// Candidates, most popular first: all products that the shopper bought or viewed, products similar to these, and
+    /// popular products. `blocked` products do not count towards the limits.
     pub fn candidates(&self, spec: &CandidateSpec, blocked: &dyn Fn(SkuId) -> bool) -> Vec<Candidate> {
         let affinities = self.affinities();
         let mut ids: Vec<SkuId> = self.interests().iter().map(|(id, _)| *id).collect();

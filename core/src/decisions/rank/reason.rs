@@ -1,4 +1,4 @@
-//! Why a product is in a ranking.
+//! Reasons for a product in a ranking.
 
 use crate::{
     domain::sku::Sku,
@@ -7,39 +7,39 @@ use crate::{
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Reason for a ranked product: a fact about the shopper or the product.
+/// Fact about the shopper or the product that supports the recommendation.
 ///
-/// Reasons are the facts that the model was shown, not an account of its arithmetic. Shells have words for them.
+/// Reasons are facts that the model reads, not an explanation of its computation. Shells have texts for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The shopper bought it in `orders` orders, the last time `days_ago` days ago.
     BoughtBefore {
-        /// Number of orders.
+        /// Number of orders that contained it.
         orders: u32,
-        /// Days since the last order.
+        /// Days since the last of them.
         days_ago: u32,
     },
-    /// It is about time to buy it again: the shopper buys it every `every_days` days.
+    /// The shopper is due to buy it again.
     DueAgain {
-        /// Mean number of days from one purchase to the next.
+        /// Mean number of days between purchases.
         every_days: u32,
     },
     /// The shopper viewed it recently.
     LookedAt,
-    /// It is often bought together with the product `sku`, which the shopper bought or viewed.
+    /// Its buyers often buy a product that the shopper bought or viewed.
     GoesWith {
         /// The other product.
         sku: Sku,
     },
-    /// Of 10,000 orders in the last four weeks, `orders_in_10000` contained it.
+    /// The product is popular.
     Popular {
-        /// Number of orders, of 10,000.
+        /// Orders of the last four weeks that contained it, per 10,000.
         orders_in_10000: u32,
     },
 }
 
-/// The reasons for a candidate: what the shopper did first, then what others do. There is always one.
+/// Reasons for a candidate: actions of the shopper first, then of others. Never empty.
 pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if let Some(interest) = moment.interest(candidate.id) {

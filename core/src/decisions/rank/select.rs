@@ -1,4 +1,4 @@
-//! Hard constraints, and the best that pass them.
+//! Hard constraints, and selection of the best candidates.
 
 use super::Constraints;
 use crate::{
@@ -9,26 +9,26 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 
-/// A candidate and the model's score.
+/// Candidate with its score.
 #[derive(Debug, Clone)]
 pub struct Scored {
     pub candidate: Candidate,
     pub score: f32,
 }
 
-/// The products that may not be in the reply.
+/// Products that must not be in the reply.
 pub struct Blocked<'a> {
     constraints: &'a Constraints,
     deliverable: Option<Deliverable<'a>>,
-    /// Those that the shopper does not want, or the shop not here; ascending.
+    /// Products that the shopper dismissed or the request excludes; ascending.
     excluded: Vec<SkuId>,
 }
 
-/// What a snapshot promises to deliver to a region.
+/// Products that a snapshot promises to deliver to a region.
 #[derive(Clone, Copy)]
 pub struct Deliverable<'a> {
     pub region: &'a Region,
-    /// The products of the pack's catalogue, by their ids in the snapshot's.
+    /// Ids in the snapshot of the pack's products.
     pub known: &'a [SkuId],
 }
 
@@ -62,7 +62,7 @@ impl<'a> Blocked<'a> {
     }
 }
 
-/// The `limit` best, at most `per_category` of a category; of equal scores, the first comes first.
+/// Best `limit` candidates, with at most `per_category` of each category; ties in the order of `scored`.
 pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: &Catalog) -> Vec<Scored> {
     let best = sort::greatest(scored.iter().map(|scored| scored.score).zip(0..));
     let mut taken = vec![0_u16; catalog.categories()];
@@ -102,7 +102,7 @@ mod tests {
         set
     }
 
-    /// The places of the best, where products have these scores.
+    /// Ids of the best products, for these scores.
     fn best(scores: [f32; 6], limit: usize, per_category: Option<u16>) -> Vec<u32> {
         let scored = scores.iter().zip(0..).map(|(score, id)| Scored {
             candidate: Candidate { id: SkuId(id), affinity: Affinity::default() },
@@ -113,19 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn the_best_come_first_and_no_category_has_more_than_it_may() {
+    fn the_best_come_first_and_no_category_exceeds_its_limit() {
         let scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
         assert_eq!(best(scores, 4, None), [0, 1, 2, 3]);
         assert_eq!(best(scores, 4, Some(2)), [0, 1, 4, 5]);
         assert_eq!(best(scores, 3, Some(1)), [0, 4]);
         assert!(best(scores, 9, Some(0)).is_empty());
-        // A better product of a category is never left out for a worse one.
+        // A worse product never replaces a better one of its category.
         assert_eq!(best([0.1, 0.2, 0.9, 0.3, 0.4, 0.8], 3, Some(1)), [2, 5]);
-        assert_eq!(best([0.5; 6], 3, None), [0, 1, 2], "of equals, the first");
+        assert_eq!(best([0.5; 6], 3, None), [0, 1, 2], "ties are in order");
     }
 
     #[test]
-    fn what_may_not_be_shown_is_blocked_whoever_says_so() {
+    fn each_constraint_blocks_its_products() {
         let catalog = catalog();
         let known = [0, 1, 2, 3, 4, 5].map(SkuId);
         let of = |constraints: &Constraints, delivered: Option<&[u32]>, profile: &Profile| {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_snapshot_does_not_have_cannot_be_delivered() {
+    fn products_outside_the_snapshot_cannot_be_delivered() {
         let promises = vec![Promise::new(1, 2, &SkuBits::all(2)).expect("memory")];
         let region = Region { code: Code::new("EAST").expect("a code"), utc_offset: 0, promises };
         let known = [SkuId(1), SkuId::NONE, SkuId(0)];

@@ -1,4 +1,4 @@
-//! Models that are loaded, and what they answer.
+//! Loaded models of demand and price.
 
 use super::{DemandSpec, Outlook, PriceSpec, of_weeks};
 use crate::{
@@ -14,14 +14,14 @@ use crate::{
 };
 use alloc::{format, vec::Vec};
 
-/// A demand pack that is loaded.
+/// Loaded demand pack.
 #[derive(Debug)]
 pub struct DemandModel {
     spec: DemandSpec,
     model: Model,
 }
 
-/// A price pack that is loaded.
+/// Loaded price pack.
 #[derive(Debug)]
 pub struct PriceModel {
     spec: PriceSpec,
@@ -29,20 +29,20 @@ pub struct PriceModel {
 }
 
 impl DemandModel {
-    /// Checks that spec and plan fit each other.
+    /// Creates the model, if spec and plan match.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not.
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if they do not.
     pub fn new(spec: DemandSpec, executor: &Executor) -> Result<Self> {
         of_weeks(&spec.features)?;
         let model = Model::bind(executor, &[], spec.features.len(), Some(3))?;
         Ok(Self { spec, model })
     }
 
-    /// The quantiles of the units of each outlook; `name` says of which product one is.
+    /// Quantiles of the units of each outlook; `name` is the SKU of an outlook, for errors.
     ///
     /// # Errors
-    /// [`NotFinite`](ErrorKind::NotFinite) when the model gives none; else as [`Executor::score`].
+    /// [`NotFinite`](ErrorKind::NotFinite) if an output is not a valid quantile; else errors of [`Executor::score`].
     pub fn quantiles<'a>(
         &self,
         outlooks: &[Outlook<'_>],
@@ -63,10 +63,10 @@ impl DemandModel {
 }
 
 impl PriceModel {
-    /// Checks that spec and plan fit each other.
+    /// Creates the model, if spec and plan match.
     ///
     /// # Errors
-    /// [`PackCorrupt`](ErrorKind::PackCorrupt) when they do not, and as [`PriceSpec::check`].
+    /// [`PackCorrupt`](ErrorKind::PackCorrupt) if they do not, and errors of [`PriceSpec::check`].
     pub fn new(spec: PriceSpec, executor: &Executor) -> Result<Self> {
         spec.check()?;
         of_weeks(&spec.features)?;
@@ -74,12 +74,11 @@ impl PriceModel {
         Ok(Self { spec, model })
     }
 
-    /// The units of a product that are expected in the week after its history, at each of some prices in
-    /// place of the offer's.
+    /// Expected units of a product in the week after its history, at each of `prices`, which replace the offer's price.
     ///
     /// # Errors
-    /// [`BadRequest`](ErrorKind::BadRequest) for an offer or a price that cannot be,
-    /// [`NotFinite`](ErrorKind::NotFinite) when the model gives no units; else as [`Executor::run`].
+    /// [`BadRequest`](ErrorKind::BadRequest) for an invalid offer or price, [`NotFinite`](ErrorKind::NotFinite) if an
+    /// output is not a number of units; else errors of [`Executor::run`].
     pub fn units(
         &self,
         sku: &Sku,
@@ -103,8 +102,8 @@ fn no_units(sku: &Sku) -> Error {
     Error::new(
         ErrorKind::NotFinite,
         format!(
-            "the model gives no number of units for `{sku}` that can be; look at its sales and prices in the snapshot, \
-             which may be like no product's"
+            "the model's output for `{sku}` is not a number of units; check the product's sales and prices in the \
+             snapshot"
         ),
     )
 }

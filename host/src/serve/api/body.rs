@@ -1,5 +1,4 @@
-//! What is sent: documents, files, forms, and what stands in the address. What cannot be read is a [`Problem`], whichever
-//! it is.
+//! Request bodies, forms, paths and queries. Unreadable input of any kind is a [`Problem`].
 
 use crate::serve::problem::Problem;
 use axum::{
@@ -11,26 +10,25 @@ use axum::{
 use serde::de::DeserializeOwned;
 use tradewind_json::without_bom;
 
-/// A document of a request.
+/// Document in a request.
 pub(crate) struct Body<T>(pub(crate) T);
 
-/// A file of a request.
+/// File in a request.
 pub(crate) struct File(pub(crate) Vec<u8>);
 
-/// The fields of a form.
+/// Fields of a form.
 pub(crate) struct Form<T>(pub(crate) T);
 
-/// What stands in the path of the address.
+/// Parameters in the path of the address.
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// What stands behind the path of the address.
+/// Parameters in the query of the address.
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    /// Reads JSON. What is none is malformed (400); what is, and does not hold what is asked for, is told with the
-    /// place (422).
+    /// Reads JSON. Malformed JSON is status 400; valid JSON of another type is 422, with the path of the field.
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
         let document = &mut serde_json::Deserializer::from_slice(without_bom(&bytes));
@@ -94,7 +92,7 @@ fn unread(rejection: BytesRejection) -> Problem {
     }
 }
 
-/// What the framework says of what it does not take, without the name that it has for it.
+/// Converts the framework's rejection, without the name of its type.
 fn rejected(what: &str, status: StatusCode, said: &str) -> Problem {
     let said = said.split_once(": ").map_or(said, |(_, said)| said);
     Problem::new(status, format!("{what}: {said}"))

@@ -1,4 +1,4 @@
-//! Whether the service is well, and in figures.
+//! Health and metrics of the service.
 
 use super::Document;
 use crate::serve::{
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tradewind_core::Millis;
 use tradewind_json::hex;
 
-/// What decides here.
+/// Health of the service, and its release.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub(super) struct Health {
     /// `ok`, or `degraded` if the service takes requests but its background work fails: `troubles` has the reasons.
@@ -21,17 +21,17 @@ pub(super) struct Health {
     last_plan: Option<Millis>,
     /// Time of the last successful exception scan of all open shipments.
     last_exception_scan: Option<Millis>,
-    /// The number of the release.
+    /// Number of the release.
     release: i64,
     /// SHA-256 of the module.
     module: String,
-    /// The root of the snapshot.
+    /// Root of the snapshot.
     snapshot: String,
-    /// Until when the snapshot holds.
+    /// Moment at which the snapshot expires.
     expires: Millis,
 }
 
-/// Answers 200 where the database answers and the snapshot holds; orders and scans are taken then.
+/// Answers 200 if the database responds and the snapshot is valid, so that orders and scans are accepted.
 #[utoipa::path(
     get, path = "/healthz", tag = "service", security(()),
     responses((status = 200, body = Health), (status = 503, body = ProblemSchema, content_type = "application/problem+json"))
@@ -55,7 +55,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
     }))
 }
 
-/// Figures for Prometheus.
+/// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "service", security(()), responses((status = 200, body = String)))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<String> {
     for (state, count) in app.store.order_counts().await? {

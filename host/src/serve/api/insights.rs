@@ -1,4 +1,4 @@
-//! What insights say.
+//! Insights.
 
 use super::{Document, body::Body};
 use crate::serve::{
@@ -12,9 +12,10 @@ use std::sync::Arc;
 use tradewind_core::{ErrorKind, guest::ClientError};
 use tradewind_json::{InsightReply, InsightRequest};
 
-/// Asks an insight: what a model says of a shopper, of products at nodes, or of texts, and why. For shops and warehouses.
+/// Computes an insight: a model's answer about a shopper, products at nodes, or texts, with reasons. For shops and
+/// warehouses.
 ///
-/// Nothing of the request is kept.
+/// The request is not stored.
 #[utoipa::path(
     post, path = "/v1/insights", tag = "insights", request_body = InsightRequest,
     responses(
@@ -22,7 +23,7 @@ use tradewind_json::{InsightReply, InsightRequest};
         (status = 404, body = ProblemSchema, content_type = "application/problem+json",
             description = "no insight of that name is loaded"),
         (status = 422, body = ProblemSchema, content_type = "application/problem+json",
-            description = "the request does not fit the insight's rows"),
+            description = "the request has fields that the insight's rows do not use"),
     )
 )]
 pub(super) async fn ask(
@@ -37,7 +38,7 @@ pub(super) async fn ask(
     let (insights, _) = app.gate.ask(&release.tradewind, move |client| client.insight(request)).await?;
     match insights {
         Ok(insights) => Ok(Json(InsightReply::new(id, insights))),
-        // Another name may well be answered.
+        // Another name may succeed.
         Err(ClientError::Fault(fault)) if named && fault.kind() == Some(ErrorKind::UnknownPack) => {
             Err(Problem::new(StatusCode::NOT_FOUND, fault.message))
         }

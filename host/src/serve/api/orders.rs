@@ -22,89 +22,89 @@ use std::sync::Arc;
 use tradewind_core::{Currency, Day, Millis, Probability, allocate::ShopOrder};
 use tradewind_json::ShipmentLine;
 
-/// An order that was taken.
+/// Accepted order.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Taken {
-    /// Its name.
+    /// Name of the order.
     id: String,
-    /// Where to read what becomes of it.
+    /// Address of the order's state.
     href: String,
 }
 
-/// An order, and what has become of it.
+/// Order with its state.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct OrderStatus {
-    /// Its name.
+    /// Name of the order.
     pub(crate) id: String,
-    /// The order, as it was sent; null where what is kept of it cannot be read.
+    /// Order as it was sent; null if the stored data cannot be read.
     pub(crate) order: Option<ShopOrder>,
-    /// What has become of it.
+    /// State of the order.
     pub(crate) state: OrderState,
-    /// When it was taken.
+    /// Moment at which it was accepted.
     pub(crate) received: Millis,
-    /// When its plan was made.
+    /// Moment at which it was planned.
     pub(crate) decided: Option<Millis>,
-    /// Its shipments, cancelled ones among them.
+    /// Shipments, including cancelled ones.
     pub(crate) shipments: Vec<OrderShipment>,
-    /// What does not ship, and why.
+    /// Units that do not ship, with reasons.
     pub(crate) shortfalls: Vec<Shortfall>,
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     pub(crate) currency: Currency,
-    /// What its plan costs, by cause, in minor units.
+    /// Cost of its plan, by cause, in minor units.
     pub(crate) cost: Option<Value>,
-    /// What its plan was made from and is, by digests.
+    /// Digests of the inputs and the result of its plan.
     pub(crate) receipt: Option<Receipt>,
-    /// How often planning failed since it last worked.
+    /// Number of failures since planning last succeeded.
     pub(crate) tries: i64,
-    /// Why planning failed last.
+    /// Reason for the last failure.
     pub(crate) error: Option<String>,
 }
 
-/// A shipment of an order.
+/// Shipment of an order.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct OrderShipment {
-    /// Its name.
+    /// Name of the shipment.
     pub(crate) id: String,
-    /// The node that sends it.
+    /// Node that ships it.
     pub(crate) node: String,
-    /// The last scan, or `cancelled`.
+    /// State of the last scan, or `cancelled`.
     pub(crate) state: String,
-    /// Whether it is held until someone has looked.
+    /// Whether it is held until an operator releases it.
     pub(crate) held: bool,
-    /// The day it leaves.
+    /// Day on which it leaves.
     pub(crate) dispatch: Option<Day>,
-    /// The day it arrives, if it is not late.
+    /// Day on which it arrives, if it is not late.
     pub(crate) arrival: Option<Day>,
-    /// How probable it is that it is late.
+    /// Probability that it is late.
     pub(crate) late: Option<Probability>,
-    /// The service that carries it, where it was changed.
+    /// Service that carries it, if it was changed.
     pub(crate) service: Option<String>,
-    /// What is in it.
+    /// Products in it.
     pub(crate) lines: Vec<ShipmentLine>,
 }
 
 /// Units that do not ship.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Shortfall {
-    /// The product.
+    /// Product.
     pub(crate) sku: String,
     /// Units.
     pub(crate) quantity: i64,
-    /// Why: `no_stock`, `no_lane`, `excluded`, `incomplete`, `sold_out`, `capacity`, `splits` or `cost`.
+    /// Reason: `no_stock`, `no_lane`, `excluded`, `incomplete`, `sold_out`, `capacity`, `splits` or `cost`.
     pub(crate) reason: String,
 }
 
-/// What a decision was made from, and what it was, by digests.
+/// Digests of the inputs and the result of a decision.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Receipt {
-    /// The decision: `GET /v1/decisions/{id}` has request and reply, for `tradewind replay`.
+    /// Name of the decision: `GET /v1/decisions/{id}` has request and reply, for `tradewind replay`.
     #[serde(default)]
     pub(crate) decision: String,
     /// SHA-256 of the module.
     pub(crate) module: String,
-    /// The roots of the packs.
+    /// Roots of the packs.
     pub(crate) packs: Vec<String>,
-    /// The root of the snapshot.
+    /// Root of the snapshot.
     pub(crate) snapshot: Option<String>,
     /// SHA-256 of the request.
     #[serde(rename(deserialize = "request_digest"))]
@@ -123,7 +123,7 @@ impl From<ShipmentRow> for OrderShipment {
     }
 }
 
-/// An order with its shipments.
+/// Collects an order's state and shipments.
 pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
     let OrderRow { id, order, state, received, decided, tries, cost, decision, error } = row;
     let shipments = app.store.shipments_of(&[&id]).await?;
@@ -152,20 +152,20 @@ pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
     })
 }
 
-/// Takes an order, once for each key: the same order under the same key gets the same answer.
+/// Accepts an order, once for each key: the same order with the same key gets the same response.
 ///
-/// It is planned in the background, by priority and then as it arrived; `GET` it at `href`. An order has 1 to 500 lines
-/// of different products that the snapshot or a node has, and at most 1,000,000 units; it is promised for a day of the
-/// years 2000 to 2100. For shops.
+/// It is planned in the background, in order of priority, then of arrival; `GET` its state at `href`. An order has 1 to
+/// 500 lines of different products that the snapshot or a node has, and at most 1,000,000 units; its promised day is in
+/// the years 2000 to 2100. For shops.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders",
-    params(("Idempotency-Key" = String, Header, description = "1 to 255 characters, another for each order")),
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 characters, different for each order")),
     request_body = ShopOrder,
     responses(
         (status = 202, body = Taken),
-        (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "no key, or no JSON"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "the id is another order's"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "the key is another order's, or the order can never be planned: `detail` names the field and what it takes"),
+        (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "the key is missing, or the body is not JSON"),
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "another order has this id"),
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "another order was sent with this key, or the order can never be planned: `detail` names the field and its valid values"),
     )
 )]
 pub(super) async fn submit(
@@ -177,40 +177,41 @@ pub(super) async fn submit(
     caller.may(&[Role::Shop])?;
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
     if !(1..=255).contains(&key.len()) {
-        let detail = "give the header `Idempotency-Key`, 1 to 255 characters, another for each order";
+        let detail =
+            "the header `Idempotency-Key` is missing or too long: send 1 to 255 characters, different for each order";
         return Err(Problem::bad(detail));
     }
     door::order(&app, &order).await?;
-    // Keys are a caller's own.
+    // Keys are separate for each caller.
     let key = format!("{} {key}", caller.key);
     let taken = Taken { id: order.id.to_string(), href: format!("/v1/orders/{}", order.id) };
     match app.store.submit(&key, &order, app.clock.now().0).await? {
         Submitted::New => app.queued.notify_one(),
         Submitted::Again => {}
         Submitted::OtherBody => {
-            let detail = "another order was sent with this `Idempotency-Key`; a new order takes a new key";
+            let detail = "another order was sent with this `Idempotency-Key`; use a new key for each order";
             return Err(Problem::unprocessable(detail));
         }
         Submitted::SameId => {
-            return Err(Problem::conflict(format!("there is an order `{}`, sent with another key", order.id)));
+            return Err(Problem::conflict(format!("order `{}` exists, sent with another key", order.id)));
         }
     }
     metrics::counter!("tradewind_orders_received_total").increment(1);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, taken.href.clone())], Json(taken)))
 }
 
-/// Which orders.
+/// Filter of orders.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    /// Of this state only.
+    /// State of the orders.
     state: Option<OrderState>,
-    /// At most so many; 100 when absent, 1,000 at most.
+    /// Maximum number of orders (default 100, at most 1,000).
     limit: Option<u16>,
 }
 
-/// Lists orders, the last to arrive first. For everyone with a key.
+/// Lists orders, newest first. For all roles.
 #[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Which), responses((status = 200, body = [OrderStatus])))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -225,7 +226,7 @@ pub(super) async fn list(
     Ok(Json(orders))
 }
 
-/// Shows an order: its shipments, what does not ship and why, what it costs, and the receipt. For everyone with a key.
+/// Shows an order: shipments, units that do not ship with reasons, cost, and receipt. For all roles.
 #[utoipa::path(
     get, path = "/v1/orders/{id}", tag = "orders", params(("id" = String, Path)),
     responses((status = 200, body = OrderStatus), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
@@ -239,12 +240,13 @@ pub(super) async fn show(
     Ok(Json(status(&app, row).await?))
 }
 
-/// Cancels an order: what has not left its node ships no more, packed or not, and can be promised again. What has left
-/// goes on; an order of which all has left cannot be cancelled. For shops and operators.
+/// Cancels an order: shipments that have not left their node are cancelled, packed or not, and their units become
+/// available again. Shipments that have left continue; an order whose shipments have all left cannot be cancelled. For
+/// shops and operators.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "cancelled already, or all of it has left"))
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "already cancelled, or all shipments have left"))
 )]
 pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Shop, Role::Operator])?;
@@ -252,7 +254,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id)
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tries a dead order again. For operators.
+/// Retries a dead order. For operators.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/retry", tag = "orders", params(("id" = String, Path)),
     responses((status = 202), (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
@@ -263,7 +265,7 @@ pub(super) async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id):
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Gives a decision with its receipt, as a line for `tradewind replay`. For operators.
+/// Shows a decision with its receipt, as a line for `tradewind replay`. For operators.
 #[utoipa::path(
     get, path = "/v1/decisions/{id}", tag = "orders", params(("id" = String, Path)),
     responses((status = 200, body = Object), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))

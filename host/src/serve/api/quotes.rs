@@ -1,4 +1,4 @@
-//! Prices at checkout.
+//! Verification of prices at checkout.
 
 use super::{Document, body::Body};
 use crate::serve::{
@@ -21,45 +21,45 @@ use tradewind_core::{
 };
 use tradewind_json::{hex, unhex};
 
-/// A price that a cart claims to have been quoted.
+/// Price that a cart claims was quoted.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QuoteClaim {
-    /// The root of the snapshot that it was quoted from, in hexadecimal.
+    /// Root of the snapshot from which it was quoted, in hexadecimal.
     snapshot: String,
-    /// When.
+    /// Moment of the quote.
     at: Millis,
-    /// The product.
+    /// Product.
     sku: Sku,
-    /// The region of the order.
+    /// Region of the order.
     region: Code,
-    /// The price, in minor units.
+    /// Price, in minor units.
     price: Money,
 }
 
-/// A price that is honoured.
+/// Verified price.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Verified {
-    /// The quote, computed again.
+    /// Quote, computed again.
     #[schema(value_type = Object)]
     quote: Quote,
-    /// The currency of its amounts.
+    /// Currency of its amounts.
     currency: Currency,
-    /// The digests of request and reply, module, packs and snapshot.
+    /// Digests of request, reply, module, packs and snapshot.
     #[schema(value_type = Object)]
     receipt: Value,
 }
 
-/// Checks a price at checkout, by computing it again from the service's own state. For shops.
+/// Verifies a price at checkout by computing it again from the service's own state. For shops.
 ///
-/// Nothing is believed of the cart but what it claims: stock and costs are the snapshot's, objective and clock the
-/// service's. A price that was quoted from the snapshot before is honoured for as long as it holds.
+/// The cart supplies only the claim: stock and costs come from the snapshot, objective and clock from the service. A
+/// price from the previous snapshot is accepted until it expires.
 #[utoipa::path(
     post, path = "/v1/quotes/verify", tag = "quotes", request_body = QuoteClaim,
     responses(
         (status = 200, body = Verified),
         (status = 409, body = ProblemSchema, content_type = "application/problem+json",
-            description = "the price is not honoured: `differs` says what was claimed and what was quoted"),
+            description = "the price is refused: `differs` has the claimed and the quoted values"),
     )
 )]
 pub(super) async fn verify(
@@ -69,23 +69,23 @@ pub(super) async fn verify(
 ) -> Document<Verified> {
     caller.may(&[Role::Shop])?;
     let QuoteClaim { snapshot, at, sku, region, price } = claim;
-    let root = unhex(&snapshot).ok_or_else(|| Problem::unprocessable("`snapshot` takes 64 hexadecimal digits"))?;
+    let root = unhex(&snapshot).ok_or_else(|| Problem::unprocessable("`snapshot` must be 64 hexadecimal digits"))?;
     let claim = Claim { snapshot: root, at, sku: door::sku("sku", sku.as_str())?, price };
     let mut refused = None;
     for release in app.quoting().into_iter().filter(|release| release.snapshot.root == root) {
         match computed(&app, &release, claim.clone(), region.clone()).await {
             Ok(verified) => return Ok(Json(verified)),
-            // What decides now says why.
+            // The current release's reason counts.
             Err(problem) => refused = refused.or(Some(problem)),
         }
     }
     Err(refused.unwrap_or_else(|| {
         let differs = json!([{"field": "snapshot", "claimed": snapshot, "quoted": hex(&app.release().snapshot.root)}]);
-        Problem::conflict("the price is from another snapshot; ask for a price again").with("differs", differs)
+        Problem::conflict("the price is from another snapshot; request a new price").with("differs", differs)
     }))
 }
 
-/// Computes a claimed price again, as a release would have quoted it.
+/// Computes a claimed price again with a release.
 async fn computed(app: &App, release: &Arc<Release>, claim: Claim, region: Code) -> Answer<Verified> {
     let (objective, now, at) = (app.settings.objective, app.clock.now(), claim.at);
     let (answer, record) =

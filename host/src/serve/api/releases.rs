@@ -1,4 +1,4 @@
-//! The module, packs and snapshot that decide.
+//! Releases: the module, packs and snapshot that decide together.
 
 use super::{
     Document,
@@ -20,20 +20,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use tradewind_core::Millis;
 use tradewind_json::hex;
 
-/// What decides now.
+/// Current release.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct ReleaseStatus {
-    /// Its number.
+    /// Number of the release.
     pub(crate) number: i64,
     /// SHA-256 of the module.
     pub(crate) module: String,
     /// SHA-256 of each pack's file, by name.
     pub(crate) packs: BTreeMap<String, String>,
-    /// The root of the snapshot.
+    /// Root of the snapshot.
     pub(crate) snapshot: String,
-    /// From when the snapshot holds.
+    /// First moment at which the snapshot is valid.
     pub(crate) issued: Millis,
-    /// Until when the snapshot holds.
+    /// Moment at which the snapshot expires.
     pub(crate) expires: Millis,
 }
 
@@ -50,25 +50,25 @@ impl From<&Release> for ReleaseStatus {
     }
 }
 
-/// Releases.
+/// Current and past releases.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Releases {
-    /// What decides now.
+    /// Current release.
     current: ReleaseStatus,
-    /// The latest, the last first.
+    /// Latest releases, newest first.
     history: Vec<Past>,
 }
 
-/// A release that was made.
+/// Past release.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Past {
     number: i64,
     made: Millis,
-    /// What it was made for.
+    /// Reason for the release.
     note: String,
 }
 
-/// Shows what decides, and what did. For everyone with a key.
+/// Shows the current release and past ones. For all roles.
 #[utoipa::path(get, path = "/v1/releases", tag = "releases", responses((status = 200, body = Releases)))]
 pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Document<Releases> {
     let history = app.store.releases().await?.into_iter();
@@ -78,11 +78,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Docume
     }))
 }
 
-/// Takes a module: verifies its signature, tests it with the packs and the snapshot, and lets it decide from the next
+/// Installs a module: verifies its signature, tests it with the packs and the snapshot, and uses it from the next
 /// request on. For admins.
 #[utoipa::path(
     put, path = "/v1/module", tag = "releases",
-    params(("Tradewind-Signature" = String, Header, description = "what `tradewind sign` wrote, on one line")),
+    params(("Tradewind-Signature" = String, Header, description = "output of `tradewind sign`, on one line")),
     request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
 )]
@@ -98,7 +98,7 @@ pub(super) async fn put_module(
     replace(&app, &caller, artefact, "a module").await
 }
 
-/// Takes a pack in place of the one of its name, as a module is taken. For admins.
+/// Installs a pack like a module; it replaces the pack of the same name. For admins.
 #[utoipa::path(
     put, path = "/v1/packs/{name}", tag = "releases", params(("name" = String, Path)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -113,13 +113,13 @@ pub(super) async fn put_pack(
     caller.may(&[])?;
     let pack = release::pack(bytes, &app.settings.trust).map_err(refused)?;
     if pack.name != name {
-        return Err(Problem::unprocessable(format!("the pack is called `{}`, not `{name}`", pack.name)));
+        return Err(Problem::unprocessable(format!("the pack's name is `{}`, not `{name}`", pack.name)));
     }
     replace(&app, &caller, Artefact::Pack(pack), "a pack").await
 }
 
-/// Takes a snapshot, as a module is taken. Products and nodes that are new bring their stock; what is known is the
-/// service's own count. For admins.
+/// Installs a snapshot like a module. Its stock is used for new products and nodes; for known ones the service's own
+/// counts remain. For admins.
 #[utoipa::path(
     put, path = "/v1/snapshot", tag = "releases",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -135,7 +135,7 @@ pub(super) async fn put_snapshot(
     replace(&app, &caller, artefact, "a snapshot").await
 }
 
-/// Goes back to what the current release replaced; again, to what that one did. For admins.
+/// Rolls back to the release that the current one replaced; repeated, to the one before that. For admins.
 #[utoipa::path(
     post, path = "/v1/rollback", tag = "releases",
     responses((status = 200, body = ReleaseStatus), (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
@@ -144,12 +144,11 @@ pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Do
     caller.may(&[])?;
     let current = app.release().number;
     let before = app.store.release_before(current).await?;
-    let before = before.ok_or_else(|| Problem::conflict("there is no release to go back to"))?;
+    let before = before.ok_or_else(|| Problem::conflict("there is no previous release"))?;
     let parts = app.store.parts(before, &app.settings.trust).await?;
-    let parts =
-        parts.ok_or_else(|| Problem::conflict("the release to go back to is no longer kept"))?.map_err(refused)?;
+    let parts = parts.ok_or_else(|| Problem::conflict("the previous release is no longer stored"))?.map_err(refused)?;
     let previous = app.store.release_before(before).await?;
-    release(&app, parts, current, previous, &format!("back to {before}, by {}", caller.key)).await
+    release(&app, parts, current, previous, &format!("rollback to {before}, by {}", caller.key)).await
 }
 
 async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> Document<ReleaseStatus> {
@@ -163,7 +162,7 @@ async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, n
     if let Err(error) = serve::install(&app.store, &release, previous, note).await {
         return Err(match error.as_database_error() {
             Some(error) if error.is_unique_violation() => {
-                Problem::conflict("another release was made meanwhile; look at it, and try again")
+                Problem::conflict("another release was made at the same time; check it, and try again")
             }
             _ => error.into(),
         });
@@ -173,8 +172,8 @@ async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, n
     Ok(Json(status))
 }
 
-/// Files that are not taken are the sender's.
+/// Converts an error of a file to a problem of the request.
 fn refused(error: ReleaseError) -> Problem {
-    tracing::warn!(%error, "a file was not taken");
+    tracing::warn!(%error, "file rejected");
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
 }

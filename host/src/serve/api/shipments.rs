@@ -18,29 +18,29 @@ use std::sync::Arc;
 use tradewind_core::{Currency, Millis, tracking::Scan};
 use tradewind_json::Shipment;
 
-/// A shipment, and what happened to it.
+/// Shipment with its scans.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ShipmentStatus {
-    /// The order that it is of.
+    /// Order that it belongs to.
     order: String,
-    /// Where it goes.
+    /// Region of the destination.
     region: String,
-    /// Until when it is promised.
+    /// Promised moment of delivery.
     promised: Millis,
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     currency: Currency,
-    /// The shipment.
+    /// Shipment.
     #[serde(flatten)]
     shipment: OrderShipment,
-    /// What happened to it, the first first; without what cannot be read.
+    /// Readable scans, oldest first.
     scans: Vec<Scan>,
-    /// Why it cannot be judged, where what is kept of it is not as it should be; it is on the worklist then.
+    /// Reason why its stored data cannot be evaluated; it is then on the worklist.
     fault: Option<String>,
 }
 
-/// Takes a shipment that another system has planned, to watch it. For warehouses.
+/// Adds a shipment that another system has planned, to monitor it. For warehouses.
 ///
-/// Shipments of allocated orders are there already. Nothing is promised from stock for one that is sent here.
+/// Shipments of allocated orders exist already. No stock is reserved for a shipment added here.
 #[utoipa::path(
     post, path = "/v1/shipments", tag = "shipments", request_body = Shipment,
     responses((status = 201), (status = 409, body = ProblemSchema, content_type = "application/problem+json"),
@@ -63,7 +63,7 @@ pub(super) async fn submit(
     Ok(StatusCode::CREATED)
 }
 
-/// Shows a shipment with its scans. For everyone with a key.
+/// Shows a shipment with its scans. For all roles.
 #[utoipa::path(
     get, path = "/v1/shipments/{id}", tag = "shipments", params(("id" = String, Path)),
     responses((status = 200, body = ShipmentStatus), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
@@ -83,15 +83,15 @@ pub(super) async fn show(
     Ok(Json(ShipmentStatus { order, region, promised, currency, shipment: row.into(), scans, fault }))
 }
 
-/// Takes scans in, all or none, in any order; one that is known changes nothing. For warehouses.
+/// Adds scans, all or none, in any order; known scans are ignored. For warehouses.
 ///
-/// What was picked up is no longer there, and no longer promised. `place` takes 1 to 64 bytes of text, `at` a moment of
-/// the years 2000 to 2100; a shipment has at most 1,000 scans.
+/// Units that are picked up are no longer on hand or reserved. `place` is 1 to 64 bytes of text, `at` a moment of the
+/// years 2000 to 2100; a shipment has at most 1,000 scans.
 #[utoipa::path(
     post, path = "/v1/shipments/{id}/scans", tag = "shipments", params(("id" = String, Path)), request_body = [Scan],
     responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
         (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "cancelled or held"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "a scan that can never be judged"))
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "invalid scan"))
 )]
 pub(super) async fn scan(
     State(app): State<Arc<App>>,
@@ -105,7 +105,7 @@ pub(super) async fn scan(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lets a shipment that is held go on. For operators.
+/// Releases a held shipment. For operators.
 #[utoipa::path(
     post, path = "/v1/shipments/{id}/release", tag = "shipments", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))

@@ -16,20 +16,20 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tradewind_core::Day;
 
-/// What a node has of a product, in units.
+/// Stock of a product at a node, in units.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Stock {
-    /// The node.
+    /// Node.
     node: String,
-    /// The product.
+    /// Product.
     sku: String,
-    /// What is there, with what is promised.
+    /// Units on hand, including reserved units.
     on_hand: i64,
-    /// What is promised to orders.
+    /// Units reserved for orders.
     reserved: i64,
-    /// What is kept back.
+    /// Safety stock: units kept back from orders.
     safety: i64,
-    /// What can be promised: on hand without reserved and safety, never below 0.
+    /// Units available to promise: on hand minus reserved minus safety stock (at least 0).
     available: i64,
 }
 
@@ -41,18 +41,18 @@ impl From<StockRow> for Stock {
     }
 }
 
-/// Which stock.
+/// Filter of stock.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    /// Of this product only.
+    /// Product of the stock.
     sku: Option<String>,
-    /// Of this node only.
+    /// Node of the stock.
     node: Option<String>,
 }
 
-/// Shows stock by product and node. For everyone with a key.
+/// Shows stock by product and node. For all roles.
 #[utoipa::path(get, path = "/v1/stock", tag = "stock", params(Which), responses((status = 200, body = [Stock])))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
@@ -65,33 +65,34 @@ pub(super) async fn show(
     Ok(Json(rows.into_iter().map(Stock::from).collect()))
 }
 
-/// A count: what is there of a product at a node, with what is promised to orders.
+/// Count of a product at a node, including units reserved for orders.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Count {
-    /// The node.
+    /// Node.
     node: String,
-    /// The product.
+    /// Product.
     sku: String,
     /// Units.
     on_hand: u32,
-    /// Units that are kept back; as before when absent.
+    /// Safety stock in units; unchanged if absent.
     safety: Option<u32>,
 }
 
-/// What counts have led to.
+/// Result of counts.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Counted {
-    /// Rows that were taken over.
+    /// Number of counts applied.
     rows: usize,
-    /// Orders that are planned again: their units are gone, or what they lacked has come.
+    /// Number of orders to plan again, because they lost units, or because units that they lacked arrived.
     replanned: u64,
 }
 
-/// Takes over counts, one after the other.
+/// Applies counts, one after the other.
 ///
-/// Where less is there than is promised, orders are planned again: those that are not packed first, of these the least
-/// urgent, of these the last to arrive. Where there is more, orders that lacked the product are. For warehouses.
+/// If fewer units are on hand than reserved, orders are planned again: unpacked ones first, of these the lowest
+/// priority, of these the newest. If there are more units, orders that lacked the product are planned again. For
+/// warehouses.
 #[utoipa::path(
     put, path = "/v1/stock", tag = "stock", request_body = [Count],
     responses((status = 200, body = Counted), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
@@ -107,7 +108,7 @@ pub(super) async fn count(
         door::sku("sku", sku)?;
         door::code("node", node)?;
         if !nodes.contains_key(node) {
-            return Err(Problem::unprocessable(format!("there is no node `{node}`; nothing was counted")));
+            return Err(Problem::unprocessable(format!("unknown node `{node}`; no counts were applied")));
         }
     }
     let (rows, mut replanned) = (counts.len(), 0);
@@ -118,29 +119,29 @@ pub(super) async fn count(
     Ok(Json(Counted { rows, replanned }))
 }
 
-/// A node.
+/// Node.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Node {
-    /// Its name.
+    /// Name of the node.
     code: String,
-    /// Whether nothing ships from it.
+    /// Whether the node is closed: it ships nothing.
     closed: bool,
-    /// What it has to pack next; null where the snapshot no longer has it.
+    /// Next workload; null if the node is not in the snapshot.
     workload: Option<Workload>,
 }
 
-/// What a node has to pack.
+/// Workload of a node.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Workload {
-    /// The day on which what is decided now leaves it.
+    /// Day on which shipments allocated now leave.
     day: Day,
-    /// Shipments that it has to pack by then.
+    /// Shipments to pack for that day.
     booked: i64,
     /// Shipments that it can pack in a day.
     capacity: i64,
 }
 
-/// Lists nodes. For everyone with a key.
+/// Lists nodes. For all roles.
 #[utoipa::path(get, path = "/v1/nodes", tag = "stock", responses((status = 200, body = [Node])))]
 pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Document<Vec<Node>> {
     let workloads = live::workloads(&app.store, app.store.pool(), &app.release(), app.clock.now()).await?;
@@ -152,14 +153,14 @@ pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Docum
     Ok(Json(nodes.collect()))
 }
 
-/// What a node's closing has led to.
+/// Result of closing or opening a node.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Turned {
-    /// The node.
+    /// Node.
     node: String,
-    /// Whether nothing ships from it.
+    /// Whether the node is closed: it ships nothing.
     closed: bool,
-    /// Orders that are planned again.
+    /// Number of orders to plan again.
     replanned: u64,
 }
 
@@ -169,7 +170,7 @@ async fn turn(app: &App, caller: &Caller, node: String, closed: bool) -> Answer<
     Ok(Json(Turned { node, closed, replanned }))
 }
 
-/// Closes a node: its open orders are planned again, and as little of them moves as can. For warehouses and operators.
+/// Closes a node: its open orders are planned again with as few changes as possible. For warehouses and operators.
 #[utoipa::path(
     post, path = "/v1/nodes/{code}/close", tag = "stock", params(("code" = String, Path)),
     responses((status = 200, body = Turned), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
@@ -178,7 +179,7 @@ pub(super) async fn close(State(app): State<Arc<App>>, caller: Caller, Path(code
     turn(&app, &caller, code, true).await
 }
 
-/// Opens a node again. For warehouses and operators.
+/// Reopens a node. For warehouses and operators.
 #[utoipa::path(
     post, path = "/v1/nodes/{code}/open", tag = "stock", params(("code" = String, Path)),
     responses((status = 200, body = Turned), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))

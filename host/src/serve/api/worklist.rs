@@ -1,4 +1,4 @@
-//! The worklist.
+//! Worklist: exceptions that await an operator.
 
 use super::{
     Document,
@@ -20,49 +20,49 @@ use tradewind_core::{
     exceptions::{Action, ExceptionScore},
 };
 
-/// Something that people should look at.
+/// Exception that needs a person.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Entry {
-    /// Its name.
+    /// Name of the entry.
     id: String,
-    /// `open`, `acted`, or `resolved` where it went away by itself.
+    /// `open`, `acted`, or `resolved` if the exception ended without an action.
     state: String,
-    /// When it was found first.
+    /// Moment at which it was first found.
     found: Millis,
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     currency: Currency,
-    /// What is about to go wrong: shipment, kind, probability, severity in minor units, evidence,
-    /// and actions, each of which can be sent to `/act` as it stands.
+    /// Shipment, kind, probability, severity in minor units, evidence, and actions, each of which can be sent to `/act`
+    /// unchanged.
     #[schema(value_type = Object)]
     exception: ExceptionScore,
-    /// Why what is known of the shipment cannot be judged, for data faults that `exception` has no evidence of.
+    /// Reason why the shipment's data cannot be evaluated, for data faults without evidence in `exception`.
     reason: Option<String>,
-    /// What was done about it.
+    /// Action that was taken.
     acted: Option<Value>,
-    /// What people said of it.
+    /// Feedback of operators.
     feedback: Option<Value>,
 }
 
 impl Entry {
-    /// The entry of a row, whose amounts are of a currency.
+    /// Creates the entry of a row, with the currency of its amounts.
     fn new(row: WorkRow, currency: Currency) -> Self {
         let WorkRow { id, state, finding: Finding { score, reason }, found, acted, feedback } = row;
         Self { id, state, found: Millis(found), currency, exception: score, reason, acted, feedback }
     }
 }
 
-/// Which entries.
+/// Filter of entries.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    /// `open`, which is meant when absent, `acted` or `resolved`.
+    /// State of the entries: `open` (default), `acted` or `resolved`.
     state: Option<String>,
-    /// At most so many; 100 when absent, 1,000 at most.
+    /// Maximum number of entries (default 100, at most 1,000).
     limit: Option<u16>,
 }
 
-/// Lists what is about to go wrong, the dearest first; of equals, what was found first. For everyone with a key.
+/// Lists exceptions, the most expensive first, ties oldest first. For all roles.
 #[utoipa::path(get, path = "/v1/worklist", tag = "worklist", params(Which), responses((status = 200, body = [Entry])))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -71,21 +71,21 @@ pub(super) async fn list(
 ) -> Document<Vec<Entry>> {
     let state = which.state.as_deref().unwrap_or("open");
     if !["open", "acted", "resolved"].contains(&state) {
-        return Err(Problem::bad(format!("`{state}` is no state; there are open, acted and resolved")));
+        return Err(Problem::bad(format!("unknown state `{state}` (expected open, acted or resolved)")));
     }
     let rows = app.store.worklist(state, i64::from(which.limit.unwrap_or(100).min(1_000))).await?;
     let currency = app.release().snapshot.storefront.currency;
     Ok(Json(rows.into_iter().map(|row| Entry::new(row, currency)).collect()))
 }
 
-/// Carries out one of an entry's actions, sent as it stands, and closes the entry. For operators.
+/// Carries out one of an entry's actions, sent unchanged, and closes the entry. For operators.
 #[utoipa::path(
     post, path = "/v1/worklist/{id}/act", tag = "worklist", params(("id" = String, Path)), request_body = Object,
     responses(
-        (status = 200, body = Object, description = "what was done; where a shipment was made, its name"),
+        (status = 200, body = Object, description = "result of the action, with the name of a new shipment"),
         (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "it can no longer be done"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "it is not one of the entry's actions"),
+        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "the action is no longer possible"),
+        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "the entry does not have this action"),
     )
 )]
 pub(super) async fn act(
@@ -98,18 +98,18 @@ pub(super) async fn act(
     Ok(Json(act::act(&app, &caller, &id, action).await?))
 }
 
-/// What someone says of an entry.
+/// Feedback on an entry.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Feedback {
-    /// Whether it was worth looking at.
+    /// Whether it was worth checking.
     useful: bool,
-    /// Anything else, in at most 2,000 bytes.
+    /// Comment of at most 2,000 bytes.
     #[serde(default)]
     note: String,
 }
 
-/// Says whether an entry was worth looking at. For operators.
+/// Records whether an entry was worth checking. For operators.
 #[utoipa::path(
     post, path = "/v1/worklist/{id}/feedback", tag = "worklist", params(("id" = String, Path)), request_body = Feedback,
     responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))

@@ -1,26 +1,26 @@
-//! Set covering by shipments: a dynamic program over how much of each line is served.
+//! Set covering by shipments: a dynamic program over the served units of each line.
 //!
-//! A state says how many units of each line are served: one digit for each line, in mixed radix. The program first finds
-//! the cheapest single shipment for each state, then adds shipment after shipment while that makes a state cheaper:
+//! A state is the number of served units of each line: one digit for each line, in mixed radix. The program first finds
+//! the cheapest single shipment for each state, then adds shipments while that makes a state cheaper:
 //!
 //! ```text
 //! one[s]      = min over facilities of opening cost + split + units
 //! least[k][s] = min(least[k − 1][s], min over parts p of s: one[p] + least[k − 1][s − p])
 //! ```
 //!
-//! Its optimum is a lower bound, and the optimum of the order where no facility comes up twice: one that does gives its
-//! stock twice. Where capacity binds and a line is not split into units, it is no lower bound.
+//! Its optimum is a lower bound. It is the optimum of the order if no facility occurs twice; a facility that does would
+//! use its stock twice. If capacity binds and a line is not split into units, there is no lower bound.
 
 use super::{Placer, facility::NEVER};
 use alloc::vec::Vec;
 
-/// The states, and the cheapest way to serve each.
+/// States, and the cheapest way to serve each.
 #[derive(Default)]
 pub(super) struct Table {
     digits: Vec<Digit>,
     /// Units of each state.
     units: Vec<u32>,
-    /// Cost of each state from the facility at hand.
+    /// Cost of each state from the current facility.
     own: Vec<i64>,
     /// Cost of each state in one shipment, and the facility it ships from.
     one: Vec<i64>,
@@ -28,35 +28,35 @@ pub(super) struct Table {
     /// Cost of each state in at most one shipment, at most two, …; and the part that the last shipment serves.
     least: Vec<i64>,
     last: Vec<u32>,
-    /// Parts of the state at hand.
+    /// Parts of the current state.
     parts: Vec<usize>,
 }
 
-/// How many units of a line a state serves: the line's digit of the state.
+/// Number of units of a line that a state serves: the line's digit of the state.
 #[derive(Clone, Copy)]
 struct Digit {
-    /// What one more of this digit adds to the state.
+    /// Value of one unit of this digit.
     stride: usize,
-    /// The highest value.
+    /// Maximum value of the digit.
     most: u32,
     /// Units for each step of the digit.
     units: u32,
 }
 
-/// The most states to tabulate.
+/// Maximum number of states to tabulate.
 const STATES: usize = 512;
 
 impl Placer {
-    /// Finds the cheapest set of facilities by dynamic programming, if that is at most [`STATES`] states. Returns a
-    /// lower bound for the cost of every plan, [`i64::MIN`] where there is none.
+    /// Finds the cheapest set of facilities by dynamic programming, for at most [`STATES`] states. Returns a lower
+    /// bound for the cost of every plan, or [`i64::MIN`] for no bound.
     pub(super) fn cover(&mut self) -> i64 {
         let width = self.instance.facilities.len();
         let mut table = core::mem::take(&mut self.table);
         table.digits.clear();
         let (mut states, mut proves) = (1, true);
         for (line, &wanted) in self.instance.demand.iter().enumerate() {
-            // A line may be split where a facility has a part of it, keeps a part, or has too little capacity; the last is
-            // not tabulated, as it would be too many states.
+            // A line is tabulated by units if a facility has only a part of it, or keeps a part. Splits because of
+            // capacity are not tabulated, as they need too many states.
             let row = &self.instance.cells[line * width..(line + 1) * width];
             let whole = row.iter().all(|cell| cell.kept == 0 && (cell.units == 0 || cell.units == wanted));
             proves &= !self.instance.capacitated || !whole || wanted == 1;
@@ -77,7 +77,7 @@ impl Placer {
         if proves { bound } else { i64::MIN }
     }
 
-    /// Fills the table. Returns the cost of the cheapest state, and its facilities in `open`, up to the first that comes up
+    /// Fills the table. Returns the cost of the cheapest state; `open` gets its facilities, up to the first that occurs
     /// twice.
     fn tabulate(&mut self, table: &mut Table, states: usize) -> i64 {
         let Table { digits, units, own, one, facility, least, last, parts } = table;
@@ -119,7 +119,7 @@ impl Placer {
                 }
             }
         }
-        // Shipment after shipment, while that helps.
+        // Further shipments, while they help.
         least.clone_from(one);
         least[0] = 0;
         last.clear();
@@ -136,7 +136,7 @@ impl Placer {
             let (before, now) = least.split_at_mut(round * states);
             let (before, last) = (&before[(round - 1) * states..], &mut last[round * states..]);
             for state in 1..states {
-                // The added shipment serves the last line that is served, so that each partition is seen once.
+                // The added shipment serves the last served line, so that each partition is evaluated once.
                 let (mut rest, mut count) = (state, 0);
                 for digit in digits.iter().rev() {
                     let here = rest / digit.stride;

@@ -1,4 +1,4 @@
-//! An order as a facility location problem, and the cheapest assignment to a set of open facilities.
+//! Order as a facility location problem, and the cheapest assignment to a set of open facilities.
 
 use super::super::{
     market::Market,
@@ -8,13 +8,13 @@ use super::super::{
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// An order's lines, the facilities that can serve them, and what that costs. Costs are in parts of minor units.
+/// Lines of an order, the facilities that can serve them, and the costs, in parts of minor units.
 #[derive(Default)]
 pub(super) struct Instance {
     pub facilities: Vec<Facility>,
     /// Lines × facilities.
     pub cells: Vec<Cell>,
-    /// Units that each line wants.
+    /// Units of each line.
     pub demand: Vec<u32>,
     /// Savings of each facility alone against serving nothing, before its opening cost.
     pub alone: Vec<i64>,
@@ -30,54 +30,54 @@ pub(super) struct Instance {
     pub split: i64,
     /// Discount on a unit that stays where the previous plan had it.
     pub change: i64,
-    /// Serve all, or nothing.
+    /// Whether the order is all or nothing.
     pub complete: bool,
     /// Maximum number of open facilities.
     pub most: usize,
-    /// Whether the capacity of some facility is below the order's units, so that it has to be counted.
+    /// Whether the capacity of a facility is less than the order's units, so that it must be tracked.
     pub capacitated: bool,
-    /// Each node's facility.
+    /// Facility of each node.
     slots: Vec<u32>,
 }
 
-/// A node that can serve the order.
+/// Node that can serve the order.
 #[derive(Clone, Copy)]
 pub(super) struct Facility {
     pub node: u32,
     /// Opening cost: one shipment, without the split.
     pub fixed: i64,
-    /// Cost of a unit, without what its product adds.
+    /// Cost of a unit, without its product's pressure and price.
     unit: i64,
     /// Capacity in units.
     pub units: u32,
 }
 
-/// What a facility can do for a line.
+/// Offer of a facility for a line.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Cell {
     /// Cost of a unit.
     pub cost: i64,
     /// Units, at most the line's demand.
     pub units: u32,
-    /// Those of them that the previous plan had here: their cost is lower by the discount.
+    /// Units that the previous plan had here; their cost is reduced by the discount.
     pub kept: u32,
-    /// The entry of stock.
+    /// Index of the stock entry.
     pub stock: u32,
 }
 
-/// A cost that is above every plan's; a few of them can be added up.
+/// Cost above that of every plan; small multiples do not overflow.
 pub(super) const NEVER: i64 = 1 << 59;
 
-/// The most that serving nothing may cost with the penalty of an all-or-nothing order.
+/// Maximum cost of serving nothing, with the penalty of an all-or-nothing order.
 const MOST_UNSERVED: i64 = NEVER / 4;
 
-/// A node that is no facility.
+/// Marks a node that is not a facility.
 const NONE: u32 = u32::MAX;
-/// A node that the order excludes.
+/// Marks a node that the order excludes.
 const EXCLUDED: u32 = u32::MAX - 1;
 
 impl Instance {
-    /// Sets the instance up for an order. Returns what the order costs in every plan.
+    /// Sets the instance up for an order. Returns the constant part of every plan's cost.
     pub fn load(&mut self, network: &Network<'_>, market: &Market, o: usize, urgency: i64) -> i64 {
         let (order, lines, costs) = (network.order(o), network.lines(o), &network.problem.costs);
         self.slots.resize(network.problem.nodes.len(), NONE);
@@ -97,8 +97,8 @@ impl Instance {
         let wanted = lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
         self.nothing = wanted * self.missing;
         if order.complete && wanted > 0 {
-            // An exact penalty: with one missing unit, a plan costs at least as much as an empty one, whatever the others
-            // save (capped, so that sums cannot overflow).
+            // An exact penalty: with one missing unit, a plan costs at least as much as an empty one, regardless of
+            // what the other units save (capped, so that sums cannot overflow).
             let held = lines.iter().flat_map(|line| &line.held).map(|&(_, units)| i64::from(units)).sum::<i64>();
             let penalty = self.nothing + wanted * network.relief + held * self.change;
             self.missing = self.missing.max(penalty.min(MOST_UNSERVED / wanted));
@@ -107,7 +107,8 @@ impl Instance {
         self.fill_cells(network, market, o)
     }
 
-    /// The facilities: nodes with a lane to the order's region that may and can ship.
+    /// Collects the facilities: nodes that have a lane to the order's region, that the order allows, and that have
+    /// capacity.
     fn open_facilities(&mut self, network: &Network<'_>, market: &Market, o: usize, wanted: i64) {
         let order = network.order(o);
         self.facilities.clear();
@@ -134,7 +135,7 @@ impl Instance {
         }
     }
 
-    /// The cells and the savings. Returns what the order costs in every plan: the discounts, added back.
+    /// Computes cells and savings. Returns the constant part of every plan's cost: the discounts, added back.
     fn fill_cells(&mut self, network: &Network<'_>, market: &Market, o: usize) -> i64 {
         let lines = network.lines(o);
         let width = self.facilities.len();
@@ -199,38 +200,38 @@ impl Instance {
     }
 }
 
-/// The cheapest assignment of lines to the open facilities.
+/// Cheapest assignment of lines to the open facilities.
 #[derive(Default)]
 pub(super) struct Assignment {
-    /// The open facilities.
+    /// Open facilities.
     pub open: Vec<u32>,
-    /// Line, facility and units of what is taken.
+    /// Line, facility and units of each part of the assignment.
     pub taken: Vec<(u32, u32, u32)>,
-    /// What each line pays now, dearest first; an unserved unit pays the penalty.
+    /// Current cost of each line's units, most expensive first; an unserved unit costs the penalty.
     pieces: Vec<Piece>,
-    /// Where each line's pieces begin; one more at the end.
+    /// Index of each line's first piece; one more at the end.
     first_piece: Vec<usize>,
-    /// What a line can take, cheapest first.
+    /// Offers for the current line, cheapest first.
     offers: Vec<Offer>,
-    /// Capacity that the open facilities have left.
+    /// Remaining capacity of the open facilities.
     left: Vec<u32>,
-    /// Whether a line found too little of it: what it takes then depends on the lines before, and may not be the cheapest.
+    /// Whether capacity limited a line: its assignment then depends on the earlier lines, and may not be the cheapest.
     pub binds: bool,
 }
 
-/// Units of a line that pay the same.
+/// Units of a line with the same cost.
 #[derive(Clone, Copy)]
 struct Piece {
     cost: i64,
     units: u32,
 }
 
-/// Units that an open facility offers a line.
+/// Units that an open facility offers for a line.
 #[derive(Clone, Copy)]
 struct Offer {
     cost: i64,
     units: u32,
-    /// An index into the open facilities.
+    /// Index into the open facilities.
     open: u32,
 }
 
@@ -276,7 +277,7 @@ impl Assignment {
         cost
     }
 
-    /// What the open facilities offer the line of this row, cheapest first.
+    /// Sorts the offers of the open facilities for the line of this row, cheapest first.
     fn sort_offers(&mut self, instance: &Instance, row: Range<usize>) {
         self.offers.clear();
         for (n, &facility) in self.open.iter().enumerate() {
@@ -285,7 +286,7 @@ impl Assignment {
             let more = Offer { cost: cell.cost, units: cell.units - cell.kept, open };
             for offer in [kept, more] {
                 if offer.units > 0 && offer.cost < instance.missing {
-                    // Equal costs go by facility, so that the assignment is a function of the set.
+                    // Ties are in order of facility, so that the assignment is a function of the set.
                     let by = |offer: &Offer| (offer.cost, self.open[offer.open as usize]);
                     let at = self.offers.partition_point(|other| by(other) <= by(&offer));
                     self.offers.insert(at, offer);
@@ -299,7 +300,7 @@ impl Assignment {
         self.pieces.iter().any(|piece| piece.cost == instance.missing)
     }
 
-    /// What a line saves if it can take from another cell too.
+    /// Savings of a line if another cell becomes available.
     #[inline(always)]
     pub fn saving(&self, line: usize, cell: &Cell, change: i64) -> i64 {
         let pieces = &self.pieces[self.first_piece[line]..self.first_piece[line + 1]];

@@ -23,7 +23,7 @@ pub(super) struct Tree {
 #[derive(Clone, Copy)]
 struct Branch {
     facility: u32,
-    /// Its savings, less its opening cost.
+    /// Savings minus opening cost.
     net: i64,
 }
 
@@ -81,7 +81,7 @@ impl Placer {
             survives[open as usize] = true;
         }
         self.looked += (width + instance.cells.len()) as i64;
-        // The survivors close ranks.
+        // Compact the survivors.
         let mut to = 0;
         for from in 0..instance.cells.len() {
             if survives[from % width] {
@@ -124,7 +124,7 @@ impl Placer {
             self.tree.bound = self.tree.bound.min(bound);
         }
         if self.instance.complete && self.assignment.lacks_a_unit(&self.instance) {
-            // No plan. It is cheaper than the empty one only where the penalty had to be capped.
+            // This is not a plan. It is cheaper than the empty plan only if the penalty was capped.
             if cost < self.incumbent.cost {
                 self.tree.bound = self.tree.bound.min(cost);
             }
@@ -138,7 +138,7 @@ impl Placer {
         }
         let (width, own) = (instance.facilities.len(), self.tree.branches.len());
         self.tree.budget -= ((own - from) * instance.demand.len()) as i64;
-        // Savings of each branch; and an upper bound for the savings of all together, line by line.
+        // Savings of each branch, and an upper bound for the savings of all together, by line.
         let split = if self.assignment.open.is_empty() { 0 } else { instance.split };
         let (mut first, mut second, mut together) = (i64::MAX, i64::MAX, 0_i64);
         let mut nets = 0_i64;
@@ -163,7 +163,7 @@ impl Placer {
         for line in 0..instance.demand.len() {
             together = together.saturating_add(self.most_saved(line, own));
         }
-        // Two facilities more at least: both from this level, and the second is a split.
+        // At least two more facilities: both from this level, and the second is a split.
         let extra = if self.assignment.open.is_empty() { instance.split } else { 0 };
         let two = if room < 2 || self.tree.branches.len() < own + 2 {
             i64::MAX
