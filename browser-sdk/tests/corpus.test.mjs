@@ -94,7 +94,7 @@ function encoded({ orders, lines, first, last, items }) {
   const day = (date) => Date.parse(date) / 86_400_000;
   const to = new postcard.Writer().unsigned(orders).unsigned(lines).signed(day(first)).signed(day(last));
   const floats = (values) => to.raw(new Uint8Array(Float32Array.from(values).buffer));
-  to.list(items, (item) => {
+  to.list(items, (to, item) => {
     to.text(item.sku).unsigned(item.orders).signed(day(item.first)).signed(day(item.last)).unsigned(item.last_order);
     floats([...item.by_order, item.by_day, item.attention]);
     to.signed(Date.parse(item.attended)).raw([item.dismissed ? 1 : 0]);

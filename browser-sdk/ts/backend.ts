@@ -1,4 +1,5 @@
 import type { TradewindError } from "./error.js";
+import type { Question } from "./messages.js";
 import type {
   Consent,
   ListedProduct,
@@ -59,8 +60,8 @@ export interface Backend {
   /** Ranks for a slot, only among offered products. */
   rankOffered(request: RankRequest): Promise<Ranking>;
   quote(request: { sku: string; region: string; objective: Objective | undefined }, receipt: boolean): Promise<Received<Quote>>;
-  /** Calls the module with the profile inserted between two parts of a request. */
-  ask(before: Uint8Array, after: Uint8Array): Promise<Answered>;
+  /** Asks an insight model, with the profile on this device. */
+  ask(question: Question): Promise<Answered>;
   products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]>;
   readRanking(reply: string): Promise<Ranking>;
   replay(request: string, reply: string): Promise<boolean>;

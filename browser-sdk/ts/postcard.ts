@@ -3,6 +3,9 @@
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
+type Write<T> = (to: Writer, value: T) => unknown;
+type Read<T> = (from: Reader) => T;
+
 /** Writes values one after another. Integers are exact up to 2⁵³. */
 export class Writer {
   #bytes: number[] = [];
@@ -32,16 +35,21 @@ export class Writer {
     return this.unsigned(bytes.length).raw(bytes);
   }
 
-  list<T>(values: readonly T[], write: (value: T) => unknown): this {
+  message<T>(value: T, write: Write<T>): this {
+    write(this, value);
+    return this;
+  }
+
+  list<T>(values: readonly T[], write: Write<T>): this {
     this.unsigned(values.length);
-    values.forEach(write);
+    for (const value of values) write(this, value);
     return this;
   }
 
   /** Writes an optional value. */
-  optional<T>(value: T | undefined, write: (value: T) => unknown): this {
+  optional<T>(value: T | undefined, write: Write<T>): this {
     this.unsigned(value === undefined ? 0 : 1);
-    if (value !== undefined) write(value);
+    if (value !== undefined) write(this, value);
     return this;
   }
 }
@@ -67,9 +75,9 @@ export class Reader {
     return bytes;
   }
 
-  /** Returns the remaining bytes. */
+  /** Returns a copy of the remaining bytes. */
   rest(): Uint8Array {
-    return this.raw(this.#bytes.length - this.at);
+    return this.raw(this.#bytes.length - this.at).slice();
   }
 
   byte(): number {
@@ -100,11 +108,22 @@ export class Reader {
     return text.decode(this.raw(this.unsigned()));
   }
 
-  list<T>(read: () => T): T[] {
-    return Array.from({ length: this.unsigned() }, read);
+  flag(): boolean {
+    return this.byte() === 1;
   }
 
-  optional<T>(read: () => T): T | null {
-    return this.byte() ? read() : null;
+  list<T>(read: Read<T>, length = this.unsigned()): T[] {
+    return Array.from({ length }, () => read(this));
+  }
+
+  optional<T>(read: Read<T>): T | null {
+    return this.flag() ? read(this) : null;
+  }
+
+  /** Reads an enum, from the names of its plain variants and the functions that read the others. */
+  variant<T>(...variants: (T | (() => T))[]): T {
+    const variant = variants[this.unsigned()];
+    if (variant === undefined) throw new RangeError("unknown variant in a message");
+    return typeof variant === "function" ? (variant as () => T)() : (variant as T);
   }
 }

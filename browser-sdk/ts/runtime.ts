@@ -7,6 +7,7 @@ import { checkEvent, checkQuote, checkRank } from "./check.js";
 import { Columns, Skus } from "./columns.js";
 import { TradewindError } from "./error.js";
 import { type Alive, body, bytes, get, hold } from "./files.js";
+import type { SkuBits } from "./generated.js";
 import * as messages from "./messages.js";
 import * as store from "./store.js";
 import { Storefront } from "./storefront.js";
@@ -34,7 +35,7 @@ export class Runtime implements Backend {
   /** Products of the ranking pack, in its order. */
   #catalog: Skus | undefined;
   /** Products that slots may show, one bit each. */
-  #offered: messages.Bits | undefined;
+  #offered: SkuBits | undefined;
   #storefront: Storefront | undefined;
   #words: Answered["words"] = {};
   /** Bytes of the last request and its reply. */
@@ -156,7 +157,7 @@ export class Runtime implements Backend {
 
   async #ranking(
     request: RankRequest,
-    available: messages.Bits | undefined,
+    available: SkuBits | undefined,
     receipt: boolean,
   ): Promise<Received<Ranking>> {
     checkRank(request);
@@ -198,9 +199,9 @@ export class Runtime implements Backend {
     return { items, considered, took: 0 };
   }
 
-  async ask(before: Uint8Array, after: Uint8Array): Promise<Answered> {
-    const profile = (await this.#profile()) ?? messages.NOBODY;
-    return { reply: this.#ask(Uint8Array.from([...before, ...profile, ...after])), words: this.#words };
+  async ask(question: messages.Question): Promise<Answered> {
+    const reply = this.#ask(messages.insightRequest(this.#now(), question, await this.#profile()));
+    return { reply, words: this.#words };
   }
 
   /** Whether a request that was answered elsewhere gets an identical reply here. */

@@ -2,6 +2,7 @@ import type { Answered, Backend, Heard, Received } from "./backend.js";
 import { EdgeProfile } from "./edge.js";
 import { TradewindError } from "./error.js";
 import { within } from "./files.js";
+import type { Question } from "./messages.js";
 import { checkConsent, type LoadOptions, patience, type Resolved, resolved } from "./options.js";
 import { products, type Texts } from "./products.js";
 import { type Remote, remote } from "./remote.js";
@@ -310,9 +311,9 @@ export class Tradewind {
     return ranking;
   }
 
-  /** @internal Calls the module with the profile inserted between two parts of a request. */
-  async ask(before: Uint8Array, after: Uint8Array): Promise<Answered> {
-    return this.#call((backend) => backend.ask(before, after));
+  /** @internal Asks an insight model, with the profile on this device. */
+  async ask(question: Question): Promise<Answered> {
+    return this.#call((backend) => backend.ask(question));
   }
 
   /** @internal */

@@ -1,169 +1,104 @@
-/** What goes in and comes out: the shapes of the edge's API, `/v1/rank` and `/v1/quote`. Moments are RFC 3339. */
+/** Requests and results: the shapes of the edge's API, `/v1/rank` and `/v1/quote`. Times are text in RFC 3339. */
+
+import type * as wire from "./generated.js";
+
+export type { Line, PriceReason, RankedItem, Reason } from "./generated.js";
 
 /** Whether a profile may be kept on this device. */
 export type Consent = "granted" | "denied";
 
-/** Units of a product. */
-export interface Line {
-  sku: string;
-  quantity: number;
-}
-
-/** Something that the shopper did, and when, in RFC 3339: now, where nothing else is said. */
+/** Action of a shopper, and its time (default: now). */
 export type ShopperEvent = Happened & { at?: string | undefined };
 
-/** What a shopper can do. */
-export type Happened =
-  | { view: { sku: string } }
-  | { click: { sku: string } }
-  | { dismiss: { sku: string } }
-  | { search: { query: string } }
-  | { impression: { skus: string[] } }
-  | { add_to_cart: Line }
-  | { return: Line }
-  | { purchase: { lines: Line[] } };
+/** Action of a shopper. */
+export type Happened = wire.EventKind;
 
-/** Which products? The profile of this device is added, where there is one. */
+/** Request for ranked products. The profile on this device is added, if there is one. */
 export interface RankRequest {
-  /** How many products are wanted. */
+  /** Maximum number of products. */
   limit: number;
-  /** Rank these only. */
+  /** Products to rank (default: candidates of the pack). */
   candidates?: string[] | undefined;
-  /** Not these, for example because they are in the cart. */
+  /** Products to leave out, for example because they are in the cart. */
   exclude?: string[] | undefined;
-  /** At most so many products of one category. */
+  /** Maximum number of products of one category. */
   max_per_category?: number | undefined;
-  /** Only what can be delivered to this region; the one of the page by default. */
+  /** Region to which delivery must be possible (default: the page's region). */
   region?: string | undefined;
 }
 
-/** A ranked product. */
-export interface RankedItem {
-  sku: string;
-  /** The model's score: comparable within one ranking only. */
-  score: number;
-  /** Why it is here; never empty. `sentence` says it in words. */
-  reasons: Reason[];
-}
-
-/** Why a product is in a ranking: facts that the model was shown. */
-export type Reason =
-  /** The shopper bought it in so many orders, the last time so many days ago. */
-  | { bought_before: { orders: number; days_ago: number } }
-  /** It is about time to buy it again, as every so many days. */
-  | { due_again: { every_days: number } }
-  /** The shopper looked at it lately. */
-  | "looked_at"
-  /** Those who buy it often buy this product, which the shopper bought or looked at. */
-  | { goes_with: { sku: string } }
-  /** Of 10,000 orders in the last four weeks, so many contained it. */
-  | { popular: { orders_in_10000: number } };
-
-/** Ranked products, best first. */
-export interface Ranking {
-  items: RankedItem[];
-  /** How many candidates were scored. */
-  considered: number;
+/** Ranked products. */
+export interface Ranking extends Omit<wire.Ranking, "profile"> {
   /** Milliseconds that the module took. */
   took: number;
 }
 
-/** At what price? */
+/** Request for a price. */
 export interface QuoteRequest {
+  /** SKU of the product. */
   sku: string;
-  /** Where it is offered; the region of the page by default. */
+  /** Region in which it is offered (default: the page's region). */
   region?: string | undefined;
-  /** What the price is for, as weights; the configuration's by default. */
+  /** Goal of the price (default: that of the configuration). */
   objective?: Objective | undefined;
 }
 
-/** What a price is for, as weights; only their proportions count. */
-export interface Objective {
-  margin?: number;
-  revenue?: number;
-  sell_through?: number;
-}
+/** Goal of a price, as weights of which only the proportions count. The default of each is 0. */
+export interface Objective extends Partial<wire.Objective> {}
 
-/** Why a price is what it is. `held`: the guard allows none beyond. */
-export type PriceReason =
-  | "locked"
-  | "model_fault"
-  | "unchanged"
-  | "lowered"
-  | "raised"
-  | "stock_short"
-  | "stock_long"
-  | { held: "floor" | "minimum_advertised" | "ceiling" | "day_step" | "week_step" | "range" };
-
-/** A price. Amounts are in minor units of the currency, for example cents. */
-export interface Quote {
-  sku: string;
+/** Price of a product. Amounts are in minor units of the currency, for example cents. */
+export interface Quote extends Omit<wire.Quote, "valid_until"> {
+  /** Code of ISO 4217. */
   currency: string;
-  price: number;
-  list: number;
-  /** The lowest price of the 30 days before this price began: what a reduction is compared with in the EU. */
-  lowest_30_days: number;
-  reasons: PriceReason[];
-  /** The moment for which it was computed. */
+  /** Time for which it was computed. */
   at: string;
-  /** Until when it holds. */
+  /** Time until which it holds: the end of the region's day, or of the snapshot. */
   valid_until: string;
-  /** The root of the snapshot that it was computed from: with `at`, a backend can compute it again. */
+  /** Root of the snapshot from which it was computed: with `at`, a backend can compute it again. */
   snapshot: string;
   /** Where it was computed: in this page, or at the edge. */
   by: "device" | "edge";
 }
 
-/** When a product arrives. */
+/** Days on which a product arrives. */
 export interface Delivery {
   min_days: number;
   max_days: number;
-  /** The first day on which it may arrive, in the region: a date such as `2017-12-06`. */
+  /** First day on which it may arrive, in the region: a date such as `2017-12-06`. */
   from: string;
-  /** The last day. */
+  /** Last day. */
   to: string;
 }
 
-/** What everyone may know of a product. Amounts are in minor units. */
-export interface ListedProduct {
-  sku: string;
+/** Public facts about a product. Amounts are in minor units. */
+export interface ListedProduct extends Pick<wire.Quote, "sku" | "price" | "list" | "lowest_30_days"> {
+  /** Code of ISO 4217. */
   currency: string;
-  price: number;
-  list: number;
-  /** The lowest price of the 30 days before this price began. */
-  lowest_30_days: number;
-  /** `null` where it is not delivered, or no region is known. */
+  /** `null` if it is not delivered, or the region is unknown. */
   delivery: Delivery | null;
 }
 
-/** A profile as people read it. */
-export interface ProfileExport {
-  /** Orders placed. */
-  orders: number;
-  items: {
-    sku: string;
-    /** Orders that contained it. */
-    orders: number;
-    /** The day it was last bought: a date. */
+/** Profile in readable form. */
+export interface ProfileExport extends Pick<wire.Profile, "orders"> {
+  items: (Pick<wire.Interest, "sku" | "orders" | "dismissed"> & {
+    /** Date it was last bought. */
     last_bought: string | null;
-    /** How much it was looked at; halves in a day. */
+    /** Weighted number of views, clicks and carts; halves in a day. */
     attention: number;
-    /** The shopper asked not to see it. */
-    dismissed: boolean;
-  }[];
-  /** All of it, as it is stored: base64. */
+  })[];
+  /** Whole profile as it is stored, in base64. */
   bytes: string;
 }
 
-/** A digest and whose it is. */
+/** Name and digest of a file. */
 export interface Digest {
   /** Name and version. */
   name: string;
-  /** SHA-256 in hexadecimal digits: of the file for the module, else the root that names it. */
+  /** SHA-256 in hexadecimal digits: of the file for the module, otherwise the root. */
   digest: string;
 }
 
-/** What is loaded. */
+/** Loaded files. */
 export interface Loaded {
   module: Digest;
   packs: Digest[];
@@ -172,7 +107,7 @@ export interface Loaded {
   timings: { fetch: number; compile: number; verify: number; instantiate: number; total: number };
 }
 
-/** A decision that can be made again, by `tradewind replay` too: digests and bytes in hexadecimal digits. */
+/** Record of a decision that can be repeated, also by `tradewind replay`: digests and bytes in hexadecimal digits. */
 export interface Receipt {
   module: string;
   packs: string[];
@@ -183,7 +118,7 @@ export interface Receipt {
   reply: string;
 }
 
-/** What the edge hands over to the page, in `<script id="tradewind-handover">`: bytes are base64. */
+/** Data of the edge for the page, in `<script id="tradewind-handover">`: bytes are in base64. */
 export interface Handover {
   region: string;
   slots: { slot: string; request: string; reply: string }[];

@@ -26,13 +26,13 @@ use serde::{Deserialize, Serialize};
 /// let tea = Sku::new("tea")?;
 /// let line = Line { sku: tea.clone(), quantity: 2 };
 /// let mut profile = Profile::default();
-/// profile.apply(&Event { at: Millis(0), channel: Channel::Web, kind: EventKind::Purchase(vec![line]) });
+/// profile.apply(&Event { at: Millis(0), channel: Channel::Web, kind: EventKind::Purchase { lines: vec![line] } });
 /// assert_eq!(profile.interest(&tea).map(|interest| interest.orders), Some(1));
 /// # Ok::<(), tradewind_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Orders placed.
+    /// Number of orders.
     pub orders: u32,
     /// Different products in each order, summed over the orders.
     pub lines: u32,
@@ -50,7 +50,7 @@ pub struct Profile {
 pub struct Interest {
     /// Product.
     pub sku: Sku,
-    /// Orders that contained it.
+    /// Number of orders that contained it.
     pub orders: u32,
     /// Day of its first purchase.
     pub first: Day,
@@ -99,17 +99,17 @@ impl Profile {
     /// Adds an event. Events may arrive late; each counts as of its own time.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Purchase(lines) => self.purchase(event.at.day(), lines),
+            EventKind::Purchase { lines } => self.purchase(event.at.day(), lines),
             EventKind::Return(line) => {
                 if let Ok(at) = self.position(&line.sku) {
                     self.items[at].returned(line.quantity);
                 }
             }
-            EventKind::View(sku) | EventKind::Click(sku) => self.attend(sku, event.at, 1.0),
+            EventKind::View { sku } | EventKind::Click { sku } => self.attend(sku, event.at, 1.0),
             EventKind::AddToCart(line) => self.attend(&line.sku, event.at, 3.0),
-            EventKind::Dismiss(sku) => self.entry(sku).dismissed = true,
+            EventKind::Dismiss { sku } => self.entry(sku).dismissed = true,
             // An impression shows no interest, and searches are not stored.
-            EventKind::Impression(_) | EventKind::Search(_) => {}
+            EventKind::Impression { .. } | EventKind::Search { .. } => {}
         }
         self.keep(Self::MAX_ITEMS, event.at);
     }
@@ -309,7 +309,7 @@ mod tests {
 
     fn purchase(day: i64, codes: &[usize]) -> Event {
         let lines = codes.iter().map(|&code| Line { sku: sku(code), quantity: 1 });
-        at_day(day, EventKind::Purchase(lines.collect()))
+        at_day(day, EventKind::Purchase { lines: lines.collect() })
     }
 
     fn after(events: &[Event]) -> Profile {
@@ -342,7 +342,7 @@ mod tests {
         let Some(item) = late.interest(&sku(1)) else { unreachable!() };
         assert_eq!((item.first, item.last), (Day(80), Day(200)));
         assert_eq!(item.by_day_at(Day(200)), 1.5);
-        let view = |day| at_day(day, EventKind::View(sku(1)));
+        let view = |day| at_day(day, EventKind::View { sku: sku(1) });
         assert_eq!(after(&[view(9), view(8)]).items, after(&[view(8), view(9)]).items);
     }
 
@@ -357,7 +357,7 @@ mod tests {
     fn a_partial_return_counts_like_a_smaller_purchase() {
         let line = |quantity| Line { sku: sku(1), quantity };
         let bought = |day, quantities: &[u32]| {
-            at_day(day, EventKind::Purchase(quantities.iter().map(|&quantity| line(quantity)).collect()))
+            at_day(day, EventKind::Purchase { lines: quantities.iter().map(|&quantity| line(quantity)).collect() })
         };
         let back = |quantity| at_day(9, EventKind::Return(line(quantity)));
         assert_eq!(after(&[bought(0, &[5]), back(1)]), after(&[bought(0, &[4])]));
@@ -373,8 +373,8 @@ mod tests {
 
     #[test]
     fn neither_searches_nor_impressions_are_kept() {
-        let shown = EventKind::Impression(vec![sku(1)]);
-        let searched = EventKind::Search("something private".into());
+        let shown = EventKind::Impression { skus: vec![sku(1)] };
+        let searched = EventKind::Search { query: "something private".into() };
         assert_eq!(after(&[at_day(0, shown), at_day(0, searched)]), Profile::default());
     }
 
@@ -395,11 +395,11 @@ mod tests {
             picks in proptest::collection::vec((0..300usize, 0..40_000i64, 0..6u8), 0..400),
         ) {
             let events = picks.into_iter().map(|(code, day, kind)| at_day(day, match kind {
-                0 => EventKind::View(sku(code)),
+                0 => EventKind::View { sku: sku(code) },
                 1 => EventKind::AddToCart(Line { sku: sku(code), quantity: 1 }),
                 2 => EventKind::Return(Line { sku: sku(code), quantity: 1 }),
-                3 => EventKind::Dismiss(sku(code)),
-                _ => EventKind::Purchase(vec![Line { sku: sku(code), quantity: 2 }, Line { sku: sku(code + 1), quantity: 1 }]),
+                3 => EventKind::Dismiss { sku: sku(code) },
+                _ => EventKind::Purchase { lines: vec![Line { sku: sku(code), quantity: 2 }, Line { sku: sku(code + 1), quantity: 1 }] },
             }));
             let profile = after(&events.collect::<Vec<_>>());
             prop_assert!(profile.items().len() <= Profile::MAX_ITEMS);

@@ -27,7 +27,8 @@ pub fn run(dist: &Path) -> Result<()> {
     show("someone new", &popular);
 
     let lines = vec![Line { sku: Sku::new("866211")?, quantity: 2 }];
-    let purchase = Event { at: Millis(now.0 - Millis::DAY), channel: Channel::Web, kind: EventKind::Purchase(lines) };
+    let purchase =
+        Event { at: Millis(now.0 - Millis::DAY), channel: Channel::Web, kind: EventKind::Purchase { lines } };
     let known = tradewind.rank(&RankRequest { events: vec![purchase], ..first })?;
     show("after a purchase", &known);
 

@@ -353,14 +353,14 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let line = Line { sku: sku("tea")?, quantity: 2 };
     let event = |kind| Event { at: Millis(1_000_000), channel: Channel::App, kind };
     let events = vec![
-        event(EventKind::View(sku("tea")?)),
-        event(EventKind::Search("green tea".into())),
+        event(EventKind::View { sku: sku("tea")? }),
+        event(EventKind::Search { query: "green tea".into() }),
         event(EventKind::AddToCart(line.clone())),
-        event(EventKind::Purchase(vec![line.clone()])),
+        event(EventKind::Purchase { lines: vec![line.clone()] }),
         event(EventKind::Return(line)),
-        event(EventKind::Impression(vec![sku("tea")?, sku("jam")?])),
-        event(EventKind::Click(sku("jam")?)),
-        event(EventKind::Dismiss(sku("jam")?)),
+        event(EventKind::Impression { skus: vec![sku("tea")?, sku("jam")?] }),
+        event(EventKind::Click { sku: sku("jam")? }),
+        event(EventKind::Dismiss { sku: sku("jam")? }),
     ];
     let mut profile = Profile::default();
     events.iter().for_each(|event| profile.apply(event));

@@ -57,7 +57,7 @@ fn a_ranking_costs_the_same_whatever_the_size_of_the_catalogue() -> Result<()> {
         // What does not grow with the catalogue: room for one call of the model, and for the counting sort.
         ensure!(grown < pack.len() * 6 / 5 + (3 << 20), "{products} products: {grown} bytes for {}", pack.len());
         let views = (0..40).map(|n| {
-            let kind = EventKind::View(sku(n * (products / 40))?);
+            let kind = EventKind::View { sku: sku(n * (products / 40))? };
             Ok(Event { at: Millis(NOW.0 - i64::from(n)), channel: Channel::Web, kind })
         });
         let request = RankRequest { events: views.collect::<Result<_>>()?, ..RankRequest::new("recommend", NOW, 12) };

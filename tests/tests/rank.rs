@@ -55,7 +55,7 @@ fn a_click_changes_what_comes_next() -> Result<()> {
     let at = Millis(1_512_345_600_000);
     let tables = tables()?;
     let sku = tables.catalog.sku(SkuId(2_500)).context("gone")?;
-    let event = Event { at, channel: Channel::Web, kind: EventKind::View(sku.clone()) };
+    let event = Event { at, channel: Channel::Web, kind: EventKind::View { sku: sku.clone() } };
     let before = client.rank(RankRequest::new("recommend", at, 200)).map_err(anyhow::Error::msg)?;
     let request = RankRequest { events: vec![event], ..RankRequest::new("recommend", at, 200) };
     let after = client.rank(request).map_err(anyhow::Error::msg)?;
@@ -77,7 +77,7 @@ fn requests_that_contradict_themselves_are_refused() -> Result<()> {
     let view = |at| Event {
         at,
         channel: Channel::Web,
-        kind: EventKind::View(Sku::new("1").unwrap_or_else(|_| unreachable!())),
+        kind: EventKind::View { sku: Sku::new("1").unwrap_or_else(|_| unreachable!()) },
     };
     let ok = RankRequest::new("recommend", at, 10);
     let refused = [
@@ -126,12 +126,12 @@ prop_compose! {
             let sku = skus.get(sku)?.clone();
             let line = Line { sku: sku.clone(), quantity: 1 };
             let kind = match kind {
-                0 => EventKind::View(sku),
+                0 => EventKind::View { sku },
                 1 => EventKind::AddToCart(line),
                 2 => EventKind::Return(line),
-                3 => EventKind::Click(sku),
-                4 => EventKind::Dismiss(sku),
-                _ => EventKind::Purchase(vec![line]),
+                3 => EventKind::Click { sku },
+                4 => EventKind::Dismiss { sku },
+                _ => EventKind::Purchase { lines: vec![line] },
             };
             Some(Event { at: Millis(1_512_345_600_000 - hours * 3_600_000), channel: Channel::Web, kind })
         };

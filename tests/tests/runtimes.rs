@@ -308,7 +308,7 @@ fn faults(all: &mut Ensemble) -> Result<()> {
     let order = |n: i64| {
         let line = |code: usize| Ok(Line { sku: Sku::new(format!("{}", code * 7))?, quantity: 1 });
         let lines = (0..1_000).map(line).collect::<Result<Vec<_>>>()?;
-        Ok(Event { at: Millis(n), channel: Channel::Web, kind: EventKind::Purchase(lines) })
+        Ok(Event { at: Millis(n), channel: Channel::Web, kind: EventKind::Purchase { lines } })
     };
     let events = (0..200).map(order).collect::<Result<Vec<_>>>()?;
     let request = RankRequest { events, ..RankRequest::new("recommend", Millis(1_000), 5) };

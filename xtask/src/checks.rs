@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::bindings;
 use crate::browser;
 use crate::demo;
 use crate::dist;
@@ -74,6 +75,7 @@ pub fn check(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
         let fmt = workspace.cargo().args(["fmt", "--all", "--check"]);
         Ok(fmt.advice("cargo fmt --all").run()?)
     })?;
+    bindings::check(workspace, steps)?;
     lint(workspace, steps)?;
     steps.run("check the documentation", || {
         let doc = workspace.cargo().args(["doc", "--locked", "--release", "--workspace"]);

@@ -4,13 +4,14 @@
 //! outside the checkout ([`cache`]), in folders named by version.
 //!
 //! - [`system`], [`browsers`], [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: set-up
-//! - [`dist`], [`browser`], [`edge`]: build; [`mod@watch`]: rebuild on changes; [`demo`]: demo
+//! - [`bindings`]: generated TypeScript; [`dist`], [`browser`], [`edge`]: build; [`mod@watch`]: rebuild on changes; [`demo`]: demo
 //! - [`checks`], [`fuzz`], [`mod@operators`]: tests
 //! - [`mod@bench`] runs the benchmarks
 //! - [`models`]: training and evaluation
 //! - [`shell`], [`steps`]: running, timing and reporting of commands
 
 mod bench;
+mod bindings;
 mod browser;
 mod browsers;
 mod cache;
@@ -55,7 +56,7 @@ struct Command {
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
-const COMMANDS: [Command; 12] = [
+const COMMANDS: [Command; 13] = [
     Command {
         name: "setup",
         argument: "",
@@ -104,6 +105,13 @@ const COMMANDS: [Command; 12] = [
         about: "Build, then compare speed and size with other runtimes",
         needs: &[&NODE, &PYTHON, &CHROMIUM, &POSTGRESQL],
         run: bench::run,
+    },
+    Command {
+        name: "bindings",
+        argument: "",
+        about: "Write browser-sdk/ts/generated.ts, the page's types and codecs, from the core's declarations",
+        needs: &[],
+        run: |workspace, steps, _| bindings::write(workspace, steps),
     },
     Command {
         name: "operators",

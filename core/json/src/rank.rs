@@ -168,14 +168,14 @@ impl StorefrontEvent {
     pub(super) fn message(self) -> Result<Event, Error> {
         let Self { at, channel, .. } = self;
         let kinds = [
-            self.view.map(|product| EventKind::View(product.sku)),
-            self.search.map(|search| EventKind::Search(search.query)),
+            self.view.map(|product| EventKind::View { sku: product.sku }),
+            self.search.map(|search| EventKind::Search { query: search.query }),
             self.add_to_cart.map(EventKind::AddToCart),
-            self.purchase.map(|purchase| EventKind::Purchase(purchase.lines)),
+            self.purchase.map(|purchase| EventKind::Purchase { lines: purchase.lines }),
             self.returned.map(EventKind::Return),
-            self.impression.map(|products| EventKind::Impression(products.skus)),
-            self.click.map(|product| EventKind::Click(product.sku)),
-            self.dismiss.map(|product| EventKind::Dismiss(product.sku)),
+            self.impression.map(|products| EventKind::Impression { skus: products.skus }),
+            self.click.map(|product| EventKind::Click { sku: product.sku }),
+            self.dismiss.map(|product| EventKind::Dismiss { sku: product.sku }),
         ];
         let mut kinds = kinds.into_iter().flatten();
         match (kinds.next(), kinds.next()) {

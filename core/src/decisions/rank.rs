@@ -61,7 +61,7 @@ pub struct RankSpec {
 /// use tradewind_core::{Channel, Event, EventKind, Millis, Sku, rank::{Constraints, RankRequest}};
 ///
 /// let (now, tea) = (Millis(1_512_345_600_000), Sku::new("tea")?);
-/// let view = Event { at: now, channel: Channel::Web, kind: EventKind::View(tea.clone()) };
+/// let view = Event { at: now, channel: Channel::Web, kind: EventKind::View { sku: tea.clone() } };
 /// let request = RankRequest {
 ///     events: vec![view],
 ///     constraints: Constraints { exclude: vec![tea], max_per_category: Some(2), ..Constraints::default() },

@@ -86,15 +86,15 @@ pub struct Past {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// [`PriceGuard::floor`].
+    /// Lowest price, by cost or amount.
     Floor,
-    /// [`PriceGuard::minimum_advertised`].
+    /// Lowest price that may be advertised.
     MinimumAdvertised,
-    /// [`PriceGuard::ceiling`].
+    /// Highest price.
     Ceiling,
-    /// [`PriceGuard::day_step`].
+    /// Largest change in a day.
     DayStep,
-    /// [`PriceGuard::week_step`].
+    /// Largest change in a week.
     WeekStep,
     /// Twice or half the current price: no computed price leaves this range.
     Range,

@@ -79,7 +79,7 @@ mod tests {
         let mut profile = Profile::default();
         for (day, codes) in orders {
             let lines = codes.iter().map(|code| Line { sku: Sku::new(format!("{code}")).unwrap(), quantity: 1 });
-            let kind = EventKind::Purchase(lines.collect());
+            let kind = EventKind::Purchase { lines: lines.collect() };
             profile.apply(&Event { at: Millis(day * Millis::DAY), channel: Channel::Web, kind });
         }
         profile

@@ -43,23 +43,44 @@ pub enum Channel {
 
 /// Kind of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// View of a product's page.
-    View(Sku),
+    View {
+        /// SKU of the product.
+        sku: Sku,
+    },
     /// Search. Its words are used only for the current request; a profile never stores them.
-    Search(String),
+    Search {
+        /// Words of the search.
+        query: String,
+    },
     /// Addition to the cart.
     AddToCart(Line),
     /// Purchase: one event for each order, with any number of lines.
-    Purchase(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Line>),
+    Purchase {
+        /// All lines of the order.
+        #[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")]
+        lines: Vec<Line>,
+    },
     /// Return of units.
     Return(Line),
     /// Products that were displayed.
-    Impression(#[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")] Vec<Sku>),
+    Impression {
+        /// SKUs of the products.
+        #[serde(deserialize_with = "bounded::list::<{ Event::MAX_LINES }, _, _>")]
+        skus: Vec<Sku>,
+    },
     /// Click on a displayed product.
-    Click(Sku),
+    Click {
+        /// SKU of the product.
+        sku: Sku,
+    },
     /// Request not to see a product again.
-    Dismiss(Sku),
+    Dismiss {
+        /// SKU of the product.
+        sku: Sku,
+    },
 }
 
 impl Event {
@@ -81,11 +102,11 @@ impl Event {
     fn check(&self) -> Result<()> {
         self.at.check()?;
         match &self.kind {
-            EventKind::View(sku) | EventKind::Click(sku) | EventKind::Dismiss(sku) => sku.check(),
+            EventKind::View { sku } | EventKind::Click { sku } | EventKind::Dismiss { sku } => sku.check(),
             EventKind::AddToCart(line) | EventKind::Return(line) => line.check(),
-            EventKind::Search(words) => at_most("bytes in a search", words.len(), Self::MAX_SEARCH),
-            EventKind::Impression(skus) => skus.iter().try_for_each(Sku::check),
-            EventKind::Purchase(lines) => lines.iter().try_for_each(Line::check),
+            EventKind::Search { query } => at_most("bytes in a search", query.len(), Self::MAX_SEARCH),
+            EventKind::Impression { skus } => skus.iter().try_for_each(Sku::check),
+            EventKind::Purchase { lines } => lines.iter().try_for_each(Line::check),
         }
     }
 }

@@ -85,6 +85,6 @@ impl EventLog {
 impl Order {
     /// Converts the purchase to an event.
     pub fn event(&self) -> Event {
-        Event { at: self.at, channel: Channel::Store, kind: EventKind::Purchase(self.lines.clone()) }
+        Event { at: self.at, channel: Channel::Store, kind: EventKind::Purchase { lines: self.lines.clone() } }
     }
 }

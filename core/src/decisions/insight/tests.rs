@@ -86,7 +86,7 @@ fn spec(rows: Rows, inputs: &[Source], output: Output) -> InsightSpec {
 fn regular() -> Profile {
     let mut profile = Profile::default();
     for day in [60, 80, 90] {
-        let kind = EventKind::Purchase(vec![Line { sku: sku("tea"), quantity: 1 }]);
+        let kind = EventKind::Purchase { lines: vec![Line { sku: sku("tea"), quantity: 1 }] };
         profile.apply(&Event { at: Millis(day * Millis::DAY), channel: Channel::Web, kind });
     }
     profile
@@ -124,7 +124,7 @@ fn recent_events_count_and_later_events_are_refused() {
     let order = |day| Event {
         at: Millis(day * Millis::DAY),
         channel: Channel::Web,
-        kind: EventKind::Purchase(vec![Line { sku: sku("jam"), quantity: 1 }]),
+        kind: EventKind::Purchase { lines: vec![Line { sku: sku("jam"), quantity: 1 }] },
     };
     let orders = || spec(Rows::Shopper, &[Source::ShopperOrders], Output::Score);
     let insights = ask(orders(), &InsightRequest { events: vec![order(99)], ..request() }).unwrap();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The shopper bought it before.
+    /// The shopper bought it in `orders` orders, the last time `days_ago` days ago.
     BoughtBefore {
         /// Number of orders that contained it.
         orders: u32,
@@ -29,7 +29,7 @@ pub enum Reason {
     LookedAt,
     /// Its buyers often buy a product that the shopper bought or viewed.
     GoesWith {
-        /// That product.
+        /// The other product.
         sku: Sku,
     },
     /// The product is popular.

@@ -144,7 +144,7 @@ mod tests {
         let exclude = vec![sku("c"), sku("not in the catalogue")];
         assert_eq!(of(&Constraints { exclude, ..free.clone() }, None, &nobody), [2]);
         let mut shopper = Profile::default();
-        shopper.apply(&Event { at: Millis(1), channel: Channel::Web, kind: EventKind::Dismiss(sku("b")) });
+        shopper.apply(&Event { at: Millis(1), channel: Channel::Web, kind: EventKind::Dismiss { sku: sku("b") } });
         assert_eq!(of(&free, None, &shopper), [1]);
         let all =
             Constraints { available: Some(set(&[0, 1, 2])), hidden: Some(set(&[0])), exclude: vec![sku("e")], ..free };
