@@ -16,20 +16,29 @@ pub(crate) struct Tx(pub(super) Transaction<'static, Any>);
 
 impl Tx {
     pub(crate) async fn commit(self) -> sqlx::Result<()> {
-        step(true).await;
+        step(Point::Commit).await;
         self.0.commit().await
     }
 }
 
-/// Point before a statement; `visible` if others may see its effects when it is done.
+/// Place of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// Outside transactions, or the beginning of one.
+    Outside,
+    Inside,
+    Commit,
+}
+
+/// Point before a statement.
 #[cfg(not(test))]
-pub(super) async fn step(_visible: bool) {}
+pub(super) async fn step(_: Point) {}
 
 #[cfg(test)]
 pub(super) use crate::serve::interleaving::step;
 
 macro_rules! executor {
-    ($Type:ty, $visible:literal, $inner:expr) => {
+    ($Type:ty, $point:expr, $inner:expr) => {
         impl<'c> Executor<'c> for $Type {
             type Database = Any;
 
@@ -39,7 +48,7 @@ macro_rules! executor {
                 E: 'q + Execute<'q, Any>,
             {
                 let inner = $inner(self);
-                Box::pin(step($visible).map(move |()| inner.fetch_many(query)).flatten_stream())
+                Box::pin(step($point).map(move |()| inner.fetch_many(query)).flatten_stream())
             }
 
             fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<AnyRow>>>
@@ -48,7 +57,7 @@ macro_rules! executor {
                 E: 'q + Execute<'q, Any>,
             {
                 let inner = $inner(self);
-                Box::pin(step($visible).then(move |()| inner.fetch_optional(query)))
+                Box::pin(step($point).then(move |()| inner.fetch_optional(query)))
             }
 
             fn prepare_with<'e>(
@@ -65,5 +74,5 @@ macro_rules! executor {
     };
 }
 
-executor!(&'c Pool, true, |pool: &'c Pool| &pool.0);
-executor!(&'c mut Tx, false, |tx: &'c mut Tx| &mut *tx.0);
+executor!(&'c Pool, Point::Outside, |pool: &'c Pool| &pool.0);
+executor!(&'c mut Tx, Point::Inside, |tx: &'c mut Tx| &mut *tx.0);
