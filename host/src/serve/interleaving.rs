@@ -134,8 +134,8 @@ impl Op {
             Self::Pack => act::scan(&app, SHIPMENT, &[scan(State::Packed)?]).await,
             Self::Leave => act::scan(&app, SHIPMENT, &[scan(State::PickedUp)?]).await,
             Self::Split | Self::Reroute | Self::Hold => {
-                let (work, step) = self.work()?;
-                act::act(&app, &operator, work, &action(step)?).await.map(drop)
+                let (work, action) = self.work()?;
+                act::act(&app, &operator, work, &action).await.map(drop)
             }
             Self::Free => act::release(&app, SHIPMENT).await,
             Self::Cancel => act::cancel(&app, "A").await,
@@ -155,7 +155,7 @@ impl Op {
             Self::Submit => {
                 let order = order("E", &[("b", 2)])?;
                 let submitted = app.store.submit("shop E", &order, app.clock.now().0).await?;
-                ensure!(submitted == Submitted::New);
+                ensure!([Submitted::New, Submitted::Again].contains(&submitted), "{submitted:?}");
                 app.queued.notify_one();
                 return Ok(true);
             }
@@ -167,13 +167,16 @@ impl Op {
     }
 
     /// Entry of the worklist, and its action.
-    fn work(self) -> Result<(&'static str, Step)> {
+    fn work(self) -> Result<(&'static str, Action)> {
         let line = |sku, quantity| Ok::<_, anyhow::Error>(Line { sku: Sku::new(sku)?, quantity });
-        Ok(match self {
-            Self::Split => ("split", Step::Split { now: vec![line("a", 2)?], later: vec![line("b", 1)?] }),
-            Self::Reroute => ("reroute", Step::Reroute { from: Id::new("N1")?, to: Id::new("N2")?, cost: Money(0) }),
-            _ => ("hold", Step::Hold),
-        })
+        let (work, order, step) = match self {
+            Self::Split => ("split", "A", Step::Split { now: vec![line("a", 2)?], later: vec![line("b", 1)?] }),
+            Self::Reroute => {
+                ("reroute", "D", Step::Reroute { from: Id::new("N1")?, to: Id::new("N2")?, cost: Money(0) })
+            }
+            _ => ("hold", "A", Step::Hold),
+        };
+        Ok((work, Action { shipment: Id::new(format!("{order}.1"))?, order: Id::new(order)?, step }))
     }
 }
 
@@ -188,10 +191,6 @@ fn refused(problem: &Problem) -> Result<()> {
 
 fn scan(state: State) -> Result<Scan> {
     Ok(Scan { state, at: Millis(NOON.0 + 60_000), place: Id::new("N1")? })
-}
-
-fn action(step: Step) -> Result<Action> {
-    Ok(Action { shipment: Id::new(SHIPMENT)?, order: Id::new("A")?, step })
 }
 
 fn order(id: &str, lines: &[(&str, u32)]) -> Result<ShopOrder> {
@@ -228,8 +227,8 @@ const TABLES: [&str; 12] = [
     "worklist",
 ];
 
-/// Service with two nodes, each for three shipments a day, and a few orders: `A` is planned and due again, `B` lacks
-/// units, `C` is new, `D` is planned.
+/// Service with two nodes, for four and three shipments a day, and a few orders: `A` and `D` are planned and due
+/// again, `B` lacks units, `C` is new.
 struct World {
     app: Arc<App>,
     /// Whether the database has row locks; otherwise it has one writer at a time.
@@ -266,27 +265,31 @@ impl World {
             looked: Pulse::new("watching", "watched"),
         });
         let world = Self { app, has_locks: database.url.starts_with("postgres"), _database: database };
-        for (id, lines) in [("A", &[("a", 2), ("b", 1)][..]), ("D", &[("a", 1)]), ("B", &[("a", 9)])] {
+        for (id, lines) in [("A", &[("a", 2), ("b", 1)][..]), ("D", &[("b", 1)]), ("B", &[("a", 9)])] {
             world.app.store.submit(&format!("shop {id}"), &order(id, lines)?, NOON.0).await?;
             world.settle().await?;
         }
         world.app.store.submit("shop C", &order("C", &[("b", 1)])?, NOON.0).await?;
         let mut found = Vec::new();
         for op in [Op::Split, Op::Reroute, Op::Hold] {
-            let (work, step) = op.work()?;
+            let (work, action) = op.work()?;
             let score = ExceptionScore {
-                shipment: Id::new(SHIPMENT)?,
+                shipment: action.shipment.clone(),
                 kind: ExceptionKind::Late,
                 probability: Probability::CERTAIN,
                 severity: Money(1),
                 evidence: Vec::new(),
-                actions: vec![action(step)?],
+                actions: vec![action],
             };
             found.push((work.to_owned(), Finding { score, reason: None }));
         }
         world.app.store.refresh(&found, NOON.0).await?;
         let mut tx = world.app.store.begin().await?;
-        world.app.store.requeue(&mut tx, &["A".to_owned()].into(), &[super::store::OrderState::Allocated]).await?;
+        world
+            .app
+            .store
+            .requeue(&mut tx, &["A", "D"].map(str::to_owned).into(), &[super::store::OrderState::Allocated])
+            .await?;
         world.app.store.requeue_short(&mut tx).await?;
         tx.commit().await?;
         world.check().await.context("at the start")?;
@@ -473,6 +476,7 @@ impl World {
     async fn explore(&self, ops: &[Op], schedule: &[Part]) -> Result<Vec<usize>> {
         self.reset().await?;
         let (steps, ended) = self.schedule(ops, schedule).await?;
+        ensure!(!schedule.is_empty() || ended[0] == Some(true), "it is refused, though nothing has happened before it");
         self.settle().await?;
         self.check().await.context("when settled")?;
         let done = |op| ops.iter().zip(&ended).any(|(other, ended)| *other == op && *ended == Some(true));
@@ -549,7 +553,7 @@ fn files(folder: &Path) -> Result<Files> {
         (
             "nodes.csv",
             "code,name,state,latitude,longitude,utc_offset,shipments_per_day,cut_off,handling,unit_handling\n\
-            N1,One,R,40,-90,0,3,1080,100,10\nN2,Two,R,41,-91,0,3,1080,100,10\n",
+            N1,One,R,40,-90,0,4,1080,100,10\nN2,Two,R,41,-91,0,3,1080,100,10\n",
         ),
         (
             "lanes.csv",
@@ -569,7 +573,8 @@ fn files(folder: &Path) -> Result<Files> {
     })
 }
 
-/// Ordered pairs, with every `every`-th schedule: the first task runs some steps, the second runs to its end, and the first goes on; or it is killed.
+/// Ordered pairs, with every `every`-th schedule: the first task runs some steps, the second runs to its end, and the
+/// first goes on; or it is killed.
 async fn pairs(world: &World, every: usize) -> Result<usize> {
     let mut runs = 0;
     for (n, &first) in Op::ALL.iter().enumerate() {
