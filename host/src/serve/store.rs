@@ -13,9 +13,7 @@ mod stock;
 mod taken;
 mod worklist;
 
-#[cfg(test)]
-pub(crate) use database::Point;
-pub(crate) use database::{Pool, Tx};
+pub(crate) use database::{Point, Pool, Tx};
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
 pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
@@ -123,7 +121,7 @@ impl Store {
 
     /// Starts a writing transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
-        database::step(database::Point::Outside).await;
+        database::step(Point::Outside).await;
         match self.dialect {
             // A transaction that begins with a read could not write after another has.
             Dialect::Sqlite => self.pool.0.begin_with("BEGIN IMMEDIATE").await.map(Tx),
