@@ -372,11 +372,11 @@ async fn first_release(
         if let Some(kept) = &kept {
             parts = kept.clone();
             for artefact in store.unseen(&given).await? {
-                let earlier = given.snapshot.storefront.issued <= kept.snapshot.storefront.issued;
+                let earlier = given.snapshot.storefront.issued < kept.snapshot.storefront.issued;
                 if artefact.kind() == Kind::Snapshot && earlier && !replace_snapshot {
                     tracing::warn!(
                         release = current,
-                        "the given snapshot is not later than the active one, which stays active; \
+                        "the given snapshot is earlier than the active one, which stays active; \
                          `--replace-snapshot` takes it"
                     );
                     continue;

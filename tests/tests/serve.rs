@@ -298,7 +298,7 @@ fn orders_that_wait_for_room_are_planned_when_a_new_day_begins() -> Result<()> {
 }
 
 #[test]
-fn a_price_is_honoured_after_the_next_snapshot_and_not_after_the_one_after_it() -> Result<()> {
+fn a_price_is_honoured_after_several_snapshots() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let database = database(&folder);
     let keys = keys(&database)?;
@@ -331,8 +331,53 @@ fn a_price_is_honoured_after_the_next_snapshot_and_not_after_the_one_after_it() 
     cheaper["price"] = json!(1);
     service.ask("shop", "POST", "/v1/quotes/verify", &cheaper, 409)?;
     put(&service, 200)?;
-    let refused = service.ask("shop", "POST", "/v1/quotes/verify", &claim, 409)?;
+    put(&service, 300)?;
+    service.ask("shop", "POST", "/v1/quotes/verify", &claim, 200)?;
+    let mut early = claim.clone();
+    early["at"] = json!("2017-12-03T14:00:00Z");
+    let refused = service.ask("shop", "POST", "/v1/quotes/verify", &early, 409)?;
+    ensure!(refused["differs"][0]["field"] == "at", "{refused}");
+    let mut unknown = claim;
+    unknown["snapshot"] = json!("0".repeat(64));
+    let refused = service.ask("shop", "POST", "/v1/quotes/verify", &unknown, 409)?;
     ensure!(refused["differs"][0]["field"] == "snapshot", "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_of_the_command_line_does_not_replace_a_later_one() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let database = database(&folder);
+    let keys = keys(&database)?;
+    let service = Service::start(&database, &keys, &[])?;
+    let root = |service: &Service| Ok::<_, anyhow::Error>(service.get("/healthz")?["snapshot"].clone());
+    let later = snapshot(folder.path(), |name, text| match name {
+        "snapshot.json" => text.replace("2017-12-04T00:00:00Z", "2017-12-04T06:00:00Z"),
+        _ => text,
+    })?;
+    let later = fs::read(later)?;
+    let taken = service.send("admin", "PUT", "/v1/snapshot", &[], &later)?;
+    ensure!(taken.status == 200, "{taken:?}");
+    let active = root(&service)?;
+    ensure!(service.stop()?);
+
+    // The files of the first start were active before.
+    let again = Service::start(&database, &keys, &[])?;
+    ensure!(root(&again)? == active);
+    ensure!(again.stop()?);
+    let earlier = narrow(&folder, 50)?;
+    let earlier = ["--snapshot", earlier.as_str()];
+    let given = Service::start(&database, &keys, &earlier)?;
+    ensure!(root(&given)? == active, "an earlier snapshot took its place");
+    ensure!(given.stop()?);
+    let told = Service::start(&database, &keys, &[&earlier[..], &["--replace-snapshot"]].concat())?;
+    ensure!(root(&told)? != active);
+    let late = told.send("admin", "PUT", "/v1/snapshot", &[], &later)?;
+    ensure!(late.status == 200, "{late:?}");
+    ensure!(told.stop()?);
+    // It has expired by then.
+    let expired = Service::start(&format!("{database}2"), &keys, &["--clock", "2018-01-01T00:00:00Z"]);
+    ensure!(expired.is_err(), "the service started with an expired snapshot");
     Ok(())
 }
 

@@ -10,6 +10,21 @@ use tradewind_tests::{
 };
 
 #[test]
+fn replicas_that_start_together_on_an_empty_database_all_serve() -> Result<()> {
+    let postgres = Postgres::start()?;
+    let keys = keys(&postgres.url())?;
+    let start = || Service::start(&postgres.url(), &keys, &[]);
+    thread::scope(|scope| -> Result<()> {
+        let started: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+        for replica in started {
+            let replica = replica.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??;
+            ensure!(replica.get("/healthz")?["release"] == 1);
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn replicas_never_promise_the_same_unit_twice() -> Result<()> {
     let postgres = Postgres::start()?;
     let keys = keys(&postgres.url())?;

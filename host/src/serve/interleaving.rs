@@ -1,7 +1,7 @@
 //! Model checking of the service's state: tasks run with many schedules, on SQLite and PostgreSQL, and the invariants of
 //! `host/README.md` are checked between their steps.
 //!
-//! A task waits before each of its statements until the scheduler lets it run ([`step`]). A schedule is a list of tasks,
+//! A task waits before each of its statements until the scheduler lets it run. A schedule is a list of tasks,
 //! each with a number of steps; a task that waits for another's lock lets the other run. SQLite has one writer at a time,
 //! and others do not see what it has not committed: there a transaction is one step. Tasks are also killed between two
 //! steps, as a process may be.
@@ -15,7 +15,11 @@ use super::{
     problem::Problem,
     pulse::Pulse,
     queue, read,
-    store::{Counts, Finding, Point, Store, Submitted, wall},
+    store::{
+        Counts, Finding, Store, Submitted,
+        schedule::{Event, Point, TURN, Turn, step},
+        wall,
+    },
 };
 use crate::{RuntimeConfig, Trust, snapshot};
 use anyhow::{Context, Result, bail, ensure};
@@ -43,40 +47,6 @@ use tradewind_core::{
     tracking::{Scan, State},
 };
 use tradewind_tests::database::Database;
-
-tokio::task_local! {
-    static TURN: Turn;
-}
-
-/// Place of a task in the scheduler.
-#[derive(Clone)]
-struct Turn {
-    task: usize,
-    /// Whether it waits inside transactions.
-    inside: bool,
-    events: mpsc::UnboundedSender<Event>,
-    go: Arc<Semaphore>,
-}
-
-enum Event {
-    /// A task waits before a statement.
-    Waits(usize, Point),
-    /// A task has ended.
-    Ended(usize, Result<bool>),
-}
-
-/// Waits for the scheduler, in a task that has one.
-pub(super) async fn step(point: Point) {
-    let Ok(turn) = TURN.try_with(Turn::clone) else { return };
-    if point != Point::Outside && !turn.inside {
-        return;
-    }
-    // The scheduler is gone if a check has failed.
-    let _ = turn.events.send(Event::Waits(turn.task, point));
-    if let Ok(permit) = turn.go.acquire().await {
-        permit.forget();
-    }
-}
 
 /// Something that happens in a warehouse; `false` if it is refused, for example because its subject is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

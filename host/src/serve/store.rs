@@ -8,12 +8,13 @@ mod database;
 mod keys;
 mod orders;
 mod releases;
+pub(crate) mod schedule;
 mod shipments;
 mod stock;
 mod taken;
 mod worklist;
 
-pub(crate) use database::{Point, Pool, Tx};
+pub(crate) use database::{Pool, Tx};
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
 pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
@@ -121,7 +122,7 @@ impl Store {
 
     /// Starts a writing transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
-        database::step(Point::Outside).await;
+        schedule::step(schedule::Point::Outside).await;
         match self.dialect {
             // A transaction that begins with a read could not write after another has.
             Dialect::Sqlite => self.pool.0.begin_with("BEGIN IMMEDIATE").await.map(Tx),

@@ -1,5 +1,6 @@
 //! Connections of the store. Every statement begins with a [`step`], at which tests decide what runs next.
 
+use super::schedule::{Point, step};
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{
     Any, AnyPool, Either, Execute, Executor, SqlStr, Transaction,
@@ -20,22 +21,6 @@ impl Tx {
         self.0.commit().await
     }
 }
-
-/// Place of a statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Point {
-    /// Outside transactions, or the beginning of one.
-    Outside,
-    Inside,
-    Commit,
-}
-
-/// Point before a statement.
-#[cfg(not(test))]
-pub(super) async fn step(_: Point) {}
-
-#[cfg(test)]
-pub(super) use crate::serve::interleaving::step;
 
 macro_rules! executor {
     ($Type:ty, $point:expr, $inner:expr) => {
