@@ -116,7 +116,7 @@ fn files_that_nobody_trusted_signed_are_refused() -> Result<()> {
     refused(
         "a pack under another name",
         service.send("admin", "PUT", "/v1/packs/price", &[], &pack)?,
-        "called `late`",
+        "name is `late`",
     )?;
     refused(
         "a snapshot as a pack",

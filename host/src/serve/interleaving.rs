@@ -455,7 +455,7 @@ impl World {
             let free: Vec<_> = rows.iter().filter(|row| row.is_at_node() && !row.held).map(|row| &row.id).collect();
             ensure!(free.is_empty(), "{free:?} may leave, though the order was held");
         }
-        // Whoever waits, waits for a reason: planning all of them again changes nothing.
+        // An order waits for a reason: planning all of them again changes nothing.
         let lacks = async || -> Result<i64> {
             let rows: Vec<(i64,)> =
                 self.rows("SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM shortfalls").await?;
