@@ -308,6 +308,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let workers = [
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(remember(Arc::clone(&app))),
         tokio::spawn(sweep(Arc::clone(&app), config.keep_decisions, stopped.clone())),
         tokio::spawn(follow(Arc::clone(&app), stopped)),
     ];
@@ -402,7 +403,7 @@ async fn first_release(
                 return Ok(release);
             }
             // Another replica, started at the same time, was faster.
-            Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {}
+            Err(error) if store::is_duplicate(&error) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -453,6 +454,21 @@ pub(crate) async fn quoting(app: &App, root: &Digest) -> Answer<Vec<Arc<Release>
         Err(error) => {
             tracing::warn!(release = number, %error, "earlier release unavailable: its quotes are not honoured");
             Ok(found)
+        }
+    }
+}
+
+/// Restores the previous release: it may have quoted other prices from the same snapshot.
+async fn remember(app: Arc<App>) {
+    let before = app.release().number - 1;
+    let Ok(Some(Ok(parts))) = app.store.parts(before, &app.settings.trust).await else { return };
+    match build(before, parts, &app.settings.running).await {
+        Ok(release) => {
+            let mut releases = app.releases.write().unwrap_or_else(PoisonError::into_inner);
+            releases.before.get_or_insert(Arc::new(release));
+        }
+        Err(error) => {
+            tracing::warn!(release = before, %error, "previous release unavailable: its quotes are not honoured")
         }
     }
 }

@@ -395,12 +395,11 @@ async fn try_count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u
     if !app.store.cancel_shipments(&mut tx, &ids).await? {
         return Err(moved_meanwhile());
     }
-    // Orders that lack the product are queued before stock is locked, also where nothing has come.
-    let lacking = app.store.lacking(&mut tx, sku).await?;
+    // Orders that lack the product are queued, and so locked, before stock is.
     let kept = seen.as_ref().map_or(0, |row| row.safety);
     let left = counts.on_hand - counts.safety.unwrap_or(kept);
     if seen.as_ref().is_none_or(|row| row.on_hand - row.safety < left) {
-        orders.extend(lacking);
+        orders.extend(app.store.lacking(&mut tx, sku).await?);
     }
     let count = app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?;
     let before = app.store.lock_stock_of(&mut tx, node, sku).await?;

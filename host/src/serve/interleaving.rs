@@ -16,7 +16,7 @@ use super::{
     pulse::Pulse,
     queue, read,
     store::{
-        Counts, Finding, Store, Submitted,
+        Counts, Finding, Store, Submitted, is_duplicate,
         schedule::{Event, Point, TURN, Turn, step},
         wall,
     },
@@ -116,9 +116,7 @@ impl Op {
                 let release = build(current.number + 1, current.parts.clone(), &app.settings.running).await?;
                 return match install(&app.store, &release, Some(current.number), "again").await {
                     Ok(()) => Ok(true),
-                    Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
-                        Ok(false)
-                    }
+                    Err(error) if is_duplicate(&error) => Ok(false),
                     Err(error) => Err(error.into()),
                 };
             }

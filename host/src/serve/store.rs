@@ -189,6 +189,11 @@ pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
 /// Maximum rows or names per statement; more are not faster.
 const ROWS: usize = 100;
 
+/// Whether a row with the same key exists.
+pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
 /// Returns `($1, $2), ($3, $4), …` after `from - 1` other parameters.
 fn values(from: usize, rows: usize, columns: usize) -> String {
     let row = |n| parameters(from + n * columns, columns);

@@ -9,6 +9,7 @@ use crate::serve::{
     auth::Caller,
     problem::{Problem, ProblemSchema},
     release::{self, Artefact, Kind, Parts, Release, ReleaseError},
+    store,
 };
 use axum::{
     Json,
@@ -166,12 +167,10 @@ async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> 
 async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Document<ReleaseStatus> {
     let release = serve::build(current + 1, parts, &app.settings.running).await.map_err(refused)?;
     if let Err(error) = serve::install(&app.store, &release, previous, note).await {
-        return Err(match error.as_database_error() {
-            Some(error) if error.is_unique_violation() => {
-                Problem::conflict("another release was made at the same time; check it, and try again")
-            }
-            _ => error.into(),
-        });
+        if store::is_duplicate(&error) {
+            return Err(Problem::conflict("another release was made at the same time; check it, and try again"));
+        }
+        return Err(error.into());
     }
     let status = ReleaseStatus::from(&release);
     app.swap(release);
