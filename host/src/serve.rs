@@ -30,36 +30,39 @@ mod http;
 #[cfg(test)]
 mod interleaving;
 mod live;
+mod overview;
 mod pages;
 mod plan;
 mod problem;
 mod pulse;
 mod queue;
 mod release;
+mod retention;
 mod store;
 mod watch;
 
 pub use auth::Role;
+pub use retention::Retention;
 
 use crate::{Pack, RuntimeConfig, Trust, Verified};
+use axum_server::Handle;
 use guests::Gate;
+use hyper_util::rt::TokioTimer;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use overview::Overview;
 use problem::Answer;
 use pulse::Pulse;
 use release::{Kind, Parts, Release, ReleaseError};
 use std::{
     mem,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     sync::{Arc, PoisonError, RwLock},
     thread,
     time::Duration,
 };
 use store::{Store, wall};
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, Notify, watch as channel},
-};
+use tokio::sync::{Mutex, Notify, watch as channel};
 use tradewind_core::{
     Digest, Millis, allocate::AllocationPolicy, exceptions::Policy, quote::Objective, snapshot::Storefront,
 };
@@ -67,8 +70,14 @@ use tradewind_core::{
 /// Interval at which a replica checks for another's release.
 const FOLLOW: Duration = Duration::from_secs(1);
 
-/// Interval at which expired decisions are deleted.
-const SWEEP: Duration = Duration::from_secs(600);
+/// Time for which running requests may finish when the service stops.
+const GRACE: Duration = Duration::from_secs(6);
+
+/// Time for which background work may then finish; what it does not finish, another replica or start does.
+const WORKERS: Duration = Duration::from_secs(2);
+
+/// Time within which a client has to send the headers of a request.
+const HEADERS: Duration = Duration::from_secs(10);
 
 /// Options of the service.
 #[derive(Debug)]
@@ -94,8 +103,8 @@ pub struct Config {
     pub exceptions: Policy,
     /// Goals of prices.
     pub objective: Objective,
-    /// Time for which decisions are kept for replay; unlimited if absent.
-    pub keep_decisions: Option<Duration>,
+    /// How long finished work is kept.
+    pub retention: Retention,
     /// Start of the service's clock, for recorded data; now if absent.
     pub clock: Option<Millis>,
 }
@@ -114,7 +123,7 @@ impl Config {
             policy: AllocationPolicy::default(),
             exceptions: Policy::default(),
             objective: Objective::MARGIN,
-            keep_decisions: None,
+            retention: Retention::default(),
             clock: None,
         }
     }
@@ -174,6 +183,8 @@ pub(crate) struct App {
     queued: Notify,
     /// Signals moved shipments.
     moved: Notify,
+    /// Sums over stock.
+    overview: Overview,
     /// Passes over the queue: due orders are planned, or put back because of their own faults.
     planned: Pulse,
     /// Exception scans of all open shipments.
@@ -280,6 +291,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     // Clock and policy may have changed.
     let mut tx = store.begin().await?;
     store.requeue_short(&mut tx).await?;
+    store.look_at_all(&mut tx).await?;
     store.next_generation(&mut tx).await?;
     tx.commit().await?;
     metrics::gauge!("tradewind_release").set(release.number as f64);
@@ -300,30 +312,46 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
         building: Mutex::new(()),
         queued: Notify::new(),
         moved: Notify::new(),
+        overview: Overview::default(),
         planned: Pulse::new("planning of orders", "tradewind_last_plan_seconds"),
         looked: Pulse::new("exception scan of shipments", "tradewind_last_exception_scan_seconds"),
     });
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| Cause::Listen(config.listen, error))?;
+    let listening = |error| Cause::Listen(config.listen, error);
+    let listener = TcpListener::bind(config.listen).map_err(listening)?;
+    listener.set_nonblocking(true).map_err(listening)?;
+    let address = listener.local_addr()?;
     let (stop, stopped) = channel::channel(false);
     let workers = [
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(remember(Arc::clone(&app))),
-        tokio::spawn(sweep(Arc::clone(&app), config.keep_decisions, stopped.clone())),
+        tokio::spawn(retention::run(Arc::clone(&app), config.retention, stopped.clone())),
         tokio::spawn(follow(Arc::clone(&app), stopped)),
     ];
-    let address = listener.local_addr()?;
     tracing::info!(%address, "ready");
     let told = told_to_stop();
     ready(address);
-    axum::serve(listener, http::router(Arc::clone(&app))).with_graceful_shutdown(told).await?;
-    tracing::info!("stopping: finishing running requests");
-    stop.send_replace(true);
-    for worker in workers {
-        // A worker that panicked has logged it.
-        let _ = worker.await;
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let stopping = tokio::spawn(async move {
+        told.await;
+        tracing::info!("stopping: finishing running requests");
+        stop.send_replace(true);
+        handle.graceful_shutdown(Some(GRACE));
+    });
+    server.serve(http::router(Arc::clone(&app)).into_make_service()).await?;
+    let ending = async {
+        let _ = stopping.await;
+        for worker in workers {
+            // A worker that panicked has logged it.
+            let _ = worker.await;
+        }
+        app.store.close().await;
+    };
+    if tokio::time::timeout(WORKERS, ending).await.is_err() {
+        tracing::warn!("stopped amid background work; its orders are planned again after their leases");
     }
-    app.store.close().await;
     Ok(())
 }
 
@@ -425,6 +453,7 @@ pub(crate) async fn install(store: &Store, release: &Release, previous: Option<i
     store.seed(&mut tx, &release.snapshot).await?;
     // It may supply units that orders lack.
     store.requeue_short(&mut tx).await?;
+    store.look_at_all(&mut tx).await?;
     store.next_generation(&mut tx).await?;
     tx.commit().await
 }
@@ -497,23 +526,6 @@ async fn follow(app: Arc<App>, mut stop: channel::Receiver<bool>) {
                 refused = number;
                 tracing::error!(release = number, %error, "release of another replica rejected");
             }
-        }
-    }
-}
-
-/// Deletes expired decisions.
-async fn sweep(app: Arc<App>, keep: Option<Duration>, mut stop: channel::Receiver<bool>) {
-    let Some(keep) = keep else { return };
-    while !*stop.borrow() {
-        let oldest = app.clock.now().0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
-        match app.store.forget_decisions(oldest).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "old decisions deleted"),
-            Err(error) => tracing::warn!(%error, "deleting old decisions failed"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(SWEEP) => {}
-            _ = stop.changed() => {}
         }
     }
 }

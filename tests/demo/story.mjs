@@ -164,7 +164,7 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
     await step("Two days later nothing has left: an exception is accepted, and the shipment rerouted", async () => {
       await warehouse.restart("2017-12-06T14:00:00Z");
       const list = await until("a shipment that can be rerouted is on the worklist", async () => {
-        const list = await warehouse.ask("operator", "GET", "/v1/worklist?limit=1000");
+        const list = await warehouse.list("/v1/worklist?limit=1000");
         return list.some(({ exception }) => reroute(exception)) && list;
       });
       const entry = list.find(({ exception }) => reroute(exception));
@@ -183,7 +183,7 @@ export async function tell({ warehouse, edge, shop, site, configuration, folder 
 
     await step("What was ordered changes the next snapshot, and the page", async () => {
       const wanted = (await skus(page, "for-you").catch(() => []))[0] ?? first[0];
-      const stock = await warehouse.ask("operator", "GET", `/v1/stock?sku=${wanted}`);
+      const stock = await warehouse.list(`/v1/stock?sku=${wanted}`);
       const units = stock.reduce((sum, { available }) => sum + available, 0);
       const id = "wholesale-1";
       const order = { id, region: REGION, promised: "2017-12-12", lines: [{ sku: wanted, quantity: units }] };
@@ -256,7 +256,7 @@ async function nextSnapshot(warehouse, folder) {
   const tables = join(folder, "tables");
   cpSync(join(root, "models/snapshot"), tables, { recursive: true });
   rmSync(join(tables, "stock.parquet"));
-  const stock = await warehouse.ask("operator", "GET", "/v1/stock");
+  const stock = await warehouse.list("/v1/stock?limit=1000");
   const columns = ["node", "sku", "on_hand", "reserved", "safety"];
   const rows = [columns, ...stock.map((row) => columns.map((column) => row[column]))];
   writeFileSync(join(tables, "stock.csv"), `${rows.map((row) => row.join()).join("\n")}\n`);

@@ -32,12 +32,24 @@ export async function startWarehouse({ folder, snapshot, at, objective, port = 0
     if (!response.ok) throw new Error(`${method} ${path}: ${answer.detail ?? text}`);
     return answer;
   }
+
+  /** All items of a list, page by page. */
+  async function list(path) {
+    const items = [];
+    for (let after = ""; ; ) {
+      const page = await ask("operator", "GET", path + after);
+      items.push(...page.items);
+      if (!page.next) return items;
+      after = `${path.includes("?") ? "&" : "?"}after=${page.next}`;
+    }
+  }
   return {
     get url() {
       return service.url;
     },
     keys,
     ask,
+    list,
     /** Ends it and starts it over the same database at another moment, as when days pass. */
     async restart(at) {
       await service.close();

@@ -58,19 +58,26 @@ impl Database {
         })
     }
 
-    /// Creates the tables of earlier versions, up to a version of the schema.
+    /// Creates the tables of earlier versions, up to a version of the schema before migrations were sqlx's.
     ///
     /// # Errors
     /// If a statement fails.
     pub fn older(&self, version: usize) -> Result<()> {
-        let bytes = if self.url.starts_with("sqlite:") { " BLOB" } else { " BYTEA" };
+        let is_sqlite = self.url.starts_with("sqlite:");
+        let bytes = if is_sqlite { " BLOB" } else { " BYTEA" };
         let steps = [
-            include_str!("../../host/src/serve/store/schema.sql"),
-            include_str!("../../host/src/serve/store/schema.2.sql"),
+            (include_str!("../../host/src/serve/store/migrations/1.sql"), ""),
+            (include_str!("../../host/src/serve/store/migrations/2.sql"), ""),
+            (
+                include_str!("../../host/src/serve/store/migrations/3.sql"),
+                include_str!("../../host/src/serve/store/migrations/3.postgres.sql"),
+            ),
+            (include_str!("../../host/src/serve/store/migrations/4.sql"), ""),
+            (include_str!("../../host/src/serve/store/migrations/5.sql"), ""),
         ];
         self.run(["CREATE TABLE tradewind_schema (version BIGINT NOT NULL)"])?;
-        for (step, sql) in steps.iter().take(version).enumerate() {
-            self.run([sql.replace(" BLOB", bytes)])?;
+        for (step, (sql, postgres)) in steps.iter().take(version).enumerate() {
+            self.run([sql.replace(" BLOB", bytes) + if is_sqlite { "" } else { postgres }])?;
             self.run([format!("INSERT INTO tradewind_schema (version) VALUES ({})", step + 1)])?;
         }
         Ok(())

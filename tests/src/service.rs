@@ -87,6 +87,16 @@ impl Service {
         Ok(Self { child, address, keys: keys.clone(), agent: agent.build().into() })
     }
 
+    /// Address, `http://HOST:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Key of a role.
     pub fn key(&self, role: &str) -> &str {
         self.keys.get(role).map_or("", String::as_str)
@@ -135,6 +145,21 @@ impl Service {
         self.ask("operator", "GET", path, &Value::Null, 200)
     }
 
+    /// Reads all pages of a list.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn items(&self, path: &str) -> Result<Value> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = self.get(&format!("{path}{after}"))?;
+            items.extend(page["items"].as_array().with_context(|| format!("{path}: {page} is no page"))?.iter().cloned());
+            let Some(next) = page["next"].as_str() else { return Ok(Value::Array(items)) };
+            after = format!("{}after={next}", if path.contains('?') { '&' } else { '?' });
+        }
+    }
+
     /// Sends an order, with its id as idempotency key.
     ///
     /// # Errors
@@ -161,9 +186,9 @@ impl Service {
     pub fn settled(&self) -> Result<Vec<Value>> {
         eventually("no order is queued any more", || {
             let queued = self.get("/v1/orders?state=queued&limit=1")?;
-            Ok(queued.as_array().is_some_and(Vec::is_empty))
+            Ok(queued["items"].as_array().is_some_and(Vec::is_empty))
         })?;
-        Ok(self.get("/v1/orders?limit=1000")?.as_array().context("no list")?.clone())
+        Ok(self.items("/v1/orders?limit=1000")?.as_array().context("no list")?.clone())
     }
 
     /// Kills the process, like a power cut.
@@ -285,7 +310,7 @@ pub fn balanced(service: &Service) -> Result<()> {
         let decided = order["state"] == "allocated" || order["state"] == "short";
         ensure!(!decided || wanted.values().all(|left| *left == 0), "{order}: {wanted:?} are left");
     }
-    for row in service.get("/v1/stock")?.as_array().context("no list")? {
+    for row in service.items("/v1/stock")?.as_array().context("no list")? {
         let (on_hand, reserved, safety) = (units(&row["on_hand"]), units(&row["reserved"]), units(&row["safety"]));
         let expected = shipped.remove(&(text(&row["sku"]), text(&row["node"]))).unwrap_or(0);
         ensure!(reserved == expected, "{row}: {expected} units ship");

@@ -111,7 +111,7 @@ fn keys_and_roles_guard_every_path_of_the_document() -> Result<()> {
 
 /// Leaves `units` of a product at one node, and none elsewhere.
 fn scarce(service: &Service, sku: &str, node: &str, units: u32) -> Result<()> {
-    let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
+    let rows = service.items(&format!("/v1/stock?sku={sku}"))?;
     let counts = list(&rows).iter().map(|row| {
         json!({"node": row["node"], "sku": sku, "on_hand": if row["node"] == node { units } else { 0 }, "safety": 0})
     });
@@ -402,7 +402,7 @@ fn decisions_are_kept_for_as_long_as_is_wanted() -> Result<()> {
 fn act(service: &Service, kind: &str) -> Result<(Value, Value)> {
     let mut found = None;
     eventually(&format!("{kind} is offered"), || {
-        let work = service.get("/v1/worklist?limit=1000")?;
+        let work = service.items("/v1/worklist?limit=1000")?;
         found = list(&work).iter().find_map(|entry| {
             let mut actions = list(&entry["exception"]["actions"]).iter();
             let action = actions.find(|action| action["step"] == kind || !action["step"][kind].is_null())?;
@@ -437,7 +437,7 @@ fn what_the_worklist_offers_is_carried_out() -> Result<()> {
     // An order of two products: one is nearly sold out, and more units are ordered than exist.
     let (scarce_sku, other) = ("1082185", "866211");
     let nodes = |sku: &str| -> Result<Vec<String>> {
-        let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
+        let rows = service.items(&format!("/v1/stock?sku={sku}"))?;
         list(&rows).iter().filter(|row| row["available"] != 0).map(|row| text(&row["node"])).collect()
     };
     let both = nodes(other)?;
@@ -494,7 +494,7 @@ fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
     let id = leaves["id"].as_str().context("no id")?.to_owned();
     let line = &leaves["lines"][0];
     let stock = |service: &Service| -> Result<(i64, i64)> {
-        let rows = service.get(&format!(
+        let rows = service.items(&format!(
             "/v1/stock?sku={}&node={}",
             line["sku"].as_str().unwrap_or_default(),
             leaves["node"].as_str().unwrap_or_default()
@@ -516,8 +516,8 @@ fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
 
     // Two days later nothing else has been packed.
     let later = Service::start(&database, &keys, &["--clock", "2017-12-06T14:00:00Z"])?;
-    eventually("the worklist has an entry", || Ok(!list(&later.get("/v1/worklist")?).is_empty()))?;
-    let work = later.get("/v1/worklist?limit=1000")?;
+    eventually("the worklist has an entry", || Ok(!list(&later.items("/v1/worklist")?).is_empty()))?;
+    let work = later.items("/v1/worklist?limit=1000")?;
     let steps = |entry: &Value| list(&entry["exception"]["actions"]).to_vec();
     let (entry, action) = list(&work)
         .iter()
@@ -536,7 +536,7 @@ fn what_leaves_is_no_longer_there_and_what_is_late_is_acted_on() -> Result<()> {
     );
     later.ask("operator", "POST", &format!("{place}/act"), &action, 409)?;
     later.ask("operator", "POST", &format!("{place}/feedback"), &json!({"useful": true, "note": "in time"}), 204)?;
-    let acted = later.get("/v1/worklist?state=acted")?;
+    let acted = later.items("/v1/worklist?state=acted")?;
     ensure!(acted[0]["feedback"]["useful"] == true && acted[0]["acted"]["by"] == "operator", "{acted}");
     balanced(&later)
 }

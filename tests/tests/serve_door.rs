@@ -193,8 +193,8 @@ fn shipments_scans_and_counts_that_can_never_be_judged_are_refused() -> Result<(
         says(place, &post(&service, "shop", "/v1/quotes/verify", &bad)?, 422, said)?;
     }
     // Clients can see that the only valid parcel is scored.
-    eventually("the parcel is late", || Ok(service.get("/v1/worklist")?[0]["exception"]["shipment"] == "p-1"))?;
-    let id = service.get("/v1/worklist")?[0]["id"].as_str().context("no id")?.to_owned();
+    eventually("the parcel is late", || Ok(service.items("/v1/worklist")?[0]["exception"]["shipment"] == "p-1"))?;
+    let id = service.items("/v1/worklist")?[0]["id"].as_str().context("no id")?.to_owned();
     let note = json!({"useful": true, "note": "x".repeat(2_001)});
     says("note", &post(&service, "operator", &format!("/v1/worklist/{id}/feedback"), &note)?, 422, "`note`")
 }
@@ -213,7 +213,7 @@ fn scans_are_taken_as_long_as_all_of_them_can_be_judged() -> Result<()> {
     says("one more", &send(&json!([scan(1_000, "departed")]))?, 422, "1000 scans")?;
     ensure!(send(&json!([scan(0, "arrived")]))?.status == 204, "one that is known");
     let listed = || {
-        let work = service.get("/v1/worklist")?;
+        let work = service.items("/v1/worklist")?;
         Ok(work.as_array().into_iter().flatten().any(|entry| entry["exception"]["kind"] == "late"))
     };
     eventually("it is judged with all of its scans", listed)?;

@@ -307,7 +307,7 @@ fn an_order_that_cannot_be_planned_ends_where_people_see_it() -> Result<()> {
     service.settled()?;
     let dead = service.get(&format!("/v1/orders/{id}"))?;
     ensure!(dead["state"] == "dead" && dead["error"].as_str().is_some_and(|said| said.contains("LAX")), "{dead}");
-    ensure!(service.get("/v1/orders?state=dead")?[0]["id"] == id);
+    ensure!(service.items("/v1/orders?state=dead")?[0]["id"] == id);
     let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
     ensure!(metrics.as_str().is_some_and(|text| text.contains("tradewind_orders{state=\"dead\"} 1")), "{metrics}");
 

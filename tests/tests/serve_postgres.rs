@@ -31,7 +31,7 @@ fn replicas_never_promise_the_same_unit_twice() -> Result<()> {
     let start = || Service::start(&postgres.url(), &keys, &[]);
     let (one, other) = (start()?, start()?);
     let (sku, units) = ("866211", 40);
-    let stock = one.get(&format!("/v1/stock?sku={sku}"))?;
+    let stock = one.items(&format!("/v1/stock?sku={sku}"))?;
     let counts = stock.as_array().into_iter().flatten().enumerate().map(|(place, row)| {
         json!({"node": row["node"], "sku": sku, "on_hand": if place < 2 { units / 2 } else { 0 }, "safety": 0})
     });
@@ -103,7 +103,7 @@ fn orders_wait_while_the_database_is_away() -> Result<()> {
 
 /// Sets the count of a product at one node, and 0 elsewhere.
 fn count(service: &Service, sku: &str, on_hand: u32, safety: u32) -> Result<()> {
-    let rows = service.get(&format!("/v1/stock?sku={sku}"))?;
+    let rows = service.items(&format!("/v1/stock?sku={sku}"))?;
     let nodes = rows.as_array().context("no list")?.iter().map(|row| row["node"].clone());
     let none = nodes.filter(|node| node != "LAS").map(|node| json!({"node": node, "sku": sku, "on_hand": 0}));
     let here = json!({"node": "LAS", "sku": sku, "on_hand": on_hand, "safety": safety});

@@ -117,9 +117,15 @@ struct RunArgs {
     /// Private folder for compiled code, to start faster; created if missing.
     #[arg(long, value_name = "FOLDER")]
     compiled: Option<PathBuf>,
+    /// Days to keep finished orders, with their shipments, scans and exceptions, and events (default: unlimited).
+    #[arg(long, value_name = "DAYS")]
+    keep: Option<NonZeroU32>,
     /// Days to keep decisions for replay (default: unlimited).
     #[arg(long, value_name = "DAYS")]
     keep_decisions: Option<NonZeroU32>,
+    /// Folder for what is not kept, as Parquet files; created if missing (default: it is deleted).
+    #[arg(long, value_name = "FOLDER")]
+    archive: Option<PathBuf>,
     /// Start of the service's clock, for recorded data, RFC 3339 (default: now).
     #[arg(long, value_name = "MOMENT")]
     clock: Option<Millis>,
@@ -142,6 +148,8 @@ impl Serve {
                 runtime.block_on(served)?;
             }
         }
+        // A call of the module that still runs must not delay the end.
+        runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -171,7 +179,7 @@ impl Key {
 
 impl RunArgs {
     fn config(self) -> anyhow::Result<Config> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
         let log = log.with_ansi(io::stderr().is_terminal());
         if self.log_json {
@@ -205,7 +213,10 @@ impl RunArgs {
         config.exceptions = self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default();
         config.objective = serde_json::from_str(&self.objective).context("`--objective`")?;
         config.replace_snapshot = self.replace_snapshot;
-        config.keep_decisions = self.keep_decisions.map(|days| Duration::from_secs(86_400 * u64::from(days.get())));
+        let days = |days: NonZeroU32| Duration::from_secs(86_400 * u64::from(days.get()));
+        config.retention.orders = self.keep.map(days);
+        config.retention.decisions = self.keep_decisions.map(days);
+        config.retention.archive = self.archive;
         config.clock = self.clock;
         Ok(config)
     }

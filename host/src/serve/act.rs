@@ -244,6 +244,7 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
     if overbooked(app, tx, &app.release(), app.clock.now(), &taken).await? {
         return Err(full());
     }
+    app.store.unreserve_lines(tx, &row.id, &later).await?;
     let body = Body { lines: later, created: app.clock.now(), ..row.body };
     let (order, node, region, allocated, held) = (row.order, row.node, row.region, row.allocated, row.held);
     let new = NewShipment { id: String::new(), order, node, region, body, allocated, held };
@@ -340,8 +341,7 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
                 return Err(Problem::not_found("node", node));
             }
             let count = if closed {
-                let rows = app.store.shipments_at(&mut tx, node).await?;
-                let orders = rows.into_iter().map(|row| row.order).collect();
+                let orders = app.store.orders_at(&mut tx, node).await?;
                 app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?
             } else {
                 app.store.requeue_short(&mut tx).await?
@@ -357,11 +357,12 @@ pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u6
 }
 
 /// Stores a count of a product at a node. If promised units are missing, orders are planned again, in the order of
-/// [`shipments_at`](super::store::Store::shipments_at); if more can be promised, so are orders that lack the product.
+/// [`shipments_with`](super::store::Store::shipments_with); if more can be promised, so are orders that lack the product.
 /// Returns their number.
 pub(super) async fn count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u64> {
     let count = attempts(|| Box::pin(try_count(app, node, sku, counts))).await?;
     app.queued.notify_one();
+    app.moved.notify_one();
     Ok(count)
 }
 
@@ -372,7 +373,7 @@ async fn try_count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u
     let mut missing = seen.as_ref().map_or(0, |row| row.reserved) - counts.on_hand;
     let mut losing = Vec::new();
     if missing > 0 {
-        for row in app.store.shipments_at(&mut tx, node).await? {
+        for row in app.store.shipments_with(&mut tx, node, sku).await? {
             if missing <= 0 {
                 break;
             }
@@ -402,6 +403,7 @@ async fn try_count(app: &App, node: &str, sku: &str, counts: Counts) -> Answer<u
         orders.extend(app.store.lacking(&mut tx, sku).await?);
     }
     let count = app.store.requeue(&mut tx, &orders, &[OrderState::Allocated, OrderState::Short]).await?;
+    app.store.look_at_stock(&mut tx, node, sku).await?;
     let before = app.store.lock_stock_of(&mut tx, node, sku).await?;
     if before != seen {
         return Err(moved_meanwhile());

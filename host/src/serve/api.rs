@@ -1,8 +1,10 @@
 //! API: its routes, and the OpenAPI document.
 
 mod body;
+mod events;
 mod health;
 mod insights;
+mod list;
 mod orders;
 mod quotes;
 mod releases;
@@ -11,7 +13,7 @@ mod stock;
 mod worklist;
 
 pub(super) use body::{Form, Path};
-pub(super) use orders::{OrderStatus, status as order_status};
+pub(super) use orders::{OrderStatus, statuses as order_statuses};
 pub(super) use releases::ReleaseStatus;
 
 use super::App;
@@ -47,6 +49,7 @@ const MAX_FILE: usize = (64 << 20) + 4_096;
         (name = "orders", description = "Orders and their allocation to nodes"),
         (name = "stock", description = "Stock and state of nodes"),
         (name = "shipments", description = "Shipments and scans"),
+        (name = "events", description = "What happened, in order"),
         (name = "worklist", description = "Exceptions that need a person, and actions on them"),
         (name = "quotes", description = "Prices at checkout"),
         (name = "insights", description = "Answers of models about shoppers, products and texts"),
@@ -86,10 +89,11 @@ pub(super) fn router() -> (Router<Arc<App>>, OpenApiDocument) {
         .routes(routes!(stock::nodes))
         .routes(routes!(stock::close))
         .routes(routes!(stock::open))
-        .routes(routes!(shipments::submit))
+        .routes(routes!(shipments::submit, shipments::list))
         .routes(routes!(shipments::show))
         .routes(routes!(shipments::scan))
         .routes(routes!(shipments::release))
+        .routes(routes!(events::list))
         .routes(routes!(worklist::list))
         .routes(routes!(worklist::act))
         .routes(routes!(worklist::feedback))

@@ -8,11 +8,16 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
+    timeout::RequestBodyTimeoutLayer,
     trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer},
 };
 use tracing::Level;
@@ -24,6 +29,12 @@ const PAGE_POLICY: &str =
 
 /// The API page needs a script with its own styles.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Maximum time of a request, with its body.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Maximum time between two parts of a request's body.
+const BODY: Duration = Duration::from_secs(10);
 
 /// All routes.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -48,6 +59,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
             let detail = format!("method `{method}` is not allowed for `{path}`; see the `Allow` header");
             refused(request.headers(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
         })
+        .layer(RequestBodyTimeoutLayer::new(BODY))
+        .layer(middleware::from_fn(timed))
         .layer(middleware::from_fn(plain))
         .layer(middleware::from_fn(measured))
         .layer(header_layer(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -79,6 +92,15 @@ async fn plain(request: Request, next: Next) -> Response {
             let detail = format!("the URL contains the control character `{}`", String::from_utf8_lossy(found));
             refused(request.headers(), Problem::bad(detail))
         }
+    }
+}
+
+/// Ends requests that take too long. Their transactions are rolled back.
+async fn timed(request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    match tokio::time::timeout(LONGEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => refused(&headers, Problem::unavailable(format!("the request took more than {} s", LONGEST.as_secs()))),
     }
 }
 

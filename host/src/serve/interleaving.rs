@@ -20,6 +20,7 @@ use super::{
         schedule::{Event, Point, TURN, Turn, step},
         wall,
     },
+    watch,
 };
 use crate::{RuntimeConfig, Trust, snapshot};
 use anyhow::{Context, Result, bail, ensure};
@@ -66,10 +67,11 @@ enum Op {
     Open,
     Release,
     Submit,
+    Look,
 }
 
 impl Op {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Plan,
         Self::CountDown,
         Self::CountUp,
@@ -85,6 +87,7 @@ impl Op {
         Self::Open,
         Self::Release,
         Self::Submit,
+        Self::Look,
     ];
 
     async fn run(self, app: Arc<App>) -> Result<bool> {
@@ -119,6 +122,10 @@ impl Op {
                     Err(error) if is_duplicate(&error) => Ok(false),
                     Err(error) => Err(error.into()),
                 };
+            }
+            Self::Look => {
+                watch::look(&app).await?;
+                return Ok(true);
             }
             Self::Submit => {
                 let order = order("E", &[("b", 2)])?;
@@ -180,19 +187,23 @@ fn order(id: &str, lines: &[(&str, u32)]) -> Result<ShopOrder> {
 const NOON: Millis = Millis(1_512_388_800_000);
 
 /// Tables that tasks change.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     "bookings",
     "decisions",
     "generation",
+    "looks",
     "nodes",
     "orders",
     "release_parts",
     "releases",
+    "reservations",
     "scans",
     "shipments",
     "shortfalls",
     "stock",
     "worklist",
+    // After the tables whose triggers change it.
+    "counts",
 ];
 
 /// Service with two nodes, for four and three shipments a day, and a few orders: `A` and `D` are planned and due
@@ -229,6 +240,7 @@ impl World {
             building: Mutex::new(()),
             queued: Notify::new(),
             moved: Notify::new(),
+            overview: Default::default(),
             planned: Pulse::new("planning", "planned"),
             looked: Pulse::new("watching", "watched"),
         });
@@ -251,8 +263,8 @@ impl World {
             };
             found.push((work.to_owned(), Finding { score, reason: None }));
         }
-        world.app.store.refresh(&found, NOON.0).await?;
         let mut tx = world.app.store.begin().await?;
+        world.app.store.refresh(&mut tx, &[], &found, NOON.0).await?;
         world
             .app
             .store
@@ -285,6 +297,7 @@ impl World {
                 sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut tx).await.context(sql)?;
             }
         }
+        sqlx::query("DELETE FROM events").execute(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 
@@ -314,6 +327,7 @@ impl World {
         }
         let mut shipped: BTreeMap<(String, String), i64> = BTreeMap::new();
         let mut reserved: BTreeMap<(String, String), i64> = BTreeMap::new();
+        let mut by_shipment: BTreeMap<(String, String, String), i64> = BTreeMap::new();
         let mut booked: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
         let ids: Vec<&str> = orders.iter().map(|(id, ..)| id.as_str()).collect();
         for row in self.app.store.shipments_of(&ids).await? {
@@ -331,6 +345,7 @@ impl World {
                 let (sku, units) = (line.sku.to_string(), i64::from(line.quantity));
                 *shipped.entry((row.order.clone(), sku.clone())).or_default() += units;
                 if waits {
+                    by_shipment.insert((sku.clone(), row.node.clone(), row.id.clone()), units);
                     *reserved.entry((sku, row.node.clone())).or_default() += units;
                 }
             }
@@ -343,6 +358,12 @@ impl World {
             ensure!((0..=on_hand).contains(&kept), "{kept} of {on_hand} of {sku} are reserved at {node}");
         }
         ensure!(reserved.is_empty(), "shipments without stock: {reserved:?}");
+        let kept: Vec<(String, String, String, i64)> =
+            self.rows("SELECT sku, node, shipment, quantity FROM reservations").await?;
+        let kept: BTreeMap<_, _> =
+            kept.into_iter().map(|(sku, node, shipment, units)| ((sku, node, shipment), units)).collect();
+        ensure!(kept == by_shipment, "reservations {kept:?}, shipments {by_shipment:?}");
+        self.check_counts().await?;
         let short: Vec<(String, String, i64)> = self.rows("SELECT order_id, sku, quantity FROM shortfalls").await?;
         let short: BTreeMap<_, _> = short.into_iter().map(|(order, sku, units)| ((order, sku), units)).collect();
         for ((id, sku), wanted) in &ordered {
@@ -362,6 +383,26 @@ impl World {
         let release = self.app.release();
         for (node, load) in workloads(&self.app.store, self.app.store.pool(), &release, self.app.clock.now()).await? {
             ensure!(load.booked <= load.capacity, "{node} packs {} of {}", load.booked, load.capacity);
+        }
+        Ok(())
+    }
+
+    /// Checks what is kept for quick answers: numbers by state, the line of orders, and the shipments to look at.
+    async fn check_counts(&self) -> Result<()> {
+        for (what, table) in [("order", "orders"), ("shipment", "shipments"), ("exception", "worklist")] {
+            let rows: Vec<(String, i64)> =
+                self.rows(&format!("SELECT state, COUNT(*) FROM {table} GROUP BY state")).await?;
+            let mut kept = self.app.store.counts(what).await?;
+            kept.retain(|_, number| *number != 0);
+            ensure!(kept == rows.iter().cloned().collect(), "{what}: {rows:?}, but the counts are {kept:?}");
+        }
+        for (sql, what) in [
+            ("SELECT id FROM orders WHERE state = 'queued' AND waits = 0", "is queued and not in line"),
+            ("SELECT id FROM orders WHERE state NOT IN ('queued', 'short') AND waits = 1", "is in line for nothing"),
+            ("SELECT id FROM shipments WHERE open = 1 AND id NOT IN (SELECT shipment FROM looks)", "is not looked at"),
+        ] {
+            let rows: Vec<(String,)> = self.rows(sql).await?;
+            ensure!(rows.is_empty(), "{rows:?} {what}");
         }
         Ok(())
     }
@@ -447,6 +488,13 @@ impl World {
         ensure!(!schedule.is_empty() || ended[0] == Some(true), "it is refused, though nothing has happened before it");
         self.settle().await?;
         self.check().await.context("when settled")?;
+        // Claims of killed tasks expire.
+        self.run("UPDATE looks SET due = 0").await?;
+        while watch::look(&self.app).await? > 0 {}
+        let lost: Vec<(String,)> = self
+            .rows("SELECT w.id FROM worklist w JOIN shipments s ON s.id = shipment WHERE w.state = 'open' AND open = 0")
+            .await?;
+        ensure!(lost.is_empty(), "{lost:?} are open, though their shipments are closed");
         let done = |op| ops.iter().zip(&ended).any(|(other, ended)| *other == op && *ended == Some(true));
         if done(Op::Hold) && !done(Op::Free) && !done(Op::Split) {
             let rows = self.app.store.shipments_of(&["A"]).await?;

@@ -53,7 +53,7 @@ pub(super) async fn live(
     let catalog = &release.snapshot.storefront.catalog;
     let mut stock = Vec::new();
     let skus: Vec<String> = skus.iter().map(|sku| (*sku).to_owned()).collect();
-    for row in app.store.stock(Some(&skus), None).await? {
+    for row in app.store.stock(&skus).await? {
         let Some(node) = place(fulfilment, &row.node).and_then(|place| fulfilment.nodes.get(place)) else { continue };
         let sku = Sku::new(row.sku.as_str())?;
         let own = held.units.get(&(row.sku, row.node)).copied().unwrap_or(0);
@@ -109,7 +109,7 @@ pub(super) async fn unknown<'a>(
     let catalog = &release.snapshot.storefront.catalog;
     let mut unknown: BTreeSet<Sku> = skus.into_iter().filter(|sku| catalog.id(sku).is_none()).cloned().collect();
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    for row in app.store.stock(Some(&names), None).await? {
+    for row in app.store.stock(&names).await? {
         unknown.retain(|sku| sku.as_str() != row.sku);
     }
     Ok(unknown)

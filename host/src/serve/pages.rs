@@ -6,9 +6,9 @@ mod words;
 
 use super::{
     App, act,
-    api::{Form, OrderStatus, Path, ReleaseStatus, order_status},
+    api::{Form, OrderStatus, Path, ReleaseStatus, order_statuses},
     auth::{Caller, Role},
-    live,
+    live, overview,
     problem::Problem,
 };
 use axum::{
@@ -143,13 +143,10 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     let visitor = visitor(&app, &headers).await?;
     let store = &app.store;
     let counts = store.order_counts().await?;
-    let (open, acted) = (store.worklist("open", SHOWN).await?, store.worklist("acted", 10).await?);
-    let mut orders = Vec::new();
-    for row in store.orders(None, SHOWN).await? {
-        orders.push(order_status(&app, row).await?);
-    }
+    let (open, acted) = (store.worklist("open", None, SHOWN).await?, store.worklist("acted", None, 10).await?);
+    let orders = order_statuses(&app, store.orders(None, None, SHOWN).await?).await?;
     let nodes = store.nodes().await?;
-    let stock = store.stock(None, None).await?;
+    let sums = overview::latest(&app).await;
     let release = app.release();
     let workloads = live::workloads(store, store.pool(), &release, app.clock.now()).await?;
     let troubles: Vec<String> = [&app.planned, &app.looked].into_iter().filter_map(|pulse| pulse.trouble()).collect();
@@ -160,8 +157,8 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
         (parts::exceptions(&visitor, &release, &open))
         (parts::acted(&visitor, &release, &acted))
         (parts::orders(&visitor, &orders))
-        (parts::nodes(&visitor, &nodes, &stock, &workloads))
-        (parts::cover(&visitor, &release, &stock))
+        (parts::nodes(&visitor, &nodes, sums.as_deref(), &workloads))
+        (parts::cover(&visitor, sums.as_deref().map(|sums| (sums, sums.made(&app)))))
         (parts::digests(&visitor, &ReleaseStatus::from(&*release)))
     };
     Ok(page(&visitor.reader.label("Worklist"), &visitor.reader, Some(&visitor), &main).into_response())
@@ -169,8 +166,9 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
 
 async fn order(State(app): State<Arc<App>>, headers: HeaderMap, path: Sent<Path<String>>) -> Shown {
     let (visitor, Path(id)) = (visitor(&app, &headers).await?, path?);
-    let row = app.store.order(&id).await?.ok_or_else(|| Problem::not_found("order", &id))?;
-    let status: OrderStatus = order_status(&app, row).await?;
+    let unknown = || Problem::not_found("order", &id);
+    let row = app.store.order(&id).await?.ok_or_else(unknown)?;
+    let status: OrderStatus = order_statuses(&app, vec![row]).await?.pop().ok_or_else(unknown)?;
     let main = parts::order(&visitor, &app.release(), &status);
     Ok(page(&id, &visitor.reader, Some(&visitor), &main).into_response())
 }

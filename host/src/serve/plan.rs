@@ -256,7 +256,7 @@ async fn commit(
     answers: Vec<AllocatedOrder>,
     record: Option<Record>,
 ) -> Result<bool, PlanError> {
-    let decision = record.map(|record| kept(&record)).transpose()?;
+    let decision = record.map(|record| Ok::<_, sqlx::Error>((kept(&record)?, receipt(&record).to_string()))).transpose()?;
     let answers: BTreeMap<Id, AllocatedOrder> = answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
     let mut tx = app.store.begin().await?;
     let shipments = answers.values().flat_map(|answer| &answer.shipments);
@@ -285,7 +285,7 @@ async fn commit(
         }
     }
     let Changes { outcomes, new, kept, cancelled, free, taken } = changes;
-    let id = decision.as_ref().map(|(id, _)| id.as_str());
+    let id = decision.as_ref().map(|((id, _), _)| id.as_str());
     app.store.decide(&mut tx, at, id, &outcomes).await?;
     let [cancelled, free] = [&cancelled, &free].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
     if !app.store.cancel_shipments(&mut tx, &cancelled).await? || !app.store.set_bodies(&mut tx, &kept).await? {
@@ -296,8 +296,8 @@ async fn commit(
     if app.store.take(&mut tx, &taken).await?.is_err() || overbooked(app, &mut tx, release, at, &taken).await? {
         return Ok(false);
     }
-    if let Some((id, record)) = &decision {
-        app.store.add_decision(&mut tx, id, at.0, record).await?;
+    if let Some(((id, record), receipt)) = &decision {
+        app.store.add_decision(&mut tx, id, at.0, record, receipt).await?;
     }
     if let Some(generation) = claim.generation
         && !app.store.is_generation(&mut tx, generation).await?

@@ -1,13 +1,17 @@
 //! Persistent state: SQLite in a file, or PostgreSQL, with the same statements.
 //!
 //! Numbers are integers, times are milliseconds since 1970, documents are JSON. Code that writes more than one row uses
-//! a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, stock, bookings, and of each
-//! in the order of their names.
+//! a transaction of [`Store::begin`]; rows are locked in one order: nodes, orders, shipments, looks, stock, bookings,
+//! worklist, and of each in the order of their names. Triggers write the feed of events, and count orders, shipments and
+//! entries of the worklist by state, in the transaction that changes them.
 
 mod database;
+mod events;
 mod keys;
+mod looks;
 mod orders;
 mod releases;
+mod retention;
 pub(crate) mod schedule;
 mod shipments;
 mod stock;
@@ -15,27 +19,47 @@ mod taken;
 mod worklist;
 
 pub(crate) use database::{Pool, Tx};
+pub(crate) use events::{EventRow, Place};
+pub(crate) use looks::Look;
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
-pub(crate) use shipments::{Body, NewShipment, ShipmentRow, name_of};
+pub(crate) use retention::{Cell, DECISIONS, ORDERS, Rows, SCANS, SHIPMENTS, Table, WORKLIST};
+pub(crate) use shipments::{Body, Filter, NewShipment, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use taken::Taken;
 pub(crate) use worklist::{Finding, WorkRow, kind};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions,
+    AnyConnection, AssertSqlSafe, ConnectOptions, SqlSafeStr,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 use std::time::{Duration, SystemTime};
 
-/// Migrations from an empty database to this version, each a list of statements for every database, and additional ones
-/// for PostgreSQL. Existing ones never change.
-const MIGRATIONS: [(&str, &str); 5] = [
-    (include_str!("store/schema.sql"), ""),
-    (include_str!("store/schema.2.sql"), ""),
-    (include_str!("store/schema.3.sql"), include_str!("store/schema.3.postgres.sql")),
-    (include_str!("store/schema.4.sql"), ""),
-    (include_str!("store/schema.5.sql"), ""),
+/// Migrations from an empty database to this version: statements for every database, and additional ones for SQLite and
+/// PostgreSQL. Existing ones never change.
+const MIGRATIONS: [Steps; 6] = [
+    Steps { all: include_str!("store/migrations/1.sql"), sqlite: "", postgres: "" },
+    Steps { all: include_str!("store/migrations/2.sql"), sqlite: "", postgres: "" },
+    Steps {
+        all: include_str!("store/migrations/3.sql"),
+        sqlite: "",
+        postgres: include_str!("store/migrations/3.postgres.sql"),
+    },
+    Steps { all: include_str!("store/migrations/4.sql"), sqlite: "", postgres: "" },
+    Steps { all: include_str!("store/migrations/5.sql"), sqlite: "", postgres: "" },
+    Steps {
+        all: include_str!("store/migrations/6.sql"),
+        sqlite: include_str!("store/migrations/6.sqlite.sql"),
+        postgres: include_str!("store/migrations/6.postgres.sql"),
+    },
 ];
+
+/// Statements of a migration.
+struct Steps {
+    all: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
 
 /// Maximum time that a statement waits for a connection, or for SQLite's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,34 +114,40 @@ impl Store {
     }
 
     async fn migrate(&self) -> sqlx::Result<()> {
-        let mut tx = self.begin().await?;
-        if self.dialect == Dialect::Postgres {
-            // Replicas that start together migrate one after the other.
-            sqlx::query("SELECT pg_advisory_xact_lock(7239640)").execute(&mut tx).await?;
-        }
-        sqlx::raw_sql("CREATE TABLE IF NOT EXISTS tradewind_schema (version BIGINT NOT NULL)").execute(&mut tx).await?;
-        let version: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM tradewind_schema").fetch_one(&mut tx).await?;
-        let version = usize::try_from(version.unwrap_or(0)).unwrap_or_default();
-        if version > MIGRATIONS.len() {
-            let text = format!(
-                "the database has version {version}, from a newer Tradewind; this one supports {}",
-                MIGRATIONS.len()
-            );
-            return Err(sqlx::Error::Configuration(text.into()));
-        }
-        for (step, (sql, postgres)) in MIGRATIONS.iter().enumerate().skip(version) {
+        let migrations = MIGRATIONS.iter().zip(1_i64..).map(|(steps, version)| {
             let sql = match self.dialect {
-                Dialect::Sqlite => (*sql).to_owned(),
-                Dialect::Postgres => sql.replace(" BLOB", " BYTEA") + postgres,
+                Dialect::Sqlite => steps.all.to_owned() + steps.sqlite,
+                Dialect::Postgres => steps.all.replace(" BLOB", " BYTEA") + steps.postgres,
             };
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut tx).await?;
-            sqlx::query("INSERT INTO tradewind_schema (version) VALUES ($1)")
-                .bind(step as i64 + 1)
-                .execute(&mut tx)
-                .await?;
+            Migration::new(version, "tradewind".into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
+        });
+        let migrator = Migrator::with_migrations(migrations.collect());
+        let mut connection = self.pool.0.acquire().await?;
+        if let Some(version) = self.earlier(&mut connection).await? {
+            migrator.skip(&mut *connection, Some(version)).await?;
         }
-        tx.commit().await
+        match migrator.run(&mut *connection).await {
+            Err(MigrateError::VersionMissing(version)) => {
+                let latest = MIGRATIONS.len();
+                let text = format!("the database has version {version}, from a newer Tradewind; this one supports {latest}");
+                Err(sqlx::Error::Configuration(text.into()))
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Version of a database whose migrations an earlier Tradewind recorded in a table of its own.
+    async fn earlier(&self, connection: &mut AnyConnection) -> sqlx::Result<Option<i64>> {
+        let (tables, name) = match self.dialect {
+            Dialect::Sqlite => ("sqlite_schema", "name"),
+            Dialect::Postgres => ("information_schema.tables", "table_name"),
+        };
+        let sql = format!("SELECT CAST({name} AS TEXT) FROM {tables} WHERE {name} IN ('tradewind_schema', '_sqlx_migrations')");
+        let known: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
+        if known != ["tradewind_schema"] {
+            return Ok(None);
+        }
+        sqlx::query_scalar("SELECT MAX(version) FROM tradewind_schema").fetch_one(connection).await
     }
 
     /// Starts a writing transaction.

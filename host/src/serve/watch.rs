@@ -1,35 +1,41 @@
-//! Exception scans: findings about open shipments become the worklist. A shipment that cannot be scored is listed too,
-//! with the reason, and does not block others.
+//! Exceptions: findings about open shipments become the worklist. A shipment that cannot be scored is listed too, with
+//! the reason, and does not block others.
+//!
+//! Shipments are scored when they move, when their stock is counted, and again when their findings may have changed with
+//! time alone: after a quarter of the time that they have been in their state, at least a minute and at most half an hour
+//! later, and when their promise ends.
 
 use super::{
     App,
     guests::AskError,
     live::{self, Held, LiveError, live},
     release::Release,
-    store::{self, Finding, ShipmentRow},
+    store::{self, Finding, Look, ShipmentRow, wall},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem,
     sync::Arc,
     time::Duration,
 };
 use tokio::sync::watch;
 use tradewind_core::{
-    Error, Id, Probability,
+    Error, Id, Millis, Probability,
     exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Step},
     tracking::{Scan, State},
 };
 use tradewind_json::Shipment;
 
-/// Interval between exception scans without events: shipments become late with time alone.
-const LOOK: Duration = Duration::from_secs(30);
+/// Maximum time between two searches for due shipments: other replicas move shipments too.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Time for which events are gathered before a scan.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// Maximum shipments scored together, with the stock that they need.
-const CHUNK: usize = 500;
+const CHUNK: i64 = 500;
+
+/// Minimum and maximum milliseconds after which a shipment is scored again that has not moved.
+const AGAIN: (i64, i64) = (60_000, 1_800_000);
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WatchError {
@@ -52,75 +58,112 @@ struct Unjudged {
 
 /// Runs until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let mut told = BTreeMap::new();
     while !*stop.borrow() {
         let looked = tokio::select! {
-            looked = look(&app, &mut told) => looked,
+            looked = look(&app) => looked,
             _ = stop.changed() => return,
         };
-        match looked {
-            Ok(()) => app.looked.done(),
+        let pause = match looked {
+            Ok(count) => {
+                app.looked.done();
+                // More may be due.
+                if count as i64 == CHUNK {
+                    continue;
+                }
+                LOOK
+            }
             Err(error) => {
                 app.looked.failed();
                 metrics::counter!("tradewind_exception_scans_failed_total").increment(1);
                 tracing::error!(%error, "exception scan failed");
+                LOOK
             }
-        }
+        };
         tokio::select! {
             () = app.moved.notified() => tokio::time::sleep(GATHER).await,
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = stop.changed() => {}
         }
     }
 }
 
-/// Scans all open shipments for exceptions. Each shipment that cannot be scored is logged once.
-async fn look(app: &App, told: &mut BTreeMap<String, String>) -> Result<(), WatchError> {
-    let mut scans: BTreeMap<String, sqlx::Result<Vec<Scan>>> = BTreeMap::new();
-    for (shipment, scan) in app.store.open_scans().await? {
-        let known = scans.entry(shipment).or_insert_with(|| Ok(Vec::new()));
-        match (known.as_mut(), scan) {
-            (Ok(known), Ok(scan)) => known.push(scan),
-            (Ok(_), Err(error)) => *known = Err(error),
-            (Err(_), _) => {}
-        }
+/// Scores due shipments, and returns their number. Each shipment that cannot be scored is logged once.
+pub(super) async fn look(app: &App) -> Result<usize, WatchError> {
+    let looks = app.store.claim_looks(CHUNK).await?;
+    if looks.is_empty() {
+        return Ok(0);
     }
-    let rows = app.store.open_shipments().await?;
-    metrics::gauge!("tradewind_open_shipments").set(rows.len() as f64);
     let (mut shipments, mut unjudged) = (Vec::new(), Vec::new());
-    for (id, row) in rows {
-        let scans = scans.remove(&id).unwrap_or_else(|| Ok(Vec::new()));
-        let row = match row {
-            Ok(row) => row,
-            Err(error) => {
-                unjudged.push(Unjudged { id, order: None, at_node: false, reason: store::unread(&error) });
+    for look in &looks {
+        let id = look.shipment.clone();
+        let row = match &look.row {
+            Some(Ok(row)) if row.open => row.clone(),
+            Some(Ok(_)) | None => continue,
+            Some(Err(error)) => {
+                unjudged.push(Unjudged { id, order: None, at_node: false, reason: store::unread(error) });
                 continue;
             }
         };
         let (order, at_node) = (Some(row.order.clone()), row.is_at_node());
-        let read = scans.map_err(|error| store::unread(&error));
-        match read.and_then(|scans| document(row, scans).map_err(|error| error.to_string())) {
+        let scans = look.scans.iter().map(|scan| scan.as_ref().cloned().map_err(store::unread));
+        let scans: Result<Vec<Scan>, String> = scans.collect();
+        match scans.and_then(|scans| document(row, scans).map_err(|error| error.to_string())) {
             Ok(shipment) => shipments.push(shipment),
             Err(reason) => unjudged.push(Unjudged { id, order, at_node, reason }),
         }
     }
     let release = app.release();
+    let again: BTreeMap<String, Millis> =
+        shipments.iter().map(|shipment| (shipment.id.to_string(), next(shipment, app.clock.now()))).collect();
     unjudged.extend(unknown_products(app, &release, &shipments).await?);
     let mut found = judge(app, shipments, &mut unjudged).await?;
-    metrics::gauge!("tradewind_unjudged_shipments").set(unjudged.len() as f64);
-    let before = mem::take(told);
     for unjudged in unjudged {
-        let Unjudged { id, reason, .. } = &unjudged;
-        if before.get(id) != Some(reason) {
-            tracing::error!(shipment = id, reason, "shipment cannot be scored");
-        }
-        told.insert(id.clone(), reason.clone());
         add(app, &mut found, unjudged);
     }
-    let found: Vec<(String, Finding)> = found.into_iter().collect();
-    app.store.refresh(&found, app.clock.now().0).await?;
-    metrics::gauge!("tradewind_exceptions_open").set(found.len() as f64);
-    Ok(())
+    let mut by_shipment: BTreeMap<String, Vec<(String, Finding)>> = BTreeMap::new();
+    for (id, finding) in found {
+        by_shipment.entry(finding.score.shipment.to_string()).or_default().push((id, finding));
+    }
+    keep(app, &looks, &again, &by_shipment).await?;
+    Ok(looks.len())
+}
+
+/// Writes what was found about shipments, except those that have moved meanwhile.
+async fn keep(
+    app: &App,
+    looks: &[Look],
+    again: &BTreeMap<String, Millis>,
+    found: &BTreeMap<String, Vec<(String, Finding)>>,
+) -> sqlx::Result<()> {
+    let ended = looks.iter().map(|look| {
+        let is_open = look.row.as_ref().is_some_and(|row| row.as_ref().map_or(true, |row| row.open));
+        let again = again.get(&look.shipment).map_or_else(|| wall() + AGAIN.1, |again| app.clock.wall(*again));
+        (look, is_open.then_some(again))
+    });
+    let mut tx = app.store.begin().await?;
+    let current = app.store.end_looks(&mut tx, &ended.collect::<Vec<_>>()).await?;
+    for look in looks.iter().filter(|look| current.contains(&look.shipment)) {
+        let found = found.get(&look.shipment).map_or(&[][..], Vec::as_slice);
+        app.store.refresh(&mut tx, &look.entries, found, app.clock.now().0).await?;
+        for (id, Finding { reason, .. }) in found {
+            let known = look.entries.iter().find(|entry| entry.id == *id);
+            if let Some(reason) = reason
+                && known.is_none_or(|known| known.finding.reason.as_ref() != Some(reason))
+            {
+                tracing::error!(shipment = look.shipment, reason, "shipment cannot be scored");
+            }
+        }
+    }
+    tx.commit().await
+}
+
+/// When a shipment that does not move is scored again.
+fn next(shipment: &exceptions::Shipment, now: Millis) -> Millis {
+    let scans = shipment.scans.iter().map(|scan| scan.at);
+    let since = scans.filter(|at| *at <= now).max().unwrap_or(shipment.created);
+    let (least, most) = AGAIN;
+    let again = Millis(now.0 + ((now.0 - since.0) / 4).clamp(least, most));
+    if shipment.promised > now { again.min(Millis(shipment.promised.0 + 1)) } else { again }
 }
 
 /// Exceptions of shipments, by the id of the worklist entry. A refused batch is halved until the faulty shipment is
@@ -131,7 +174,7 @@ async fn judge(
     unjudged: &mut Vec<Unjudged>,
 ) -> Result<BTreeMap<String, Finding>, WatchError> {
     let mut found = BTreeMap::new();
-    let mut parts: Vec<Vec<exceptions::Shipment>> = shipments.chunks(CHUNK).map(<[_]>::to_vec).collect();
+    let mut parts: Vec<Vec<exceptions::Shipment>> = Some(shipments).filter(|all| !all.is_empty()).into_iter().collect();
     while let Some(mut part) = parts.pop() {
         match ask(app, part.clone()).await {
             Ok(scores) => found.extend(scores),

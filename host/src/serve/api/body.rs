@@ -8,6 +8,8 @@ use axum::{
     response::IntoResponse,
 };
 use serde::de::DeserializeOwned;
+use std::error::Error;
+use tower_http::timeout::TimeoutError;
 use tradewind_json::without_bom;
 
 /// Document in a request.
@@ -85,11 +87,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn unread(rejection: BytesRejection) -> Problem {
+    if is_timeout(&rejection) {
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, "the body comes too slowly");
+    }
     let detail = rejection.body_text();
     match rejection.into_response().status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"),
         _ => Problem::bad(format!("the body could not be read: {detail}")),
     }
+}
+
+/// Whether an error, or what caused it, is that nothing came for too long.
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.is::<TimeoutError>() || error.source().is_some_and(is_timeout)
 }
 
 /// Converts the framework's rejection, without the name of its type.

@@ -61,5 +61,12 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<String> {
     for (state, count) in app.store.order_counts().await? {
         metrics::gauge!("tradewind_orders", "state" => state.name()).set(count as f64);
     }
+    let shipments = app.store.counts("shipment").await?;
+    let closed = ["delivered", "cancelled"];
+    let open = shipments.iter().filter(|(state, _)| !closed.contains(&state.as_str())).map(|(_, count)| count);
+    metrics::gauge!("tradewind_open_shipments").set(open.sum::<i64>() as f64);
+    metrics::gauge!("tradewind_shipments_due").set(app.store.due_looks().await? as f64);
+    metrics::gauge!("tradewind_exceptions_open").set(app.store.open_work().await? as f64);
+    metrics::gauge!("tradewind_unjudged_shipments").set(app.store.unjudged().await? as f64);
     Ok(app.metrics.render())
 }

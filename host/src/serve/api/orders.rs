@@ -3,6 +3,7 @@
 use super::{
     Document,
     body::{Body, Path, Query},
+    list::{Page, Part},
 };
 use crate::serve::{
     App, act,
@@ -18,7 +19,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tradewind_core::{Currency, Day, Millis, Probability, allocate::ShopOrder};
 use tradewind_json::ShipmentLine;
 
@@ -107,10 +111,8 @@ pub(crate) struct Receipt {
     /// Root of the snapshot.
     pub(crate) snapshot: Option<String>,
     /// SHA-256 of the request.
-    #[serde(rename(deserialize = "request_digest"))]
     pub(crate) request: String,
     /// SHA-256 of the reply.
-    #[serde(rename(deserialize = "reply_digest"))]
     pub(crate) reply: String,
 }
 
@@ -123,33 +125,42 @@ impl From<ShipmentRow> for OrderShipment {
     }
 }
 
-/// Collects an order's state and shipments.
-pub(crate) async fn status(app: &App, row: OrderRow) -> Answer<OrderStatus> {
-    let OrderRow { id, order, state, received, decided, tries, cost, decision, error } = row;
-    let shipments = app.store.shipments_of(&[&id]).await?;
-    let shortfalls = app.store.shortfalls(&id).await?;
-    let receipt = match decision {
-        None => None,
-        Some(decision) => {
-            let record = app.store.decision(&decision).await?;
-            let receipt = record.and_then(|record| serde_json::from_str::<Receipt>(&record).ok());
-            receipt.map(|receipt| Receipt { decision, ..receipt })
+/// Collects the states and shipments of orders.
+pub(crate) async fn statuses(app: &App, rows: Vec<OrderRow>) -> Answer<Vec<OrderStatus>> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let decisions: BTreeSet<&str> = rows.iter().filter_map(|row| row.decision.as_deref()).collect();
+    let mut shipments: BTreeMap<String, Vec<OrderShipment>> = BTreeMap::new();
+    for row in app.store.shipments_of(&ids).await? {
+        shipments.entry(row.order.clone()).or_default().push(row.into());
+    }
+    let mut shortfalls: BTreeMap<String, Vec<Shortfall>> = BTreeMap::new();
+    for (order, sku, quantity, reason) in app.store.shortfalls(&ids).await? {
+        shortfalls.entry(order).or_default().push(Shortfall { sku, quantity, reason });
+    }
+    let receipts = app.store.receipts(&decisions.into_iter().collect::<Vec<_>>()).await?;
+    let receipt = |decision: String| {
+        let receipt: Receipt = serde_json::from_str(receipts.get(&decision)?).ok()?;
+        Some(Receipt { decision, ..receipt })
+    };
+    let currency = app.release().snapshot.storefront.currency;
+    let status = |row| {
+        let OrderRow { id, order, state, received, decided, tries, cost, decision, error, .. } = row;
+        OrderStatus {
+            shipments: shipments.remove(&id).unwrap_or_default(),
+            shortfalls: shortfalls.remove(&id).unwrap_or_default(),
+            id,
+            order,
+            state,
+            received: Millis(received),
+            decided: decided.map(Millis),
+            currency,
+            cost,
+            receipt: decision.and_then(receipt),
+            tries,
+            error,
         }
     };
-    Ok(OrderStatus {
-        id,
-        order,
-        state,
-        received: Millis(received),
-        decided: decided.map(Millis),
-        shipments: shipments.into_iter().map(OrderShipment::from).collect(),
-        shortfalls: shortfalls.into_iter().map(|(sku, quantity, reason)| Shortfall { sku, quantity, reason }).collect(),
-        currency: app.release().snapshot.storefront.currency,
-        cost,
-        receipt,
-        tries,
-        error,
-    })
+    Ok(rows.into_iter().map(status).collect())
 }
 
 /// Accepts an order, once: the same order gets the same response.
@@ -214,23 +225,23 @@ pub(super) async fn submit(
 pub(super) struct Which {
     /// State of the orders.
     state: Option<OrderState>,
+    /// Cursor of the page before: its `next`.
+    after: Option<String>,
     /// Maximum number of orders (default 100, at most 1,000).
     limit: Option<u16>,
 }
 
 /// Lists orders, newest first. For all roles.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Which), responses((status = 200, body = [OrderStatus])))]
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Which), responses((status = 200, body = Page<OrderStatus>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
-    Query(which): Query<Which>,
-) -> Document<Vec<OrderStatus>> {
-    let limit = i64::from(which.limit.unwrap_or(100).min(1_000));
-    let mut orders = Vec::new();
-    for row in app.store.orders(which.state, limit).await? {
-        orders.push(status(&app, row).await?);
-    }
-    Ok(Json(orders))
+    Query(Which { state, after, limit }): Query<Which>,
+) -> Document<Page<OrderStatus>> {
+    let part = Part::new(after, limit);
+    let rows = app.store.orders(state, part.key()?, part.rows()).await?;
+    let (rows, next) = part.page(rows, |row| row.seq)?.split();
+    Ok(Json(Page::new(statuses(&app, rows).await?, next)))
 }
 
 /// Shows an order: shipments, units that do not ship with reasons, cost, and receipt. For all roles.
@@ -243,8 +254,9 @@ pub(super) async fn show(
     _caller: Caller,
     Path(id): Path<String>,
 ) -> Document<OrderStatus> {
-    let row = app.store.order(&id).await?.ok_or_else(|| Problem::not_found("order", &id))?;
-    Ok(Json(status(&app, row).await?))
+    let unknown = || Problem::not_found("order", &id);
+    let row = app.store.order(&id).await?.ok_or_else(unknown)?;
+    Ok(Json(statuses(&app, vec![row]).await?.pop().ok_or_else(unknown)?))
 }
 
 /// Cancels an order: shipments that have not left their node are cancelled, packed or not, and their units become

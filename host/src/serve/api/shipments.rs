@@ -2,7 +2,8 @@
 
 use super::{
     Document,
-    body::{Body, Path},
+    body::{Body, Path, Query},
+    list::{Page, Part},
     orders::OrderShipment,
 };
 use crate::serve::{
@@ -13,9 +14,12 @@ use crate::serve::{
     store, watch,
 };
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tradewind_core::{Currency, Millis, tracking::Scan};
+use tradewind_core::{
+    Currency, Day, Millis,
+    tracking::{self, Scan},
+};
 use tradewind_json::Shipment;
 
 /// Shipment with its scans.
@@ -35,6 +39,20 @@ pub(super) struct ShipmentStatus {
     /// Readable scans, oldest first.
     scans: Vec<Scan>,
     /// Reason why its stored data cannot be evaluated; it is then on the worklist.
+    fault: Option<String>,
+}
+
+/// Shipment in a list.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ListedShipment {
+    /// Order that it belongs to.
+    order: String,
+    /// Region of the destination.
+    region: String,
+    /// Shipment.
+    #[serde(flatten)]
+    shipment: OrderShipment,
+    /// Reason why its stored data cannot be read; it then has no lines here, and is on the worklist.
     fault: Option<String>,
 }
 
@@ -61,6 +79,52 @@ pub(super) async fn submit(
     let new = store::NewShipment { id, order, node, region, body, allocated: false, held: false };
     act::add_shipment(&app, &new, &scans).await?;
     Ok(StatusCode::CREATED)
+}
+
+/// Filter of shipments.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// Node that ships them.
+    node: Option<String>,
+    /// State of their last scan, or `cancelled`.
+    state: Option<String>,
+    /// Day on which they leave.
+    dispatch: Option<Day>,
+    /// Cursor of the page before: its `next`.
+    after: Option<String>,
+    /// Maximum number of shipments (default 100, at most 1,000).
+    limit: Option<u16>,
+}
+
+/// Lists shipments, by day of dispatch, then by name. For all roles.
+///
+/// What a node has to pack are its shipments with the state `created`, overdue ones first.
+#[utoipa::path(
+    get, path = "/v1/shipments", tag = "shipments", params(Which), responses((status = 200, body = Page<ListedShipment>))
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Query(Which { node, state, dispatch, after, limit }): Query<Which>,
+) -> Document<Page<ListedShipment>> {
+    node.as_deref().map(|node| door::code("node", node)).transpose()?;
+    if let Some(state) = &state
+        && state != "cancelled"
+        && serde_json::from_value::<tracking::State>(state.as_str().into()).is_err()
+    {
+        return Err(Problem::bad(format!("unknown state `{state}` (expected a state of scans, or cancelled)")));
+    }
+    let part = Part::new(after, limit);
+    let rows = app.store.shipments(&store::Filter { node, state, dispatch }, part.key()?, part.rows()).await?;
+    let page = part.page(rows, |(row, _)| (row.body.dispatch_day(), row.id.clone()))?;
+    Ok(Json(page.map(|(row, fault)| ListedShipment {
+        order: row.order.clone(),
+        region: row.region.clone(),
+        shipment: row.into(),
+        fault,
+    })))
 }
 
 /// Shows a shipment with its scans. For all roles.

@@ -3,6 +3,7 @@
 use super::{
     Document,
     body::{Body, Path, Query},
+    list::{Page, Part},
 };
 use crate::serve::{
     App, act,
@@ -50,19 +51,24 @@ pub(super) struct Which {
     sku: Option<String>,
     /// Node of the stock.
     node: Option<String>,
+    /// Cursor of the page before: its `next`.
+    after: Option<String>,
+    /// Maximum number of rows (default 100, at most 1,000).
+    limit: Option<u16>,
 }
 
-/// Shows stock by product and node. For all roles.
-#[utoipa::path(get, path = "/v1/stock", tag = "stock", params(Which), responses((status = 200, body = [Stock])))]
+/// Lists stock, by product, then by node. For all roles.
+#[utoipa::path(get, path = "/v1/stock", tag = "stock", params(Which), responses((status = 200, body = Page<Stock>)))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _caller: Caller,
-    Query(which): Query<Which>,
-) -> Document<Vec<Stock>> {
-    let skus = which.sku.map(|sku| door::sku("sku", &sku).map(|sku| vec![sku.to_string()])).transpose()?;
-    which.node.as_deref().map(|node| door::code("node", node)).transpose()?;
-    let rows = app.store.stock(skus.as_deref(), which.node.as_deref()).await?;
-    Ok(Json(rows.into_iter().map(Stock::from).collect()))
+    Query(Which { sku, node, after, limit }): Query<Which>,
+) -> Document<Page<Stock>> {
+    sku.as_deref().map(|sku| door::sku("sku", sku)).transpose()?;
+    node.as_deref().map(|node| door::code("node", node)).transpose()?;
+    let part = Part::new(after, limit);
+    let rows = app.store.stock_list(sku.as_deref(), node.as_deref(), part.key()?, part.rows()).await?;
+    Ok(Json(part.page(rows, |row| (row.sku.clone(), row.node.clone()))?.map(Stock::from)))
 }
 
 /// Count of a product at a node, including units reserved for orders.

@@ -3,6 +3,7 @@
 use super::{
     Document,
     body::{Body, Path, Query},
+    list::{Page, Part},
 };
 use crate::serve::{
     App, act,
@@ -58,24 +59,28 @@ impl Entry {
 pub(super) struct Which {
     /// State of the entries: `open` (default), `acted` or `resolved`.
     state: Option<String>,
+    /// Cursor of the page before: its `next`.
+    after: Option<String>,
     /// Maximum number of entries (default 100, at most 1,000).
     limit: Option<u16>,
 }
 
 /// Lists exceptions, the most expensive first, ties oldest first. For all roles.
-#[utoipa::path(get, path = "/v1/worklist", tag = "worklist", params(Which), responses((status = 200, body = [Entry])))]
+#[utoipa::path(get, path = "/v1/worklist", tag = "worklist", params(Which), responses((status = 200, body = Page<Entry>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
-    Query(which): Query<Which>,
-) -> Document<Vec<Entry>> {
-    let state = which.state.as_deref().unwrap_or("open");
+    Query(Which { state, after, limit }): Query<Which>,
+) -> Document<Page<Entry>> {
+    let state = state.as_deref().unwrap_or("open");
     if !["open", "acted", "resolved"].contains(&state) {
         return Err(Problem::bad(format!("unknown state `{state}` (expected open, acted or resolved)")));
     }
-    let rows = app.store.worklist(state, i64::from(which.limit.unwrap_or(100).min(1_000))).await?;
+    let part = Part::new(after, limit);
+    let rows = app.store.worklist(state, part.key()?.as_ref(), part.rows()).await?;
+    let page = part.page(rows, |row| (row.finding.score.severity.0, row.found, row.id.clone()))?;
     let currency = app.release().snapshot.storefront.currency;
-    Ok(Json(rows.into_iter().map(|row| Entry::new(row, currency)).collect()))
+    Ok(Json(page.map(|row| Entry::new(row, currency))))
 }
 
 /// Carries out one of an entry's actions, sent unchanged, and closes the entry. For operators.

@@ -4,15 +4,13 @@ use super::{Visitor, hidden, words};
 use crate::serve::{
     api::{OrderStatus, ReleaseStatus},
     live::Workload,
+    overview::Sums,
     release::Release,
-    store::{Finding, OrderState, StockRow, WorkRow},
+    store::{Finding, OrderState, WorkRow},
 };
 use maud::{Markup, html};
 use std::collections::BTreeMap;
-use tradewind_core::{Day, Sku, exceptions::Step};
-
-/// Number of products shown with the least cover.
-const LEAST: usize = 10;
+use tradewind_core::{Day, Millis, exceptions::Step};
 
 pub(super) fn counts(visitor: &Visitor, orders: &[(OrderState, i64)], exceptions: i64) -> Markup {
     let t = |text: &str| visitor.reader.label(text);
@@ -164,16 +162,9 @@ pub(super) fn order(visitor: &Visitor, release: &Release, status: &OrderStatus) 
 pub(super) fn nodes(
     visitor: &Visitor,
     nodes: &BTreeMap<String, bool>,
-    stock: &[StockRow],
+    sums: Option<&Sums>,
     workloads: &BTreeMap<String, Workload>,
 ) -> Markup {
-    let mut sums: BTreeMap<&str, (i64, i64, usize)> = BTreeMap::new();
-    for row in stock {
-        let (available, reserved, empty) = sums.entry(&row.node).or_default();
-        *available += row.available();
-        *reserved += row.reserved;
-        *empty += usize::from(row.available() == 0);
-    }
     let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="nodes" {
@@ -183,14 +174,17 @@ pub(super) fn nodes(
                     thead { tr { th scope="col" { (t("Node")) } th scope="col" { (t("State")) } th.number scope="col" { (t("To pack")) } th.number scope="col" { (t("Available")) } th.number scope="col" { (t("Promised")) } th.number scope="col" { (t("Products sold out")) } th scope="col" { "" } } }
                     tbody {
                         @for (code, closed) in nodes {
-                            @let (available, reserved, empty) = sums.get(code.as_str()).copied().unwrap_or_default();
+                            @let sums = sums.map(|sums| sums.nodes.get(code).copied().unwrap_or_default());
                             tr {
                                 th scope="row" { (code) }
                                 td { @if *closed { span class="state dead" { (t("closed")) } } @else { span class="state allocated" { (t("open")) } } }
                                 td.number {
                                     @if let Some(Workload { booked, capacity, .. }) = workloads.get(code) { (booked) " / " (capacity) }
                                 }
-                                td.number { (available) } td.number { (reserved) } td.number { (empty) }
+                                @match sums {
+                                    Some((available, reserved, empty)) => { td.number { (available) } td.number { (reserved) } td.number { (empty) } }
+                                    None => { td.number { "…" } td.number { "…" } td.number { "…" } }
+                                }
                                 td {
                                     form method="post" action={ "/nodes/" (code) "/" (if *closed { "open" } else { "close" }) } {
                                         (hidden(visitor))
@@ -206,31 +200,23 @@ pub(super) fn nodes(
     }
 }
 
-/// Products with the shortest stock cover, by the forecast demand of the snapshot's first week.
-pub(super) fn cover(visitor: &Visitor, release: &Release, stock: &[StockRow]) -> Markup {
-    let mut available: BTreeMap<&str, i64> = BTreeMap::new();
-    for row in stock {
-        *available.entry(&row.sku).or_default() += row.available();
-    }
-    let forecast = release.snapshot.forecast.as_ref();
-    let catalog = &release.snapshot.storefront.catalog;
-    let covers = available.into_iter().filter_map(|(sku, units)| {
-        let demand = forecast?.of(catalog.id(&Sku::new(sku).ok()?)?)?[0].p50;
-        (demand > 0.0).then(|| (sku, units, demand, units as f32 / demand))
-    });
-    let mut covers: Vec<_> = covers.collect();
-    covers.sort_by(|a, b| a.3.total_cmp(&b.3).then(b.2.total_cmp(&a.2)));
+/// Products with the shortest stock cover.
+pub(super) fn cover(visitor: &Visitor, sums: Option<(&Sums, Millis)>) -> Markup {
     let t = |text: &str| visitor.reader.label(text);
     html! {
         section aria-labelledby="cover" {
             h2 #cover { (t("Least stock cover")) }
-            @if covers.is_empty() { p.hint { (t("The snapshot forecasts no demand.")) } }
-            @else {
-                table {
-                    thead { tr { th scope="col" { (t("Product")) } th.number scope="col" { (t("Available")) } th.number scope="col" { (t("Demand a week")) } th.number scope="col" { (t("Weeks")) } } }
-                    tbody {
-                        @for (sku, units, demand, weeks) in covers.iter().take(LEAST) {
-                            tr { th scope="row" { (sku) } td.number { (units) } td.number { (format!("{demand:.0}")) } td.number { (format!("{weeks:.1}")) } }
+            @match sums {
+                None => p.hint { (t("The sums over all stock are being computed; load the page again.")) },
+                Some((sums, _)) if sums.cover.is_empty() => p.hint { (t("The snapshot forecasts no demand.")) },
+                Some((sums, made)) => {
+                    p.hint { (t("Stock at")) " " (words::moment(made)) }
+                    table {
+                        thead { tr { th scope="col" { (t("Product")) } th.number scope="col" { (t("Available")) } th.number scope="col" { (t("Demand a week")) } th.number scope="col" { (t("Weeks")) } } }
+                        tbody {
+                            @for cover in &sums.cover {
+                                tr { th scope="row" { (cover.sku) } td.number { (cover.units) } td.number { (format!("{:.0}", cover.demand)) } td.number { (format!("{:.1}", cover.weeks())) } }
+                            }
                         }
                     }
                 }

@@ -49,6 +49,8 @@ pub(crate) struct OrderRow {
     pub(crate) cost: Option<serde_json::Value>,
     pub(crate) decision: Option<String>,
     pub(crate) error: Option<String>,
+    /// Number of its arrival.
+    pub(crate) seq: i64,
 }
 
 /// Order with a lease.
@@ -102,7 +104,7 @@ impl State {
     }
 }
 
-const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, decision, error FROM orders";
+const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, decision, error, seq FROM orders";
 
 fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     let cost: Option<String> = row.try_get("cost")?;
@@ -117,6 +119,7 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
         tries: row.try_get("tries")?,
         cost: cost.as_deref().map(from_json).transpose()?,
         decision: row.try_get("decision")?,
+        seq: row.try_get("seq")?,
         error: unread.map_or_else(|| row.try_get("error"), |unread| Ok(Some(unread)))?,
     })
 }
@@ -141,8 +144,9 @@ impl Store {
     pub(crate) async fn submit(&self, idempotency: &str, order: &ShopOrder, received: i64) -> sqlx::Result<Submitted> {
         let body = to_json(order)?;
         let sql = format!(
-            "INSERT INTO orders (id, idempotency, body, state, priority, received, seq, tries, due, lease, lease_until) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, {}, 0, $6, '', 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO orders \
+             (id, idempotency, body, state, waits, priority, received, seq, tries, due, lease, lease_until) \
+             VALUES ($1, $2, $3, 'queued', 1, $4, $5, {}, 0, $6, '', 0) ON CONFLICT DO NOTHING",
             self.next_arrival()
         );
         let insert = sqlx::query(AssertSqlSafe(sql)).bind(order.id.to_string()).bind(idempotency.to_owned());
@@ -160,19 +164,27 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// Latest orders, newest first, optionally of one state.
-    pub(crate) async fn orders(&self, state: Option<State>, limit: i64) -> sqlx::Result<Vec<OrderRow>> {
-        let sql = format!("{SELECT} WHERE ($1 IS NULL OR state = $1) ORDER BY seq DESC LIMIT $2");
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(state.map(State::name)).bind(limit);
+    /// Latest orders, newest first, optionally of one state; those that came before one, if it is given.
+    pub(crate) async fn orders(
+        &self,
+        state: Option<State>,
+        before: Option<i64>,
+        limit: i64,
+    ) -> sqlx::Result<Vec<OrderRow>> {
+        // Without a state there is no condition, so that each query has its index.
+        let which = if state.is_some() { "state = $3 AND" } else { "" };
+        let sql = format!("{SELECT} WHERE {which} seq < $1 ORDER BY seq DESC LIMIT $2");
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(before.unwrap_or(i64::MAX)).bind(limit);
+        if let Some(state) = state {
+            query = query.bind(state.name());
+        }
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
     /// Number of orders in each state.
     pub(crate) async fn order_counts(&self) -> sqlx::Result<Vec<(State, i64)>> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT state, COUNT(*) FROM orders GROUP BY state").fetch_all(&self.pool).await?;
-        let count = |state: State| rows.iter().find(|(name, _)| name == state.name()).map_or(0, |(_, count)| *count);
-        Ok(State::ALL.map(|state| (state, count(state))).to_vec())
+        let counts = self.counts("order").await?;
+        Ok(State::ALL.map(|state| (state, counts.get(state.name()).copied().unwrap_or(0))).to_vec())
     }
 
     /// Generation: the number of changes of stock, nodes or release.
@@ -199,12 +211,23 @@ impl Store {
         sqlx::query(sql).bind(lease).execute(&self.pool).await.map(drop)
     }
 
-    /// Takes a lease on due orders: by priority, then by arrival. Times beyond all pauses are of a clock that was put
+    /// Puts all short orders that are due again in line.
+    async fn wake(&self) -> sqlx::Result<()> {
+        let sql = format!(
+            "UPDATE orders SET waits = 1 WHERE id IN (\
+             SELECT id FROM orders WHERE state = 'short' AND waits = 0 AND due <= $1 ORDER BY id{})",
+            self.locking(" FOR UPDATE SKIP LOCKED")
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(wall()).execute(&self.pool).await.map(drop)
+    }
+
+    /// Takes a lease on orders in line: by priority, then by arrival. Times beyond all pauses are of a clock that was put
     /// back.
     pub(crate) async fn claim(&self, lease: &str, most: i64) -> sqlx::Result<Vec<Queued>> {
+        self.wake().await?;
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
-             SELECT id FROM orders WHERE state IN ('queued', 'short') AND (due <= $3 OR (state = 'queued' AND due > $5)) \
+             SELECT id FROM orders WHERE waits = 1 AND (due <= $3 OR due > $5) \
              AND (lease_until <= $3 OR lease_until > $2) \
              ORDER BY priority, seq LIMIT $4{}) RETURNING id, body, tries, priority, seq",
             self.locking(" FOR UPDATE SKIP LOCKED")
@@ -302,7 +325,7 @@ impl Store {
         for outcomes in outcomes.chunks(ROWS) {
             let sql = format!(
                 "UPDATE orders SET state = v.column2, cost = v.column3, due = v.column4, decided = $1, decision = $2, \
-                 error = NULL, lease = '', lease_until = 0, tries = 0, version = version + 1 \
+                 waits = 0, error = NULL, lease = '', lease_until = 0, tries = 0, version = version + 1 \
                  FROM (VALUES {}) AS v WHERE orders.id = v.column1",
                 values(3, outcomes.len(), 4)
             );
@@ -334,10 +357,19 @@ impl Store {
         Ok(())
     }
 
-    /// Shortfalls of an order: product, units, reason.
-    pub(crate) async fn shortfalls(&self, order: &str) -> sqlx::Result<Vec<(String, i64, String)>> {
-        let sql = "SELECT sku, quantity, reason FROM shortfalls WHERE order_id = $1 ORDER BY sku";
-        sqlx::query_as(sql).bind(order).fetch_all(&self.pool).await
+    /// Shortfalls of these orders: order, product, units, reason.
+    pub(crate) async fn shortfalls(&self, orders: &[&str]) -> sqlx::Result<Vec<(String, String, i64, String)>> {
+        let mut rows = Vec::new();
+        for orders in orders.chunks(ROWS) {
+            let list = parameters(1, orders.len());
+            let sql = format!(
+                "SELECT order_id, sku, quantity, reason FROM shortfalls WHERE order_id IN {list} ORDER BY order_id, sku"
+            );
+            let query = sqlx::query_as(AssertSqlSafe(sql));
+            let query = orders.iter().fold(query, |query, order| query.bind((*order).to_owned()));
+            rows.extend(query.fetch_all(&self.pool).await?);
+        }
+        Ok(rows)
     }
 
     /// Puts a failed order back: to be retried later, or dead.
@@ -351,16 +383,17 @@ impl Store {
         dead: bool,
     ) -> sqlx::Result<()> {
         let state = if dead { State::Dead } else { State::Queued };
-        let sql = "UPDATE orders SET state = $3, tries = $4, due = $5, error = $6, lease = '', lease_until = 0 \
+        let sql = "UPDATE orders SET state = $3, tries = $4, due = $5, error = $6, waits = $7, lease = '', lease_until = 0 \
                    WHERE id = $1 AND lease = $2 AND state IN ('queued', 'short')";
         let update = sqlx::query(sql).bind(order).bind(lease).bind(state.name()).bind(tries);
-        update.bind(wall() + after).bind(error).execute(&self.pool).await.map(drop)
+        update.bind(wall() + after).bind(error).bind(i64::from(!dead)).execute(&self.pool).await.map(drop)
     }
 
     /// Queues all orders with shortfalls again, because more can be shipped now; returns their number.
     pub(crate) async fn requeue_short(&self, tx: &mut Tx) -> sqlx::Result<u64> {
         let sql = format!(
-            "UPDATE orders SET due = $1 WHERE id IN (SELECT id FROM orders WHERE state = 'short' ORDER BY id{})",
+            "UPDATE orders SET due = $1, waits = 1 WHERE id IN (\
+             SELECT id FROM orders WHERE state = 'short' AND waits = 0 ORDER BY id{})",
             self.locking(" FOR UPDATE")
         );
         Ok(sqlx::query(AssertSqlSafe(sql)).bind(wall()).execute(&mut *tx).await?.rows_affected())
@@ -373,7 +406,7 @@ impl Store {
         let now = wall();
         for orders in self.lock_orders(tx, orders).await?.chunks(ROWS) {
             let sql = format!(
-                "UPDATE orders SET state = 'queued', tries = 0, due = $1, lease = '', lease_until = 0, error = NULL \
+                "UPDATE orders SET state = 'queued', waits = 1, tries = 0, due = $1, lease = '', lease_until = 0, error = NULL \
                  WHERE state IN {} AND id IN {}",
                 parameters(2, from.len()),
                 parameters(2 + from.len(), orders.len())
@@ -396,7 +429,7 @@ impl Store {
 
     /// Cancels an order; `false` if it is unknown or already cancelled.
     pub(crate) async fn cancel(&self, tx: &mut Tx, order: &str) -> sqlx::Result<bool> {
-        let sql = "UPDATE orders SET state = 'cancelled', lease = '', lease_until = 0, version = version + 1 \
+        let sql = "UPDATE orders SET state = 'cancelled', waits = 0, lease = '', lease_until = 0, version = version + 1 \
                    WHERE id = $1 AND state <> 'cancelled'";
         let done = sqlx::query(sql).bind(order).execute(&mut *tx).await?.rows_affected() == 1;
         sqlx::query("DELETE FROM shortfalls WHERE order_id = $1").bind(order).execute(&mut *tx).await?;
@@ -412,15 +445,30 @@ impl Store {
         Ok(order.map_or(u64::MAX, |order| order.lines.iter().map(|line| u64::from(line.quantity)).sum()))
     }
 
-    pub(crate) async fn add_decision(&self, tx: &mut Tx, id: &str, made: i64, record: &str) -> sqlx::Result<()> {
-        let sql = "INSERT INTO decisions (id, made, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        sqlx::query(sql).bind(id).bind(made).bind(record).execute(&mut *tx).await.map(drop)
+    /// Stores a decision, with its receipt.
+    pub(crate) async fn add_decision(
+        &self,
+        tx: &mut Tx,
+        id: &str,
+        made: i64,
+        record: &str,
+        receipt: &str,
+    ) -> sqlx::Result<()> {
+        let sql = "INSERT INTO decisions (id, made, record, receipt) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        sqlx::query(sql).bind(id).bind(made).bind(record).bind(receipt).execute(&mut *tx).await.map(drop)
     }
 
-    /// Deletes decisions made before a time; returns their number.
-    pub(crate) async fn forget_decisions(&self, before: i64) -> sqlx::Result<u64> {
-        let delete = sqlx::query("DELETE FROM decisions WHERE made < $1").bind(before);
-        Ok(delete.execute(&self.pool).await?.rows_affected())
+    /// Receipts of decisions.
+    pub(crate) async fn receipts(&self, decisions: &[&str]) -> sqlx::Result<BTreeMap<String, String>> {
+        let mut receipts = BTreeMap::new();
+        for decisions in decisions.chunks(ROWS) {
+            let list = parameters(1, decisions.len());
+            let sql = format!("SELECT id, receipt FROM decisions WHERE receipt IS NOT NULL AND id IN {list}");
+            let query = sqlx::query_as(AssertSqlSafe(sql));
+            let query = decisions.iter().fold(query, |query, decision| query.bind((*decision).to_owned()));
+            receipts.extend(query.fetch_all(&self.pool).await?);
+        }
+        Ok(receipts)
     }
 
     /// Decision with its receipt, in the form that `tradewind replay` reads.

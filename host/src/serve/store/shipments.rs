@@ -10,7 +10,7 @@ use tradewind_core::{
 use tradewind_json::{Alternative, ShipmentLine};
 
 /// Part of a shipment that is stored as one document.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Body {
     pub(crate) lines: Vec<ShipmentLine>,
     #[serde(deserialize_with = "Millis::of_any_year")]
@@ -60,10 +60,19 @@ pub(crate) struct ShipmentRow {
     pub(crate) held: bool,
 }
 
+/// Filter of shipments in a list.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) node: Option<String>,
+    /// State of the last scan, or `cancelled`.
+    pub(crate) state: Option<String>,
+    pub(crate) dispatch: Option<Day>,
+}
+
 impl Body {
-    /// Day of dispatch, in days since 1970.
-    fn dispatch_day(&self) -> Option<i64> {
-        self.dispatch.map(|day| i64::from(day.0))
+    /// Day of dispatch, in days since 1970; 0 for a shipment of another system.
+    pub(crate) fn dispatch_day(&self) -> i64 {
+        self.dispatch.map_or(0, |day| i64::from(day.0))
     }
 }
 
@@ -79,16 +88,29 @@ impl ShipmentRow {
     }
 }
 
-const SELECT: &str = "SELECT id, order_id, node, region, body, state, allocated, open, held FROM shipments";
+pub(super) const SELECT: &str =
+    "SELECT id, order_id, node, region, body, state, allocated, open, held FROM shipments";
 
-fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
+pub(super) fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
+    with_body(row, from_json(&row.try_get::<String, _>("body")?)?)
+}
+
+/// Shipment, and the reason if its document cannot be read.
+fn readable(row: &AnyRow) -> sqlx::Result<(ShipmentRow, Option<String>)> {
+    match from_json(&row.try_get::<String, _>("body")?) {
+        Ok(body) => Ok((with_body(row, body)?, None)),
+        Err(error) => Ok((with_body(row, Body::default())?, Some(super::unread(&error)))),
+    }
+}
+
+fn with_body(row: &AnyRow, body: Body) -> sqlx::Result<ShipmentRow> {
     let flag = |name: &str| row.try_get::<i64, _>(name).map(|flag| flag != 0);
     Ok(ShipmentRow {
         id: row.try_get("id")?,
         order: row.try_get("order_id")?,
         node: row.try_get("node")?,
         region: row.try_get("region")?,
-        body: from_json(&row.try_get::<String, _>("body")?)?,
+        body,
         state: row.try_get("state")?,
         allocated: flag("allocated")?,
         open: flag("open")?,
@@ -148,21 +170,79 @@ impl Store {
             }
             added.extend(insert.fetch_all(&mut *tx).await?);
         }
+        let new: Vec<_> = shipments.iter().filter(|shipment| added.contains(&shipment.id)).collect();
+        let reserved = new.iter().filter(|shipment| shipment.allocated).flat_map(|shipment| {
+            shipment.body.lines.iter().map(|line| (shipment.id.as_str(), shipment.node.as_str(), line))
+        });
+        self.reserve(tx, reserved.collect()).await?;
+        self.look_again(tx, &new.iter().map(|shipment| shipment.id.as_str()).collect::<Vec<_>>()).await?;
         Ok(added)
+    }
+
+    /// Records the units of shipments, by shipment and node, for [`shipments_with`](Self::shipments_with).
+    async fn reserve(&self, tx: &mut Tx, units: Vec<(&str, &str, &ShipmentLine)>) -> sqlx::Result<()> {
+        for units in units.chunks(ROWS) {
+            let rows = values(1, units.len(), 4);
+            let sql = format!("INSERT INTO reservations (shipment, node, sku, quantity) VALUES {rows}");
+            let mut insert = sqlx::query(AssertSqlSafe(sql));
+            for (shipment, node, line) in units {
+                insert = insert.bind((*shipment).to_owned()).bind((*node).to_owned()).bind(line.sku.to_string());
+                insert = insert.bind(i64::from(line.quantity));
+            }
+            insert.execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what [`reserve`](Self::reserve) has recorded: the shipments leave, or are cancelled.
+    pub(super) async fn unreserve(&self, tx: &mut Tx, shipments: &[&str]) -> sqlx::Result<()> {
+        let sql = format!("DELETE FROM reservations WHERE shipment IN {}", parameters(1, shipments.len()));
+        let delete = sqlx::query(AssertSqlSafe(sql));
+        shipments.iter().fold(delete, |delete, id| delete.bind((*id).to_owned())).execute(&mut *tx).await.map(drop)
     }
 
     /// Shipments of these orders, including closed ones, in order of creation.
     pub(crate) async fn shipments_of(&self, orders: &[&str]) -> sqlx::Result<Vec<ShipmentRow>> {
-        if orders.is_empty() {
-            return Ok(Vec::new());
+        let mut rows = Vec::new();
+        for orders in orders.chunks(ROWS) {
+            let list = parameters(1, orders.len());
+            let sql = format!("{SELECT} WHERE order_id IN {list} ORDER BY order_id, LENGTH(id), id");
+            let query = orders.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind((*id).to_owned()));
+            for kept in &query.fetch_all(&self.pool).await? {
+                rows.push(row(kept)?);
+            }
         }
-        let sql =
-            format!("{SELECT} WHERE order_id IN {} ORDER BY order_id, LENGTH(id), id", parameters(1, orders.len()));
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for order in orders {
-            query = query.bind((*order).to_owned());
+        Ok(rows)
+    }
+
+    /// Shipments by day of dispatch, then by name, that match a filter; those after one, if it is given. Unreadable ones
+    /// have no lines, and the reason.
+    pub(crate) async fn shipments(
+        &self,
+        filter: &Filter,
+        after: Option<(i64, String)>,
+        limit: i64,
+    ) -> sqlx::Result<Vec<(ShipmentRow, Option<String>)>> {
+        let Filter { node, state, dispatch } = filter;
+        let (day, id) = after.unwrap_or((-1, String::new()));
+        let mut which = String::from("(dispatch, id) > ($1, $2)");
+        let mut next = 4;
+        for (column, given) in [("node", node.is_some()), ("state", state.is_some()), ("dispatch", dispatch.is_some())]
+        {
+            if given {
+                which += &format!(" AND {column} = ${next}");
+                next += 1;
+            }
         }
-        query.fetch_all(&self.pool).await?.iter().map(row).collect()
+        let sql = format!("{SELECT} WHERE {which} ORDER BY dispatch, id LIMIT $3");
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(day).bind(id).bind(limit);
+        for text in [node, state].into_iter().flatten() {
+            query = query.bind(text.clone());
+        }
+        if let Some(day) = dispatch {
+            query = query.bind(i64::from(day.0));
+        }
+        query.fetch_all(&self.pool).await?.iter().map(readable).collect()
     }
 
     pub(crate) async fn shipment(&self, id: &str) -> sqlx::Result<Option<ShipmentRow>> {
@@ -194,26 +274,24 @@ impl Store {
         sqlx::query(AssertSqlSafe(sql)).bind(order.to_owned()).fetch_all(&mut *tx).await?.iter().map(row).collect()
     }
 
-    /// All open shipments, by id; errors for those with unreadable data.
-    pub(crate) async fn open_shipments(&self) -> sqlx::Result<Vec<(String, sqlx::Result<ShipmentRow>)>> {
-        let sql = format!("{SELECT} WHERE open = 1 ORDER BY id");
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
-        rows.iter().map(|kept| Ok((kept.try_get("id")?, row(kept)))).collect()
+    /// Orders with shipments still at a node.
+    pub(crate) async fn orders_at(&self, tx: &mut Tx, node: &str) -> sqlx::Result<BTreeSet<String>> {
+        let sql = "SELECT DISTINCT order_id FROM shipments \
+                   WHERE open = 1 AND node = $1 AND allocated = 1 AND state IN ('created', 'packed')";
+        let orders: Vec<String> = sqlx::query_scalar(sql).bind(node.to_owned()).fetch_all(tx).await?;
+        Ok(orders.into_iter().collect())
     }
 
-    /// Shipments still at a node, in the order in which they lose missing units: unpacked first, then the least urgent,
-    /// then the last to arrive.
-    pub(crate) async fn shipments_at<'e>(
-        &self,
-        executor: impl Executor<'e, Database = Any>,
-        node: &str,
-    ) -> sqlx::Result<Vec<ShipmentRow>> {
-        let sql = "SELECT s.id, order_id, node, region, s.body, s.state, allocated, open, held FROM shipments s \
-                   LEFT JOIN orders o ON o.id = s.order_id \
-                   WHERE open = 1 AND node = $1 AND allocated = 1 AND s.state IN ('created', 'packed') \
+    /// Shipments still at a node with a product, in the order in which they lose missing units: unpacked first, then the
+    /// least urgent, then the last to arrive.
+    pub(crate) async fn shipments_with(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Vec<ShipmentRow>> {
+        let sql = "SELECT s.id, order_id, s.node, region, s.body, s.state, allocated, open, held FROM reservations r \
+                   JOIN shipments s ON s.id = r.shipment LEFT JOIN orders o ON o.id = s.order_id \
+                   WHERE r.sku = $1 AND r.node = $2 \
                    ORDER BY CASE s.state WHEN 'created' THEN 0 ELSE 1 END, priority DESC, seq DESC, \
                    LENGTH(s.id) DESC, s.id DESC";
-        sqlx::query(sql).bind(node.to_owned()).fetch_all(executor).await?.iter().map(row).collect()
+        let query = sqlx::query(sql).bind(sku.to_owned()).bind(node.to_owned());
+        query.fetch_all(tx).await?.iter().map(row).collect()
     }
 
     /// Cancels shipments at their nodes; `false` if one has left. Their orders are locked.
@@ -227,6 +305,8 @@ impl Store {
             );
             let update = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |update, id| update.bind((*id).to_owned()));
             cancelled += update.execute(&mut *tx).await?.rows_affected();
+            self.unreserve(tx, ids).await?;
+            self.look_again(tx, ids).await?;
         }
         Ok(cancelled == ids.len() as u64)
     }
@@ -245,6 +325,7 @@ impl Store {
                 update = update.bind(id).bind(to_json(body)?).bind(body.dispatch_day());
             }
             changed += update.execute(&mut *tx).await?.rows_affected();
+            self.look_again(tx, &bodies.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>()).await?;
         }
         Ok(changed == bodies.len() as u64)
     }
@@ -255,6 +336,15 @@ impl Store {
             let sql = format!("UPDATE shipments SET held = $1 WHERE id IN {}", parameters(2, ids.len()));
             let update = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(held));
             ids.iter().fold(update, |update, id| update.bind((*id).to_owned())).execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes lines of a shipment from what it reserves: another shipment takes them.
+    pub(crate) async fn unreserve_lines(&self, tx: &mut Tx, shipment: &str, lines: &[ShipmentLine]) -> sqlx::Result<()> {
+        for line in lines {
+            let sql = "DELETE FROM reservations WHERE shipment = $1 AND sku = $2";
+            sqlx::query(sql).bind(shipment.to_owned()).bind(line.sku.to_string()).execute(&mut *tx).await?;
         }
         Ok(())
     }
@@ -270,7 +360,8 @@ impl Store {
     /// Sets the state of a shipment, from its scans.
     pub(crate) async fn set_state(&self, tx: &mut Tx, id: &str, state: &str, open: bool) -> sqlx::Result<()> {
         let sql = "UPDATE shipments SET state = $2, open = $3 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(state).bind(i64::from(open)).execute(&mut *tx).await.map(drop)
+        sqlx::query(sql).bind(id).bind(state).bind(i64::from(open)).execute(&mut *tx).await?;
+        self.look_again(tx, &[id]).await
     }
 
     /// Number of stored scans of a shipment.
@@ -285,20 +376,12 @@ impl Store {
         let rows: Vec<ScanRow> = sqlx::query_as(sql).bind(shipment).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| scan(row).1).collect())
     }
-
-    /// Scans of all open shipments, by shipment, oldest first; errors for unreadable ones.
-    pub(crate) async fn open_scans(&self) -> sqlx::Result<Vec<(String, sqlx::Result<Scan>)>> {
-        let sql = "SELECT shipment, at, scans.state, place FROM scans \
-                   JOIN shipments ON shipments.id = scans.shipment WHERE open = 1 ORDER BY shipment, at";
-        let rows: Vec<ScanRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(scan).collect())
-    }
 }
 
 /// Shipment, time, state and location of a scan.
-type ScanRow = (String, i64, String, String);
+pub(super) type ScanRow = (String, i64, String, String);
 
-fn scan((shipment, at, state, place): ScanRow) -> (String, sqlx::Result<Scan>) {
+pub(super) fn scan((shipment, at, state, place): ScanRow) -> (String, sqlx::Result<Scan>) {
     let state: Result<State, _> = serde_json::from_value(serde_json::Value::String(state));
     let unread = |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("a scan: {error}").into());
     let scan = state.map_err(|error| unread(&error)).and_then(|state| {

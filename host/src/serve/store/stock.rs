@@ -50,6 +50,8 @@ impl FromRow<'_, AnyRow> for StockRow {
     }
 }
 
+const SELECT: &str = "SELECT node, sku, on_hand, reserved, safety FROM stock";
+
 impl Store {
     /// Adds new nodes and stock of a snapshot. Existing rows belong to the service: a later snapshot does not change
     /// them.
@@ -82,28 +84,60 @@ impl Store {
         Ok(())
     }
 
-    /// Stock by product and node, optionally of some products or one node.
-    pub(crate) async fn stock(&self, skus: Option<&[String]>, node: Option<&str>) -> sqlx::Result<Vec<StockRow>> {
-        let select = "SELECT node, sku, on_hand, reserved, safety FROM stock";
+    /// Stock of products at all nodes.
+    pub(crate) async fn stock(&self, skus: &[String]) -> sqlx::Result<Vec<StockRow>> {
         let mut rows = Vec::new();
-        match skus {
-            None => {
-                let sql = format!("{select} WHERE ($1 IS NULL OR node = $1) ORDER BY sku, node");
-                rows = sqlx::query_as(AssertSqlSafe(sql)).bind(node.map(str::to_owned)).fetch_all(&self.pool).await?;
-            }
-            Some(skus) => {
-                for skus in skus.chunks(ROWS) {
-                    let list = parameters(2, skus.len());
-                    let sql = format!("{select} WHERE ($1 IS NULL OR node = $1) AND sku IN {list} ORDER BY sku, node");
-                    let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(node.map(str::to_owned));
-                    for sku in skus {
-                        query = query.bind(sku.clone());
-                    }
-                    rows.extend(query.fetch_all(&self.pool).await?);
-                }
-            }
+        for skus in skus.chunks(ROWS) {
+            let sql = format!("{SELECT} WHERE sku IN {} ORDER BY sku, node", parameters(1, skus.len()));
+            let query = skus.iter().fold(sqlx::query_as(AssertSqlSafe(sql)), |query, sku| query.bind(sku.clone()));
+            rows.extend(query.fetch_all(&self.pool).await?);
         }
         Ok(rows)
+    }
+
+    /// Stock by product, then by node, optionally of one product or node; what comes after one, if it is given.
+    pub(crate) async fn stock_list(
+        &self,
+        sku: Option<&str>,
+        node: Option<&str>,
+        after: Option<(String, String)>,
+        limit: i64,
+    ) -> sqlx::Result<Vec<StockRow>> {
+        let (after_sku, after_node) = after.unwrap_or_default();
+        let which = match (sku, node) {
+            (None, None) => "",
+            (Some(_), None) => " AND sku = $4",
+            (None, Some(_)) => " AND node = $4",
+            (Some(_), Some(_)) => " AND sku = $4 AND node = $5",
+        };
+        let sql = format!("{SELECT} WHERE (sku, node) > ($1, $2){which} ORDER BY sku, node LIMIT $3");
+        let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(after_sku).bind(after_node).bind(limit);
+        for given in [sku, node].into_iter().flatten() {
+            query = query.bind(given.to_owned());
+        }
+        query.fetch_all(&self.pool).await
+    }
+
+    /// Available, reserved and sold-out stock of each node: units, units, products. Reads all stock.
+    pub(crate) async fn node_totals(&self) -> sqlx::Result<BTreeMap<String, (i64, i64, i64)>> {
+        let left = "on_hand - reserved - safety";
+        let sql = format!(
+            "SELECT node, CAST(SUM(CASE WHEN {left} > 0 THEN {left} ELSE 0 END) AS BIGINT), \
+             CAST(SUM(reserved) AS BIGINT), CAST(SUM(CASE WHEN {left} > 0 THEN 0 ELSE 1 END) AS BIGINT) \
+             FROM stock GROUP BY node"
+        );
+        let rows: Vec<(String, i64, i64, i64)> =
+            sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(node, left, reserved, none)| (node, (left, reserved, none))).collect())
+    }
+
+    /// Available units of each product at all nodes. Reads all stock.
+    pub(crate) async fn available(&self) -> sqlx::Result<Vec<(String, i64)>> {
+        let left = "on_hand - reserved - safety";
+        let sql = format!(
+            "SELECT sku, CAST(SUM(CASE WHEN {left} > 0 THEN {left} ELSE 0 END) AS BIGINT) FROM stock GROUP BY sku"
+        );
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.pool).await
     }
 
     /// All nodes, and whether they are closed.
@@ -112,16 +146,20 @@ impl Store {
         Ok(rows.into_iter().map(|(code, closed)| (code, closed != 0)).collect())
     }
 
-    /// Whether one of these nodes is closed. They stay open until the transaction ends.
+    /// Whether one of these nodes is closed, or missing. They stay open until the transaction ends.
     pub(crate) async fn any_closed(&self, tx: &mut Tx, nodes: &BTreeSet<String>) -> sqlx::Result<bool> {
-        let mut closed = false;
-        for node in nodes {
-            let sql = format!("SELECT closed FROM nodes WHERE code = $1{}", self.locking(" FOR SHARE"));
-            let row: Option<i64> =
-                sqlx::query_scalar(AssertSqlSafe(sql)).bind(node.clone()).fetch_optional(&mut *tx).await?;
-            closed |= row != Some(0);
+        if nodes.is_empty() {
+            return Ok(false);
         }
-        Ok(closed)
+        let sql = format!(
+            "SELECT closed FROM nodes WHERE code IN {} ORDER BY code{}",
+            parameters(1, nodes.len()),
+            self.locking(" FOR SHARE")
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql));
+        let rows: Vec<i64> =
+            nodes.iter().fold(query, |query, node| query.bind(node.clone())).fetch_all(&mut *tx).await?;
+        Ok(rows.len() < nodes.len() || rows.into_iter().any(|closed| closed != 0))
     }
 
     /// Opens or closes a node; `false` if it does not exist.
@@ -142,8 +180,7 @@ impl Store {
     }
 
     async fn one_stock(&self, tx: &mut Tx, node: &str, sku: &str, clause: &str) -> sqlx::Result<Option<StockRow>> {
-        let sql =
-            format!("SELECT node, sku, on_hand, reserved, safety FROM stock WHERE sku = $1 AND node = $2{clause}");
+        let sql = format!("{SELECT} WHERE sku = $1 AND node = $2{clause}");
         sqlx::query_as(AssertSqlSafe(sql)).bind(sku.to_owned()).bind(node.to_owned()).fetch_optional(tx).await
     }
 

@@ -110,6 +110,7 @@ impl Store {
 
     /// Removes the units of a dispatched shipment from stock, reservations, and its node's work.
     pub(crate) async fn dispatch(&self, tx: &mut Tx, row: &ShipmentRow) -> sqlx::Result<()> {
+        self.unreserve(tx, &[&row.id]).await?;
         let mut units = Taken::default();
         units.change(&row.node, &row.body.lines, 1);
         for ((sku, node), units) in &units.units {

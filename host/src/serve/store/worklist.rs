@@ -2,7 +2,6 @@
 
 use super::{Store, Tx, from_json, to_json};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
-use std::collections::BTreeSet;
 use tradewind_core::exceptions::ExceptionScore;
 
 /// Entry of the worklist.
@@ -18,7 +17,7 @@ pub(crate) struct WorkRow {
 }
 
 /// Finding about a shipment.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Finding {
     #[serde(flatten)]
     pub(crate) score: ExceptionScore,
@@ -27,9 +26,9 @@ pub(crate) struct Finding {
     pub(crate) reason: Option<String>,
 }
 
-const SELECT: &str = "SELECT id, state, score, found, acted, feedback FROM worklist";
+pub(super) const SELECT: &str = "SELECT id, shipment, state, severity, score, found, acted, feedback FROM worklist";
 
-fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
+pub(super) fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
     let document = |name: &str| row.try_get::<Option<String>, _>(name)?.as_deref().map(from_json).transpose();
     Ok(WorkRow {
         id: row.try_get("id")?,
@@ -42,16 +41,31 @@ fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
 }
 
 impl Store {
-    /// Entries of a state, highest cost first, then oldest first.
-    pub(crate) async fn worklist(&self, state: &str, limit: i64) -> sqlx::Result<Vec<WorkRow>> {
-        let sql = format!("{SELECT} WHERE state = $1 ORDER BY severity DESC, found, id LIMIT $2");
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(state.to_owned()).bind(limit);
-        query.fetch_all(&self.pool).await?.iter().map(row).collect()
+    /// Entries of a state, highest cost first, then oldest first; those after one, if it is given.
+    pub(crate) async fn worklist(
+        &self,
+        state: &str,
+        after: Option<&(i64, i64, String)>,
+        limit: i64,
+    ) -> sqlx::Result<Vec<WorkRow>> {
+        let (severity, found, id) = after.cloned().unwrap_or((i64::MAX, 0, String::new()));
+        let sql = format!(
+            "{SELECT} WHERE state = $1 AND severity <= $2 AND (severity < $2 OR (found, id) > ($3, $4)) \
+             ORDER BY severity DESC, found, id LIMIT $5"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(state.to_owned()).bind(severity).bind(found).bind(id);
+        query.bind(limit).fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
     /// Number of open entries.
     pub(crate) async fn open_work(&self) -> sqlx::Result<i64> {
-        sqlx::query_scalar("SELECT COUNT(*) FROM worklist WHERE state = 'open'").fetch_one(&self.pool).await
+        Ok(self.counts("exception").await?.get("open").copied().unwrap_or(0))
+    }
+
+    /// Number of shipments that cannot be scored, or only partly.
+    pub(crate) async fn unjudged(&self) -> sqlx::Result<i64> {
+        let sql = "SELECT COUNT(*) FROM worklist WHERE state = 'open' AND kind = 'data_fault'";
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await
     }
 
     pub(crate) async fn work(&self, id: &str) -> sqlx::Result<Option<WorkRow>> {
@@ -60,27 +74,38 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// Updates the worklist with the findings of all open shipments: adds new entries, updates known ones, and resolves
-    /// open entries without a finding. Acted entries stay unchanged.
-    pub(crate) async fn refresh(&self, found: &[(String, Finding)], at: i64) -> sqlx::Result<()> {
-        let mut tx = self.begin().await?;
-        let open: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM worklist WHERE state = 'open'").fetch_all(&mut tx).await?;
+    /// Writes the findings of a shipment, and returns the changed entries' number: new ones are added, known ones updated
+    /// if they differ, and open ones without a finding resolved. Acted entries stay as they are.
+    pub(crate) async fn refresh(
+        &self,
+        tx: &mut Tx,
+        known: &[WorkRow],
+        found: &[(String, Finding)],
+        at: i64,
+    ) -> sqlx::Result<usize> {
+        let mut changed = 0;
         for (id, finding) in found {
+            let before = known.iter().find(|entry| entry.id == *id);
+            if before.is_some_and(|entry| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding))
+            {
+                continue;
+            }
             let sql = "INSERT INTO worklist (id, shipment, kind, state, severity, score, found) \
                        VALUES ($1, $2, $3, 'open', $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
-                       severity = excluded.severity, score = excluded.score, \
-                       state = CASE WHEN worklist.state = 'resolved' THEN 'open' ELSE worklist.state END";
+                       severity = excluded.severity, score = excluded.score, state = 'open' \
+                       WHERE worklist.state <> 'acted'";
             let score = &finding.score;
             let insert = sqlx::query(sql).bind(id).bind(score.shipment.as_str()).bind(kind(score));
-            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut tx).await?;
+            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut *tx).await?;
+            changed += 1;
         }
-        let still: BTreeSet<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
-        for id in open.iter().filter(|id| !still.contains(id.as_str())) {
+        let ended = |entry: &&WorkRow| entry.state == "open" && found.iter().all(|(id, _)| *id != entry.id);
+        for entry in known.iter().filter(ended) {
             let sql = "UPDATE worklist SET state = 'resolved' WHERE id = $1 AND state = 'open'";
-            sqlx::query(sql).bind(id).execute(&mut tx).await?;
+            sqlx::query(sql).bind(entry.id.clone()).execute(&mut *tx).await?;
+            changed += 1;
         }
-        tx.commit().await
+        Ok(changed)
     }
 
     /// Closes an entry with an action; `false` if it is not open.

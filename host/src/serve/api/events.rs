@@ -1,0 +1,91 @@
+//! Feed of events.
+
+use super::{
+    Document,
+    body::Query,
+    list::Part,
+};
+use crate::serve::{
+    App,
+    auth::Caller,
+    problem::{Answer, Problem},
+    store::{EventRow, Place},
+};
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tradewind_core::Millis;
+
+/// Event: a new order, shipment or exception, or another state of one.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Event {
+    /// Name of the event, different for each: a reader that gets it twice knows it.
+    id: String,
+    /// Moment of the event.
+    at: Millis,
+    /// What, and its new state: `order.queued`, `order.allocated`, `order.short`, `order.dead`, `order.cancelled`,
+    /// `shipment.created` and the other states of scans, `shipment.cancelled`, `shipment.held`, `shipment.released`,
+    /// `exception.open`, `exception.acted`, `exception.resolved`.
+    r#type: String,
+    /// Name of the order, the shipment or the entry of the worklist.
+    subject: String,
+    /// Order of the shipment, or shipment of the exception.
+    parent: Option<String>,
+}
+
+/// Which events.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// Name of the last event that is known; the first events if absent.
+    after: Option<String>,
+    /// Maximum number of events (default 100, at most 1,000).
+    limit: Option<u16>,
+}
+
+impl From<(EventRow, Millis)> for Event {
+    fn from((row, at): (EventRow, Millis)) -> Self {
+        let id = name(row.place);
+        let EventRow { kind, subject, parent, .. } = row;
+        Self { id, at, r#type: kind, subject, parent }
+    }
+}
+
+/// Part of the feed.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Feed {
+    /// Events, oldest first.
+    items: Vec<Event>,
+    /// Name of the last event: `after` of the next request. With no new events it is that of this request.
+    next: String,
+}
+
+/// Lists what happened, oldest first. For all roles.
+///
+/// Events are written in the transaction that makes them, and none is added before one that was listed: a reader that
+/// asks again with `next` misses none.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(Which), responses((status = 200, body = Feed)))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Query(Which { after, limit }): Query<Which>,
+) -> Document<Feed> {
+    let place = after.as_deref().map_or(Ok(Place::default()), place)?;
+    let rows = app.store.events(place, Part::new(None, limit).items()).await?;
+    let last = rows.last().map_or(place, |row| row.place);
+    let items = rows.into_iter().map(|row| {
+        let at = app.clock.at(Millis(row.at));
+        Event::from((row, at))
+    });
+    Ok(Json(Feed { items: items.collect(), next: name(last) }))
+}
+
+fn name(Place { tx, seq }: Place) -> String {
+    format!("{tx}-{seq}")
+}
+
+fn place(name: &str) -> Answer<Place> {
+    let parsed = name.split_once('-').and_then(|(tx, seq)| Some(Place { tx: tx.parse().ok()?, seq: seq.parse().ok()? }));
+    parsed.ok_or_else(|| Problem::bad(format!("`after` is not an event: `{name}` (expected the `id` of one)")))
+}
