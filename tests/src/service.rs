@@ -154,7 +154,9 @@ impl Service {
         let mut after = String::new();
         loop {
             let page = self.get(&format!("{path}{after}"))?;
-            items.extend(page["items"].as_array().with_context(|| format!("{path}: {page} is no page"))?.iter().cloned());
+            items.extend(
+                page["items"].as_array().with_context(|| format!("{path}: {page} is no page"))?.iter().cloned(),
+            );
             let Some(next) = page["next"].as_str() else { return Ok(Value::Array(items)) };
             after = format!("{}after={next}", if path.contains('?') { '&' } else { '?' });
         }

@@ -63,7 +63,12 @@ fn lists_come_in_pages_that_together_are_the_list() -> Result<()> {
             ensure!(whole == pages, "{path}");
             let names: BTreeSet<Vec<&str>> =
                 list(&whole).iter().map(|item| keys.iter().map(|key| text(&item[*key])).collect()).collect();
-            ensure!(!names.is_empty() && names.len() == list(&whole).len(), "{path}: {} of {}", names.len(), list(&whole).len());
+            ensure!(
+                !names.is_empty() && names.len() == list(&whole).len(),
+                "{path}: {} of {}",
+                names.len(),
+                list(&whole).len()
+            );
         }
         // What is added meanwhile moves nothing to another page.
         let first = service.get("/v1/orders?limit=10")?;
@@ -205,10 +210,22 @@ fn finished_orders_are_archived_and_removed_and_open_ones_stay() -> Result<()> {
         }
         ensure!(service.stop()?);
         let names = |orders: &[Value]| -> BTreeSet<String> {
-            orders.iter().filter(|order| order["state"] == "allocated").map(|order| text(&order["id"]).to_owned()).collect()
+            orders
+                .iter()
+                .filter(|order| order["state"] == "allocated")
+                .map(|order| text(&order["id"]).to_owned())
+                .collect()
         };
-        let arguments =
-            ["--clock", "2017-12-09T14:00:00Z", "--keep", "2", "--keep-decisions", "2", "--archive", &archive.display().to_string()];
+        let arguments = [
+            "--clock",
+            "2017-12-09T14:00:00Z",
+            "--keep",
+            "2",
+            "--keep-decisions",
+            "2",
+            "--archive",
+            &archive.display().to_string(),
+        ];
         let service = Service::start(&database.url, &keys, &arguments)?;
         let left = || -> Result<BTreeSet<String>> {
             Ok(list(&service.items("/v1/orders")?).iter().map(|order| text(&order["id"]).to_owned()).collect())
@@ -216,7 +233,11 @@ fn finished_orders_are_archived_and_removed_and_open_ones_stay() -> Result<()> {
         eventually("what is finished is removed", || Ok(left()?.is_disjoint(&names(gone))))?;
         ensure!(left()?.is_superset(&names(stays)), "{:?}", left()?);
         ensure!(archived(&archive, "orders")? == names(gone));
-        let shipments: BTreeSet<String> = gone.iter().flat_map(|order| list(&order["shipments"])).map(|shipment| text(&shipment["id"]).to_owned()).collect();
+        let shipments: BTreeSet<String> = gone
+            .iter()
+            .flat_map(|order| list(&order["shipments"]))
+            .map(|shipment| text(&shipment["id"]).to_owned())
+            .collect();
         ensure!(archived(&archive, "shipments")? == shipments && archived(&archive, "scans")? == shipments);
         eventually("decisions are archived", || Ok(!archived(&archive, "decisions")?.is_empty()))?;
         for id in &shipments {
@@ -296,7 +317,9 @@ fn slow_clients_are_cut_off_and_do_not_delay_the_end() -> Result<()> {
     };
     let head = format!("POST /v1/orders HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {}\r\n", service.key("shop"));
     let mut headers = connect(&head)?;
-    let mut body = connect(&format!("{head}Idempotency-Key: slow\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"))?;
+    let mut body = connect(&format!(
+        "{head}Idempotency-Key: slow\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    ))?;
     let mut said = String::new();
     body.read_to_string(&mut said)?;
     ensure!(said.starts_with("HTTP/1.1 408") && said.contains("application/problem+json"), "{said}");

@@ -35,7 +35,10 @@ impl Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { products, orders, open, entries } = self;
-        write!(f, "{products} products at {NODES} nodes, {orders} orders, {open} open shipments, {entries} entries of the worklist")
+        write!(
+            f,
+            "{products} products at {NODES} nodes, {orders} orders, {open} open shipments, {entries} entries of the worklist"
+        )
     }
 }
 
@@ -86,7 +89,9 @@ impl Shop {
         let table = table.lines().enumerate().map(|(n, row)| {
             let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
             // More than are ever packed here.
-            if n > 0 && let Some(capacity) = cells.get_mut(6) {
+            if n > 0
+                && let Some(capacity) = cells.get_mut(6)
+            {
                 *capacity = "100000".into();
             }
             cells.join(",") + "\n"
@@ -97,18 +102,27 @@ impl Shop {
         write("regions.csv", regions.clone())?;
         write("snapshot.json", read("snapshot.json")?)?;
         let products = 0..size.products;
-        write("products.csv", products.clone().fold("sku,name,category,list\n".to_owned(), |text, n| {
-            text + &format!("{},Product {n},CATEGORY {},1999\n", sku(n), n % 200)
-        }))?;
-        write("prices.csv", products.clone().fold("sku,since,price\n".to_owned(), |text, n| {
-            text + &format!("{},2017-12-01T00:00:00Z,{}\n", sku(n), 499 + n % 1500)
-        }))?;
-        write("stock.csv", products.fold("node,sku,on_hand,reserved,safety\n".to_owned(), |mut text, n| {
-            for node in &all {
-                text += &format!("{node},{},{},0,2\n", sku(n), 10_000 + n % 40);
-            }
-            text
-        }))?;
+        write(
+            "products.csv",
+            products.clone().fold("sku,name,category,list\n".to_owned(), |text, n| {
+                text + &format!("{},Product {n},CATEGORY {},1999\n", sku(n), n % 200)
+            }),
+        )?;
+        write(
+            "prices.csv",
+            products.clone().fold("sku,since,price\n".to_owned(), |text, n| {
+                text + &format!("{},2017-12-01T00:00:00Z,{}\n", sku(n), 499 + n % 1500)
+            }),
+        )?;
+        write(
+            "stock.csv",
+            products.fold("node,sku,on_hand,reserved,safety\n".to_owned(), |mut text, n| {
+                for node in &all {
+                    text += &format!("{node},{},{},0,2\n", sku(n), 10_000 + n % 40);
+                }
+                text
+            }),
+        )?;
         let out = folder.path().join("generated.snapshot");
         let made = Command::new(dist("tradewind")?)
             .args(["snapshot", "build"])
@@ -139,7 +153,7 @@ impl Shop {
     }
 
     /// Statements that queue orders, as `POST /v1/orders` does.
-    pub fn queue(&self, prefix: &str, count: usize) -> Vec<String> {
+    pub fn queue(&self, prefix: &str, count: usize, is_postgres: bool) -> Vec<String> {
         let rows: Vec<String> = (0..count)
             .map(|n| {
                 let id = format!("{prefix}-{n}");
@@ -151,7 +165,10 @@ impl Shop {
             })
             .collect();
         let columns = "id, idempotency, body, state, waits, priority, received, seq, tries, due, lease, lease_until";
-        inserts(&format!("orders ({columns})"), &rows)
+        let next = "SELECT setval('arrivals', (SELECT MAX(seq) + 1 FROM orders), false)";
+        let mut all = inserts(&format!("orders ({columns})"), &rows);
+        all.extend(is_postgres.then(|| next.to_owned()));
+        all
     }
 
     /// Statements that write a history.
@@ -166,39 +183,69 @@ impl Shop {
             let at = NOON - (size.orders - n) as i64 * 150_000;
             let decision = format!("decision-{}", n / 64);
             if n % 64 == 0 {
-                let record = format!("{{\"module\": \"00\", \"packs\": [], \"snapshot\": null, \"request\": \"{}\"}}", "0".repeat(20_000));
+                let record = format!(
+                    "{{\"module\": \"00\", \"packs\": [], \"snapshot\": null, \"request\": \"{}\"}}",
+                    "0".repeat(20_000)
+                );
                 decisions.push(format!("('{decision}', {at}, '{record}', '{{\"module\": \"00\", \"packs\": [], \"snapshot\": null, \"request\": \"00\", \"reply\": \"00\"}}')"));
             }
             orders.push(format!(
                 "('{id}', 'shop {id}', '{order}', 'allocated', 0, {}, {at}, {}, 0, 0, '', 0, '{decision}', {at})",
-                order["priority"], n + 1
+                order["priority"],
+                n + 1
             ));
             let node = &self.nodes[n % self.nodes.len()];
             let region = order["region"].as_str().unwrap_or_default();
-            let (created, promised) = if open { (NOON - 3_600_000 * (1 + n as i64 % 20), NOON + 4 * 86_400_000) } else { (at, at + 3 * 86_400_000) };
+            let (created, promised) = if open {
+                (NOON - 3_600_000 * (1 + n as i64 % 20), NOON + 4 * 86_400_000)
+            } else {
+                (at, at + 3 * 86_400_000)
+            };
             let moment = |at: i64| tradewind_core::Millis(at);
             let day = created / 86_400_000 + 1;
-            let lines: Vec<Value> = order["lines"].as_array().into_iter().flatten().map(|line| {
-                json!({"sku": line["sku"], "quantity": line["quantity"], "value": 999})
-            }).collect();
+            let lines: Vec<Value> = order["lines"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|line| json!({"sku": line["sku"], "quantity": line["quantity"], "value": 999}))
+                .collect();
             let body = json!({
                 "lines": lines, "created": moment(created), "promised": moment(promised),
                 "dispatch": tradewind_core::Day(day as i32), "arrival": tradewind_core::Day(day as i32 + 2), "late": 0.05,
             });
-            let state = if !open { "delivered" } else if n % 3 == 0 { "picked_up" } else { "created" };
+            let state = if !open {
+                "delivered"
+            } else if n % 3 == 0 {
+                "picked_up"
+            } else {
+                "created"
+            };
             shipments.push(format!(
-                "('{id}.1', '{id}', '{node}', '{region}', '{body}', '{state}', 1, {}, 0, {day})", i64::from(open)
+                "('{id}.1', '{id}', '{node}', '{region}', '{body}', '{state}', 1, {}, 0, {day})",
+                i64::from(open)
             ));
             if state == "created" {
                 for line in &lines {
-                    reservations.push(format!("('{}', '{node}', '{id}.1', {})", line["sku"].as_str().unwrap_or_default(), line["quantity"]));
+                    reservations.push(format!(
+                        "('{}', '{node}', '{id}.1', {})",
+                        line["sku"].as_str().unwrap_or_default(),
+                        line["quantity"]
+                    ));
                 }
             }
             if open {
                 looks.push(format!("('{id}.1', 0, 0)"));
             }
-            let reached = match state { "created" => 1, "picked_up" => 3, _ => 6 };
-            for (step, state) in ["created", "packed", "picked_up", "arrived", "out_for_delivery", "delivered"].iter().take(reached).enumerate() {
+            let reached = match state {
+                "created" => 1,
+                "picked_up" => 3,
+                _ => 6,
+            };
+            for (step, state) in ["created", "packed", "picked_up", "arrived", "out_for_delivery", "delivered"]
+                .iter()
+                .take(reached)
+                .enumerate()
+            {
                 scans.push(format!("('{id}.1', {}, '{state}', '{node}')", created + step as i64 * 600_000));
             }
             if n < size.entries {
@@ -208,7 +255,10 @@ impl Shop {
         }
         let mut all = Vec::new();
         all.extend(inserts("orders (id, idempotency, body, state, waits, priority, received, seq, tries, due, lease, lease_until, decision, decided)", &orders));
-        all.extend(inserts("shipments (id, order_id, node, region, body, state, allocated, open, held, dispatch)", &shipments));
+        all.extend(inserts(
+            "shipments (id, order_id, node, region, body, state, allocated, open, held, dispatch)",
+            &shipments,
+        ));
         all.extend(inserts("reservations (sku, node, shipment, quantity)", &reservations));
         all.extend(inserts("looks (shipment, due, version)", &looks));
         all.extend(inserts("scans (shipment, at, state, place)", &scans));

@@ -100,7 +100,9 @@ async fn timed(request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     match tokio::time::timeout(LONGEST, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => refused(&headers, Problem::unavailable(format!("the request took more than {} s", LONGEST.as_secs()))),
+        Err(_) => {
+            refused(&headers, Problem::unavailable(format!("the request took more than {} s", LONGEST.as_secs())))
+        }
     }
 }
 

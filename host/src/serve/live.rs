@@ -53,14 +53,18 @@ pub(super) async fn live(
     let catalog = &release.snapshot.storefront.catalog;
     let mut stock = Vec::new();
     let skus: Vec<String> = skus.iter().map(|sku| (*sku).to_owned()).collect();
-    for row in app.store.stock(&skus).await? {
-        let Some(node) = place(fulfilment, &row.node).and_then(|place| fulfilment.nodes.get(place)) else { continue };
-        let sku = Sku::new(row.sku.as_str())?;
-        let own = held.units.get(&(row.sku, row.node)).copied().unwrap_or(0);
-        let left = (row.on_hand - row.reserved - row.safety + own).max(0);
-        let available = u32::try_from(left).unwrap_or(u32::MAX);
-        if available != catalog.id(&sku).map_or(0, |id| node.stock.available(id)) {
-            stock.push(LiveStock { node: node.code.clone(), sku, available });
+    let nodes: BTreeMap<&str, &FulfilmentNode> =
+        fulfilment.nodes.iter().map(|node| (node.code.as_str(), node)).collect();
+    for (sku, places) in app.store.promisable(&skus).await? {
+        let (name, sku) = (sku.clone(), Sku::new(sku)?);
+        let id = catalog.id(&sku);
+        for (place, left) in places {
+            let Some(node) = nodes.get(place.as_str()) else { continue };
+            let own = held.units.get(&(name.clone(), place)).copied().unwrap_or(0);
+            let available = u32::try_from((left + own).max(0)).unwrap_or(u32::MAX);
+            if available != id.map_or(0, |id| node.stock.available(id)) {
+                stock.push(LiveStock { node: node.code.clone(), sku: sku.clone(), available });
+            }
         }
     }
     let closed = app.store.nodes().await?.into_iter().filter(|(_, closed)| *closed);
@@ -109,8 +113,9 @@ pub(super) async fn unknown<'a>(
     let catalog = &release.snapshot.storefront.catalog;
     let mut unknown: BTreeSet<Sku> = skus.into_iter().filter(|sku| catalog.id(sku).is_none()).cloned().collect();
     let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    for row in app.store.stock(&names).await? {
-        unknown.retain(|sku| sku.as_str() != row.sku);
+    if !names.is_empty() {
+        let stocked = app.store.promisable(&names).await?;
+        unknown.retain(|sku| !stocked.contains_key(sku.as_str()));
     }
     Ok(unknown)
 }

@@ -256,7 +256,8 @@ async fn commit(
     answers: Vec<AllocatedOrder>,
     record: Option<Record>,
 ) -> Result<bool, PlanError> {
-    let decision = record.map(|record| Ok::<_, sqlx::Error>((kept(&record)?, receipt(&record).to_string()))).transpose()?;
+    let decision =
+        record.map(|record| Ok::<_, sqlx::Error>((kept(&record)?, receipt(&record).to_string()))).transpose()?;
     let answers: BTreeMap<Id, AllocatedOrder> = answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
     let mut tx = app.store.begin().await?;
     let shipments = answers.values().flat_map(|answer| &answer.shipments);

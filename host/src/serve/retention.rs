@@ -9,10 +9,10 @@ use super::{
     store::{Cell, DECISIONS, ORDERS, Rows, SCANS, SHIPMENTS, Table, Tx, WORKLIST, wall},
 };
 use parquet::{
+    basic::{Compression, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, Int64Type},
     errors::ParquetError,
     file::{properties::WriterProperties, writer::SerializedFileWriter},
-    basic::{Compression, ZstdLevel},
     schema::parser::parse_message_type,
 };
 use std::{

@@ -98,10 +98,10 @@ impl Store {
         let options = options.after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
-                    // Concurrent readers and one writer; committed data is on disk.
-                    sqlx::raw_sql("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000")
-                        .execute(connection)
-                        .await?;
+                    // Concurrent readers and one writer; committed data is on disk. A year's indices are read from memory.
+                    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
+                                   PRAGMA cache_size = -65536";
+                    sqlx::raw_sql(pragmas).execute(connection).await?;
                 }
                 Ok(())
             })
@@ -129,7 +129,8 @@ impl Store {
         match migrator.run(&mut *connection).await {
             Err(MigrateError::VersionMissing(version)) => {
                 let latest = MIGRATIONS.len();
-                let text = format!("the database has version {version}, from a newer Tradewind; this one supports {latest}");
+                let text =
+                    format!("the database has version {version}, from a newer Tradewind; this one supports {latest}");
                 Err(sqlx::Error::Configuration(text.into()))
             }
             done => Ok(done?),
@@ -142,7 +143,9 @@ impl Store {
             Dialect::Sqlite => ("sqlite_schema", "name"),
             Dialect::Postgres => ("information_schema.tables", "table_name"),
         };
-        let sql = format!("SELECT CAST({name} AS TEXT) FROM {tables} WHERE {name} IN ('tradewind_schema', '_sqlx_migrations')");
+        let sql = format!(
+            "SELECT CAST({name} AS TEXT) FROM {tables} WHERE {name} IN ('tradewind_schema', '_sqlx_migrations')"
+        );
         let known: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
         if known != ["tradewind_schema"] {
             return Ok(None);
@@ -188,6 +191,28 @@ impl Store {
         matches!(self.dialect, Dialect::Postgres)
     }
 
+    /// List for `IN` of the names bound as parameter `n`, a JSON array ([`to_json`]). A statement is the same for any number
+    /// of names, so that databases prepare it once.
+    fn list(&self, n: usize) -> String {
+        match self.dialect {
+            Dialect::Sqlite => format!("(SELECT value FROM json_each(${n}))"),
+            Dialect::Postgres => format!("(SELECT json_array_elements_text(${n}::json))"),
+        }
+    }
+
+    /// Table of the rows bound as parameter `n`, a JSON array of arrays, with the columns `column1`, `column2`, …
+    fn rows(&self, n: usize, columns: &[Column]) -> String {
+        let column = |(index, column): (usize, &Column)| match (self.dialect, column) {
+            (Dialect::Postgres, Column::Number) => format!("(value ->> {index})::bigint AS column{}", index + 1),
+            _ => format!("value ->> {index} AS column{}", index + 1),
+        };
+        let columns = columns.iter().enumerate().map(column).collect::<Vec<_>>().join(", ");
+        match self.dialect {
+            Dialect::Sqlite => format!("(SELECT {columns} FROM json_each(${n}))"),
+            Dialect::Postgres => format!("(SELECT {columns} FROM json_array_elements(${n}::json) AS value)"),
+        }
+    }
+
     /// Clause that locks rows being read; SQLite has only one writer and needs none.
     const fn locking(&self, clause: &'static str) -> &'static str {
         match self.dialect {
@@ -216,24 +241,16 @@ pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("40"))
 }
 
-/// Maximum rows or names per statement; more are not faster.
-const ROWS: usize = 100;
+/// Type of a column of [`rows`](Store::rows).
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Text,
+    Number,
+}
 
 /// Whether a row with the same key exists.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
-}
-
-/// Returns `($1, $2), ($3, $4), …` after `from - 1` other parameters.
-fn values(from: usize, rows: usize, columns: usize) -> String {
-    let row = |n| parameters(from + n * columns, columns);
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns `($from, $from+1, …)`: one parameter per value.
-fn parameters(from: usize, count: usize) -> String {
-    let list: Vec<String> = (from..from + count).map(|n| format!("${n}")).collect();
-    format!("({})", list.join(", "))
 }
 
 /// Milliseconds since 1970 by the machine's clock, used for leases and retries.

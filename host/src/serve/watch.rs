@@ -15,7 +15,7 @@ use super::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
 use tradewind_core::{
@@ -59,6 +59,7 @@ struct Unjudged {
 /// Runs until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        let began = Instant::now();
         let looked = tokio::select! {
             looked = look(&app) => looked,
             _ = stop.changed() => return,
@@ -66,11 +67,8 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         let pause = match looked {
             Ok(count) => {
                 app.looked.done();
-                // More may be due.
-                if count as i64 == CHUNK {
-                    continue;
-                }
-                LOOK
+                // More may be due. Planning has half of the time.
+                if count as i64 == CHUNK { began.elapsed() } else { LOOK }
             }
             Err(error) => {
                 app.looked.failed();
@@ -80,7 +78,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             }
         };
         tokio::select! {
-            () = app.moved.notified() => tokio::time::sleep(GATHER).await,
+            () = app.moved.notified(), if pause == LOOK => tokio::time::sleep(GATHER).await,
             () = tokio::time::sleep(pause) => {}
             _ = stop.changed() => {}
         }

@@ -1,10 +1,6 @@
 //! Feed of events.
 
-use super::{
-    Document,
-    body::Query,
-    list::Part,
-};
+use super::{Document, body::Query, list::Part};
 use crate::serve::{
     App,
     auth::Caller,
@@ -86,6 +82,7 @@ fn name(Place { tx, seq }: Place) -> String {
 }
 
 fn place(name: &str) -> Answer<Place> {
-    let parsed = name.split_once('-').and_then(|(tx, seq)| Some(Place { tx: tx.parse().ok()?, seq: seq.parse().ok()? }));
+    let parsed =
+        name.split_once('-').and_then(|(tx, seq)| Some(Place { tx: tx.parse().ok()?, seq: seq.parse().ok()? }));
     parsed.ok_or_else(|| Problem::bad(format!("`after` is not an event: `{name}` (expected the `id` of one)")))
 }

@@ -53,7 +53,8 @@ impl Part {
     pub(crate) fn key<K: DeserializeOwned>(&self) -> Answer<Option<K>> {
         let Some(after) = &self.after else { return Ok(None) };
         let key = bytes(after).and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        key.map(Some).ok_or_else(|| Problem::bad(format!("`after` is not a cursor: `{after}` (expected `next` of a page)")))
+        key.map(Some)
+            .ok_or_else(|| Problem::bad(format!("`after` is not a cursor: `{after}` (expected `next` of a page)")))
     }
 
     /// Page of rows, each with its key.

@@ -39,7 +39,8 @@ impl Store {
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(after.tx).bind(after.seq).bind(limit);
         let rows: Vec<(i64, i64, i64, String, String, Option<String>)> = query.fetch_all(&self.pool).await?;
-        let event = |(tx, seq, at, kind, subject, parent)| EventRow { place: Place { tx, seq }, at, kind, subject, parent };
+        let event =
+            |(tx, seq, at, kind, subject, parent)| EventRow { place: Place { tx, seq }, at, kind, subject, parent };
         Ok(rows.into_iter().map(event).collect())
     }
 
@@ -47,8 +48,7 @@ impl Store {
     pub(crate) async fn counts(&self, what: &str) -> sqlx::Result<BTreeMap<String, i64>> {
         let prefix = format!("{what}.");
         let sql = "SELECT what, CAST(SUM(number) AS BIGINT) FROM counts WHERE what LIKE $1 GROUP BY what";
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as(sql).bind(format!("{prefix}%")).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, i64)> = sqlx::query_as(sql).bind(format!("{prefix}%")).fetch_all(&self.pool).await?;
         let named = |(name, count): (String, i64)| Some((name.strip_prefix(&prefix)?.to_owned(), count));
         Ok(rows.into_iter().filter_map(named).collect())
     }

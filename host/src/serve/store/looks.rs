@@ -3,7 +3,10 @@
 //! Replicas share this work: each claims shipments for a time, and writes what it found only while its claim stands. A
 //! shipment that moves meanwhile is due again at once.
 
-use super::{ROWS, ShipmentRow, Store, Tx, WorkRow, parameters, shipments, values, wall, worklist};
+use super::{
+    Column::{Number, Text},
+    ShipmentRow, Store, Tx, WorkRow, shipments, to_json, wall, worklist,
+};
 use sqlx::{AssertSqlSafe, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::tracking::Scan;
@@ -28,22 +31,13 @@ pub(crate) struct Look {
 impl Store {
     /// Makes shipments due at once.
     pub(crate) async fn look_again(&self, tx: &mut Tx, shipments: &[&str]) -> sqlx::Result<()> {
-        let mut shipments = shipments.to_vec();
-        shipments.sort_unstable();
-        shipments.dedup();
-        for shipments in shipments.chunks(ROWS) {
-            let sql = format!(
-                "INSERT INTO looks (shipment, due, version) VALUES {} \
-                 ON CONFLICT (shipment) DO UPDATE SET due = 0, version = looks.version + 1",
-                values(1, shipments.len(), 3)
-            );
-            let mut insert = sqlx::query(AssertSqlSafe(sql));
-            for shipment in shipments {
-                insert = insert.bind((*shipment).to_owned()).bind(0_i64).bind(0_i64);
-            }
-            insert.execute(&mut *tx).await?;
-        }
-        Ok(())
+        let shipments: Vec<[&str; 1]> = shipments.iter().map(|id| [*id]).collect::<BTreeSet<_>>().into_iter().collect();
+        let sql = format!(
+            "INSERT INTO looks (shipment, due, version) SELECT column1, 0, 0 FROM {} AS v WHERE true \
+             ON CONFLICT (shipment) DO UPDATE SET due = 0, version = looks.version + 1",
+            self.rows(1, &[Text])
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&shipments)?).execute(&mut *tx).await.map(drop)
     }
 
     /// Makes the shipments due that wait at a node with a product: its stock has changed.
@@ -78,26 +72,20 @@ impl Store {
         let mut claimed: Vec<(String, i64)> = claim.bind(most).fetch_all(&self.pool).await?;
         claimed.sort_unstable();
         let (mut rows, mut scans, mut entries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for names in claimed.chunks(ROWS) {
-            let list = parameters(1, names.len());
-            let bound = |sql: String| {
-                names.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, name| query.bind(name.0.clone()))
-            };
-            let found = bound(format!("{} WHERE id IN {list}", shipments::SELECT)).fetch_all(&self.pool).await?;
-            for row in &found {
-                rows.insert(row.try_get::<String, _>("id")?, shipments::row(row));
-            }
-            let sql = format!("SELECT shipment, at, state, place FROM scans WHERE shipment IN {list} ORDER BY shipment, at");
-            for row in bound(sql).fetch_all(&self.pool).await? {
-                let (shipment, scan) = shipments::scan(sqlx::FromRow::from_row(&row)?);
-                scans.entry(shipment).or_insert_with(Vec::new).push(scan);
-            }
-            let sql = format!("{} WHERE shipment IN {list}", worklist::SELECT);
-            for row in &bound(sql).fetch_all(&self.pool).await? {
-                let entry = worklist::row(row)?;
-                let shipment: String = row.try_get("shipment")?;
-                entries.entry(shipment).or_insert_with(Vec::new).push(entry);
-            }
+        let names = to_json(&claimed.iter().map(|(shipment, _)| shipment).collect::<Vec<_>>())?;
+        let (list, pool) = (self.list(1), &self.pool);
+        let read = async |sql: String| sqlx::query(AssertSqlSafe(sql)).bind(names.clone()).fetch_all(pool).await;
+        for row in &read(format!("{} WHERE id IN {list}", shipments::SELECT)).await? {
+            rows.insert(row.try_get::<String, _>("id")?, shipments::row(row));
+        }
+        let sql =
+            format!("SELECT shipment, at, state, place FROM scans WHERE shipment IN {list} ORDER BY shipment, at");
+        for row in &read(sql).await? {
+            let (shipment, scan) = shipments::scan(sqlx::FromRow::from_row(row)?);
+            scans.entry(shipment).or_insert_with(Vec::new).push(scan);
+        }
+        for row in &read(format!("{} WHERE shipment IN {list}", worklist::SELECT)).await? {
+            entries.entry(row.try_get::<String, _>("shipment")?).or_insert_with(Vec::new).push(worklist::row(row)?);
         }
         let looks = claimed.into_iter().map(|(shipment, version)| Look {
             version,
@@ -116,40 +104,29 @@ impl Store {
         tx: &mut Tx,
         looks: &[(&Look, Option<i64>)],
     ) -> sqlx::Result<BTreeSet<String>> {
-        let mut ended = BTreeSet::new();
-        for looks in looks.chunks(ROWS) {
-            let sql = format!(
-                "SELECT shipment, version FROM looks WHERE shipment IN {} ORDER BY shipment{}",
-                parameters(1, looks.len()),
-                self.locking(" FOR UPDATE")
-            );
-            let query = looks.iter().fold(sqlx::query_as(AssertSqlSafe(sql)), |query, (look, _)| {
-                query.bind(look.shipment.clone())
-            });
-            let versions: BTreeMap<String, i64> = query.fetch_all(&mut *tx).await?.into_iter().collect();
-            let current: Vec<&(&Look, Option<i64>)> =
-                looks.iter().filter(|(look, _)| versions.get(&look.shipment) == Some(&look.version)).collect();
-            let (again, over): (Vec<_>, Vec<_>) = current.iter().copied().partition(|(_, again)| again.is_some());
-            if !again.is_empty() {
-                let sql = format!(
-                    "UPDATE looks SET due = v.column2 FROM (VALUES {}) AS v WHERE shipment = v.column1",
-                    values(1, again.len(), 2)
-                );
-                let update = again.iter().fold(sqlx::query(AssertSqlSafe(sql)), |update, (look, again)| {
-                    update.bind(look.shipment.clone()).bind(*again)
-                });
-                update.execute(&mut *tx).await?;
-            }
-            if !over.is_empty() {
-                let sql = format!("DELETE FROM looks WHERE shipment IN {}", parameters(1, over.len()));
-                let delete = over
-                    .iter()
-                    .fold(sqlx::query(AssertSqlSafe(sql)), |delete, (look, _)| delete.bind(look.shipment.clone()));
-                delete.execute(&mut *tx).await?;
-            }
-            ended.extend(current.iter().map(|(look, _)| look.shipment.clone()));
+        let sql = format!(
+            "SELECT shipment, version FROM looks WHERE shipment IN {} ORDER BY shipment{}",
+            self.list(1),
+            self.locking(" FOR UPDATE")
+        );
+        let names: Vec<&str> = looks.iter().map(|(look, _)| look.shipment.as_str()).collect();
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&names)?);
+        let versions: BTreeMap<String, i64> = query.fetch_all(&mut *tx).await?.into_iter().collect();
+        let current = looks.iter().filter(|(look, _)| versions.get(&look.shipment) == Some(&look.version));
+        let current: Vec<(&str, Option<i64>)> = current.map(|(look, again)| (look.shipment.as_str(), *again)).collect();
+        let again: Vec<_> = current.iter().filter(|(_, again)| again.is_some()).collect();
+        let sql = format!(
+            "UPDATE looks SET due = v.column2 FROM {} AS v WHERE shipment = v.column1",
+            self.rows(1, &[Text, Number])
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&again)?).execute(&mut *tx).await?;
+        let over: Vec<&str> =
+            current.iter().filter(|(_, again)| again.is_none()).map(|(shipment, _)| *shipment).collect();
+        if !over.is_empty() {
+            let sql = format!("DELETE FROM looks WHERE shipment IN {}", self.list(1));
+            sqlx::query(AssertSqlSafe(sql)).bind(to_json(&over)?).execute(&mut *tx).await?;
         }
-        Ok(ended)
+        Ok(current.into_iter().map(|(shipment, _)| shipment.to_owned()).collect())
     }
 
     /// Number of due shipments.

@@ -4,7 +4,10 @@
 //! holds a lease on it: if the process is killed, nothing is lost, and a slow one cannot commit, because the commit
 //! requires its lease.
 
-use super::{ROWS, Store, Tx, from_json, parameters, to_json, values, wall};
+use super::{
+    Column::{Number, Text},
+    Store, Tx, from_json, to_json, wall,
+};
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{
@@ -271,10 +274,9 @@ impl Store {
         let sql = format!(
             "SELECT id, version FROM orders WHERE lease = $1 AND state IN ('queued', 'short') AND id IN {} \
              ORDER BY id{clause}",
-            parameters(2, orders.len())
+            self.list(2)
         );
-        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned());
-        let query = orders.iter().fold(query, |query, order| query.bind((*order).to_owned()));
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(to_json(&orders)?);
         Ok(query.fetch_all(executor).await?.into_iter().collect())
     }
 
@@ -292,24 +294,18 @@ impl Store {
 
     /// Like [`change`](Self::change), for several orders.
     pub(crate) async fn change_all(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<()> {
-        for orders in self.lock_orders(tx, orders).await?.chunks(ROWS) {
-            let sql = format!("UPDATE orders SET version = version + 1 WHERE id IN {}", parameters(1, orders.len()));
-            let update = orders.iter().fold(sqlx::query(AssertSqlSafe(sql)), |update, id| update.bind(id.clone()));
-            update.execute(&mut *tx).await?;
-        }
-        Ok(())
+        let orders = self.lock_orders(tx, orders).await?;
+        let sql = format!("UPDATE orders SET version = version + 1 WHERE id IN {}", self.list(1));
+        sqlx::query(AssertSqlSafe(sql)).bind(orders).execute(&mut *tx).await.map(drop)
     }
 
-    /// Locks orders in the order of their names; an update of several rows would lock them in any order.
-    async fn lock_orders(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<Vec<String>> {
-        let orders: Vec<String> = orders.iter().cloned().collect();
+    /// Locks orders in the order of their names; an update of several rows would lock them in any order. Returns their
+    /// [`list`](Self::list).
+    async fn lock_orders(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<String> {
+        let orders = to_json(orders)?;
         if self.locks_rows() {
-            for orders in orders.chunks(ROWS) {
-                let list = parameters(1, orders.len());
-                let sql = format!("SELECT 1 FROM orders WHERE id IN {list} ORDER BY id FOR UPDATE");
-                let select = orders.iter().fold(sqlx::query(AssertSqlSafe(sql)), |select, id| select.bind(id.clone()));
-                select.fetch_all(&mut *tx).await?;
-            }
+            let sql = format!("SELECT 1 FROM orders WHERE id IN {} ORDER BY id FOR UPDATE", self.list(1));
+            sqlx::query(AssertSqlSafe(sql)).bind(orders.clone()).fetch_all(&mut *tx).await?;
         }
         Ok(orders)
     }
@@ -322,54 +318,39 @@ impl Store {
         decision: Option<&str>,
         outcomes: &[Outcome],
     ) -> sqlx::Result<()> {
-        for outcomes in outcomes.chunks(ROWS) {
-            let sql = format!(
-                "UPDATE orders SET state = v.column2, cost = v.column3, due = v.column4, decided = $1, decision = $2, \
-                 waits = 0, error = NULL, lease = '', lease_until = 0, tries = 0, version = version + 1 \
-                 FROM (VALUES {}) AS v WHERE orders.id = v.column1",
-                values(3, outcomes.len(), 4)
-            );
-            let mut update = sqlx::query(AssertSqlSafe(sql)).bind(at.0).bind(decision.map(str::to_owned));
-            for Outcome { order, shortfalls, cost, again } in outcomes {
-                let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
-                update = update.bind(order.clone()).bind(state.name()).bind(to_json(cost)?).bind(*again);
-            }
-            update.execute(&mut *tx).await?;
-            let list = parameters(1, outcomes.len());
-            let delete = sqlx::query(AssertSqlSafe(format!("DELETE FROM shortfalls WHERE order_id IN {list}")));
-            let delete = outcomes.iter().fold(delete, |delete, outcome| delete.bind(outcome.order.clone()));
-            delete.execute(&mut *tx).await?;
-            let short =
-                outcomes.iter().flat_map(|outcome| outcome.shortfalls.iter().map(|short| (&outcome.order, short)));
-            for short in short.collect::<Vec<_>>().chunks(ROWS) {
-                let rows = values(1, short.len(), 4);
-                let sql = format!("INSERT INTO shortfalls (order_id, sku, quantity, reason) VALUES {rows}");
-                let mut insert = sqlx::query(AssertSqlSafe(sql));
-                for (order, short) in short {
-                    let reason =
-                        serde_json::to_value(short.reason).map_err(|error| sqlx::Error::Encode(error.into()))?;
-                    insert = insert.bind((*order).clone()).bind(short.sku.to_string()).bind(i64::from(short.quantity));
-                    insert = insert.bind(reason.as_str().unwrap_or_default().to_owned());
-                }
-                insert.execute(&mut *tx).await?;
-            }
+        let mut rows = Vec::with_capacity(outcomes.len());
+        let mut short = Vec::new();
+        for Outcome { order, shortfalls, cost, again } in outcomes {
+            let state = if shortfalls.is_empty() { State::Allocated } else { State::Short };
+            rows.push((order, state.name(), to_json(cost)?, again));
+            short.extend(shortfalls.iter().map(|short| (order, &short.sku, short.quantity, short.reason)));
+        }
+        let sql = format!(
+            "UPDATE orders SET state = v.column2, cost = v.column3, due = v.column4, decided = $1, decision = $2, \
+             waits = 0, error = NULL, lease = '', lease_until = 0, tries = 0, version = version + 1 \
+             FROM {} AS v WHERE orders.id = v.column1",
+            self.rows(3, &[Text, Text, Text, Number])
+        );
+        let update = sqlx::query(AssertSqlSafe(sql)).bind(at.0).bind(decision.map(str::to_owned));
+        update.bind(to_json(&rows)?).execute(&mut *tx).await?;
+        let orders: Vec<&str> = outcomes.iter().map(|outcome| outcome.order.as_str()).collect();
+        let sql = format!("DELETE FROM shortfalls WHERE order_id IN {}", self.list(1));
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?).execute(&mut *tx).await?;
+        if !short.is_empty() {
+            let rows = self.rows(1, &[Text, Text, Number, Text]);
+            let sql = format!("INSERT INTO shortfalls (order_id, sku, quantity, reason) SELECT * FROM {rows} AS v");
+            sqlx::query(AssertSqlSafe(sql)).bind(to_json(&short)?).execute(&mut *tx).await?;
         }
         Ok(())
     }
 
     /// Shortfalls of these orders: order, product, units, reason.
     pub(crate) async fn shortfalls(&self, orders: &[&str]) -> sqlx::Result<Vec<(String, String, i64, String)>> {
-        let mut rows = Vec::new();
-        for orders in orders.chunks(ROWS) {
-            let list = parameters(1, orders.len());
-            let sql = format!(
-                "SELECT order_id, sku, quantity, reason FROM shortfalls WHERE order_id IN {list} ORDER BY order_id, sku"
-            );
-            let query = sqlx::query_as(AssertSqlSafe(sql));
-            let query = orders.iter().fold(query, |query, order| query.bind((*order).to_owned()));
-            rows.extend(query.fetch_all(&self.pool).await?);
-        }
-        Ok(rows)
+        let sql = format!(
+            "SELECT order_id, sku, quantity, reason FROM shortfalls WHERE order_id IN {} ORDER BY order_id, sku",
+            self.list(1)
+        );
+        sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(&self.pool).await
     }
 
     /// Puts a failed order back: to be retried later, or dead.
@@ -401,24 +382,17 @@ impl Store {
 
     /// Queues orders in one of these states again; returns their number.
     pub(crate) async fn requeue(&self, tx: &mut Tx, orders: &BTreeSet<String>, from: &[State]) -> sqlx::Result<u64> {
-        let mut count = 0;
+        let orders = self.lock_orders(tx, orders).await?;
         // All with one time, so that no claim finds only some of them.
-        let now = wall();
-        for orders in self.lock_orders(tx, orders).await?.chunks(ROWS) {
-            let sql = format!(
-                "UPDATE orders SET state = 'queued', waits = 1, tries = 0, due = $1, lease = '', lease_until = 0, error = NULL \
-                 WHERE state IN {} AND id IN {}",
-                parameters(2, from.len()),
-                parameters(2 + from.len(), orders.len())
-            );
-            let mut update = sqlx::query(AssertSqlSafe(sql)).bind(now);
-            for state in from {
-                update = update.bind(state.name());
-            }
-            let update = orders.iter().fold(update, |update, order| update.bind(order.clone()));
-            count += update.execute(&mut *tx).await?.rows_affected();
-        }
-        Ok(count)
+        let sql = format!(
+            "UPDATE orders SET state = 'queued', waits = 1, tries = 0, due = $1, lease = '', lease_until = 0, error = NULL \
+             WHERE state IN {} AND id IN {}",
+            self.list(2),
+            self.list(3)
+        );
+        let from: Vec<&str> = from.iter().map(|state| state.name()).collect();
+        let update = sqlx::query(AssertSqlSafe(sql)).bind(wall()).bind(to_json(&from)?).bind(orders);
+        Ok(update.execute(&mut *tx).await?.rows_affected())
     }
 
     /// Orders that lack a product.
@@ -460,15 +434,10 @@ impl Store {
 
     /// Receipts of decisions.
     pub(crate) async fn receipts(&self, decisions: &[&str]) -> sqlx::Result<BTreeMap<String, String>> {
-        let mut receipts = BTreeMap::new();
-        for decisions in decisions.chunks(ROWS) {
-            let list = parameters(1, decisions.len());
-            let sql = format!("SELECT id, receipt FROM decisions WHERE receipt IS NOT NULL AND id IN {list}");
-            let query = sqlx::query_as(AssertSqlSafe(sql));
-            let query = decisions.iter().fold(query, |query, decision| query.bind((*decision).to_owned()));
-            receipts.extend(query.fetch_all(&self.pool).await?);
-        }
-        Ok(receipts)
+        let list = self.list(1);
+        let sql = format!("SELECT id, receipt FROM decisions WHERE receipt IS NOT NULL AND id IN {list}");
+        let rows = sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&decisions)?).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Decision with its receipt, in the form that `tradewind replay` reads.

@@ -1,6 +1,6 @@
 //! Removal of old rows.
 
-use super::{ROWS, Store, Tx, parameters};
+use super::{Store, Tx, to_json};
 use sqlx::{AssertSqlSafe, Row};
 
 /// Table whose rows are archived before they are removed.
@@ -102,30 +102,21 @@ impl Store {
 
     /// Names of the shipments of orders.
     pub(crate) async fn names_of(&self, tx: &mut Tx, orders: &[String]) -> sqlx::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for orders in orders.chunks(ROWS) {
-            let sql = format!("SELECT id FROM shipments WHERE order_id IN {} ORDER BY id", parameters(1, orders.len()));
-            let query = orders.iter().fold(sqlx::query_scalar(AssertSqlSafe(sql)), |query, id| query.bind(id.clone()));
-            names.extend(query.fetch_all(&mut *tx).await?);
-        }
-        Ok(names)
+        let sql = format!("SELECT id FROM shipments WHERE order_id IN {} ORDER BY id", self.list(1));
+        sqlx::query_scalar(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(tx).await
     }
 
     /// Removes the rows of a table in which a column has one of these values, and returns them by column.
     pub(crate) async fn remove(&self, tx: &mut Tx, table: Table, key: &str, names: &[String]) -> sqlx::Result<Rows> {
         let mut rows: Rows = table.columns.iter().map(|_| Vec::new()).collect();
         let columns = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        for names in names.chunks(ROWS) {
-            let list = parameters(1, names.len());
-            let sql = format!("DELETE FROM {} WHERE {key} IN {list} RETURNING {columns}", table.name);
-            let query = names.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, name| query.bind(name.clone()));
-            for row in query.fetch_all(&mut *tx).await? {
-                for ((name, is_text), column) in table.columns.iter().zip(&mut rows) {
-                    column.push(match is_text {
-                        true => Cell::Text(row.try_get(*name)?),
-                        false => Cell::Number(row.try_get(*name)?),
-                    });
-                }
+        let sql = format!("DELETE FROM {} WHERE {key} IN {} RETURNING {columns}", table.name, self.list(1));
+        for row in sqlx::query(AssertSqlSafe(sql)).bind(to_json(&names)?).fetch_all(tx).await? {
+            for ((name, is_text), column) in table.columns.iter().zip(&mut rows) {
+                column.push(match is_text {
+                    true => Cell::Text(row.try_get(*name)?),
+                    false => Cell::Number(row.try_get(*name)?),
+                });
             }
         }
         Ok(rows)
@@ -134,7 +125,8 @@ impl Store {
     /// Removes events before a time, by the machine's clock; returns their number.
     pub(crate) async fn forget_events(&self, before: i64) -> sqlx::Result<u64> {
         // By number, because their times have no index: events of one time have neighbouring numbers.
-        let sql = "DELETE FROM events WHERE seq <= (SELECT seq FROM events WHERE at >= $1 ORDER BY tx, seq LIMIT 1) - 1";
+        let sql =
+            "DELETE FROM events WHERE seq <= (SELECT seq FROM events WHERE at >= $1 ORDER BY tx, seq LIMIT 1) - 1";
         Ok(sqlx::query(sql).bind(before).execute(&self.pool).await?.rows_affected())
     }
 

@@ -1,6 +1,9 @@
 //! Shipments and their scans.
 
-use super::{ROWS, Store, Tx, from_json, parameters, to_json, values};
+use super::{
+    Column::{Number, Text},
+    Store, Tx, from_json, to_json,
+};
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
 use std::collections::BTreeSet;
 use tradewind_core::{
@@ -88,8 +91,7 @@ impl ShipmentRow {
     }
 }
 
-pub(super) const SELECT: &str =
-    "SELECT id, order_id, node, region, body, state, allocated, open, held FROM shipments";
+pub(super) const SELECT: &str = "SELECT id, order_id, node, region, body, state, allocated, open, held FROM shipments";
 
 pub(super) fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
     with_body(row, from_json(&row.try_get::<String, _>("body")?)?)
@@ -139,80 +141,54 @@ impl Store {
                 let place = Id::new(shipment.node.as_str()).map_err(|error| sqlx::Error::Encode(error.into()))?;
                 let created = Scan { state: State::Created, at: shipment.body.created, place };
                 last.clone_from(&shipment.id);
-                scans.push((shipment.id, created));
+                scans.push((shipment.id, created.at.0, created.state, created.place));
             }
         }
-        for scans in scans.chunks(ROWS) {
-            let sql = format!("INSERT INTO scans (shipment, at, state, place) VALUES {}", values(1, scans.len(), 4));
-            let mut insert = sqlx::query(AssertSqlSafe(sql));
-            for (shipment, scan) in scans {
-                insert = insert.bind(shipment).bind(scan.at.0).bind(name_of(scan.state)?).bind(scan.place.as_str());
-            }
-            insert.execute(&mut *tx).await?;
-        }
+        let rows = self.rows(1, &[Text, Number, Text, Text]);
+        let sql = format!("INSERT INTO scans (shipment, at, state, place) SELECT * FROM {rows} AS v");
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&scans)?).execute(&mut *tx).await?;
         Ok(last)
     }
 
     /// Returns the names of the stored shipments: those that are not taken.
     async fn insert_shipments(&self, tx: &mut Tx, shipments: &[&NewShipment]) -> sqlx::Result<BTreeSet<String>> {
-        let mut added = BTreeSet::new();
-        for shipments in shipments.chunks(ROWS) {
-            let sql = format!(
-                "INSERT INTO shipments (id, order_id, node, region, body, dispatch, state, allocated, open, held) \
-                 VALUES {} ON CONFLICT DO NOTHING RETURNING id",
-                values(1, shipments.len(), 10)
-            );
-            let mut insert = sqlx::query_scalar(AssertSqlSafe(sql));
-            for NewShipment { id, order, node, region, body, allocated, held } in shipments {
-                insert = insert.bind(id).bind(order).bind(node).bind(region);
-                insert = insert.bind(to_json(body)?).bind(body.dispatch_day()).bind("created");
-                insert = insert.bind(i64::from(*allocated)).bind(1_i64).bind(i64::from(*held));
-            }
-            added.extend(insert.fetch_all(&mut *tx).await?);
+        let mut rows = Vec::with_capacity(shipments.len());
+        for NewShipment { id, order, node, region, body, allocated, held } in shipments {
+            let flags = (i64::from(*allocated), i64::from(*held));
+            rows.push((id, order, node, region, to_json(body)?, body.dispatch_day(), flags.0, flags.1));
         }
+        let sql = format!(
+            "INSERT INTO shipments (id, order_id, node, region, body, dispatch, allocated, held, state, open) \
+             SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'created', 1 FROM {} AS v \
+             WHERE true ON CONFLICT DO NOTHING RETURNING id",
+            self.rows(1, &[Text, Text, Text, Text, Text, Number, Number, Number])
+        );
+        let added: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).bind(to_json(&rows)?).fetch_all(&mut *tx).await?;
+        let added: BTreeSet<String> = added.into_iter().collect();
         let new: Vec<_> = shipments.iter().filter(|shipment| added.contains(&shipment.id)).collect();
         let reserved = new.iter().filter(|shipment| shipment.allocated).flat_map(|shipment| {
-            shipment.body.lines.iter().map(|line| (shipment.id.as_str(), shipment.node.as_str(), line))
+            shipment.body.lines.iter().map(|line| (&shipment.id, &shipment.node, &line.sku, line.quantity))
         });
-        self.reserve(tx, reserved.collect()).await?;
+        let rows = self.rows(1, &[Text, Text, Text, Number]);
+        let sql = format!("INSERT INTO reservations (shipment, node, sku, quantity) SELECT * FROM {rows} AS v");
+        let reserved = to_json(&reserved.collect::<Vec<_>>())?;
+        sqlx::query(AssertSqlSafe(sql)).bind(reserved).execute(&mut *tx).await?;
         self.look_again(tx, &new.iter().map(|shipment| shipment.id.as_str()).collect::<Vec<_>>()).await?;
         Ok(added)
     }
 
-    /// Records the units of shipments, by shipment and node, for [`shipments_with`](Self::shipments_with).
-    async fn reserve(&self, tx: &mut Tx, units: Vec<(&str, &str, &ShipmentLine)>) -> sqlx::Result<()> {
-        for units in units.chunks(ROWS) {
-            let rows = values(1, units.len(), 4);
-            let sql = format!("INSERT INTO reservations (shipment, node, sku, quantity) VALUES {rows}");
-            let mut insert = sqlx::query(AssertSqlSafe(sql));
-            for (shipment, node, line) in units {
-                insert = insert.bind((*shipment).to_owned()).bind((*node).to_owned()).bind(line.sku.to_string());
-                insert = insert.bind(i64::from(line.quantity));
-            }
-            insert.execute(&mut *tx).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes what [`reserve`](Self::reserve) has recorded: the shipments leave, or are cancelled.
+    /// Removes the reservations of shipments, which leave or are cancelled.
     pub(super) async fn unreserve(&self, tx: &mut Tx, shipments: &[&str]) -> sqlx::Result<()> {
-        let sql = format!("DELETE FROM reservations WHERE shipment IN {}", parameters(1, shipments.len()));
-        let delete = sqlx::query(AssertSqlSafe(sql));
-        shipments.iter().fold(delete, |delete, id| delete.bind((*id).to_owned())).execute(&mut *tx).await.map(drop)
+        let sql = format!("DELETE FROM reservations WHERE shipment IN {}", self.list(1));
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&shipments)?).execute(&mut *tx).await.map(drop)
     }
 
     /// Shipments of these orders, including closed ones, in order of creation.
     pub(crate) async fn shipments_of(&self, orders: &[&str]) -> sqlx::Result<Vec<ShipmentRow>> {
-        let mut rows = Vec::new();
-        for orders in orders.chunks(ROWS) {
-            let list = parameters(1, orders.len());
-            let sql = format!("{SELECT} WHERE order_id IN {list} ORDER BY order_id, LENGTH(id), id");
-            let query = orders.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind((*id).to_owned()));
-            for kept in &query.fetch_all(&self.pool).await? {
-                rows.push(row(kept)?);
-            }
-        }
-        Ok(rows)
+        let sql = format!("{SELECT} WHERE order_id IN {} ORDER BY order_id, LENGTH(id), id", self.list(1));
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?);
+        query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
     /// Shipments by day of dispatch, then by name, that match a filter; those after one, if it is given. Unreadable ones
@@ -296,52 +272,56 @@ impl Store {
 
     /// Cancels shipments at their nodes; `false` if one has left. Their orders are locked.
     pub(crate) async fn cancel_shipments(&self, tx: &mut Tx, ids: &[&str]) -> sqlx::Result<bool> {
-        let mut cancelled = 0;
-        for ids in ids.chunks(ROWS) {
-            let sql = format!(
-                "UPDATE shipments SET state = 'cancelled', open = 0 \
-                 WHERE open = 1 AND state IN ('created', 'packed') AND id IN {}",
-                parameters(1, ids.len())
-            );
-            let update = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |update, id| update.bind((*id).to_owned()));
-            cancelled += update.execute(&mut *tx).await?.rows_affected();
-            self.unreserve(tx, ids).await?;
-            self.look_again(tx, ids).await?;
+        if ids.is_empty() {
+            return Ok(true);
         }
+        let sql = format!(
+            "UPDATE shipments SET state = 'cancelled', open = 0 \
+             WHERE open = 1 AND state IN ('created', 'packed') AND id IN {}",
+            self.list(1)
+        );
+        let cancelled = sqlx::query(AssertSqlSafe(sql)).bind(to_json(&ids)?).execute(&mut *tx).await?.rows_affected();
+        self.unreserve(tx, ids).await?;
+        self.look_again(tx, ids).await?;
         Ok(cancelled == ids.len() as u64)
     }
 
     /// Changes the documents of shipments; `false` if one is closed. Their orders are locked.
     pub(crate) async fn set_bodies(&self, tx: &mut Tx, bodies: &[(String, Body)]) -> sqlx::Result<bool> {
-        let mut changed = 0;
-        for bodies in bodies.chunks(ROWS) {
-            let sql = format!(
-                "UPDATE shipments SET body = v.column2, dispatch = v.column3 FROM (VALUES {}) AS v \
-                 WHERE shipments.id = v.column1 AND open = 1",
-                values(1, bodies.len(), 3)
-            );
-            let mut update = sqlx::query(AssertSqlSafe(sql));
-            for (id, body) in bodies {
-                update = update.bind(id).bind(to_json(body)?).bind(body.dispatch_day());
-            }
-            changed += update.execute(&mut *tx).await?.rows_affected();
-            self.look_again(tx, &bodies.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>()).await?;
+        if bodies.is_empty() {
+            return Ok(true);
         }
+        let mut rows = Vec::with_capacity(bodies.len());
+        for (id, body) in bodies {
+            rows.push((id, to_json(body)?, body.dispatch_day()));
+        }
+        let sql = format!(
+            "UPDATE shipments SET body = v.column2, dispatch = v.column3 FROM {} AS v \
+             WHERE shipments.id = v.column1 AND open = 1",
+            self.rows(1, &[Text, Text, Number])
+        );
+        let changed = sqlx::query(AssertSqlSafe(sql)).bind(to_json(&rows)?).execute(&mut *tx).await?.rows_affected();
+        self.look_again(tx, &bodies.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>()).await?;
         Ok(changed == bodies.len() as u64)
     }
 
     /// Holds shipments, or releases them. A cancelled one that is held holds what is planned in its place.
     pub(crate) async fn set_held(&self, tx: &mut Tx, ids: &[&str], held: bool) -> sqlx::Result<()> {
-        for ids in ids.chunks(ROWS) {
-            let sql = format!("UPDATE shipments SET held = $1 WHERE id IN {}", parameters(2, ids.len()));
-            let update = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(held));
-            ids.iter().fold(update, |update, id| update.bind((*id).to_owned())).execute(&mut *tx).await?;
+        if ids.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let sql = format!("UPDATE shipments SET held = $1 WHERE id IN {}", self.list(2));
+        let update = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(held)).bind(to_json(&ids)?);
+        update.execute(&mut *tx).await.map(drop)
     }
 
     /// Removes lines of a shipment from what it reserves: another shipment takes them.
-    pub(crate) async fn unreserve_lines(&self, tx: &mut Tx, shipment: &str, lines: &[ShipmentLine]) -> sqlx::Result<()> {
+    pub(crate) async fn unreserve_lines(
+        &self,
+        tx: &mut Tx,
+        shipment: &str,
+        lines: &[ShipmentLine],
+    ) -> sqlx::Result<()> {
         for line in lines {
             let sql = "DELETE FROM reservations WHERE shipment = $1 AND sku = $2";
             sqlx::query(sql).bind(shipment.to_owned()).bind(line.sku.to_string()).execute(&mut *tx).await?;

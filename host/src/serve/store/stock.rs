@@ -1,6 +1,9 @@
 //! Nodes and their stock.
 
-use super::{ROWS, Store, Tx, parameters, values};
+use super::{
+    Column::{Number, Text},
+    Store, Tx, to_json,
+};
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::{Sku, snapshot::Snapshot};
@@ -50,6 +53,9 @@ impl FromRow<'_, AnyRow> for StockRow {
     }
 }
 
+/// Rows of a new snapshot's stock per statement.
+const SEEDED: usize = 5_000;
+
 const SELECT: &str = "SELECT node, sku, on_hand, reserved, safety FROM stock";
 
 impl Store {
@@ -71,28 +77,33 @@ impl Store {
                 (node.code.as_str(), sku, on_hand, i64::from(stock.safety))
             }));
         }
-        for rows in rows.chunks(ROWS) {
-            let values = values(1, rows.len(), 5);
-            let sql = "INSERT INTO stock (node, sku, on_hand, reserved, safety) VALUES";
-            let sql = format!("{sql} {values} ON CONFLICT DO NOTHING");
-            let mut insert = sqlx::query(AssertSqlSafe(sql));
-            for (node, sku, on_hand, safety) in rows {
-                insert = insert.bind((*node).to_owned()).bind(sku.to_string()).bind(*on_hand).bind(0_i64).bind(*safety);
-            }
-            insert.execute(&mut *tx).await?;
+        let table = self.rows(1, &[Text, Text, Number, Number]);
+        let sql = format!(
+            "INSERT INTO stock (node, sku, on_hand, reserved, safety) \
+             SELECT column1, column2, column3, 0, column4 FROM {table} AS v WHERE true ON CONFLICT DO NOTHING"
+        );
+        for rows in rows.chunks(SEEDED) {
+            sqlx::query(AssertSqlSafe(sql.clone())).bind(to_json(&rows)?).execute(&mut *tx).await?;
         }
         Ok(())
     }
 
-    /// Stock of products at all nodes.
-    pub(crate) async fn stock(&self, skus: &[String]) -> sqlx::Result<Vec<StockRow>> {
-        let mut rows = Vec::new();
-        for skus in skus.chunks(ROWS) {
-            let sql = format!("{SELECT} WHERE sku IN {} ORDER BY sku, node", parameters(1, skus.len()));
-            let query = skus.iter().fold(sqlx::query_as(AssertSqlSafe(sql)), |query, sku| query.bind(sku.clone()));
-            rows.extend(query.fetch_all(&self.pool).await?);
-        }
-        Ok(rows)
+    /// Units of products that can be promised at each node, which may be negative: by product, node and units.
+    pub(crate) async fn promisable(&self, skus: &[String]) -> sqlx::Result<BTreeMap<String, Vec<(String, i64)>>> {
+        // One row for each product: thirty nodes are as many rows, which cost more than their contents. No name has a
+        // line break or a tab.
+        let sql = format!(
+            "SELECT sku, string_agg(node || '\t' || CAST(on_hand - reserved - safety AS TEXT), '\n' ORDER BY node) FROM stock \
+             WHERE sku IN {} GROUP BY sku",
+            self.list(1)
+        );
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&skus)?).fetch_all(&self.pool).await?;
+        let place = |line: &str| {
+            let (node, units) = line.split_once('\t')?;
+            Some((node.to_owned(), units.parse().ok()?))
+        };
+        Ok(rows.into_iter().map(|(sku, nodes)| (sku, nodes.lines().filter_map(place).collect())).collect())
     }
 
     /// Stock by product, then by node, optionally of one product or node; what comes after one, if it is given.
@@ -126,8 +137,7 @@ impl Store {
              CAST(SUM(reserved) AS BIGINT), CAST(SUM(CASE WHEN {left} > 0 THEN 0 ELSE 1 END) AS BIGINT) \
              FROM stock GROUP BY node"
         );
-        let rows: Vec<(String, i64, i64, i64)> =
-            sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|(node, left, reserved, none)| (node, (left, reserved, none))).collect())
     }
 
@@ -153,12 +163,10 @@ impl Store {
         }
         let sql = format!(
             "SELECT closed FROM nodes WHERE code IN {} ORDER BY code{}",
-            parameters(1, nodes.len()),
+            self.list(1),
             self.locking(" FOR SHARE")
         );
-        let query = sqlx::query_scalar(AssertSqlSafe(sql));
-        let rows: Vec<i64> =
-            nodes.iter().fold(query, |query, node| query.bind(node.clone())).fetch_all(&mut *tx).await?;
+        let rows: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).bind(to_json(nodes)?).fetch_all(&mut *tx).await?;
         Ok(rows.len() < nodes.len() || rows.into_iter().any(|closed| closed != 0))
     }
 

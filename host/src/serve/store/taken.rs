@@ -1,6 +1,9 @@
 //! Units and places in a day's work that shipments take: reservations of stock, and bookings of nodes.
 
-use super::{Conflict, ROWS, ShipmentRow, Store, Tx, values};
+use super::{
+    Column::{Number, Text},
+    Conflict, ShipmentRow, Store, Tx, to_json,
+};
 use sqlx::{Any, AssertSqlSafe, Executor};
 use std::collections::BTreeMap;
 use tradewind_core::Day;
@@ -87,19 +90,18 @@ impl Store {
     /// Reserves and books. Reservations never exceed stock, also with concurrent writers; whether bookings exceed a
     /// node's capacity is known only afterwards, and stays so until the transaction ends.
     pub(crate) async fn take(&self, tx: &mut Tx, taken: &Taken) -> sqlx::Result<Result<(), Conflict>> {
-        let units: Vec<_> = taken.units.iter().filter(|(_, units)| **units != 0).collect();
-        for units in units.chunks(ROWS) {
-            self.lock_stock(tx, units.iter().map(|(key, _)| *key)).await?;
+        let units = taken.units.iter().filter(|(_, units)| **units != 0);
+        let units: Vec<_> = units.map(|((sku, node), units)| (sku, node, *units)).collect();
+        if !units.is_empty() {
+            let rows = to_json(&units)?;
+            self.lock_stock(tx, &rows).await?;
             let sql = format!(
-                "UPDATE stock SET reserved = stock.reserved + v.column3 FROM (VALUES {}) AS v \
+                "UPDATE stock SET reserved = stock.reserved + v.column3 FROM {} AS v \
                  WHERE stock.sku = v.column1 AND stock.node = v.column2 AND stock.reserved + v.column3 >= 0 \
                  AND (v.column3 < 0 OR stock.on_hand - stock.safety - stock.reserved >= v.column3)",
-                values(1, units.len(), 3)
+                self.rows(1, &[Text, Text, Number])
             );
-            let mut update = sqlx::query(AssertSqlSafe(sql));
-            for ((sku, node), units) in units {
-                update = update.bind(sku.clone()).bind(node.clone()).bind(**units);
-            }
+            let update = sqlx::query(AssertSqlSafe(sql)).bind(rows);
             if update.execute(&mut *tx).await?.rows_affected() != units.len() as u64 {
                 return Ok(Err(Conflict));
             }
@@ -122,37 +124,32 @@ impl Store {
     }
 
     async fn book(&self, tx: &mut Tx, bookings: impl Iterator<Item = (&(String, i64), Booking)>) -> sqlx::Result<()> {
-        let bookings: Vec<_> = bookings.filter(|(_, booking)| *booking != Booking::default()).collect();
-        for bookings in bookings.chunks(ROWS) {
-            let sql = format!(
-                "INSERT INTO bookings (node, day, shipments, waiting) VALUES {} ON CONFLICT (node, day) DO UPDATE SET \
-                 shipments = bookings.shipments + excluded.shipments, waiting = bookings.waiting + excluded.waiting",
-                values(1, bookings.len(), 4)
-            );
-            let mut insert = sqlx::query(AssertSqlSafe(sql));
-            for ((node, day), booking) in bookings {
-                insert = insert.bind(node.clone()).bind(*day).bind(booking.shipments).bind(booking.waiting);
-            }
-            insert.execute(&mut *tx).await?;
+        let bookings = bookings.filter(|(_, booking)| *booking != Booking::default());
+        let rows: Vec<_> =
+            bookings.map(|((node, day), booking)| (node, *day, booking.shipments, booking.waiting)).collect();
+        if rows.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let sql = format!(
+            "INSERT INTO bookings (node, day, shipments, waiting) SELECT * FROM {} AS v WHERE true \
+             ON CONFLICT (node, day) DO UPDATE SET \
+             shipments = bookings.shipments + excluded.shipments, waiting = bookings.waiting + excluded.waiting",
+            self.rows(1, &[Text, Number, Number, Number])
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&rows)?).execute(&mut *tx).await.map(drop)
     }
 
     /// Locks stock until the transaction ends. An update of several rows would lock them in any order.
-    async fn lock_stock(&self, tx: &mut Tx, keys: impl Iterator<Item = &(String, String)>) -> sqlx::Result<()> {
+    async fn lock_stock(&self, tx: &mut Tx, rows: &str) -> sqlx::Result<()> {
         if !self.locks_rows() {
             return Ok(());
         }
-        let keys: Vec<_> = keys.collect();
         let sql = format!(
-            "SELECT 1 FROM stock WHERE (sku, node) IN (VALUES {}) ORDER BY sku, node FOR UPDATE",
-            values(1, keys.len(), 2)
+            "SELECT 1 FROM stock WHERE (sku, node) IN (SELECT column1, column2 FROM {} AS v) \
+             ORDER BY sku, node FOR UPDATE",
+            self.rows(1, &[Text, Text])
         );
-        let mut select = sqlx::query(AssertSqlSafe(sql));
-        for (sku, node) in keys {
-            select = select.bind(sku.clone()).bind(node.clone());
-        }
-        select.fetch_all(&mut *tx).await.map(drop)
+        sqlx::query(AssertSqlSafe(sql)).bind(rows.to_owned()).fetch_all(&mut *tx).await.map(drop)
     }
 
     /// Bookings by node and day: all days from `since` on, and earlier days for shipments still at the node.

@@ -86,7 +86,8 @@ impl Store {
         let mut changed = 0;
         for (id, finding) in found {
             let before = known.iter().find(|entry| entry.id == *id);
-            if before.is_some_and(|entry| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding))
+            if before
+                .is_some_and(|entry| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding))
             {
                 continue;
             }
