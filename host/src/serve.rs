@@ -30,6 +30,7 @@ mod http;
 #[cfg(test)]
 mod interleaving;
 mod live;
+mod metering;
 mod pages;
 mod plan;
 mod problem;
@@ -43,7 +44,7 @@ pub use auth::Role;
 
 use crate::{Pack, RuntimeConfig, Trust, Verified};
 use guests::Gate;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Answer;
 use pulse::Pulse;
 use release::{Kind, Parts, Release, ReleaseError};
@@ -268,7 +269,7 @@ pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), S
 async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cause> {
     config.policy.check().map_err(|error| Cause::Policy("allocation", error))?;
     config.exceptions.check().map_err(|error| Cause::Policy("exceptions", error))?;
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = metering::install()?;
     let store = Store::open(&config.database).await?;
     // Three releases may have instances at a time: the current, the previous and the next one.
     let reserved = u32::try_from(3 * config.guests.get()).unwrap_or(u32::MAX);
@@ -309,6 +310,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(remember(Arc::clone(&app))),
+        tokio::spawn(metering::upkeep(Arc::clone(&app), stopped.clone())),
         tokio::spawn(sweep(Arc::clone(&app), config.keep_decisions, stopped.clone())),
         tokio::spawn(follow(Arc::clone(&app), stopped)),
     ];

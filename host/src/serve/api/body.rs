@@ -8,7 +8,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::de::DeserializeOwned;
-use tradewind_json::without_bom;
+use tradewind_json::{ProblemKind, without_bom};
 
 /// Document in a request.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -87,7 +87,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 fn unread(rejection: BytesRejection) -> Problem {
     let detail = rejection.body_text();
     match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemKind::TooLarge, "the body is too long"),
         _ => Problem::bad(format!("the body could not be read: {detail}")),
     }
 }
@@ -95,5 +95,5 @@ fn unread(rejection: BytesRejection) -> Problem {
 /// Converts the framework's rejection, without the name of its type.
 fn rejected(what: &str, status: StatusCode, said: &str) -> Problem {
     let said = said.split_once(": ").map_or(said, |(_, said)| said);
-    Problem::new(status, format!("{what}: {said}"))
+    Problem::new(ProblemKind::of_status(status.as_u16()), format!("{what}: {said}"))
 }
