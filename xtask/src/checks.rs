@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::api;
 use crate::bindings;
 use crate::browser;
 use crate::demo;
@@ -131,6 +132,7 @@ fn test_models(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -
 
 /// Includes the tests of `core` and `models`.
 fn test_rust(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    api::set_up(workspace, steps)?;
     match filter {
         Some(file) if workspace.root().join("tests/tests").join(file).with_extension("rs").exists() => {
             integration_tests(workspace, steps, &[file], None)
