@@ -38,9 +38,13 @@ mod pulse;
 mod queue;
 mod release;
 mod store;
+#[cfg(feature = "otel")]
+mod traces;
 mod watch;
 
 pub use auth::Role;
+#[cfg(feature = "otel")]
+pub use traces::Traces;
 
 use crate::{Pack, RuntimeConfig, Trust, Verified};
 use guests::Gate;

@@ -165,6 +165,9 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("lint the native code", || {
         let clippy = workspace.cargo().args(["clippy", "--locked", "--release", "--workspace"]);
         let clippy = clippy.args(["--all-targets", "--", "-Dwarnings"]);
+        clippy.advice(advice).run()?;
+        let clippy = workspace.cargo().args(["clippy", "--locked", "--release", "--workspace"]);
+        let clippy = clippy.args(["--features=tradewind-host/otel", "--", "-Dwarnings"]);
         Ok(clippy.advice(advice).run()?)
     })?;
 

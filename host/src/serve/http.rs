@@ -15,9 +15,12 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
     trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer},
 };
-use tracing::Level;
+use tracing::{Level, field::Empty};
 use tradewind_json::ProblemKind;
 use utoipa_swagger_ui::SwaggerUi;
+
+#[cfg(feature = "otel")]
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Content policy of pages: nothing from other origins, and no scripts.
 const PAGE_POLICY: &str =
@@ -112,10 +115,12 @@ async fn measured(route: Option<MatchedPath>, mut request: Request, next: Next) 
     let started = Instant::now();
     let response = next.run(request).await;
     let (took, status) = (started.elapsed(), response.status().as_u16());
+    #[cfg(feature = "otel")]
+    tracing::Span::current().set_attribute("http.response.status_code", i64::from(status));
     // Outside the span of the request, which has the same fields.
     tracing::info!(
         target: "tradewind_host::access", parent: None,
-        method, route, status, ms = took.as_secs_f64() * 1_000.0, key = key.get(), id, "request"
+        method, route, status, ms = took.as_micros() as f64 / 1_000.0, key = key.get(), id, "request"
     );
     let labels = [("route", route), ("method", known(method)), ("status", status.to_string())];
     metrics::histogram!("tradewind_http_seconds", &labels).record(took.as_secs_f64());
@@ -133,7 +138,12 @@ fn request_id(request: &Request) -> &str {
 }
 
 fn span(request: &Request) -> tracing::Span {
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id = request_id(request))
+    let (method, path, id) = (request.method(), request.uri().path(), request_id(request));
+    // Empty fields are not logged.
+    let span = tracing::info_span!("request", %method, path, id, otel.name = Empty, otel.kind = Empty);
+    #[cfg(feature = "otel")]
+    super::traces::follow(&span, request);
+    span
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
