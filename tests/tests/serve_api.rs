@@ -76,6 +76,57 @@ fn an_expired_snapshot_leaves_the_service_ready_for_orders() -> Result<()> {
 }
 
 #[test]
+fn documents_without_a_rust_type_have_the_fields_of_their_schemas() -> Result<()> {
+    let (service, _database) = service()?;
+    let document = service.ask("", "GET", "/openapi.json", &Value::Null, 200)?;
+    let conforms = |name: &str, value: &Value| {
+        let schema = &document["components"]["schemas"][name];
+        let (known, fields) = (&schema["properties"], value.as_object().with_context(|| format!("{name}: {value}"))?);
+        let required = schema["required"].as_array().with_context(|| format!("no schema `{name}`"))?;
+        let missing = required.iter().filter_map(Value::as_str).find(|field| !fields.contains_key(*field));
+        let unknown = fields.keys().find(|field| known[field.as_str()].is_null());
+        ensure!(missing.is_none() && unknown.is_none(), "{name}: {missing:?} {unknown:?} in {value}");
+        Ok(())
+    };
+    let claim = |price: &Value| {
+        let root = service.get("/healthz")?["snapshot"].clone();
+        let claim = json!({
+            "snapshot": root, "at": "2017-12-04T14:00:00Z", "sku": "1082185", "region": "IAH", "price": price,
+        });
+        service.send("shop", "POST", "/v1/quotes/verify", &[], &serde_json::to_vec(&claim)?)
+    };
+    let refused = claim(&json!(1))?;
+    ensure!(refused.is_problem(409) && refused.body["type"] == "/problems#price-refused", "{refused:?}");
+    conforms("Differs", &refused.body["differs"][0])?;
+    let verified = claim(&refused.body["differs"][0]["quoted"])?;
+    ensure!(verified.status == 200, "{verified:?}");
+    conforms("Digests", &verified.body["receipt"])?;
+
+    // A parcel that is late already.
+    service.ask(
+        "warehouse",
+        "POST",
+        "/v1/shipments",
+        &json!({
+            "id": "p-1", "order": "elsewhere-1", "node": "SEA", "region": "IAH",
+            "lines": [{"sku": "1082185", "quantity": 1, "value": 10_000}],
+            "created": "2017-12-01T09:00:00Z", "promised": "2017-12-03T09:00:00Z",
+        }),
+        201,
+    )?;
+    eventually("the parcel is late", || Ok(service.get("/v1/worklist")?[0]["exception"]["shipment"] == "p-1"))?;
+    let entry = service.get("/v1/worklist")?[0].clone();
+    let place = format!("/v1/worklist/{}", entry["id"].as_str().context("no id")?);
+    let acted = service.ask("operator", "POST", &format!("{place}/act"), &entry["exception"]["actions"][0], 200)?;
+    conforms("ActionTaken", &acted)?;
+    let feedback = json!({"useful": true, "note": "seen"});
+    service.ask("operator", "POST", &format!("{place}/feedback"), &feedback, 204)?;
+    let entry = service.get("/v1/worklist?state=acted")?[0].clone();
+    ensure!(entry["acted"] == acted, "{entry}");
+    conforms("FeedbackGiven", &entry["feedback"])
+}
+
+#[test]
 fn redocly_has_no_complaint() -> Result<()> {
     let (service, _database) = service()?;
     let folder = tempfile::tempdir()?;

@@ -49,8 +49,10 @@ impl From<StockRow> for Stock {
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Product of the stock.
+    #[param(min_length = 1, max_length = 64)]
     sku: Option<String>,
     /// Node of the stock.
+    #[param(pattern = "^[A-Z0-9-]{1,16}$")]
     node: Option<String>,
 }
 
