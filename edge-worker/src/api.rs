@@ -216,10 +216,10 @@ impl Call {
         if question.profile.is_none() && shop.config.edge.profiles && !profile::is_refused(&self.request) {
             question.profile = profile::read(&self.request, &self.env).await.and_then(|known| known.profile());
         }
-        let (id, named) = (question.id.clone(), question.pack.is_some());
+        let id = question.id.clone();
         let insights = shop.insight(question.message()?).map_err(|trouble| match trouble.fault() {
-            // Another name may succeed.
-            Some(fault) if named && fault.kind() == Some(ErrorKind::UnknownPack) => {
+            // To send it again is useless: only another name may succeed.
+            Some(fault) if fault.kind() == Some(ErrorKind::UnknownPack) => {
                 Problem::new(ProblemKind::NotFound, fault.message.as_str())
             }
             _ => trouble.into(),

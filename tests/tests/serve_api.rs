@@ -10,7 +10,7 @@ use std::{
 };
 use tradewind_tests::{
     database::Database,
-    root,
+    dist, root,
     service::{ROLES, Service, eventually, keys},
 };
 
@@ -127,6 +127,15 @@ fn documents_without_a_rust_type_have_the_fields_of_their_schemas() -> Result<()
 }
 
 #[test]
+fn a_service_without_insights_does_not_ask_to_try_again() -> Result<()> {
+    let (service, _database) = service()?;
+    let insight = serde_json::to_vec(&json!({"at": "2017-12-04T14:00:00Z"}))?;
+    let insight = service.send("shop", "POST", "/v1/insights", &[], &insight)?;
+    ensure!(insight.is_problem(404), "it would be sent again: {insight:?}");
+    Ok(())
+}
+
+#[test]
 fn redocly_has_no_complaint() -> Result<()> {
     let (service, _database) = service()?;
     let folder = tempfile::tempdir()?;
@@ -154,7 +163,9 @@ fn a_generated_client_sends_and_reads_an_order() -> Result<()> {
 #[test]
 #[ignore = "takes minutes; `cargo xtask schemathesis` runs it"]
 fn schemathesis_finds_no_failure() -> Result<()> {
-    let (service, _database) = service()?;
+    let database = Database::sqlite()?;
+    let churn = dist("packs/churn.pack")?.display().to_string();
+    let service = Service::start(&database.url, &keys(&database.url)?, &["--pack", &churn])?;
     // It keeps failures in the working directory.
     let folder = tempfile::tempdir()?;
     let mut fuzz = Command::new(tool("python-api")?);

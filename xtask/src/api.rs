@@ -27,6 +27,8 @@ pub fn fuzz(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("fuzz the API", || {
         let test = workspace.cargo().args(["test", "--locked", "--release", "--workspace", "--test=serve_api"]);
         let test = test.args(["schemathesis", "--", "--ignored", "--nocapture"]);
+        // Without the access log.
+        let test = test.env("RUST_LOG", "warn");
         Ok(test.advice("the requests above reproduce each failure").run()?)
     })
 }

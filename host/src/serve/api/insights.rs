@@ -25,7 +25,7 @@ use tradewind_json::{InsightReply, InsightRequest, Problem as Document, ProblemK
     responses(
         (status = 200, body = InsightReply, description = "the insight"),
         (status = 404, body = Document, content_type = "application/problem+json",
-            description = "no insight of that name is loaded"),
+            description = "no insight, or none of that name, is loaded"),
         WithBody,
     )
 )]
@@ -36,13 +36,13 @@ pub(super) async fn ask(
 ) -> Answered<InsightReply> {
     caller.may(&[Role::Shop, Role::Warehouse, Role::Operator])?;
     let id = request.id.clone();
-    let (named, request) = (request.pack.is_some(), request.message()?);
+    let request = request.message()?;
     let release = app.release();
     let (insights, _) = app.gate.ask(&release.tradewind, move |client| client.insight(request)).await?;
     match insights {
         Ok(insights) => Ok(Json(InsightReply::new(id, insights))),
-        // Another name may succeed.
-        Err(ClientError::Fault(fault)) if named && fault.kind() == Some(ErrorKind::UnknownPack) => {
+        // To send it again is useless: only another name may succeed.
+        Err(ClientError::Fault(fault)) if fault.kind() == Some(ErrorKind::UnknownPack) => {
             Err(Problem::new(ProblemKind::NotFound, fault.message))
         }
         Err(error) => Err(AskError::Client(error).into()),
