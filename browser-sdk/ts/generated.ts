@@ -283,7 +283,7 @@ export interface Quote {
   price: number;
   /** List price. */
   list: number;
-  /** Lowest price of the 30 days before this price began (`lowest_before`). */
+  /** Lowest price of the 30 days before this price began. */
   lowest_30_days: number;
   /** Reasons for the price. */
   reasons: PriceReason[];
@@ -394,7 +394,7 @@ const readValue = (from: Reader): Value =>
 
 /** Fact about a row. */
 export interface Fact {
-  /** Source of the fact. */
+  /** Source of the fact, one of those in `models/FEATURES.md`. */
   source: number;
   /** Value, in the source's unit. */
   value: number;
@@ -458,7 +458,7 @@ export interface Interest {
   orders: number;
   /** Day of its last purchase. */
   last: number;
-  /** Weighted views, clicks and additions to the cart, with half-life `ATTENTION_HALF_LIFE`; as of `attended`. */
+  /** Weighted views, clicks and additions to the cart, with a half-life of a day; as of `attended`. */
   attention: number;
   /** Moment of the last view, click or addition to the cart. */
   attended: number;

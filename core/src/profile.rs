@@ -31,6 +31,11 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), tradewind_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(
+    feature = "openapi",
+    schema(description = "History of a shopper, without names, locations, searches or single events.")
+)]
 pub struct Profile {
     /// Number of orders.
     pub orders: u32,
@@ -47,6 +52,7 @@ pub struct Profile {
 
 /// Facts remembered of one product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Interest {
     /// Product.
     pub sku: Sku,
@@ -59,12 +65,12 @@ pub struct Interest {
     /// Number of the order in which it was last bought, and the spare units in the bits above it. They share a number
     /// because profiles stay on devices for years, and older profiles have this layout without spare units.
     last_order: u32,
-    /// Orders that contained it, each weighted by one of [`ORDER_DECAYS`] to the power of the number of orders since;
-    /// as of `last_order`.
+    /// Orders that contained it, each weighted by .90, .95 or .98 to the power of the number of orders since; as of
+    /// `last_order`.
     by_order: [f32; 3],
-    /// Orders that contained it, with half-life [`HALF_LIFE_DAYS`]; as of `last`.
+    /// Orders that contained it, with a half-life of 120 days; as of `last`.
     by_day: f32,
-    /// Weighted views, clicks and additions to the cart, with half-life [`ATTENTION_HALF_LIFE`]; as of `attended`.
+    /// Weighted views, clicks and additions to the cart, with a half-life of a day; as of `attended`.
     attention: f32,
     /// Moment of the last view, click or addition to the cart.
     #[serde(deserialize_with = "Millis::of_any_year")]

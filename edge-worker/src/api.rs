@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::rc::Rc;
 use tradewind_core::{ABI_VERSION, Catalog, Code, ErrorKind, Millis, Sku, snapshot::Region};
 use tradewind_json::{
-    InsightReply, InsightRequest, PriceRequest, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex, without_bom,
+    InsightReply, InsightRequest, PriceRequest, ProblemKind, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex,
+    without_bom,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Url;
@@ -159,12 +160,12 @@ impl Call {
         let is_preflight = method == Method::Options.as_ref();
         if method != expected.as_ref() && !is_preflight {
             self.headers.set("allow", expected.as_ref())?;
-            return Err(Problem::new(405, format!("use the method {expected}")));
+            return Err(Problem::new(ProblemKind::MethodNotAllowed, format!("use the method {expected}")));
         }
         let shop = match &self.shop {
             Ok(shop) => shop.clone(),
             // Health reports why the shop is missing.
-            Err(why) if route == Route::Health => return Err(Problem::new(503, why.as_str())),
+            Err(why) if route == Route::Health => return Err(Problem::new(ProblemKind::Unavailable, why.as_str())),
             Err(why) => return Err(Trouble::other(why).into()),
         };
         self.allow(&shop, is_preflight.then_some(&expected))?;
@@ -215,11 +216,11 @@ impl Call {
         if question.profile.is_none() && shop.config.edge.profiles && !profile::is_refused(&self.request) {
             question.profile = profile::read(&self.request, &self.env).await.and_then(|known| known.profile());
         }
-        let (id, named) = (question.id.clone(), question.pack.is_some());
+        let id = question.id.clone();
         let insights = shop.insight(question.message()?).map_err(|trouble| match trouble.fault() {
-            // Another name may succeed.
-            Some(fault) if named && fault.kind() == Some(ErrorKind::UnknownPack) => {
-                Problem::new(404, fault.message.as_str())
+            // To send it again is useless: only another name may succeed.
+            Some(fault) if fault.kind() == Some(ErrorKind::UnknownPack) => {
+                Problem::new(ProblemKind::NotFound, fault.message.as_str())
             }
             _ => trouble.into(),
         })?;
@@ -239,12 +240,13 @@ impl Call {
     /// Answers with the offer of a product, in JSON-LD.
     fn offer(&self, shop: &Inside, sku: &str) -> Result<Response, Problem> {
         let url = Url::new(&self.request.inner().url()).map_err(worker::Error::from)?;
-        let sku =
-            decode_uri_component(sku).map_err(|_| Problem::new(400, format!("`{sku}` is not percent-encoded")))?;
+        let sku = decode_uri_component(sku)
+            .map_err(|_| Problem::new(ProblemKind::MalformedRequest, format!("`{sku}` is not percent-encoded")))?;
         let region = self.region(shop, url.search_params().get("region").as_deref())?;
         let sku = Sku::new(String::from(sku))?;
         let id = shop.snapshot.storefront.catalog.id(&sku);
-        let id = id.ok_or_else(|| Problem::new(404, format!("the snapshot has no product `{sku}`")))?;
+        let id =
+            id.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("the snapshot has no product `{sku}`")))?;
         let (quote, _) = shop.quote(sku, region, shop.now())?;
         // The response is the same for a whole region, but the region depends on the shopper: shared caches must not
         // store it.
@@ -261,17 +263,23 @@ impl Call {
             profile::revoke(&self.request, &self.env).await?;
         }
         if is_refused {
-            return Err(Problem::new(403, "the browser sends `Sec-GPC: 1`, so no profile is stored"));
+            return Err(Problem::new(
+                ProblemKind::ProfileRefused,
+                "the browser sends `Sec-GPC: 1`, so no profile is stored",
+            ));
         }
         if consent == Some(Consent::Denied) {
             return Ok(self.nothing());
         }
         if !shop.config.edge.profiles {
-            return Err(Problem::new(403, "this shop stores no profiles at the edge"));
+            return Err(Problem::new(ProblemKind::ProfileRefused, "this shop stores no profiles at the edge"));
         }
         let known = profile::read(&self.request, &self.env).await;
         if known.is_none() && consent.is_none() {
-            return Err(Problem::new(403, "the shopper has not agreed: send `\"consent\": \"granted\"` after consent"));
+            return Err(Problem::new(
+                ProblemKind::ProfileRefused,
+                "the shopper has not agreed: send `\"consent\": \"granted\"` after consent",
+            ));
         }
         let now = shop.now();
         for event in &mut events {
@@ -291,7 +299,7 @@ impl Call {
     /// Answers with the loaded files, by digest.
     fn health(&self, shop: &Inside, trouble: Option<String>, module: &str) -> Result<Response, Problem> {
         let snapshot = &shop.snapshot;
-        snapshot.holds(shop.now()).map_err(|error| Problem::new(503, error.message()))?;
+        snapshot.holds(shop.now())?;
         let keyless = || profile::secret(&self.env).err().filter(|_| shop.config.edge.profiles);
         let loaded = |name, version, root: &[u8]| Loaded { name, version, root: hex(root), whole: None, expires: None };
         let health = Health {
@@ -312,11 +320,15 @@ impl Call {
     /// Requested region, or the region from which the request comes.
     fn region<'a>(&self, shop: &'a Inside, code: Option<&str>) -> Result<&'a Region, Problem> {
         match code {
-            Some(code) => region_of(&shop.snapshot, code)
-                .ok_or_else(|| Problem::new(400, format!("the snapshot has no region `{code}`"))),
-            None => shop
-                .region(&Visitor::of(&self.request))
-                .ok_or_else(|| Problem::new(400, "there are no promises for the request's location; set `region`")),
+            Some(code) => region_of(&shop.snapshot, code).ok_or_else(|| {
+                Problem::new(ProblemKind::InvalidRequest, format!("the snapshot has no region `{code}`"))
+            }),
+            None => shop.region(&Visitor::of(&self.request)).ok_or_else(|| {
+                Problem::new(
+                    ProblemKind::InvalidRequest,
+                    "there are no promises for the request's location; set `region`",
+                )
+            }),
         }
     }
 
@@ -326,7 +338,10 @@ impl Call {
         let kind = said.split(';').next().unwrap_or_default().trim();
         // Forms of other sites can send other types without a preflight request.
         if !kind.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::new(415, format!("the body is `{said}`; send `application/json`")));
+            return Err(Problem::new(
+                ProblemKind::UnsupportedMediaType,
+                format!("the body is `{said}`; send `application/json`"),
+            ));
         }
         let mut body = Vec::new();
         // A request without a body has no stream.
@@ -334,12 +349,17 @@ impl Call {
             while let Some(bytes) = stream.next().await {
                 body.extend(bytes?);
                 if body.len() > MAX_BODY {
-                    return Err(Problem::new(413, format!("the body has more than {MAX_BODY} bytes")));
+                    return Err(Problem::new(
+                        ProblemKind::TooLarge,
+                        format!("the body has more than {MAX_BODY} bytes"),
+                    ));
                 }
             }
         }
-        serde_json::from_slice(without_bom(&body))
-            .map_err(|error| Problem::new(400, format!("the body cannot be read: {error}")))
+        serde_json::from_slice(without_bom(&body)).map_err(|error| {
+            let kind = if error.is_data() { ProblemKind::InvalidRequest } else { ProblemKind::MalformedRequest };
+            Problem::new(kind, format!("the body cannot be read: {error}"))
+        })
     }
 
     fn json(&self, answer: &impl Serialize, kind: &str) -> Result<Response, Problem> {
@@ -355,5 +375,5 @@ impl Call {
 
 fn ranker(shop: &Inside) -> Result<(&str, &Catalog), Problem> {
     let ranker = shop.ranker.as_ref().map(|(name, catalog)| (name.as_str(), catalog));
-    ranker.ok_or_else(|| Problem::new(503, "no pack of the shop ranks products"))
+    ranker.ok_or_else(|| Problem::new(ProblemKind::Unavailable, "no pack of the shop ranks products"))
 }

@@ -1,35 +1,18 @@
-//! API errors (RFC 9457).
+//! Responses with errors of the API (RFC 9457).
 
 use crate::shop::Trouble;
-use serde::Serialize;
-use tradewind_core::{ErrorKind, message::Fault};
+use tradewind_core::message::Fault;
+use tradewind_json::{Problem as Document, ProblemKind};
 use worker::{Headers, Response, ResponseBuilder};
 
 /// Reason why a request failed.
-#[derive(Debug, Serialize)]
-pub struct Problem {
-    title: &'static str,
-    status: u16,
-    detail: String,
-    /// Code of the module's fault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<u16>,
-}
+#[derive(Debug)]
+pub struct Problem(Document);
 
 impl Problem {
-    /// Fault and advice.
-    pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        let title = match status {
-            400 => "Bad Request",
-            403 => "Forbidden",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            413 => "Content Too Large",
-            415 => "Unsupported Media Type",
-            503 => "Service Unavailable",
-            _ => "Internal Server Error",
-        };
-        Self { title, status, detail: detail.into(), fault: None }
+    /// Kind of the problem, and the fault, input and fix.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self(Document::new(kind, detail))
     }
 
     /// Response with headers that are already set.
@@ -38,8 +21,8 @@ impl Problem {
     /// The platform's error about headers.
     pub fn response(&self, headers: Headers) -> worker::Result<Response> {
         headers.set("content-type", "application/problem+json")?;
-        let builder = ResponseBuilder::new().with_status(self.status).with_headers(headers);
-        Ok(builder.fixed(serde_json::to_vec(self)?))
+        let builder = ResponseBuilder::new().with_status(self.0.status).with_headers(headers);
+        Ok(builder.fixed(serde_json::to_vec(&self.0)?))
     }
 }
 
@@ -50,7 +33,7 @@ impl From<Trouble> for Problem {
             None => {
                 // Internal details are logged, and not part of the response.
                 worker::console_error!("tradewind: {}", trouble.message());
-                Self::new(503, "decisions are unavailable; try again later")
+                Self::new(ProblemKind::Unavailable, "decisions are unavailable; try again later")
             }
         }
     }
@@ -58,13 +41,7 @@ impl From<Trouble> for Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        let status = match fault.kind() {
-            Some(ErrorKind::BadRequest | ErrorKind::Malformed) => 400,
-            Some(ErrorKind::TooLarge) => 413,
-            Some(ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired) => 503,
-            _ => 500,
-        };
-        Self { fault: Some(fault.code), ..Self::new(status, fault.message) }
+        Self(fault.into())
     }
 }
 

@@ -26,7 +26,7 @@ const post = (path, body, { headers, ...init } = {}) =>
     ...init,
   });
 
-/** Checks that a response is a problem with a status, and returns its detail. */
+/** Checks that a response is a problem with a status and a type, and returns its detail. */
 async function problem(response, status) {
   const text = await response.text();
   assert.equal(response.status, status, text);
@@ -34,6 +34,7 @@ async function problem(response, status) {
   const problem = JSON.parse(text);
   assert.equal(problem.status, status);
   assert.ok(problem.title && problem.detail);
+  assert.match(problem.type, /^\/problems#[a-z-]+$/);
   return problem.detail;
 }
 
@@ -75,7 +76,7 @@ test("a ranking contains only products available in the shopper's region", async
   assert.deepEqual(seattle, await (await post("/v1/rank", { at: AT, limit: 20, region: "SEA" })).json());
   assert.equal(seattle.profile, undefined, "nobody was asked for");
   const france = { country: "FR", latitude: "48.9", longitude: "2.4" };
-  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 400), /set `region`/);
+  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 20 }, { cf: france }), 422), /set `region`/);
 });
 
 test("a byte order mark before a body is ignored", async () => {
@@ -109,15 +110,15 @@ test("an offer is machine-readable", async () => {
   assert.equal(offer.shippingDetails.shippingDestination.addressCountry, "US");
   assert.match(await problem(await edge.get("/v1/offers/green%20tea"), 404), /no product `green tea`/);
   assert.match(await problem(await edge.get("/v1/offers/%ff"), 400), /not percent-encoded/);
-  assert.match(await problem(await edge.get("/v1/offers/1082185?region=XYZ"), 400), /no region `XYZ`/);
+  assert.match(await problem(await edge.get("/v1/offers/1082185?region=XYZ"), 422), /no region `XYZ`/);
 });
 
 test("an invalid request gets a reason", async () => {
   assert.match(await problem(await post("/v1/quote", "{"), 400), /cannot be read: EOF/);
-  assert.match(await problem(await post("/v1/quote", { sku: "1082185", objective: { margin: 1 } }), 400), /unknown field `objective`/);
-  assert.match(await problem(await post("/v1/quote", { sku: "tea" }), 400), /no product `tea`/);
+  assert.match(await problem(await post("/v1/quote", { sku: "1082185", objective: { margin: 1 } }), 422), /unknown field `objective`/);
+  assert.match(await problem(await post("/v1/quote", { sku: "tea" }), 422), /no product `tea`/);
   assert.match(await problem(await post("/v1/rank", { at: "2049-08-12T00:00:00Z", limit: 1 }), 503), /snapshot is valid from/);
-  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 60_000 }), 413), /60000 products/);
+  assert.match(await problem(await post("/v1/rank", { at: AT, limit: 60_000 }), 422), /60000 products/);
   assert.match(await problem(await post("/v1/rank", `"${"x".repeat(600_000)}"`), 413), /more than 524288 bytes/);
   assert.match(await problem(await post("/v1/rank", "a=b", { headers: { "content-type": "text/plain" } }), 415), /text\/plain/);
   for (const [path, method, allowed] of [["/v1/quote", "GET", "POST"], ["/healthz", "PROPFIND", "GET"], ["/v1/offers/1082185", "PUT", "GET"]]) {
@@ -139,7 +140,7 @@ test("media types of bodies are read as HTTP has them, and a body that is empty 
 test("the location of a request is from the cookie or the platform, also with unusual values", async () => {
   const region = async (init) => {
     const response = await edge.get("/v1/offers/1082185", init);
-    return response.status === 200 ? (await response.json()).shippingDetails.shippingDestination.name : problem(response, 400);
+    return response.status === 200 ? (await response.json()).shippingDetails.shippingDestination.name : problem(response, 422);
   };
   const at = (latitude, longitude, country = "US") => ({ cf: { country, latitude, longitude } });
   assert.equal(await region(at("42.4", "-71.0")), "BOS");

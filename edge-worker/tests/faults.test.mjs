@@ -150,7 +150,7 @@ async function isGivenUp(answered) {
   const { status, type, text } = await Promise.race([answered, late]);
   assert.deepEqual([status, type], [503, "application/problem+json"], text);
   const { detail, ...problem } = JSON.parse(text);
-  assert.deepEqual(problem, { title: "Service Unavailable", status: 503 });
+  assert.deepEqual(problem, { type: "/problems#unavailable", title: "Service unavailable", status: 503 });
   assert.match(detail, /try again later/);
 }
 

@@ -56,9 +56,9 @@ test("an invalid request is a problem", async () => {
   for (const [body, status, said] of [
     [{ pack: "moon", at: AT }, 404, /no pack `moon`/],
     [{ pack: "price", at: AT }, 404, /another task/],
-    [{ at: AT, texts: ["nice"] }, 400, /leave out `texts`/],
-    [{ at: AT, events: [{ ...order(1), at: new Date(NOW + DAY).toJSON() }] }, 400, /later than the decision/],
-    [{ at: AT, shopper: "me" }, 400, /unknown field `shopper`/],
+    [{ at: AT, texts: ["nice"] }, 422, /leave out `texts`/],
+    [{ at: AT, events: [{ ...order(1), at: new Date(NOW + DAY).toJSON() }] }, 422, /later than the decision/],
+    [{ at: AT, shopper: "me" }, 422, /unknown field `shopper`/],
   ]) {
     const response = await post("/v1/insights", body);
     const text = await response.text();

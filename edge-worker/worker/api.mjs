@@ -24,7 +24,12 @@ export async function answer(request, env, context) {
     return await askLater(() => edge.answer(request, env, shop, trouble, digest));
   } catch (error) {
     console.error(`tradewind: ${error.message}`);
-    const problem = { title: "Service Unavailable", status: 503, detail: "decisions are unavailable; try again later" };
+    const problem = {
+      type: "/problems#unavailable",
+      title: "Service unavailable",
+      status: 503,
+      detail: "decisions are unavailable; try again later",
+    };
     const headers = { "cache-control": "no-store", "content-type": "application/problem+json" };
     return new Response(JSON.stringify(problem), { status: 503, headers });
   }

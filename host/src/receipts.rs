@@ -16,6 +16,7 @@ use tradewind_json::hex;
 /// Recorded decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema), schema(as = Decision))]
 #[non_exhaustive]
 pub struct Record {
     /// SHA-256 of the module.
@@ -36,6 +37,8 @@ pub struct Record {
 
 /// Bytes, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "serve", schema(value_type = String, pattern = "^([0-9a-f]{2})*$"))]
 pub struct Hex(pub Vec<u8>);
 
 /// Difference between a record and its replay.

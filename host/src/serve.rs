@@ -30,6 +30,7 @@ mod http;
 #[cfg(test)]
 mod interleaving;
 mod live;
+mod metering;
 mod overview;
 mod pages;
 mod plan;
@@ -39,16 +40,20 @@ mod queue;
 mod release;
 mod retention;
 mod store;
+#[cfg(feature = "otel")]
+mod traces;
 mod watch;
 
 pub use auth::Role;
 pub use retention::Retention;
+#[cfg(feature = "otel")]
+pub use traces::Traces;
 
 use crate::{Pack, RuntimeConfig, Trust, Verified};
 use axum_server::Handle;
 use guests::Gate;
 use hyper_util::rt::TokioTimer;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use overview::Overview;
 use problem::Answer;
 use pulse::Pulse;
@@ -279,7 +284,7 @@ pub async fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), S
 async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cause> {
     config.policy.check().map_err(|error| Cause::Policy("allocation", error))?;
     config.exceptions.check().map_err(|error| Cause::Policy("exceptions", error))?;
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = metering::install()?;
     let store = Store::open(&config.database).await?;
     // Three releases may have instances at a time: the current, the previous and the next one.
     let reserved = u32::try_from(3 * config.guests.get()).unwrap_or(u32::MAX);
@@ -325,6 +330,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(remember(Arc::clone(&app))),
+        tokio::spawn(metering::upkeep(Arc::clone(&app), stopped.clone())),
         tokio::spawn(retention::run(Arc::clone(&app), config.retention, stopped.clone())),
         tokio::spawn(follow(Arc::clone(&app), stopped)),
     ];

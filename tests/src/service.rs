@@ -12,6 +12,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tradewind_json::ProblemKind;
 
 /// Maximum time of any wait.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -226,9 +227,12 @@ impl Answer {
 
     /// Whether it is a problem document with this status.
     pub fn is_problem(&self, status: u16) -> bool {
+        let known = |kind: &&ProblemKind| self.body["type"] == kind.uri().as_str();
         self.status == status
             && self.header("content-type") == "application/problem+json"
+            && self.body["status"] == status
             && self.body["detail"].is_string()
+            && ProblemKind::ALL.iter().find(known).is_some_and(|kind| kind.status() == status)
     }
 }
 

@@ -309,7 +309,17 @@ fn an_order_that_cannot_be_planned_ends_where_people_see_it() -> Result<()> {
     ensure!(dead["state"] == "dead" && dead["error"].as_str().is_some_and(|said| said.contains("LAX")), "{dead}");
     ensure!(service.items("/v1/orders?state=dead")?[0]["id"] == id);
     let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
-    ensure!(metrics.as_str().is_some_and(|text| text.contains("tradewind_orders{state=\"dead\"} 1")), "{metrics}");
+    let metrics = metrics.as_str().context("no metrics")?;
+    // It was planned once, before its region was gone; failures are no plans.
+    for line in [
+        "tradewind_orders{state=\"dead\"} 1",
+        "tradewind_orders_planned_total 1",
+        "tradewind_orders_failed_total 5",
+        "tradewind_orders_dead_total 1",
+        "tradewind_oldest_due_order_seconds 0",
+    ] {
+        ensure!(metrics.lines().any(|known| known == line), "no `{line}`: {metrics}");
+    }
 
     // Back to the previous snapshot, and an operator retries the order.
     ensure!(service.send("admin", "POST", "/v1/rollback", &[], b"")?.status == 200);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::api;
 use crate::bindings;
 use crate::browser;
 use crate::demo;
@@ -131,6 +132,7 @@ fn test_models(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -
 
 /// Includes the tests of `core` and `models`.
 fn test_rust(workspace: &Workspace, steps: &mut Steps, filter: Option<&str>) -> Result<()> {
+    api::set_up(workspace, steps)?;
     match filter {
         Some(file) if workspace.root().join("tests/tests").join(file).with_extension("rs").exists() => {
             integration_tests(workspace, steps, &[file], None)
@@ -163,6 +165,9 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     steps.run("lint the native code", || {
         let clippy = workspace.cargo().args(["clippy", "--locked", "--release", "--workspace"]);
         let clippy = clippy.args(["--all-targets", "--", "-Dwarnings"]);
+        clippy.advice(advice).run()?;
+        let clippy = workspace.cargo().args(["clippy", "--locked", "--release", "--workspace"]);
+        let clippy = clippy.args(["--features=tradewind-host/otel", "--", "-Dwarnings"]);
         Ok(clippy.advice(advice).run()?)
     })?;
 

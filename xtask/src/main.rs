@@ -5,11 +5,12 @@
 //!
 //! - [`system`], [`browsers`], [`toolchain`], [`debian`], [`target`], [`tools`], [`python`]: set-up
 //! - [`bindings`]: generated TypeScript; [`dist`], [`browser`], [`edge`]: build; [`mod@watch`]: rebuild on changes; [`demo`]: demo
-//! - [`checks`], [`fuzz`], [`mod@operators`]: tests
+//! - [`checks`], [`api`], [`fuzz`], [`mod@operators`]: tests
 //! - [`mod@bench`] runs the benchmarks
 //! - [`models`]: training and evaluation
 //! - [`shell`], [`steps`]: running, timing and reporting of commands
 
+mod api;
 mod bench;
 mod bindings;
 mod browser;
@@ -56,7 +57,7 @@ struct Command {
     run: fn(&Workspace, &mut Steps, &[&str]) -> Result<()>,
 }
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 14] = [
     Command {
         name: "setup",
         argument: "",
@@ -126,6 +127,13 @@ const COMMANDS: [Command; 13] = [
         about: "Fuzz the pack decoder, the executor or the compiler: pack, executor, model [--minutes N]",
         needs: &[&NODE],
         run: fuzz::run,
+    },
+    Command {
+        name: "schemathesis",
+        argument: "",
+        about: "Build, then fuzz the API of a running warehouse service, for minutes",
+        needs: &dist::NEEDS,
+        run: |workspace, steps, _| api::fuzz(workspace, steps),
     },
     Command {
         name: "train",
@@ -215,6 +223,7 @@ fn set_up(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     python::complete_journey(workspace, steps)?;
     python::legs(workspace, steps)?;
     Python::obtain(workspace, steps, python::NODE_CASES)?;
+    api::set_up(workspace, steps)?;
     println!("Everything is installed: {} for wasm32,", toolchain.version(workspace)?);
     println!("tools and data in {}", workspace.cache.dir().display());
     Ok(())

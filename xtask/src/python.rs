@@ -22,6 +22,9 @@ pub const DATA: &str = "models/train/requirements-data.lock";
 /// Lock file of the ONNX project's own test cases.
 pub const NODE_CASES: &str = "tests/cases/node/requirements.lock";
 
+/// Lock file of the generator of clients and the fuzzer of the warehouse's API.
+pub const API: &str = "tests/api/requirements.lock";
+
 /// Converts the wheel of Complete Journey to tables.
 const COMPLETE_JOURNEY: &str = "models/train/complete_journey.py";
 const COMPLETE_JOURNEY_DIR: &str = "complete-journey-0.1.0";

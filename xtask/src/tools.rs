@@ -66,6 +66,15 @@ pub const WRANGLER: NpmPackages = NpmPackages {
     lock: include_str!("../../edge-worker/package-lock.json"),
 };
 
+/// Checks the warehouse's OpenAPI document.
+pub const REDOCLY: NpmPackages = NpmPackages {
+    name: "@redocly/cli",
+    what: "redocly",
+    version: "2.77.0",
+    package: include_str!("../../tests/api/package.json"),
+    lock: include_str!("../../tests/api/package-lock.json"),
+};
+
 /// Source of legs and locations; none of its code is run.
 pub const VEGA_DATASETS: NpmPackages = NpmPackages {
     name: "vega-datasets",
@@ -117,7 +126,12 @@ pub fn versions() -> String {
 /// Returns a folder whose `node_modules` has the packages of a lock file.
 pub fn npm_packages(cache: &Cache, steps: &mut Steps, packages: &NpmPackages) -> Result<PathBuf> {
     // The lock file may pin other packages besides the one that names it.
-    let name = format!("{}-{}-{}", packages.name, packages.version, Fingerprint::of(packages.lock));
+    let name = format!(
+        "{}-{}-{}",
+        packages.name.trim_start_matches('@').replace('/', "-"),
+        packages.version,
+        Fingerprint::of(packages.lock)
+    );
     cache.obtain(&name, steps, &format!("install {} {}", packages.what, packages.version), |dir| {
         fs::write(dir.join("package.json"), packages.package)?;
         fs::write(dir.join("package-lock.json"), packages.lock)?;
@@ -180,7 +194,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_the_versions_that_name_the_folders() {
-        let all = [BINARYEN_PACKAGE, PEERS, BROWSER, WRANGLER, VEGA_DATASETS];
+        let all = [BINARYEN_PACKAGE, PEERS, BROWSER, WRANGLER, REDOCLY, VEGA_DATASETS];
         for NpmPackages { name, version, package, lock, .. } in all {
             assert!(package.contains(&format!("\"{name}\": \"{version}\"")));
             assert!(lock.contains(&format!("\"version\": \"{version}\"")));

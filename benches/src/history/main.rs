@@ -51,7 +51,11 @@ fn main() -> Result<()> {
             eprintln!("    round {round} of {rounds}: {name}");
             let database = if name.starts_with("SQLite") { Database::sqlite()? } else { Database::postgres()? };
             let history = if name.ends_with("empty") { &Size::none() } else { &size };
-            measured.push(round_of(&shop, &database, history, orders)?);
+            let round = round_of(&shop, &database, history, orders)?;
+            for (what, value, unit) in &round {
+                eprintln!("        {what}: {value:.1} {unit}");
+            }
+            measured.push(round);
         }
     }
     println!("| {} |", ["", columns[0].0, columns[1].0, "ratio", columns[2].0, columns[3].0, "ratio"].join(" | "));

@@ -21,6 +21,7 @@ pub struct Shipment {
     /// Region of the destination.
     pub region: Id,
     /// Products in it.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub lines: Vec<ShipmentLine>,
     /// Moment at which the node was instructed to ship it.
     pub created: Millis,
@@ -28,9 +29,11 @@ pub struct Shipment {
     pub promised: Millis,
     /// Scans, oldest first.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub scans: Vec<Scan>,
     /// Other services that could carry it; alternative nodes come from the snapshot.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub services: Vec<Alternative>,
 }
 

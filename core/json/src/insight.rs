@@ -22,11 +22,9 @@ pub struct InsightRequest {
     pub at: Millis,
     /// Profile of the shopper, as returned by a ranking.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub profile: Option<Profile>,
     /// Events since then.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub events: Vec<StorefrontEvent>,
     /// Limits the rows to these products.
     #[serde(default)]
@@ -72,7 +70,6 @@ pub struct InsightItem {
     pub probability: Option<f32>,
     /// Quantiles of the amount, in the pack's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub quantiles: Option<Quantiles>,
     /// Amount, in the pack's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +81,6 @@ pub struct InsightItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
     /// Facts that are reasons; `models/FEATURES.md` explains each.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub evidence: Vec<Fact>,
 }
 

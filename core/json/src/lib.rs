@@ -16,12 +16,14 @@
 
 mod exceptions;
 mod insight;
+mod problem;
 mod quote;
 mod rank;
 mod words;
 
 pub use exceptions::{Alternative, Shipment, ShipmentLine};
 pub use insight::{InsightItem, InsightReply, InsightRequest};
+pub use problem::{PROBLEMS, Problem, ProblemKind};
 pub use quote::{PriceRequest, PublicQuote, QuoteReply, QuoteRequest};
 pub use rank::{Product, Products, Purchase, RankReply, RankRequest, Search, StorefrontEvent};
 pub use words::{Field, Statement, Words, number};

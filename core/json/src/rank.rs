@@ -47,6 +47,7 @@ pub struct RankRequest {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is the event of its name")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StorefrontEvent {
     /// Moment of the event.
     pub at: Millis,
@@ -74,6 +75,7 @@ pub struct StorefrontEvent {
 /// Product of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EventProduct))]
 pub struct Product {
     /// SKU of the product.
     pub sku: Sku,
@@ -82,6 +84,7 @@ pub struct Product {
 /// Products of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EventProducts))]
 pub struct Products {
     /// SKUs of the products.
     pub skus: Vec<Sku>,
@@ -90,6 +93,7 @@ pub struct Products {
 /// Search of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EventSearch))]
 pub struct Search {
     /// Words of the search.
     pub query: String,
@@ -98,6 +102,7 @@ pub struct Search {
 /// Order of an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EventPurchase))]
 pub struct Purchase {
     /// Lines of the order.
     pub lines: Vec<Line>,

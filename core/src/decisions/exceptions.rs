@@ -52,6 +52,7 @@ use serde::{Deserialize, Serialize};
 /// Kind of exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExceptionKind {
     /// The shipment arrives after its promise.
     Late,
@@ -134,6 +135,7 @@ pub struct Cost {
 
 /// Shipment that needs attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExceptionScore {
     /// Shipment.
     pub shipment: Id,

@@ -118,8 +118,10 @@ pub enum Value {
 
 /// Fact about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = InsightFact))]
 pub struct Fact {
-    /// Source of the fact.
+    /// Source of the fact, one of those in `models/FEATURES.md`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub source: Source,
     /// Value, in the source's unit.
     pub value: f32,

@@ -56,6 +56,11 @@ pub struct QuoteRequest {
 
 /// Answer to a [`QuoteRequest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(
+    feature = "openapi",
+    schema(description = "Price of a product, with its limits, expected effect and reasons.")
+)]
 pub struct Quote {
     /// Product.
     pub sku: Sku,
@@ -67,8 +72,7 @@ pub struct Quote {
     pub floor: Money,
     /// Highest price that the guards allow, if they define one.
     pub ceiling: Option<Money>,
-    /// Lowest price of the 30 days before this price began
-    /// ([`lowest_before`](crate::snapshot::ListedPrice::lowest_before)).
+    /// Lowest price of the 30 days before this price began.
     pub lowest_30_days: Money,
     /// Expected units sold in a week at this price; `None` if the model failed.
     pub units: Option<f32>,

@@ -13,6 +13,7 @@ pub struct Line {
     /// Product.
     pub sku: Sku,
     /// Units (at least 1).
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub quantity: u32,
 }
 

@@ -24,7 +24,7 @@ pub struct BasisPoints(pub i32);
 /// Three bytes in messages and packs, text in JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Z]{3}$"))]
 pub struct Currency([u8; 3]);
 
 impl Money {

@@ -9,11 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Name of a region or node: 1 to 16 capital letters, digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 16, pattern = "^[A-Z0-9-]+$"))]
 pub struct Code(String);
 
 /// Name of a shipment, order, location or service, given by a merchant or carrier: 1 to 64 bytes of text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(min_length = 1, max_length = 64))]
 pub struct Id(String);
 
 impl Code {

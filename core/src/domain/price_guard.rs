@@ -85,6 +85,7 @@ pub struct Past {
 /// Guard that limits a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PriceGuard))]
 pub enum Bound {
     /// Lowest price, by cost or amount.
     Floor,

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Pod, Zeroable)]
 #[serde(deny_unknown_fields)]
 #[repr(C)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(description = "P10, P50 and P90 of a distribution of minutes or units."))]
 pub struct Quantiles {
     /// 10 % of values are below this.
     pub p10: f32,

@@ -12,6 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Products are always identified by SKU outside the core, because SKUs are stable across catalogues.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(
+    feature = "openapi",
+    schema(min_length = 1, max_length = 64, description = "A merchant's stock-keeping unit: 1 to 64 bytes of text.")
+)]
 pub struct Sku(String);
 
 /// Position of a product in one [`Catalog`](crate::Catalog).

@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 use tradewind_core::Millis;
 use tradewind_host::{
     Limits, RuntimeConfig,
@@ -140,6 +140,12 @@ impl Serve {
         match self.command {
             Some(Other::Key(key)) => runtime.block_on(key.run(out))?,
             None => {
+                #[cfg(feature = "otel")]
+                let traces = serve::Traces::from_env().context("OpenTelemetry")?;
+                self.run.log(
+                    #[cfg(feature = "otel")]
+                    traces.as_ref(),
+                );
                 let config = self.run.config()?;
                 let served = serve::run(config, |address| {
                     // A closed pipe must not stop the service.
@@ -178,16 +184,18 @@ impl Key {
 }
 
 impl RunArgs {
-    fn config(self) -> anyhow::Result<Config> {
+    /// Starts the log, and traces if they are configured.
+    fn log(&self, #[cfg(feature = "otel")] traces: Option<&serve::Traces>) {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-        let log = log.with_ansi(io::stderr().is_terminal());
-        if self.log_json {
-            log.json().init()
-        } else {
-            log.init()
-        }
+        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+        let log = if self.log_json { log.json().boxed() } else { log.boxed() };
+        let log = tracing_subscriber::registry().with(filter).with(log);
+        #[cfg(feature = "otel")]
+        let log = log.with(traces.map(serve::Traces::layer));
+        log.init();
+    }
 
+    fn config(self) -> anyhow::Result<Config> {
         let snapshot = self.snapshot.context("no snapshot: give `--snapshot FILE`")?;
         let module = self.module.path()?;
         let signature = match &self.signature {

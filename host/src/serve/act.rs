@@ -271,7 +271,7 @@ pub(super) async fn add_shipment(app: &App, new: &NewShipment, scans: &[Scan]) -
         Box::pin(async move {
             let mut tx = app.store.begin().await?;
             if !app.store.add_shipment(&mut tx, new).await? {
-                return Err(Problem::conflict(format!("there is a shipment `{}` already", new.id)));
+                return Err(Problem::taken(format!("there is a shipment `{}` already", new.id)));
             }
             take_scans(app, &mut tx, &new.id, scans).await?;
             Ok(tx.commit().await?)

@@ -8,8 +8,10 @@ mod list;
 mod orders;
 mod quotes;
 mod releases;
+mod responses;
 mod shipments;
 mod stock;
+mod variants;
 mod worklist;
 
 pub(super) use body::{Form, Path};
@@ -18,6 +20,7 @@ pub(super) use releases::ReleaseStatus;
 
 use super::App;
 use axum::{Json, Router, extract::DefaultBodyLimit};
+use responses::Shared;
 use std::sync::Arc;
 use utoipa::{
     Modify, OpenApi,
@@ -39,11 +42,12 @@ const MAX_FILE: usize = (64 << 20) + 4_096;
     info(
         title = "Tradewind warehouse API",
         description = "Orders in, allocations and a worklist out. Amounts are minor units of the snapshot's currency; \
-            moments are RFC 3339, days are dates. Errors are problem+json (RFC 9457): `detail` has the error, \
-            the input and the fix. Responses with status 503 have `Retry-After`: the same request may be sent again.",
-        license(name = "MIT OR Apache-2.0"),
+            moments are RFC 3339, days are dates. Errors are problem+json (RFC 9457): `type` is \
+            one of the kinds on the page `/problems`, `detail` has the error, the input and the fix. Responses with status 503 have `Retry-After`: the same request may be sent again.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    modifiers(&AccessKey),
+    servers((url = "/", description = "This service")),
+    modifiers(&AccessKey, &Shared),
     security(("key" = [])),
     tags(
         (name = "orders", description = "Orders and their allocation to nodes"),
@@ -101,11 +105,16 @@ pub(super) fn router() -> (Router<Arc<App>>, OpenApiDocument) {
         .routes(routes!(insights::ask))
         .routes(routes!(releases::list))
         .routes(routes!(releases::roll_back))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .layer(DefaultBodyLimit::max(MAX_BODY));
-    OpenApiRouter::with_openapi(Api::openapi()).merge(files).merge(documents).split_for_parts()
+    let (router, mut document) =
+        OpenApiRouter::with_openapi(Api::openapi()).merge(files).merge(documents).split_for_parts();
+    variants::name(&mut document);
+    (router, document)
 }
 
 /// Response with a document.
-type Document<T> = super::problem::Answer<Json<T>>;
+type Answered<T> = super::problem::Answer<Json<T>>;

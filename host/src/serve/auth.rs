@@ -4,10 +4,14 @@ use super::{App, problem::Problem, store::wall};
 use crate::sha256;
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
-use std::{fmt, str::FromStr, sync::Arc};
-use tradewind_json::hex;
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
+use tradewind_json::{ProblemKind, hex};
 
 /// Role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,16 @@ pub(crate) struct Caller {
     /// Name of the key.
     pub(crate) key: String,
     pub(crate) role: Role,
+}
+
+/// Name of the key of a request, for the access log; empty until the key is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeyName(Arc<OnceLock<String>>);
+
+impl KeyName {
+    pub(crate) fn get(&self) -> &str {
+        self.0.get().map_or("", String::as_str)
+    }
 }
 
 /// Prefix of access keys.
@@ -76,7 +90,7 @@ impl Caller {
         }
         let wanted = roles.iter().copied().chain([Role::Admin]).map(Role::name).collect::<Vec<_>>().join(" or ");
         let detail = format!("the key `{}` has role {}, but this needs {wanted}", self.key, self.role);
-        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        Err(Problem::new(ProblemKind::Forbidden, detail))
     }
 }
 
@@ -89,9 +103,13 @@ impl FromRequestParts<Arc<App>> for Caller {
         let credentials = value.and_then(|value| value.trim_start().split_once(' '));
         let Some((_, key)) = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
             let detail = "missing access key: send `Authorization: Bearer KEY`; `tradewind serve key add` makes one";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+            return Err(Problem::new(ProblemKind::Unauthenticated, detail));
         };
-        app.caller(key.trim()).await
+        let caller = app.caller(key.trim()).await?;
+        if let Some(name) = parts.extensions.get::<KeyName>() {
+            name.0.get_or_init(|| caller.key.clone());
+        }
+        Ok(caller)
     }
 }
 
@@ -100,7 +118,7 @@ impl App {
     pub(crate) async fn caller(&self, key: &str) -> Result<Caller, Problem> {
         let found = self.store.key(&digest(key)).await?;
         let known = found.and_then(|(key, role)| Some(Caller { key, role: role.parse().ok()? }));
-        known.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "unknown access key"))
+        known.ok_or_else(|| Problem::new(ProblemKind::Unauthenticated, "unknown access key"))
     }
 
     /// Signs a user in; returns the page's cookie.

@@ -92,7 +92,9 @@ async fn run<T: Send + 'static>(
     question: impl FnOnce(&mut Client<WasmGuest>) -> T + Send + 'static,
 ) -> Result<(T, Option<Record>), AskError> {
     let tradewind = tradewind.clone();
+    let span = tracing::info_span!("decision");
     let asked = tokio::task::spawn_blocking(move || {
+        let _entered = span.entered();
         let started = Instant::now();
         let answered = tradewind.recorded(|client| {
             let answer = question(client);

@@ -1,6 +1,6 @@
 //! Routes, and middleware for all of them.
 
-use super::{App, api, pages, problem::Problem};
+use super::{App, api, auth::KeyName, pages, problem::Problem};
 use axum::{
     Router,
     extract::{MatchedPath, Request},
@@ -20,8 +20,12 @@ use tower_http::{
     timeout::RequestBodyTimeoutLayer,
     trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer},
 };
-use tracing::Level;
+use tracing::{Level, field::Empty};
+use tradewind_json::ProblemKind;
 use utoipa_swagger_ui::SwaggerUi;
+
+#[cfg(feature = "otel")]
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Content policy of pages: nothing from other origins, and no scripts.
 const PAGE_POLICY: &str =
@@ -57,7 +61,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|request: Request| async move {
             let (method, path) = (request.method(), request.uri().path());
             let detail = format!("method `{method}` is not allowed for `{path}`; see the `Allow` header");
-            refused(request.headers(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
+            refused(request.headers(), Problem::new(ProblemKind::MethodNotAllowed, detail))
         })
         .layer(RequestBodyTimeoutLayer::new(BODY))
         .layer(middleware::from_fn(timed))
@@ -125,21 +129,45 @@ fn refused(headers: &HeaderMap, problem: Problem) -> Response {
     problem.into_response()
 }
 
-/// Counts and times requests by route, never by content of the URL.
-async fn measured(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+/// Counts, times and logs requests by route, never by content of the URL.
+async fn measured(route: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
     let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
     let method = request.method().to_string();
+    let id = request_id(&request).to_owned();
+    let key = KeyName::default();
+    request.extensions_mut().insert(key.clone());
     let started = Instant::now();
     let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    let labels = [("route", route), ("method", method), ("status", status)];
-    metrics::histogram!("tradewind_http_seconds", &labels).record(started.elapsed().as_secs_f64());
+    let (took, status) = (started.elapsed(), response.status().as_u16());
+    #[cfg(feature = "otel")]
+    tracing::Span::current().set_attribute("http.response.status_code", i64::from(status));
+    // Outside the span of the request, which has the same fields.
+    tracing::info!(
+        target: "tradewind_host::access", parent: None,
+        method, route, status, ms = took.as_micros() as f64 / 1_000.0, key = key.get(), id, "request"
+    );
+    let labels = [("route", route), ("method", known(method)), ("status", status.to_string())];
+    metrics::histogram!("tradewind_http_seconds", &labels).record(took.as_secs_f64());
     response
 }
 
+/// Method as a label: clients can send any word, but the number of labels must stay small.
+fn known(method: String) -> String {
+    let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"].contains(&method.as_str());
+    if known { method } else { "other".to_owned() }
+}
+
+fn request_id(request: &Request) -> &str {
+    request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
 fn span(request: &Request) -> tracing::Span {
-    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+    let (method, path, id) = (request.method(), request.uri().path(), request_id(request));
+    // Empty fields are not logged.
+    let span = tracing::info_span!("request", %method, path, id, otel.name = Empty, otel.kind = Empty);
+    #[cfg(feature = "otel")]
+    super::traces::follow(&span, request);
+    span
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {

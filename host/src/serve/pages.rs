@@ -2,6 +2,7 @@
 //! only this page knows.
 
 mod parts;
+mod problems;
 mod words;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use axum::{
     Router,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -22,6 +23,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
 use tradewind_core::exceptions::Action;
+use tradewind_json::{PROBLEMS, ProblemKind};
 use words::Reader;
 
 /// Maximum entries and orders shown.
@@ -37,6 +39,7 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/feedback/{id}", post(feedback))
         .route("/orders/{id}/retry", post(retry))
         .route("/nodes/{code}/{to}", post(turn_node))
+        .route(PROBLEMS, get(problems::show))
         .route("/style.css", get(style))
 }
 
@@ -96,7 +99,9 @@ async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refused> {
 async fn sender(app: &App, headers: &HeaderMap, token: &str, roles: &[Role]) -> Result<Caller, Refused> {
     let visitor = visitor(app, headers).await?;
     if visitor.token != token {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "the form is from another session; load the page again").into());
+        return Err(
+            Problem::new(ProblemKind::Forbidden, "the form is from another session; load the page again").into()
+        );
     }
     visitor.caller.may(roles)?;
     Ok(visitor.caller)

@@ -2,70 +2,61 @@
 
 use super::guests::AskError;
 use axum::{
+    Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value, json};
-use tradewind_core::{ErrorKind, guest::ClientError};
+use serde_json::Value;
+use tradewind_core::guest::ClientError;
+use tradewind_json::{Problem as Document, ProblemKind};
 
 /// Error: what failed, for which input, and the fix.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    detail: String,
-    /// Members besides the standard ones, such as differing fields.
-    members: Map<String, Value>,
+    document: Document,
     /// Whether the transaction was aborted because of a conflict; a retry may succeed.
     is_aborted: bool,
-}
-
-/// Schema of a written [`Problem`].
-#[derive(utoipa::ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "it describes what `Problem` writes")]
-pub(crate) struct ProblemSchema {
-    /// Status as text.
-    title: String,
-    /// Status.
-    status: u16,
-    /// Fault, input and fix.
-    detail: String,
 }
 
 pub(crate) type Answer<T> = Result<T, Problem>;
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), members: Map::new(), is_aborted: false }
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Document::new(kind, detail).into()
     }
 
     /// The request is malformed.
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
+        Self::new(ProblemKind::MalformedRequest, detail)
     }
 
     /// The request is well-formed, but invalid.
     pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        Self::new(ProblemKind::InvalidRequest, detail)
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("unknown {what} `{id}`"))
+        Self::new(ProblemKind::NotFound, format!("unknown {what} `{id}`"))
     }
 
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, detail)
+        Self::new(ProblemKind::Conflict, detail)
+    }
+
+    /// Something else has the id.
+    pub(crate) fn taken(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::IdTaken, detail)
     }
 
     /// Internal error: it is logged, and the caller gets no details.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the service's log")
+        Self::new(ProblemKind::Internal, "internal error; see the service's log")
     }
 
     /// Temporarily unavailable.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        Self::new(ProblemKind::Unavailable, detail)
     }
 
     /// The transaction must be repeated, because its input has changed; only if that fails too does the caller know.
@@ -73,31 +64,33 @@ impl Problem {
         Self { is_aborted: true, ..Self::unavailable(detail) }
     }
 
-    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
-        self
+    pub(crate) fn with(self, name: &str, value: Value) -> Self {
+        Self { document: self.document.with(name, value), ..self }
     }
 
     pub(crate) const fn is_aborted(&self) -> bool {
         self.is_aborted
     }
 
-    pub(crate) const fn status(&self) -> StatusCode {
-        self.status
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     pub(crate) fn detail(&self) -> &str {
-        &self.detail
+        &self.document.detail
+    }
+}
+
+impl From<Document> for Problem {
+    fn from(document: Document) -> Self {
+        Self { document, is_aborted: false }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, detail, mut members, .. } = self;
-        members.insert("title".into(), json!(status.canonical_reason().unwrap_or("Error")));
-        members.insert("status".into(), json!(status.as_u16()));
-        members.insert("detail".into(), Value::String(detail));
-        let mut response = (status, Value::Object(members).to_string()).into_response();
+        let status = self.status();
+        let mut response = (status, Json(self.document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
@@ -126,14 +119,16 @@ impl From<sqlx::Error> for Problem {
 
 impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
-        let AskError::Client(client) = &error else { return Self::unavailable(error.to_string()) };
-        let ClientError::Fault(fault) = client else { return Self::internal(&error) };
-        match fault.kind() {
-            Some(ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired | ErrorKind::UnknownPack) => {
-                Self::unavailable(error.to_string())
+        match error {
+            AskError::Client(ClientError::Fault(fault)) => {
+                let problem = Self::from(Document::from(fault));
+                match problem.status() {
+                    StatusCode::INTERNAL_SERVER_ERROR => Self::internal(&problem.detail()),
+                    _ => problem,
+                }
             }
-            Some(ErrorKind::BadRequest | ErrorKind::TooLarge) => Self::unprocessable(error.to_string()),
-            _ => Self::internal(&error),
+            AskError::Client(error) => Self::internal(&error),
+            error => Self::unavailable(error.to_string()),
         }
     }
 }
@@ -141,5 +136,19 @@ impl From<AskError> for Problem {
 impl From<tradewind_core::Error> for Problem {
     fn from(error: tradewind_core::Error) -> Self {
         Self::unprocessable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_explains_every_kind() {
+        let readme = include_str!("../../README.md");
+        for kind in ProblemKind::ALL {
+            let row = format!("| `{}` | {} | {} |", kind.uri(), kind.status(), kind.about());
+            assert!(readme.contains(&row), "missing row: {row}");
+        }
     }
 }

@@ -72,11 +72,11 @@ pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
         }
     }
     // A failed batch is halved until the faulty order is alone.
-    let mut sound = true;
+    let (mut sound, mut planned) = (true, 0);
     let mut parts = vec![due.as_slice()];
     while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
         match plan::plan(app, &claim, part).await {
-            Ok(()) => {}
+            Ok(()) => planned += part.len(),
             Err(PlanError::Changed) => {
                 app.store.give_back(lease).await?;
                 return Err(PlanError::Changed);
@@ -104,8 +104,8 @@ pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     } else {
         app.planned.failed();
     }
+    metrics::counter!("tradewind_orders_planned_total").increment(planned as u64);
     if count > 0 {
-        metrics::counter!("tradewind_orders_planned_total").increment(count as u64);
         app.moved.notify_one();
     }
     Ok(count)
@@ -113,6 +113,7 @@ pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
 
 /// Puts a failed order back: to be retried after some milliseconds, or dead.
 async fn put_back(app: &App, lease: &str, order: &str, tries: i64, after: i64, error: &str) -> sqlx::Result<()> {
+    metrics::counter!("tradewind_orders_failed_total").increment(1);
     let dead = tries >= TRIES;
     if dead {
         metrics::counter!("tradewind_orders_dead_total").increment(1);

@@ -59,24 +59,28 @@ pub struct ShopOrder {
     /// Region of the destination.
     pub region: Code,
     /// Lines; each product at most once.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 500))]
     #[serde(deserialize_with = "bounded::list::<{ Problem::MAX_ORDER_LINES }, _, _>")]
     pub lines: Vec<Line>,
     /// Promised day of arrival.
     pub promised: Day,
-    /// Priority, from 0 (first) to [`Problem::MAX_PRIORITY`].
+    /// Priority, from 0 (first) to 7.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(maximum = 7))]
     pub priority: u8,
     /// Whether the order is all or nothing.
     #[serde(default)]
     pub complete: bool,
     /// Maximum number of shipments beyond the first; no limit if absent.
     #[serde(default = "any_splits", deserialize_with = "max_splits")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u16>))]
     pub max_splits: u16,
     /// The only node that may ship it.
     #[serde(default)]
     pub pinned: Option<Code>,
     /// Nodes that may not ship it.
     #[serde(default, deserialize_with = "bounded::list::<{ Problem::MAX_NODES }, _, _>")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub excluded: Vec<Code>,
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Action for a shipment: a request that can be sent unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Action {
     /// Shipment.
     pub shipment: Id,
@@ -19,6 +20,7 @@ pub struct Action {
 /// Step that an action takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ActionStep))]
 pub enum Step {
     /// Ship it from another node.
     Reroute {

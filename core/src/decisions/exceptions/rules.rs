@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// Fact that supports an exception.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Evidence {
     /// Output of the lateness model for the leg.
     Leg {
@@ -85,6 +86,7 @@ pub enum Evidence {
 /// Error in a merchant's or carrier's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DataFault {
     /// A scan is earlier than the previous one, or than the shipment. It is ignored.
     OutOfOrder {

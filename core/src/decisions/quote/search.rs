@@ -25,6 +25,7 @@ pub struct Objective {
 /// Reason for a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PriceReason {
     /// The price is locked.
     Locked,

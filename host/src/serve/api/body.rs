@@ -10,7 +10,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 use std::error::Error;
 use tower_http::timeout::TimeoutError;
-use tradewind_json::without_bom;
+use tradewind_json::{ProblemKind, without_bom};
 
 /// Document in a request.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -88,11 +88,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 fn unread(rejection: BytesRejection) -> Problem {
     if is_timeout(&rejection) {
-        return Problem::new(StatusCode::REQUEST_TIMEOUT, "the body comes too slowly");
+        return Problem::new(ProblemKind::TooSlow, "the body comes too slowly");
     }
     let detail = rejection.body_text();
     match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemKind::TooLarge, "the body is too long"),
         _ => Problem::bad(format!("the body could not be read: {detail}")),
     }
 }
@@ -105,5 +105,5 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
 /// Converts the framework's rejection, without the name of its type.
 fn rejected(what: &str, status: StatusCode, said: &str) -> Problem {
     let said = said.split_once(": ").map_or(said, |(_, said)| said);
-    Problem::new(status, format!("{what}: {said}"))
+    Problem::new(ProblemKind::of_status(status.as_u16()), format!("{what}: {said}"))
 }

@@ -1,6 +1,6 @@
 //! Feed of events.
 
-use super::{Document, body::Query, list::Part};
+use super::{Answered, body::Query, list::Part, responses::Keyed};
 use crate::serve::{
     App,
     auth::Caller,
@@ -37,6 +37,7 @@ pub(super) struct Which {
     /// Name of the last event that is known; the first events if absent.
     after: Option<String>,
     /// Maximum number of events (default 100, at most 1,000).
+    #[param(minimum = 0)]
     limit: Option<u16>,
 }
 
@@ -61,12 +62,15 @@ pub(super) struct Feed {
 ///
 /// Events are written in the transaction that makes them, and none is added before one that was listed: a reader that
 /// asks again with `next` misses none.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(Which), responses((status = 200, body = Feed)))]
+#[utoipa::path(
+    get, path = "/v1/events", operation_id = "listEvents", tag = "events", params(Which),
+    responses((status = 200, body = Feed, description = "events, and where the next ones begin"), Keyed)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { after, limit }): Query<Which>,
-) -> Document<Feed> {
+) -> Answered<Feed> {
     let place = after.as_deref().map_or(Ok(Place::default()), place)?;
     let rows = app.store.events(place, Part::new(None, limit).items()).await?;
     let last = rows.last().map_or(place, |row| row.place);

@@ -1,17 +1,18 @@
 //! Health and metrics of the service.
 
-use super::Document;
+use super::{Answered, responses::Open};
 use crate::serve::{
-    App,
-    problem::{Answer, Problem, ProblemSchema},
+    App, metering,
+    problem::{Answer, Problem},
 };
 use axum::{Json, extract::State};
+use serde::Serialize;
 use std::sync::Arc;
 use tradewind_core::Millis;
-use tradewind_json::hex;
+use tradewind_json::{ProblemKind, hex};
 
 /// Health of the service, and its release.
-#[derive(serde::Serialize, utoipa::ToSchema)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Health {
     /// `ok`, or `degraded` if the service takes requests but its background work fails: `troubles` has the reasons.
     status: &'static str,
@@ -33,13 +34,16 @@ pub(super) struct Health {
 
 /// Answers 200 if the database responds and the snapshot is valid, so that orders and scans are accepted.
 #[utoipa::path(
-    get, path = "/healthz", tag = "service", security(()),
-    responses((status = 200, body = Health), (status = 503, body = ProblemSchema, content_type = "application/problem+json"))
+    get, path = "/healthz", operation_id = "getHealth", tag = "service", security(()),
+    responses((status = 200, body = Health, description = "the service takes requests"), Open)
 )]
-pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
+pub(super) async fn health(State(app): State<Arc<App>>) -> Answered<Health> {
     app.store.ping().await?;
     let release = app.release();
-    release.snapshot.holds(app.clock.now()).map_err(|error| Problem::unavailable(error.to_string()))?;
+    release
+        .snapshot
+        .holds(app.clock.now())
+        .map_err(|error| Problem::new(ProblemKind::NoSnapshot, error.to_string()))?;
     let pulses = [&app.planned, &app.looked];
     let troubles: Vec<String> = pulses.iter().filter_map(|pulse| pulse.trouble()).collect();
     let [last_plan, last_exception_scan] = pulses.map(|pulse| pulse.last().map(|last| app.clock.at(last)));
@@ -55,18 +59,41 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Document<Health> {
     }))
 }
 
+/// State of the process.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Status)]
+pub(super) struct Status {
+    /// `ok`.
+    status: &'static str,
+}
+
+const OK: Json<Status> = Json(Status { status: "ok" });
+
+/// Answers 200 for as long as the process runs, for an orchestrator that restarts it.
+#[utoipa::path(
+    get, path = "/livez", operation_id = "getLiveness", tag = "service", security(()),
+    responses((status = 200, body = Status, description = "the process runs"), Open)
+)]
+pub(super) async fn live() -> Json<Status> {
+    OK
+}
+
+/// Answers 200 if the database responds, so that orders and scans are accepted, for a load balancer. An expired snapshot
+/// changes nothing: orders are kept until there is another one.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = "service", security(()),
+    responses((status = 200, body = Status, description = "the service takes requests"), Open)
+)]
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Answered<Status> {
+    app.store.ping().await?;
+    Ok(OK)
+}
+
 /// Metrics for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "service", security(()), responses((status = 200, body = String)))]
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "getMetrics", tag = "service", security(()),
+    responses((status = 200, body = String, content_type = "text/plain", description = "metrics in Prometheus' format"), Open)
+)]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<String> {
-    for (state, count) in app.store.order_counts().await? {
-        metrics::gauge!("tradewind_orders", "state" => state.name()).set(count as f64);
-    }
-    let shipments = app.store.counts("shipment").await?;
-    let closed = ["delivered", "cancelled"];
-    let open = shipments.iter().filter(|(state, _)| !closed.contains(&state.as_str())).map(|(_, count)| count);
-    metrics::gauge!("tradewind_open_shipments").set(open.sum::<i64>() as f64);
-    metrics::gauge!("tradewind_shipments_due").set(app.store.due_looks().await? as f64);
-    metrics::gauge!("tradewind_exceptions_open").set(app.store.open_work().await? as f64);
-    metrics::gauge!("tradewind_unjudged_shipments").set(app.store.unjudged().await? as f64);
-    Ok(app.metrics.render())
+    Ok(metering::render(&app).await?)
 }

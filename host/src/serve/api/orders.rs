@@ -1,16 +1,20 @@
 //! Orders.
 
 use super::{
-    Document,
+    Answered,
     body::{Body, Path, Query},
     list::{Page, Part},
+    responses::{ForRoles, Keyed, WithBody},
 };
-use crate::serve::{
-    App, act,
-    auth::{Caller, Role},
-    door,
-    problem::{Answer, Problem, ProblemSchema},
-    store::{OrderRow, OrderState, ShipmentRow, Submitted},
+use crate::{
+    receipts::Record,
+    serve::{
+        App, act,
+        auth::{Caller, Role},
+        door,
+        problem::{Answer, Problem},
+        store::{OrderRow, OrderState, ShipmentRow, Submitted},
+    },
 };
 use axum::{
     Json,
@@ -23,11 +27,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tradewind_core::{Currency, Day, Millis, Probability, allocate::ShopOrder};
-use tradewind_json::ShipmentLine;
+use tradewind_core::{
+    Currency, Day, Millis, Probability,
+    allocate::{Breakdown, Reason, ShopOrder},
+};
+use tradewind_json::{Problem as Document, ProblemKind, ShipmentLine};
 
 /// Accepted order.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AcceptedOrder)]
 pub(super) struct Taken {
     /// Name of the order.
     id: String,
@@ -55,10 +63,12 @@ pub(crate) struct OrderStatus {
     /// Currency of all amounts.
     pub(crate) currency: Currency,
     /// Cost of its plan, by cause, in minor units.
+    #[schema(value_type = Option<Breakdown>)]
     pub(crate) cost: Option<Value>,
     /// Digests of the inputs and the result of its plan.
     pub(crate) receipt: Option<Receipt>,
     /// Number of failures since planning last succeeded.
+    #[schema(minimum = 0)]
     pub(crate) tries: i64,
     /// Reason for the last failure.
     pub(crate) error: Option<String>,
@@ -93,8 +103,10 @@ pub(crate) struct Shortfall {
     /// Product.
     pub(crate) sku: String,
     /// Units.
+    #[schema(minimum = 1)]
     pub(crate) quantity: i64,
-    /// Reason: `no_stock`, `no_lane`, `excluded`, `incomplete`, `sold_out`, `capacity`, `splits` or `cost`.
+    /// Reason.
+    #[schema(value_type = Reason)]
     pub(crate) reason: String,
 }
 
@@ -169,14 +181,23 @@ pub(crate) async fn statuses(app: &App, rows: Vec<OrderRow>) -> Answer<Vec<Order
 /// 500 lines of different products that the snapshot or a node has, and at most 1,000,000 units; its promised day is in
 /// the years 2000 to 2100. For shops.
 #[utoipa::path(
-    post, path = "/v1/orders", tag = "orders",
-    params(("Idempotency-Key" = String, Header, description = "1 to 255 characters, different for each order")),
-    request_body = ShopOrder,
+    post, path = "/v1/orders", operation_id = "submitOrder", tag = "orders",
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,
+        description = "1 to 255 characters, different for each order")),
+    request_body(content = ShopOrder, example = json!({
+        "id": "web-17", "region": "SEA", "promised": "2017-12-09",
+        "lines": [{"sku": "1082185", "quantity": 2}, {"sku": "866211", "quantity": 1}],
+    })),
     responses(
-        (status = 202, body = Taken),
-        (status = 400, body = ProblemSchema, content_type = "application/problem+json", description = "the key is missing, or the body is not JSON"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "another order has this id"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "another order was sent with this key, or the order can never be planned: `detail` names the field and its valid values"),
+        (status = 202, body = Taken, description = "the order is accepted, now or before",
+            headers(("Location" = String, description = "address of the order's state")),
+            links(
+                ("state" = (operation_id = "getOrder", parameters(("id" = "$response.body#/id")))),
+                ("cancel" = (operation_id = "cancelOrder", parameters(("id" = "$response.body#/id")))),
+            )),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "another order has this id"),
+        WithBody,
     )
 )]
 pub(super) async fn submit(
@@ -208,10 +229,10 @@ pub(super) async fn submit(
         Submitted::Again => {}
         Submitted::OtherBody => {
             let detail = "another order was sent with this `Idempotency-Key`; use a new key for each order";
-            return Err(Problem::unprocessable(detail));
+            return Err(Problem::new(ProblemKind::KeyReused, detail));
         }
         Submitted::SameId => {
-            return Err(Problem::conflict(format!("another order `{}` exists", order.id)));
+            return Err(Problem::taken(format!("another order `{}` exists", order.id)));
         }
     }
     metrics::counter!("tradewind_orders_received_total").increment(1);
@@ -228,16 +249,20 @@ pub(super) struct Which {
     /// Cursor of the page before: its `next`.
     after: Option<String>,
     /// Maximum number of orders (default 100, at most 1,000).
+    #[param(minimum = 0)]
     limit: Option<u16>,
 }
 
 /// Lists orders, newest first. For all roles.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Which), responses((status = 200, body = Page<OrderStatus>)))]
+#[utoipa::path(
+    get, path = "/v1/orders", operation_id = "listOrders", tag = "orders", params(Which),
+    responses((status = 200, body = Page<OrderStatus>, description = "page of orders, with their state"), Keyed)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { state, after, limit }): Query<Which>,
-) -> Document<Page<OrderStatus>> {
+) -> Answered<Page<OrderStatus>> {
     let part = Part::new(after, limit);
     let rows = app.store.orders(state, part.key()?, part.rows()).await?;
     let (rows, next) = part.page(rows, |row| row.seq)?.split();
@@ -246,14 +271,20 @@ pub(super) async fn list(
 
 /// Shows an order: shipments, units that do not ship with reasons, cost, and receipt. For all roles.
 #[utoipa::path(
-    get, path = "/v1/orders/{id}", tag = "orders", params(("id" = String, Path)),
-    responses((status = 200, body = OrderStatus), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    get, path = "/v1/orders/{id}", operation_id = "getOrder", tag = "orders",
+    params(("id" = String, Path, description = "name of the order", example = "web-17")),
+    responses(
+        (status = 200, body = OrderStatus, description = "the order with its state"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown order"),
+        Keyed,
+    )
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Path(id): Path<String>,
-) -> Document<OrderStatus> {
+) -> Answered<OrderStatus> {
     let unknown = || Problem::not_found("order", &id);
     let row = app.store.order(&id).await?.ok_or_else(unknown)?;
     Ok(Json(statuses(&app, vec![row]).await?.pop().ok_or_else(unknown)?))
@@ -263,9 +294,16 @@ pub(super) async fn show(
 /// available again. Shipments that have left continue; an order whose shipments have all left cannot be cancelled. For
 /// shops and operators.
 #[utoipa::path(
-    post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "already cancelled, or all shipments have left"))
+    post, path = "/v1/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
+    params(("id" = String, Path, description = "name of the order", example = "web-17")),
+    responses(
+        (status = 204, description = "the order is cancelled"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown order"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "already cancelled, or all shipments have left"),
+        ForRoles,
+    )
 )]
 pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Shop, Role::Operator])?;
@@ -275,8 +313,14 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id)
 
 /// Retries a dead order. For operators.
 #[utoipa::path(
-    post, path = "/v1/orders/{id}/retry", tag = "orders", params(("id" = String, Path)),
-    responses((status = 202), (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/orders/{id}/retry", operation_id = "retryOrder", tag = "orders",
+    params(("id" = String, Path, description = "name of the order", example = "web-17")),
+    responses(
+        (status = 202, description = "the order is queued again"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "the order is not dead"),
+        ForRoles,
+    )
 )]
 pub(super) async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Operator])?;
@@ -286,10 +330,16 @@ pub(super) async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id):
 
 /// Shows a decision with its receipt, as a line for `tradewind replay`. For operators.
 #[utoipa::path(
-    get, path = "/v1/decisions/{id}", tag = "orders", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    get, path = "/v1/decisions/{id}", operation_id = "getDecision", tag = "orders",
+    params(("id" = String, Path, description = "name of the decision, from an order's receipt")),
+    responses(
+        (status = 200, body = Record, description = "the decision, with the bytes of request and reply"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown decision"),
+        ForRoles,
+    )
 )]
-pub(super) async fn decision(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Document<Value> {
+pub(super) async fn decision(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answered<Value> {
     caller.may(&[Role::Operator])?;
     let record = app.store.decision(&id).await?.ok_or_else(|| Problem::not_found("decision", &id))?;
     serde_json::from_str(&record).map(Json).map_err(|error| Problem::internal(&error))

@@ -1,25 +1,28 @@
 //! Releases: the module, packs and snapshot that decide together.
 
 use super::{
-    Document,
+    Answered,
     body::{File, Path},
+    responses::{ForRoles, Keyed, WithBody},
 };
 use crate::serve::{
     self, App,
     auth::Caller,
-    problem::{Problem, ProblemSchema},
+    problem::Problem,
     release::{self, Artefact, Kind, Parts, Release, ReleaseError},
     store,
 };
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 use tradewind_core::Millis;
-use tradewind_json::hex;
+use tradewind_json::{Problem as Document, ProblemKind, hex};
+
+/// Bytes of a file.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "the schema of a file")]
+struct Bytes(Vec<u8>);
 
 /// Current release.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -62,16 +65,22 @@ pub(super) struct Releases {
 
 /// Past release.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PastRelease)]
 pub(super) struct Past {
+    /// Number of the release.
     number: i64,
+    /// Moment at which it was made.
     made: Millis,
     /// Reason for the release.
     note: String,
 }
 
 /// Shows the current release and past ones. For all roles.
-#[utoipa::path(get, path = "/v1/releases", tag = "releases", responses((status = 200, body = Releases)))]
-pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Document<Releases> {
+#[utoipa::path(
+    get, path = "/v1/releases", operation_id = "listReleases", tag = "releases",
+    responses((status = 200, body = Releases, description = "current and past releases"), Keyed)
+)]
+pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Answered<Releases> {
     let history = app.store.releases().await?.into_iter();
     Ok(Json(Releases {
         current: ReleaseStatus::from(&*app.release()),
@@ -82,17 +91,22 @@ pub(super) async fn list(State(app): State<Arc<App>>, _caller: Caller) -> Docume
 /// Installs a module: verifies its signature, tests it with the packs and the snapshot, and uses it from the next
 /// request on. For admins.
 #[utoipa::path(
-    put, path = "/v1/module", tag = "releases",
+    put, path = "/v1/module", operation_id = "putModule", tag = "releases",
     params(("Tradewind-Signature" = String, Header, description = "output of `tradewind sign`, on one line")),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
-    responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+    request_body(content = Bytes, content_type = "application/octet-stream", description = "file of the module"),
+    responses(
+        (status = 200, body = ReleaseStatus, description = "the module is active"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "another release was made at the same time"),
+        WithBody,
+    )
 )]
 pub(super) async fn put_module(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
     File(bytes): File,
-) -> Document<ReleaseStatus> {
+) -> Answered<ReleaseStatus> {
     caller.may(&[])?;
     let signature = headers.get("tradewind-signature").and_then(|text| text.to_str().ok()).map(str::to_owned);
     let artefact = Artefact::new(Kind::Module, bytes, signature, &app.settings.trust).map_err(refused)?;
@@ -101,16 +115,22 @@ pub(super) async fn put_module(
 
 /// Installs a pack like a module; it replaces the pack of the same name. For admins.
 #[utoipa::path(
-    put, path = "/v1/packs/{name}", tag = "releases", params(("name" = String, Path)),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+    put, path = "/v1/packs/{name}", operation_id = "putPack", tag = "releases",
+    params(("name" = String, Path, description = "name of the pack")),
+    request_body(content = Bytes, content_type = "application/octet-stream", description = "file of the pack"),
+    responses(
+        (status = 200, body = ReleaseStatus, description = "the pack is active"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "another release was made at the same time"),
+        WithBody,
+    )
 )]
 pub(super) async fn put_pack(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
     File(bytes): File,
-) -> Document<ReleaseStatus> {
+) -> Answered<ReleaseStatus> {
     caller.may(&[])?;
     let pack = release::pack(bytes, &app.settings.trust).map_err(refused)?;
     if pack.name != name {
@@ -122,32 +142,47 @@ pub(super) async fn put_pack(
 /// Installs a snapshot like a module. Its stock is used for new products and nodes; for known ones the service's own
 /// counts remain. For admins.
 #[utoipa::path(
-    put, path = "/v1/snapshot", tag = "releases",
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 200, body = ReleaseStatus), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+    put, path = "/v1/snapshot", operation_id = "putSnapshot", tag = "releases",
+    request_body(content = Bytes, content_type = "application/octet-stream", description = "file of the snapshot"),
+    responses(
+        (status = 200, body = ReleaseStatus, description = "the snapshot is active"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "another release was made at the same time"),
+        WithBody,
+    )
 )]
 pub(super) async fn put_snapshot(
     State(app): State<Arc<App>>,
     caller: Caller,
     File(bytes): File,
-) -> Document<ReleaseStatus> {
+) -> Answered<ReleaseStatus> {
     caller.may(&[])?;
     let artefact = Artefact::new(Kind::Snapshot, bytes, None, &app.settings.trust).map_err(refused)?;
     if let Artefact::Snapshot(snapshot) = &artefact
         && snapshot.storefront.expires <= app.clock.now()
     {
         let expires = snapshot.storefront.expires;
-        return Err(Problem::unprocessable(format!("the snapshot expired at {expires}; build another one")));
+        return Err(Problem::new(
+            ProblemKind::FileRejected,
+            format!("the snapshot expired at {expires}; build another one"),
+        ));
     }
     replace(&app, &caller, artefact, "a snapshot").await
 }
 
 /// Rolls back to the release that the current one replaced; repeated, to the one before that. For admins.
 #[utoipa::path(
-    post, path = "/v1/rollback", tag = "releases",
-    responses((status = 200, body = ReleaseStatus), (status = 409, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/rollback", operation_id = "rollBack", tag = "releases",
+    responses(
+        (status = 200, body = ReleaseStatus, description = "the previous release is active"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "there is no previous release, or another one was made at the same time"),
+        (status = 422, body = Document, content_type = "application/problem+json",
+            description = "a file of the previous release is not trusted any more, or fails its test"),
+        ForRoles,
+    )
 )]
-pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Document<ReleaseStatus> {
+pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Answered<ReleaseStatus> {
     caller.may(&[])?;
     let current = app.release().number;
     let before = app.store.release_before(current).await?;
@@ -158,13 +193,13 @@ pub(super) async fn roll_back(State(app): State<Arc<App>>, caller: Caller) -> Do
     release(&app, parts, current, previous, &format!("rollback to {before}, by {}", caller.key)).await
 }
 
-async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> Document<ReleaseStatus> {
+async fn replace(app: &App, caller: &Caller, artefact: Artefact, what: &str) -> Answered<ReleaseStatus> {
     let current = app.release();
     let note = format!("{what} from {}", caller.key);
     release(app, current.parts.clone().with(artefact), current.number, Some(current.number), &note).await
 }
 
-async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Document<ReleaseStatus> {
+async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, note: &str) -> Answered<ReleaseStatus> {
     let release = serve::build(current + 1, parts, &app.settings.running).await.map_err(refused)?;
     if let Err(error) = serve::install(&app.store, &release, previous, note).await {
         if store::is_duplicate(&error) {
@@ -180,5 +215,5 @@ async fn release(app: &App, parts: Parts, current: i64, previous: Option<i64>, n
 /// Converts an error of a file to a problem of the request.
 fn refused(error: ReleaseError) -> Problem {
     tracing::warn!(%error, "file rejected");
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+    Problem::new(ProblemKind::FileRejected, error.to_string())
 }

@@ -1,16 +1,17 @@
 //! Shipments and scans.
 
 use super::{
-    Document,
+    Answered,
     body::{Body, Path, Query},
     list::{Page, Part},
     orders::OrderShipment,
+    responses::{ForRoles, InvalidQuery, Keyed, WithBody},
 };
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
     door,
-    problem::{Answer, Problem, ProblemSchema},
+    problem::{Answer, Problem},
     store, watch,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -20,7 +21,7 @@ use tradewind_core::{
     Currency, Day, Millis,
     tracking::{self, Scan},
 };
-use tradewind_json::Shipment;
+use tradewind_json::{Problem as Document, Shipment};
 
 /// Shipment with its scans.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -60,9 +61,18 @@ pub(super) struct ListedShipment {
 ///
 /// Shipments of allocated orders exist already. No stock is reserved for a shipment added here.
 #[utoipa::path(
-    post, path = "/v1/shipments", tag = "shipments", request_body = Shipment,
-    responses((status = 201), (status = 409, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/shipments", operation_id = "addShipment", tag = "shipments",
+    request_body(content = Shipment, example = json!({
+        "id": "p-1", "order": "elsewhere-1", "node": "SEA", "region": "IAH",
+        "lines": [{"sku": "1082185", "quantity": 1, "value": 2599}],
+        "created": "2017-12-01T09:00:00Z", "promised": "2017-12-06T09:00:00Z",
+    })),
+    responses(
+        (status = 201, description = "the shipment is monitored"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "another shipment has this id"),
+        WithBody,
+    )
 )]
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
@@ -87,6 +97,7 @@ pub(super) async fn submit(
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Node that ships them.
+    #[param(pattern = "^[A-Z0-9-]{1,16}$")]
     node: Option<String>,
     /// State of their last scan, or `cancelled`.
     state: Option<String>,
@@ -95,6 +106,7 @@ pub(super) struct Which {
     /// Cursor of the page before: its `next`.
     after: Option<String>,
     /// Maximum number of shipments (default 100, at most 1,000).
+    #[param(minimum = 0)]
     limit: Option<u16>,
 }
 
@@ -102,13 +114,14 @@ pub(super) struct Which {
 ///
 /// What a node has to pack are its shipments with the state `created`, overdue ones first.
 #[utoipa::path(
-    get, path = "/v1/shipments", tag = "shipments", params(Which), responses((status = 200, body = Page<ListedShipment>))
+    get, path = "/v1/shipments", operation_id = "listShipments", tag = "shipments", params(Which),
+    responses((status = 200, body = Page<ListedShipment>, description = "page of shipments"), Keyed, InvalidQuery)
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { node, state, dispatch, after, limit }): Query<Which>,
-) -> Document<Page<ListedShipment>> {
+) -> Answered<Page<ListedShipment>> {
     node.as_deref().map(|node| door::code("node", node)).transpose()?;
     if let Some(state) = &state
         && state != "cancelled"
@@ -129,14 +142,20 @@ pub(super) async fn list(
 
 /// Shows a shipment with its scans. For all roles.
 #[utoipa::path(
-    get, path = "/v1/shipments/{id}", tag = "shipments", params(("id" = String, Path)),
-    responses((status = 200, body = ShipmentStatus), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    get, path = "/v1/shipments/{id}", operation_id = "getShipment", tag = "shipments",
+    params(("id" = String, Path, description = "name of the shipment", example = "p-1")),
+    responses(
+        (status = 200, body = ShipmentStatus, description = "the shipment with its scans"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown shipment"),
+        Keyed,
+    )
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Path(id): Path<String>,
-) -> Document<ShipmentStatus> {
+) -> Answered<ShipmentStatus> {
     let row = app.store.shipment(&id).await?.ok_or_else(|| Problem::not_found("shipment", &id))?;
     let (scans, unread): (Vec<_>, Vec<_>) = app.store.scans(&id).await?.into_iter().partition(Result::is_ok);
     let scans: Vec<Scan> = scans.into_iter().flatten().collect();
@@ -152,10 +171,17 @@ pub(super) async fn show(
 /// Units that are picked up are no longer on hand or reserved. `place` is 1 to 64 bytes of text, `at` a moment of the
 /// years 2000 to 2100; a shipment has at most 1,000 scans.
 #[utoipa::path(
-    post, path = "/v1/shipments/{id}/scans", tag = "shipments", params(("id" = String, Path)), request_body = [Scan],
-    responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "cancelled or held"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "invalid scan"))
+    post, path = "/v1/shipments/{id}/scans", operation_id = "addScans", tag = "shipments",
+    params(("id" = String, Path, description = "name of the shipment", example = "p-1")), 
+    request_body(content = [Scan], example = json!([{"state": "picked_up", "at": "2017-12-01T15:00:00Z", "place": "SEA"}])),
+    responses(
+        (status = 204, description = "the scans are stored"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown shipment"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "the shipment is cancelled or held"),
+        WithBody,
+    )
 )]
 pub(super) async fn scan(
     State(app): State<Arc<App>>,
@@ -171,8 +197,14 @@ pub(super) async fn scan(
 
 /// Releases a held shipment. For operators.
 #[utoipa::path(
-    post, path = "/v1/shipments/{id}/release", tag = "shipments", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/shipments/{id}/release", operation_id = "releaseShipment", tag = "shipments",
+    params(("id" = String, Path, description = "name of the shipment", example = "p-1")),
+    responses(
+        (status = 204, description = "the shipment is not held"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown shipment"),
+        ForRoles,
+    )
 )]
 pub(super) async fn release(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Operator])?;

@@ -1,21 +1,23 @@
 //! Stock and nodes.
 
 use super::{
-    Document,
+    Answered,
     body::{Body, Path, Query},
     list::{Page, Part},
+    responses::{ForRoles, InvalidQuery, Keyed, WithBody},
 };
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
     door, live,
-    problem::{Answer, Problem, ProblemSchema},
+    problem::{Answer, Problem},
     store::{Counts, StockRow},
 };
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tradewind_core::Day;
+use tradewind_json::Problem as Document;
 
 /// Stock of a product at a node, in units.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -48,22 +50,28 @@ impl From<StockRow> for Stock {
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Product of the stock.
+    #[param(min_length = 1, max_length = 64)]
     sku: Option<String>,
     /// Node of the stock.
+    #[param(pattern = "^[A-Z0-9-]{1,16}$")]
     node: Option<String>,
     /// Cursor of the page before: its `next`.
     after: Option<String>,
     /// Maximum number of rows (default 100, at most 1,000).
+    #[param(minimum = 0)]
     limit: Option<u16>,
 }
 
 /// Lists stock, by product, then by node. For all roles.
-#[utoipa::path(get, path = "/v1/stock", tag = "stock", params(Which), responses((status = 200, body = Page<Stock>)))]
+#[utoipa::path(
+    get, path = "/v1/stock", operation_id = "listStock", tag = "stock", params(Which),
+    responses((status = 200, body = Page<Stock>, description = "page of stock, by product and node"), Keyed, InvalidQuery)
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { sku, node, after, limit }): Query<Which>,
-) -> Document<Page<Stock>> {
+) -> Answered<Page<Stock>> {
     sku.as_deref().map(|sku| door::sku("sku", sku)).transpose()?;
     node.as_deref().map(|node| door::code("node", node)).transpose()?;
     let part = Part::new(after, limit);
@@ -100,14 +108,20 @@ pub(super) struct Counted {
 /// priority, of these the newest. If there are more units, orders that lacked the product are planned again. For
 /// warehouses.
 #[utoipa::path(
-    put, path = "/v1/stock", tag = "stock", request_body = [Count],
-    responses((status = 200, body = Counted), (status = 422, body = ProblemSchema, content_type = "application/problem+json"))
+    put, path = "/v1/stock", operation_id = "setStock", tag = "stock", 
+    request_body(content = [Count], example = json!([{"node": "SEA", "sku": "1082185", "on_hand": 40}])),
+    responses(
+        (status = 200, body = Counted, description = "the counts are applied"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "units are reserved for shipments unknown to this service"),
+        WithBody,
+    )
 )]
 pub(super) async fn count(
     State(app): State<Arc<App>>,
     caller: Caller,
     Body(counts): Body<Vec<Count>>,
-) -> Document<Counted> {
+) -> Answered<Counted> {
     caller.may(&[Role::Warehouse])?;
     let nodes = app.store.nodes().await?;
     for Count { node, sku, .. } in &counts {
@@ -148,8 +162,11 @@ pub(super) struct Workload {
 }
 
 /// Lists nodes. For all roles.
-#[utoipa::path(get, path = "/v1/nodes", tag = "stock", responses((status = 200, body = [Node])))]
-pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Document<Vec<Node>> {
+#[utoipa::path(
+    get, path = "/v1/nodes", operation_id = "listNodes", tag = "stock",
+    responses((status = 200, body = [Node], description = "all nodes"), Keyed)
+)]
+pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Answered<Vec<Node>> {
     let workloads = live::workloads(&app.store, app.store.pool(), &app.release(), app.clock.now()).await?;
     let nodes = app.store.nodes().await?.into_iter().map(|(code, closed)| {
         let workload = workloads.get(&code);
@@ -178,18 +195,30 @@ async fn turn(app: &App, caller: &Caller, node: String, closed: bool) -> Answer<
 
 /// Closes a node: its open orders are planned again with as few changes as possible. For warehouses and operators.
 #[utoipa::path(
-    post, path = "/v1/nodes/{code}/close", tag = "stock", params(("code" = String, Path)),
-    responses((status = 200, body = Turned), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/nodes/{code}/close", operation_id = "closeNode", tag = "stock",
+    params(("code" = String, Path, description = "name of the node", example = "SEA")),
+    responses(
+        (status = 200, body = Turned, description = "the node is closed"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown node"),
+        ForRoles,
+    )
 )]
-pub(super) async fn close(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<String>) -> Document<Turned> {
+pub(super) async fn close(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<String>) -> Answered<Turned> {
     turn(&app, &caller, code, true).await
 }
 
 /// Reopens a node. For warehouses and operators.
 #[utoipa::path(
-    post, path = "/v1/nodes/{code}/open", tag = "stock", params(("code" = String, Path)),
-    responses((status = 200, body = Turned), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/nodes/{code}/open", operation_id = "openNode", tag = "stock",
+    params(("code" = String, Path, description = "name of the node", example = "SEA")),
+    responses(
+        (status = 200, body = Turned, description = "the node is open"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown node"),
+        ForRoles,
+    )
 )]
-pub(super) async fn open(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<String>) -> Document<Turned> {
+pub(super) async fn open(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<String>) -> Answered<Turned> {
     turn(&app, &caller, code, false).await
 }

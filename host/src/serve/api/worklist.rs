@@ -1,15 +1,16 @@
 //! Worklist: exceptions that await an operator.
 
 use super::{
-    Document,
+    Answered,
     body::{Body, Path, Query},
     list::{Page, Part},
+    responses::{Keyed, WithBody},
 };
 use crate::serve::{
     App, act,
     auth::{Caller, Role},
     door,
-    problem::{Answer, Problem, ProblemSchema},
+    problem::{Answer, Problem},
     store::{Finding, WorkRow},
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -20,9 +21,11 @@ use tradewind_core::{
     Currency, Millis,
     exceptions::{Action, ExceptionScore},
 };
+use tradewind_json::Problem as Document;
 
 /// Exception that needs a person.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WorklistEntry)]
 pub(super) struct Entry {
     /// Name of the entry.
     id: String,
@@ -34,14 +37,45 @@ pub(super) struct Entry {
     currency: Currency,
     /// Shipment, kind, probability, severity in minor units, evidence, and actions, each of which can be sent to `/act`
     /// unchanged.
-    #[schema(value_type = Object)]
     exception: ExceptionScore,
     /// Reason why the shipment's data cannot be evaluated, for data faults without evidence in `exception`.
     reason: Option<String>,
     /// Action that was taken.
+    #[schema(value_type = Option<Acted>)]
     acted: Option<Value>,
     /// Feedback of operators.
+    #[schema(value_type = Option<Said>)]
     feedback: Option<Value>,
+}
+
+/// Action that was taken.
+#[derive(utoipa::ToSchema)]
+#[schema(as = ActionTaken)]
+#[expect(dead_code, reason = "the schema of what `act::act` stores and returns")]
+struct Acted {
+    /// Action.
+    action: Action,
+    /// Name of the operator's key.
+    by: String,
+    /// Moment of the action.
+    at: Millis,
+    /// Name of the new shipment, if the action made one.
+    shipment: Option<String>,
+}
+
+/// Feedback of an operator.
+#[derive(utoipa::ToSchema)]
+#[schema(as = FeedbackGiven)]
+#[expect(dead_code, reason = "the schema of what `act::feedback` stores")]
+struct Said {
+    /// Whether the entry was worth checking.
+    useful: bool,
+    /// Comment.
+    note: String,
+    /// Name of the operator's key.
+    by: String,
+    /// Moment of the feedback.
+    at: Millis,
 }
 
 impl Entry {
@@ -62,16 +96,20 @@ pub(super) struct Which {
     /// Cursor of the page before: its `next`.
     after: Option<String>,
     /// Maximum number of entries (default 100, at most 1,000).
+    #[param(minimum = 0)]
     limit: Option<u16>,
 }
 
 /// Lists exceptions, the most expensive first, ties oldest first. For all roles.
-#[utoipa::path(get, path = "/v1/worklist", tag = "worklist", params(Which), responses((status = 200, body = Page<Entry>)))]
+#[utoipa::path(
+    get, path = "/v1/worklist", operation_id = "listWorklist", tag = "worklist", params(Which),
+    responses((status = 200, body = Page<Entry>, description = "page of exceptions"), Keyed)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { state, after, limit }): Query<Which>,
-) -> Document<Page<Entry>> {
+) -> Answered<Page<Entry>> {
     let state = state.as_deref().unwrap_or("open");
     if !["open", "acted", "resolved"].contains(&state) {
         return Err(Problem::bad(format!("unknown state `{state}` (expected open, acted or resolved)")));
@@ -85,12 +123,15 @@ pub(super) async fn list(
 
 /// Carries out one of an entry's actions, sent unchanged, and closes the entry. For operators.
 #[utoipa::path(
-    post, path = "/v1/worklist/{id}/act", tag = "worklist", params(("id" = String, Path)), request_body = Object,
+    post, path = "/v1/worklist/{id}/act", operation_id = "actOnEntry", tag = "worklist",
+    params(("id" = String, Path, description = "name of the entry")), request_body = Action,
     responses(
-        (status = 200, body = Object, description = "result of the action, with the name of a new shipment"),
-        (status = 404, body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, body = ProblemSchema, content_type = "application/problem+json", description = "the action is no longer possible"),
-        (status = 422, body = ProblemSchema, content_type = "application/problem+json", description = "the entry does not have this action"),
+        (status = 200, body = Acted, description = "the action is carried out"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown entry"),
+        (status = 409, body = Document, content_type = "application/problem+json",
+            description = "the action is no longer possible"),
+        WithBody,
     )
 )]
 pub(super) async fn act(
@@ -98,7 +139,7 @@ pub(super) async fn act(
     caller: Caller,
     Path(id): Path<String>,
     Body(action): Body<Action>,
-) -> Document<Value> {
+) -> Answered<Value> {
     caller.may(&[Role::Operator])?;
     Ok(Json(act::act(&app, &caller, &id, &action).await?))
 }
@@ -111,13 +152,20 @@ pub(super) struct Feedback {
     useful: bool,
     /// Comment of at most 2,000 bytes.
     #[serde(default)]
+    #[schema(max_length = 2000)]
     note: String,
 }
 
 /// Records whether an entry was worth checking. For operators.
 #[utoipa::path(
-    post, path = "/v1/worklist/{id}/feedback", tag = "worklist", params(("id" = String, Path)), request_body = Feedback,
-    responses((status = 204), (status = 404, body = ProblemSchema, content_type = "application/problem+json"))
+    post, path = "/v1/worklist/{id}/feedback", operation_id = "sendFeedback", tag = "worklist",
+    params(("id" = String, Path, description = "name of the entry")), request_body = Feedback,
+    responses(
+        (status = 204, description = "the feedback is stored"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "unknown entry"),
+        WithBody,
+    )
 )]
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,

@@ -190,6 +190,13 @@ impl Store {
         Ok(State::ALL.map(|state| (state, counts.get(state.name()).copied().unwrap_or(0))).to_vec())
     }
 
+    /// Milliseconds since the oldest due order became due; 0 if none is.
+    pub(crate) async fn oldest_due(&self) -> sqlx::Result<i64> {
+        let sql = "SELECT MIN(due) FROM orders WHERE waits = 1";
+        let oldest: Option<i64> = sqlx::query_scalar(sql).fetch_one(&self.pool).await?;
+        Ok(oldest.map_or(0, |oldest| (wall() - oldest).max(0)))
+    }
+
     /// Generation: the number of changes of stock, nodes or release.
     pub(crate) async fn generation(&self) -> sqlx::Result<i64> {
         sqlx::query_scalar("SELECT number FROM generation").fetch_one(&self.pool).await
