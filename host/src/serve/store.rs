@@ -98,9 +98,10 @@ impl Store {
         let options = options.after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
-                    // Concurrent readers and one writer; committed data is on disk. A year's indices are read from memory.
+                    // Concurrent readers and one writer; committed data is on disk. A year's indices are read from memory,
+                    // and written back in larger parts.
                     let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
-                                   PRAGMA cache_size = -65536";
+                                   PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8192";
                     sqlx::raw_sql(pragmas).execute(connection).await?;
                 }
                 Ok(())

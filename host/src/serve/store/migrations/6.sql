@@ -34,6 +34,7 @@ CREATE INDEX stock_node ON stock (node, sku);
 CREATE INDEX bookings_waiting ON bookings (node, day) WHERE waiting > 0;
 DROP INDEX worklist_state;
 CREATE INDEX worklist_worst ON worklist (state, severity DESC, found, id);
+CREATE INDEX worklist_kind ON worklist (kind) WHERE state = 'open';
 CREATE INDEX worklist_shipment ON worklist (shipment);
 -- Digests of a decision's inputs and result, without its request and reply.
 ALTER TABLE decisions ADD COLUMN receipt TEXT;
