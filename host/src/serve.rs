@@ -17,6 +17,9 @@
 //! - Input is validated with the types that the module decodes (`door`, `tradewind_json`), so that accepted input can
 //!   be decided; older invalid rows are listed separately (`queue`, `watch`).
 //! - Shipments are monitored (`watch`), and operators' actions are carried out (`act`).
+//! - The cost of none of this grows with history: work is claimed by when it is due, lists come in pages, numbers are
+//!   kept by the database's triggers, sums over all stock are computed in the background (`overview`), and what is old
+//!   is archived and removed (`retention`).
 //!
 //! `host/README.md` is the operators' guide.
 

@@ -62,6 +62,12 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, args: &[&str]) -> Result<()
         let table = workspace.cargo().args(host).arg("--").args(effort).output()?;
         append(&results, "Host", "cargo run --release --package tradewind-benches --bin host", &table)
     })?;
+    steps.run("measure the warehouse with a year of history", || {
+        let effort = if quick { &["1", "200", "--divide", "40"][..] } else { &["3", "4000"] };
+        let history = ["run", "--quiet", "--locked", "--release", "--package", "tradewind-benches", "--bin", "history"];
+        let table = workspace.cargo().args(history).arg("--").args(effort.iter().copied()).output()?;
+        append(&results, "History", "cargo run --release --package tradewind-benches --bin history", &table)
+    })?;
     println!("Results are in {}", results.display());
     Ok(())
 }
