@@ -137,7 +137,7 @@ fn the_feed_tells_every_change_once_and_in_order() -> Result<()> {
         service.ask("warehouse", "POST", &format!("/v1/shipments/{shipment}/scans"), &scan, 204)?;
         service.ask("shop", "POST", &format!("/v1/orders/{id}/cancel"), &Value::Null, 204)?;
         let mut told = Vec::new();
-        eventually("all of it is told", || {
+        eventually("all of it appears", || {
             told.extend(events(&service, &mut after)?);
             Ok(told.iter().any(|event| event["type"] == "shipment.cancelled"))
         })?;
@@ -168,7 +168,7 @@ fn no_event_appears_before_one_that_was_told() -> Result<()> {
     ensure!(events(&service, &mut after)?.is_empty(), "an event was told before an earlier one");
     lock.release()?;
     let mut told = Vec::new();
-    eventually("both are told", || {
+    eventually("both appear", || {
         told.extend(events(&service, &mut after)?);
         Ok(told.len() > 2)
     })?;

@@ -134,7 +134,7 @@ fn round_of(shop: &Shop, database: &Database, history: &Size, orders: usize) -> 
     }
     let page = page(&service)?;
     measured.push(("the operators' page".into(), page, "ms"));
-    // Its first removal of old rows, and the database's look at its own tables, come ten seconds after the start.
+    // It removes old rows, and updates the database's statistics, for the first time ten seconds after the start.
     thread::sleep(Duration::from_secs(15));
     let idle = Duration::from_secs(20);
     let before = processor(&service)?;

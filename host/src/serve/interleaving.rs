@@ -387,7 +387,7 @@ impl World {
         Ok(())
     }
 
-    /// Checks what is kept for quick answers: numbers by state, the line of orders, and the shipments to look at.
+    /// Checks what is kept for quick answers: numbers by state, the line of orders, and when shipments are scored.
     async fn check_counts(&self) -> Result<()> {
         for (what, table) in [("order", "orders"), ("shipment", "shipments"), ("exception", "worklist")] {
             let rows: Vec<(String, i64)> =
@@ -399,7 +399,7 @@ impl World {
         for (sql, what) in [
             ("SELECT id FROM orders WHERE state = 'queued' AND waits = 0", "is queued and not in line"),
             ("SELECT id FROM orders WHERE state NOT IN ('queued', 'short') AND waits = 1", "is in line for nothing"),
-            ("SELECT id FROM shipments WHERE open = 1 AND id NOT IN (SELECT shipment FROM looks)", "is not looked at"),
+            ("SELECT id FROM shipments WHERE open = 1 AND id NOT IN (SELECT shipment FROM looks)", "is never scored"),
         ] {
             let rows: Vec<(String,)> = self.rows(sql).await?;
             ensure!(rows.is_empty(), "{rows:?} {what}");

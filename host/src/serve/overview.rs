@@ -1,5 +1,5 @@
 //! Sums over all stock for the operators' page. They read the whole table, so they are computed in the background while
-//! someone looks at the page, and shown with their age.
+//! the page is in use, and shown with their time.
 
 use super::{App, store::wall};
 use std::{

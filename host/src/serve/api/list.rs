@@ -3,7 +3,15 @@
 
 use crate::serve::problem::{Answer, Problem};
 use serde::{Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
 use tradewind_json::hex;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr, Schema,
+        schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type},
+    },
+};
 
 /// Items of a page if the request has no limit.
 const LIMIT: u16 = 100;
@@ -12,7 +20,7 @@ const LIMIT: u16 = 100;
 const MAX_LIMIT: u16 = 1_000;
 
 /// Page of a list.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
 pub(crate) struct Page<T> {
     /// Items, in the list's order.
     items: Vec<T>,
@@ -82,6 +90,30 @@ impl<T> Page<T> {
     /// Page with other items.
     pub(crate) fn map<U>(self, item: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(item).collect(), next: self.next }
+    }
+}
+
+// A derived schema of a generic type contains the schema of its items, and does not name it.
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name()));
+        let items = items.description(Some("Items, in the list's order."));
+        let next = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("Cursor: `after` of the next page's request. Null on the last page."));
+        let page = ObjectBuilder::new().description(Some("Page of a list."));
+        page.property("items", items).required("items").property("next", next).required("next").into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into(), T::schema()));
+        T::schemas(schemas);
     }
 }
 

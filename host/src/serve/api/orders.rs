@@ -239,6 +239,8 @@ pub(super) async fn submit(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, taken.href.clone())], Json(taken)))
 }
 
+type Orders = Page<OrderStatus>;
+
 /// Filter of orders.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -256,13 +258,13 @@ pub(super) struct Which {
 /// Lists orders, newest first. For all roles.
 #[utoipa::path(
     get, path = "/v1/orders", operation_id = "listOrders", tag = "orders", params(Which),
-    responses((status = 200, body = Page<OrderStatus>, description = "page of orders, with their state"), Keyed)
+    responses((status = 200, body = Orders, description = "page of orders, with their state"), Keyed)
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { state, after, limit }): Query<Which>,
-) -> Answered<Page<OrderStatus>> {
+) -> Answered<Orders> {
     let part = Part::new(after, limit);
     let rows = app.store.orders(state, part.key()?, part.rows()).await?;
     let (rows, next) = part.page(rows, |row| row.seq)?.split();

@@ -91,6 +91,8 @@ pub(super) async fn submit(
     Ok(StatusCode::CREATED)
 }
 
+type Shipments = Page<ListedShipment>;
+
 /// Filter of shipments.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -115,13 +117,13 @@ pub(super) struct Which {
 /// What a node has to pack are its shipments with the state `created`, overdue ones first.
 #[utoipa::path(
     get, path = "/v1/shipments", operation_id = "listShipments", tag = "shipments", params(Which),
-    responses((status = 200, body = Page<ListedShipment>, description = "page of shipments"), Keyed, InvalidQuery)
+    responses((status = 200, body = Shipments, description = "page of shipments"), Keyed, InvalidQuery)
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { node, state, dispatch, after, limit }): Query<Which>,
-) -> Answered<Page<ListedShipment>> {
+) -> Answered<Shipments> {
     node.as_deref().map(|node| door::code("node", node)).transpose()?;
     if let Some(state) = &state
         && state != "cancelled"

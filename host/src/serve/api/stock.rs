@@ -44,6 +44,8 @@ impl From<StockRow> for Stock {
     }
 }
 
+type Stocks = Page<Stock>;
+
 /// Filter of stock.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -65,13 +67,13 @@ pub(super) struct Which {
 /// Lists stock, by product, then by node. For all roles.
 #[utoipa::path(
     get, path = "/v1/stock", operation_id = "listStock", tag = "stock", params(Which),
-    responses((status = 200, body = Page<Stock>, description = "page of stock, by product and node"), Keyed, InvalidQuery)
+    responses((status = 200, body = Stocks, description = "page of stock, by product and node"), Keyed, InvalidQuery)
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { sku, node, after, limit }): Query<Which>,
-) -> Answered<Page<Stock>> {
+) -> Answered<Stocks> {
     sku.as_deref().map(|sku| door::sku("sku", sku)).transpose()?;
     node.as_deref().map(|node| door::code("node", node)).transpose()?;
     let part = Part::new(after, limit);

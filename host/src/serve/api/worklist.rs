@@ -86,6 +86,8 @@ impl Entry {
     }
 }
 
+type Entries = Page<Entry>;
+
 /// Filter of entries.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -103,13 +105,13 @@ pub(super) struct Which {
 /// Lists exceptions, the most expensive first, ties oldest first. For all roles.
 #[utoipa::path(
     get, path = "/v1/worklist", operation_id = "listWorklist", tag = "worklist", params(Which),
-    responses((status = 200, body = Page<Entry>, description = "page of exceptions"), Keyed)
+    responses((status = 200, body = Entries, description = "page of exceptions"), Keyed)
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Query(Which { state, after, limit }): Query<Which>,
-) -> Answered<Page<Entry>> {
+) -> Answered<Entries> {
     let state = state.as_deref().unwrap_or("open");
     if !["open", "acted", "resolved"].contains(&state) {
         return Err(Problem::bad(format!("unknown state `{state}` (expected open, acted or resolved)")));

@@ -237,7 +237,7 @@ impl Store {
         self.wake().await?;
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
-             SELECT id FROM orders WHERE waits = 1 AND (due <= $3 OR due > $5) \
+             SELECT id FROM orders WHERE waits = 1 AND state IN ('queued', 'short') AND (due <= $3 OR due > $5) \
              AND (lease_until <= $3 OR lease_until > $2) \
              ORDER BY priority, seq LIMIT $4{}) RETURNING id, body, tries, priority, seq",
             self.locking(" FOR UPDATE SKIP LOCKED")

@@ -1,7 +1,7 @@
 -- Whether an order is in line for planning: every queued one, and a short one that is due again. Claims read only these,
--- however many others there are.
-ALTER TABLE orders ADD COLUMN waits BIGINT NOT NULL DEFAULT 0;
-UPDATE orders SET waits = 1 WHERE state = 'queued';
+-- however many others there are. An order that someone adds without it is in line.
+ALTER TABLE orders ADD COLUMN waits BIGINT NOT NULL DEFAULT 1;
+UPDATE orders SET waits = 0 WHERE state <> 'queued';
 DROP INDEX orders_queue;
 CREATE INDEX orders_line ON orders (priority, seq) WHERE waits = 1;
 CREATE INDEX orders_again ON orders (due) WHERE state = 'short' AND waits = 0;
