@@ -17,6 +17,8 @@ mod replay;
 mod run;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod settings;
 mod sign;
 mod snapshot;
 mod tables;
@@ -26,6 +28,8 @@ mod verify;
 mod watch;
 
 use anyhow::{Context, bail, ensure};
+use clap::{CommandFactory, FromArgMatches};
+use clap_complete::Shell;
 use std::{
     fs,
     io::Write,
@@ -40,9 +44,13 @@ use tradewind_core::{
 use tradewind_host::{KeyPair, Pack, Runtime, Tradewind, Trust, Verified};
 use tradewind_json::without_bom;
 
+/// End of the help.
+const EXIT_CODES: &str = "Exit codes: 0 success; 1 failure, or differences (`verify`, `replay`); 2 invalid arguments, or cases that \
+                          `verify` cannot use.";
+
 /// Packs ONNX models and runs them in `tradewind.wasm`.
 #[derive(clap::Parser)]
-#[command(version)]
+#[command(version, after_help = EXIT_CODES)]
 pub enum Command {
     /// Make a key pair for signing packs and modules.
     Keygen(keygen::Keygen),
@@ -81,9 +89,30 @@ pub enum Command {
     /// Write the feature matrix for training a model.
     #[command(subcommand)]
     Features(features::Features),
+    /// Print a script that completes this program's options in a shell.
+    Completions {
+        /// Shell.
+        shell: Shell,
+    },
 }
 
 impl Command {
+    /// Reads the program's arguments, and for the service its variables and file. Exits with status 2 if they are invalid.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read() -> anyhow::Result<Self> {
+        let (command, arguments) = (Self::command(), std::env::args_os().collect());
+        #[cfg(feature = "serve")]
+        let command = command.mut_subcommand("serve", settings::with_variables);
+        #[cfg(feature = "serve")]
+        let arguments: Vec<_> = settings::configured(arguments)?;
+        #[cfg(not(feature = "serve"))]
+        let arguments: Vec<_> = arguments;
+        let matches = command.get_matches_from(arguments);
+        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    }
+
     /// Runs the command, with output to `out`.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match self {
@@ -107,6 +136,10 @@ impl Command {
             Self::Replay(command) => command.run(out),
             Self::Tables(command) => command.run(out),
             Self::Features(command) => command.run(out),
+            Self::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "tradewind", &mut &mut *out);
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

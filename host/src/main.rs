@@ -2,7 +2,6 @@
 
 mod commands;
 
-use clap::Parser;
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -10,7 +9,9 @@ use std::{
 
 fn main() -> ExitCode {
     let mut out = io::stdout().lock();
-    let done = commands::Command::parse().run(&mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
+    let done = commands::Command::read()
+        .and_then(|command| command.run(&mut out))
+        .and_then(|code| Ok(out.flush().map(|()| code)?));
     match done {
         Ok(code) => code,
         // The reader has closed the pipe.

@@ -173,3 +173,40 @@ fn moments_are_rfc_3339_and_a_byte_order_mark_is_passed_over() -> Result<()> {
     }
     Ok(())
 }
+
+/// Error of a service that cannot start, with variables and arguments.
+fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> Result<(Option<i32>, String)> {
+    let mut command = Command::new(dist("tradewind")?);
+    let ran = command.arg("serve").args(arguments).envs(variables.iter().copied()).output()?;
+    Ok((ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned()))
+}
+
+#[test]
+fn the_service_takes_settings_from_the_command_line_then_variables_then_a_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("tradewind.toml");
+    let database = format!("sqlite:{}", folder.path().join("w.db").display());
+    let common = ["--config", path(&config), "--database", &database, "--unsigned"];
+    // Which of three files is missing tells which setting counts.
+    fs::write(&config, "snapshot = \"of-the-file\"\nmodule = \"no-module\"\n")?;
+    let (code, said) = refusal(&common, &[("TRADEWIND_MODULE", path(&dist("tradewind.wasm")?))])?;
+    ensure!(code == Some(1) && said.contains("of-the-file"), "{said}");
+    let variables = [
+        ("TRADEWIND_MODULE", path(&dist("tradewind.wasm")?).to_owned()),
+        ("TRADEWIND_SNAPSHOT", "of-the-variable".into()),
+    ];
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (_, said) = refusal(&common, &variables)?;
+    ensure!(said.contains("of-the-variable"), "{said}");
+    let (_, said) = refusal(&[&common[..], &["--snapshot", "of-the-command-line"]].concat(), &variables)?;
+    ensure!(said.contains("of-the-command-line"), "{said}");
+    for (text, expected) in [("lisen = \"127.0.0.1:0\"", "lisen"), ("listen = ", "listen"), ("listen = 1.5", "listen")]
+    {
+        fs::write(&config, text)?;
+        let (code, said) = refusal(&common, &[])?;
+        ensure!(code != Some(0) && said.contains(expected), "{text}: {said}");
+    }
+    let completions = tradewind(&["completions", "bash"], "")?;
+    ensure!(String::from_utf8(completions.stdout)?.contains("--replace-snapshot"));
+    Ok(())
+}

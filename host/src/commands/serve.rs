@@ -75,19 +75,22 @@ struct DatabaseArgs {
 
 #[derive(clap::Args)]
 struct RunArgs {
+    /// Settings as TOML: a key for each option, without its dashes. Options and variables count before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     module: ModuleArgs,
     /// Signature of the module (default: MODULE.sig).
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Files", long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Snapshot of prices, stock and locations.
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(help_heading = "Files", long, value_name = "FILE", required = true)]
     snapshot: Option<PathBuf>,
     /// Take this snapshot even if the database has a later one.
-    #[arg(long)]
+    #[arg(help_heading = "Files", long)]
     replace_snapshot: bool,
     /// Pack; may be repeated. Used are a lateness pack, a price pack, and insight packs.
-    #[arg(long = "pack", value_name = "FILE")]
+    #[arg(help_heading = "Files", long = "pack", value_name = "FILE")]
     packs: Vec<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
@@ -97,37 +100,37 @@ struct RunArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Costs of allocations, as JSON (default: guesses in cents).
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Decisions", long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Kinds of exceptions and their costs, as JSON (default: guesses in cents).
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Decisions", long, value_name = "FILE")]
     exceptions: Option<PathBuf>,
     /// Goals of prices, as JSON weights of margin, revenue and sell_through; must match the edge's.
-    #[arg(long, value_name = "JSON", default_value = r#"{"margin": 1}"#)]
+    #[arg(help_heading = "Decisions", long, value_name = "JSON", default_value = r#"{"margin": 1}"#)]
     objective: String,
     /// Maximum concurrent calls of the module (default: number of processors).
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(help_heading = "Limits", long, value_name = "NUMBER")]
     guests: Option<NonZeroUsize>,
     /// Maximum milliseconds of a call of the module.
-    #[arg(long, value_name = "MILLIS", default_value = "5000")]
+    #[arg(help_heading = "Limits", long, value_name = "MILLIS", default_value = "5000")]
     deadline: NonZeroU64,
     /// Maximum wasmtime fuel for each call (default: unlimited). A batch of 64 orders over 12 nodes uses about 10⁹.
-    #[arg(long, value_name = "UNITS")]
+    #[arg(help_heading = "Limits", long, value_name = "UNITS")]
     fuel: Option<NonZeroU64>,
     /// Private folder for compiled code, to start faster; created if missing.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(help_heading = "Files", long, value_name = "FOLDER")]
     compiled: Option<PathBuf>,
     /// Days to keep finished orders, with their shipments, scans and exceptions, and events (default: unlimited).
-    #[arg(long, value_name = "DAYS")]
+    #[arg(help_heading = "Retention", long, value_name = "DAYS")]
     keep: Option<NonZeroU32>,
     /// Days to keep decisions for replay (default: unlimited).
-    #[arg(long, value_name = "DAYS")]
+    #[arg(help_heading = "Retention", long, value_name = "DAYS")]
     keep_decisions: Option<NonZeroU32>,
     /// Folder for what is not kept, as Parquet files; created if missing (default: it is deleted).
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(help_heading = "Retention", long, value_name = "FOLDER")]
     archive: Option<PathBuf>,
     /// Start of the service's clock, for recorded data, RFC 3339 (default: now).
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(help_heading = "Decisions", long, value_name = "MOMENT")]
     clock: Option<Millis>,
     /// Log in JSON.
     #[arg(long)]
