@@ -11,7 +11,7 @@ use tradewind_core::{
     message::{self, Decision},
     with_decision,
 };
-use tradewind_json::hex;
+use tradewind_json::{hex, unhex_all};
 
 /// Recorded decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,12 +186,6 @@ impl Serialize for Hex {
 impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
-        match digits {
-            Some(digits) if digits.len() % 2 == 0 => {
-                Ok(Self(digits.chunks_exact(2).map(|pair| 16 * pair[0] + pair[1]).collect()))
-            }
-            _ => Err(D::Error::custom("expected pairs of hexadecimal digits")),
-        }
+        unhex_all(&text).map(Self).ok_or_else(|| D::Error::custom("expected pairs of hexadecimal digits"))
     }
 }

@@ -48,14 +48,14 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Decodes exactly `N` pairs of hexadecimal digits.
 pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()?;
-    }
-    Some(bytes)
+    unhex_all(digits)?.try_into().ok()
+}
+
+/// Decodes any number of pairs of hexadecimal digits.
+pub fn unhex_all(digits: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = digits.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect::<Option<_>>()?;
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    Some(pairs.iter().map(|[high, low]| 16 * high + low).collect())
 }
 
 /// Removes the byte order mark that some programs write before a JSON document (RFC 8259, section 8.1).

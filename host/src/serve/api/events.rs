@@ -2,7 +2,7 @@
 
 use super::{Answered, body::Query, list::Part, responses::Keyed};
 use crate::serve::{
-    App,
+    App, Clock,
     auth::Caller,
     problem::{Answer, Problem},
     store::{EventRow, Place},
@@ -41,11 +41,10 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-impl From<(EventRow, Millis)> for Event {
-    fn from((row, at): (EventRow, Millis)) -> Self {
-        let id = name(row.place);
-        let EventRow { kind, subject, parent, .. } = row;
-        Self { id, at, r#type: kind, subject, parent }
+impl Event {
+    fn new(row: EventRow, clock: Clock) -> Self {
+        let EventRow { place, at, kind, subject, parent } = row;
+        Self { id: name(place), at: clock.at(Millis(at)), r#type: kind, subject, parent }
     }
 }
 
@@ -74,10 +73,7 @@ pub(super) async fn list(
     let place = after.as_deref().map_or(Ok(Place::default()), place)?;
     let rows = app.store.events(place, Part::new(None, limit).items()).await?;
     let last = rows.last().map_or(place, |row| row.place);
-    let items = rows.into_iter().map(|row| {
-        let at = app.clock.at(Millis(row.at));
-        Event::from((row, at))
-    });
+    let items = rows.into_iter().map(|row| Event::new(row, app.clock));
     Ok(Json(Feed { items: items.collect(), next: name(last) }))
 }
 

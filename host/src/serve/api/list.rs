@@ -4,7 +4,7 @@
 use crate::serve::problem::{Answer, Problem};
 use serde::{Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
-use tradewind_json::hex;
+use tradewind_json::{hex, unhex_all};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -37,14 +37,8 @@ pub(crate) struct Part {
 
 impl Part {
     /// Page with a list's parameters `after` and `limit`.
-    pub(crate) const fn new(after: Option<String>, limit: Option<u16>) -> Self {
-        let limit = match limit {
-            None => LIMIT,
-            Some(0) => 1,
-            Some(limit @ ..=MAX_LIMIT) => limit,
-            Some(_) => MAX_LIMIT,
-        };
-        Self { after, limit }
+    pub(crate) fn new(after: Option<String>, limit: Option<u16>) -> Self {
+        Self { after, limit: limit.unwrap_or(LIMIT).clamp(1, MAX_LIMIT) }
     }
 
     /// Maximum number of items.
@@ -60,7 +54,7 @@ impl Part {
     /// Key of the item after which the page begins.
     pub(crate) fn key<K: DeserializeOwned>(&self) -> Answer<Option<K>> {
         let Some(after) = &self.after else { return Ok(None) };
-        let key = bytes(after).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let key = unhex_all(after).and_then(|bytes| serde_json::from_slice(&bytes).ok());
         key.map(Some)
             .ok_or_else(|| Problem::bad(format!("`after` is not a cursor: `{after}` (expected `next` of a page)")))
     }
@@ -115,10 +109,4 @@ impl<T: ToSchema> ToSchema for Page<T> {
         schemas.push((T::name().into(), T::schema()));
         T::schemas(schemas);
     }
-}
-
-/// Decodes hexadecimal digits.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok()).collect()
 }

@@ -42,21 +42,27 @@ impl Store {
 
     /// Makes the shipments due that wait at a node with a product: its stock has changed.
     pub(crate) async fn look_at_stock(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<()> {
-        let sql = format!(
-            "UPDATE looks SET due = 0, version = version + 1 WHERE shipment IN (SELECT shipment FROM looks WHERE shipment IN (\
-             SELECT shipment FROM reservations WHERE sku = $1 AND node = $2) ORDER BY shipment{})",
-            self.locking(" FOR UPDATE")
-        );
-        sqlx::query(AssertSqlSafe(sql)).bind(sku.to_owned()).bind(node.to_owned()).execute(&mut *tx).await.map(drop)
+        let here = "WHERE shipment IN (SELECT shipment FROM reservations WHERE sku = $1 AND node = $2)";
+        sqlx::query(AssertSqlSafe(self.due_at_once(here)))
+            .bind(sku.to_owned())
+            .bind(node.to_owned())
+            .execute(&mut *tx)
+            .await
+            .map(drop)
     }
 
     /// Makes all watched shipments due: another release may find other exceptions.
     pub(crate) async fn look_at_all(&self, tx: &mut Tx) -> sqlx::Result<()> {
-        let sql = format!(
-            "UPDATE looks SET due = 0, version = version + 1 WHERE shipment IN (SELECT shipment FROM looks ORDER BY shipment{})",
-            self.locking(" FOR UPDATE")
-        );
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await.map(drop)
+        sqlx::query(AssertSqlSafe(self.due_at_once(""))).execute(&mut *tx).await.map(drop)
+    }
+
+    /// Statement that makes the shipments due that match a condition, locked in the order of their names.
+    fn due_at_once(&self, which: &str) -> String {
+        let locking = self.locking(" FOR UPDATE");
+        format!(
+            "UPDATE looks SET due = 0, version = version + 1 \
+             WHERE shipment IN (SELECT shipment FROM looks {which} ORDER BY shipment{locking})"
+        )
     }
 
     /// Claims due shipments, and reads what is known about them.

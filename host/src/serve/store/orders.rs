@@ -174,7 +174,7 @@ impl Store {
         before: Option<i64>,
         limit: i64,
     ) -> sqlx::Result<Vec<OrderRow>> {
-        // Without a state there is no condition, so that each query has its index.
+        // With and without a state it is another statement, so that each has its index.
         let which = if state.is_some() { "state = $3 AND" } else { "" };
         let sql = format!("{SELECT} WHERE {which} seq < $1 ORDER BY seq DESC LIMIT $2");
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(before.unwrap_or(i64::MAX)).bind(limit);
