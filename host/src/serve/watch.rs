@@ -19,8 +19,8 @@ use std::{
 };
 use tokio::sync::watch;
 use tradewind_core::{
-    Error, Id, Millis, Probability,
-    exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Step},
+    Error, Id, Millis,
+    exceptions::{self, Action, ExceptionRequest, ExceptionScore, Step},
     tracking::{Scan, State},
 };
 use tradewind_json::Shipment;
@@ -241,15 +241,9 @@ fn add(app: &App, found: &mut BTreeMap<String, Finding>, unjudged: Unjudged) {
     let Ok(shipment) = Id::new(id) else { return };
     let order = order.and_then(|order| Id::new(order).ok()).filter(|_| at_node);
     let hold = order.map(|order| Action { shipment: shipment.clone(), order, step: Step::Hold });
-    let score = ExceptionScore {
-        shipment,
-        kind: ExceptionKind::DataFault,
-        probability: Probability::CERTAIN,
-        severity: app.settings.exceptions.data.fixed,
-        evidence: Vec::new(),
-        actions: hold.into_iter().collect(),
-    };
-    found.entry(entry(&score)).or_insert(Finding { score, reason: None }).reason = Some(reason);
+    let mut finding = Finding::unjudged(shipment, app.settings.exceptions.data.fixed, reason.clone());
+    finding.score.actions.extend(hold);
+    found.entry(entry(&finding.score)).or_insert(finding).reason = Some(reason);
 }
 
 /// Id of a worklist entry.

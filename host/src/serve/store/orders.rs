@@ -111,8 +111,9 @@ const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, de
 
 fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     let cost: Option<String> = row.try_get("cost")?;
+    let cost = cost.as_deref().map(from_json).transpose();
     let read = from_json(&row.try_get::<String, _>("body")?);
-    let unread = read.as_ref().err().map(super::unread);
+    let unread = read.as_ref().err().or(cost.as_ref().err()).map(super::unread);
     Ok(OrderRow {
         id: row.try_get("id")?,
         order: read.ok(),
@@ -120,7 +121,7 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
         received: row.try_get("received")?,
         decided: row.try_get("decided")?,
         tries: row.try_get("tries")?,
-        cost: cost.as_deref().map(from_json).transpose()?,
+        cost: cost.unwrap_or_default(),
         decision: row.try_get("decision")?,
         seq: row.try_get("seq")?,
         error: unread.map_or_else(|| row.try_get("error"), |unread| Ok(Some(unread)))?,

@@ -1,8 +1,12 @@
 //! Worklist of exceptions for operators.
 
 use super::{Store, Tx, from_json, to_json};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
-use tradewind_core::exceptions::ExceptionScore;
+use tradewind_core::{
+    Id, Money, Probability,
+    exceptions::{ExceptionKind, ExceptionScore},
+};
 
 /// Entry of the worklist.
 #[derive(Debug, Clone)]
@@ -12,8 +16,8 @@ pub(crate) struct WorkRow {
     pub(crate) state: String,
     pub(crate) finding: Finding,
     pub(crate) found: i64,
-    pub(crate) acted: Option<serde_json::Value>,
-    pub(crate) feedback: Option<serde_json::Value>,
+    pub(crate) acted: Option<Value>,
+    pub(crate) feedback: Option<Value>,
 }
 
 /// Finding about a shipment.
@@ -26,14 +30,39 @@ pub(crate) struct Finding {
     pub(crate) reason: Option<String>,
 }
 
+impl Finding {
+    /// Finding about a shipment that cannot be scored, with its cost and the reason.
+    pub(crate) fn unjudged(shipment: Id, severity: Money, reason: String) -> Self {
+        let score = ExceptionScore {
+            shipment,
+            kind: ExceptionKind::DataFault,
+            probability: Probability::CERTAIN,
+            severity,
+            evidence: Vec::new(),
+            actions: Vec::new(),
+        };
+        Self { score, reason: Some(reason) }
+    }
+}
+
 pub(super) const SELECT: &str = "SELECT id, shipment, state, severity, score, found, acted, feedback FROM worklist";
 
+/// Entry; one whose finding cannot be read is a data fault with the reason, until its shipment is scored again.
 pub(super) fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
-    let document = |name: &str| row.try_get::<Option<String>, _>(name)?.as_deref().map(from_json).transpose();
+    // What people wrote is shown as it is.
+    let document = |name: &str| -> sqlx::Result<Option<Value>> {
+        let text: Option<String> = row.try_get(name)?;
+        Ok(text.map(|text| from_json(&text).unwrap_or(Value::String(text))))
+    };
+    let unread = |error: &sqlx::Error| -> sqlx::Result<Finding> {
+        let shipment = row.try_get::<String, _>("shipment")?;
+        let shipment = Id::new(shipment).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        Ok(Finding::unjudged(shipment, Money(row.try_get("severity")?), super::unread(error)))
+    };
     Ok(WorkRow {
         id: row.try_get("id")?,
         state: row.try_get("state")?,
-        finding: from_json(&row.try_get::<String, _>("score")?)?,
+        finding: from_json(&row.try_get::<String, _>("score")?).or_else(|error| unread(&error))?,
         found: row.try_get("found")?,
         acted: document("acted")?,
         feedback: document("feedback")?,
@@ -110,12 +139,12 @@ impl Store {
     }
 
     /// Closes an entry with an action; `false` if it is not open.
-    pub(crate) async fn act(&self, tx: &mut Tx, id: &str, acted: &serde_json::Value) -> sqlx::Result<bool> {
+    pub(crate) async fn act(&self, tx: &mut Tx, id: &str, acted: &Value) -> sqlx::Result<bool> {
         let sql = "UPDATE worklist SET state = 'acted', acted = $2 WHERE id = $1 AND state = 'open'";
         Ok(sqlx::query(sql).bind(id).bind(to_json(acted)?).execute(&mut *tx).await?.rows_affected() == 1)
     }
 
-    pub(crate) async fn set_feedback(&self, id: &str, feedback: &serde_json::Value) -> sqlx::Result<bool> {
+    pub(crate) async fn set_feedback(&self, id: &str, feedback: &Value) -> sqlx::Result<bool> {
         let sql = "UPDATE worklist SET feedback = $2 WHERE id = $1";
         Ok(sqlx::query(sql).bind(id).bind(to_json(feedback)?).execute(&self.pool).await?.rows_affected() == 1)
     }
@@ -123,7 +152,7 @@ impl Store {
 
 /// Kind of an entry, without its data.
 pub(crate) fn kind(score: &ExceptionScore) -> &'static str {
-    use tradewind_core::exceptions::ExceptionKind::*;
+    use ExceptionKind::*;
     match score.kind {
         Late => "late",
         StockOutBeforeShip => "stock_out_before_ship",
