@@ -81,7 +81,7 @@ pub enum Command {
     Exceptions(exceptions::Exceptions),
     #[cfg(feature = "serve")]
     /// Run the warehouse backend: orders, stock, shipments and a worklist over HTTP.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Replay recorded decisions, and show differences.
     Replay(replay::Replay),
     /// Compute product statistics from an event log.

@@ -32,6 +32,7 @@ mod guests;
 mod http;
 #[cfg(test)]
 mod interleaving;
+mod keys;
 mod live;
 mod metering;
 mod overview;
@@ -48,6 +49,7 @@ mod traces;
 mod watch;
 
 pub use auth::Role;
+pub use keys::{KeyInfo, Keys, NewKey};
 pub use retention::Retention;
 #[cfg(feature = "otel")]
 pub use traces::Traces;
@@ -554,63 +556,5 @@ fn told_to_stop() -> impl Future<Output = ()> {
             return;
         }
         let _ = interrupted.await;
-    }
-}
-
-/// Listed key.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct KeyInfo {
-    /// Name.
-    pub name: String,
-    /// Role.
-    pub role: String,
-    /// Creation time.
-    pub made: Millis,
-}
-
-/// Access keys of a database.
-#[derive(Debug)]
-pub struct Keys(Store);
-
-impl Keys {
-    /// Opens a database given as in [`Config::database`].
-    ///
-    /// # Errors
-    /// If it cannot be opened.
-    pub async fn open(database: &str) -> Result<Self, ServeError> {
-        Ok(Self(Store::open(database).await.map_err(Cause::from)?))
-    }
-
-    /// Makes a key. It is returned only once; the database stores its digest.
-    ///
-    /// # Errors
-    /// If the name exists, or the database fails.
-    pub async fn add(&self, name: &str, role: Role) -> Result<String, ServeError> {
-        let (key, hash) = auth::new_key().map_err(Cause::Random)?;
-        if !self.0.add_key(name, role.name(), &hash).await.map_err(Cause::from)? {
-            return Err(Cause::Key(format!("there is a key `{name}` already; remove it first")).into());
-        }
-        Ok(key)
-    }
-
-    /// Removes a key.
-    ///
-    /// # Errors
-    /// If the name does not exist, or the database fails.
-    pub async fn remove(&self, name: &str) -> Result<(), ServeError> {
-        if self.0.remove_key(name).await.map_err(Cause::from)? {
-            return Ok(());
-        }
-        Err(Cause::Key(format!("unknown key `{name}`")).into())
-    }
-
-    /// All keys, by name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list(&self) -> Result<Vec<KeyInfo>, ServeError> {
-        let keys = self.0.keys().await.map_err(Cause::from)?;
-        Ok(keys.into_iter().map(|key| KeyInfo { name: key.id, role: key.role, made: Millis(key.made) }).collect())
     }
 }

@@ -44,13 +44,18 @@ pub struct Answer {
 /// # Errors
 /// If the command fails.
 pub fn keys(database: &str) -> Result<BTreeMap<&'static str, String>> {
-    let key = |role: &'static str| {
-        let mut command = Command::new(dist("tradewind")?);
-        let made = command.args(["serve", "key", "add", role, "--role", role, "--database", database]).output()?;
-        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        Ok((role, String::from_utf8(made.stdout)?.trim().to_owned()))
-    };
-    ROLES.into_iter().map(key).collect()
+    ROLES.into_iter().map(|role| Ok((role, key(database, &["add", role, "--role", role])?))).collect()
+}
+
+/// Runs `tradewind serve key`, and returns what it prints.
+///
+/// # Errors
+/// If the command fails, with its message.
+pub fn key(database: &str, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(dist("tradewind")?);
+    let done = command.args(["serve", "key"]).args(arguments).args(["--database", database]).output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(String::from_utf8(done.stdout)?.trim().to_owned())
 }
 
 impl Service {

@@ -81,9 +81,9 @@ macro_rules! kinds {
 kinds! {
     /// The URL, a header, the form or the JSON cannot be read. Fix its syntax.
     MalformedRequest = "malformed-request", 400, "Malformed request",
-    /// The access key is missing or unknown. Send a valid one.
-    Unauthenticated = "unauthenticated", 401, "Missing or unknown access key",
-    /// The access key's role may not do this. Use a key with another role.
+    /// The access key is missing, unknown or expired. Send a valid one.
+    Unauthenticated = "unauthenticated", 401, "Missing, unknown or expired access key",
+    /// The access key's role, nodes or shop do not allow this. Use another key.
     Forbidden = "forbidden", 403, "Forbidden",
     /// The shopper has not consented to a profile, or the shop stores none. Send no events until that changes.
     ProfileRefused = "profile-refused", 403, "Profile refused",

@@ -1,5 +1,5 @@
 use super::{ModuleArgs, TrustArgs, read, read_json};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 use tradewind_core::Millis;
 use tradewind_host::{
     Limits, RuntimeConfig,
-    serve::{self, Config, Files, Keys, Role},
+    serve::{self, Config, Files, KeyInfo, Keys, NewKey, Role},
 };
 
 /// Maximum concurrent calls of the module, each with up to 128 MiB.
@@ -43,10 +43,32 @@ enum Key {
         /// shop, warehouse, operator or admin.
         #[arg(long)]
         role: Role,
+        /// Nodes to which a warehouse's or operator's key is limited, separated by commas (default: all).
+        #[arg(long, value_name = "NODES", value_delimiter = ',')]
+        nodes: Vec<String>,
+        /// Shop to whose orders a shop's key is limited; its keys share their orders (default: all orders).
+        #[arg(long, value_name = "NAME")]
+        shop: Option<String>,
+        /// Days after which the key expires (default: never).
+        #[arg(long, value_name = "DAYS")]
+        days: Option<NonZeroU32>,
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// List names, roles and creation times.
+    /// Replace a key's secret; the new one is printed only once.
+    Rotate {
+        /// Name of the key.
+        name: String,
+        /// Hours for which the earlier secret remains valid; 0 ends it, and its sessions, at once.
+        #[arg(long, value_name = "HOURS", default_value = "24")]
+        hours: u32,
+        /// Days after which the key expires (default: unchanged).
+        #[arg(long, value_name = "DAYS")]
+        days: Option<NonZeroU32>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List names, roles, creation times, limits, expiry and last use.
     List {
         #[command(flatten)]
         database: DatabaseArgs,
@@ -166,24 +188,65 @@ impl Serve {
 impl Key {
     async fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
         match self {
-            Self::Add { name, role, database } => {
-                ensure!((1..=64).contains(&name.len()), "invalid key name (expected 1 to 64 bytes)");
-                let key = Keys::open(&database.database).await?.add(&name, role).await?;
+            Self::Add { name, role, nodes, shop, days, database } => {
+                let mut new = NewKey::new(&name, role);
+                if !nodes.is_empty() {
+                    new = new.nodes(&nodes);
+                }
+                if let Some(shop) = shop {
+                    new = new.shop(shop);
+                }
+                if let Some(days) = days {
+                    new = new.lifetime(of_days(days));
+                }
+                let keys = Keys::open(&database.database).await?;
+                let key = keys.add(&new).await?;
                 writeln!(out, "{key}")?;
+                for node in keys.unknown_nodes(&nodes).await? {
+                    eprintln!("tradewind: there is no node {node} yet");
+                }
                 eprintln!(
                     "tradewind: key `{name}` with role {role}; only its digest is stored, so it is not shown again"
                 );
             }
+            Self::Rotate { name, hours, days, database } => {
+                let kept = Duration::from_secs(3_600 * u64::from(hours));
+                let key = Keys::open(&database.database).await?.rotate(&name, kept, days.map(of_days)).await?;
+                writeln!(out, "{key}")?;
+                eprintln!("tradewind: new secret of key `{name}`; the earlier one remains valid for {hours} hours");
+            }
             Self::List { database } => {
                 for key in Keys::open(&database.database).await?.list().await? {
-                    let made = jiff::Timestamp::from_millisecond(key.made.0)?;
-                    writeln!(out, "{:<24} {:<10} {made}", key.name, key.role)?;
+                    writeln!(out, "{}", listed(&key)?)?;
                 }
             }
             Self::Remove { name, database } => Keys::open(&database.database).await?.remove(&name).await?,
         }
         Ok(())
     }
+}
+
+/// Line of a list of keys.
+fn listed(key: &KeyInfo) -> anyhow::Result<String> {
+    let time = |at: Millis| jiff::Timestamp::from_millisecond(at.0);
+    let mut line = format!("{:<24} {:<10} {}", key.name, key.role, time(key.made)?);
+    if let Some(nodes) = &key.nodes {
+        line += &format!("  nodes {}", nodes.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+    }
+    if let Some(shop) = &key.shop {
+        line += &format!("  shop {shop}");
+    }
+    if let Some(expires) = key.expires {
+        line += &format!("  expires {}", time(expires)?);
+    }
+    if let Some(used) = key.used {
+        line += &format!("  used {}", time(used)?);
+    }
+    Ok(line)
+}
+
+fn of_days(days: NonZeroU32) -> Duration {
+    Duration::from_secs(86_400 * u64::from(days.get()))
 }
 
 impl RunArgs {
@@ -224,9 +287,8 @@ impl RunArgs {
         config.exceptions = self.exceptions.as_deref().map(read_json).transpose()?.unwrap_or_default();
         config.objective = serde_json::from_str(&self.objective).context("`--objective`")?;
         config.replace_snapshot = self.replace_snapshot;
-        let days = |days: NonZeroU32| Duration::from_secs(86_400 * u64::from(days.get()));
-        config.retention.orders = self.keep.map(days);
-        config.retention.decisions = self.keep_decisions.map(days);
+        config.retention.orders = self.keep.map(of_days);
+        config.retention.decisions = self.keep_decisions.map(of_days);
         config.retention.archive = self.archive;
         config.clock = self.clock;
         Ok(config)

@@ -11,7 +11,7 @@ use super::{
     plan::{self, PlanError},
     problem::{Answer, Problem},
     release::Release,
-    store::{Body, Conflict, Counts, NewShipment, OrderState, ShipmentRow, Taken, Tx, name_of},
+    store::{Body, Conflict, Counts, NewShipment, OrderState, Scope, ShipmentRow, Taken, Tx, name_of},
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -49,6 +49,7 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: &Action)
             if entry.state != "open" {
                 return Err(Problem::conflict(format!("`{work}` is {}; only open entries have actions", entry.state)));
             }
+            may_change(app, caller, entry.finding.score.shipment.as_str()).await?;
             let offered = &entry.finding.score.actions;
             if !offered.contains(action) {
                 let detail = "the entry does not offer this action any more; load it again";
@@ -57,7 +58,10 @@ pub(super) async fn act(app: &App, caller: &Caller, work: &str, action: &Action)
             let mut done = json!({"action": action, "by": caller.key, "at": app.clock.now()});
             let id = action.shipment.as_str();
             let planned = match &action.step {
-                Step::Reroute { to, .. } => Some(reroute(app, id, to).await?),
+                Step::Reroute { to, .. } => {
+                    caller.may_change_at(to.as_str())?;
+                    Some(reroute(app, id, to).await?)
+                }
                 _ => None,
             };
             let mut tx = app.store.begin().await?;
@@ -110,8 +114,21 @@ async fn lock(app: &App, tx: &mut Tx, id: &str) -> Answer<(ShipmentRow, Option<i
     Ok((app.store.lock_shipment(tx, id).await?.ok_or_else(unknown)?, version))
 }
 
+/// Checks that a caller may change a shipment, which never moves to another node.
+async fn may_change(app: &App, caller: &Caller, shipment: &str) -> Answer<()> {
+    if caller.scope == Scope::All {
+        return Ok(());
+    }
+    let node = app.store.node_of(shipment).await?.ok_or_else(|| Problem::not_found("shipment", shipment))?;
+    caller.may_change_at(&node)
+}
+
 /// Stores feedback on an entry.
 pub(super) async fn feedback(app: &App, caller: &Caller, work: &str, useful: bool, note: &str) -> Answer<()> {
+    if caller.scope != Scope::All {
+        let entry = app.store.work(work).await?.ok_or_else(|| Problem::not_found("entry of the worklist", work))?;
+        may_change(app, caller, entry.finding.score.shipment.as_str()).await?;
+    }
     let said = json!({"useful": useful, "note": note, "by": caller.key, "at": app.clock.now()});
     if !app.store.set_feedback(work, &said).await? {
         return Err(Problem::not_found("entry of the worklist", work));
@@ -255,7 +272,8 @@ async fn split(app: &App, tx: &mut Tx, row: ShipmentRow, later: &[Line]) -> Answ
 }
 
 /// Stores scans, all or none. Dispatched units are removed from stock and reservations.
-pub(super) async fn scan(app: &App, id: &str, scans: &[Scan]) -> Answer<()> {
+pub(super) async fn scan(app: &App, caller: &Caller, id: &str, scans: &[Scan]) -> Answer<()> {
+    may_change(app, caller, id).await?;
     attempts(|| {
         Box::pin(async move {
             let mut tx = app.store.begin().await?;
@@ -322,7 +340,8 @@ async fn take_scan(app: &App, tx: &mut Tx, row: &mut ShipmentRow, scan: &Scan) -
 }
 
 /// Releases a held shipment.
-pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
+pub(super) async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
+    may_change(app, caller, id).await?;
     attempts(|| {
         Box::pin(async move {
             let mut tx = app.store.begin().await?;
@@ -336,7 +355,8 @@ pub(super) async fn release(app: &App, id: &str) -> Answer<()> {
 
 /// Opens or closes a node; closing plans its orders again, opening plans orders with shortfalls again. Returns their
 /// number.
-pub(super) async fn set_closed(app: &App, node: &str, closed: bool) -> Answer<u64> {
+pub(super) async fn set_closed(app: &App, caller: &Caller, node: &str, closed: bool) -> Answer<u64> {
+    caller.may_change_at(node)?;
     let count = attempts(|| {
         Box::pin(async move {
             let mut tx = app.store.begin().await?;
@@ -431,7 +451,15 @@ fn moved_meanwhile() -> Problem {
 
 /// Cancels an order, except its shipped parts: unplanned lines, and shipments still at their nodes, packed or not. An
 /// order that has shipped completely cannot be cancelled.
-pub(super) async fn cancel(app: &App, order: &str) -> Answer<()> {
+pub(super) async fn cancel(app: &App, caller: &Caller, order: &str) -> Answer<()> {
+    caller.may_use_orders()?;
+    if caller.scope != Scope::All {
+        let unknown = || Problem::not_found("order", order);
+        let row = app.store.order(order).await?.ok_or_else(unknown)?;
+        if !caller.scope.has(None, row.shop.as_deref()) {
+            return Err(unknown());
+        }
+    }
     attempts(|| Box::pin(try_cancel(app, order))).await?;
     app.queued.notify_one();
     app.moved.notify_one();
@@ -476,7 +504,8 @@ async fn try_cancel(app: &App, order: &str) -> Answer<()> {
 }
 
 /// Queues a dead order again.
-pub(super) async fn retry(app: &App, order: &str) -> Answer<()> {
+pub(super) async fn retry(app: &App, caller: &Caller, order: &str) -> Answer<()> {
+    caller.may_use_orders()?;
     let mut tx = app.store.begin().await?;
     if app.store.requeue(&mut tx, &BTreeSet::from([order.to_owned()]), &[OrderState::Dead]).await? == 0 {
         return Err(Problem::conflict(format!("`{order}` is not dead; only dead orders can be retried")));

@@ -1,6 +1,10 @@
-//! Authentication and roles: access keys.
+//! Authentication and permissions: access keys with roles, and limits to nodes or a shop.
 
-use super::{App, problem::Problem, store::wall};
+use super::{
+    App,
+    problem::{Answer, Problem},
+    store::{KeyRow, Scope, wall},
+};
 use crate::sha256;
 use axum::{
     extract::FromRequestParts,
@@ -11,6 +15,7 @@ use std::{
     str::FromStr,
     sync::{Arc, OnceLock},
 };
+use tradewind_core::Millis;
 use tradewind_json::{ProblemKind, hex};
 
 /// Role of a key.
@@ -32,6 +37,8 @@ pub(crate) struct Caller {
     /// Name of the key.
     pub(crate) key: String,
     pub(crate) role: Role,
+    /// What it sees and changes.
+    pub(crate) scope: Scope,
 }
 
 /// Name of the key of a request, for the access log; empty until the key is known.
@@ -42,6 +49,10 @@ impl KeyName {
     pub(crate) fn get(&self) -> &str {
         self.0.get().map_or("", String::as_str)
     }
+
+    pub(crate) fn set(&self, caller: &Caller) {
+        self.0.get_or_init(|| caller.key.clone());
+    }
 }
 
 /// Prefix of access keys.
@@ -51,6 +62,9 @@ const PREFIX: &str = "tw_";
 pub(crate) const SESSION: i64 = 12 * 3_600_000;
 
 const COOKIE: &str = "tradewind_session";
+
+/// Precision of the last use of a key, in milliseconds: most requests write nothing.
+const USED: i64 = 3_600_000;
 
 impl Role {
     /// All roles.
@@ -83,14 +97,48 @@ impl FromStr for Role {
 }
 
 impl Caller {
+    /// Caller with a key; `None` if its role is unknown.
+    fn new(key: KeyRow) -> Option<Self> {
+        Some(Self { key: key.id, role: key.role.parse().ok()?, scope: key.scope })
+    }
+
     /// Allows these roles, and the admin.
-    pub(crate) fn may(&self, roles: &[Role]) -> Result<(), Problem> {
+    pub(crate) fn may(&self, roles: &[Role]) -> Answer<()> {
         if self.role == Role::Admin || roles.contains(&self.role) {
             return Ok(());
         }
         let wanted = roles.iter().copied().chain([Role::Admin]).map(Role::name).collect::<Vec<_>>().join(" or ");
         let detail = format!("the key `{}` has role {}, but this needs {wanted}", self.key, self.role);
         Err(Problem::new(ProblemKind::Forbidden, detail))
+    }
+
+    /// Refuses keys of nodes: orders are at no node.
+    pub(crate) fn may_use_orders(&self) -> Answer<()> {
+        match self.scope {
+            Scope::Nodes(_) => Err(self.limited("orders are at no node")),
+            Scope::All | Scope::Shop(_) => Ok(()),
+        }
+    }
+
+    /// Refuses keys of a shop: stock and nodes are of no shop.
+    pub(crate) fn may_use_stock(&self) -> Answer<()> {
+        match self.scope {
+            Scope::Shop(_) => Err(self.limited("stock and nodes are of no shop")),
+            Scope::All | Scope::Nodes(_) => Ok(()),
+        }
+    }
+
+    /// Refuses changes at a node that is not the key's.
+    pub(crate) fn may_change_at(&self, node: &str) -> Answer<()> {
+        if self.scope.has(Some(node), None) {
+            return Ok(());
+        }
+        Err(self.limited(&format!("this is at {node}")))
+    }
+
+    fn limited(&self, but: &str) -> Problem {
+        let detail = format!("the key `{}` is limited to {}, but {but}", self.key, self.scope);
+        Problem::new(ProblemKind::Forbidden, detail)
     }
 }
 
@@ -107,7 +155,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         };
         let caller = app.caller(key.trim()).await?;
         if let Some(name) = parts.extensions.get::<KeyName>() {
-            name.0.get_or_init(|| caller.key.clone());
+            name.set(&caller);
         }
         Ok(caller)
     }
@@ -115,29 +163,51 @@ impl FromRequestParts<Arc<App>> for Caller {
 
 impl App {
     /// Caller with this key.
-    pub(crate) async fn caller(&self, key: &str) -> Result<Caller, Problem> {
-        let found = self.store.key(&digest(key)).await?;
-        let known = found.and_then(|(key, role)| Some(Caller { key, role: role.parse().ok()? }));
-        known.ok_or_else(|| Problem::new(ProblemKind::Unauthenticated, "unknown access key"))
+    pub(crate) async fn caller(&self, key: &str) -> Answer<Caller> {
+        Ok(self.authenticated(key).await?.0)
     }
 
-    /// Signs a user in; returns the page's cookie.
-    pub(crate) async fn sign_in(&self, key: &str) -> Result<String, Problem> {
-        let caller = self.caller(key).await?;
+    /// Caller with this key, and the time at which it expires.
+    async fn authenticated(&self, key: &str) -> Answer<(Caller, Option<i64>)> {
+        let refused = |detail: String| Problem::new(ProblemKind::Unauthenticated, detail);
+        let unknown = || refused("unknown access key".to_owned());
+        let (row, until) = self.store.key(&digest(key)).await?.ok_or_else(unknown)?;
+        let now = wall();
+        for (what, expires) in [("access key", row.expires), ("earlier secret of the access key", until)] {
+            if let Some(expires) = expires.filter(|expires| *expires <= now) {
+                return Err(refused(format!("the {what} `{}` expired at {}", row.id, Millis(expires))));
+            }
+        }
+        if row.used.is_none_or(|used| now - used >= USED) {
+            let (store, id) = (self.store.clone(), row.id.clone());
+            tokio::spawn(async move {
+                if let Err(error) = store.set_used(&id, now).await {
+                    tracing::debug!(%error, "last use of a key not recorded");
+                }
+            });
+        }
+        let expires = [row.expires, until].into_iter().flatten().min();
+        Ok((Caller::new(row).ok_or_else(unknown)?, expires))
+    }
+
+    /// Signs a user in; returns the caller, and the page's cookie.
+    pub(crate) async fn sign_in(&self, key: &str) -> Answer<(Caller, String)> {
+        let (caller, expires) = self.authenticated(key).await?;
         let token = hex(&random::<32>().map_err(|error| Problem::internal(&error))?);
-        self.store.add_session(&digest(&token), &caller.key, wall() + SESSION).await?;
-        Ok(format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION / 1_000))
+        let until = (wall() + SESSION).min(expires.unwrap_or(i64::MAX));
+        self.store.add_session(&digest(&token), &caller.key, until).await?;
+        let cookie = format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION / 1_000);
+        Ok((caller, cookie))
     }
 
     /// Signed-in user, and the token required in the page's forms.
-    pub(crate) async fn signed_in(&self, headers: &HeaderMap) -> Result<Option<(Caller, String)>, Problem> {
+    pub(crate) async fn signed_in(&self, headers: &HeaderMap) -> Answer<Option<(Caller, String)>> {
         let Some(token) = session_token(headers) else { return Ok(None) };
-        let Some(session) = self.store.session(&digest(token)).await? else { return Ok(None) };
-        let Ok(role) = session.role.parse() else { return Ok(None) };
-        Ok(Some((Caller { key: session.key, role }, form_token(token))))
+        let Some(key) = self.store.session(&digest(token)).await? else { return Ok(None) };
+        Ok(Caller::new(key).map(|caller| (caller, form_token(token))))
     }
 
-    pub(crate) async fn sign_out(&self, headers: &HeaderMap) -> Result<String, Problem> {
+    pub(crate) async fn sign_out(&self, headers: &HeaderMap) -> Answer<String> {
         if let Some(token) = session_token(headers) {
             self.store.remove_session(&digest(token)).await?;
         }

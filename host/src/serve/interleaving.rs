@@ -16,7 +16,7 @@ use super::{
     pulse::Pulse,
     queue, read,
     store::{
-        Counts, Finding, Store, Submitted, is_duplicate,
+        Counts, Finding, Scope, Store, Submitted, is_duplicate,
         schedule::{Event, Point, TURN, Turn, step},
         wall,
     },
@@ -91,7 +91,7 @@ impl Op {
     ];
 
     async fn run(self, app: Arc<App>) -> Result<bool> {
-        let operator = Caller { key: "operator".into(), role: Role::Operator };
+        let operator = Caller { key: "operator".into(), role: Role::Operator, scope: Scope::All };
         let counts = |on_hand, safety| Counts { on_hand, safety };
         let done = match self {
             Self::Plan => {
@@ -104,16 +104,16 @@ impl Op {
             Self::CountDown => act::count(&app, "N1", "a", counts(1, None)).await.map(drop),
             Self::CountUp => act::count(&app, "N2", "a", counts(20, None)).await.map(drop),
             Self::LowerSafety => act::count(&app, "N1", "a", counts(6, Some(0))).await.map(drop),
-            Self::Pack => act::scan(&app, SHIPMENT, &[scan(State::Packed)?]).await,
-            Self::Leave => act::scan(&app, SHIPMENT, &[scan(State::PickedUp)?]).await,
+            Self::Pack => act::scan(&app, &operator, SHIPMENT, &[scan(State::Packed)?]).await,
+            Self::Leave => act::scan(&app, &operator, SHIPMENT, &[scan(State::PickedUp)?]).await,
             Self::Split | Self::Reroute | Self::Hold => {
                 let (work, action) = self.work()?;
                 act::act(&app, &operator, work, &action).await.map(drop)
             }
-            Self::Free => act::release(&app, SHIPMENT).await,
-            Self::Cancel => act::cancel(&app, "A").await,
-            Self::Close => act::set_closed(&app, "N1", true).await.map(drop),
-            Self::Open => act::set_closed(&app, "N2", false).await.map(drop),
+            Self::Free => act::release(&app, &operator, SHIPMENT).await,
+            Self::Cancel => act::cancel(&app, &operator, "A").await,
+            Self::Close => act::set_closed(&app, &operator, "N1", true).await.map(drop),
+            Self::Open => act::set_closed(&app, &operator, "N2", false).await.map(drop),
             Self::Release => {
                 let current = app.release();
                 let release = build(current.number + 1, current.parts.clone(), &app.settings.running).await?;
@@ -129,7 +129,7 @@ impl Op {
             }
             Self::Submit => {
                 let order = order("E", &[("b", 2)])?;
-                let submitted = app.store.submit("shop E", &order, app.clock.now().0).await?;
+                let submitted = app.store.submit("shop E", None, &order, app.clock.now().0).await?;
                 ensure!([Submitted::New, Submitted::Again].contains(&submitted), "{submitted:?}");
                 app.queued.notify_one();
                 return Ok(true);
@@ -246,10 +246,10 @@ impl World {
         });
         let world = Self { app, has_locks: database.url.starts_with("postgres"), _database: database };
         for (id, lines) in [("A", &[("a", 2), ("b", 1)][..]), ("D", &[("b", 1)]), ("B", &[("a", 9)])] {
-            world.app.store.submit(&format!("shop {id}"), &order(id, lines)?, NOON.0).await?;
+            world.app.store.submit(&format!("shop {id}"), None, &order(id, lines)?, NOON.0).await?;
             world.settle().await?;
         }
-        world.app.store.submit("shop C", &order("C", &[("b", 1)])?, NOON.0).await?;
+        world.app.store.submit("shop C", None, &order("C", &[("b", 1)])?, NOON.0).await?;
         let mut found = Vec::new();
         for op in [Op::Split, Op::Reroute, Op::Hold] {
             let (work, action) = op.work()?;

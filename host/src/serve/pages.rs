@@ -8,14 +8,15 @@ mod words;
 use super::{
     App, act,
     api::{Form, OrderStatus, Path, ReleaseStatus, order_statuses},
-    auth::{Caller, Role},
+    auth::{Caller, KeyName, Role},
     live, overview,
-    problem::Problem,
+    problem::{Answer, Problem},
+    store::Scope,
 };
 use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    Extension, Router,
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -90,21 +91,28 @@ struct Visitor {
     reader: Reader,
 }
 
-async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refused> {
-    let (caller, token) = app.signed_in(headers).await?.ok_or(Refused::SignIn)?;
-    Ok(Visitor { caller, token, reader: Reader::of(headers) })
+impl FromRequestParts<Arc<App>> for Visitor {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refused> {
+        let (caller, token) = app.signed_in(&parts.headers).await?.ok_or(Refused::SignIn)?;
+        if let Some(name) = parts.extensions.get::<KeyName>() {
+            name.set(&caller);
+        }
+        Ok(Self { caller, token, reader: Reader::of(&parts.headers) })
+    }
 }
 
-/// Sender of one of this page's forms, with permission.
-async fn sender(app: &App, headers: &HeaderMap, token: &str, roles: &[Role]) -> Result<Caller, Refused> {
-    let visitor = visitor(app, headers).await?;
-    if visitor.token != token {
-        return Err(
-            Problem::new(ProblemKind::Forbidden, "the form is from another session; load the page again").into()
-        );
+impl Visitor {
+    /// Sender of one of this page's forms, with permission.
+    fn sends(self, token: &str, roles: &[Role]) -> Answer<Caller> {
+        if self.token != token {
+            let detail = "the form is from another session; load the page again";
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
+        self.caller.may(roles)?;
+        Ok(self.caller)
     }
-    visitor.caller.may(roles)?;
-    Ok(visitor.caller)
 }
 
 fn page(title: &str, reader: &Reader, visitor: Option<&Visitor>, main: &Markup) -> Markup {
@@ -144,13 +152,18 @@ fn hidden(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name="token" value=(visitor.token); }
 }
 
-async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
-    let visitor = visitor(&app, &headers).await?;
+async fn worklist(State(app): State<Arc<App>>, visitor: Visitor) -> Shown {
     let store = &app.store;
+    let scope = &visitor.caller.scope;
     let counts = store.order_counts().await?;
-    let (open, acted) = (store.worklist("open", None, SHOWN).await?, store.worklist("acted", None, 10).await?);
-    let orders = order_statuses(&app, store.orders(None, None, SHOWN).await?).await?;
-    let nodes = store.nodes().await?;
+    let open = store.worklist(scope, "open", None, SHOWN).await?;
+    let acted = store.worklist(scope, "acted", None, 10).await?;
+    let orders = match visitor.caller.may_use_orders() {
+        Ok(()) => Some(order_statuses(&app, store.orders(scope, None, None, SHOWN).await?).await?),
+        Err(_) => None,
+    };
+    let mut nodes = store.nodes().await?;
+    nodes.retain(|node, _| scope.has(Some(node), None));
     let sums = overview::latest(&app).await;
     let release = app.release();
     let workloads = live::workloads(store, store.pool(), &release, app.clock.now()).await?;
@@ -158,21 +171,23 @@ async fn worklist(State(app): State<Arc<App>>, headers: HeaderMap) -> Shown {
     let main = html! {
         h1 { (visitor.reader.label("Worklist")) }
         @for trouble in &troubles { p.notice role="alert" { (trouble) } }
-        (parts::counts(&visitor, &counts, store.open_work().await?))
+        @if *scope == Scope::All { (parts::counts(&visitor, &counts, store.open_work().await?)) }
         (parts::exceptions(&visitor, &release, &open))
         (parts::acted(&visitor, &release, &acted))
-        (parts::orders(&visitor, &orders))
-        (parts::nodes(&visitor, &nodes, sums.as_deref(), &workloads))
-        (parts::cover(&visitor, sums.as_deref().map(|sums| (sums, sums.made(&app)))))
+        @if let Some(orders) = orders { (parts::orders(&visitor, &orders)) }
+        @if !nodes.is_empty() { (parts::nodes(&visitor, &nodes, sums.as_deref(), &workloads)) }
+        @if *scope == Scope::All { (parts::cover(&visitor, sums.as_deref().map(|sums| (sums, sums.made(&app))))) }
         (parts::digests(&visitor, &ReleaseStatus::from(&*release)))
     };
     Ok(page(&visitor.reader.label("Worklist"), &visitor.reader, Some(&visitor), &main).into_response())
 }
 
-async fn order(State(app): State<Arc<App>>, headers: HeaderMap, path: Sent<Path<String>>) -> Shown {
-    let (visitor, Path(id)) = (visitor(&app, &headers).await?, path?);
+async fn order(State(app): State<Arc<App>>, visitor: Visitor, path: Sent<Path<String>>) -> Shown {
+    visitor.caller.may_use_orders()?;
+    let Path(id) = path?;
     let unknown = || Problem::not_found("order", &id);
-    let row = app.store.order(&id).await?.ok_or_else(unknown)?;
+    let row = app.store.order(&id).await?.filter(|row| visitor.caller.scope.has(None, row.shop.as_deref()));
+    let row = row.ok_or_else(unknown)?;
     let status: OrderStatus = order_statuses(&app, vec![row]).await?.pop().ok_or_else(unknown)?;
     let main = parts::order(&visitor, &app.release(), &status);
     Ok(page(&id, &visitor.reader, Some(&visitor), &main).into_response())
@@ -202,13 +217,21 @@ struct Key {
     key: String,
 }
 
-async fn sign_in(State(app): State<Arc<App>>, headers: HeaderMap, form: Sent<Form<Key>>) -> Response {
+async fn sign_in(
+    State(app): State<Arc<App>>,
+    Extension(name): Extension<KeyName>,
+    headers: HeaderMap,
+    form: Sent<Form<Key>>,
+) -> Response {
     let signed_in = match form {
         Ok(Form(form)) => app.sign_in(form.key.trim()).await,
         Err(problem) => Err(problem),
     };
     match signed_in {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+        Ok((caller, cookie)) => {
+            name.set(&caller);
+            ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+        }
         Err(problem) => {
             let page = sign_in_page(&Reader::of(&headers), Some(problem.detail()));
             (problem.status(), page).into_response()
@@ -221,9 +244,9 @@ struct Token {
     token: String,
 }
 
-async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap, form: Sent<Form<Token>>) -> Shown {
+async fn sign_out(State(app): State<Arc<App>>, visitor: Visitor, headers: HeaderMap, form: Sent<Form<Token>>) -> Shown {
     let Form(form) = form?;
-    sender(&app, &headers, &form.token, &Role::ALL).await?;
+    visitor.sends(&form.token, &Role::ALL)?;
     let cookie = app.sign_out(&headers).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
@@ -237,12 +260,12 @@ struct Chosen {
 
 async fn act_on(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     path: Sent<Path<String>>,
     form: Sent<Form<Chosen>>,
 ) -> Shown {
     let (Path(id), Form(form)) = (path?, form?);
-    let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
+    let caller = visitor.sends(&form.token, &[Role::Operator])?;
     let action: Action =
         serde_json::from_str(&form.action).map_err(|error| Problem::bad(format!("the action: {error}")))?;
     act::act(&app, &caller, &id, &action).await?;
@@ -257,42 +280,42 @@ struct Said {
 
 async fn feedback(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     path: Sent<Path<String>>,
     form: Sent<Form<Said>>,
 ) -> Shown {
     let (Path(id), Form(form)) = (path?, form?);
-    let caller = sender(&app, &headers, &form.token, &[Role::Operator]).await?;
+    let caller = visitor.sends(&form.token, &[Role::Operator])?;
     act::feedback(&app, &caller, &id, form.useful, "").await?;
     Ok(Redirect::to("/").into_response())
 }
 
 async fn retry(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     path: Sent<Path<String>>,
     form: Sent<Form<Token>>,
 ) -> Shown {
     let (Path(id), Form(form)) = (path?, form?);
-    sender(&app, &headers, &form.token, &[Role::Operator]).await?;
-    act::retry(&app, &id).await?;
+    let caller = visitor.sends(&form.token, &[Role::Operator])?;
+    act::retry(&app, &caller, &id).await?;
     Ok(Redirect::to("/").into_response())
 }
 
 async fn turn_node(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     path: Sent<Path<(String, String)>>,
     form: Sent<Form<Token>>,
 ) -> Shown {
     let (Path((code, to)), Form(form)) = (path?, form?);
-    sender(&app, &headers, &form.token, &[Role::Warehouse, Role::Operator]).await?;
+    let caller = visitor.sends(&form.token, &[Role::Warehouse, Role::Operator])?;
     let closed = match to.as_str() {
         "close" => true,
         "open" => false,
         _ => return Err(Problem::not_found("resource", &format!("/nodes/{code}/{to}")).into()),
     };
-    act::set_closed(&app, &code, closed).await?;
+    act::set_closed(&app, &caller, &code, closed).await?;
     Ok(Redirect::to("/").into_response())
 }
 

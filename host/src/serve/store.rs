@@ -13,6 +13,7 @@ mod orders;
 mod releases;
 mod retention;
 pub(crate) mod schedule;
+mod scope;
 mod shipments;
 mod stock;
 mod taken;
@@ -20,9 +21,11 @@ mod worklist;
 
 pub(crate) use database::{Pool, Tx};
 pub(crate) use events::{EventRow, Place};
+pub(crate) use keys::KeyRow;
 pub(crate) use looks::Look;
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
 pub(crate) use retention::{Cell, DECISIONS, ORDERS, Rows, SCANS, SHIPMENTS, Table, WORKLIST};
+pub(crate) use scope::Scope;
 pub(crate) use shipments::{Body, Filter, NewShipment, Readable, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use taken::Taken;
@@ -33,11 +36,15 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::sync::Mutex;
 
 /// Migrations from an empty database to this version: statements for every database, and additional ones for SQLite and
 /// PostgreSQL. Existing ones never change.
-const MIGRATIONS: [Steps; 6] = [
+const MIGRATIONS: [Steps; 7] = [
     Steps { all: include_str!("store/migrations/1.sql"), sqlite: "", postgres: "" },
     Steps { all: include_str!("store/migrations/2.sql"), sqlite: "", postgres: "" },
     Steps {
@@ -51,6 +58,11 @@ const MIGRATIONS: [Steps; 6] = [
         all: include_str!("store/migrations/6.sql"),
         sqlite: include_str!("store/migrations/6.sqlite.sql"),
         postgres: include_str!("store/migrations/6.postgres.sql"),
+    },
+    Steps {
+        all: include_str!("store/migrations/7.sql"),
+        sqlite: include_str!("store/migrations/7.sqlite.sql"),
+        postgres: include_str!("store/migrations/7.postgres.sql"),
     },
 ];
 
@@ -69,6 +81,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Store {
     pool: Pool,
     dialect: Dialect,
+    /// Held while the use of a key is recorded.
+    recording: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +123,7 @@ impl Store {
         });
         // Statements are too long for logs; failures are logged separately.
         let connect = url.parse::<AnyConnectOptions>()?.disable_statement_logging();
-        let store = Self { pool: Pool(options.connect_with(connect).await?), dialect };
+        let store = Self { pool: Pool(options.connect_with(connect).await?), dialect, recording: Arc::default() };
         store.migrate().await?;
         Ok(store)
     }

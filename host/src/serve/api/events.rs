@@ -57,7 +57,7 @@ pub(super) struct Feed {
     next: String,
 }
 
-/// Lists what happened, oldest first. For all roles.
+/// Lists what happened, oldest first. For all roles; a limited key gets the events of its nodes or shop.
 ///
 /// Events are written in the transaction that makes them, and none is added before one that was listed: a reader that
 /// asks again with `next` misses none.
@@ -67,11 +67,11 @@ pub(super) struct Feed {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    caller: Caller,
     Query(Which { after, limit }): Query<Which>,
 ) -> Answered<Feed> {
     let place = after.as_deref().map_or(Ok(Place::default()), place)?;
-    let rows = app.store.events(place, Part::new(None, limit).items()).await?;
+    let rows = app.store.events(&caller.scope, place, Part::new(None, limit).items()).await?;
     let last = rows.last().map_or(place, |row| row.place);
     let items = rows.into_iter().map(|row| Event::new(row, app.clock));
     Ok(Json(Feed { items: items.collect(), next: name(last) }))

@@ -13,7 +13,7 @@ use tradewind_core::{ErrorKind, guest::ClientError};
 use tradewind_json::{InsightReply, InsightRequest, Problem as Document, ProblemKind};
 
 /// Computes an insight: a model's answer about a shopper, products at nodes, or texts, with reasons. For shops and
-/// warehouses.
+/// warehouses; a limited key gets no items of other nodes.
 ///
 /// The request is not stored.
 #[utoipa::path(
@@ -40,7 +40,13 @@ pub(super) async fn ask(
     let release = app.release();
     let (insights, _) = app.gate.ask(&release.tradewind, move |client| client.insight(request)).await?;
     match insights {
-        Ok(insights) => Ok(Json(InsightReply::new(id, insights))),
+        Ok(insights) => {
+            let mut reply = InsightReply::new(id, insights);
+            reply
+                .items
+                .retain(|item| item.node.as_ref().is_none_or(|node| caller.scope.has(Some(node.as_str()), None)));
+            Ok(Json(reply))
+        }
         // To send it again is useless: only another name may succeed.
         Err(ClientError::Fault(fault)) if fault.kind() == Some(ErrorKind::UnknownPack) => {
             Err(Problem::new(ProblemKind::NotFound, fault.message))

@@ -4,7 +4,7 @@ use super::{
     Answered,
     body::{Body, Path, Query},
     list::{Page, Part},
-    responses::{ForRoles, Keyed, WithBody},
+    responses::{ForRoles, WithBody},
 };
 use crate::{
     receipts::Record,
@@ -215,15 +215,16 @@ pub(super) async fn submit(
             "the header `Idempotency-Key` is missing or too long: send 1 to 255 characters, different for each order";
         return Err(Problem::bad(detail));
     }
-    // Keys are separate for each caller.
-    let key = format!("{} {key}", caller.key);
+    // Keys are separate for each caller, or for each shop: no access key has an empty name.
+    let shop = caller.scope.shop();
+    let key = shop.map_or_else(|| format!("{} {key}", caller.key), |shop| format!(" {shop} {key}"));
     let taken = Taken { id: order.id.to_string(), href: format!("/v1/orders/{}", order.id) };
     // An order that was taken stays taken, whatever a later snapshot has.
-    let submitted = match app.store.submitted(&key, &order).await? {
+    let submitted = match app.store.submitted(&key, shop, &order).await? {
         Some(submitted) => submitted,
         None => {
             door::order(&app, &order).await?;
-            app.store.submit(&key, &order, app.clock.now().0).await?
+            app.store.submit(&key, shop, &order, app.clock.now().0).await?
         }
     };
     match submitted {
@@ -257,23 +258,25 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-/// Lists orders, newest first. For all roles.
+/// Lists orders, newest first. For all roles, but not for keys of nodes; a key of a shop gets the shop's.
 #[utoipa::path(
     get, path = "/v1/orders", operation_id = "listOrders", tag = "orders", params(Which),
-    responses((status = 200, body = Orders, description = "page of orders, with their state"), Keyed)
+    responses((status = 200, body = Orders, description = "page of orders, with their state"), ForRoles)
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    caller: Caller,
     Query(Which { state, after, limit }): Query<Which>,
 ) -> Answered<Orders> {
+    caller.may_use_orders()?;
     let part = Part::new(after, limit);
-    let rows = app.store.orders(state, part.key()?, part.rows()).await?;
+    let rows = app.store.orders(&caller.scope, state, part.key()?, part.rows()).await?;
     let (rows, next) = part.page(rows, |row| row.seq)?.split();
     Ok(Json(Page::new(statuses(&app, rows).await?, next)))
 }
 
-/// Shows an order: shipments, units that do not ship with reasons, cost, and receipt. For all roles.
+/// Shows an order: shipments, units that do not ship with reasons, cost, and receipt. For all roles, but not for keys of
+/// nodes.
 #[utoipa::path(
     get, path = "/v1/orders/{id}", operation_id = "getOrder", tag = "orders",
     params(("id" = String, Path, description = "name of the order", example = "web-17")),
@@ -281,16 +284,14 @@ pub(super) async fn list(
         (status = 200, body = OrderStatus, description = "the order with its state"),
         (status = 404, body = Document, content_type = "application/problem+json",
             description = "unknown order"),
-        Keyed,
+        ForRoles,
     )
 )]
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    _caller: Caller,
-    Path(id): Path<String>,
-) -> Answered<OrderStatus> {
+pub(super) async fn show(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answered<OrderStatus> {
+    caller.may_use_orders()?;
     let unknown = || Problem::not_found("order", &id);
-    let row = app.store.order(&id).await?.ok_or_else(unknown)?;
+    let row = app.store.order(&id).await?.filter(|row| caller.scope.has(None, row.shop.as_deref()));
+    let row = row.ok_or_else(unknown)?;
     Ok(Json(statuses(&app, vec![row]).await?.pop().ok_or_else(unknown)?))
 }
 
@@ -311,7 +312,7 @@ pub(super) async fn show(
 )]
 pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Shop, Role::Operator])?;
-    act::cancel(&app, &id).await?;
+    act::cancel(&app, &caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -328,7 +329,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id)
 )]
 pub(super) async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Operator])?;
-    act::retry(&app, &id).await?;
+    act::retry(&app, &caller, &id).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -345,6 +346,7 @@ pub(super) async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id):
 )]
 pub(super) async fn decision(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answered<Value> {
     caller.may(&[Role::Operator])?;
+    caller.may_use_orders()?;
     let record = app.store.decision(&id).await?.ok_or_else(|| Problem::not_found("decision", &id))?;
     serde_json::from_str(&record).map(Json).map_err(|error| Problem::internal(&error))
 }

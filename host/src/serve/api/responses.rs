@@ -13,8 +13,8 @@ use utoipa::{
 /// Statuses with the name and description of their response.
 const SHARED: [(&str, &str, &str); 8] = [
     ("400", "MalformedRequest", "the URL, a header or the body cannot be read"),
-    ("401", "Unauthenticated", "the access key is missing or unknown"),
-    ("403", "Forbidden", "the access key's role may not do this"),
+    ("401", "Unauthenticated", "the access key is missing, unknown or expired"),
+    ("403", "Forbidden", "the access key's role, nodes or shop do not allow this"),
     ("408", "TooSlow", "the body comes too slowly"),
     ("413", "TooLarge", "the body is too long"),
     ("422", "InvalidRequest", "a value is invalid: `detail` names it, and the valid values"),

@@ -76,6 +76,7 @@ pub(super) async fn submit(
     Body(shipment): Body<Shipment>,
 ) -> Answer<StatusCode> {
     caller.may(&[Role::Warehouse])?;
+    caller.may_change_at(shipment.node.as_str())?;
     door::shipment(&app, &shipment).await?;
     let [id, order, node, region] =
         [&shipment.id, &shipment.order, &shipment.node, &shipment.region].map(ToString::to_string);
@@ -108,7 +109,7 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-/// Lists shipments, by day of dispatch, then by name. For all roles.
+/// Lists shipments, by day of dispatch, then by name. For all roles; a limited key gets those of its nodes or shop.
 ///
 /// What a node has to pack are its shipments with the state `created`, overdue ones first.
 #[utoipa::path(
@@ -117,7 +118,7 @@ pub(super) struct Which {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    caller: Caller,
     Query(Which { node, state, dispatch, after, limit }): Query<Which>,
 ) -> Answered<Shipments> {
     node.as_deref().map(|node| door::code("node", node)).transpose()?;
@@ -128,7 +129,8 @@ pub(super) async fn list(
         return Err(Problem::bad(format!("unknown state `{state}` (expected a state of scans, or cancelled)")));
     }
     let part = Part::new(after, limit);
-    let rows = app.store.shipments(&store::Filter { node, state, dispatch }, part.key()?, part.rows()).await?;
+    let filter = store::Filter { node, state, dispatch };
+    let rows = app.store.shipments(&caller.scope, &filter, part.key()?, part.rows()).await?;
     let page = part.page(rows, |(row, _)| (row.day, row.id.clone()))?;
     Ok(Json(page.map(|shipment| ListedShipment {
         order: shipment.0.order.clone(),
@@ -150,10 +152,12 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Answered<ShipmentStatus> {
-    let (row, unreadable) = app.store.shipment(&id).await?.ok_or_else(|| Problem::not_found("shipment", &id))?;
+    let row = app.store.shipment(&id).await?;
+    let row = row.filter(|(row, _)| caller.scope.has(Some(&row.node), row.shop.as_deref()));
+    let (row, unreadable) = row.ok_or_else(|| Problem::not_found("shipment", &id))?;
     let (scans, unread): (Vec<_>, Vec<_>) = app.store.scans(&id).await?.into_iter().partition(Result::is_ok);
     let scans: Vec<Scan> = scans.into_iter().flatten().collect();
     let unread = unread.iter().find_map(|scan| scan.as_ref().err()).map(store::unread);
@@ -190,7 +194,7 @@ pub(super) async fn scan(
 ) -> Answer<StatusCode> {
     caller.may(&[Role::Warehouse])?;
     door::scans(&scans)?;
-    act::scan(&app, &id, &scans).await?;
+    act::scan(&app, &caller, &id, &scans).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -207,6 +211,6 @@ pub(super) async fn scan(
 )]
 pub(super) async fn release(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     caller.may(&[Role::Operator])?;
-    act::release(&app, &id).await?;
+    act::release(&app, &caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,7 +4,7 @@ use super::{
     Answered,
     body::{Body, Path, Query},
     list::{Page, Part},
-    responses::{ForRoles, InvalidQuery, Keyed, WithBody},
+    responses::{ForRoles, InvalidQuery, WithBody},
 };
 use crate::serve::{
     App, act,
@@ -64,20 +64,21 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-/// Lists stock, by product, then by node. For all roles.
+/// Lists stock, by product, then by node. For all roles, but not for keys of a shop; a key of nodes gets theirs.
 #[utoipa::path(
     get, path = "/v1/stock", operation_id = "listStock", tag = "stock", params(Which),
-    responses((status = 200, body = Stocks, description = "page of stock, by product and node"), Keyed, InvalidQuery)
+    responses((status = 200, body = Stocks, description = "page of stock, by product and node"), ForRoles, InvalidQuery)
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    caller: Caller,
     Query(Which { sku, node, after, limit }): Query<Which>,
 ) -> Answered<Stocks> {
+    caller.may_use_stock()?;
     sku.as_deref().map(|sku| door::sku("sku", sku)).transpose()?;
     node.as_deref().map(|node| door::code("node", node)).transpose()?;
     let part = Part::new(after, limit);
-    let rows = app.store.stock_list(sku.as_deref(), node.as_deref(), part.key()?, part.rows()).await?;
+    let rows = app.store.stock_list(&caller.scope, sku.as_deref(), node.as_deref(), part.key()?, part.rows()).await?;
     Ok(Json(part.page(rows, |row| (row.sku.clone(), row.node.clone()))?.map(Stock::from)))
 }
 
@@ -129,6 +130,7 @@ pub(super) async fn count(
     for Count { node, sku, .. } in &counts {
         door::sku("sku", sku)?;
         door::code("node", node)?;
+        caller.may_change_at(node)?;
         if !nodes.contains_key(node) {
             return Err(Problem::unprocessable(format!("unknown node `{node}`; no counts were applied")));
         }
@@ -163,14 +165,16 @@ pub(super) struct Workload {
     capacity: i64,
 }
 
-/// Lists nodes. For all roles.
+/// Lists nodes. For all roles, but not for keys of a shop; a key of nodes gets these.
 #[utoipa::path(
     get, path = "/v1/nodes", operation_id = "listNodes", tag = "stock",
-    responses((status = 200, body = [Node], description = "all nodes"), Keyed)
+    responses((status = 200, body = [Node], description = "all nodes, or the key's"), ForRoles)
 )]
-pub(super) async fn nodes(State(app): State<Arc<App>>, _caller: Caller) -> Answered<Vec<Node>> {
+pub(super) async fn nodes(State(app): State<Arc<App>>, caller: Caller) -> Answered<Vec<Node>> {
+    caller.may_use_stock()?;
     let workloads = live::workloads(&app.store, app.store.pool(), &app.release(), app.clock.now()).await?;
-    let nodes = app.store.nodes().await?.into_iter().map(|(code, closed)| {
+    let nodes = app.store.nodes().await?.into_iter().filter(|(code, _)| caller.scope.has(Some(code), None));
+    let nodes = nodes.map(|(code, closed)| {
         let workload = workloads.get(&code);
         let workload = workload.map(|&live::Workload { day, booked, capacity }| Workload { day, booked, capacity });
         Node { code, closed, workload }
@@ -191,7 +195,7 @@ pub(super) struct Turned {
 
 async fn turn(app: &App, caller: &Caller, node: String, closed: bool) -> Answer<Json<Turned>> {
     caller.may(&[Role::Warehouse, Role::Operator])?;
-    let replanned = act::set_closed(app, &node, closed).await?;
+    let replanned = act::set_closed(app, caller, &node, closed).await?;
     Ok(Json(Turned { node, closed, replanned }))
 }
 

@@ -102,14 +102,15 @@ pub(super) struct Which {
     limit: Option<u16>,
 }
 
-/// Lists exceptions, the most expensive first, ties oldest first. For all roles.
+/// Lists exceptions, the most expensive first, ties oldest first. For all roles; a limited key gets those of its nodes or
+/// shop.
 #[utoipa::path(
     get, path = "/v1/worklist", operation_id = "listWorklist", tag = "worklist", params(Which),
     responses((status = 200, body = Entries, description = "page of exceptions"), Keyed)
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    caller: Caller,
     Query(Which { state, after, limit }): Query<Which>,
 ) -> Answered<Entries> {
     let state = state.as_deref().unwrap_or("open");
@@ -117,7 +118,7 @@ pub(super) async fn list(
         return Err(Problem::bad(format!("unknown state `{state}` (expected open, acted or resolved)")));
     }
     let part = Part::new(after, limit);
-    let rows = app.store.worklist(state, part.key()?.as_ref(), part.rows()).await?;
+    let rows = app.store.worklist(&caller.scope, state, part.key()?.as_ref(), part.rows()).await?;
     let page = part.page(rows, |row| (row.finding.score.severity.0, row.found, row.id.clone()))?;
     let currency = app.release().snapshot.storefront.currency;
     Ok(Json(page.map(|row| Entry::new(row, currency))))

@@ -1,7 +1,7 @@
 //! What happened, in order, and how many orders, shipments and entries of the worklist are in each state. Triggers write
 //! both, in the transaction of the change.
 
-use super::{Dialect, Store};
+use super::{Dialect, Scope, Store};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 
@@ -27,17 +27,16 @@ pub(crate) struct Place {
 }
 
 impl Store {
-    /// Events after a place, oldest first. An event appears when no earlier one can appear any more.
-    pub(crate) async fn events(&self, after: Place, limit: i64) -> sqlx::Result<Vec<EventRow>> {
+    /// Events of a scope after a place, oldest first. An event appears when no earlier one can appear any more.
+    pub(crate) async fn events(&self, scope: &Scope, after: Place, limit: i64) -> sqlx::Result<Vec<EventRow>> {
         let ended = match self.dialect {
             Dialect::Sqlite => "",
             Dialect::Postgres => " AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
         };
-        let sql = format!(
-            "SELECT tx, seq, at, kind, subject, parent FROM events \
-             WHERE (tx, seq) > ($1, $2){ended} ORDER BY tx, seq LIMIT $3"
-        );
+        let select = format!("SELECT tx, seq, at, kind, subject, parent FROM events WHERE (tx, seq) > ($1, $2){ended}");
+        let (sql, values) = scope.list(&select, "tx, seq", 3, 4);
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(after.tx).bind(after.seq).bind(limit);
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
         let rows: Vec<(i64, i64, i64, String, String, Option<String>)> = query.fetch_all(&self.pool).await?;
         let event =
             |(tx, seq, at, kind, subject, parent)| EventRow { place: Place { tx, seq }, at, kind, subject, parent };

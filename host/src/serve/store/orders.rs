@@ -6,7 +6,7 @@
 
 use super::{
     Column::{Number, Text},
-    Store, Tx, from_json, to_json, wall,
+    Scope, Store, Tx, from_json, to_json, wall,
 };
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,8 @@ pub(crate) struct OrderRow {
     pub(crate) error: Option<String>,
     /// Number of its arrival.
     pub(crate) seq: i64,
+    /// Shop of the key that sent it.
+    pub(crate) shop: Option<String>,
 }
 
 /// Order with a lease.
@@ -107,7 +109,7 @@ impl State {
     }
 }
 
-const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, decision, error, seq FROM orders";
+const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, decision, error, seq, shop FROM orders";
 
 fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     let cost: Option<String> = row.try_get("cost")?;
@@ -124,42 +126,54 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
         cost: cost.unwrap_or_default(),
         decision: row.try_get("decision")?,
         seq: row.try_get("seq")?,
+        shop: row.try_get("shop")?,
         error: unread.map_or_else(|| row.try_get("error"), |unread| Ok(Some(unread)))?,
     })
 }
 
 impl Store {
     /// Whether an order was sent before; `None` if neither its key nor its id is known. The same order under another key
-    /// is the same order: a shop's access key may have been replaced between its attempts.
-    pub(crate) async fn submitted(&self, idempotency: &str, order: &ShopOrder) -> sqlx::Result<Option<Submitted>> {
+    /// is the same order, unless it is another shop's: an access key may have been replaced between its attempts.
+    pub(crate) async fn submitted(
+        &self,
+        idempotency: &str,
+        shop: Option<&str>,
+        order: &ShopOrder,
+    ) -> sqlx::Result<Option<Submitted>> {
         let body = to_json(order)?;
-        let sql = "SELECT idempotency, body FROM orders WHERE idempotency = $1 OR id = $2";
+        let sql = "SELECT idempotency, body, shop FROM orders WHERE idempotency = $1 OR id = $2";
         let query = sqlx::query_as(sql).bind(idempotency.to_owned()).bind(order.id.to_string());
-        let known: Vec<(String, String)> = query.fetch_all(&self.pool).await?;
+        let known: Vec<(String, String, Option<String>)> = query.fetch_all(&self.pool).await?;
         Ok(match known.as_slice() {
             [] => None,
-            [(_, known)] if *known == body => Some(Submitted::Again),
-            known if known.iter().any(|(key, _)| key == idempotency) => Some(Submitted::OtherBody),
+            [(_, known, owner)] if *known == body && owner.as_deref() == shop => Some(Submitted::Again),
+            known if known.iter().any(|(key, ..)| key == idempotency) => Some(Submitted::OtherBody),
             _ => Some(Submitted::SameId),
         })
     }
 
     /// Queues an order, once.
-    pub(crate) async fn submit(&self, idempotency: &str, order: &ShopOrder, received: i64) -> sqlx::Result<Submitted> {
+    pub(crate) async fn submit(
+        &self,
+        idempotency: &str,
+        shop: Option<&str>,
+        order: &ShopOrder,
+        received: i64,
+    ) -> sqlx::Result<Submitted> {
         let body = to_json(order)?;
         let sql = format!(
             "INSERT INTO orders \
-             (id, idempotency, body, state, waits, priority, received, seq, tries, due, lease, lease_until) \
-             VALUES ($1, $2, $3, 'queued', 1, $4, $5, {}, 0, $6, '', 0) ON CONFLICT DO NOTHING",
+             (id, idempotency, body, state, waits, priority, received, seq, tries, due, lease, lease_until, shop) \
+             VALUES ($1, $2, $3, 'queued', 1, $4, $5, {}, 0, $6, '', 0, $7) ON CONFLICT DO NOTHING",
             self.next_arrival()
         );
         let insert = sqlx::query(AssertSqlSafe(sql)).bind(order.id.to_string()).bind(idempotency.to_owned());
         let insert = insert.bind(body);
-        let insert = insert.bind(i64::from(order.priority)).bind(received).bind(wall());
+        let insert = insert.bind(i64::from(order.priority)).bind(received).bind(wall()).bind(shop.map(str::to_owned));
         if insert.execute(&self.pool).await?.rows_affected() == 1 {
             return Ok(Submitted::New);
         }
-        Ok(self.submitted(idempotency, order).await?.unwrap_or(Submitted::SameId))
+        Ok(self.submitted(idempotency, shop, order).await?.unwrap_or(Submitted::SameId))
     }
 
     pub(crate) async fn order(&self, id: &str) -> sqlx::Result<Option<OrderRow>> {
@@ -168,20 +182,23 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// Latest orders, newest first, optionally of one state; those that came before one, if it is given.
+    /// Latest orders of a scope, newest first, optionally of one state; those that came before one, if it is given.
     pub(crate) async fn orders(
         &self,
+        scope: &Scope,
         state: Option<State>,
         before: Option<i64>,
         limit: i64,
     ) -> sqlx::Result<Vec<OrderRow>> {
         // With and without a state it is another statement, so that each has its index.
         let which = if state.is_some() { "state = $3 AND" } else { "" };
-        let sql = format!("{SELECT} WHERE {which} seq < $1 ORDER BY seq DESC LIMIT $2");
+        let select = format!("{SELECT} WHERE {which} seq < $1");
+        let (sql, values) = scope.list(&select, "seq DESC", 2, if state.is_some() { 4 } else { 3 });
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(before.unwrap_or(i64::MAX)).bind(limit);
         if let Some(state) = state {
             query = query.bind(state.name());
         }
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
         query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Column::{Number, Text},
-    Store, Tx, from_json, to_json,
+    Scope, Store, Tx, from_json, to_json,
 };
 use sqlx::{Any, AssertSqlSafe, Executor, Row, any::AnyRow};
 use std::collections::BTreeSet;
@@ -63,6 +63,8 @@ pub(crate) struct ShipmentRow {
     pub(crate) allocated: bool,
     pub(crate) open: bool,
     pub(crate) held: bool,
+    /// Shop of its order.
+    pub(crate) shop: Option<String>,
 }
 
 /// Filter of shipments in a list.
@@ -94,7 +96,7 @@ impl ShipmentRow {
 }
 
 pub(super) const SELECT: &str =
-    "SELECT id, order_id, node, region, body, state, dispatch, allocated, open, held FROM shipments";
+    "SELECT id, order_id, node, region, body, state, dispatch, allocated, open, held, shop FROM shipments";
 
 pub(super) fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
     with_body(row, from_json(&row.try_get::<String, _>("body")?)?)
@@ -123,6 +125,7 @@ fn with_body(row: &AnyRow, body: Body) -> sqlx::Result<ShipmentRow> {
         allocated: flag("allocated")?,
         open: flag("open")?,
         held: flag("held")?,
+        shop: row.try_get("shop")?,
     })
 }
 
@@ -205,9 +208,10 @@ impl Store {
         sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(&self.pool).await
     }
 
-    /// Shipments by day of dispatch, then by name, that match a filter; those after one, if it is given.
+    /// Shipments of a scope by day of dispatch, then by name, that match a filter; those after one, if it is given.
     pub(crate) async fn shipments(
         &self,
+        scope: &Scope,
         filter: &Filter,
         after: Option<(i64, String)>,
         limit: i64,
@@ -223,7 +227,8 @@ impl Store {
                 next += 1;
             }
         }
-        let sql = format!("{SELECT} WHERE {which} ORDER BY dispatch, id LIMIT $3");
+        let select = format!("{SELECT} WHERE {which}");
+        let (sql, values) = scope.at(node.as_deref()).list(&select, "dispatch, id", 3, next);
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(day).bind(id).bind(limit);
         for text in [node, state].into_iter().flatten() {
             query = query.bind(text.clone());
@@ -231,6 +236,7 @@ impl Store {
         if let Some(day) = dispatch {
             query = query.bind(i64::from(day.0));
         }
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
         query.fetch_all(&self.pool).await?.iter().map(readable).collect()
     }
 
@@ -248,6 +254,12 @@ impl Store {
     ) -> sqlx::Result<Option<String>> {
         let sql = "SELECT order_id FROM shipments WHERE id = $1";
         sqlx::query_scalar(sql).bind(shipment.to_owned()).fetch_optional(executor).await
+    }
+
+    /// Node of a shipment, which never changes.
+    pub(crate) async fn node_of(&self, shipment: &str) -> sqlx::Result<Option<String>> {
+        let sql = "SELECT node FROM shipments WHERE id = $1";
+        sqlx::query_scalar(sql).bind(shipment.to_owned()).fetch_optional(&self.pool).await
     }
 
     /// Locks a shipment until the transaction ends.
@@ -274,7 +286,7 @@ impl Store {
     /// Shipments still at a node with a product, in the order in which they lose missing units: unpacked first, then the
     /// least urgent, then the last to arrive.
     pub(crate) async fn shipments_with(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Vec<ShipmentRow>> {
-        let sql = "SELECT s.id, order_id, s.node, region, s.body, s.state, dispatch, allocated, open, held FROM reservations r \
+        let sql = "SELECT s.id, order_id, s.node, region, s.body, s.state, dispatch, allocated, open, held, s.shop FROM reservations r \
                    JOIN shipments s ON s.id = r.shipment LEFT JOIN orders o ON o.id = s.order_id \
                    WHERE r.sku = $1 AND r.node = $2 \
                    ORDER BY CASE s.state WHEN 'created' THEN 0 ELSE 1 END, priority DESC, seq DESC, \

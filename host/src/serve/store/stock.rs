@@ -2,7 +2,7 @@
 
 use super::{
     Column::{Number, Text},
-    Store, Tx, to_json,
+    Scope, Store, Tx, to_json,
 };
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,9 +106,11 @@ impl Store {
         Ok(rows.into_iter().map(|(sku, nodes)| (sku, nodes.lines().filter_map(place).collect())).collect())
     }
 
-    /// Stock by product, then by node, optionally of one product or node; what comes after one, if it is given.
+    /// Stock of a scope by product, then by node, optionally of one product or node; what comes after one, if it is
+    /// given.
     pub(crate) async fn stock_list(
         &self,
+        scope: &Scope,
         sku: Option<&str>,
         node: Option<&str>,
         after: Option<(String, String)>,
@@ -121,11 +123,14 @@ impl Store {
             (None, Some(_)) => " AND node = $4",
             (Some(_), Some(_)) => " AND sku = $4 AND node = $5",
         };
-        let sql = format!("{SELECT} WHERE (sku, node) > ($1, $2){which} ORDER BY sku, node LIMIT $3");
+        let select = format!("{SELECT} WHERE (sku, node) > ($1, $2){which}");
+        let next = 4 + usize::from(sku.is_some()) + usize::from(node.is_some());
+        let (sql, values) = scope.at(node).list(&select, "sku, node", 3, next);
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(after_sku).bind(after_node).bind(limit);
         for given in [sku, node].into_iter().flatten() {
             query = query.bind(given.to_owned());
         }
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
         query.fetch_all(&self.pool).await
     }
 

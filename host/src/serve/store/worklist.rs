@@ -1,6 +1,6 @@
 //! Worklist of exceptions for operators.
 
-use super::{Store, Tx, from_json, to_json};
+use super::{Scope, Store, Tx, from_json, to_json};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 use tradewind_core::{
@@ -70,20 +70,21 @@ pub(super) fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
 }
 
 impl Store {
-    /// Entries of a state, highest cost first, then oldest first; those after one, if it is given.
+    /// Entries of a scope and a state, highest cost first, then oldest first; those after one, if it is given.
     pub(crate) async fn worklist(
         &self,
+        scope: &Scope,
         state: &str,
         after: Option<&(i64, i64, String)>,
         limit: i64,
     ) -> sqlx::Result<Vec<WorkRow>> {
         let (severity, found, id) = after.cloned().unwrap_or((i64::MAX, 0, String::new()));
-        let sql = format!(
-            "{SELECT} WHERE state = $1 AND severity <= $2 AND (severity < $2 OR (found, id) > ($3, $4)) \
-             ORDER BY severity DESC, found, id LIMIT $5"
-        );
+        let select =
+            format!("{SELECT} WHERE state = $1 AND severity <= $2 AND (severity < $2 OR (found, id) > ($3, $4))");
+        let (sql, values) = scope.list(&select, "severity DESC, found, id", 5, 6);
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state.to_owned()).bind(severity).bind(found).bind(id);
-        query.bind(limit).fetch_all(&self.pool).await?.iter().map(row).collect()
+        let query = values.into_iter().fold(query.bind(limit), |query, value| query.bind(value));
+        query.fetch_all(&self.pool).await?.iter().map(row).collect()
     }
 
     /// Number of open entries.
