@@ -100,6 +100,8 @@ fn seed(shop: &Shop, database: &Database, history: &Size) -> Result<Keys> {
     let keys = keys(&database.url)?;
     start(shop, database, &keys)?.stop()?;
     database.run(shop.history(history))?;
+    // As after a year.
+    database.run([if database.url.starts_with("sqlite:") { "ANALYZE" } else { "VACUUM ANALYZE" }])?;
     Ok(keys)
 }
 
@@ -190,7 +192,7 @@ fn waiting(service: &Service) -> Result<usize> {
 }
 
 fn settled(service: &Service) -> Result<()> {
-    until("orders are planned", || Ok(waiting(service)? == 0), Duration::from_millis(10))
+    until("orders are planned", || Ok(waiting(service)? == 0), Duration::from_millis(50))
 }
 
 /// Waits until no shipment is due.

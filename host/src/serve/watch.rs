@@ -140,9 +140,13 @@ async fn keep(
     });
     let mut tx = app.store.begin().await?;
     let current = app.store.end_looks(&mut tx, &ended.collect::<Vec<_>>()).await?;
-    for look in looks.iter().filter(|look| current.contains(&look.shipment)) {
-        let found = found.get(&look.shipment).map_or(&[][..], Vec::as_slice);
-        app.store.refresh(&mut tx, &look.entries, found, app.clock.now().0).await?;
+    let current = looks.iter().filter(|look| current.contains(&look.shipment));
+    let current: Vec<_> =
+        current.map(|look| (look, found.get(&look.shipment).map_or(&[][..], Vec::as_slice))).collect();
+    let written = current.iter().map(|(look, found)| (look.entries.as_slice(), *found));
+    app.store.refresh(&mut tx, written, app.clock.now().0).await?;
+    tx.commit().await?;
+    for (look, found) in current {
         for (id, Finding { reason, .. }) in found {
             let known = look.entries.iter().find(|entry| entry.id == *id);
             if let Some(reason) = reason
@@ -152,7 +156,7 @@ async fn keep(
             }
         }
     }
-    tx.commit().await
+    Ok(())
 }
 
 /// When a shipment that does not move is scored again.

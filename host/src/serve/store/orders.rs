@@ -233,10 +233,11 @@ impl Store {
         sqlx::query("UPDATE generation SET number = number + 1").execute(&mut *tx).await.map(drop)
     }
 
-    /// Releases the lease on all its orders, without changing them.
-    pub(crate) async fn give_back(&self, lease: &str) -> sqlx::Result<()> {
-        let sql = "UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1";
-        sqlx::query(sql).bind(lease).execute(&self.pool).await.map(drop)
+    /// Releases the lease on these orders, without changing them.
+    pub(crate) async fn give_back(&self, lease: &str, orders: &[&str]) -> sqlx::Result<()> {
+        let sql = format!("UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1 AND id IN {}", self.list(2));
+        let update = sqlx::query(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(to_json(&orders)?);
+        update.execute(&self.pool).await.map(drop)
     }
 
     /// Puts all short orders that are due again in line.

@@ -167,9 +167,9 @@ impl Store {
             rows.push((id, order, node, region, to_json(body)?, body.dispatch_day(), flags.0, flags.1));
         }
         let sql = format!(
-            "INSERT INTO shipments (id, order_id, node, region, body, dispatch, allocated, held, state, open) \
-             SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'created', 1 FROM {} AS v \
-             WHERE true ON CONFLICT DO NOTHING RETURNING id",
+            "INSERT INTO shipments (id, order_id, node, region, body, dispatch, allocated, held, state, open, shop) \
+             SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'created', 1, \
+             (SELECT shop FROM orders WHERE orders.id = column2) FROM {} AS v WHERE true ON CONFLICT DO NOTHING RETURNING id",
             self.rows(1, &[Text, Text, Text, Text, Text, Number, Number, Number])
         );
         let added: Vec<String> =

@@ -1,6 +1,9 @@
 //! Worklist of exceptions for operators.
 
-use super::{Scope, Store, Tx, from_json, to_json};
+use super::{
+    Column::{Number, Text},
+    Scope, Store, Tx, from_json, to_json,
+};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 use tradewind_core::{
@@ -104,39 +107,46 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// Writes the findings of a shipment, and returns the changed entries' number: new ones are added, known ones updated
-    /// if they differ, and open ones without a finding resolved. Acted entries stay as they are.
-    pub(crate) async fn refresh(
+    /// Writes what was found about shipments, each with its known entries: new findings are added, known ones updated if
+    /// they differ, and open entries without a finding resolved. Acted entries stay as they are.
+    pub(crate) async fn refresh<'a>(
         &self,
         tx: &mut Tx,
-        known: &[WorkRow],
-        found: &[(String, Finding)],
+        shipments: impl IntoIterator<Item = (&'a [WorkRow], &'a [(String, Finding)])>,
         at: i64,
-    ) -> sqlx::Result<usize> {
-        let mut changed = 0;
-        for (id, finding) in found {
-            let before = known.iter().find(|entry| entry.id == *id);
-            if before
-                .is_some_and(|entry| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding))
-            {
-                continue;
+    ) -> sqlx::Result<()> {
+        let (mut rows, mut ended) = (Vec::new(), Vec::new());
+        for (known, found) in shipments {
+            for (id, finding) in found {
+                let known = known.iter().find(|entry| entry.id == *id);
+                let is_known =
+                    |entry: &WorkRow| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding);
+                if !known.is_some_and(is_known) {
+                    let Finding { score, .. } = finding;
+                    rows.push((id, &score.shipment, kind(score), score.severity.0, to_json(finding)?, at));
+                }
             }
-            let sql = "INSERT INTO worklist (id, shipment, kind, state, severity, score, found) \
-                       VALUES ($1, $2, $3, 'open', $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
-                       severity = excluded.severity, score = excluded.score, state = 'open' \
-                       WHERE worklist.state <> 'acted'";
-            let score = &finding.score;
-            let insert = sqlx::query(sql).bind(id).bind(score.shipment.as_str()).bind(kind(score));
-            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut *tx).await?;
-            changed += 1;
+            let is_ended = |entry: &&WorkRow| entry.state == "open" && found.iter().all(|(id, _)| *id != entry.id);
+            ended.extend(known.iter().filter(is_ended).map(|entry| &entry.id));
         }
-        let ended = |entry: &&WorkRow| entry.state == "open" && found.iter().all(|(id, _)| *id != entry.id);
-        for entry in known.iter().filter(ended) {
-            let sql = "UPDATE worklist SET state = 'resolved' WHERE id = $1 AND state = 'open'";
-            sqlx::query(sql).bind(entry.id.clone()).execute(&mut *tx).await?;
-            changed += 1;
+        if !rows.is_empty() {
+            rows.sort_unstable();
+            let sql = format!(
+                "INSERT INTO worklist (id, shipment, kind, state, severity, score, found, node, shop) \
+                 SELECT column1, column2, column3, 'open', column4, column5, column6, node, shop \
+                 FROM {} AS v LEFT JOIN shipments ON shipments.id = column2 WHERE true \
+                 ON CONFLICT (id) DO UPDATE SET \
+                 severity = excluded.severity, score = excluded.score, state = 'open' \
+                 WHERE worklist.state <> 'acted'",
+                self.rows(1, &[Text, Text, Text, Number, Text, Number])
+            );
+            sqlx::query(AssertSqlSafe(sql)).bind(to_json(&rows)?).execute(&mut *tx).await?;
         }
-        Ok(changed)
+        if !ended.is_empty() {
+            let sql = format!("UPDATE worklist SET state = 'resolved' WHERE state = 'open' AND id IN {}", self.list(1));
+            sqlx::query(AssertSqlSafe(sql)).bind(to_json(&ended)?).execute(&mut *tx).await?;
+        }
+        Ok(())
     }
 
     /// Closes an entry with an action; `false` if it is not open.

@@ -31,3 +31,5 @@ CREATE INDEX worklist_node ON worklist (node, state, severity DESC, found, id);
 CREATE INDEX worklist_shop ON worklist (shop, state, severity DESC, found, id) WHERE shop IS NOT NULL;
 CREATE INDEX events_node ON events (node, tx, seq) WHERE node IS NOT NULL;
 CREATE INDEX events_shop ON events (shop, tx, seq) WHERE shop IS NOT NULL;
+-- Claims give back their orders by name.
+DROP INDEX orders_leased;
