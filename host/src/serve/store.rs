@@ -206,12 +206,13 @@ impl Store {
         matches!(self.dialect, Dialect::Postgres)
     }
 
-    /// List for `IN` of the names bound as parameter `n`, a JSON array ([`to_json`]). A statement is the same for any number
-    /// of names, so that databases prepare it once.
-    fn list(&self, n: usize) -> String {
+    /// Condition that a value is among those bound as parameter `n`, a JSON array ([`to_json`]). A statement is the same for
+    /// any number of them, so that databases prepare it once.
+    fn among(&self, n: usize) -> String {
         match self.dialect {
-            Dialect::Sqlite => format!("(SELECT value FROM json_each(${n}))"),
-            Dialect::Postgres => format!("(SELECT json_array_elements_text(${n}::json))"),
+            Dialect::Sqlite => format!("IN (SELECT value FROM json_each(${n}))"),
+            // An array, for which an index is read even if the table has no statistics.
+            Dialect::Postgres => format!("= ANY (ARRAY(SELECT json_array_elements_text(${n}::json)))"),
         }
     }
 

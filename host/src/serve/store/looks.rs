@@ -79,18 +79,17 @@ impl Store {
         claimed.sort_unstable();
         let (mut rows, mut scans, mut entries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let names = to_json(&claimed.iter().map(|(shipment, _)| shipment).collect::<Vec<_>>())?;
-        let (list, pool) = (self.list(1), &self.pool);
+        let (among, pool) = (self.among(1), &self.pool);
         let read = async |sql: String| sqlx::query(AssertSqlSafe(sql)).bind(names.clone()).fetch_all(pool).await;
-        for row in &read(format!("{} WHERE id IN {list}", shipments::SELECT)).await? {
+        for row in &read(format!("{} WHERE id {among}", shipments::SELECT)).await? {
             rows.insert(row.try_get::<String, _>("id")?, shipments::row(row));
         }
-        let sql =
-            format!("SELECT shipment, at, state, place FROM scans WHERE shipment IN {list} ORDER BY shipment, at");
+        let sql = format!("SELECT shipment, at, state, place FROM scans WHERE shipment {among} ORDER BY shipment, at");
         for row in &read(sql).await? {
             let (shipment, scan) = shipments::scan(sqlx::FromRow::from_row(row)?);
             scans.entry(shipment).or_insert_with(Vec::new).push(scan);
         }
-        for row in &read(format!("{} WHERE shipment IN {list}", worklist::SELECT)).await? {
+        for row in &read(format!("{} WHERE shipment {among}", worklist::SELECT)).await? {
             entries.entry(row.try_get::<String, _>("shipment")?).or_insert_with(Vec::new).push(worklist::row(row)?);
         }
         let looks = claimed.into_iter().map(|(shipment, version)| Look {
@@ -111,8 +110,8 @@ impl Store {
         looks: &[(&Look, Option<i64>)],
     ) -> sqlx::Result<BTreeSet<String>> {
         let sql = format!(
-            "SELECT shipment, version FROM looks WHERE shipment IN {} ORDER BY shipment{}",
-            self.list(1),
+            "SELECT shipment, version FROM looks WHERE shipment {} ORDER BY shipment{}",
+            self.among(1),
             self.locking(" FOR UPDATE")
         );
         let names: Vec<&str> = looks.iter().map(|(look, _)| look.shipment.as_str()).collect();
@@ -129,7 +128,7 @@ impl Store {
         let over: Vec<&str> =
             current.iter().filter(|(_, again)| again.is_none()).map(|(shipment, _)| *shipment).collect();
         if !over.is_empty() {
-            let sql = format!("DELETE FROM looks WHERE shipment IN {}", self.list(1));
+            let sql = format!("DELETE FROM looks WHERE shipment {}", self.among(1));
             sqlx::query(AssertSqlSafe(sql)).bind(to_json(&over)?).execute(&mut *tx).await?;
         }
         Ok(current.into_iter().map(|(shipment, _)| shipment.to_owned()).collect())

@@ -235,7 +235,7 @@ impl Store {
 
     /// Releases the lease on these orders, without changing them.
     pub(crate) async fn give_back(&self, lease: &str, orders: &[&str]) -> sqlx::Result<()> {
-        let sql = format!("UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1 AND id IN {}", self.list(2));
+        let sql = format!("UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1 AND id {}", self.among(2));
         let update = sqlx::query(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(to_json(&orders)?);
         update.execute(&self.pool).await.map(drop)
     }
@@ -298,9 +298,9 @@ impl Store {
         clause: &str,
     ) -> sqlx::Result<BTreeMap<String, i64>> {
         let sql = format!(
-            "SELECT id, version FROM orders WHERE lease = $1 AND state IN ('queued', 'short') AND id IN {} \
+            "SELECT id, version FROM orders WHERE lease = $1 AND state IN ('queued', 'short') AND id {} \
              ORDER BY id{clause}",
-            self.list(2)
+            self.among(2)
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(to_json(&orders)?);
         Ok(query.fetch_all(executor).await?.into_iter().collect())
@@ -321,16 +321,16 @@ impl Store {
     /// Like [`change`](Self::change), for several orders.
     pub(crate) async fn change_all(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<()> {
         let orders = self.lock_orders(tx, orders).await?;
-        let sql = format!("UPDATE orders SET version = version + 1 WHERE id IN {}", self.list(1));
+        let sql = format!("UPDATE orders SET version = version + 1 WHERE id {}", self.among(1));
         sqlx::query(AssertSqlSafe(sql)).bind(orders).execute(&mut *tx).await.map(drop)
     }
 
     /// Locks orders in the order of their names; an update of several rows would lock them in any order. Returns their
-    /// [`list`](Self::list).
+    /// [`among`](Self::among).
     async fn lock_orders(&self, tx: &mut Tx, orders: &BTreeSet<String>) -> sqlx::Result<String> {
         let orders = to_json(orders)?;
         if self.locks_rows() {
-            let sql = format!("SELECT 1 FROM orders WHERE id IN {} ORDER BY id FOR UPDATE", self.list(1));
+            let sql = format!("SELECT 1 FROM orders WHERE id {} ORDER BY id FOR UPDATE", self.among(1));
             sqlx::query(AssertSqlSafe(sql)).bind(orders.clone()).fetch_all(&mut *tx).await?;
         }
         Ok(orders)
@@ -360,7 +360,7 @@ impl Store {
         let update = sqlx::query(AssertSqlSafe(sql)).bind(at.0).bind(decision.map(str::to_owned));
         update.bind(to_json(&rows)?).execute(&mut *tx).await?;
         let orders: Vec<&str> = outcomes.iter().map(|outcome| outcome.order.as_str()).collect();
-        let sql = format!("DELETE FROM shortfalls WHERE order_id IN {}", self.list(1));
+        let sql = format!("DELETE FROM shortfalls WHERE order_id {}", self.among(1));
         sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?).execute(&mut *tx).await?;
         if !short.is_empty() {
             let rows = self.rows(1, &[Text, Text, Number, Text]);
@@ -373,8 +373,8 @@ impl Store {
     /// Shortfalls of these orders: order, product, units, reason.
     pub(crate) async fn shortfalls(&self, orders: &[&str]) -> sqlx::Result<Vec<(String, String, i64, String)>> {
         let sql = format!(
-            "SELECT order_id, sku, quantity, reason FROM shortfalls WHERE order_id IN {} ORDER BY order_id, sku",
-            self.list(1)
+            "SELECT order_id, sku, quantity, reason FROM shortfalls WHERE order_id {} ORDER BY order_id, sku",
+            self.among(1)
         );
         sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(&self.pool).await
     }
@@ -412,9 +412,9 @@ impl Store {
         // All with one time, so that no claim finds only some of them.
         let sql = format!(
             "UPDATE orders SET state = 'queued', waits = 1, tries = 0, due = $1, lease = '', lease_until = 0, error = NULL \
-             WHERE state IN {} AND id IN {}",
-            self.list(2),
-            self.list(3)
+             WHERE state {} AND id {}",
+            self.among(2),
+            self.among(3)
         );
         let from: Vec<&str> = from.iter().map(|state| state.name()).collect();
         let update = sqlx::query(AssertSqlSafe(sql)).bind(wall()).bind(to_json(&from)?).bind(orders);
@@ -460,8 +460,8 @@ impl Store {
 
     /// Receipts of decisions.
     pub(crate) async fn receipts(&self, decisions: &[&str]) -> sqlx::Result<BTreeMap<String, String>> {
-        let list = self.list(1);
-        let sql = format!("SELECT id, receipt FROM decisions WHERE receipt IS NOT NULL AND id IN {list}");
+        let among = self.among(1);
+        let sql = format!("SELECT id, receipt FROM decisions WHERE receipt IS NOT NULL AND id {among}");
         let rows = sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&decisions)?).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().collect())
     }

@@ -102,7 +102,7 @@ impl Store {
 
     /// Names of the shipments of orders.
     pub(crate) async fn names_of(&self, tx: &mut Tx, orders: &[String]) -> sqlx::Result<Vec<String>> {
-        let sql = format!("SELECT id FROM shipments WHERE order_id IN {} ORDER BY id", self.list(1));
+        let sql = format!("SELECT id FROM shipments WHERE order_id {} ORDER BY id", self.among(1));
         sqlx::query_scalar(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(tx).await
     }
 
@@ -110,7 +110,7 @@ impl Store {
     pub(crate) async fn remove(&self, tx: &mut Tx, table: Table, key: &str, names: &[String]) -> sqlx::Result<Rows> {
         let mut rows: Rows = table.columns.iter().map(|_| Vec::new()).collect();
         let columns = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        let sql = format!("DELETE FROM {} WHERE {key} IN {} RETURNING {columns}", table.name, self.list(1));
+        let sql = format!("DELETE FROM {} WHERE {key} {} RETURNING {columns}", table.name, self.among(1));
         for row in sqlx::query(AssertSqlSafe(sql)).bind(to_json(&names)?).fetch_all(tx).await? {
             for ((name, is_text), column) in table.columns.iter().zip(&mut rows) {
                 column.push(match is_text {

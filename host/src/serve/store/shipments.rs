@@ -189,7 +189,7 @@ impl Store {
 
     /// Removes the reservations of shipments, which leave or are cancelled.
     pub(super) async fn unreserve(&self, tx: &mut Tx, shipments: &[&str]) -> sqlx::Result<()> {
-        let sql = format!("DELETE FROM reservations WHERE shipment IN {}", self.list(1));
+        let sql = format!("DELETE FROM reservations WHERE shipment {}", self.among(1));
         sqlx::query(AssertSqlSafe(sql)).bind(to_json(&shipments)?).execute(&mut *tx).await.map(drop)
     }
 
@@ -204,7 +204,7 @@ impl Store {
     }
 
     async fn rows_of(&self, orders: &[&str]) -> sqlx::Result<Vec<AnyRow>> {
-        let sql = format!("{SELECT} WHERE order_id IN {} ORDER BY order_id, LENGTH(id), id", self.list(1));
+        let sql = format!("{SELECT} WHERE order_id {} ORDER BY order_id, LENGTH(id), id", self.among(1));
         sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(&self.pool).await
     }
 
@@ -302,8 +302,8 @@ impl Store {
         }
         let sql = format!(
             "UPDATE shipments SET state = 'cancelled', open = 0 \
-             WHERE open = 1 AND state IN ('created', 'packed') AND id IN {}",
-            self.list(1)
+             WHERE open = 1 AND state IN ('created', 'packed') AND id {}",
+            self.among(1)
         );
         let cancelled = sqlx::query(AssertSqlSafe(sql)).bind(to_json(&ids)?).execute(&mut *tx).await?.rows_affected();
         self.unreserve(tx, ids).await?;
@@ -335,7 +335,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let sql = format!("UPDATE shipments SET held = $1 WHERE id IN {}", self.list(2));
+        let sql = format!("UPDATE shipments SET held = $1 WHERE id {}", self.among(2));
         let update = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(held)).bind(to_json(&ids)?);
         update.execute(&mut *tx).await.map(drop)
     }

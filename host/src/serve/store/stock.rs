@@ -181,8 +181,8 @@ impl Store {
             return Ok(false);
         }
         let sql = format!(
-            "SELECT closed FROM nodes WHERE code IN {} ORDER BY code{}",
-            self.list(1),
+            "SELECT closed FROM nodes WHERE code {} ORDER BY code{}",
+            self.among(1),
             self.locking(" FOR SHARE")
         );
         let rows: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).bind(to_json(nodes)?).fetch_all(&mut *tx).await?;

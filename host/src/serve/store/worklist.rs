@@ -143,7 +143,7 @@ impl Store {
             sqlx::query(AssertSqlSafe(sql)).bind(to_json(&rows)?).execute(&mut *tx).await?;
         }
         if !ended.is_empty() {
-            let sql = format!("UPDATE worklist SET state = 'resolved' WHERE state = 'open' AND id IN {}", self.list(1));
+            let sql = format!("UPDATE worklist SET state = 'resolved' WHERE state = 'open' AND id {}", self.among(1));
             sqlx::query(AssertSqlSafe(sql)).bind(to_json(&ended)?).execute(&mut *tx).await?;
         }
         Ok(())
