@@ -1,3 +1,5 @@
+CREATE INDEX events_node ON events (node, tx, seq) WHERE node IS NOT NULL;
+CREATE INDEX events_shop ON events (shop, tx, seq) WHERE shop IS NOT NULL;
 CREATE FUNCTION tradewind_shipment_shop() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     SELECT shop INTO NEW.shop FROM orders WHERE id = NEW.order_id;

@@ -29,5 +29,22 @@ CREATE INDEX orders_shop_state ON orders (shop, state, seq) WHERE shop IS NOT NU
 CREATE INDEX shipments_shop ON shipments (shop, dispatch, id) WHERE shop IS NOT NULL;
 CREATE INDEX worklist_node ON worklist (node, state, severity DESC, found, id);
 CREATE INDEX worklist_shop ON worklist (shop, state, severity DESC, found, id) WHERE shop IS NOT NULL;
-CREATE INDEX events_node ON events (node, tx, seq) WHERE node IS NOT NULL;
-CREATE INDEX events_shop ON events (shop, tx, seq) WHERE shop IS NOT NULL;
+-- Receivers of events, each with the place of the last one that it got.
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    kinds TEXT,
+    secret TEXT NOT NULL,
+    former TEXT,
+    former_until BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    tx BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    tries BIGINT NOT NULL,
+    due BIGINT NOT NULL,
+    lease TEXT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    error TEXT,
+    made BIGINT NOT NULL,
+    delivered BIGINT
+);
