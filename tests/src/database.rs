@@ -10,11 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 pub struct Database {
     /// Address for a service.
     pub url: String,
-    _kept: Kept,
+    kept: Kept,
 }
 
 /// Storage of a database.
-#[expect(dead_code, reason = "what is kept ends with it")]
 enum Kept {
     Folder(TempDir),
     Postgres(Postgres),
@@ -28,7 +27,7 @@ impl Database {
     pub fn sqlite() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let url = format!("sqlite:{}", folder.path().join("warehouse.db").display());
-        Ok(Self { url, _kept: Kept::Folder(folder) })
+        Ok(Self { url, kept: Kept::Folder(folder) })
     }
 
     /// Creates a PostgreSQL database.
@@ -37,7 +36,26 @@ impl Database {
     /// As for [`Postgres::start`].
     pub fn postgres() -> Result<Self> {
         let postgres = Postgres::start()?;
-        Ok(Self { url: postgres.url(), _kept: Kept::Postgres(postgres) })
+        Ok(Self { url: postgres.url(), kept: Kept::Postgres(postgres) })
+    }
+
+    /// Creates another database with the same contents. No service may use this one.
+    ///
+    /// # Errors
+    /// If it cannot be copied.
+    pub fn copy(&self) -> Result<Self> {
+        match &self.kept {
+            Kept::Folder(folder) => {
+                let copy = Self::sqlite()?;
+                let file = copy.url.trim_start_matches("sqlite:");
+                std::fs::copy(folder.path().join("warehouse.db"), file)?;
+                Ok(copy)
+            }
+            Kept::Postgres(postgres) => {
+                let postgres = postgres.copy()?;
+                Ok(Self { url: postgres.url(), kept: Kept::Postgres(postgres) })
+            }
+        }
     }
 
     /// Runs statements one after the other.

@@ -347,6 +347,14 @@ impl Postgres {
     /// # Errors
     /// If PostgreSQL is not installed, or does not start.
     pub fn start() -> Result<Self> {
+        let postgres = Self::folder()?;
+        postgres.run("initdb", &["--auth=trust", "--username=tradewind", "--no-sync"])?;
+        postgres.up()?;
+        Ok(postgres)
+    }
+
+    /// Folder and port of a new server.
+    fn folder() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let postgres = Self { folder, programs: programs()?, port };
@@ -354,9 +362,22 @@ impl Postgres {
         if let Some((uid, gid)) = unprivileged()? {
             std::os::unix::fs::chown(postgres.folder.path(), Some(uid), Some(gid))?;
         }
-        postgres.run("initdb", &["--auth=trust", "--username=tradewind", "--no-sync"])?;
-        postgres.up()?;
         Ok(postgres)
+    }
+
+    /// Creates and starts another server with a copy of this one's databases. This one is stopped.
+    ///
+    /// # Errors
+    /// If a server does not stop or start, or the disk is full.
+    pub fn copy(&self) -> Result<Self> {
+        if Path::new(&self.path("data/postmaster.pid")).exists() {
+            self.run("pg_ctl", &["stop", "--mode=fast"])?;
+        }
+        let copy = Self::folder()?;
+        let copied = Command::new("cp").args(["--archive", &self.path("data"), &copy.path("data")]).status()?;
+        ensure!(copied.success(), "cannot copy {}", self.path("data"));
+        copy.up()?;
+        Ok(copy)
     }
 
     /// Address of its database.

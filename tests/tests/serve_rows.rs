@@ -115,6 +115,35 @@ fn unjudged(database: &Database) -> Result<()> {
         Ok(())
     };
     check(&service)?;
+    // Entries that cannot be read are written again when their shipments are scored; the others of their batch too.
+    database.run([
+        "UPDATE worklist SET score = '?' WHERE shipment IN ('good', 'bad-1')".to_owned(),
+        "UPDATE worklist SET state = 'acted', acted = 'by hand', score = '?' WHERE shipment = 'bad-2'".to_owned(),
+    ])?;
+    let entries = service.items("/v1/worklist?state=acted")?;
+    let entry = list(&entries).first().context("no entry")?;
+    let said = entry["reason"].as_str().unwrap_or_default();
+    ensure!(said.contains("cannot be read") && entry["acted"] == "by hand", "{entry}");
+    database.run([
+        "UPDATE worklist SET state = 'open', acted = NULL WHERE shipment = 'bad-2'".to_owned(),
+        "UPDATE looks SET due = 0, version = version + 1".to_owned(),
+    ])?;
+    check(&service)?;
+    // Lists have unreadable shipments, in their place.
+    database.run([
+        "UPDATE shipments SET dispatch = 17500 WHERE id = 'bad-7'",
+        "UPDATE shipments SET dispatch = 17501 WHERE id = 'good'",
+    ])?;
+    let page = service.get("/v1/shipments?limit=9")?;
+    let next = page["next"].as_str().context("one page")?;
+    let rest = service.get(&format!("/v1/shipments?after={next}"))?;
+    let shown = [&page, &rest]
+        .map(|page| list(&page["items"]).iter().map(|shipment| shipment["id"].clone()).collect::<Vec<_>>());
+    ensure!(shown.concat().len() == faults.len() + 2 && rest["next"].is_null(), "{shown:?}");
+    let shown = service.get("/v1/shipments/bad-7")?;
+    ensure!(
+        shown["fault"].as_str().is_some_and(|fault| fault.contains("cannot be read")) && shown["promised"].is_null()
+    );
     // Operators see it, and can hold it.
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let signed = service.send("", "POST", "/login", &form, format!("key={}", service.key("operator")).as_bytes())?;

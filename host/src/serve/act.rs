@@ -155,7 +155,10 @@ async fn reroute(app: &App, id: &str, to: &Id) -> Answer<Rerouted> {
     let order = app.store.order_of(app.store.pool(), id).await?.ok_or_else(unknown)?;
     // Before the shipment: what changes after it gives another version.
     let version = app.store.version(&order).await?;
-    let row = app.store.shipment(id).await?.ok_or_else(unknown)?;
+    let (row, fault) = app.store.shipment(id).await?.ok_or_else(unknown)?;
+    if let Some(fault) = fault {
+        return Err(Problem::conflict(format!("`{id}` cannot be rerouted: {fault}")));
+    }
     if !row.allocated || !row.is_at_node() {
         return Err(Problem::conflict(format!("`{id}` has left its node, or does not use this service's stock")));
     }

@@ -264,7 +264,7 @@ impl World {
             found.push((work.to_owned(), Finding { score, reason: None }));
         }
         let mut tx = world.app.store.begin().await?;
-        world.app.store.refresh(&mut tx, &[], &found, NOON.0).await?;
+        world.app.store.refresh(&mut tx, [(&[][..], found.as_slice())], NOON.0).await?;
         world
             .app
             .store

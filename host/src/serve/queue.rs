@@ -78,7 +78,8 @@ pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
         match plan::plan(app, &claim, part).await {
             Ok(()) => planned += part.len(),
             Err(PlanError::Changed) => {
-                app.store.give_back(lease).await?;
+                let orders: Vec<&str> = due.iter().map(|due| due.order.id.as_str()).collect();
+                app.store.give_back(lease, &orders).await?;
                 return Err(PlanError::Changed);
             }
             // The leases expire by themselves.

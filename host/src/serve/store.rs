@@ -27,7 +27,7 @@ pub(crate) use looks::Look;
 pub(crate) use orders::{OrderRow, Outcome, Queued, State as OrderState, Submitted};
 pub(crate) use retention::{Cell, DECISIONS, ORDERS, Rows, SCANS, SHIPMENTS, Table, WORKLIST};
 pub(crate) use scope::Scope;
-pub(crate) use shipments::{Body, Filter, NewShipment, ShipmentRow, name_of};
+pub(crate) use shipments::{Body, Filter, NewShipment, Readable, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use taken::Taken;
 pub(crate) use webhooks::{Secrets, State as WebhookState, WebhookRow};

@@ -19,8 +19,8 @@ use std::{
 };
 use tokio::sync::watch;
 use tradewind_core::{
-    Error, Id, Millis, Probability,
-    exceptions::{self, Action, ExceptionKind, ExceptionRequest, ExceptionScore, Step},
+    Error, Id, Millis,
+    exceptions::{self, Action, ExceptionRequest, ExceptionScore, Step},
     tracking::{Scan, State},
 };
 use tradewind_json::Shipment;
@@ -140,9 +140,13 @@ async fn keep(
     });
     let mut tx = app.store.begin().await?;
     let current = app.store.end_looks(&mut tx, &ended.collect::<Vec<_>>()).await?;
-    for look in looks.iter().filter(|look| current.contains(&look.shipment)) {
-        let found = found.get(&look.shipment).map_or(&[][..], Vec::as_slice);
-        app.store.refresh(&mut tx, &look.entries, found, app.clock.now().0).await?;
+    let current = looks.iter().filter(|look| current.contains(&look.shipment));
+    let current: Vec<_> =
+        current.map(|look| (look, found.get(&look.shipment).map_or(&[][..], Vec::as_slice))).collect();
+    let written = current.iter().map(|(look, found)| (look.entries.as_slice(), *found));
+    app.store.refresh(&mut tx, written, app.clock.now().0).await?;
+    tx.commit().await?;
+    for (look, found) in current {
         for (id, Finding { reason, .. }) in found {
             let known = look.entries.iter().find(|entry| entry.id == *id);
             if let Some(reason) = reason
@@ -152,7 +156,7 @@ async fn keep(
             }
         }
     }
-    tx.commit().await
+    Ok(())
 }
 
 /// When a shipment that does not move is scored again.
@@ -241,15 +245,9 @@ fn add(app: &App, found: &mut BTreeMap<String, Finding>, unjudged: Unjudged) {
     let Ok(shipment) = Id::new(id) else { return };
     let order = order.and_then(|order| Id::new(order).ok()).filter(|_| at_node);
     let hold = order.map(|order| Action { shipment: shipment.clone(), order, step: Step::Hold });
-    let score = ExceptionScore {
-        shipment,
-        kind: ExceptionKind::DataFault,
-        probability: Probability::CERTAIN,
-        severity: app.settings.exceptions.data.fixed,
-        evidence: Vec::new(),
-        actions: hold.into_iter().collect(),
-    };
-    found.entry(entry(&score)).or_insert(Finding { score, reason: None }).reason = Some(reason);
+    let mut finding = Finding::unjudged(shipment, app.settings.exceptions.data.fixed, reason.clone());
+    finding.score.actions.extend(hold);
+    found.entry(entry(&finding.score)).or_insert(finding).reason = Some(reason);
 }
 
 /// Id of a worklist entry.

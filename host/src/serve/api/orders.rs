@@ -13,7 +13,7 @@ use crate::{
         auth::{Caller, Role},
         door,
         problem::{Answer, Problem},
-        store::{OrderRow, OrderState, ShipmentRow, Submitted},
+        store::{OrderRow, OrderState, Readable, ShipmentRow, Submitted},
     },
 };
 use axum::{
@@ -95,6 +95,8 @@ pub(crate) struct OrderShipment {
     pub(crate) service: Option<String>,
     /// Products in it.
     pub(crate) lines: Vec<ShipmentLine>,
+    /// Reason why its stored data cannot be read or evaluated; it is then on the worklist.
+    pub(crate) fault: Option<String>,
 }
 
 /// Units that do not ship.
@@ -128,12 +130,12 @@ pub(crate) struct Receipt {
     pub(crate) reply: String,
 }
 
-impl From<ShipmentRow> for OrderShipment {
-    fn from(row: ShipmentRow) -> Self {
+impl From<Readable> for OrderShipment {
+    fn from((row, fault): Readable) -> Self {
         let ShipmentRow { id, node, state, held, body, .. } = row;
         let (dispatch, arrival, late, service, lines) =
             (body.dispatch, body.arrival, body.late, body.service, body.lines);
-        Self { id, node, state, held, dispatch, arrival, late, service, lines }
+        Self { id, node, state, held, dispatch, arrival, late, service, lines, fault }
     }
 }
 
@@ -142,8 +144,8 @@ pub(crate) async fn statuses(app: &App, rows: Vec<OrderRow>) -> Answer<Vec<Order
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let decisions: BTreeSet<&str> = rows.iter().filter_map(|row| row.decision.as_deref()).collect();
     let mut shipments: BTreeMap<String, Vec<OrderShipment>> = BTreeMap::new();
-    for row in app.store.shipments_of(&ids).await? {
-        shipments.entry(row.order.clone()).or_default().push(row.into());
+    for shipment in app.store.readable_shipments_of(&ids).await? {
+        shipments.entry(shipment.0.order.clone()).or_default().push(shipment.into());
     }
     let mut shortfalls: BTreeMap<String, Vec<Shortfall>> = BTreeMap::new();
     for (order, sku, quantity, reason) in app.store.shortfalls(&ids).await? {

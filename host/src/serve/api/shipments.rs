@@ -30,8 +30,8 @@ pub(super) struct ShipmentStatus {
     order: String,
     /// Region of the destination.
     region: String,
-    /// Promised moment of delivery.
-    promised: Millis,
+    /// Promised moment of delivery; null if the stored data cannot be read.
+    promised: Option<Millis>,
     /// Currency of all amounts.
     currency: Currency,
     /// Shipment.
@@ -39,8 +39,6 @@ pub(super) struct ShipmentStatus {
     shipment: OrderShipment,
     /// Readable scans, oldest first.
     scans: Vec<Scan>,
-    /// Reason why its stored data cannot be evaluated; it is then on the worklist.
-    fault: Option<String>,
 }
 
 /// Shipment in a list.
@@ -53,8 +51,6 @@ pub(super) struct ListedShipment {
     /// Shipment.
     #[serde(flatten)]
     shipment: OrderShipment,
-    /// Reason why its stored data cannot be read; it then has no lines here, and is on the worklist.
-    fault: Option<String>,
 }
 
 /// Adds a shipment that another system has planned, to monitor it. For warehouses.
@@ -135,12 +131,11 @@ pub(super) async fn list(
     let part = Part::new(after, limit);
     let filter = store::Filter { node, state, dispatch };
     let rows = app.store.shipments(&caller.scope, &filter, part.key()?, part.rows()).await?;
-    let page = part.page(rows, |(row, _)| (row.body.dispatch_day(), row.id.clone()))?;
-    Ok(Json(page.map(|(row, fault)| ListedShipment {
-        order: row.order.clone(),
-        region: row.region.clone(),
-        shipment: row.into(),
-        fault,
+    let page = part.page(rows, |(row, _)| (row.day, row.id.clone()))?;
+    Ok(Json(page.map(|shipment| ListedShipment {
+        order: shipment.0.order.clone(),
+        region: shipment.0.region.clone(),
+        shipment: shipment.into(),
     })))
 }
 
@@ -161,15 +156,17 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Answered<ShipmentStatus> {
     let row = app.store.shipment(&id).await?;
-    let row = row.filter(|row| caller.scope.has(Some(&row.node), row.shop.as_deref()));
-    let row = row.ok_or_else(|| Problem::not_found("shipment", &id))?;
+    let row = row.filter(|(row, _)| caller.scope.has(Some(&row.node), row.shop.as_deref()));
+    let (row, unreadable) = row.ok_or_else(|| Problem::not_found("shipment", &id))?;
     let (scans, unread): (Vec<_>, Vec<_>) = app.store.scans(&id).await?.into_iter().partition(Result::is_ok);
     let scans: Vec<Scan> = scans.into_iter().flatten().collect();
     let unread = unread.iter().find_map(|scan| scan.as_ref().err()).map(store::unread);
-    let fault = unread.or_else(|| watch::fault(row.clone(), scans.clone()).map(|error| error.to_string()));
-    let (order, region, promised) = (row.order.clone(), row.region.clone(), row.body.promised);
+    let promised = unreadable.is_none().then_some(row.body.promised);
+    let fault =
+        unreadable.or(unread).or_else(|| watch::fault(row.clone(), scans.clone()).map(|error| error.to_string()));
+    let (order, region) = (row.order.clone(), row.region.clone());
     let currency = app.release().snapshot.storefront.currency;
-    Ok(Json(ShipmentStatus { order, region, promised, currency, shipment: row.into(), scans, fault }))
+    Ok(Json(ShipmentStatus { order, region, promised, currency, shipment: (row, fault).into(), scans }))
 }
 
 /// Adds scans, all or none, in any order; known scans are ignored. For warehouses.

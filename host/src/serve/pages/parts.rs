@@ -141,6 +141,7 @@ pub(super) fn order(visitor: &Visitor, release: &Release, status: &OrderStatus) 
                 p { (t("leaves")) " " (day(shipment.dispatch)) ", " (t("arrives")) " " (day(shipment.arrival))
                     @if let Some(late) = shipment.late { ", " (words::percent(late)) " " (t("risk of being late")) }
                     @if let Some(service) = &shipment.service { ", " (t("by")) " " (service) } }
+                @if let Some(fault) = &shipment.fault { p { (fault) } }
                 ul { @for line in &shipment.lines { li { (line.quantity) " × " (line.sku) ", " (words::money(line.value, &release.snapshot.storefront)) } } }
             }
         }

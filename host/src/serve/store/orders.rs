@@ -113,8 +113,9 @@ const SELECT: &str = "SELECT id, body, state, received, decided, tries, cost, de
 
 fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
     let cost: Option<String> = row.try_get("cost")?;
+    let cost = cost.as_deref().map(from_json).transpose();
     let read = from_json(&row.try_get::<String, _>("body")?);
-    let unread = read.as_ref().err().map(super::unread);
+    let unread = read.as_ref().err().or(cost.as_ref().err()).map(super::unread);
     Ok(OrderRow {
         id: row.try_get("id")?,
         order: read.ok(),
@@ -122,7 +123,7 @@ fn row(row: &AnyRow) -> sqlx::Result<OrderRow> {
         received: row.try_get("received")?,
         decided: row.try_get("decided")?,
         tries: row.try_get("tries")?,
-        cost: cost.as_deref().map(from_json).transpose()?,
+        cost: cost.unwrap_or_default(),
         decision: row.try_get("decision")?,
         seq: row.try_get("seq")?,
         shop: row.try_get("shop")?,
@@ -232,10 +233,11 @@ impl Store {
         sqlx::query("UPDATE generation SET number = number + 1").execute(&mut *tx).await.map(drop)
     }
 
-    /// Releases the lease on all its orders, without changing them.
-    pub(crate) async fn give_back(&self, lease: &str) -> sqlx::Result<()> {
-        let sql = "UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1";
-        sqlx::query(sql).bind(lease).execute(&self.pool).await.map(drop)
+    /// Releases the lease on these orders, without changing them.
+    pub(crate) async fn give_back(&self, lease: &str, orders: &[&str]) -> sqlx::Result<()> {
+        let sql = format!("UPDATE orders SET lease = '', lease_until = 0 WHERE lease = $1 AND id IN {}", self.list(2));
+        let update = sqlx::query(AssertSqlSafe(sql)).bind(lease.to_owned()).bind(to_json(&orders)?);
+        update.execute(&self.pool).await.map(drop)
     }
 
     /// Puts all short orders that are due again in line.

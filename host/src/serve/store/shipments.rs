@@ -58,6 +58,8 @@ pub(crate) struct ShipmentRow {
     pub(crate) body: Body,
     /// State of its last scan, or `cancelled`.
     pub(crate) state: String,
+    /// Day of dispatch by which lists are sorted, as of [`Body::dispatch_day`].
+    pub(crate) day: i64,
     pub(crate) allocated: bool,
     pub(crate) open: bool,
     pub(crate) held: bool,
@@ -94,14 +96,16 @@ impl ShipmentRow {
 }
 
 pub(super) const SELECT: &str =
-    "SELECT id, order_id, node, region, body, state, allocated, open, held, shop, dispatch FROM shipments";
+    "SELECT id, order_id, node, region, body, state, dispatch, allocated, open, held, shop FROM shipments";
 
 pub(super) fn row(row: &AnyRow) -> sqlx::Result<ShipmentRow> {
     with_body(row, from_json(&row.try_get::<String, _>("body")?)?)
 }
 
-/// Shipment, and the reason if its document cannot be read.
-fn readable(row: &AnyRow) -> sqlx::Result<(ShipmentRow, Option<String>)> {
+/// Shipment to be shown, and the reason if its document cannot be read; it has no lines then.
+pub(crate) type Readable = (ShipmentRow, Option<String>);
+
+fn readable(row: &AnyRow) -> sqlx::Result<Readable> {
     match from_json(&row.try_get::<String, _>("body")?) {
         Ok(body) => Ok((with_body(row, body)?, None)),
         Err(error) => Ok((with_body(row, Body::default())?, Some(super::unread(&error)))),
@@ -117,6 +121,7 @@ fn with_body(row: &AnyRow, body: Body) -> sqlx::Result<ShipmentRow> {
         region: row.try_get("region")?,
         body,
         state: row.try_get("state")?,
+        day: row.try_get("dispatch")?,
         allocated: flag("allocated")?,
         open: flag("open")?,
         held: flag("held")?,
@@ -162,9 +167,9 @@ impl Store {
             rows.push((id, order, node, region, to_json(body)?, body.dispatch_day(), flags.0, flags.1));
         }
         let sql = format!(
-            "INSERT INTO shipments (id, order_id, node, region, body, dispatch, allocated, held, state, open) \
-             SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'created', 1 FROM {} AS v \
-             WHERE true ON CONFLICT DO NOTHING RETURNING id",
+            "INSERT INTO shipments (id, order_id, node, region, body, dispatch, allocated, held, state, open, shop) \
+             SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'created', 1, \
+             (SELECT shop FROM orders WHERE orders.id = column2) FROM {} AS v WHERE true ON CONFLICT DO NOTHING RETURNING id",
             self.rows(1, &[Text, Text, Text, Text, Text, Number, Number, Number])
         );
         let added: Vec<String> =
@@ -190,20 +195,27 @@ impl Store {
 
     /// Shipments of these orders, including closed ones, in order of creation.
     pub(crate) async fn shipments_of(&self, orders: &[&str]) -> sqlx::Result<Vec<ShipmentRow>> {
+        self.rows_of(orders).await?.iter().map(row).collect()
+    }
+
+    /// Like [`shipments_of`](Self::shipments_of), with unreadable ones.
+    pub(crate) async fn readable_shipments_of(&self, orders: &[&str]) -> sqlx::Result<Vec<Readable>> {
+        self.rows_of(orders).await?.iter().map(readable).collect()
+    }
+
+    async fn rows_of(&self, orders: &[&str]) -> sqlx::Result<Vec<AnyRow>> {
         let sql = format!("{SELECT} WHERE order_id IN {} ORDER BY order_id, LENGTH(id), id", self.list(1));
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?);
-        query.fetch_all(&self.pool).await?.iter().map(row).collect()
+        sqlx::query(AssertSqlSafe(sql)).bind(to_json(&orders)?).fetch_all(&self.pool).await
     }
 
     /// Shipments of a scope by day of dispatch, then by name, that match a filter; those after one, if it is given.
-    /// Unreadable ones have no lines, and the reason.
     pub(crate) async fn shipments(
         &self,
         scope: &Scope,
         filter: &Filter,
         after: Option<(i64, String)>,
         limit: i64,
-    ) -> sqlx::Result<Vec<(ShipmentRow, Option<String>)>> {
+    ) -> sqlx::Result<Vec<Readable>> {
         let Filter { node, state, dispatch } = filter;
         let (day, id) = after.unwrap_or((-1, String::new()));
         let mut which = String::from("(dispatch, id) > ($1, $2)");
@@ -228,10 +240,10 @@ impl Store {
         query.fetch_all(&self.pool).await?.iter().map(readable).collect()
     }
 
-    pub(crate) async fn shipment(&self, id: &str) -> sqlx::Result<Option<ShipmentRow>> {
+    pub(crate) async fn shipment(&self, id: &str) -> sqlx::Result<Option<Readable>> {
         let sql = format!("{SELECT} WHERE id = $1");
         let found = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).fetch_optional(&self.pool).await?;
-        found.as_ref().map(row).transpose()
+        found.as_ref().map(readable).transpose()
     }
 
     /// Order of a shipment.
@@ -274,7 +286,7 @@ impl Store {
     /// Shipments still at a node with a product, in the order in which they lose missing units: unpacked first, then the
     /// least urgent, then the last to arrive.
     pub(crate) async fn shipments_with(&self, tx: &mut Tx, node: &str, sku: &str) -> sqlx::Result<Vec<ShipmentRow>> {
-        let sql = "SELECT s.id, order_id, s.node, region, s.body, s.state, allocated, open, held, s.shop FROM reservations r \
+        let sql = "SELECT s.id, order_id, s.node, region, s.body, s.state, dispatch, allocated, open, held, s.shop FROM reservations r \
                    JOIN shipments s ON s.id = r.shipment LEFT JOIN orders o ON o.id = s.order_id \
                    WHERE r.sku = $1 AND r.node = $2 \
                    ORDER BY CASE s.state WHEN 'created' THEN 0 ELSE 1 END, priority DESC, seq DESC, \

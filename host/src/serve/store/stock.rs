@@ -82,8 +82,16 @@ impl Store {
             "INSERT INTO stock (node, sku, on_hand, reserved, safety) \
              SELECT column1, column2, column3, 0, column4 FROM {table} AS v WHERE true ON CONFLICT DO NOTHING"
         );
+        // Rows of a product are read together.
+        rows.sort_unstable_by(|(node, sku, ..), (other, other_sku, ..)| (sku, node).cmp(&(other_sku, other)));
+        let mut added = 0;
         for rows in rows.chunks(SEEDED) {
-            sqlx::query(AssertSqlSafe(sql.clone())).bind(to_json(&rows)?).execute(&mut *tx).await?;
+            added +=
+                sqlx::query(AssertSqlSafe(sql.clone())).bind(to_json(&rows)?).execute(&mut *tx).await?.rows_affected();
+        }
+        if added > 0 {
+            // Without statistics, databases read all of it for a few rows.
+            sqlx::query("ANALYZE stock").execute(&mut *tx).await?;
         }
         Ok(())
     }
@@ -93,17 +101,23 @@ impl Store {
         // One row for each product: thirty nodes are as many rows, which cost more than their contents. No name has a
         // line break or a tab.
         let sql = format!(
-            "SELECT sku, string_agg(node || '\t' || CAST(on_hand - reserved - safety AS TEXT), '\n' ORDER BY node) FROM stock \
-             WHERE sku IN {} GROUP BY sku",
-            self.list(1)
+            "SELECT column1, (SELECT string_agg(node || '\t' || CAST(on_hand - reserved - safety AS TEXT), '\n') \
+             FROM stock WHERE sku = column1) FROM {} AS v",
+            self.rows(1, &[Text])
         );
-        let rows: Vec<(String, String)> =
-            sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&skus)?).fetch_all(&self.pool).await?;
+        let names: Vec<[&str; 1]> = skus.iter().map(|sku| [sku.as_str()]).collect();
+        let rows: Vec<(String, Option<String>)> =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(to_json(&names)?).fetch_all(&self.pool).await?;
         let place = |line: &str| {
             let (node, units) = line.split_once('\t')?;
             Some((node.to_owned(), units.parse().ok()?))
         };
-        Ok(rows.into_iter().map(|(sku, nodes)| (sku, nodes.lines().filter_map(place).collect())).collect())
+        let places = |nodes: String| {
+            let mut places: Vec<(String, i64)> = nodes.lines().filter_map(place).collect();
+            places.sort_unstable();
+            places
+        };
+        Ok(rows.into_iter().filter_map(|(sku, nodes)| Some((sku, places(nodes?)))).collect())
     }
 
     /// Stock of a scope by product, then by node, optionally of one product or node; what comes after one, if it is

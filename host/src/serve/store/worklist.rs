@@ -1,8 +1,15 @@
 //! Worklist of exceptions for operators.
 
-use super::{Scope, Store, Tx, from_json, to_json};
+use super::{
+    Column::{Number, Text},
+    Scope, Store, Tx, from_json, to_json,
+};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
-use tradewind_core::exceptions::ExceptionScore;
+use tradewind_core::{
+    Id, Money, Probability,
+    exceptions::{ExceptionKind, ExceptionScore},
+};
 
 /// Entry of the worklist.
 #[derive(Debug, Clone)]
@@ -12,8 +19,8 @@ pub(crate) struct WorkRow {
     pub(crate) state: String,
     pub(crate) finding: Finding,
     pub(crate) found: i64,
-    pub(crate) acted: Option<serde_json::Value>,
-    pub(crate) feedback: Option<serde_json::Value>,
+    pub(crate) acted: Option<Value>,
+    pub(crate) feedback: Option<Value>,
 }
 
 /// Finding about a shipment.
@@ -26,14 +33,39 @@ pub(crate) struct Finding {
     pub(crate) reason: Option<String>,
 }
 
+impl Finding {
+    /// Finding about a shipment that cannot be scored, with its cost and the reason.
+    pub(crate) fn unjudged(shipment: Id, severity: Money, reason: String) -> Self {
+        let score = ExceptionScore {
+            shipment,
+            kind: ExceptionKind::DataFault,
+            probability: Probability::CERTAIN,
+            severity,
+            evidence: Vec::new(),
+            actions: Vec::new(),
+        };
+        Self { score, reason: Some(reason) }
+    }
+}
+
 pub(super) const SELECT: &str = "SELECT id, shipment, state, severity, score, found, acted, feedback FROM worklist";
 
+/// Entry; one whose finding cannot be read is a data fault with the reason, until its shipment is scored again.
 pub(super) fn row(row: &AnyRow) -> sqlx::Result<WorkRow> {
-    let document = |name: &str| row.try_get::<Option<String>, _>(name)?.as_deref().map(from_json).transpose();
+    // What people wrote is shown as it is.
+    let document = |name: &str| -> sqlx::Result<Option<Value>> {
+        let text: Option<String> = row.try_get(name)?;
+        Ok(text.map(|text| from_json(&text).unwrap_or(Value::String(text))))
+    };
+    let unread = |error: &sqlx::Error| -> sqlx::Result<Finding> {
+        let shipment = row.try_get::<String, _>("shipment")?;
+        let shipment = Id::new(shipment).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        Ok(Finding::unjudged(shipment, Money(row.try_get("severity")?), super::unread(error)))
+    };
     Ok(WorkRow {
         id: row.try_get("id")?,
         state: row.try_get("state")?,
-        finding: from_json(&row.try_get::<String, _>("score")?)?,
+        finding: from_json(&row.try_get::<String, _>("score")?).or_else(|error| unread(&error))?,
         found: row.try_get("found")?,
         acted: document("acted")?,
         feedback: document("feedback")?,
@@ -75,48 +107,55 @@ impl Store {
         found.as_ref().map(row).transpose()
     }
 
-    /// Writes the findings of a shipment, and returns the changed entries' number: new ones are added, known ones updated
-    /// if they differ, and open ones without a finding resolved. Acted entries stay as they are.
-    pub(crate) async fn refresh(
+    /// Writes what was found about shipments, each with its known entries: new findings are added, known ones updated if
+    /// they differ, and open entries without a finding resolved. Acted entries stay as they are.
+    pub(crate) async fn refresh<'a>(
         &self,
         tx: &mut Tx,
-        known: &[WorkRow],
-        found: &[(String, Finding)],
+        shipments: impl IntoIterator<Item = (&'a [WorkRow], &'a [(String, Finding)])>,
         at: i64,
-    ) -> sqlx::Result<usize> {
-        let mut changed = 0;
-        for (id, finding) in found {
-            let before = known.iter().find(|entry| entry.id == *id);
-            if before
-                .is_some_and(|entry| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding))
-            {
-                continue;
+    ) -> sqlx::Result<()> {
+        let (mut rows, mut ended) = (Vec::new(), Vec::new());
+        for (known, found) in shipments {
+            for (id, finding) in found {
+                let known = known.iter().find(|entry| entry.id == *id);
+                let is_known =
+                    |entry: &WorkRow| entry.state == "acted" || (entry.state == "open" && entry.finding == *finding);
+                if !known.is_some_and(is_known) {
+                    let Finding { score, .. } = finding;
+                    rows.push((id, &score.shipment, kind(score), score.severity.0, to_json(finding)?, at));
+                }
             }
-            let sql = "INSERT INTO worklist (id, shipment, kind, state, severity, score, found) \
-                       VALUES ($1, $2, $3, 'open', $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
-                       severity = excluded.severity, score = excluded.score, state = 'open' \
-                       WHERE worklist.state <> 'acted'";
-            let score = &finding.score;
-            let insert = sqlx::query(sql).bind(id).bind(score.shipment.as_str()).bind(kind(score));
-            insert.bind(score.severity.0).bind(to_json(finding)?).bind(at).execute(&mut *tx).await?;
-            changed += 1;
+            let is_ended = |entry: &&WorkRow| entry.state == "open" && found.iter().all(|(id, _)| *id != entry.id);
+            ended.extend(known.iter().filter(is_ended).map(|entry| &entry.id));
         }
-        let ended = |entry: &&WorkRow| entry.state == "open" && found.iter().all(|(id, _)| *id != entry.id);
-        for entry in known.iter().filter(ended) {
-            let sql = "UPDATE worklist SET state = 'resolved' WHERE id = $1 AND state = 'open'";
-            sqlx::query(sql).bind(entry.id.clone()).execute(&mut *tx).await?;
-            changed += 1;
+        if !rows.is_empty() {
+            rows.sort_unstable();
+            let sql = format!(
+                "INSERT INTO worklist (id, shipment, kind, state, severity, score, found, node, shop) \
+                 SELECT column1, column2, column3, 'open', column4, column5, column6, node, shop \
+                 FROM {} AS v LEFT JOIN shipments ON shipments.id = column2 WHERE true \
+                 ON CONFLICT (id) DO UPDATE SET \
+                 severity = excluded.severity, score = excluded.score, state = 'open' \
+                 WHERE worklist.state <> 'acted'",
+                self.rows(1, &[Text, Text, Text, Number, Text, Number])
+            );
+            sqlx::query(AssertSqlSafe(sql)).bind(to_json(&rows)?).execute(&mut *tx).await?;
         }
-        Ok(changed)
+        if !ended.is_empty() {
+            let sql = format!("UPDATE worklist SET state = 'resolved' WHERE state = 'open' AND id IN {}", self.list(1));
+            sqlx::query(AssertSqlSafe(sql)).bind(to_json(&ended)?).execute(&mut *tx).await?;
+        }
+        Ok(())
     }
 
     /// Closes an entry with an action; `false` if it is not open.
-    pub(crate) async fn act(&self, tx: &mut Tx, id: &str, acted: &serde_json::Value) -> sqlx::Result<bool> {
+    pub(crate) async fn act(&self, tx: &mut Tx, id: &str, acted: &Value) -> sqlx::Result<bool> {
         let sql = "UPDATE worklist SET state = 'acted', acted = $2 WHERE id = $1 AND state = 'open'";
         Ok(sqlx::query(sql).bind(id).bind(to_json(acted)?).execute(&mut *tx).await?.rows_affected() == 1)
     }
 
-    pub(crate) async fn set_feedback(&self, id: &str, feedback: &serde_json::Value) -> sqlx::Result<bool> {
+    pub(crate) async fn set_feedback(&self, id: &str, feedback: &Value) -> sqlx::Result<bool> {
         let sql = "UPDATE worklist SET feedback = $2 WHERE id = $1";
         Ok(sqlx::query(sql).bind(id).bind(to_json(feedback)?).execute(&self.pool).await?.rows_affected() == 1)
     }
@@ -124,7 +163,7 @@ impl Store {
 
 /// Kind of an entry, without its data.
 pub(crate) fn kind(score: &ExceptionScore) -> &'static str {
-    use tradewind_core::exceptions::ExceptionKind::*;
+    use ExceptionKind::*;
     match score.kind {
         Late => "late",
         StockOutBeforeShip => "stock_out_before_ship",

@@ -15,12 +15,10 @@ CREATE TRIGGER orders_changed AFTER UPDATE OF state ON orders WHEN NEW.state <> 
 END;
 DROP TRIGGER shipments_added;
 CREATE TRIGGER shipments_added AFTER INSERT ON shipments BEGIN
-    UPDATE shipments SET shop = (SELECT shop FROM orders WHERE orders.id = NEW.order_id)
-    WHERE id = NEW.id AND EXISTS (SELECT 1 FROM orders WHERE orders.id = NEW.order_id AND orders.shop IS NOT NULL);
     INSERT INTO counts VALUES ('shipment.' || NEW.state, 0, 1) ON CONFLICT DO UPDATE SET number = number + 1;
     INSERT INTO events (at, kind, subject, parent, node, shop)
-    SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), 'shipment.' || state, id, order_id, node, shop
-    FROM shipments WHERE id = NEW.id;
+    VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), 'shipment.' || NEW.state, NEW.id, NEW.order_id,
+    NEW.node, NEW.shop);
 END;
 DROP TRIGGER shipments_changed;
 CREATE TRIGGER shipments_changed AFTER UPDATE OF state ON shipments WHEN NEW.state <> OLD.state BEGIN
@@ -41,12 +39,10 @@ CREATE TRIGGER shipments_held AFTER UPDATE OF held ON shipments WHEN NEW.held <>
 END;
 DROP TRIGGER worklist_added;
 CREATE TRIGGER worklist_added AFTER INSERT ON worklist BEGIN
-    UPDATE worklist SET (node, shop) = (SELECT node, shop FROM shipments WHERE shipments.id = NEW.shipment)
-    WHERE id = NEW.id;
     INSERT INTO counts VALUES ('exception.' || NEW.state, 0, 1) ON CONFLICT DO UPDATE SET number = number + 1;
     INSERT INTO events (at, kind, subject, parent, node, shop)
-    SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), 'exception.' || state, id, shipment, node, shop
-    FROM worklist WHERE id = NEW.id;
+    VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), 'exception.' || NEW.state, NEW.id, NEW.shipment,
+    NEW.node, NEW.shop);
 END;
 DROP TRIGGER worklist_changed;
 CREATE TRIGGER worklist_changed AFTER UPDATE OF state ON worklist WHEN NEW.state <> OLD.state BEGIN
