@@ -10,6 +10,10 @@ use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 /// Milliseconds of a lease: longer than a delivery may take.
 const LEASE: i64 = 30_000;
 
+/// A lease that ends later than this many milliseconds from now is of a clock that was put back. More than a lease: a
+/// replica may claim after this one has read its clock, and before it claims.
+const FAR: i64 = 10 * LEASE;
+
 /// Maximum number of webhooks.
 const MOST: i64 = 50;
 
@@ -153,16 +157,16 @@ impl Store {
              AND ({}) IS NOT NULL ORDER BY due, id LIMIT $3",
             self.next_event("seq")
         );
-        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(now).bind(now + LEASE).bind(most);
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(now).bind(now + FAR).bind(most);
         let due: Vec<String> = query.fetch_all(&self.pool).await?;
         let sql = format!(
             "UPDATE webhooks SET lease = $2, lease_until = $3 WHERE id = $1 AND state = 'active' AND due <= $4 \
-             AND (lease_until <= $4 OR lease_until > $3) RETURNING {COLUMNS}"
+             AND (lease_until <= $4 OR lease_until > $5) RETURNING {COLUMNS}"
         );
         let mut claimed = Vec::new();
         for id in due {
             let claim = sqlx::query(AssertSqlSafe(sql.clone())).bind(id).bind(lease.to_owned());
-            let claim = claim.bind(now + LEASE).bind(now).fetch_optional(&self.pool).await?;
+            let claim = claim.bind(now + LEASE).bind(now).bind(now + FAR).fetch_optional(&self.pool).await?;
             claimed.extend(claim.as_ref().map(row).transpose()?);
         }
         Ok(claimed)
