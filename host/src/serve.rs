@@ -17,6 +17,7 @@
 //! - Input is validated with the types that the module decodes (`door`, `tradewind_json`), so that accepted input can
 //!   be decided; older invalid rows are listed separately (`queue`, `watch`).
 //! - Shipments are monitored (`watch`), and operators' actions are carried out (`act`).
+//! - What happened is a feed, which webhooks deliver (`webhooks`).
 //! - The cost of none of this grows with history: work is claimed by when it is due, lists come in pages, numbers are
 //!   kept by the database's triggers, sums over all stock are computed in the background (`overview`), and what is old
 //!   is archived and removed (`retention`).
@@ -47,6 +48,7 @@ mod store;
 #[cfg(feature = "otel")]
 mod traces;
 mod watch;
+mod webhooks;
 
 pub use auth::Role;
 pub use keys::{KeyInfo, Keys, NewKey};
@@ -334,6 +336,7 @@ async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), Cau
     let workers = [
         tokio::spawn(queue::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(watch::run(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(webhooks::run(Arc::clone(&app), stopped.clone())),
         tokio::spawn(remember(Arc::clone(&app))),
         tokio::spawn(metering::upkeep(Arc::clone(&app), stopped.clone())),
         tokio::spawn(retention::run(Arc::clone(&app), config.retention, stopped.clone())),

@@ -73,6 +73,15 @@ pub fn dist(file: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Returns the program or folder that `cargo xtask setup` installs and links.
+///
+/// # Errors
+/// If it is missing.
+pub fn tool(name: &str) -> Result<PathBuf> {
+    let link = root().join("dist/tools").join(name);
+    fs::read_link(link).with_context(|| format!("no {name}: `cargo xtask setup` installs and links it"))
+}
+
 /// Root of the checkout.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")

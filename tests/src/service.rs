@@ -120,8 +120,11 @@ impl Service {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        // Without a length, an empty body would be sent in chunks, and a response that does not wait for its end closes the
+        // connection.
+        let has_body = !body.is_empty() || ["POST", "PUT"].contains(&method);
         let mut response =
-            if body.is_empty() { self.agent.run(request.body(())?) } else { self.agent.run(request.body(body)?) }?;
+            if has_body { self.agent.run(request.body(body)?) } else { self.agent.run(request.body(())?) }?;
         let status = response.status().as_u16();
         let headers = response.headers().iter();
         let headers =

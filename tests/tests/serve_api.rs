@@ -12,6 +12,7 @@ use tradewind_tests::{
     database::Database,
     dist, root,
     service::{ROLES, Service, eventually, keys},
+    tool,
 };
 
 fn service() -> Result<(Service, Database)> {
@@ -25,12 +26,6 @@ fn document(service: &Service, folder: &Path) -> Result<PathBuf> {
     let path = folder.join("openapi.json");
     fs::write(&path, service.ask("", "GET", "/openapi.json", &Value::Null, 200)?.to_string())?;
     Ok(path)
-}
-
-/// Program or folder that `cargo xtask test rust` links.
-fn tool(name: &str) -> Result<PathBuf> {
-    let link = root().join("dist/tools").join(name);
-    fs::read_link(link).with_context(|| format!("no {name}: `cargo xtask setup` installs and links it"))
 }
 
 fn run(command: &mut Command) -> Result<()> {

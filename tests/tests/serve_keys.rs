@@ -109,7 +109,7 @@ fn late(id: &str, node: &str) -> Value {
 
 /// What an operation does for keys of `LAS` (warehouse, operator) and of the shop `a`, when asked for something of
 /// another node and another shop.
-const OPERATIONS: [(&str, [u16; 3]); 27] = [
+const OPERATIONS: [(&str, [u16; 3]); 32] = [
     ("submitOrder", [403, 403, 409]),
     ("listOrders", [403, 403, 200]),
     ("getOrder", [403, 403, 404]),
@@ -134,6 +134,11 @@ const OPERATIONS: [(&str, [u16; 3]); 27] = [
     ("verifyQuote", [403, 403, 409]),
     ("askInsight", [404, 404, 404]),
     ("listReleases", [200, 200, 200]),
+    ("addWebhook", [403, 403, 403]),
+    ("listWebhooks", [403, 403, 403]),
+    ("removeWebhook", [403, 403, 403]),
+    ("rotateWebhook", [403, 403, 403]),
+    ("resumeWebhook", [403, 403, 403]),
     ("putModule", [403, 403, 403]),
     ("putPack", [403, 403, 403]),
     ("putSnapshot", [403, 403, 403]),
@@ -167,6 +172,7 @@ fn limited_keys_reach_nothing_of_other_nodes_and_shops() -> Result<()> {
             ("addScans", json!([{"state": "packed", "at": "2017-12-04T14:30:00Z", "place": there}])),
             ("actOnEntry", action.clone()),
             ("sendFeedback", json!({"useful": false})),
+            ("addWebhook", json!({"url": "https://shop.example/"})),
             (
                 "verifyQuote",
                 json!({

@@ -12,9 +12,11 @@ mod responses;
 mod shipments;
 mod stock;
 mod variants;
+mod webhooks;
 mod worklist;
 
 pub(super) use body::{Form, Path};
+pub(super) use events::{Event, Message};
 pub(super) use orders::{OrderStatus, statuses as order_statuses};
 pub(super) use releases::ReleaseStatus;
 
@@ -54,6 +56,7 @@ const MAX_FILE: usize = (64 << 20) + 4_096;
         (name = "stock", description = "Stock and state of nodes"),
         (name = "shipments", description = "Shipments and scans"),
         (name = "events", description = "What happened, in order"),
+        (name = "webhooks", description = "Receivers of events"),
         (name = "worklist", description = "Exceptions that need a person, and actions on them"),
         (name = "quotes", description = "Prices at checkout"),
         (name = "insights", description = "Answers of models about shoppers, products and texts"),
@@ -69,7 +72,8 @@ impl Modify for AccessKey {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(
             "An access key, as printed by `tradewind serve key add`. Its role defines its permissions: shop, warehouse, \
-             operator or admin.",
+             operator or admin. It may be limited to nodes or a shop, and may expire: what it may not see is left out of \
+             lists, and unknown (404); a change at another node is refused (403).",
         ));
         let components = api.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(scheme.build()));
@@ -98,6 +102,10 @@ pub(super) fn router() -> (Router<Arc<App>>, OpenApiDocument) {
         .routes(routes!(shipments::scan))
         .routes(routes!(shipments::release))
         .routes(routes!(events::list))
+        .routes(routes!(webhooks::add, webhooks::list))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::resume))
         .routes(routes!(worklist::list))
         .routes(routes!(worklist::act))
         .routes(routes!(worklist::feedback))

@@ -4,8 +4,11 @@
 use super::{
     App, live, plan,
     problem::{Answer, Problem},
+    store::EventRow,
     watch::{self, WatchError},
 };
+use axum::http::Uri;
+use std::collections::BTreeSet;
 use tradewind_core::{Code, Error, Sku, allocate::ShopOrder, tracking::Scan};
 use tradewind_json::Shipment;
 
@@ -42,6 +45,33 @@ pub(super) fn note(field: &str, text: &str) -> Answer<()> {
         return Err(Problem::unprocessable(detail));
     }
     text.split(['\n', '\r', '\t']).try_for_each(|part| plain(field, part))
+}
+
+/// Checks the address of a webhook's receiver.
+pub(super) fn receiver(field: &str, url: &str) -> Answer<()> {
+    let parsed: Option<Uri> = url.parse().ok().filter(|_| url.len() <= MAX_NOTE);
+    let host = parsed.as_ref().and_then(|url| Some((url.scheme_str()?, url.authority()?.as_str())));
+    if host.is_some_and(|(scheme, host)| ["http", "https"].contains(&scheme) && !host.contains('@')) {
+        return Ok(());
+    }
+    Err(Problem::unprocessable(format!(
+        "`{field}` is not an address of a receiver: `{url}` (expected `https://HOST/PATH`, at most {MAX_NOTE} bytes, \
+         without a user name or password)"
+    )))
+}
+
+/// Checks types of events, and removes repeated ones.
+pub(super) fn kinds(kinds: Vec<String>) -> Answer<Vec<String>> {
+    let kinds: BTreeSet<String> = kinds.into_iter().collect();
+    if kinds.is_empty() {
+        return Err(Problem::unprocessable("`kinds` is empty (expected types of events, or no `kinds` for all)"));
+    }
+    match kinds.iter().find(|kind| !EventRow::is_kind(kind)) {
+        None => Ok(kinds.into_iter().collect()),
+        Some(kind) => Err(Problem::unprocessable(format!(
+            "`kinds`: unknown type of events `{kind}` (expected the `type` of an event, such as `order.allocated`)"
+        ))),
+    }
 }
 
 /// Checks a product name, which may be missing in the snapshot.

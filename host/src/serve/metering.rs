@@ -44,6 +44,10 @@ pub(super) async fn render(app: &App) -> sqlx::Result<String> {
     gauge!("tradewind_shipments_due").set(app.store.due_looks().await? as f64);
     gauge!("tradewind_exceptions_open").set(app.store.open_work().await? as f64);
     gauge!("tradewind_unjudged_shipments").set(app.store.unjudged().await? as f64);
+    for (state, count) in app.store.webhook_counts().await? {
+        gauge!("tradewind_webhooks", "state" => state).set(count as f64);
+    }
+    gauge!("tradewind_webhook_lag_seconds").set(app.store.webhook_lag().await? as f64 / 1_000.0);
     let waiting = app.store.oldest_due().await?;
     gauge!("tradewind_oldest_due_order_seconds").set(waiting as f64 / 1_000.0);
     let left = app.release().snapshot.storefront.expires.0 - app.clock.now().0;
@@ -68,6 +72,8 @@ fn describe() {
         ("tradewind_turned_away_total", Unit::Count, "Requests rejected because the queue was full."),
         ("tradewind_guests_lost_total", Unit::Count, "Instances of the module lost to a trap or limit."),
         ("tradewind_retention_failed_total", Unit::Count, "Failed removals of old rows."),
+        ("tradewind_webhook_deliveries_total", Unit::Count, "Events that receivers have confirmed."),
+        ("tradewind_webhook_failures_total", Unit::Count, "Failed attempts to deliver an event."),
         ("tradewind_exception_scans_failed_total", Unit::Count, "Failed exception scans."),
     ] {
         describe_counter!(name, unit, about);
@@ -83,6 +89,12 @@ fn describe() {
             "tradewind_snapshot_expires_in_seconds",
             Unit::Seconds,
             "Time until the snapshot expires; negative afterwards.",
+        ),
+        ("tradewind_webhooks", Unit::Count, "Webhooks, by state."),
+        (
+            "tradewind_webhook_lag_seconds",
+            Unit::Seconds,
+            "Time since the oldest event that an active webhook has not got; 0 without one.",
         ),
         ("tradewind_release", Unit::Count, "Number of the active release."),
         ("tradewind_open_shipments", Unit::Count, "Shipments that are monitored."),

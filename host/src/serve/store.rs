@@ -17,6 +17,7 @@ mod scope;
 mod shipments;
 mod stock;
 mod taken;
+mod webhooks;
 mod worklist;
 
 pub(crate) use database::{Pool, Tx};
@@ -29,6 +30,7 @@ pub(crate) use scope::Scope;
 pub(crate) use shipments::{Body, Filter, NewShipment, Readable, ShipmentRow, name_of};
 pub(crate) use stock::{Conflict, Counts, StockRow};
 pub(crate) use taken::Taken;
+pub(crate) use webhooks::{Secrets, State as WebhookState, WebhookRow};
 pub(crate) use worklist::{Finding, WorkRow, kind};
 
 use sqlx::{
@@ -40,7 +42,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 /// Migrations from an empty database to this version: statements for every database, and additional ones for SQLite and
 /// PostgreSQL. Existing ones never change.
@@ -81,6 +83,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Store {
     pool: Pool,
     dialect: Dialect,
+    /// Signals commits, which may have written events.
+    committed: Arc<Notify>,
     /// Held while the use of a key is recorded.
     recording: Arc<Mutex<()>>,
 }
@@ -123,7 +127,12 @@ impl Store {
         });
         // Statements are too long for logs; failures are logged separately.
         let connect = url.parse::<AnyConnectOptions>()?.disable_statement_logging();
-        let store = Self { pool: Pool(options.connect_with(connect).await?), dialect, recording: Arc::default() };
+        let store = Self {
+            pool: Pool(options.connect_with(connect).await?),
+            dialect,
+            committed: Arc::default(),
+            recording: Arc::default(),
+        };
         store.migrate().await?;
         Ok(store)
     }
@@ -171,11 +180,22 @@ impl Store {
     /// Starts a writing transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
         schedule::step(schedule::Point::Outside).await;
-        match self.dialect {
+        let inner = match self.dialect {
             // A transaction that begins with a read could not write after another has.
-            Dialect::Sqlite => self.pool.0.begin_with("BEGIN IMMEDIATE").await.map(Tx),
-            Dialect::Postgres => self.pool.0.begin().await.map(Tx),
-        }
+            Dialect::Sqlite => self.pool.0.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.pool.0.begin().await?,
+        };
+        Ok(Tx { inner, committed: Arc::clone(&self.committed) })
+    }
+
+    /// Completes when a transaction of this process has committed, or after [`wake_webhooks`](Self::wake_webhooks).
+    pub(crate) async fn committed(&self) {
+        self.committed.notified().await;
+    }
+
+    /// Lets [`committed`](Self::committed) complete.
+    pub(crate) fn wake_webhooks(&self) {
+        self.committed.notify_one();
     }
 
     /// Connections for reads outside transactions.

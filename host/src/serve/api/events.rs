@@ -14,7 +14,7 @@ use tradewind_core::Millis;
 
 /// Event: a new order, shipment or exception, or another state of one.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// Name of the event, different for each: a reader that gets it twice knows it.
     id: String,
     /// Moment of the event.
@@ -42,9 +42,28 @@ pub(super) struct Which {
 }
 
 impl Event {
-    fn new(row: EventRow, clock: Clock) -> Self {
+    pub(crate) fn new(row: EventRow, clock: Clock) -> Self {
         let EventRow { place, at, kind, subject, parent } = row;
         Self { id: name(place), at: clock.at(Millis(at)), r#type: kind, subject, parent }
+    }
+}
+
+/// Message of a webhook: an event as in the feed.
+#[derive(Serialize)]
+pub(crate) struct Message {
+    r#type: String,
+    timestamp: Millis,
+    data: Event,
+}
+
+impl Message {
+    pub(crate) fn new(event: Event) -> Self {
+        Self { r#type: event.r#type.clone(), timestamp: event.at, data: event }
+    }
+
+    /// Name of the event.
+    pub(crate) fn id(&self) -> &str {
+        &self.data.id
     }
 }
 
@@ -77,11 +96,11 @@ pub(super) async fn list(
     Ok(Json(Feed { items: items.collect(), next: name(last) }))
 }
 
-fn name(Place { tx, seq }: Place) -> String {
+pub(super) fn name(Place { tx, seq }: Place) -> String {
     format!("{tx}-{seq}")
 }
 
-fn place(name: &str) -> Answer<Place> {
+pub(super) fn place(name: &str) -> Answer<Place> {
     let parsed =
         name.split_once('-').and_then(|(tx, seq)| Some(Place { tx: tx.parse().ok()?, seq: seq.parse().ok()? }));
     parsed.ok_or_else(|| Problem::bad(format!("`after` is not an event: `{name}` (expected the `id` of one)")))

@@ -6,6 +6,8 @@ use sqlx::{
     Any, AnyPool, Either, Execute, Executor, SqlStr, Transaction,
     any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo},
 };
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Connections for statements outside transactions.
 #[derive(Debug, Clone)]
@@ -13,12 +15,18 @@ pub(crate) struct Pool(pub(super) AnyPool);
 
 /// Transaction; rolled back unless it is committed.
 #[derive(Debug)]
-pub(crate) struct Tx(pub(super) Transaction<'static, Any>);
+pub(crate) struct Tx {
+    pub(super) inner: Transaction<'static, Any>,
+    /// Signals the commit.
+    pub(super) committed: Arc<Notify>,
+}
 
 impl Tx {
     pub(crate) async fn commit(self) -> sqlx::Result<()> {
         step(Point::Commit).await;
-        self.0.commit().await
+        self.inner.commit().await?;
+        self.committed.notify_one();
+        Ok(())
     }
 }
 
@@ -60,4 +68,4 @@ macro_rules! executor {
 }
 
 executor!(&'c Pool, Point::Outside, |pool: &'c Pool| &pool.0);
-executor!(&'c mut Tx, Point::Inside, |tx: &'c mut Tx| &mut *tx.0);
+executor!(&'c mut Tx, Point::Inside, |tx: &'c mut Tx| &mut *tx.inner);

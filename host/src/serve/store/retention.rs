@@ -122,11 +122,13 @@ impl Store {
         Ok(rows)
     }
 
-    /// Removes events before a time, by the machine's clock; returns their number.
+    /// Removes events before a time, by the machine's clock, except those that an active webhook has not got; returns
+    /// their number.
     pub(crate) async fn forget_events(&self, before: i64) -> sqlx::Result<u64> {
         // By number, because their times have no index: events of one time have neighbouring numbers.
-        let sql =
-            "DELETE FROM events WHERE seq <= (SELECT seq FROM events WHERE at >= $1 ORDER BY tx, seq LIMIT 1) - 1";
+        let sql = "DELETE FROM events WHERE seq <= (SELECT seq FROM events WHERE at >= $1 ORDER BY tx, seq LIMIT 1) - 1 \
+                   AND NOT EXISTS (SELECT 1 FROM webhooks WHERE state = 'active' \
+                   AND (webhooks.tx, webhooks.seq) < (events.tx, events.seq))";
         Ok(sqlx::query(sql).bind(before).execute(&self.pool).await?.rows_affected())
     }
 

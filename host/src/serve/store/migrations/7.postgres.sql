@@ -1,3 +1,5 @@
+CREATE INDEX events_node ON events (node, tx, seq) WHERE node IS NOT NULL;
+CREATE INDEX events_shop ON events (shop, tx, seq) WHERE shop IS NOT NULL;
 -- Trigger functions of each table, with its own columns: events have the node and shop of their subject.
 DO $$
 DECLARE

@@ -11,8 +11,8 @@ CREATE TABLE former_secrets (
     until BIGINT NOT NULL
 );
 CREATE INDEX former_secrets_key ON former_secrets (access_key);
--- By which keys are limited: the node and the shop of everything that has one. Triggers copy the shop of an order to its
--- shipments, and both from a shipment to its exceptions and events.
+-- By which keys are limited: the node and the shop of everything that has one. A new shipment has the shop of its order,
+-- a new exception both from its shipment; triggers copy them to events.
 ALTER TABLE orders ADD COLUMN shop TEXT;
 ALTER TABLE shipments ADD COLUMN shop TEXT;
 ALTER TABLE worklist ADD COLUMN node TEXT;
@@ -29,7 +29,24 @@ CREATE INDEX orders_shop_state ON orders (shop, state, seq) WHERE shop IS NOT NU
 CREATE INDEX shipments_shop ON shipments (shop, dispatch, id) WHERE shop IS NOT NULL;
 CREATE INDEX worklist_node ON worklist (node, state, severity DESC, found, id);
 CREATE INDEX worklist_shop ON worklist (shop, state, severity DESC, found, id) WHERE shop IS NOT NULL;
-CREATE INDEX events_node ON events (node, tx, seq) WHERE node IS NOT NULL;
-CREATE INDEX events_shop ON events (shop, tx, seq) WHERE shop IS NOT NULL;
 -- Claims give back their orders by name.
 DROP INDEX orders_leased;
+-- Receivers of events, each with the place of the last one that it got.
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    kinds TEXT,
+    secret TEXT NOT NULL,
+    former TEXT,
+    former_until BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    tx BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    tries BIGINT NOT NULL,
+    due BIGINT NOT NULL,
+    lease TEXT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    error TEXT,
+    made BIGINT NOT NULL,
+    delivered BIGINT
+);

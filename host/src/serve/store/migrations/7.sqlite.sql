@@ -1,3 +1,5 @@
+CREATE INDEX events_node ON events (node, seq) WHERE node IS NOT NULL;
+CREATE INDEX events_shop ON events (shop, seq) WHERE shop IS NOT NULL;
 DROP TRIGGER orders_added;
 CREATE TRIGGER orders_added AFTER INSERT ON orders BEGIN
     INSERT INTO counts VALUES ('order.' || NEW.state, 0, 1) ON CONFLICT DO UPDATE SET number = number + 1;
