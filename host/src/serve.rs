@@ -44,6 +44,7 @@ mod pulse;
 mod queue;
 mod release;
 mod retention;
+mod signing;
 mod store;
 #[cfg(feature = "otel")]
 mod traces;

@@ -5,10 +5,9 @@ use super::{
     App,
     api::{Event, Message},
     auth::random,
-    store::{EventRow, Place, Scope, Secrets, WebhookRow, WebhookState, wall},
+    signing::signatures,
+    store::{EventRow, Scope, WebhookRow, WebhookState, wall},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ring::hmac::{self, HMAC_SHA256};
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -19,12 +18,6 @@ use ureq::{
     Agent,
     tls::{Certificate, RootCerts, TlsConfig},
 };
-
-/// Milliseconds for which a former secret signs, too.
-pub(super) const FORMER: i64 = 86_400_000;
-
-/// Prefix of secrets.
-const PREFIX: &str = "whsec_";
 
 /// Maximum number of webhooks that a replica delivers to at a time.
 const AT_A_TIME: usize = 16;
@@ -59,28 +52,6 @@ enum Failure {
     /// The receiver ends the webhook.
     Gone,
     Other(String),
-}
-
-/// New webhook that gets the events after a place.
-pub(super) fn new(url: String, kinds: Option<Vec<String>>, place: Place) -> Result<WebhookRow, getrandom::Error> {
-    Ok(WebhookRow {
-        id: hex(&random::<8>()?),
-        url,
-        kinds,
-        secrets: Secrets { current: secret()?, former: None },
-        state: WebhookState::Active,
-        place,
-        tries: 0,
-        due: 0,
-        error: None,
-        made: wall(),
-        delivered: None,
-    })
-}
-
-/// New secret.
-pub(super) fn secret() -> Result<String, getrandom::Error> {
-    Ok(format!("{PREFIX}{}", BASE64.encode(random::<32>()?)))
 }
 
 /// Runs until told to stop.
@@ -202,20 +173,6 @@ async fn post(app: &App, webhook: &WebhookRow, event: EventRow) -> Result<(), Fa
     }
 }
 
-/// Signatures of a message: of the current secret, and for some time of the former one.
-fn signatures(secrets: &Secrets, now: i64, message: &str) -> String {
-    let former = secrets.former.as_ref().filter(|(_, until)| now < *until).map(|(secret, _)| secret);
-    let signed = [&secrets.current].into_iter().chain(former).filter_map(|secret| signature(secret, message));
-    signed.collect::<Vec<_>>().join(" ")
-}
-
-/// Signature of a message; `None` if the secret cannot be read.
-fn signature(secret: &str, message: &str) -> Option<String> {
-    let key = BASE64.decode(secret.strip_prefix(PREFIX)?).ok()?;
-    let tag = hmac::sign(&hmac::Key::new(HMAC_SHA256, &key), message.as_bytes());
-    Some(format!("v1,{}", BASE64.encode(tag)))
-}
-
 /// Client of all deliveries, with the certificates that the system trusts.
 fn agent() -> &'static Agent {
     static AGENT: OnceLock<Agent> = OnceLock::new();
@@ -236,18 +193,6 @@ fn agent() -> &'static Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signatures_are_those_of_the_specification() {
-        // From the specification's own tests.
-        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let message = r#"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}"#;
-        let signed = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        assert_eq!(signature(secret, message).as_deref(), Some(signed));
-        let secrets = |until| Secrets { current: secret.into(), former: Some((secret.into(), until)) };
-        assert_eq!(signatures(&secrets(2), 1, message), format!("{signed} {signed}"));
-        assert_eq!(signatures(&secrets(1), 1, message), signed);
-    }
 
     #[test]
     fn pauses_grow_and_differ_by_a_tenth() {

@@ -8,17 +8,17 @@ use super::{
 };
 use crate::serve::{
     App,
-    auth::Caller,
+    auth::{Caller, random},
     door,
     problem::{Answer, Problem},
-    store::{WebhookRow, WebhookState, wall},
-    webhooks,
+    signing::{FORMER, secret},
+    store::{Place, Secrets, WebhookRow, WebhookState, wall},
 };
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tradewind_core::Millis;
-use tradewind_json::Problem as Document;
+use tradewind_json::{Problem as Document, hex};
 
 /// Webhook to add.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -123,7 +123,7 @@ pub(super) async fn add(
         Some(after) => place(&after)?,
         None => app.store.last_event().await?,
     };
-    let row = webhooks::new(url, kinds, place).map_err(|error| Problem::internal(&error))?;
+    let row = new(url, kinds, place).map_err(|error| Problem::internal(&error))?;
     if !app.store.add_webhook(&row).await? {
         return Err(Problem::conflict("there are too many webhooks; remove one first"));
     }
@@ -177,8 +177,8 @@ pub(super) async fn rotate(
     Path(id): Path<String>,
 ) -> Answered<WebhookWithSecret> {
     caller.may(&[])?;
-    let secret = webhooks::secret().map_err(|error| Problem::internal(&error))?;
-    let row = app.store.rotate_webhook(&id, &secret, wall() + webhooks::FORMER).await?.ok_or_else(|| unknown(&id))?;
+    let secret = secret().map_err(|error| Problem::internal(&error))?;
+    let row = app.store.rotate_webhook(&id, &secret, wall() + FORMER).await?.ok_or_else(|| unknown(&id))?;
     Ok(Json(WebhookWithSecret { webhook: Webhook::new(&app, row), secret }))
 }
 
@@ -207,5 +207,22 @@ pub(super) async fn resume(State(app): State<Arc<App>>, caller: Caller, Path(id)
         Problem::conflict(format!("the receiver of `{id}` responded 410; add another webhook"))
     } else {
         unknown(&id)
+    })
+}
+
+/// New webhook that gets the events after a place.
+fn new(url: String, kinds: Option<Vec<String>>, place: Place) -> Result<WebhookRow, getrandom::Error> {
+    Ok(WebhookRow {
+        id: hex(&random::<8>()?),
+        url,
+        kinds,
+        secrets: Secrets { current: secret()?, former: None },
+        state: WebhookState::Active,
+        place,
+        tries: 0,
+        due: 0,
+        error: None,
+        made: wall(),
+        delivered: None,
     })
 }

@@ -18,8 +18,8 @@ use tradewind_core::{
 /// Milliseconds of a lease: longer than planning may take.
 const LEASE: i64 = 15_000;
 
-/// Milliseconds after which a queued order is due in any case: longer than any pause between attempts. Only a clock that
-/// was put back gives later times.
+/// Milliseconds after which a queued order is due in any case: longer than any pause between attempts, and than a lease
+/// that another replica takes meanwhile. Only a clock that was put back gives later times.
 const LONGEST_PAUSE: i64 = 60_000;
 
 /// State of an order.
@@ -257,7 +257,7 @@ impl Store {
         let sql = format!(
             "UPDATE orders SET lease = $1, lease_until = $2 WHERE id IN (\
              SELECT id FROM orders WHERE waits = 1 AND state IN ('queued', 'short') AND (due <= $3 OR due > $5) \
-             AND (lease_until <= $3 OR lease_until > $2) \
+             AND (lease_until <= $3 OR lease_until > $5) \
              ORDER BY priority, seq LIMIT $4{}) RETURNING id, body, tries, priority, seq",
             self.locking(" FOR UPDATE SKIP LOCKED")
         );
