@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use js_sys::decode_uri_component;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::rc::Rc;
-use tradewind_core::{ABI_VERSION, Catalog, Code, ErrorKind, Millis, Sku, snapshot::Region};
+use tradewind_core::{ABI_VERSION, Catalog, Code, Millis, Sku, snapshot::Region};
 use tradewind_json::{
     InsightReply, InsightRequest, PriceRequest, ProblemKind, PublicQuote, RankReply, RankRequest, StorefrontEvent, hex,
     without_bom,
@@ -217,13 +217,7 @@ impl Call {
             question.profile = profile::read(&self.request, &self.env).await.and_then(|known| known.profile());
         }
         let id = question.id.clone();
-        let insights = shop.insight(question.message()?).map_err(|trouble| match trouble.fault() {
-            // To send it again is useless: only another name may succeed.
-            Some(fault) if fault.kind() == Some(ErrorKind::UnknownPack) => {
-                Problem::new(ProblemKind::NotFound, fault.message.as_str())
-            }
-            _ => trouble.into(),
-        })?;
+        let insights = shop.insight(question.message()?)?;
         self.json(&InsightReply::new(id, insights), "application/json")
     }
 

@@ -1,8 +1,16 @@
 //! Databases of a service, of each supported kind, and access to their rows.
 
 use crate::service::{Postgres, eventually};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, PgConnection, any::install_default_drivers};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -99,6 +107,43 @@ impl Database {
             self.run([format!("INSERT INTO tradewind_schema (version) VALUES ({})", step + 1)])?;
         }
         Ok(())
+    }
+}
+
+/// Counts the sessions of a PostgreSQL server that wait for others' locks, until it ends.
+pub struct LockWaits {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<f64>>,
+}
+
+impl LockWaits {
+    /// Starts to count.
+    pub fn start(url: &str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (url, stopped) = (url.to_owned(), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            Builder::new_current_thread().enable_all().build()?.block_on(async {
+                let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+                let mut connection = PgConnection::connect(&url).await?;
+                let (mut waits, mut samples) = (0, 0);
+                while !stopped.load(Ordering::Relaxed) {
+                    waits += sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await?;
+                    samples += 1;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Ok(waits as f64 / f64::from(samples.max(1)))
+            })
+        });
+        Self { stop, thread }
+    }
+
+    /// Mean number of waiting sessions.
+    ///
+    /// # Errors
+    /// If the server became unreachable.
+    pub fn end(self) -> Result<f64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow!("counting waits panicked"))?
     }
 }
 

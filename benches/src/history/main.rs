@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tradewind_tests::{
-    database::Database,
+    database::{Database, LockWaits},
     service::{Service, keys},
 };
 
@@ -86,7 +86,8 @@ fn main() -> Result<()> {
     }
     println!(
         "\nMedians of {rounds} rounds in turns, each with new databases on this machine's disk. The state is generated: {size}. \
-              Service and database share the machine, with {} processors.",
+              Service and database share the machine, with {} processors. A share of w waiting for locks with four replicas \
+         limits these on four times the processors to 4 × (1 − w) times one replica's rate.",
         thread::available_parallelism()?
     );
     Ok(())
@@ -118,19 +119,23 @@ fn round_of(shop: &Shop, database: &Database, keys: &Keys, orders: usize) -> Res
     let is_sqlite = database.url.starts_with("sqlite:");
     for replicas in [1, 4] {
         let name = format!("orders planned from a queue, replicas: {replicas}");
+        let waits = format!("their time spent waiting for locks, replicas: {replicas}");
         if replicas > 1 && is_sqlite {
-            measured.push((name, f64::NAN, "/s"));
+            measured.extend([(name, f64::NAN, "/s"), (waits, f64::NAN, "%")]);
             continue;
         }
         let services = (0..replicas).map(|_| start()).collect::<Result<Vec<_>>>()?;
         let first = services.first().context("no service")?;
         looked(first)?;
+        let counted = (!is_sqlite).then(|| LockWaits::start(&database.url));
         let began = Instant::now();
         database.run(shop.queue(&format!("q{replicas}"), orders, !is_sqlite))?;
         // It tells the service that there are orders.
         first.order(&shop.order(&format!("last-{replicas}")))?;
         settled(first)?;
         measured.push((name, orders as f64 / began.elapsed().as_secs_f64(), "/s"));
+        let waiting = counted.map(LockWaits::end).transpose()?.unwrap_or(f64::NAN);
+        measured.push((waits, 100.0 * waiting / f64::from(replicas), "%"));
         for service in services {
             service.stop()?;
         }

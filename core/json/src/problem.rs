@@ -156,7 +156,8 @@ impl From<ErrorKind> for ProblemKind {
         match kind {
             ErrorKind::BadRequest | ErrorKind::TooLarge | ErrorKind::Malformed => Self::InvalidRequest,
             ErrorKind::NoSnapshot | ErrorKind::SnapshotExpired => Self::NoSnapshot,
-            ErrorKind::UnknownPack => Self::Unavailable,
+            // To send it again is useless: only another name, or another pack, helps.
+            ErrorKind::UnknownPack => Self::NotFound,
             _ => Self::Internal,
         }
     }
@@ -181,6 +182,12 @@ mod tests {
             assert!(kind.about().ends_with('.') && !kind.about().starts_with(' '), "{}", kind.about());
             assert_eq!(ProblemKind::of_status(kind.status()).status(), kind.status());
         }
+    }
+
+    #[test]
+    fn only_what_a_retry_may_mend_is_unavailable() {
+        assert_eq!(ProblemKind::from(ErrorKind::UnknownPack), ProblemKind::NotFound);
+        assert_eq!(ProblemKind::from(ErrorKind::SnapshotExpired), ProblemKind::NoSnapshot);
     }
 
     #[test]

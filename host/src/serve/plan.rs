@@ -294,11 +294,12 @@ async fn commit(
     }
     app.store.set_held(&mut tx, &free, false).await?;
     app.store.add_own(&mut tx, new).await?;
-    if app.store.take(&mut tx, &taken).await?.is_err() || overbooked(app, &mut tx, release, at, &taken).await? {
-        return Ok(false);
-    }
     if let Some(((id, record), receipt)) = &decision {
         app.store.add_decision(&mut tx, id, at.0, record, receipt).await?;
+    }
+    // Last, because other plans wait for the same nodes' bookings until this one is committed.
+    if app.store.take(&mut tx, &taken).await?.is_err() || overbooked(app, &mut tx, release, at, &taken).await? {
+        return Ok(false);
     }
     if let Some(generation) = claim.generation
         && !app.store.is_generation(&mut tx, generation).await?

@@ -5,12 +5,10 @@ use crate::serve::{
     App,
     auth::{Caller, Role},
     guests::AskError,
-    problem::Problem,
 };
 use axum::{Json, extract::State};
 use std::sync::Arc;
-use tradewind_core::{ErrorKind, guest::ClientError};
-use tradewind_json::{InsightReply, InsightRequest, Problem as Document, ProblemKind};
+use tradewind_json::{InsightReply, InsightRequest, Problem as Document};
 
 /// Computes an insight: a model's answer about a shopper, products at nodes, or texts, with reasons. For shops and
 /// warehouses; a limited key gets no items of other nodes.
@@ -39,18 +37,7 @@ pub(super) async fn ask(
     let request = request.message()?;
     let release = app.release();
     let (insights, _) = app.gate.ask(&release.tradewind, move |client| client.insight(request)).await?;
-    match insights {
-        Ok(insights) => {
-            let mut reply = InsightReply::new(id, insights);
-            reply
-                .items
-                .retain(|item| item.node.as_ref().is_none_or(|node| caller.scope.has(Some(node.as_str()), None)));
-            Ok(Json(reply))
-        }
-        // To send it again is useless: only another name may succeed.
-        Err(ClientError::Fault(fault)) if fault.kind() == Some(ErrorKind::UnknownPack) => {
-            Err(Problem::new(ProblemKind::NotFound, fault.message))
-        }
-        Err(error) => Err(AskError::Client(error).into()),
-    }
+    let mut reply = InsightReply::new(id, insights.map_err(AskError::Client)?);
+    reply.items.retain(|item| item.node.as_ref().is_none_or(|node| caller.scope.has(Some(node.as_str()), None)));
+    Ok(Json(reply))
 }

@@ -108,6 +108,8 @@ struct Differs {
     post, path = "/v1/quotes/verify", operation_id = "verifyQuote", tag = "quotes", request_body = QuoteClaim,
     responses(
         (status = 200, body = Verified, description = "the price is as quoted"),
+        (status = 404, body = Document, content_type = "application/problem+json",
+            description = "no price pack is loaded, so no price can be verified"),
         (status = 409, body = PriceRefused, content_type = "application/problem+json",
             description = "the price is refused: `differs` has the claimed and the quoted values"),
         WithBody,
