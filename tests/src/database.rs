@@ -110,6 +110,15 @@ impl Database {
     }
 }
 
+/// Runs a test on a new database of each kind.
+///
+/// # Errors
+/// Of the test, with the kind.
+pub fn both(test: impl Fn(&Database) -> Result<()>) -> Result<()> {
+    test(&Database::sqlite()?).context("SQLite")?;
+    test(&Database::postgres()?).context("PostgreSQL")
+}
+
 /// Counts the sessions of a PostgreSQL server that wait for others' locks, until it ends.
 pub struct LockWaits {
     stop: Arc<AtomicBool>,

@@ -58,6 +58,16 @@ pub fn key(database: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(done.stdout)?.trim().to_owned())
 }
 
+/// Elements of an array; none of another value.
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Contents of a string; empty for another value.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 impl Service {
     /// Starts the service with the reference snapshot and its time, plus `arguments`.
     ///

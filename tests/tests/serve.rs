@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, process::Command};
 use tradewind_core::Millis;
 use tradewind_tests::{
     dist,
-    service::{Service, balanced, eventually, keys, orders, snapshot},
+    service::{Service, balanced, eventually, keys, list, orders, snapshot},
 };
 
 /// Separate service, with its database in a temporary folder.
@@ -19,10 +19,6 @@ fn service(arguments: &[&str]) -> Result<(Service, tempfile::TempDir)> {
 
 fn database(folder: &tempfile::TempDir) -> String {
     format!("sqlite:{}", folder.path().join("warehouse.db").display())
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 #[test]

@@ -4,22 +4,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_tests::{
-    database::Database,
-    service::{Answer, Service, eventually, key, keys, orders},
+    database::{Database, both},
+    service::{Answer, Service, eventually, key, keys, list, orders, text},
 };
-
-fn both(test: impl Fn(&Database) -> Result<()>) -> Result<()> {
-    test(&Database::sqlite()?).context("SQLite")?;
-    test(&Database::postgres()?).context("PostgreSQL")
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
 
 fn send(service: &Service, key: &str, method: &str, path: &str, body: &Value) -> Result<Answer> {
     let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };

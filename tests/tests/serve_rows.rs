@@ -6,14 +6,10 @@ use serde_json::{Value, json};
 use std::fs;
 use tradewind_core::allocate::ShopOrder;
 use tradewind_tests::{
-    database::Database,
+    database::{Database, both},
     root,
-    service::{Service, eventually, keys, orders, snapshot},
+    service::{Service, eventually, keys, list, orders, snapshot},
 };
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
 
 fn parcel(id: &str) -> Value {
     json!({
@@ -35,8 +31,7 @@ fn work(service: &Service) -> Result<Vec<(String, String, String)>> {
 
 #[test]
 fn a_shipment_that_cannot_be_judged_is_listed_and_all_others_are_judged() -> Result<()> {
-    unjudged(&Database::sqlite()?)?;
-    unjudged(&Database::postgres()?)
+    both(unjudged)
 }
 
 /// Fault of a shipment that cannot be scored: name, body and expected message.
@@ -189,8 +184,7 @@ fn shipments_to_where_the_next_snapshot_does_not_deliver_are_data_faults() -> Re
 
 #[test]
 fn an_order_that_cannot_be_planned_takes_no_other_down() -> Result<()> {
-    undecidable(&Database::sqlite()?)?;
-    undecidable(&Database::postgres()?)
+    both(undecidable)
 }
 
 fn undecidable(database: &Database) -> Result<()> {
@@ -253,8 +247,7 @@ fn undecidable(database: &Database) -> Result<()> {
 
 #[test]
 fn health_says_when_shipments_are_no_longer_looked_at() -> Result<()> {
-    unhealthy(&Database::sqlite()?)?;
-    unhealthy(&Database::postgres()?)
+    both(unhealthy)
 }
 
 fn unhealthy(database: &Database) -> Result<()> {
@@ -309,8 +302,7 @@ fn allocated(service: &Service) -> Result<Vec<String>> {
 
 #[test]
 fn the_first_order_is_served_first_and_loses_last() -> Result<()> {
-    arrivals(&Database::sqlite()?)?;
-    arrivals(&Database::postgres()?)
+    both(arrivals)
 }
 
 fn arrivals(database: &Database) -> Result<()> {
@@ -358,8 +350,7 @@ fn arrivals(database: &Database) -> Result<()> {
 
 #[test]
 fn orders_of_a_database_of_the_version_before_are_served_as_they_came() -> Result<()> {
-    older(&Database::sqlite()?)?;
-    older(&Database::postgres()?)
+    both(older)
 }
 
 fn older(database: &Database) -> Result<()> {

@@ -16,24 +16,11 @@ use std::{
     time::Duration,
 };
 use tradewind_tests::{
-    database::{Database, Lock},
-    service::{Service, balanced, eventually, keys, orders},
+    database::{Database, Lock, both},
+    service::{Service, balanced, eventually, keys, list, orders, text},
 };
 
 const SKU: &str = "1082185";
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn both(test: impl Fn(&Database) -> Result<()>) -> Result<()> {
-    test(&Database::sqlite()?).context("SQLite")?;
-    test(&Database::postgres()?).context("PostgreSQL")
-}
 
 fn start(database: &Database, arguments: &[&str]) -> Result<Service> {
     Service::start(&database.url, &keys(&database.url)?, arguments)

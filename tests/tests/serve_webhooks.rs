@@ -10,9 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tradewind_tests::{
-    database::Database,
+    database::{Database, both},
     root,
-    service::{Service, eventually, keys, orders},
+    service::{Service, eventually, keys, list, orders, text},
     tool,
 };
 
@@ -67,19 +67,6 @@ fn told(event: &Value) -> Value {
     let mut event = event.clone();
     event["at"].take();
     event
-}
-
-fn both(test: impl Fn(&Database) -> Result<()>) -> Result<()> {
-    test(&Database::sqlite()?).context("SQLite")?;
-    test(&Database::postgres()?).context("PostgreSQL")
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn start(database: &Database) -> Result<Service> {
@@ -182,14 +169,16 @@ fn events_arrive_signed_and_in_order() -> Result<()> {
 
         let shown = show(&service, &webhook)?;
         ensure!(shown["state"] == "active" && shown["delivered"].is_string() && shown["tries"] == 0, "{shown}");
-        let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
-        for line in [
+        let lines = [
             r#"tradewind_webhooks{state="active"} 2"#,
             "tradewind_webhook_lag_seconds 0",
             "# HELP tradewind_webhook_deliveries_total Events that receivers have confirmed.",
-        ] {
-            ensure!(text(&metrics).lines().any(|known| known == line), "no `{line}`: {metrics}");
-        }
+        ];
+        // Exceptions are found meanwhile.
+        eventually("the metrics have all lines", || {
+            let metrics = service.send("", "GET", "/metrics", &[], b"")?.body;
+            Ok(lines.iter().all(|line| text(&metrics).lines().any(|known| known == *line)))
+        })?;
         let path = format!("/v1/webhooks/{}", text(&webhook["id"]));
         service.ask("admin", "DELETE", &path, &Value::Null, 204)?;
         service.ask("admin", "DELETE", &path, &Value::Null, 404)?;
