@@ -203,7 +203,7 @@ impl Key {
                 let key = keys.add(&new).await?;
                 writeln!(out, "{key}")?;
                 for node in keys.unknown_nodes(&nodes).await? {
-                    eprintln!("tradewind: there is no node {node} yet");
+                    eprintln!("tradewind: the node {node} does not exist yet");
                 }
                 eprintln!(
                     "tradewind: key `{name}` with role {role}; only its digest is stored, so it is not shown again"
