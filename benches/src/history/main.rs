@@ -128,8 +128,8 @@ fn round_of(shop: &Shop, database: &Database, keys: &Keys, orders: usize) -> Res
         let first = services.first().context("no service")?;
         looked(first)?;
         let counted = (!is_sqlite).then(|| LockWaits::start(&database.url));
-        let began = Instant::now();
         database.run(shop.queue(&format!("q{replicas}"), orders, !is_sqlite))?;
+        let began = Instant::now();
         // It tells the service that there are orders.
         first.order(&shop.order(&format!("last-{replicas}")))?;
         settled(first)?;

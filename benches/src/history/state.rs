@@ -152,7 +152,7 @@ impl Shop {
         })
     }
 
-    /// Statements that queue orders, as `POST /v1/orders` does.
+    /// Statements that queue orders, as `POST /v1/orders` does, all at once.
     pub fn queue(&self, prefix: &str, count: usize, is_postgres: bool) -> Vec<String> {
         let rows: Vec<String> = (0..count)
             .map(|n| {
@@ -166,8 +166,10 @@ impl Shop {
             .collect();
         let columns = "id, idempotency, body, state, waits, priority, received, seq, tries, due, lease, lease_until";
         let next = "SELECT setval('arrivals', (SELECT MAX(seq) + 1 FROM orders), false)";
-        let mut all = inserts(&format!("orders ({columns})"), &rows);
+        let mut all = vec!["BEGIN".to_owned()];
+        all.extend(inserts(&format!("orders ({columns})"), &rows));
         all.extend(is_postgres.then(|| next.to_owned()));
+        all.push("COMMIT".into());
         all
     }
 

@@ -14,7 +14,8 @@ use super::{
     plan::PlanError,
     problem::Problem,
     pulse::Pulse,
-    queue, read,
+    queue::{self, Turns},
+    read,
     store::{
         Counts, Finding, Scope, Store, Submitted, is_duplicate,
         schedule::{Event, Point, TURN, Turn, step},
@@ -95,7 +96,7 @@ impl Op {
         let counts = |on_hand, safety| Counts { on_hand, safety };
         let done = match self {
             Self::Plan => {
-                return match queue::step(&app, true).await {
+                return match queue::step(&app, &Turns::default(), true).await {
                     Ok(_) => Ok(true),
                     Err(PlanError::Changed) => Ok(false),
                     Err(error) => Err(error.into()),
@@ -306,7 +307,7 @@ impl World {
         // Leases of killed tasks expire.
         self.run("UPDATE orders SET lease = '', lease_until = 0 WHERE lease_until > 0").await?;
         for _ in 0..50 {
-            match queue::step(&self.app, true).await {
+            match queue::step(&self.app, &Turns::default(), true).await {
                 Ok(0) => return Ok(()),
                 Ok(_) | Err(PlanError::Changed) => {}
                 Err(error) => return Err(error.into()),

@@ -4,6 +4,7 @@ use super::{
     App, check as sound,
     guests::AskError,
     live::{Held, LiveError, known, live, overbooked},
+    queue::Turn,
     release::Release,
     store::{Body, NewShipment, Outcome, ShipmentRow, Taken},
 };
@@ -92,8 +93,8 @@ pub(super) struct Claim {
     pub(super) generation: Option<i64>,
 }
 
-/// Plans claimed orders together, and commits the plan.
-pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), PlanError> {
+/// Plans claimed orders together, and commits the plan in its turn.
+pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due], turn: &mut Turn<'_>) -> Result<(), PlanError> {
     for _ in 0..ATTEMPTS {
         let release = app.release();
         let cases = cases(app, claim, batch).await?;
@@ -110,6 +111,7 @@ pub(super) async fn plan(app: &App, claim: &Claim, batch: &[Due]) -> Result<(), 
             (answer.map_err(AskError::Client)?, record)
         };
         sound::plan(&orders, &allocated, &release.snapshot).map_err(PlanError::Unsound)?;
+        turn.commit().await;
         match commit(app, &release, claim, at, cases, allocated.orders, record).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}

@@ -5,12 +5,17 @@ use super::{
     plan::{self, Claim, Due, PlanError},
     store::{self, Queued},
 };
+use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tradewind_json::hex;
 
 /// Maximum orders planned together.
 const BATCH: i64 = 64;
+
+/// Number of planners of a process, where the database lets several transactions write: while one's plan is committed,
+/// the other decides about the next orders.
+const PLANNERS: usize = 2;
 
 /// Attempts before an order is dead.
 const TRIES: i64 = 5;
@@ -22,11 +27,49 @@ const CLAIMS: u32 = 4;
 /// Interval at which the queue is checked without a signal: another replica may have queued orders.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Turns of a process's planners. Plans are committed in the order of their claims, so that orders of high priority are
+/// not overtaken.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    deciding: Mutex<()>,
+    committing: Mutex<()>,
+}
+
+/// A planner's turn: first to claim and decide, then to commit.
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    /// `None` after [`commit`](Self::commit).
+    deciding: Option<MutexGuard<'a, ()>>,
+    committing: Option<MutexGuard<'a, ()>>,
+}
+
+impl Turns {
+    async fn next(&self) -> Turn<'_> {
+        Turn { turns: self, deciding: Some(self.deciding.lock().await), committing: None }
+    }
+}
+
+impl Turn<'_> {
+    /// Waits until earlier plans are committed, then lets the next planner decide. A later call has no effect.
+    pub(super) async fn commit(&mut self) {
+        if self.committing.is_none() {
+            self.committing = Some(self.turns.committing.lock().await);
+            self.deciding = None;
+        }
+    }
+}
+
 /// Runs until told to stop.
-pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let planners = if app.store.locks_rows() { PLANNERS } else { 1 };
+    let turns = Turns::default();
+    join_all((0..planners).map(|_| planner(&app, &turns, stop.clone()))).await;
+}
+
+async fn planner(app: &App, turns: &Turns, mut stop: watch::Receiver<bool>) {
     let mut claims = 1;
     while !*stop.borrow() {
-        let pause = match step(&app, claims < CLAIMS).await {
+        let pause = match step(app, turns, claims < CLAIMS).await {
             Ok(planned) => {
                 claims = 1;
                 if planned > 0 {
@@ -54,14 +97,23 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 
 /// Plans due orders; returns their number. An order that cannot be planned does not block others. Unless `fresh`, a
 /// plan is committed even if stock has changed since the claim.
-pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
-    let lease = lease()?;
+pub(super) async fn step(app: &App, turns: &Turns, fresh: bool) -> Result<usize, PlanError> {
+    let mut turn = turns.next().await;
     // Before the claim, which may not see later changes.
-    let generation = app.store.generation().await?;
+    let (generation, is_due) = app.store.generation().await?;
+    if !is_due {
+        app.planned.done();
+        return Ok(0);
+    }
+    let lease = lease()?;
     let queued = app.store.claim(&lease, BATCH).await?;
     let claim = Claim { lease, generation: fresh.then_some(generation) };
     let lease = claim.lease.as_str();
     let count = queued.len();
+    if count as i64 == BATCH {
+        // There may be more.
+        app.queued.notify_one();
+    }
     let mut due = Vec::with_capacity(count);
     for Queued { id, order, tries } in queued {
         let read = order.map_err(|error| store::unread(&error));
@@ -75,7 +127,7 @@ pub(super) async fn step(app: &App, fresh: bool) -> Result<usize, PlanError> {
     let (mut sound, mut planned) = (true, 0);
     let mut parts = vec![due.as_slice()];
     while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
-        match plan::plan(app, &claim, part).await {
+        match plan::plan(app, &claim, part, &mut turn).await {
             Ok(()) => planned += part.len(),
             Err(PlanError::Changed) => {
                 let orders: Vec<&str> = due.iter().map(|due| due.order.id.as_str()).collect();

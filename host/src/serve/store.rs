@@ -46,7 +46,7 @@ use tokio::sync::{Mutex, Notify};
 
 /// Migrations from an empty database to this version: statements for every database, and additional ones for SQLite and
 /// PostgreSQL. Existing ones never change.
-const MIGRATIONS: [Steps; 7] = [
+const MIGRATIONS: [Steps; 8] = [
     Steps { all: include_str!("store/migrations/1.sql"), sqlite: "", postgres: "" },
     Steps { all: include_str!("store/migrations/2.sql"), sqlite: "", postgres: "" },
     Steps {
@@ -66,6 +66,7 @@ const MIGRATIONS: [Steps; 7] = [
         sqlite: include_str!("store/migrations/7.sqlite.sql"),
         postgres: include_str!("store/migrations/7.postgres.sql"),
     },
+    Steps { all: include_str!("store/migrations/8.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Statements of a migration.
@@ -222,7 +223,7 @@ impl Store {
     }
 
     /// Whether several transactions may write at a time, so that rows are locked.
-    const fn locks_rows(&self) -> bool {
+    pub(crate) const fn locks_rows(&self) -> bool {
         matches!(self.dialect, Dialect::Postgres)
     }
 

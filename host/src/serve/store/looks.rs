@@ -76,6 +76,9 @@ impl Store {
         );
         let claim = sqlx::query_as(AssertSqlSafe(sql)).bind(now + CLAIM).bind(now).bind(now + 24 * 3_600_000);
         let mut claimed: Vec<(String, i64)> = claim.bind(most).fetch_all(&self.pool).await?;
+        if claimed.is_empty() {
+            return Ok(Vec::new());
+        }
         claimed.sort_unstable();
         let (mut rows, mut scans, mut entries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let names = to_json(&claimed.iter().map(|(shipment, _)| shipment).collect::<Vec<_>>())?;

@@ -215,9 +215,13 @@ impl Store {
         Ok(oldest.map_or(0, |oldest| (wall() - oldest).max(0)))
     }
 
-    /// Generation: the number of changes of stock, nodes or release.
-    pub(crate) async fn generation(&self) -> sqlx::Result<i64> {
-        sqlx::query_scalar("SELECT number FROM generation").fetch_one(&self.pool).await
+    /// Generation, which is the number of changes of stock, nodes or release; and whether an order may be due.
+    pub(crate) async fn generation(&self) -> sqlx::Result<(i64, bool)> {
+        let sql = "SELECT number, CAST(CASE WHEN EXISTS (SELECT 1 FROM orders WHERE waits = 1) \
+                   OR EXISTS (SELECT 1 FROM orders WHERE state = 'short' AND waits = 0 AND due <= $1) \
+                   THEN 1 ELSE 0 END AS BIGINT) FROM generation";
+        let (number, due): (i64, i64) = sqlx::query_as(sql).bind(wall()).fetch_one(&self.pool).await?;
+        Ok((number, due == 1))
     }
 
     /// Whether stock, nodes and release are unchanged since a generation; they stay so until the transaction ends.
