@@ -48,6 +48,7 @@ mod signing;
 mod store;
 #[cfg(feature = "otel")]
 mod traces;
+mod turns;
 mod watch;
 mod webhooks;
 

@@ -14,13 +14,13 @@ use super::{
     plan::PlanError,
     problem::Problem,
     pulse::Pulse,
-    queue::{self, Turns},
-    read,
+    queue, read,
     store::{
         Counts, Finding, Scope, Store, Submitted, is_duplicate,
         schedule::{Event, Point, TURN, Turn, step},
         wall,
     },
+    turns::Turns,
     watch,
 };
 use crate::{RuntimeConfig, Trust, snapshot};

@@ -4,9 +4,9 @@ use super::{
     App, check as sound,
     guests::AskError,
     live::{Held, LiveError, known, live, overbooked},
-    queue::Turn,
     release::Release,
     store::{Body, NewShipment, Outcome, ShipmentRow, Taken},
+    turns::Turn,
 };
 use crate::{receipts::Record, sha256};
 use std::collections::{BTreeMap, BTreeSet};

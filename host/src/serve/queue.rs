@@ -4,10 +4,11 @@ use super::{
     App,
     plan::{self, Claim, Due, PlanError},
     store::{self, Queued},
+    turns::Turns,
 };
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 use tradewind_json::hex;
 
 /// Maximum orders planned together.
@@ -26,38 +27,6 @@ const CLAIMS: u32 = 4;
 
 /// Interval at which the queue is checked without a signal: another replica may have queued orders.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Turns of a process's planners. Plans are committed in the order of their claims, so that orders of high priority are
-/// not overtaken.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    deciding: Mutex<()>,
-    committing: Mutex<()>,
-}
-
-/// A planner's turn: first to claim and decide, then to commit.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
-    /// `None` after [`commit`](Self::commit).
-    deciding: Option<MutexGuard<'a, ()>>,
-    committing: Option<MutexGuard<'a, ()>>,
-}
-
-impl Turns {
-    async fn next(&self) -> Turn<'_> {
-        Turn { turns: self, deciding: Some(self.deciding.lock().await), committing: None }
-    }
-}
-
-impl Turn<'_> {
-    /// Waits until earlier plans are committed, then lets the next planner decide. A later call has no effect.
-    pub(super) async fn commit(&mut self) {
-        if self.committing.is_none() {
-            self.committing = Some(self.turns.committing.lock().await);
-            self.deciding = None;
-        }
-    }
-}
 
 /// Runs until told to stop.
 pub(super) async fn run(app: Arc<App>, stop: watch::Receiver<bool>) {
