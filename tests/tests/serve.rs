@@ -105,6 +105,19 @@ fn keys_and_roles_guard_every_path_of_the_document() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn alerts_are_about_metrics_that_exist() -> Result<()> {
+    let (described, alerts) = (include_str!("../../host/src/serve/metering.rs"), include_str!("../../host/alerts.yml"));
+    let words = alerts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: Vec<&str> = words.filter(|word| word.starts_with("tradewind_")).collect();
+    ensure!(named.len() > 8, "{named:?}");
+    for metric in named {
+        let metric = metric.trim_end_matches("_count");
+        ensure!(described.contains(&format!("\"{metric}\"")), "no metric `{metric}` is described");
+    }
+    Ok(())
+}
+
 /// Leaves `units` of a product at one node, and none elsewhere.
 fn scarce(service: &Service, sku: &str, node: &str, units: u32) -> Result<()> {
     let rows = service.items(&format!("/v1/stock?sku={sku}"))?;

@@ -78,11 +78,10 @@ fn main() -> Result<()> {
             values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
         };
         let [a, b, c, d] = [0, 1, 2, 3].map(value);
-        println!(
-            "| {name} | {a:.1} {unit} | {b:.1} {unit} | **{:.2}×** | {c:.1} {unit} | {d:.1} {unit} | **{:.2}×** |",
-            b / a,
-            d / c
-        );
+        let cell = |value: f64| if value.is_nan() { "–".to_owned() } else { format!("{value:.1} {unit}") };
+        let ratio = |value: f64| if value.is_finite() { format!("**{value:.2}×**") } else { "–".to_owned() };
+        let cells = [cell(a), cell(b), ratio(b / a), cell(c), cell(d), ratio(d / c)];
+        println!("| {name} | {} |", cells.join(" | "));
     }
     println!(
         "\nMedians of {rounds} rounds in turns, each with new databases on this machine's disk. The state is generated: {size}. \
