@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 
-const SIZES = [1_000, 5_000, 40_000, 200_000];
+const SIZES = [1_000, 5_000, 40_000, 200_000, 1_000_000];
 const [NEIGHBOURS, REGIONS, NODES, EVENTS] = [10, 20, 3, 40];
 const NOW = Date.UTC(2026, 10, 1);
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -20,8 +20,8 @@ const sku = (n) => String(10_000_000 + n * 37);
 if (process.argv[2] === "--one") one(...process.argv.slice(3));
 else all(Number(process.argv[2] ?? 7));
 
-/** Loads a file, answers requests where it ranks, and prints what that took. */
-function one(kind, file, products) {
+/** Loads a file, answers requests where it ranks, and prints what that took. A pack also ranks with its snapshot. */
+function one(kind, file, products, snapshot) {
   const module = new WebAssembly.Module(readFileSync(dist("tradewind.wasm")));
   const { memory, alloc, dealloc, load, call } = new WebAssembly.Instance(module, {}).exports;
   const replied = (pointer) => {
@@ -46,23 +46,33 @@ function one(kind, file, products) {
   replied(loaded);
   const found = { load: took, processor: (used.user + used.system) / 1e3, memory: memory.buffer.byteLength - before };
   if (kind === "pack") {
-    const request = ranking(Number(products));
-    const at = take(request);
-    for (let n = 0; n < 300; n += 1) replied(call(at, request.length));
-    const times = [];
-    for (let n = 0; n < 300; n += 1) {
-      const started = performance.now();
-      const reply = call(at, request.length);
-      times.push(performance.now() - started);
-      replied(reply);
-    }
-    found.rank = median(times);
+    const rank = (constraints) => {
+      const request = ranking(Number(products), constraints);
+      const times = [];
+      for (let n = 0; n < 600; n += 1) {
+        const at = take(request);
+        const started = performance.now();
+        const reply = call(at, request.length);
+        times.push(performance.now() - started);
+        replied(reply);
+        dealloc(at, request.length);
+      }
+      return median(times.slice(300));
+    };
+    found.rank = rank({});
+    found.available = rank({ available: true });
+    const whole = readFileSync(snapshot);
+    replied(load(take(whole), whole.length));
+    found.region = rank({ region: "R0" });
   }
   process.stdout.write(JSON.stringify(found));
 }
 
-/** A request for twelve products, by a shopper who viewed some: postcard, as `core/ABI.md` has it. */
-function ranking(products) {
+/**
+ * A request for twelve products, by a shopper who viewed some: postcard, as `core/ABI.md` has it. All products may be
+ * `available`, by a bit set, or have to be delivered to a `region`.
+ */
+function ranking(products, { available, region }) {
   const request = [3];
   const number = (value) => {
     for (; value >= 128; value = Math.floor(value / 128)) request.push((value % 128) + 128);
@@ -82,7 +92,20 @@ function ranking(products) {
     request.push(0, 0); // seen in the web
     text(sku(Math.floor(((n + 0.5) * products) / EVENTS)));
   }
-  request.push(0, 0, 0, 0, 0, 0); // no constraints
+  request.push(0, 0, 0); // no candidates are given, none excluded or hidden
+  if (available) {
+    const bytes = Math.ceil(products / 8);
+    request.push(1);
+    number(products);
+    number(bytes);
+    for (let n = 0; n < bytes; n += 1) request.push(255);
+  } else request.push(0);
+  request.push(0); // any number of a category
+  if (region === undefined) request.push(0);
+  else {
+    request.push(1);
+    text(region);
+  }
   number(12);
   return Uint8Array.from(request);
 }
@@ -94,11 +117,12 @@ function all(rounds) {
   for (let round = 0; round < rounds; round += 1) {
     for (const [n, { kind, file, products }] of files.entries()) {
       const script = fileURLToPath(import.meta.url);
-      found[n].push(JSON.parse(execFileSync(process.execPath, [script, "--one", kind, file, String(products)])));
+      const snapshot = join(folder, `snapshot-${products}.snapshot`);
+      found[n].push(JSON.parse(execFileSync(process.execPath, [script, "--one", kind, file, String(products), snapshot])));
     }
   }
-  console.log("| file | products | bytes | brotli | load | processor | memory / bytes | a ranking |");
-  console.log("|---|--:|--:|--:|--:|--:|--:|--:|");
+  console.log("| file | products | bytes | brotli | load | processor | memory / bytes | a ranking | with a bit set | with a region |");
+  console.log("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
   for (const [n, { kind, file, products }] of files.entries()) {
     const of = (name) => median(found[n].map((round) => round[name]));
     const bytes = statSync(file).size;
@@ -106,7 +130,7 @@ function all(rounds) {
     const compressed = brotliCompressSync(readFileSync(file), { params }).length;
     const cells = [kind, products.toLocaleString("en"), bytes.toLocaleString("en"), compressed.toLocaleString("en")];
     const times = [`${of("load").toFixed(2)} ms`, `${of("processor").toFixed(2)} ms`, (of("memory") / bytes).toFixed(2)];
-    console.log(`| ${[...cells, ...times, kind === "pack" ? `${of("rank").toFixed(3)} ms` : "–"].join(" | ")} |`);
+    console.log(`| ${[...cells, ...times, ...["rank", "available", "region"].map((name) => (kind === "pack" ? `${of(name).toFixed(3)} ms` : "–"))].join(" | ")} |`);
   }
   rmSync(folder, { recursive: true });
 }

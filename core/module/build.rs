@@ -7,8 +7,9 @@ fn main() {
     if env::var("CARGO_CFG_TARGET_ARCH").as_deref() != Ok("wasm32") {
         return;
     }
-    // A Worker's isolate has 128 MB; beyond it an allocation fails, which the module reports as a fault.
-    println!("cargo::rustc-link-arg-cdylib=--max-memory=134217728");
+    // Room for a million products; shells with less memory set their own limits. Beyond it an allocation fails, which the
+    // module reports as a fault.
+    println!("cargo::rustc-link-arg-cdylib=--max-memory=1073741824");
     // The stack is below the data, so that an overflow traps instead of overwriting data.
     println!("cargo::rustc-link-arg-cdylib=--stack-first");
     println!("cargo::rustc-link-arg-cdylib=-zstack-size=262144");

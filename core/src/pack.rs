@@ -52,7 +52,7 @@ pub const HEADER_LEN: usize = 64;
 pub const SIGNATURE_LEN: usize = 96;
 
 /// Maximum length of a pack, in bytes.
-pub const MAX_PACK_LEN: usize = 64 << 20;
+pub const MAX_PACK_LEN: usize = 512 << 20;
 
 /// First bytes of every pack.
 pub const MAGIC: [u8; 4] = *b"TWPK";

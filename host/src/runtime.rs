@@ -25,7 +25,7 @@ use wasmtime::{
 const TICK: Duration = Duration::from_millis(50);
 
 /// Maximum memory of an instance in bytes: the limit for which the module is linked.
-const MAX_MEMORY: usize = 128 << 20;
+const MAX_MEMORY: usize = 1 << 30;
 
 /// Bytes of an instance's memory that stay mapped for the next one in the same slot of a pool.
 const KEEP_RESIDENT: usize = 256 << 10;
@@ -59,7 +59,7 @@ pub struct Limits {
     /// Maximum wasmtime fuel for each call, independent of the machine (default: unlimited). A batch of 64 orders over
     /// 12 nodes uses about 10⁹.
     pub fuel: Option<u64>,
-    /// Maximum memory of an instance, including packs and snapshot, in bytes (default and maximum: 128 MiB).
+    /// Maximum memory of an instance, including packs and snapshot, in bytes (default and maximum: 1 GiB).
     pub memory: usize,
 }
 

@@ -345,7 +345,7 @@ impl Builder {
         self
     }
 
-    /// Sets the limits of a call, loading included (default: 30 s, unlimited fuel, 128 MiB).
+    /// Sets the limits of a call, loading included (default: 30 s, unlimited fuel, 1 GiB).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self

@@ -232,7 +232,7 @@ fn a_pointer_that_was_not_given_out_is_a_fault() -> Result<()> {
     }
     // A request beyond all possible memory gives a null pointer, not a trap.
     ensure!(module.call("alloc", &[u32::MAX])? == 0);
-    ensure!(module.call("alloc", &[200 << 20])? == 0);
+    ensure!(module.call("alloc", &[1_100 << 20])? == 0);
     ensure!(module.call("abi_version", &[])? == ABI_VERSION);
     Ok(())
 }

@@ -21,7 +21,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Maximum number of products.
-    pub const MAX_LEN: usize = 200_000;
+    pub const MAX_LEN: usize = 1_000_000;
 
     /// Creates a catalogue of `(SKU, category)`, in ascending order of SKU.
     ///

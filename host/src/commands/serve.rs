@@ -15,7 +15,7 @@ use tradewind_host::{
     serve::{self, Config, Files, KeyInfo, Keys, NewKey, Role},
 };
 
-/// Maximum concurrent calls of the module, each with up to 128 MiB.
+/// Maximum concurrent calls of the module, each with up to 1 GiB: about the bytes of its files, and 64 MiB.
 const MOST_GUESTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 #[derive(clap::Args)]

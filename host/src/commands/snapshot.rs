@@ -5,12 +5,54 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tradewind_core::forecast::ForecastRequest;
+use tradewind_core::{
+    Error, Id, Line, Money, Sku,
+    allocate::{AllocateRequest, AllocationPolicy, ShopOrder},
+    forecast::ForecastRequest,
+    snapshot::{Live, Region},
+};
 use tradewind_host::{
-    Tradewind, Trust, Verified,
+    Runtime, Tradewind, Trust, Verified,
     snapshot::{Built, Parts},
 };
 use tradewind_json::hex;
+
+/// Loads both files of a snapshot into the module, and allocates an order for each region.
+fn tried(runtime: Runtime, built: &Built) -> anyhow::Result<()> {
+    let load = |bytes: &[u8]| {
+        // It was just made by this process.
+        let snapshot = Verified::snapshot(bytes.to_vec(), &Trust::unsigned())?;
+        Ok::<_, anyhow::Error>(Tradewind::builder().runtime(runtime.clone()).verified_snapshot(snapshot).build()?)
+    };
+    load(&built.public)?;
+    let (whole, storefront) = (load(&built.whole)?, &built.snapshot.storefront);
+    let order = |(sku, region): (Sku, &Region)| {
+        Ok::<_, Error>(ShopOrder {
+            id: Id::new(region.code.as_str())?,
+            region: region.code.clone(),
+            lines: vec![Line { sku, quantity: 1 }],
+            promised: storefront.issued.day(),
+            priority: 0,
+            complete: false,
+            max_splits: 0,
+            pinned: None,
+            excluded: Vec::new(),
+        })
+    };
+    whole.allocate(&AllocateRequest {
+        snapshot: built.snapshot.root,
+        at: storefront.issued,
+        orders: storefront.catalog.skus().zip(&storefront.regions).map(order).collect::<Result<_, _>>()?,
+        policy: AllocationPolicy { late: Money(0), ..AllocationPolicy::default() },
+        live: Live::default(),
+        previous: Vec::new(),
+        late: None,
+    })?;
+    Ok(())
+}
+
+/// Number of products whose demand is forecast together.
+const TOGETHER: usize = 4_096;
 
 #[derive(clap::Args)]
 pub struct Snapshot {
@@ -60,7 +102,9 @@ impl Build {
         if let Some(pack) = &self.demand {
             self.forecast(&mut parts, pack)?;
         }
-        let Built { mut whole, mut public, snapshot, .. } = parts.build().with_context(place)?;
+        let built = parts.build().with_context(place)?;
+        tried(self.module.load()?, &built).with_context(place)?;
+        let Built { mut whole, mut public, snapshot, .. } = built;
         self.sign.sign(&mut whole)?;
         write(&self.out, &whole)?;
         let info = snapshot.info();
@@ -84,8 +128,13 @@ impl Build {
         let builder = Tradewind::builder().runtime(self.module.load()?);
         let tradewind = builder.verified_pack(pack).verified_snapshot(snapshot.clone()).build()?;
         let products = parts.forecastable();
-        let request = ForecastRequest { pack: None, snapshot: snapshot.root, products: products.clone() };
-        parts.take_forecast(&products, &tradewind.forecast(&request)?)?;
+        let mut weeks = Vec::with_capacity(products.len());
+        // A part of them at a time, so that the memory of a call does not depend on the size of the catalogue.
+        for part in products.chunks(TOGETHER) {
+            let request = ForecastRequest { pack: None, snapshot: snapshot.root, products: part.to_vec() };
+            weeks.extend(tradewind.forecast(&request)?);
+        }
+        parts.take_forecast(&products, &weeks)?;
         Ok(())
     }
 }

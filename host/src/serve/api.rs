@@ -36,8 +36,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 /// Maximum length of a request's body without a file, in bytes.
 const MAX_BODY: usize = 4 << 20;
 
-/// Maximum length of a file, in bytes: a pack has at most 64 MiB.
-const MAX_FILE: usize = (64 << 20) + 4_096;
+/// Maximum length of a file, in bytes: a pack with its signature.
+const MAX_FILE: usize = tradewind_core::pack::MAX_PACK_LEN + 4_096;
 
 #[derive(OpenApi)]
 #[openapi(

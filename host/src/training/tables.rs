@@ -80,21 +80,29 @@ fn together(len: usize, owned: &[Vec<SkuId>], most: usize) -> (Vec<u32>, Vec<Vec
         products.iter().for_each(|id| owners[id.0 as usize].push(n as u32));
     }
     let buyers: Vec<u32> = owners.iter().map(|owners| owners.len() as u32).collect();
-    let mut both = vec![0u32; len];
+    let (mut both, mut found) = (vec![0u32; len], Vec::new());
     let neighbours = owners.iter().enumerate().map(|(id, owners)| {
-        both.fill(0);
         for other in owners.iter().flat_map(|&owner| &owned[owner as usize]) {
-            both[other.0 as usize] += 1;
+            let both = &mut both[other.0 as usize];
+            if *both == 0 {
+                found.push(other.0);
+            }
+            *both += 1;
         }
-        let mut similar: Vec<(f64, u32)> = (0..len as u32)
-            .filter(|&other| other as usize != id && both[other as usize] > 0)
-            .map(|other| {
+        let mut similar: Vec<(f64, u32)> = Vec::with_capacity(found.len());
+        for other in found.drain(..) {
+            let both = std::mem::take(&mut both[other as usize]);
+            if other as usize != id {
                 let norm = (f64::from(buyers[id]) * f64::from(buyers[other as usize])).sqrt();
-                (f64::from(both[other as usize]) / norm, other)
-            })
-            .collect();
-        similar.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        similar.truncate(most);
+                similar.push((f64::from(both) / norm, other));
+            }
+        }
+        let best_first = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if most < similar.len() {
+            similar.select_nth_unstable_by(most, best_first);
+            similar.truncate(most);
+        }
+        similar.sort_unstable_by(best_first);
         similar.into_iter().map(|(cosine, id)| Neighbour { id: SkuId(id), similarity: cosine as f32 }).collect()
     });
     let neighbours = neighbours.collect();
