@@ -1,28 +1,14 @@
 //! Snapshots, built from the tables that a merchant keeps.
 //!
-//! A folder holds `snapshot.json` and tables, each as CSV, JSON, JSON Lines or Parquet. Amounts are
-//! whole minor units (cents), rates basis points (hundredths of a percent), moments RFC 3339
-//! (`2017-12-04T00:00:00Z`), days dates (`2017-12-04`), products, nodes and regions text. A column that is not listed is an error,
-//! so that one that is misspelt is not passed over.
-//!
-//! | table | columns |
-//! |---|---|
-//! | `products` | `sku`, `category`, `list`; may have `name`, `cost` and `margin` (the least share of the cost on top), `floor` (a price as such, for want of a cost), `ceiling`, `minimum_advertised`, `day_step`, `week_step` (largest steps, rates), `locked_until`, `publish` (whether its floor and sales are public, and its price computed from these alone: the same in a page, without stock and cost) |
-//! | `prices` | `sku`, `since`, `price`: each price from the moment it holds, also those of the 30 days before the price that is running began: a reduction is compared with them |
-//! | `regions` | `code`, `utc_offset` (minutes) |
-//! | `nodes` | `code`, `utc_offset`, `shipments_per_day`, `cut_off` (minutes after midnight), `handling` (a shipment), `unit_handling`; may have `closed` |
-//! | `lanes` | `node`, `region`, `distance` (km), `cost` (a shipment), `unit_cost`, `min_days`, `max_days` (from dispatch) |
-//! | `stock` | `node`, `sku`, `on_hand`, `reserved`, `safety`: units |
-//! | `sales` | `sku`, `week` (the date it begins), `units`, `price` (what was paid on average), `list`, `display`, `mailer` (shares of shops, rates): up to 13 weeks, without a gap, up to the moment of the snapshot; may be absent |
-//! | `plan` | `sku`, `week`, `display`, `mailer`: the weeks from the snapshot on, without a gap; may be absent |
-//! | `demand` | `sku`, `week`, `p10`, `p50`, `p90`: units of the four weeks from the snapshot on; may be absent |
-//! | `scans` | `shipment`, `node`, `region`, `state` (`created`, `packed`, `picked_up`, `arrived`, `departed`, `out_for_delivery`, `attempted`, `address_rejected` or `delivered`), `at`: each scan of shipments that were delivered, in any order. From those of a lane is learnt how long a shipment stays in each state that twenty of them left; without, [exceptions](tradewind_core::exceptions) go by `min_days` and `max_days`. May be absent |
-//!
-//! Places may also have `name`, `state`, `latitude`, `longitude` and `weight`, which are not read.
+//! A folder holds `snapshot.json` and tables, each as CSV, JSON, JSON Lines or Parquet; [`TABLES`] lists them with their
+//! columns, and `models/SNAPSHOT.md` shows it. A column that is not listed is an error, so that one that is misspelt is not
+//! passed over.
 
 mod places;
 mod scans;
 mod tables;
+
+pub use tables::{ColumnSchema, TABLES, TableSchema};
 
 use crate::{
     rows::{Table, TableError},
@@ -110,6 +96,12 @@ impl Parts {
             path: path.display().to_string(),
             message: error.to_string(),
         })?;
+        if settings.expires <= settings.issued {
+            return Err(SnapshotError::Settings {
+                path: path.display().to_string(),
+                message: format!("`expires` ({}) is not after `issued` ({})", settings.expires, settings.issued),
+            });
+        }
         let products: Table<ProductRow> = Table::read(folder, "products")?;
         let catalog = catalog(&products)?;
         let weeks = Weeks { first: settings.issued.day(), catalog: &catalog };
@@ -194,6 +186,9 @@ impl Parts {
         Ok(())
     }
 }
+
+/// Maximum price, as a multiple of the list price: more is a mistake of units.
+const MOST: i64 = 10;
 
 /// Weeks before and after the moment of a snapshot.
 struct Weeks<'a> {
@@ -307,6 +302,7 @@ fn catalog(products: &Table<ProductRow>) -> Result<Catalog, SnapshotError> {
 fn prices(folder: &Path, catalog: &Catalog, products: &Table<ProductRow>) -> Result<Prices, SnapshotError> {
     let mut lists = vec![Money(0); catalog.len()];
     products.each(|row| {
+        column("list", row.list > 0, || format!("{} is not above 0", row.list))?;
         lists[id_of(catalog, &row.sku)?.0 as usize] = Money(row.list);
         Ok::<_, Error>(())
     })?;
@@ -315,8 +311,20 @@ fn prices(folder: &Path, catalog: &Catalog, products: &Table<ProductRow>) -> Res
     Table::<PriceRow>::read(folder, "prices")?.each(|row| {
         let id = id_of(catalog, &row.sku)?;
         once(&mut seen, (id, row.since), || format!("a price of `{}` from this moment", row.sku))?;
+        let list = lists[id.0 as usize].0;
+        column("price", row.price > 0, || format!("{} is not above 0", row.price))?;
+        column("price", row.price <= list.saturating_mul(MOST), || {
+            format!(
+                "{} is over {MOST} times the list price of `{}`, {list}; are both in minor units?",
+                row.price, row.sku
+            )
+        })?;
         points[id.0 as usize].push(PricePoint { since: row.since, price: Money(row.price) });
         Ok::<_, Error>(())
+    })?;
+    products.each(|row| {
+        let priced = !points[id_of(catalog, &row.sku)?.0 as usize].is_empty();
+        column("sku", priced, || format!("`{}` has no price in the table of prices", row.sku))
     })?;
     points.iter_mut().for_each(|points| points.sort_by_key(|point| point.since));
     Ok(Prices::new(lists.into_iter().zip(&points).map(|(list, points)| ListedPrice { list, points }))?)
@@ -377,4 +385,9 @@ fn once<K: Ord>(seen: &mut BTreeSet<K>, key: K, what: impl FnOnce() -> String) -
 
 fn bad(message: &str) -> Error {
     Error::new(ErrorKind::BadRequest, message)
+}
+
+/// Refuses a row unless a condition holds.
+fn column(name: &str, holds: bool, message: impl FnOnce() -> String) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(bad(&format!("column `{name}`: {}", message()))) }
 }

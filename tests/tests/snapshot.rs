@@ -7,8 +7,15 @@ use parquet::{
     file::writer::SerializedFileWriter,
     schema::parser::parse_message_type,
 };
-use serde_json::{Map, Value};
-use std::{fs, fs::File, path::Path, process::Command, sync::Arc};
+use serde_json::{Map, Value, json};
+use std::{
+    env,
+    fmt::Write,
+    fs::{self, File},
+    path::Path,
+    process::Command,
+    sync::Arc,
+};
 use tradewind_core::{
     Engine, ErrorKind, Id, Millis, Quantiles,
     exceptions::{Evidence, ExceptionKind, ExceptionRequest, Policy, Shipment},
@@ -17,7 +24,10 @@ use tradewind_core::{
     snapshot::Snapshot,
     tracking::{Scan, State},
 };
-use tradewind_host::{KeyPair, Trust, TrustError, snapshot::Parts};
+use tradewind_host::{
+    KeyPair, Trust, TrustError,
+    snapshot::{Parts, TABLES},
+};
 use tradewind_tests::{dist, root};
 
 const SETTINGS: &str = r#"{
@@ -27,11 +37,11 @@ const SETTINGS: &str = r#"{
     "cover": {"short_weeks": 1, "long_weeks": 8, "excess_loss": 2000}
 }"#;
 
-const TABLES: [(&str, &str); 9] = [
+const CELLS: [(&str, &str); 9] = [
     ("products", "sku,category,list,cost,margin\ntea,DRINKS,500,300,500\njam,SWEETS,400,,\nrum,DRINKS,900,700,"),
     (
         "prices",
-        "sku,since,price\ntea,2017-11-01T00:00:00Z,499\ntea,2017-11-20T00:00:00Z,450\njam,2017-11-01T00:00:00Z,400",
+        "sku,since,price\ntea,2017-11-01T00:00:00Z,499\ntea,2017-11-20T00:00:00Z,450\njam,2017-11-01T00:00:00Z,400\nrum,2017-11-01T00:00:00Z,900",
     ),
     ("regions", "code,utc_offset,name\nEAST,-300,The east\nWEST,-480,The west"),
     (
@@ -135,7 +145,7 @@ fn sign(file: &mut Vec<u8>, key: &KeyPair) {
 }
 
 fn tables() -> Vec<Table> {
-    TABLES.iter().map(|(name, text)| Table::parse(name, text)).collect()
+    CELLS.iter().map(|(name, text)| Table::parse(name, text)).collect()
 }
 
 fn write(folder: &Path, tables: &[Table], format: &str) -> Result<()> {
@@ -175,7 +185,7 @@ fn again(table: &mut Table, row: usize) {
     table.rows.push(table.rows[row - 1].clone());
 }
 
-const FAULTS: [Fault; 26] = [
+const FAULTS: [Fault; 33] = [
     ("stock", |table| table.columns[2] = "onhand".into(), &["row 1", "`onhand`", "`on_hand`"]),
     ("products", |table| table.columns[2] = "lst".into(), &["row 1", "`lst`", "`list`"]),
     ("sales", |table| drop(table.rows.remove(1)), &["row 1", "`tea`", "gap", "2 weeks before"]),
@@ -192,7 +202,21 @@ const FAULTS: [Fault; 26] = [
     ("stock", |table| set(table, 2, "on_hand", -3), &["row 2", "column `on_hand`"]),
     ("nodes", |table| set(table, 1, "shipments_per_day", -1), &["row 1", "column `shipments_per_day`"]),
     ("products", |table| again(table, 2), &["row 4", "`jam` comes twice"]),
-    ("prices", |table| again(table, 1), &["row 4", "`tea`", "comes twice"]),
+    ("prices", |table| again(table, 1), &["row 5", "`tea`", "comes twice"]),
+    ("prices", |table| set(table, 2, "price", 45_000), &["row 2", "column `price`", "10 times", "`tea`, 500"]),
+    ("prices", |table| set(table, 3, "price", 0), &["row 3", "column `price`", "not above 0"]),
+    ("products", |table| set(table, 3, "list", -900), &["row 3", "column `list`", "not above 0"]),
+    (
+        "products",
+        |table| {
+            again(table, 3);
+            set(table, 4, "sku", "gin");
+        },
+        &["row 4", "column `sku`", "`gin` has no price"],
+    ),
+    ("stock", |table| set(table, 1, "reserved", 41), &["row 1", "column `reserved`", "41 units", "40 on hand"]),
+    ("regions", |table| set(table, 2, "utc_offset", 900), &["row 2", "column `utc_offset`", "840 minutes"]),
+    ("nodes", |table| set(table, 1, "utc_offset", -721), &["row 1", "column `utc_offset`", "-720"]),
     ("regions", |table| again(table, 1), &["row 3", "`EAST` comes twice"]),
     ("nodes", |table| again(table, 2), &["row 3", "`LAX` comes twice"]),
     ("lanes", |table| again(table, 1), &["row 4", "from `BOS` to `EAST` comes twice"]),
@@ -240,6 +264,16 @@ fn a_currency_without_a_minor_unit_is_refused() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_that_expires_before_it_is_valid_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    write(folder.path(), &tables(), "csv")?;
+    fs::write(folder.path().join("snapshot.json"), SETTINGS.replace("2017-12-11", "2017-12-04"))?;
+    let said = Parts::read(folder.path()).err().context("it was accepted")?.to_string();
+    ensure!(said.contains("snapshot.json") && said.contains("`expires`"), "{said}");
     Ok(())
 }
 
@@ -370,6 +404,66 @@ fn past_scans_that_are_wrong_are_refused() -> Result<()> {
         tables.push(scans);
         let said = build(&tables, "csv").map_or_else(|error| format!("{error:#}"), |_| "accepted".into());
         ensure!(words.iter().all(|word| said.contains(word)), "{words:?} are not in: {said}");
+    }
+    Ok(())
+}
+
+const INTRODUCTION: &str = "# Tables of a snapshot
+
+`tradewind snapshot build FOLDER` reads `snapshot.json` and one file of each table: CSV (with commas), JSON (an array of
+objects), JSON Lines or Parquet. Columns may be in any order; a column that is not listed here is an error, as is a row that
+contradicts another, with file, row and column. An empty cell, `null`, or a missing field means no value.
+
+Amounts are whole minor units of the currency (cents), basis points are hundredths of a percent, moments are RFC 3339, days are
+dates. `snapshot.schema.json` has a JSON Schema of a row of each table. [The reference snapshot](snapshot/README.md) is an
+example; [the limits](../core/ABI.md#limits) are those of the module.
+
+This page is generated from `host/src/snapshot/tables.rs`: `TRADEWIND_RECORD=1 cargo xtask test models snapshot`.
+
+## snapshot.json
+
+| field | meaning | example |
+|---|---|---|
+| `name`, `version` | names of the shop's snapshot, and of this one | `\"shop\"`, `\"2017-12-04\"` |
+| `currency` | currency of all amounts: ISO 4217, with minor units | `\"USD\"` |
+| `issued`, `expires` | moments from which and until which it is valid; nothing is promised or priced outside of them | `\"2017-12-04T00:00:00Z\"` |
+| `rounding` | computed prices are multiples of `unit`, plus one of `endings` | `{\"unit\": 10, \"endings\": [9]}` |
+| `cover` | stock that covers fewer than `short_weeks` of demand is short, more than `long_weeks` long; a unit too many loses `excess_loss` of its cost, in basis points | `{\"short_weeks\": 1, \"long_weeks\": 8, \"excess_loss\": 2000}` |
+";
+
+fn page() -> Result<String> {
+    let mut page = INTRODUCTION.to_owned();
+    for table in TABLES {
+        let needed = if table.required { "Required." } else { "Optional." };
+        write!(page, "\n## {}\n\n{} {needed}\n\n", table.name, table.about.trim())?;
+        page.push_str("| column | unit | meaning | example |\n|---|---|---|---|\n");
+        for column in table.columns {
+            let meaning = column.about.trim().trim_end_matches('.');
+            let optional = if column.required { "" } else { ", optional" };
+            let example = if column.example.is_empty() { "" } else { &format!("`{}`", column.example) };
+            writeln!(page, "| `{}` | {}{optional} | {meaning} | {example} |", column.name, column.unit)?;
+        }
+    }
+    Ok(page)
+}
+
+fn schemas() -> Result<String> {
+    let tables: Map<_, _> = TABLES.iter().map(|table| (table.name.to_owned(), table.json_schema())).collect();
+    Ok(serde_json::to_string_pretty(&json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": tables,
+    }))? + "\n")
+}
+
+#[test]
+fn the_page_and_the_schemas_are_written_from_the_declaration() -> Result<()> {
+    for (path, written) in [("models/SNAPSHOT.md", page()?), ("models/snapshot.schema.json", schemas()?)] {
+        let path = root().join(path);
+        if env::var_os("TRADEWIND_RECORD").is_some() {
+            fs::write(&path, &written)?;
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        ensure!(found == written, "`{}` is not what the tables say; record it again", path.display());
     }
     Ok(())
 }

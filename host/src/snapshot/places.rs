@@ -1,7 +1,7 @@
 //! Nodes, regions, and the lanes and stock that name them.
 
 use super::{
-    SnapshotError, bad, id_of, once,
+    SnapshotError, bad, column, id_of, once,
     tables::{LaneRow, NodeRow, RegionRow, StockRow},
 };
 use crate::rows::Table;
@@ -33,12 +33,14 @@ impl Places {
         Table::<RegionRow>::read(folder, "regions")?.each(|row| {
             let code = Code::new(row.code.as_str())?;
             number(&mut places.region_of, &row.code, "region")?;
+            zone(row.utc_offset)?;
             places.regions.push(Region { code, utc_offset: row.utc_offset, promises: Vec::new() });
             Ok::<_, Error>(())
         })?;
         Table::<NodeRow>::read(folder, "nodes")?.each(|row| {
             let code = Code::new(row.code.as_str())?;
             number(&mut places.node_of, &row.code, "node")?;
+            zone(row.utc_offset)?;
             places.nodes.push(FulfilmentNode {
                 code,
                 utc_offset: row.utc_offset,
@@ -77,6 +79,9 @@ impl Places {
             let StockRow { on_hand, reserved, safety, .. } = *row;
             let (node, product) = (self.node(&row.node)?, id_of(catalog, &row.sku)?);
             once(&mut seen, (node, product), || format!("the stock of `{}` at `{}`", row.sku, row.node))?;
+            column("reserved", reserved <= on_hand, || {
+                format!("{reserved} units are more than the {on_hand} on hand")
+            })?;
             stocks[usize::from(node)].push(Stock { product, on_hand, reserved, safety });
             Ok::<_, Error>(())
         })?;
@@ -105,6 +110,11 @@ impl Places {
         })?;
         Ok((nodes, lanes))
     }
+}
+
+/// Refuses an offset that no time zone has.
+fn zone(utc_offset: i16) -> Result<(), Error> {
+    column("utc_offset", (-720..=840).contains(&utc_offset), || format!("{utc_offset} is not from -720 to 840 minutes"))
 }
 
 /// Numbers a code by its place in the table.
