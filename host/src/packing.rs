@@ -17,15 +17,15 @@ use tradewind_compiler::{
     read_input, read_model, read_tensor,
 };
 use tradewind_core::{
-    Engine, ErrorKind, Executor, Task,
+    Engine, ErrorKind, Executor, Millis, Task,
     aligned::AlignedBytes,
     demand::PriceSpec,
     exec::Data,
-    insight::InsightSpec,
-    message,
-    pack::{ModelCard, PackWriter, Sample, SectionKind},
+    guest::{Client, ClientError},
+    insight::{InsightRequest, InsightSpec, Rows},
+    pack::{self, ModelCard, PackWriter, Sample, SectionKind},
     plan::{Batch, DType, Dim, Plan},
-    rank::RankSpec,
+    rank::{RankRequest, RankSpec},
     tensor::{Tensor, TensorData},
 };
 use tradewind_json::Words;
@@ -64,6 +64,8 @@ pub struct Source {
 pub struct Packed {
     /// Pack, unsigned.
     pub bytes: Vec<u8>,
+    /// The same pack without recorded samples, for pages; with the same root, unsigned.
+    pub page: Vec<u8>,
     /// Changes by the compiler.
     pub notes: Vec<String>,
     /// Comparisons of the plan with references.
@@ -133,6 +135,9 @@ pub enum PackError {
     /// A module would refuse the pack.
     #[error("a module would not load the pack: {0}; make its specification, tables and model fit each other")]
     Unfit(String),
+    /// The pack cannot decide.
+    #[error("the pack loads, but cannot decide about a shopper without a history: {0}")]
+    Undecided(String),
     /// Encoded weights change the outputs by more than the maximum loss.
     #[error(
         "with {precision:?} weights {loss}; the maximum is {:.3} %; \
@@ -305,24 +310,59 @@ impl Source {
         }
 
         let (notes, mut writer) = (stored.notes.clone(), writer(&self.name, &self.version, stored, &self.task)?);
+        let mut last = SectionKind::Task;
         if let Some(tables) = &self.tables {
             writer = writer.columns(SectionKind::Tables, tables)?;
+            last = SectionKind::Tables;
         }
         if let Some(words) = &self.words {
             let json = serde_json::to_vec(words).map_err(|error| file_error(Path::new("words.json"), error))?;
             writer = writer.bytes(SectionKind::Words, json);
+            last = SectionKind::Words;
         }
         if let Some(card) = &self.card {
             writer = writer.postcard(SectionKind::Card, card)?;
+            last = SectionKind::Card;
+        }
+        let count = samples.len();
+        let mut room = SAMPLES_LEN;
+        samples.retain(|sample| {
+            let len = postcard::to_allocvec(sample).map_or(usize::MAX, |bytes| bytes.len());
+            let fits = len <= room;
+            room -= if fits { len } else { 0 };
+            fits
+        });
+        if samples.len() < count {
+            checks.push(format!("{} of {count} recorded samples are kept, in {SAMPLES_LEN} bytes", samples.len()));
         }
         if !samples.is_empty() {
             writer = writer.postcard(SectionKind::Samples, &samples)?;
         }
         let bytes = writer.finish(sha256)?;
-        if let Some(fault) = message::fault(&Engine::new().load(AlignedBytes::copy_of(&bytes)?)) {
-            return Err(PackError::Unfit(fault.message));
+        let page = pack::cut(&bytes, last)?;
+        self.decide_once(&page)?;
+        Ok(Packed { bytes, page, notes, checks, losses })
+    }
+
+    /// Loads a pack, and asks it about a shopper without a history, unless that needs a snapshot.
+    fn decide_once(&self, pack: &[u8]) -> Result<(), PackError> {
+        let mut client = Client::new(Engine::new());
+        client.load(pack).map_err(|error| PackError::Unfit(error.to_string()))?;
+        let at = Millis(MOMENT);
+        let decided = match &self.task {
+            Task::Rank(_) => client.rank(RankRequest::new(self.name.as_str(), at, 12)).map(drop),
+            Task::Insight(spec) => {
+                let texts = (spec.rows == Rows::Text).then(|| "text".to_owned());
+                client
+                    .insight(InsightRequest { texts: texts.into_iter().collect(), ..InsightRequest::new(None, at) })
+                    .map(drop)
+            }
+            Task::Infer | Task::Demand(_) | Task::Price(_) | Task::Late(_) => Ok(()),
+        };
+        match decided {
+            Err(ClientError::Fault(fault)) if fault.kind() == Some(ErrorKind::NoSnapshot) => Ok(()),
+            decided => decided.map_err(|error| PackError::Undecided(error.to_string())),
         }
-        Ok(Packed { bytes, notes, checks, losses })
     }
 
     /// Recorded samples, each with all inputs of the pack, and the names of inputs that override a default.
@@ -429,6 +469,9 @@ impl Runner {
         Ok(self.executor.infer(self.weights.as_slice(), inputs)?)
     }
 }
+
+/// Maximum bytes of the recorded samples in a pack; all of them are compared when it is made.
+const SAMPLES_LEN: usize = 64 << 10;
 
 /// Maximum index to try for a table.
 const MOST_INDICES: u32 = 1 << 20;

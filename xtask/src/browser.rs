@@ -18,8 +18,8 @@ use crate::workspace::Workspace;
 /// Public files in `dist/site/tradewind`: files of `dist/`, and their names there.
 const SITE: [(&str, &str); 5] = [
     ("tradewind.wasm", "tradewind.wasm"),
-    ("packs/recommend.pack", "recommend.pack"),
-    ("packs/price.pack", "price.pack"),
+    ("packs/page/recommend.pack", "recommend.pack"),
+    ("packs/page/price.pack", "price.pack"),
     ("reference.public.snapshot", "public.snapshot"),
     ("shoppers.json", "shoppers.json"),
 ];

@@ -69,22 +69,24 @@ pub fn build_programs(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
 
 /// Packs and signs every model: each folder of `models/` with a `pack.json`.
 pub fn pack_models(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
-    create(&workspace.dist("packs"))?;
+    create(&workspace.dist("packs/page"))?;
     for model in models(workspace)? {
         let name = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let pack = workspace.dist(&format!("packs/{name}.pack"));
+        let page = workspace.dist(&format!("packs/page/{name}.pack"));
         let stamp = workspace.dist(&format!("stamps/{name}.pack"));
         let inputs = Fingerprint::of(&name)
             .and(&workspace.dist("tradewind"))?
             .and(&workspace.dist("keys/dev.key"))?
             .and(&model)?;
-        if pack.exists() && inputs.is_recorded_in(&stamp) {
+        if pack.exists() && page.exists() && inputs.is_recorded_in(&stamp) {
             continue;
         }
         steps.run(&format!("pack the model {name}"), || {
             host(workspace)
                 .args(["pack", &format!("models/{name}"), "--key", "dist/keys/dev.key"])
                 .args(["--out", &format!("dist/packs/{name}.pack")])
+                .args(["--page", &format!("dist/packs/page/{name}.pack")])
                 .advice("the model is refused for the reason above; its folder contains the input")
                 .run()?;
             inputs.record(&stamp)

@@ -11,6 +11,9 @@ pub struct Pack {
     /// Output file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Output file without recorded samples, for pages: the same pack, with the same root.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     #[command(flatten)]
     sign: SignArgs,
     /// Maximum batch of a model whose rows depend on each other.
@@ -71,6 +74,12 @@ impl Pack {
             writeln!(out, "  {loss}")?;
         }
         writeln!(out, "{}: {} bytes", self.out.display(), bytes.len())?;
+        if let Some(path) = &self.page {
+            let mut page = packed.page;
+            self.sign.sign(&mut page)?;
+            write(path, &page)?;
+            writeln!(out, "{}: {} bytes, for pages", path.display(), page.len())?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
