@@ -1,10 +1,14 @@
 //! The `tradewind` command, run as by a user.
 
 use anyhow::{Context, Result, ensure};
+use parquet::{data_type::Int64Type, file::writer::SerializedFileWriter, schema::parser::parse_message_type};
+use serde_json::Value;
 use std::{
-    fs,
+    fs::{self, File},
     io::Write,
+    path::Path,
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 use tradewind_tests::{dist, root};
 
@@ -20,7 +24,7 @@ fn tradewind(arguments: &[&str], input: &str) -> Result<Output> {
     Ok(child.wait_with_output()?)
 }
 
-fn path(path: &std::path::Path) -> &str {
+fn path(path: &Path) -> &str {
     path.to_str().unwrap_or_default()
 }
 
@@ -84,7 +88,7 @@ fn a_bad_line_is_reported_by_number_and_the_rest_is_done() -> Result<()> {
     let output = tradewind(&["rank", "--pack", path(&pack), "--trust", path(&key)], &lines)?;
     ensure!(!output.status.success());
     let (replies, errors) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
-    let replies: Vec<serde_json::Value> = replies.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let replies: Vec<Value> = replies.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     ensure!(replies.len() == 4, "{} replies", replies.len());
     ensure!(replies[0]["id"] == "a" && replies[0]["items"].as_array().map(Vec::len) == Some(3));
     ensure!(replies[1]["request"] == 2 && replies[2]["request"] == 4 && replies[3]["items"].is_array(), "{replies:?}");
@@ -208,5 +212,66 @@ fn the_service_takes_settings_from_the_command_line_then_variables_then_a_file()
     }
     let completions = tradewind(&["completions", "bash"], "")?;
     ensure!(String::from_utf8(completions.stdout)?.contains("--replace-snapshot"));
+    Ok(())
+}
+
+/// Writes a Parquet file of integers.
+fn write_parquet(path: &Path, columns: &[[i64; 2]]) -> Result<()> {
+    let fields: String = (0..columns.len()).map(|n| format!("REQUIRED INT64 c{n};")).collect();
+    let schema = parse_message_type(&format!("message rows {{ {fields} }}"))?;
+    let mut writer = SerializedFileWriter::new(File::create(path)?, Arc::new(schema), Arc::default())?;
+    let mut group = writer.next_row_group()?;
+    for values in columns {
+        let mut column = group.next_column()?.context("a column")?;
+        column.typed::<Int64Type>().write_batch(values, None, None)?;
+        column.close()?;
+    }
+    group.close()?;
+    writer.close()?;
+    Ok(())
+}
+
+#[test]
+fn a_model_runs_on_tables_and_arrays_of_each_format() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = root().join("models/churn/model.onnx");
+    // Nine columns of two rows, as in the archive that numpy compressed.
+    let columns: Vec<[i64; 2]> = (1..=9).map(|n| [n, 10 - n]).collect();
+    let separated = |by: &str| {
+        let header: Vec<String> = (0..columns.len()).map(|n| format!("c{n}")).collect();
+        let row = |n: usize| columns.iter().map(|column| column[n].to_string()).collect::<Vec<_>>().join(by);
+        [header.join(by), row(0), row(1)].join("\n")
+    };
+    let object = |n: usize| {
+        let cells = columns.iter().enumerate().map(|(c, column)| format!("\"c{c}\": {}", column[n]));
+        format!("{{{}}}", cells.collect::<Vec<_>>().join(", "))
+    };
+    let texts = [
+        ("commas.csv", separated(",")),
+        ("semicolons.csv", separated(";")),
+        ("tabs.tsv", separated("\t")),
+        ("lines.jsonl", format!("{}\n\n{}\n", object(0), object(1))),
+        ("rows.json", format!("[{}, {}]", object(0), object(1))),
+    ];
+    for (name, text) in &texts {
+        fs::write(folder.path().join(name), text)?;
+    }
+    write_parquet(&folder.path().join("table.parquet"), &columns)?;
+    fs::copy(root().join("tests/tests/run/compressed.npz"), folder.path().join("compressed.npz"))?;
+    let outputs = |name: &str| -> Result<Value> {
+        let input = folder.path().join(name);
+        let ran = tradewind(&["run", path(&model), "--input", path(&input), "--json"], "")?;
+        ensure!(ran.status.success(), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
+        Ok(serde_json::from_slice::<Value>(&ran.stdout)?["outputs"].take())
+    };
+    let expected = outputs("compressed.npz")?;
+    ensure!(expected["probability"].as_array().is_some_and(|rows| rows.len() == 2), "{expected}");
+    for name in texts.iter().map(|(name, _)| *name).chain(["table.parquet"]) {
+        let found = outputs(name)?;
+        ensure!(found == expected, "{name}: {found} instead of {expected}");
+    }
+    fs::write(folder.path().join("odd.csv"), separated(",").replace("\n9", "\nnine"))?;
+    let refused = outputs("odd.csv").err().context("it was accepted")?.to_string();
+    ensure!(refused.contains("row 2, column `c0`") && refused.contains("nine"), "{refused}");
     Ok(())
 }

@@ -40,8 +40,9 @@ const WARM: Duration = Duration::from_millis(300);
 pub struct Run {
     /// ONNX file.
     model: PathBuf,
-    /// Inputs by name: .npz, .json (an object of nested lists, or a list of row objects) or .csv (with a header of
-    /// column names). The model's types determine how cells are read. Inputs with a default are optional.
+    /// Inputs by name: arrays (.npz, or .json with an object of nested lists), or a table (.csv with commas, semicolons or
+    /// tabs, .tsv, .parquet, .jsonl, or .json with a list of row objects). The model's types determine how cells are
+    /// read. Inputs with a default are optional.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Output file, .npz or .json.

@@ -1,14 +1,20 @@
-//! Named arrays in files: .npz, .json and .csv.
+//! Named arrays and tables in files.
 
 use super::{elements::Elements, npz};
 use anyhow::{Context, bail, ensure};
 use npyz::{DType as NpyType, NpyFile, Order, TypeChar, WriterBuilder};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, fmt, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    fs::{self, File},
+    path::Path,
+};
 use tradewind_compiler::Declared;
 use tradewind_core::{
     plan::{DType, Plan, Port},
@@ -63,10 +69,14 @@ impl Arrays {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes = fs::read(path)?;
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-        let read = match ending(path)? {
+        let read = match ending(path) {
             "npz" => Self::from_npz(&bytes),
-            "csv" => Self::from_csv(text),
-            _ => Self::from_json(text),
+            "csv" => Self::from_csv(text, delimiter(text)),
+            "tsv" => Self::from_csv(text, b'\t'),
+            "json" => Self::from_json(text),
+            "jsonl" | "ndjson" => Self::from_json_lines(text),
+            "parquet" => Self::from_parquet(File::open(path)?),
+            _ => bail!("unknown extension (expected .npz, .json, .jsonl, .csv, .tsv or .parquet)"),
         }?;
         let mut names = BTreeSet::new();
         if let Some((twice, _)) = read.arrays.iter().find(|(name, _)| !names.insert(name)) {
@@ -78,7 +88,7 @@ impl Arrays {
     fn from_npz(bytes: &[u8]) -> anyhow::Result<Self> {
         let arrays = npz::read(bytes)?.into_iter().map(|(file, npy)| {
             let name = file.strip_suffix(".npy").unwrap_or(&file).to_owned();
-            let array = Array::from_npy(npy).with_context(|| format!("array `{name}`"))?;
+            let array = Array::from_npy(&npy).with_context(|| format!("array `{name}`"))?;
             Ok((name, array))
         });
         let arrays = arrays.collect::<anyhow::Result<_>>()?;
@@ -98,28 +108,53 @@ impl Arrays {
                 let Some(Row(names)) = serde_json::from_slice::<Vec<Row>>(bytes)?.into_iter().next() else {
                     bail!("a list must contain at least one row object");
                 };
-                for (n, row) in rows.iter().enumerate() {
-                    let fields = row.as_object().into_iter().flat_map(Map::keys);
-                    if let Some(extra) = fields.into_iter().find(|field| !names.contains(field)) {
-                        bail!("row {n} has `{extra}`, which row 0 lacks");
-                    }
-                }
-                let column = |name: String| {
-                    let cells = rows.iter().enumerate().map(|(n, row)| {
-                        row.get(&name).cloned().with_context(|| format!("row {n} has no `{name}`, which row 0 has"))
-                    });
-                    let cells = Value::Array(cells.collect::<anyhow::Result<_>>()?);
-                    let array = Array::from_json(&cells).with_context(|| format!("column `{name}`"))?;
-                    Ok((name, array))
-                };
-                Ok(Self { arrays: names.into_iter().map(column).collect::<anyhow::Result<_>>()?, is_table: true })
+                Self::from_rows(names, &rows)
             }
             _ => bail!("it contains neither an object of arrays nor a list of rows"),
         }
     }
 
-    fn from_csv(bytes: &[u8]) -> anyhow::Result<Self> {
-        let mut reader = csv::Reader::from_reader(bytes);
+    fn from_json_lines(text: &[u8]) -> anyhow::Result<Self> {
+        let lines = text.split(|byte| *byte == b'\n').enumerate();
+        let lines: Vec<_> = lines.filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
+        let rows =
+            lines.iter().map(|(n, line)| serde_json::from_slice(line).with_context(|| format!("line {}", n + 1)));
+        let rows = rows.collect::<anyhow::Result<Vec<Value>>>()?;
+        let (_, first) = lines.first().context("it has no rows")?;
+        let Row(names) = serde_json::from_slice(first).context("line 1 is no row object")?;
+        Self::from_rows(names, &rows)
+    }
+
+    fn from_parquet(file: File) -> anyhow::Result<Self> {
+        let reader = SerializedFileReader::new(file)?;
+        let fields = reader.metadata().file_metadata().schema().get_fields().iter();
+        let names = fields.map(|field| field.name().to_owned()).collect();
+        let rows = reader.get_row_iter(None)?.map(|row| Ok(row?.to_json_value()));
+        Self::from_rows(names, &rows.collect::<anyhow::Result<Vec<_>>>()?)
+    }
+
+    /// Columns of row objects.
+    fn from_rows(names: Vec<String>, rows: &[Value]) -> anyhow::Result<Self> {
+        ensure!(!rows.is_empty(), "it has no rows");
+        for (n, row) in (1..).zip(rows) {
+            let fields = row.as_object().with_context(|| format!("row {n} is no object"))?;
+            if let Some(extra) = fields.keys().find(|field| !names.contains(field)) {
+                bail!("row {n} has `{extra}`, which row 1 lacks");
+            }
+        }
+        let column = |name: String| {
+            let cells = (1..).zip(rows).map(|(n, row)| {
+                row.get(&name).cloned().with_context(|| format!("row {n} has no `{name}`, which row 1 has"))
+            });
+            let cells = Value::Array(cells.collect::<anyhow::Result<_>>()?);
+            let array = Array::from_json(&cells).with_context(|| format!("column `{name}`"))?;
+            Ok((name, array))
+        };
+        Ok(Self { arrays: names.into_iter().map(column).collect::<anyhow::Result<_>>()?, is_table: true })
+    }
+
+    fn from_csv(bytes: &[u8], delimiter: u8) -> anyhow::Result<Self> {
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
         let names: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
         let mut columns: Vec<Vec<String>> = vec![Vec::new(); names.len()];
         for record in reader.records() {
@@ -338,14 +373,18 @@ fn fitted(port: &Port, shape: &[usize]) -> Option<Vec<u32>> {
 
 /// Writes tensors, with the format given by the extension.
 pub fn write_arrays(path: &Path, tensors: &[Tensor]) -> anyhow::Result<()> {
-    if ending(path)? == "npz" {
-        let files = tensors.iter().map(|tensor| Ok((format!("{}.npy", tensor.name), npy(tensor)?)));
-        fs::write(path, npz::write(&files.collect::<anyhow::Result<Vec<_>>>()?)?)?;
-        return Ok(());
-    }
-    ensure!(ending(path)? == "json", "outputs are written as .npz or .json");
-    let named: Map<String, Value> = tensors.iter().map(|tensor| (tensor.name.clone(), to_json(tensor))).collect();
-    Ok(fs::write(path, serde_json::to_vec(&named)?)?)
+    let bytes = match ending(path) {
+        "npz" => {
+            let files = tensors.iter().map(|tensor| Ok((format!("{}.npy", tensor.name), npy(tensor)?)));
+            npz::write(&files.collect::<anyhow::Result<Vec<_>>>()?)?
+        }
+        "json" => {
+            let named = tensors.iter().map(|tensor| (tensor.name.clone(), to_json(tensor)));
+            serde_json::to_vec(&named.collect::<Map<String, Value>>())?
+        }
+        _ => bail!("unknown extension (expected .npz or .json)"),
+    };
+    Ok(fs::write(path, bytes)?)
 }
 
 fn npy(tensor: &Tensor) -> anyhow::Result<Vec<u8>> {
@@ -429,9 +468,15 @@ pub const fn type_name(data: &TensorData) -> &'static str {
     }
 }
 
-fn ending(path: &Path) -> anyhow::Result<&str> {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some(ending @ ("npz" | "json" | "csv")) => Ok(ending),
-        _ => bail!("unknown extension (expected .npz, .json or .csv)"),
-    }
+/// Extension of a file; empty without one.
+fn ending(path: &Path) -> &str {
+    path.extension().and_then(|ending| ending.to_str()).unwrap_or_default()
+}
+
+/// Delimiter of a CSV file: the most frequent one in its header.
+fn delimiter(text: &[u8]) -> u8 {
+    let header = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
+    // Of equals, the last one.
+    [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
