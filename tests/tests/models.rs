@@ -268,7 +268,7 @@ fn a_cell_that_is_not_of_the_type_of_the_model_is_told_by_row_and_column() -> Re
         (
             r#"[{"area": "a", "age": 1, "member": true, "account": 1},
                 {"area": "a", "age": 1, "member": true, "account": 1, "accounts": 2}]"#,
-            &["row 1 has `accounts`, which row 0 lacks"],
+            &["row 2 has `accounts`, which row 1 lacks"],
         ),
     ] {
         refused(&model, &json, text.as_bytes(), words)?;
