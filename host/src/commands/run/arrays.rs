@@ -67,9 +67,11 @@ impl<'de> Deserialize<'de> for Row {
 impl Arrays {
     /// Reads a file, with the format given by its extension.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(path)?;
+        let ending = ending(path);
+        // Its reader reads parts of the file.
+        let bytes = if ending == "parquet" { Vec::new() } else { fs::read(path)? };
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-        let read = match ending(path) {
+        let read = match ending {
             "npz" => Self::from_npz(&bytes),
             "csv" => Self::from_csv(text, delimiter(text)),
             "tsv" => Self::from_csv(text, b'\t'),
@@ -120,8 +122,8 @@ impl Arrays {
         let rows =
             lines.iter().map(|(n, line)| serde_json::from_slice(line).with_context(|| format!("line {}", n + 1)));
         let rows = rows.collect::<anyhow::Result<Vec<Value>>>()?;
-        let (_, first) = lines.first().context("it has no rows")?;
-        let Row(names) = serde_json::from_slice(first).context("line 1 is no row object")?;
+        let (n, first) = lines.first().context("it has no rows")?;
+        let Row(names) = serde_json::from_slice(first).with_context(|| format!("line {}", n + 1))?;
         Self::from_rows(names, &rows)
     }
 
@@ -137,7 +139,7 @@ impl Arrays {
     fn from_rows(names: Vec<String>, rows: &[Value]) -> anyhow::Result<Self> {
         ensure!(!rows.is_empty(), "it has no rows");
         for (n, row) in (1..).zip(rows) {
-            let fields = row.as_object().with_context(|| format!("row {n} is no object"))?;
+            let fields = row.as_object().with_context(|| format!("row {n} is not an object"))?;
             if let Some(extra) = fields.keys().find(|field| !names.contains(field)) {
                 bail!("row {n} has `{extra}`, which row 1 lacks");
             }
