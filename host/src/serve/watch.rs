@@ -59,29 +59,38 @@ struct Unjudged {
 /// Runs until told to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let began = Instant::now();
-        let looked = tokio::select! {
-            looked = look(&app) => looked,
+        let turn = tokio::select! {
+            turn = turn(&app) => turn,
             _ = stop.changed() => return,
         };
-        let pause = match looked {
-            Ok(count) => {
-                app.looked.done();
-                // More may be due. Planning has half of the time.
-                if count as i64 == CHUNK { began.elapsed() } else { LOOK }
-            }
-            Err(error) => {
-                app.looked.failed();
-                metrics::counter!("tradewind_exception_scans_failed_total").increment(1);
-                tracing::error!(%error, "exception scan failed");
-                LOOK
-            }
-        };
+        if let Err(error) = turn {
+            app.looked.failed();
+            metrics::counter!("tradewind_exception_scans_failed_total").increment(1);
+            tracing::error!(%error, "exception scan failed");
+        }
         tokio::select! {
-            () = app.moved.notified(), if pause == LOOK => tokio::time::sleep(GATHER).await,
-            () = tokio::time::sleep(pause) => {}
+            () = app.moved.notified() => tokio::time::sleep(GATHER).await,
+            () = tokio::time::sleep(LOOK) => {}
             _ = stop.changed() => {}
         }
+    }
+}
+
+/// Scores due shipments until no more are due, unless another replica does.
+async fn turn(app: &App) -> Result<(), WatchError> {
+    let Some(_watch) = app.store.watch().await? else {
+        app.looked.done();
+        return Ok(());
+    };
+    loop {
+        let began = Instant::now();
+        let count = look(app).await?;
+        app.looked.done();
+        if count as i64 != CHUNK {
+            return Ok(());
+        }
+        // Planning has half of the time.
+        tokio::time::sleep(began.elapsed()).await;
     }
 }
 

@@ -1,18 +1,28 @@
 //! When shipments are scored for exceptions: those that moved at once, the others when their findings may have changed.
 //!
-//! Replicas share this work: each claims shipments for a time, and writes what it found only while its claim stands. A
-//! shipment that moves meanwhile is due again at once.
+//! One replica scores at a time, so that more of them do not take more from planning. It claims shipments for a time, and
+//! writes what it found only while its claim stands. A shipment that moves meanwhile is due again at once.
 
 use super::{
     Column::{Number, Text},
     ShipmentRow, Store, Tx, WorkRow, shipments, to_json, wall, worklist,
 };
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_core::tracking::Scan;
 
 /// Milliseconds of a claim: longer than scoring may take.
 const CLAIM: i64 = 30_000;
+
+/// Key of the advisory lock of the replica that scores, in PostgreSQL.
+const WATCH: i64 = 0x0074_7261_6465_7769;
+
+/// Right of one replica to score, until it is dropped or its connection ends.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// Holds the lock. `None` for SQLite, which serves one process.
+    _transaction: Option<Transaction<'static, Any>>,
+}
 
 /// Claimed shipment.
 #[derive(Debug)]
@@ -63,6 +73,17 @@ impl Store {
             "UPDATE looks SET due = 0, version = version + 1 \
              WHERE shipment IN (SELECT shipment FROM looks {which} ORDER BY shipment{locking})"
         )
+    }
+
+    /// Takes the right to score, or returns `None` while another replica has it.
+    pub(crate) async fn watch(&self) -> sqlx::Result<Option<Watch>> {
+        if !self.locks_rows() {
+            return Ok(Some(Watch { _transaction: None }));
+        }
+        let mut transaction = self.pool.0.begin().await?;
+        let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(WATCH);
+        let locked: bool = lock.fetch_one(&mut *transaction).await?;
+        Ok(locked.then_some(Watch { _transaction: Some(transaction) }))
     }
 
     /// Claims due shipments, and reads what is known about them.
