@@ -13,7 +13,7 @@ import { startShop } from "../storefront/server.mjs";
 import { dist, open, startChromium } from "./chromium.mjs";
 
 /** The most bytes after brotli of scripts and shim together: the package's promise. */
-const BUDGET = 35_500;
+const BUDGET = 36_500;
 
 let folder;
 let installed;

@@ -2,9 +2,11 @@ import type { TradewindError } from "./error.js";
 import type { Question } from "./messages.js";
 import type {
   Consent,
+  HandedProduct,
   ListedProduct,
   Loaded,
   Objective,
+  ProductText,
   ProfileExport,
   Quote,
   Ranking,
@@ -52,8 +54,11 @@ export interface Backend {
   setConsent(consent: Consent): Promise<Consent>;
   /** Takes over consent set in another tab, or by another instance in this one. */
   heardConsent(consent: Consent): Promise<Consent>;
-  /** Stores events; returns them with their times, or `undefined` without consent. */
-  track(events: ShopperEvent[]): Promise<ShopperEvent[] | undefined>;
+  /**
+   * Stores events, and products that the page knows besides its slice; returns the events with their times, or
+   * `undefined` without consent.
+   */
+  track(events: ShopperEvent[], products: HandedProduct[]): Promise<ShopperEvent[] | undefined>;
   rank(request: RankRequest, receipt: boolean): Promise<Received<Ranking>>;
   /** Sets the products that slots may show; returns how many of them can be ranked. */
   offer(skus: string[]): Promise<number>;
@@ -63,6 +68,8 @@ export interface Backend {
   /** Asks an insight model, with the profile on this device. */
   ask(question: Question): Promise<Answered>;
   products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]>;
+  /** Texts of stored products. */
+  texts(skus: string[]): Promise<Record<string, ProductText>>;
   readRanking(reply: string): Promise<Ranking>;
   replay(request: string, reply: string): Promise<boolean>;
   exportProfile(): Promise<ProfileExport | null>;

@@ -258,7 +258,8 @@ const skusOf = (slot: HTMLElement): string[] =>
 
 /** Cards of a ranking. */
 async function cards(tradewind: Tradewind, { items }: Ranking): Promise<string> {
-  const texts = await tradewind.texts;
+  const through = items.flatMap(({ reasons: [reason] }) => (reason && typeof reason === "object" && "goes_with" in reason ? [reason.goes_with.sku] : []));
+  const texts = await tradewind.textsOf([...items.map((item) => item.sku), ...through]);
   const shown = items.filter((item) => texts[item.sku]);
   const listed = await tradewind.products(shown.map((item) => item.sku));
   const prices = await Promise.all(shown.map((item) => tradewind.quote(item).catch(() => null)));

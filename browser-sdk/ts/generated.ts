@@ -67,6 +67,50 @@ const writeEvent = (to: Writer, it: Event): Writer =>
     .unsigned(0)
     .message(it.kind, writeEventKind);
 
+/** Product similar to that of a `ProductRow`. */
+export interface SimilarProduct {
+  /** Product. */
+  sku: string;
+  /** Cosine similarity of the two products' buyers (0 to 1). */
+  similarity: number;
+}
+
+const writeSimilarProduct = (to: Writer, it: SimilarProduct): Writer =>
+  to
+    .text(it.sku)
+    .float(it.similarity);
+
+/** Facts about a product outside a pack's tables. */
+export interface ProductRow {
+  /** Product. */
+  sku: string;
+  /** Its category. */
+  category: string;
+  /** Share of all orders that contain it (0 to 1). */
+  popularity: number;
+  /** Share of the last four weeks' orders that contain it (0 to 1). */
+  recent_popularity: number;
+  /** Share of its buyers who bought it again (0 to 1). */
+  repeat_rate: number;
+  /** Median number of days between purchases of the same shopper; absent if nobody bought it twice. */
+  gap_days?: number | undefined;
+  /** Similar products. */
+  neighbours: SimilarProduct[];
+  /** Regions to which it can be delivered. */
+  regions: string[];
+}
+
+const writeProductRow = (to: Writer, it: ProductRow): Writer =>
+  to
+    .text(it.sku)
+    .text(it.category)
+    .float(it.popularity)
+    .float(it.recent_popularity)
+    .float(it.repeat_rate)
+    .optional(it.gap_days, (to, it) => to.float(it))
+    .list(it.neighbours, writeSimilarProduct)
+    .list(it.regions, (to, it) => to.text(it));
+
 /** Set of products of a catalogue of `length`, one bit each. */
 export interface SkuBits {
   length: number;
@@ -82,11 +126,11 @@ const writeSkuBits = (to: Writer, it: SkuBits): Writer =>
 export interface Constraints {
   /** Excluded products, for example those in the cart. */
   exclude: string[];
-  /** Available products; all products if absent. */
+  /** Available products of the pack's tables; all products if absent. */
   available?: SkuBits | undefined;
   /** Maximum number of products of one category. */
   max_per_category?: number | undefined;
-  /** Region to which the loaded snapshot must promise delivery of each product. */
+  /** Region to which the loaded snapshot must promise delivery of each product; a row names its regions itself. */
   deliverable_to?: string | undefined;
 }
 
@@ -110,6 +154,8 @@ export interface RankRequest {
   events: Event[];
   /** Limits the ranking to these products; products outside the catalogue are ignored. */
   candidates?: string[] | undefined;
+  /** Products outside the pack's tables, which thereby become known. */
+  rows: ProductRow[];
   /** Constraints on the reply. */
   constraints: Constraints;
   /** Maximum number of products in the reply. */
@@ -123,6 +169,7 @@ export const writeRankRequest = (to: Writer, it: RankRequest): Writer =>
     .raw(it.profile)
     .list(it.events, writeEvent)
     .optional(it.candidates, (to, it) => to.list(it, (to, it) => to.text(it)))
+    .list(it.rows, writeProductRow)
     .message(it.constraints, writeConstraints)
     .unsigned(it.limit);
 

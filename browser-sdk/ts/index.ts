@@ -16,7 +16,7 @@ Tradewind.place = {
 };
 
 export { type ErrorCode, TradewindError } from "./error.js";
-export type { Configuration, LoadOptions, PageOptions, ProductText } from "./options.js";
+export type { Configuration, LoadOptions, PageOptions } from "./options.js";
 export type { ConsentState, Events } from "./tradewind.js";
 export type * from "./types.js";
 export { delivery, money, sentence } from "./words.js";

@@ -4,7 +4,7 @@ import { TradewindError } from "./error.js";
 import * as wire from "./generated.js";
 import { Reader, Writer } from "./postcard.js";
 import { DAY, date, moment } from "./time.js";
-import type { Objective, ProfileExport, Quote, RankRequest, ShopperEvent } from "./types.js";
+import type { HandedProduct, Objective, ProfileExport, Quote, RankRequest, ShopperEvent } from "./types.js";
 
 /** Profile of an unknown shopper. */
 const NOBODY = new Uint8Array(5);
@@ -27,13 +27,21 @@ export function rankRequest(
   profile: Uint8Array = NOBODY,
   events: readonly ShopperEvent[] = [],
   available?: wire.SkuBits,
+  products: Iterable<HandedProduct> = [],
 ): Uint8Array<ArrayBuffer> {
+  const valid = ({ until }: HandedProduct): boolean => at < Date.parse(until);
   return wire.writeRankRequest(new Writer().unsigned(wire.RANK), {
     ...request,
     pack,
     at,
     profile,
     events: events.map((kind) => ({ at: kind.at ? Date.parse(kind.at) : at, kind })),
+    rows: Array.from(products, (product) => ({
+      ...product.row,
+      gap_days: product.row.gap_days ?? undefined,
+      // What is outdated is known, but not shown.
+      regions: valid(product) ? product.row.regions : [],
+    })),
     constraints: { ...request, exclude: request.exclude ?? [], available, deliverable_to: request.region },
   }).bytes;
 }

@@ -56,15 +56,11 @@ export interface PageOptions {
   timeout?: number | undefined;
 }
 
-/** All options in one object, or the address of a configuration: `{ config: "/tradewind/tradewind.json" }`. */
+/**
+ * All options in one object, or the address of a configuration: `{ config: "/tradewind/tradewind.json" }`. In an address,
+ * `{region}` is the shopper's region, or `all` if it is unknown: `{ config: "/tradewind/slices/{region}.json" }`.
+ */
 export type LoadOptions = PageOptions & (Configuration | { config: string });
-
-/** Texts of a product. */
-export interface ProductText {
-  title: string;
-  url: string;
-  category: string;
-}
 
 /** Completed options. */
 export interface Resolved {
@@ -86,8 +82,10 @@ export const patience = ({ loadTimeout = 10_000 }: PageOptions): number => loadT
 export async function resolved(options: LoadOptions): Promise<Resolved> {
   let base = document.baseURI;
   let configuration: Partial<Configuration>;
+  const root = document.documentElement;
+  const region = options.region ?? root.dataset["tradewindRegion"];
   if ("config" in options) {
-    base = new URL(options.config, base).href;
+    base = new URL(options.config.replace("{region}", encodeURIComponent(region ?? "all")), base).href;
     configuration = await within(patience(options), "loading", (alive) => json(base, alive));
   } else {
     configuration = options;
@@ -110,7 +108,6 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
   if (at !== undefined && !Number.isFinite(at)) throw wrong(`\`at\` is \`${configuration.at}\`, which is no moment`);
   const { consent } = options;
   if (consent !== undefined) checkConsent(consent);
-  const root = document.documentElement;
   return {
     sources: {
       module: pinnedModule,
@@ -125,7 +122,7 @@ export async function resolved(options: LoadOptions): Promise<Resolved> {
     card: card(configuration.card ?? CARD),
     products: products === undefined ? undefined : pinned("products", products),
     locale: configuration.locale || root.lang || "en",
-    region: options.region ?? root.dataset["tradewindRegion"],
+    region,
     events: options.events === undefined ? undefined : new URL(options.events, document.baseURI).href,
   };
 }

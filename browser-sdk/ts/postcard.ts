@@ -30,6 +30,10 @@ export class Writer {
     return this.unsigned(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
+  float(value: number): this {
+    return this.raw(new Uint8Array(Float32Array.of(value).buffer));
+  }
+
   text(value: string): this {
     const bytes = utf8.encode(value);
     return this.unsigned(bytes.length).raw(bytes);

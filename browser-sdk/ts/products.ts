@@ -2,7 +2,7 @@
 
 import { TradewindError } from "./error.js";
 import { type Alive, json, type Pinned } from "./files.js";
-import type { ProductText } from "./options.js";
+import type { ProductText } from "./types.js";
 
 /** Texts by SKU. */
 export type Texts = Record<string, ProductText>;

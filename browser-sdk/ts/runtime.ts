@@ -15,8 +15,10 @@ import { moment } from "./time.js";
 import type {
   Consent,
   Digest,
+  HandedProduct,
   ListedProduct,
   Loaded,
+  ProductText,
   ProfileExport,
   Quote,
   Ranking,
@@ -77,7 +79,7 @@ export class Runtime implements Backend {
     const loaded: Loaded = {
       module: { name: sources.module.url.replace(/.*\//, ""), digest: hex(digest) },
       packs: about.map(({ digest }) => digest),
-      snapshot: snapshotAbout?.digest ?? null,
+      snapshot: null,
       timings: { fetch, compile, verify: since(step), instantiate: 0, total: 0 },
     };
     step = performance.now();
@@ -86,7 +88,11 @@ export class Runtime implements Backend {
     this.#words = Object.fromEntries(about.map(({ name, words }) => [name, words]));
     // The SKUs of the catalogue are the first columns.
     this.#catalog = ranker && new Skus(new Columns(ranker.products));
-    this.#storefront = snapshotAbout && new Storefront(snapshotAbout.products);
+    if (snapshotAbout) {
+      this.#storefront = new Storefront(snapshotAbout.products);
+      const { name, digest } = snapshotAbout.digest;
+      loaded.snapshot = { name, digest: this.#storefront.sliceOf ?? digest };
+    }
     this.#guest = new Guest(module, files, file);
     loaded.timings.instantiate = since(step);
     await recalled;
@@ -135,7 +141,7 @@ export class Runtime implements Backend {
     }
   }
 
-  async track(events: ShopperEvent[]): Promise<ShopperEvent[] | undefined> {
+  async track(events: ShopperEvent[], products: HandedProduct[]): Promise<ShopperEvent[] | undefined> {
     if (this.#consent !== "granted") return undefined;
     const now = this.#now();
     for (const event of events) checkEvent(event, now);
@@ -148,6 +154,7 @@ export class Runtime implements Backend {
       this.#consent = "denied";
       return undefined;
     }
+    if (products.length && !this.#unstored) await this.#stored(store.add(products));
     return events.map((event) => ({ ...event, at: event.at ?? moment(now) }));
   }
 
@@ -161,9 +168,10 @@ export class Runtime implements Backend {
     receipt: boolean,
   ): Promise<Received<Ranking>> {
     checkRank(request);
-    const profile = await this.#profile();
+    const [profile, products] = [await this.#profile(), await this.#products()];
     const started = performance.now();
-    const reply = this.#ask(messages.rankRequest(this.#pack, this.#now(), request, profile, [], available));
+    const message = messages.rankRequest(this.#pack, this.#now(), request, profile, [], available, products.values());
+    const reply = this.#ask(message);
     const took = performance.now() - started;
     const { items, considered } = messages.readRanking(reply);
     return this.#received({ items, considered, took }, receipt);
@@ -191,7 +199,19 @@ export class Runtime implements Backend {
   }
 
   async products(skus: string[], region: string | undefined): Promise<(ListedProduct | null)[]> {
-    return skus.map((sku) => this.#listed.product(sku, region, this.#now()));
+    const [at, stored] = [this.#now(), await this.#products()];
+    return skus.map((sku) => {
+      const handed = stored.get(sku);
+      const listed = this.#listed.product(sku, region, at);
+      const holds = handed && at < Date.parse(handed.until) && handed.row.regions.includes(region ?? "");
+      return listed ?? (holds ? this.#listed.handed(handed, region, at) : null);
+    });
+  }
+
+  async texts(skus: string[]): Promise<Record<string, ProductText>> {
+    const stored = await this.#products();
+    const known = skus.flatMap((sku) => stored.get(sku) ?? []);
+    return Object.fromEntries(known.map(({ row, text }) => [row.sku, text]));
   }
 
   async readRanking(reply: string): Promise<Ranking> {
@@ -226,6 +246,12 @@ export class Runtime implements Backend {
     if (this.#unstored) return this.#unstored.profile;
     // Rank as for a new shopper rather than wait for the storage at each ranking.
     return performance.now() < this.#pausedUntil ? undefined : this.#stored(store.read());
+  }
+
+  /** Products outside the slice; none without consent. */
+  async #products(): Promise<store.Products> {
+    const readable = this.#consent === "granted" && !this.#unstored && performance.now() >= this.#pausedUntil;
+    return (readable && (await this.#stored(store.products()))) || new Map();
   }
 
   /** Answer, with its receipt if one is wanted. */

@@ -1,10 +1,17 @@
-/** The profile on this device: an IndexedDB database, which exists only after consent. */
+/** The profile on this device, and products outside the page's slice: an IndexedDB database, which exists only after consent. */
 
 import { TradewindError } from "./error.js";
+import type { HandedProduct } from "./types.js";
 
 const DATABASE = "tradewind";
 const STORE = "shopper";
 const PROFILE = "profile";
+const PRODUCTS = "products";
+/** Maximum number of stored products; the oldest are removed. */
+const MOST = 1_000;
+
+/** Stored products, by SKU. */
+export type Products = Map<string, HandedProduct>;
 
 /** Maximum milliseconds of an operation of the browser's storage. */
 const LIMIT = 1_000;
@@ -110,6 +117,35 @@ export async function read(): Promise<Uint8Array | undefined> {
     request.onsuccess = () => (profile = request.result as Uint8Array | undefined);
   });
   return profile;
+}
+
+/** Reads the stored products. */
+export async function products(): Promise<Products> {
+  let products: Products | undefined;
+  await within("readonly", false, (store) => {
+    const request = store.get(PRODUCTS);
+    request.onsuccess = () => (products = request.result as Products | undefined);
+  });
+  return products ?? new Map();
+}
+
+/** Adds products. The neighbours of a product stay known if it comes again without them. */
+export async function add(handed: HandedProduct[]): Promise<void> {
+  await within("readwrite", false, (store) => {
+    const request = store.get(PRODUCTS);
+    request.onsuccess = () => {
+      const products: Products = (request.result as Products | undefined) ?? new Map();
+      for (const product of handed) {
+        const { sku, neighbours } = product.row;
+        const known = products.get(sku)?.row.neighbours ?? [];
+        products.delete(sku);
+        const row = neighbours.length ? product.row : { ...product.row, neighbours: known };
+        products.set(sku, { ...product, row });
+      }
+      for (const sku of [...products.keys()].slice(0, -MOST)) products.delete(sku);
+      store.put(products, PRODUCTS);
+    };
+  });
 }
 
 /**

@@ -1,10 +1,11 @@
 /** What everyone may know, from the snapshot's public section: `tradewind_core::snapshot::Storefront`. */
 
+import { hex } from "./bytes.js";
 import { Columns, Skus } from "./columns.js";
 import { TradewindError } from "./error.js";
 import { Reader } from "./postcard.js";
 import { DAY, date } from "./time.js";
-import type { ListedProduct } from "./types.js";
+import type { HandedProduct, ListedProduct } from "./types.js";
 
 /** A product's list price, and each price from the moment it holds, ascending; the first holds before its moment too. */
 interface Prices {
@@ -22,6 +23,8 @@ interface Region {
 
 export class Storefront {
   readonly currency: string;
+  /** Root of the snapshot of which it is a slice, in hexadecimal digits. */
+  readonly sliceOf: string | undefined;
   readonly #skus: Skus;
   readonly #lists: BigInt64Array;
   /** Where the prices of each product end in `#points`. */
@@ -41,6 +44,8 @@ export class Storefront {
     let n = 0;
     const promise = () => ({ min: head.byte(), max: head.byte(), n: n++ });
     this.#regions = head.list(() => ({ code: head.text(), offset: head.signed(), promises: head.list(promise) }));
+    head.byte(); // whether what prices may be computed from is published
+    this.sliceOf = head.byte() ? hex(head.raw(32)) : undefined;
     this.#skus = new Skus(columns);
     columns.next(); // categories
     columns.next(); // the lengths of their names
@@ -84,15 +89,25 @@ export class Storefront {
     };
   }
 
-  /** The soonest promise for a product. */
-  #delivery({ offset, promises }: Region, place: number, at: number): ListedProduct["delivery"] {
-    const bytes = Math.ceil(this.#skus.length / 8);
-    const promise = promises.find(({ n }) => ((this.#promised[n * bytes + (place >> 3)] ?? 0) >> (place % 8)) & 1);
-    if (!promise) return null;
-    const { min, max } = promise;
-    const today = Math.floor((at + offset * 60_000) / DAY);
-    return { min_days: min, max_days: max, from: date(today + min), to: date(today + max) };
+  /** What the edge has said about a product outside the slice. */
+  handed({ row, list, price, lowest_30_days, days }: HandedProduct, code: string | undefined, at: number): ListedProduct {
+    const region = this.#regions.find((region) => region.code === code);
+    const delivery = region && days ? delivered(region, days[0], days[1], at) : null;
+    return { sku: row.sku, currency: this.currency, price, list, lowest_30_days, delivery };
   }
+
+  /** The soonest promise for a product. */
+  #delivery(region: Region, place: number, at: number): ListedProduct["delivery"] {
+    const bytes = Math.ceil(this.#skus.length / 8);
+    const promise = region.promises.find(({ n }) => ((this.#promised[n * bytes + (place >> 3)] ?? 0) >> (place % 8)) & 1);
+    return promise ? delivered(region, promise.min, promise.max, at) : null;
+  }
+}
+
+/** Days of a promise, in the region's time. */
+function delivered({ offset }: Region, min: number, max: number, at: number): ListedProduct["delivery"] {
+  const today = Math.floor((at + offset * 60_000) / DAY);
+  return { min_days: min, max_days: max, from: date(today + min), to: date(today + max) };
 }
 
 /** The listed price of a moment. */

@@ -8,6 +8,7 @@ import { products, type Texts } from "./products.js";
 import { type Remote, remote } from "./remote.js";
 import type {
   Consent,
+  HandedProduct,
   Handover,
   ListedProduct,
   Loaded,
@@ -164,7 +165,8 @@ export class Tradewind {
    * dropped.
    */
   async track(events: ShopperEvent | ShopperEvent[]): Promise<boolean> {
-    const taken = await this.#call((backend) => backend.track([events].flat()));
+    const all = [events].flat();
+    const taken = await this.#call((backend) => backend.track(all, about(all, this.handover?.products ?? [])));
     if (!taken) {
       // It was withdrawn in another tab.
       if (this.#consent === "granted") await this.#hear({ consent: "denied" });
@@ -287,6 +289,13 @@ export class Tradewind {
       throw error;
     });
     return this.#texts;
+  }
+
+  /** @internal Texts of products, also of those outside the slice. */
+  async textsOf(skus: string[]): Promise<Texts> {
+    const texts = await this.texts;
+    const others = skus.filter((sku) => !texts[sku]);
+    return others.length ? { ...texts, ...(await this.#call((backend) => backend.texts(others))) } : texts;
   }
 
   async #fetchTexts(): Promise<Texts> {
@@ -416,4 +425,14 @@ export class Tradewind {
     this.#remote = undefined;
     this.#backend = undefined;
   }
+}
+
+/** Of the edge's products, those that events are about, and their neighbours. */
+function about(events: ShopperEvent[], handed: HandedProduct[]): HandedProduct[] {
+  const lines = (event: ShopperEvent): object[] => ("purchase" in event ? event.purchase.lines : Object.values(event));
+  const skus = new Set(events.flatMap(lines).map((line) => (line as { sku?: unknown }).sku));
+  for (const { row } of handed.filter(({ row }) => skus.has(row.sku))) {
+    for (const { sku } of row.neighbours) skus.add(sku);
+  }
+  return handed.filter(({ row }) => skus.has(row.sku));
 }

@@ -78,6 +78,13 @@ export interface ListedProduct extends Pick<wire.Quote, "sku" | "price" | "list"
   delivery: Delivery | null;
 }
 
+/** Texts of a product. */
+export interface ProductText {
+  title: string;
+  url: string;
+  category: string;
+}
+
 /** Profile in readable form. */
 export interface ProfileExport extends Pick<wire.Profile, "orders"> {
   items: (Pick<wire.Interest, "sku" | "orders" | "dismissed"> & {
@@ -118,9 +125,24 @@ export interface Receipt {
   reply: string;
 }
 
+/** Product outside the page's slice: the facts with which the page ranks and shows it. Amounts are in minor units. */
+export interface HandedProduct {
+  row: Omit<wire.ProductRow, "gap_days"> & { gap_days: number | null };
+  text: ProductText;
+  list: number;
+  price: number;
+  lowest_30_days: number;
+  /** Minimum and maximum days to delivery; `null` if it is not delivered to the region. */
+  days: [number, number] | null;
+  /** Time until which prices and days hold. */
+  until: string;
+}
+
 /** Data of the edge for the page, in `<script id="tradewind-handover">`: bytes are in base64. */
 export interface Handover {
   region: string;
   slots: { slot: string; request: string; reply: string }[];
   quotes: { sku: string; request: string; quote: Omit<Quote, "by"> }[];
+  /** The page's products and their neighbours, if pages load slices. */
+  products?: HandedProduct[];
 }

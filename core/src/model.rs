@@ -7,6 +7,7 @@ pub(crate) mod habit;
 pub mod late;
 pub(crate) mod leg;
 pub(crate) mod moment;
+pub(crate) mod products;
 pub(crate) mod shopper;
 pub mod source;
 pub(crate) mod tables;

@@ -43,7 +43,7 @@ use core::{fmt, ops::Range};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Format version that this build reads and writes.
-pub const FORMAT: u16 = 4;
+pub const FORMAT: u16 = 5;
 
 /// Length of the header, which is the signed part, in bytes.
 pub const HEADER_LEN: usize = 64;

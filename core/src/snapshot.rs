@@ -10,7 +10,8 @@
 //! | [`Fulfilment`] | nodes, lanes, stock | edge and warehouse |
 //! | [`Forecast`] | demand of the next weeks | edge and warehouse |
 //!
-//! The public file is the same file cut after its first section; it has the same root.
+//! The public file is the same file cut after its first section; it has the same root. A slice is a file with some of the
+//! public section's products and regions, for a page; it names the root of the snapshot from which it was cut.
 
 mod fulfilment;
 mod live;
@@ -37,7 +38,7 @@ use serde::{Deserialize, Serialize};
 /// Loaded snapshot, with the sections of its file.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Digest that identifies it; the same for the whole file and its public part.
+    /// Digest that identifies it; the same for the whole file, its public part, and slices.
     pub root: Digest,
     /// Name, given by the merchant.
     pub name: String,
@@ -103,7 +104,8 @@ impl Snapshot {
         let manifest = view.manifest();
         let (name, version) = (manifest.name.clone(), manifest.version.clone());
         let node_shares = fulfilment.as_ref().map_or_else(Vec::new, |all| all.node_shares(storefront.regions.len()));
-        Ok(Self { root: view.root(), name, version, storefront, pricing, fulfilment, forecast, node_shares })
+        let root = storefront.slice_of.unwrap_or_else(|| view.root());
+        Ok(Self { root, name, version, storefront, pricing, fulfilment, forecast, node_shares })
     }
 
     /// Reads a copy of a snapshot: see [`in_place`](Self::in_place).
@@ -212,6 +214,7 @@ mod tests {
             prices: Prices::new([price; 2]).expect("memory"),
             regions: vec![region("EAST"), region("WEST")],
             published: None,
+            slice_of: None,
         }
     }
 

@@ -368,6 +368,6 @@ impl Call {
 }
 
 fn ranker(shop: &Inside) -> Result<(&str, &Catalog), Problem> {
-    let ranker = shop.ranker.as_ref().map(|(name, catalog)| (name.as_str(), catalog));
+    let ranker = shop.ranker.as_ref().map(|(name, tables)| (name.as_str(), &tables.catalog));
     ranker.ok_or_else(|| Problem::new(ProblemKind::Unavailable, "no pack of the shop ranks products"))
 }

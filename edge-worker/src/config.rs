@@ -1,7 +1,7 @@
 //! Configuration: one JSON document for page and edge, with the edge's own settings in `edge`.
 
 use crate::{card::Card, region::Place};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{collections::BTreeMap, fmt};
 use tradewind_core::{Millis, quote::Objective};
 use tradewind_json::unhex;
@@ -43,6 +43,9 @@ pub struct Edge {
     /// Whether shoppers can keep their profile in a cookie that only the edge can read.
     #[serde(default)]
     pub profiles: bool,
+    /// Whether pages load slices (`tradewind slice`), and need the rows of products outside them.
+    #[serde(default)]
+    pub slices: bool,
     /// Seconds between checks of the document.
     #[serde(default = "refresh_seconds")]
     pub refresh_seconds: u32,
@@ -52,7 +55,7 @@ pub struct Edge {
 }
 
 /// Texts of a product.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Product {
     /// Title.
     pub title: String,

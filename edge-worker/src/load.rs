@@ -62,7 +62,7 @@ async fn loaded(document: String, module: Module, env: Env) -> Result<Shop, Trou
     others().await;
     let packs = client.describe(Describe)?.packs;
     let words = Words::new(&config.locale, snapshot.storefront.currency).map_err(Trouble::other)?;
-    let catalog = ranker.as_ref().map(|(_, catalog)| catalog);
+    let catalog = ranker.as_ref().map(|(_, tables)| &tables.catalog);
     let shown = catalog.map_or_else(SkuBits::default, |catalog| shown(catalog, &products, &snapshot));
     let make = move || {
         let mut client = instance(&module)?;
@@ -104,19 +104,19 @@ async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
     Ok(Files { packs: packs.iter().map(aligned).collect::<Result<_, _>>()?, snapshot: aligned(&snapshot)?, products })
 }
 
-/// Checks a pack and loads it. Returns its name and catalogue if its task is rank.
+/// Checks a pack and loads it. Returns its name and tables if its task is rank.
 async fn load_pack(
     client: &mut Client<JsGuest>,
     path: &str,
     pack: &Arc<AlignedBytes>,
     config: &Config,
-) -> Result<Option<(String, Catalog)>, Trouble> {
+) -> Result<Option<(String, RankTables)>, Trouble> {
     let view = verified(pack.as_slice(), path, config).await?;
     let wrong = |error| refused(path, &error);
     let ranker = match view.read(SectionKind::Task).map_err(wrong)? {
         Task::Rank(_) => {
             let tables = view.columns::<RankTables>(SectionKind::Tables, pack).map_err(wrong)?;
-            Some((view.manifest().name.clone(), tables.catalog))
+            Some((view.manifest().name.clone(), tables))
         }
         _ => None,
     };

@@ -2,6 +2,7 @@
 
 use crate::{
     card::{Fields, escape},
+    config::Product,
     elements::{Decode, Slot},
     shop::{Inside, Shop, Trouble},
     splice::{Declared, Fill, Splicer},
@@ -18,11 +19,13 @@ use tradewind_core::{
     rank::{Constraints, RankRequest, RankedItem},
     snapshot::Region,
 };
-use tradewind_json::PublicQuote;
+use tradewind_json::{PageProduct, PublicQuote};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Maximum number of slots filled in one page; later ones stay unchanged.
 const MAX_SLOTS: usize = 8;
+/// Maximum number of products that a page is about.
+const MAX_PRODUCTS: usize = 8;
 /// Maximum number of prices computed for one page.
 const MAX_QUOTES: usize = 128;
 
@@ -87,6 +90,7 @@ impl Page {
             shown: Vec::new(),
             slots: Vec::new(),
             quotes: BTreeMap::new(),
+            products: Vec::new(),
             deliveries: BTreeMap::new(),
             is_troubled: false,
             is_declared: encoding.is_some(),
@@ -150,6 +154,8 @@ struct Filling {
     shown: Vec<Sku>,
     slots: Vec<HandedSlot>,
     quotes: BTreeMap<Sku, Option<Quoted>>,
+    /// Products that the page is about.
+    products: Vec<Sku>,
     /// Texts of promises, by their days, because `Intl` is slow.
     deliveries: BTreeMap<(u8, u8), String>,
     /// Whether the module failed; the rest of the page stays unchanged.
@@ -165,6 +171,8 @@ struct Handover<'a> {
     region: &'a str,
     slots: Vec<HandedSlot>,
     quotes: Vec<HandedQuote<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    products: Vec<PageProduct<&'a Product>>,
 }
 
 #[derive(Serialize)]
@@ -233,6 +241,13 @@ impl Fill for Filling {
         self.region.code.to_string()
     }
 
+    fn product(&mut self, sku: String) -> bool {
+        let is_taken = self.shop.config.edge.slices && self.products.len() < MAX_PRODUCTS;
+        let before = self.products.len();
+        self.products.extend(Sku::new(sku).ok().filter(|_| is_taken));
+        self.products.len() > before
+    }
+
     /// Script with the data for the page; empty if nothing was filled.
     fn hand_over(&mut self) -> String {
         // Without a profile the page ranks itself.
@@ -250,10 +265,11 @@ impl Fill for Filling {
                 })
             })
             .collect();
-        if slots.is_empty() && quotes.is_empty() {
+        let products = self.page_products();
+        if slots.is_empty() && quotes.is_empty() && products.is_empty() {
             return String::new();
         }
-        let handover = Handover { region: self.region.code.as_str(), slots, quotes };
+        let handover = Handover { region: self.region.code.as_str(), slots, quotes, products };
         let json = in_ascii(&serde_json::to_string(&handover).unwrap_or_default());
         format!(r#"<script type="application/tradewind" id="tradewind-handover">{json}</script>"#)
     }
@@ -300,6 +316,15 @@ impl Filling {
             delivery: self.deliveries.entry((promise.min_days, promise.max_days)).or_insert_with(delivery).clone(),
             reason: item.reasons.first().map(|reason| shop.words.reason(reason, title)).unwrap_or_default(),
         }))
+    }
+
+    /// The page's products and their neighbours.
+    fn page_products(&self) -> Vec<PageProduct<&Product>> {
+        let (Some((_, tables)), storefront) = (&self.shop.ranker, &self.shop.snapshot.storefront) else {
+            return Vec::new();
+        };
+        let text = |sku: &Sku| self.shop.products.get(sku.as_str());
+        PageProduct::of_page(&self.products, tables, storefront, &self.region, self.at, text)
     }
 
     /// Price of a product, computed once per page.

@@ -8,12 +8,12 @@ use crate::{
 };
 use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
 use tradewind_core::{
-    Catalog, Millis, Sku, SkuBits,
+    Millis, Sku, SkuBits,
     guest::{Client, ClientError, Exchange, GuestError, Revived},
     insight::{InsightRequest, Insights},
     message::{Fault, PackInfo},
     quote::{Quote, QuoteRequest},
-    rank::{RankRequest, Ranking},
+    rank::{RankRequest, RankTables, Ranking},
     snapshot::{Region, Snapshot},
 };
 use tradewind_js::JsGuest;
@@ -38,8 +38,8 @@ pub struct Inside {
     pub words: Words,
     /// Loaded packs.
     pub packs: Vec<PackInfo>,
-    /// Pack for ranking, with its catalogue.
-    pub ranker: Option<(String, Catalog)>,
+    /// Pack for ranking, with its tables.
+    pub ranker: Option<(String, RankTables)>,
     /// Products of that catalogue that can be shown.
     pub shown: SkuBits,
     /// Module.

@@ -16,6 +16,8 @@ const SLOT: &[u8] = b"tradewind-slot";
 const PRICE: &[u8] = b"tradewind-price";
 /// Attribute of the root element with the region.
 const REGION: &str = "data-tradewind-region";
+/// Name of a `<meta>` with a product that the page is about.
+const PRODUCT: &str = "tradewind-product";
 /// Attribute of a filled element.
 const FILLED: &str = "data-tradewind";
 /// Shadow root that shows the cards of a slot instead of its children, which stay.
@@ -29,6 +31,8 @@ pub trait Fill: Decode {
     fn price(&mut self, sku: &str) -> Option<String>;
     /// Code of the shopper's region.
     fn region(&self) -> String;
+    /// Takes note of a product that the page is about; returns whether the page gets data about it.
+    fn product(&mut self, sku: String) -> bool;
     /// Data for the page, after all filled elements.
     fn hand_over(&mut self) -> String;
     /// Handles the page's declaration of its encoding. Returns whether the encoding is ASCII-compatible.
@@ -351,6 +355,11 @@ impl<F: Fill> Splicer<F> {
         let label = value("charset").or_else(|| charset(&value("content").filter(|_| is_type())?));
         if let Some(label) = label {
             self.is_over |= !self.fill.encoding(&label, Declared::Element);
+        } else if value("name").as_deref() == Some(PRODUCT)
+            && let Some(sku) = value("content")
+            && self.fill.product(sku)
+        {
+            self.find();
         }
     }
 

@@ -20,6 +20,7 @@ mod serve;
 #[cfg(feature = "serve")]
 mod settings;
 mod sign;
+mod slice;
 mod snapshot;
 mod tables;
 #[cfg(feature = "compiler")]
@@ -69,6 +70,8 @@ pub enum Command {
     Inspect(inspect::Inspect),
     /// Build a snapshot of prices, stock and locations.
     Snapshot(snapshot::Snapshot),
+    /// Cut the parts of a ranking pack, a public snapshot and texts that pages need in a region.
+    Slice(Box<slice::Slice>),
     /// Rank products (JSON or JSON Lines).
     Rank(rank::Rank),
     /// Run an insight model (JSON or JSON Lines).
@@ -126,6 +129,7 @@ impl Command {
             Self::Verify(command) => command.run(out),
             Self::Inspect(command) => command.run(out),
             Self::Snapshot(command) => command.run(out),
+            Self::Slice(command) => command.run(out),
             Self::Rank(command) => command.run(out),
             Self::Insight(command) => command.run(out),
             Self::Quote(command) => command.run(out),

@@ -54,6 +54,7 @@ pub mod rows;
 mod runtime;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod slice;
 #[cfg(feature = "tables")]
 pub mod snapshot;
 mod tradewind;

@@ -143,6 +143,7 @@ impl Parts {
             prices: prices(folder, &catalog, &products)?,
             regions,
             published,
+            slice_of: None,
             catalog,
         };
         Ok(Self { name: settings.name, version: settings.version, storefront, pricing, fulfilment, forecast })

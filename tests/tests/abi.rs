@@ -32,8 +32,8 @@ use tradewind_core::{
     price_guard::{Bound, CoverPolicy, Floor, PriceGuard, Rounding},
     quote::{Objective, PriceReason, Quote, QuoteRequest},
     rank::{
-        CandidateSpec, Constraints, Neighbour, ProductStats, RankRequest, RankSpec, RankTables, RankedItem, Ranking,
-        Reason,
+        CandidateSpec, Constraints, Neighbour, ProductRow, ProductStats, RankRequest, RankSpec, RankTables, RankedItem,
+        Ranking, Reason, SimilarProduct,
     },
     snapshot::{
         Booked, Forecast, Fulfilment, FulfilmentNode, Lane, ListedPrice, Live, LiveStock, NodeStock, PriceInputs,
@@ -379,6 +379,16 @@ fn messages() -> Result<Vec<(&'static str, Vec<u8>)>> {
         profile: profile.clone(),
         events,
         candidates: Some(vec![sku("tea")?]),
+        rows: vec![ProductRow {
+            sku: sku("chai")?,
+            category: "tea".into(),
+            popularity: 0.5,
+            recent_popularity: 0.25,
+            repeat_rate: 0.125,
+            gap_days: Some(10.5),
+            neighbours: vec![SimilarProduct { sku: sku("tea")?, similarity: 0.75 }],
+            regions: vec![Code::new("US-SEA")?],
+        }],
         constraints: Constraints {
             exclude: vec![sku("jam")?],
             hidden: Some(bits.clone()),
@@ -736,6 +746,7 @@ fn storefront() -> Result<Storefront> {
             promises: vec![Promise::new(1, 3, &products)?],
         }],
         published: Some(pricing()?),
+        slice_of: None,
     })
 }
 

@@ -254,18 +254,21 @@ impl Texts {
         })
     }
 
-    /// Where a text is, of texts in ascending order.
-    pub fn search(&self, text: &str) -> Option<usize> {
+    /// Position of a text, of texts in ascending order.
+    ///
+    /// # Errors
+    /// Where it would be.
+    pub fn search(&self, text: &str) -> core::result::Result<usize, usize> {
         let (mut from, mut to) = (0, self.len());
         while from < to {
             let middle = usize::midpoint(from, to);
             match self.0.get(middle).cmp(text.as_bytes()) {
                 Ordering::Less => from = middle + 1,
-                Ordering::Equal => return Some(middle),
+                Ordering::Equal => return Ok(middle),
                 Ordering::Greater => to = middle,
             }
         }
-        None
+        Err(from)
     }
 }
 

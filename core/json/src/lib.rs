@@ -16,6 +16,7 @@
 
 mod exceptions;
 mod insight;
+mod page;
 mod problem;
 mod quote;
 mod rank;
@@ -23,6 +24,7 @@ mod words;
 
 pub use exceptions::{Alternative, Shipment, ShipmentLine};
 pub use insight::{InsightItem, InsightReply, InsightRequest};
+pub use page::PageProduct;
 pub use problem::{PROBLEMS, Problem, ProblemKind};
 pub use quote::{PriceRequest, PublicQuote, QuoteReply, QuoteRequest};
 pub use rank::{Product, Products, Purchase, RankReply, RankRequest, Search, StorefrontEvent};

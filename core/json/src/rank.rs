@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tradewind_core::{
     Catalog, Channel, Code, Error, ErrorKind, Event, EventKind, Line, Millis, Profile, Sku, SkuBits,
-    rank::{self, Constraints, RankedItem, Ranking},
+    rank::{self, Constraints, ProductRow, RankedItem, Ranking},
 };
 
 /// Request for ranked products.
@@ -26,6 +26,9 @@ pub struct RankRequest {
     /// Limits the ranking to these products.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<Sku>>,
+    /// Products outside the pack's tables, if it is a slice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<ProductRow>,
     /// Excluded products.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Sku>,
@@ -133,6 +136,7 @@ impl RankRequest {
             profile: None,
             events: Vec::new(),
             candidates: None,
+            rows: Vec::new(),
             exclude: Vec::new(),
             hidden: Vec::new(),
             unavailable: Vec::new(),
@@ -157,6 +161,7 @@ impl RankRequest {
             profile: self.profile.unwrap_or_default(),
             events: self.events.into_iter().map(StorefrontEvent::message).collect::<Result<_, _>>()?,
             candidates: self.candidates,
+            rows: self.rows,
             constraints: Constraints {
                 exclude: self.exclude,
                 hidden: set(&self.hidden),

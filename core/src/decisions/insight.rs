@@ -307,7 +307,7 @@ impl<'a> Known<'a> {
             (Rows::Product | Rows::ProductNode, asked) => known.products = known.products(asked.as_deref())?,
             _ => {}
         }
-        let skus = known.candidates.iter().filter_map(|candidate| known.moment.tables.catalog.sku(candidate.id));
+        let skus = known.candidates.iter().filter_map(|candidate| known.moment.products.sku(candidate.id));
         known.products.extend(skus.collect::<Vec<_>>());
         if rows == Rows::ProductNode {
             let Some(fulfilment) = snapshot.and_then(|snapshot| snapshot.fulfilment.as_ref()) else {
@@ -321,7 +321,7 @@ impl<'a> Known<'a> {
 
     /// Requested products that are known; all known products if the request names none.
     fn products(&self, asked: Option<&[Sku]>) -> Result<Vec<Sku>> {
-        let tables = &self.moment.tables.catalog;
+        let tables = &self.moment.products.tables.catalog;
         let catalog = match self.snapshot {
             Some(snapshot) if tables.is_empty() => &snapshot.storefront.catalog,
             _ => tables,
@@ -371,7 +371,8 @@ impl<'a> Known<'a> {
 
     /// Calls a function with the facts about a row.
     fn with(&self, n: usize, then: &mut dyn FnMut(&Row<'_>)) -> Result<()> {
-        let Moment { tables, profile, at, .. } = self.moment;
+        let Moment { products, profile, at, .. } = &self.moment;
+        let at = *at;
         let shopper = Shopper::new(profile, at);
         let habit = self.candidates.get(n).map(|candidate| self.moment.habit(candidate));
         let mut row = Row { shopper: Some(&shopper), habit: habit.as_ref(), ..Row::default() };
@@ -379,7 +380,7 @@ impl<'a> Known<'a> {
             row.clock = Some(Clock::hour_of_week(n as u8));
         }
         if let Some(sku) = self.sku(n) {
-            row.product = tables.catalog.id(sku).map(|id| tables.stats(id));
+            row.product = products.id(sku).map(|id| products.stats(id));
             if let Some(snapshot) = self.snapshot
                 && let Some(id) = snapshot.storefront.catalog.id(sku)
             {

@@ -16,6 +16,7 @@ mod select;
 
 pub use crate::model::{
     moment::{Affinity, Candidate, Moment},
+    products::{ProductRow, SimilarProduct},
     tables::{Neighbour, ProductStats, RankTables},
 };
 pub use candidates::CandidateSpec;
@@ -35,6 +36,7 @@ use crate::{
     exec::Executor,
     model::{
         bound::Model,
+        products::Products,
         source::{Source, of_rows},
     },
     profile::{Profile, event::Event},
@@ -84,6 +86,9 @@ pub struct RankRequest {
     /// Limits the ranking to these products; products outside the catalogue are ignored.
     #[serde(deserialize_with = "bounded::optional_list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub candidates: Option<Vec<Sku>>,
+    /// Products outside the pack's tables, which thereby become known.
+    #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
+    pub rows: Vec<ProductRow>,
     /// Constraints on the reply.
     pub constraints: Constraints,
     /// Maximum number of products in the reply.
@@ -96,13 +101,13 @@ pub struct Constraints {
     /// Excluded products, for example those in the cart.
     #[serde(deserialize_with = "bounded::list::<{ RankRequest::MAX_PRODUCTS }, _, _>")]
     pub exclude: Vec<Sku>,
-    /// Products that the shop hides from everyone.
+    /// Products of the pack's tables that the shop hides from everyone.
     pub hidden: Option<SkuBits>,
-    /// Available products; all products if absent.
+    /// Available products of the pack's tables; all products if absent.
     pub available: Option<SkuBits>,
     /// Maximum number of products of one category.
     pub max_per_category: Option<u16>,
-    /// Region to which the loaded snapshot must promise delivery of each product.
+    /// Region to which the loaded snapshot must promise delivery of each product; a row names its regions itself.
     pub deliverable_to: Option<Code>,
 }
 
@@ -142,6 +147,7 @@ impl RankRequest {
             profile: Profile::default(),
             events: Vec::new(),
             candidates: None,
+            rows: Vec::new(),
             constraints: Constraints::default(),
             limit,
         }
@@ -154,6 +160,7 @@ impl RankRequest {
         for (name, bits) in [("hidden", &self.constraints.hidden), ("available", &self.constraints.available)] {
             bits.as_ref().map_or(Ok(()), |bits| bits.check(catalog_len, name))?;
         }
+        self.rows.iter().try_for_each(ProductRow::check)?;
         self.events.iter().try_for_each(|event| event.check_before(self.at))
     }
 }
@@ -208,10 +215,11 @@ impl Ranker {
     ) -> Result<Ranking> {
         request.check(self.tables.catalog.len())?;
         let deliverable = self.deliverable(&request, snapshot)?;
-        let RankRequest { at, mut profile, events, candidates, constraints, limit, .. } = request;
+        let RankRequest { at, mut profile, events, candidates, rows, constraints, limit, .. } = request;
         profile.apply_in_time(&events);
-        let moment = Moment::new(&self.tables, &profile, at);
-        let blocked = Blocked::new(&constraints, deliverable, &self.tables.catalog, &profile);
+        let products = Products::new(&self.tables, &rows);
+        let blocked = Blocked::new(&constraints, deliverable, &products, &profile);
+        let moment = Moment::among(products.clone(), &profile, at);
         let mut allowed = match &candidates {
             Some(skus) => moment.given(skus),
             None => moment.candidates(&self.spec.candidates, &|id| blocked.has(id)),
@@ -221,10 +229,10 @@ impl Ranker {
         let scored =
             allowed.into_iter().zip(scores).map(|(candidate, score)| Scored { candidate, score }).collect::<Vec<_>>();
         let considered = scored.len() as u32;
-        let items = select::top(&scored, usize::from(limit), constraints.max_per_category, &self.tables.catalog)
+        let items = select::top(&scored, usize::from(limit), constraints.max_per_category, &products)
             .into_iter()
             .filter_map(|Scored { candidate, score }| {
-                let sku = self.tables.catalog.sku(candidate.id)?;
+                let sku = products.sku(candidate.id)?;
                 Some(RankedItem { sku, score, reasons: reason::reasons(&moment, &candidate) })
             })
             .collect();

@@ -94,7 +94,13 @@ impl Catalog {
 
     /// Id of a product; `None` if it is not in the catalogue.
     pub fn id(&self, sku: &Sku) -> Option<SkuId> {
-        Some(SkuId(self.skus.search(sku.as_str())? as u32))
+        self.place(sku).ok()
+    }
+
+    /// Id of a product, or the number of the products before it.
+    pub(crate) fn place(&self, sku: &Sku) -> core::result::Result<SkuId, SkuId> {
+        let id = |place| SkuId(place as u32);
+        self.skus.search(sku.as_str()).map(id).map_err(id)
     }
 
     /// Text of a product's SKU; empty if `n` is out of range.
@@ -118,6 +124,11 @@ impl Catalog {
     /// Number of categories.
     pub const fn categories(&self) -> usize {
         self.categories.len()
+    }
+
+    /// Index of a category.
+    pub(crate) fn category_named(&self, name: &str) -> Option<usize> {
+        self.categories.iter().position(|category| category == name.as_bytes())
     }
 
     /// Index of a product's category.

@@ -2,6 +2,7 @@
 
 use super::{
     habit::Habit,
+    products::Products,
     shopper::Shopper,
     source::{Part, Row, Source},
     tables::RankTables,
@@ -23,7 +24,7 @@ use core::cmp::Reverse;
 /// one of them. Both also produce the training data.
 #[derive(Debug)]
 pub struct Moment<'a> {
-    pub(crate) tables: &'a RankTables,
+    pub(crate) products: Products<'a>,
     pub(crate) profile: &'a Profile,
     pub(crate) at: Millis,
     /// Interests, ascending by product.
@@ -57,11 +58,16 @@ impl<'a> Moment<'a> {
 
     /// Creates the facts for a decision at `at`.
     pub fn new(tables: &'a RankTables, profile: &'a Profile, at: Millis) -> Self {
-        let known = profile.items().iter().filter_map(|item| Some((tables.catalog.id(&item.sku)?, item)));
+        Self::among(Products::new(tables, &[]), profile, at)
+    }
+
+    /// Creates the facts for a decision at `at` among products.
+    pub(crate) fn among(products: Products<'a>, profile: &'a Profile, at: Millis) -> Self {
+        let known = profile.items().iter().filter_map(|item| Some((products.id(&item.sku)?, item)));
         let known: Vec<_> = known.collect();
         let by_id = sort::ascending(known.len(), &|a, b| known[a].0.cmp(&known[b].0));
         let interests = by_id.into_iter().map(|place| known[place]).collect();
-        Self { tables, profile, at, interests }
+        Self { products, profile, at, interests }
     }
 
     /// Interests of the shopper in products of the catalogue.
@@ -75,25 +81,25 @@ impl<'a> Moment<'a> {
         self.interests.get(place).map(|(_, interest)| *interest)
     }
 
-    /// Candidates for `skus`, most popular first; products outside the catalogue are skipped.
+    /// Candidates for `skus`, most popular first; unknown products are skipped.
     pub(crate) fn given(&self, skus: &[Sku]) -> Vec<Candidate> {
-        self.affinities().candidates(self.tables, skus.iter().filter_map(|sku| self.tables.catalog.id(sku)).collect())
+        self.affinities().candidates(&self.products, skus.iter().filter_map(|sku| self.products.id(sku)).collect())
     }
 
     /// Products of the catalogue that the shopper bought, most popular first.
     pub(crate) fn bought(&self) -> Vec<Candidate> {
         let bought = self.interests.iter().filter(|(_, interest)| interest.orders > 0);
-        self.affinities().candidates(self.tables, bought.map(|(id, _)| *id).collect())
+        self.affinities().candidates(&self.products, bought.map(|(id, _)| *id).collect())
     }
 
     /// Affinity of each product to products that the shopper bought or viewed.
     pub(crate) fn affinities(&self) -> Affinities {
-        let mut affinities = Affinities::new(self.interests.len() * self.tables.width());
+        let mut affinities = Affinities::new(self.interests.len() * self.products.width());
         for &(id, interest) in self.interests() {
             let weight = interest.by_day_at(self.at.day()) + interest.attention_at(self.at);
-            for neighbour in self.tables.neighbours(id) {
+            self.products.neighbours(id, &mut |neighbour| {
                 affinities.add(neighbour.id, id, weight * neighbour.similarity);
-            }
+            });
         }
         affinities
     }
@@ -103,7 +109,7 @@ impl<'a> Moment<'a> {
         let habit = self.habit(candidate);
         Row {
             shopper: Some(&Shopper::new(self.profile, self.at)),
-            product: Some(self.tables.stats(candidate.id)),
+            product: Some(self.products.stats(candidate.id)),
             habit: Some(&habit),
             ..Row::default()
         }
@@ -123,7 +129,7 @@ impl<'a> Moment<'a> {
                 bought.map(|interest| self.profile.orders.saturating_sub(interest.last_order()) as f32),
             ),
             gap: or_nan(bought.and_then(Interest::mean_gap_days)),
-            typical_gap: self.tables.stats(candidate.id).gap_days,
+            typical_gap: self.products.stats(candidate.id).gap_days,
             affinity: candidate.affinity.sum,
         }
     }
@@ -175,8 +181,8 @@ impl Affinities {
 
     /// Unique candidates in descending order of popularity, ties by ascending SKU: products with equal scores of the
     /// model then stay in order of popularity.
-    pub(crate) fn candidates(&self, tables: &RankTables, ids: Vec<SkuId>) -> Vec<Candidate> {
-        let keys: Vec<_> = ids.iter().map(|&id| (Reverse(tables.recent_root(id)), id)).collect();
+    pub(crate) fn candidates(&self, products: &Products<'_>, ids: Vec<SkuId>) -> Vec<Candidate> {
+        let keys: Vec<_> = ids.iter().map(|&id| (Reverse(products.recent_root(id)), id)).collect();
         let mut candidates: Vec<Candidate> = Vec::with_capacity(ids.len());
         for place in sort::ascending(ids.len(), &|a, b| keys[a].cmp(&keys[b])) {
             let id = ids[place];

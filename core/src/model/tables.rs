@@ -53,6 +53,14 @@ pub struct Neighbour {
 /// Stored gap of a product that nobody bought twice.
 const NO_GAP: u16 = u16::MAX;
 
+impl ProductStats {
+    /// Whether the values are shares and days.
+    pub(crate) fn is_valid(&self) -> bool {
+        let gap = self.gap_days.is_nan() || (0.0..f32::from(NO_GAP) / 2.0).contains(&self.gap_days);
+        [self.popularity, self.recent_popularity, self.repeat_rate].into_iter().all(is_share) && gap
+    }
+}
+
 impl RankTables {
     /// Maximum number of neighbours of a product.
     pub const MAX_NEIGHBOURS: usize = 64;
@@ -66,16 +74,11 @@ impl RankTables {
         if stats.len() != len || neighbours.len() != len {
             return Err(corrupt(format!("tables for {} and {} of {len} products", stats.len(), neighbours.len())));
         }
-        let share = |value: f32| (0.0..=1.0).contains(&value);
-        for (id, stats) in stats.iter().enumerate() {
-            let gap = stats.gap_days.is_nan() || (0.0..f32::from(NO_GAP) / 2.0).contains(&stats.gap_days);
-            if !(share(stats.popularity) && share(stats.recent_popularity) && share(stats.repeat_rate) && gap) {
-                return Err(corrupt(format!("the statistics of product {id} are not shares and days")));
-            }
+        if let Some(id) = stats.iter().position(|stats| !stats.is_valid()) {
+            return Err(corrupt(format!("the statistics of product {id} are not shares and days")));
         }
-        let root = |share: f32, whole: f32| libm::roundf(libm::sqrtf(share) * whole);
         let shares = |of: &dyn Fn(&ProductStats) -> f32| -> Vec<u16> {
-            stats.iter().map(|stats| root(of(stats), 65_535.0) as u16).collect()
+            stats.iter().map(|stats| Self::root(of(stats))).collect()
         };
         let gap = |stats: &ProductStats| {
             if stats.gap_days.is_nan() { NO_GAP } else { libm::roundf(stats.gap_days * 2.0) as u16 }
@@ -83,7 +86,7 @@ impl RankTables {
         let width = neighbours.iter().map(Vec::len).max().unwrap_or_default();
         let (mut ids, mut similarities) = (vec![SkuId(0); len * width], vec![0; len * width]);
         for (id, list) in neighbours.iter().enumerate() {
-            if !list.iter().all(|neighbour| share(neighbour.similarity)) {
+            if !list.iter().all(|neighbour| is_share(neighbour.similarity)) {
                 return Err(corrupt(format!("a similarity to product {id} is not between 0 and 1")));
             }
             // Ascending by id, which compresses better.
@@ -133,6 +136,11 @@ impl RankTables {
         headroom(4 * (len + (1 << 16)))?;
         self.by_popularity = descending(&self.recent_popularity);
         Ok(())
+    }
+
+    /// Stored square root of a share.
+    pub(crate) fn root(share: f32) -> u16 {
+        root(share, 65_535.0) as u16
     }
 
     /// Number of neighbour entries for each product.
@@ -226,6 +234,14 @@ fn descending(values: &[u16]) -> Vec<SkuId> {
 
 fn square(root: f32) -> f32 {
     root * root
+}
+
+fn root(share: f32, whole: f32) -> f32 {
+    libm::roundf(libm::sqrtf(share) * whole)
+}
+
+fn is_share(value: f32) -> bool {
+    (0.0..=1.0).contains(&value)
 }
 
 #[cold]

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         catalog::Catalog,
         check::bad,
+        digest::{self, Digest},
         money::{Currency, Money},
         name::Code,
         price_guard::Past,
@@ -38,6 +39,8 @@ pub struct Storefront {
     pub regions: Vec<Region>,
     /// Inputs of prices that may be computed in public; floors contain no costs.
     pub published: Option<Pricing>,
+    /// Root of the snapshot of which this is a slice, and for which it answers.
+    pub slice_of: Option<Digest>,
 }
 
 /// Parts of a storefront that are not columns.
@@ -49,6 +52,8 @@ struct Head {
     #[serde(deserialize_with = "bounded::list::<{ Storefront::MAX_REGIONS }, _, _>")]
     regions: Vec<Region>,
     published: bool,
+    #[serde(deserialize_with = "digest::read_optional")]
+    slice_of: Option<Digest>,
 }
 
 /// Prices of products.
@@ -127,9 +132,10 @@ impl Storefront {
 
 impl Columns for Storefront {
     fn write(&self, to: &mut ColumnWriter) -> Result<()> {
-        let Self { currency, issued, expires, regions, published, .. } = self;
+        let Self { currency, issued, expires, regions, published, slice_of, .. } = self;
         let (currency, issued, expires, regions) = (*currency, *issued, *expires, regions.clone());
-        write_part(to, &Head { currency, issued, expires, regions, published: published.is_some() })?;
+        let (published_too, slice_of) = (published.is_some(), *slice_of);
+        write_part(to, &Head { currency, issued, expires, regions, published: published_too, slice_of })?;
         self.catalog.write(to)?;
         to.column(&self.prices.list);
         to.lists(&self.prices.points);
@@ -139,7 +145,7 @@ impl Columns for Storefront {
     }
 
     fn read(from: &mut ColumnReader<'_>) -> Result<Self> {
-        let Head { currency, issued, expires, mut regions, published } = read_part(from)?;
+        let Head { currency, issued, expires, mut regions, published, slice_of } = read_part(from)?;
         let catalog = Catalog::read(from)?;
         let prices = Prices { list: from.column(), points: from.lists() };
         let promised = from.column::<u8>();
@@ -154,7 +160,7 @@ impl Columns for Storefront {
             return Err(bad("promises do not match the catalogue"));
         }
         let published = published.then(|| Pricing::read(from)).transpose()?;
-        let storefront = Self { currency, issued, expires, catalog, prices, regions, published };
+        let storefront = Self { currency, issued, expires, catalog, prices, regions, published, slice_of };
         storefront.check()?;
         Ok(storefront)
     }

@@ -29,6 +29,11 @@ impl Fill for Named {
         "SEA".into()
     }
 
+    fn product(&mut self, sku: String) -> bool {
+        self.filled += 1;
+        !sku.is_empty()
+    }
+
     fn hand_over(&mut self) -> String {
         if mem::take(&mut self.filled) > 0 { "<H>".into() } else { String::new() }
     }

@@ -139,7 +139,7 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
 }
 
 /// Reads the requests, each with its line (or position in the array), counted from 1.
-fn read_requests(path: Option<&Path>) -> anyhow::Result<Vec<(usize, String)>> {
+pub fn read_requests(path: Option<&Path>) -> anyhow::Result<Vec<(usize, String)>> {
     let text = match path.filter(|path| *path != Path::new("-")) {
         Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?,
         None => {

@@ -64,6 +64,7 @@ pub fn shop(problem: &Problem, late: Money) -> Result<(Vec<u8>, AllocateRequest)
             prices: Prices::new(vec![price; products as usize])?,
             regions: named.collect::<Result<_>>()?,
             published: None,
+            slice_of: None,
         },
         pricing: Pricing::new(
             Rounding { unit: 10, endings: vec![9] },

@@ -42,8 +42,9 @@ impl Moment<'_> {
         let around = affinities.found.iter().filter(|(id, _)| self.interest(*id).is_none() && !blocked(*id));
         let nearest = sort::greatest(around.map(|(id, affinity)| (affinity.sum, id.0)));
         ids.extend(nearest.take(usize::from(spec.neighbours)).map(SkuId));
-        let popular = self.tables.by_popularity().iter().filter(|id| !blocked(**id));
-        ids.extend(popular.take(usize::from(spec.popular)));
-        affinities.candidates(self.tables, ids)
+        // Slices have the most popular products, so rows are not among these.
+        let popular = self.products.tables.by_popularity().iter().map(|id| self.products.of_table(*id));
+        ids.extend(popular.filter(|id| !blocked(*id)).take(usize::from(spec.popular)));
+        affinities.candidates(&self.products, ids)
     }
 }

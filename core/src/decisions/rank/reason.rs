@@ -56,10 +56,10 @@ pub fn reasons(moment: &Moment<'_>, candidate: &Candidate) -> Vec<Reason> {
             }
         }
     }
-    if let Some(sku) = candidate.affinity.through.and_then(|through| moment.tables.catalog.sku(through)) {
+    if let Some(sku) = candidate.affinity.through.and_then(|through| moment.products.sku(through)) {
         reasons.push(Reason::GoesWith { sku });
     }
-    let popularity = moment.tables.stats(candidate.id).recent_popularity;
+    let popularity = moment.products.stats(candidate.id).recent_popularity;
     if popularity >= 0.01 || reasons.is_empty() {
         reasons.push(Reason::Popular { orders_in_10000: libm::roundf(popularity * 10_000.0) as u32 });
     }

@@ -2,8 +2,11 @@
 
 use super::Constraints;
 use crate::{
-    domain::{catalog::Catalog, sku::SkuId, sort},
-    model::moment::Candidate,
+    domain::{sku::SkuId, sort},
+    model::{
+        moment::Candidate,
+        products::{Place, Products},
+    },
     profile::Profile,
     snapshot::Region,
 };
@@ -20,6 +23,7 @@ pub struct Scored {
 pub struct Blocked<'a> {
     constraints: &'a Constraints,
     deliverable: Option<Deliverable<'a>>,
+    products: &'a Products<'a>,
     /// Products that the shopper dismissed or the request excludes; ascending.
     excluded: Vec<SkuId>,
 }
@@ -42,33 +46,38 @@ impl<'a> Blocked<'a> {
     pub fn new(
         constraints: &'a Constraints,
         deliverable: Option<Deliverable<'a>>,
-        catalog: &Catalog,
+        products: &'a Products<'a>,
         profile: &Profile,
     ) -> Self {
         let dismissed = profile.items().iter().filter(|item| item.dismissed).map(|item| &item.sku);
-        let excluded = constraints.exclude.iter().chain(dismissed).filter_map(|sku| catalog.id(sku));
+        let excluded = constraints.exclude.iter().chain(dismissed).filter_map(|sku| products.id(sku));
         let excluded: Vec<SkuId> = excluded.collect();
         let ascending = sort::ascending(excluded.len(), &|a, b| excluded[a].cmp(&excluded[b]));
         let excluded = ascending.into_iter().map(|place| excluded[place]).collect();
-        Self { constraints, deliverable, excluded }
+        Self { constraints, deliverable, products, excluded }
     }
 
     pub fn has(&self, id: SkuId) -> bool {
-        let Constraints { hidden, available, .. } = self.constraints;
-        hidden.as_ref().is_some_and(|hidden| hidden.contains(id))
-            || available.as_ref().is_some_and(|available| !available.contains(id))
-            || self.deliverable.is_some_and(|deliverable| !deliverable.has(id))
-            || self.excluded.binary_search(&id).is_ok()
+        let Constraints { hidden, available, deliverable_to, .. } = self.constraints;
+        let blocked = match self.products.place(id) {
+            Place::Table(id) => {
+                hidden.as_ref().is_some_and(|hidden| hidden.contains(id))
+                    || available.as_ref().is_some_and(|available| !available.contains(id))
+                    || self.deliverable.is_some_and(|deliverable| !deliverable.has(id))
+            }
+            Place::Row(row) => deliverable_to.as_ref().is_some_and(|region| !row.regions.contains(region)),
+        };
+        blocked || self.excluded.binary_search(&id).is_ok()
     }
 }
 
 /// Best `limit` candidates, with at most `per_category` of each category; ties in the order of `scored`.
-pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: &Catalog) -> Vec<Scored> {
+pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, products: &Products<'_>) -> Vec<Scored> {
     let best = sort::greatest(scored.iter().map(|scored| scored.score).zip(0..));
-    let mut taken = vec![0_u16; catalog.categories()];
+    let mut taken = vec![0_u16; products.categories()];
     let mut allowed = |scored: &Scored| {
         let Some(most) = per_category else { return true };
-        let category = catalog.category_number(scored.candidate.id).map_or(usize::MAX, usize::from);
+        let category = products.category(scored.candidate.id).unwrap_or(usize::MAX);
         let Some(count) = taken.get_mut(category) else { return false };
         *count = count.saturating_add(1);
         *count <= most
@@ -80,8 +89,12 @@ pub fn top(scored: &[Scored], limit: usize, per_category: Option<u16>, catalog: 
 mod tests {
     use super::*;
     use crate::{
-        domain::{name::Code, sku::Sku, sku_set::SkuBits, time::Millis},
-        model::moment::Affinity,
+        domain::{catalog::Catalog, name::Code, sku::Sku, sku_set::SkuBits, time::Millis},
+        model::{
+            moment::Affinity,
+            products::ProductRow,
+            tables::{ProductStats, RankTables},
+        },
         profile::event::{Channel, Event, EventKind},
         snapshot::Promise,
     };
@@ -91,9 +104,17 @@ mod tests {
     }
 
     /// Six products: four teas and two jams.
-    fn catalog() -> Catalog {
+    fn tables() -> RankTables {
         let products = [("a", "tea"), ("b", "tea"), ("c", "tea"), ("d", "tea"), ("e", "jam"), ("f", "jam")];
-        Catalog::new(products.map(|(code, category)| (sku(code), category))).expect("a catalogue")
+        let catalog = Catalog::new(products.map(|(code, category)| (sku(code), category))).expect("a catalogue");
+        RankTables::new(catalog, &[ProductStats::default(); 6], &[const { Vec::new() }; 6]).expect("tables")
+    }
+
+    /// Row of a jam outside the tables, delivered to one region.
+    fn row() -> ProductRow {
+        let mut row = ProductRow::new(&tables(), &sku("f")).expect("a product");
+        (row.sku, row.regions) = (sku("g"), vec![Code::new("EAST").expect("a code")]);
+        row
     }
 
     fn set(ids: &[u32]) -> SkuBits {
@@ -109,7 +130,9 @@ mod tests {
             score: *score,
         });
         let scored: Vec<Scored> = scored.collect();
-        top(&scored, limit, per_category, &catalog()).iter().map(|scored| scored.candidate.id.0).collect()
+        let tables = tables();
+        let products = Products::new(&tables, &[]);
+        top(&scored, limit, per_category, &products).iter().map(|scored| scored.candidate.id.0).collect()
     }
 
     #[test]
@@ -126,15 +149,16 @@ mod tests {
 
     #[test]
     fn each_constraint_blocks_its_products() {
-        let catalog = catalog();
+        let (tables, rows) = (tables(), [row()]);
+        let products = Products::new(&tables, &rows);
         let known = [0, 1, 2, 3, 4, 5].map(SkuId);
         let of = |constraints: &Constraints, delivered: Option<&[u32]>, profile: &Profile| {
             let promise = |ids| Promise::new(1, 2, &set(ids)).expect("memory");
             let promises = delivered.map(|ids| vec![promise(ids)]).unwrap_or_default();
             let region = Region { code: Code::new("EAST").expect("a code"), utc_offset: 0, promises };
             let deliverable = delivered.map(|_| Deliverable { region: &region, known: &known });
-            let blocked = Blocked::new(constraints, deliverable, &catalog, profile);
-            (0..6).filter(|id| blocked.has(SkuId(*id))).collect::<Vec<u32>>()
+            let blocked = Blocked::new(constraints, deliverable, &products, profile);
+            (0..7).filter(|id| blocked.has(SkuId(*id))).collect::<Vec<u32>>()
         };
         let (free, nobody) = (Constraints::default(), Profile::default());
         assert!(of(&free, None, &nobody).is_empty());
@@ -146,6 +170,14 @@ mod tests {
         let mut shopper = Profile::default();
         shopper.apply(&Event { at: Millis(1), channel: Channel::Web, kind: EventKind::Dismiss { sku: sku("b") } });
         assert_eq!(of(&free, None, &shopper), [1]);
+        // A row is not in bit sets, and names its regions itself.
+        let deliverable_to = |code| Some(Code::new(code).expect("a code"));
+        assert_eq!(
+            of(&Constraints { deliverable_to: deliverable_to("EAST"), ..free.clone() }, None, &nobody),
+            [0_u32; 0]
+        );
+        assert_eq!(of(&Constraints { deliverable_to: deliverable_to("WEST"), ..free.clone() }, None, &nobody), [6]);
+        assert_eq!(of(&Constraints { exclude: vec![sku("g")], ..free.clone() }, None, &nobody), [6]);
         let all =
             Constraints { available: Some(set(&[0, 1, 2])), hidden: Some(set(&[0])), exclude: vec![sku("e")], ..free };
         assert_eq!(of(&all, Some(&[0, 1, 2, 3]), &shopper), [0, 1, 3, 4, 5]);

@@ -137,6 +137,7 @@ mod tests {
                 prices: Prices::default(),
                 regions: vec![],
                 published: None,
+                slice_of: None,
             };
             assert_eq!(money(Money(-1_290), &storefront), text);
         }
