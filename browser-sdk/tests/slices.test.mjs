@@ -63,7 +63,7 @@ function outside() {
   return pages.filter(fits).sort((a, b) => others(b) - others(a)).slice(0, 3);
 }
 
-test("a shopper who looks at products outside the slice gets the whole pack's ranking", async () => {
+test("a shopper who views products outside the slice gets the whole pack's ranking", async () => {
   const [a, b, c] = outside();
   const events = (page) => [{ view: { sku: page.sku } }, { add_to_cart: { sku: page.sku, quantity: 1 } }];
   const page = await chromium.page();
