@@ -66,7 +66,7 @@ pub use profile::{
     event::{Channel, Event, EventKind},
 };
 #[doc(inline)]
-pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, columns, exec, plan, tensor};
+pub use tradewind_executor::{Error, ErrorKind, Executor, Result, aligned, columns, exec, plan, tensor, text};
 
 use tradewind_executor::{bounded, error};
 

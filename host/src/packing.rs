@@ -27,6 +27,7 @@ use tradewind_core::{
     plan::{Batch, DType, Dim, Plan},
     rank::{RankRequest, RankSpec},
     tensor::{Tensor, TensorData},
+    text::{JOINER, TextFeatures, TextPart},
 };
 use tradewind_json::Words;
 
@@ -546,17 +547,26 @@ fn below(bounds: &[u32]) -> Vec<Range<i64>> {
 }
 
 /// Generates inputs of the plan's types and shapes, always the same: numbers between −2 and 2, integers within each
-/// input's range.
+/// input's range, texts of strings that the model knows.
 fn made_up(plan: &Plan, rows: usize, ranges: &[Range<i64>]) -> Result<Vec<Tensor>, PackError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (state >> 40) as u32
     };
-    let inputs = plan.inputs.iter().zip(ranges).map(|(port, range)| {
+    let inputs = plan.inputs.iter().enumerate().zip(ranges).map(|((n, port), range)| {
         let len = range.end - range.start;
         let shape: Vec<u32> = port.shape.iter().map(|dim: &Dim| dim.at(rows) as u32).collect();
         let elements = shape.iter().product::<u32>() as usize;
+        if !port.categories.is_empty() {
+            let reads = |text: &&TextFeatures| text.parts.contains(&TextPart::Input(n as u16));
+            let grams = plan.texts.iter().filter(reads).flat_map(|text| &text.vectorizer.grams);
+            let known: Vec<String> = grams.chain(&port.categories).map(|known| known.replace(JOINER, " ")).collect();
+            let words = if known.len() > port.categories.len() { 8 } else { 1 };
+            let mut word = || known[next() as usize % known.len()].as_str();
+            let text = |_| (0..words).map(|_| word()).collect::<Vec<_>>().join(" ");
+            return Tensor::new(port.name.clone(), shape, TensorData::Text((0..elements).map(text).collect()));
+        }
         let dtype = plan.buffers.get(port.buffer.0 as usize).map(|buffer| buffer.dtype);
         let mut data = TensorData::zeros(dtype.unwrap_or(DType::F32), elements);
         match &mut data {

@@ -130,6 +130,7 @@ mod tests {
             buffers: vec![],
             weights: vec![Weight { dtype: DType::F32, len: values.len() as u32, offset: 0, encoding: Encoding::Plain }],
             steps: vec![Step { kernel, inputs, output: BufferId(1), node: String::new() }],
+            texts: vec![],
         };
         let weights = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Compiled { plan, weights, notes: vec![] }

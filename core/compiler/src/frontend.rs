@@ -14,7 +14,9 @@ use crate::{
     operators::{Operators, is_known, refused},
     quiet,
     refusal::{Refusal, node_name},
-    text, wide,
+    text,
+    vectorize::{self, Vectorized},
+    wide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::{
@@ -52,6 +54,8 @@ pub(crate) struct Graph {
     pub outputs: Vec<String>,
     /// Strings known to each text input, in ascending order.
     pub text: BTreeMap<String, Vec<String>>,
+    /// Inputs that are features of texts.
+    pub vectorized: Vec<Vectorized>,
     /// Notes for the user.
     pub notes: BTreeSet<String>,
     operators: Operators,
@@ -80,6 +84,7 @@ impl Graph {
         if let Some(note) = defaults.filter(|_| !lists_all) {
             notes.insert(note);
         }
+        let vectorized = vectorize::rewrite(graph)?;
         idioms::rewrite(graph, &mut notes);
         check_operators(&framework, graph, &mut operators)?;
         graph.initializer.iter().try_for_each(check_tensor)?;
@@ -127,7 +132,7 @@ impl Graph {
             Ok((model, batch))
         });
         match typed {
-            Ok(Ok((model, batch))) => Ok(Self { model, batch, inputs, outputs, text, notes, operators }),
+            Ok(Ok((model, batch))) => Ok(Self { model, batch, inputs, outputs, text, vectorized, notes, operators }),
             Ok(Err(error)) => Err(operators.refusal(&error)),
             Err(panic) => Err(Refusal::whole(format!("the ONNX reader failed: {panic}; please report it"))),
         }

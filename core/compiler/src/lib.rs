@@ -29,6 +29,7 @@
 //! | `model` | reads the protobuf: external data, inlined functions, sparse constants |
 //! | `frontend` | resolves inputs with defaults, binds the batch to one symbol, runs tract's inference and decluttering |
 //! | `idioms` | rewrites exporters' patterns: dictionaries, sequences, distances |
+//! | `vectorize` | turns TF-IDF with its tokeniser into an input of text features |
 //! | `text` | collects the strings that the model distinguishes for each input |
 //! | `wide` | keeps f64 where f32 would lose the result |
 //! | `narrow` | converts all other f64 and f16 to f32 before tract sees them |
@@ -83,6 +84,7 @@ mod refusal;
 mod tensor;
 mod text;
 mod value;
+mod vectorize;
 mod walk;
 mod weights;
 mod whole;

@@ -13,6 +13,7 @@ use crate::{
     frontend::Graph,
     refusal::{Reason, Reasoned, Refusal},
     value::{Constant, Home, Value, categories},
+    vectorize::Vectorized,
     whole,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -28,6 +29,8 @@ pub(crate) struct Draft {
     pub builder: Builder,
     pub inputs: Vec<(String, Value)>,
     pub outputs: Vec<(String, Value)>,
+    /// Inputs that are features of texts.
+    pub vectorized: Vec<Vectorized>,
 }
 
 /// Lowers a graph.
@@ -42,7 +45,7 @@ pub(crate) fn lower(graph: &Graph) -> Result<Draft, Refusal> {
         walk.node(node).map_err(|reason| Refusal::at(name, operator, reason.0))?;
     }
     let outputs = walk.outputs()?;
-    Ok(Draft { builder: walk.builder, inputs, outputs })
+    Ok(Draft { builder: walk.builder, inputs, outputs, vectorized: graph.vectorized.clone() })
 }
 
 /// State of the lowering.

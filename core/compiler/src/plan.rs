@@ -8,9 +8,13 @@ use crate::{
     lower::Draft,
     refusal::{Reason, Reasoned},
     value::{Home, Value},
+    vectorize,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tradewind_core::plan::{Batch, Buffer, BufferId, DType, Dim, Operand, Plan, Port, Step};
+use tradewind_core::{
+    plan::{Batch, Buffer, BufferId, DType, Dim, Operand, Plan, Port, Step},
+    text::TextFeatures,
+};
 
 /// Possible tiles of plans of independent rows, largest first.
 const TILES: [u32; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
@@ -23,7 +27,7 @@ const ARENA_MOST: u64 = 8 << 20;
 
 /// Finishes a draft.
 pub(crate) fn finish(draft: Draft, options: &Options) -> Reasoned<Compiled> {
-    let Draft { mut builder, inputs, outputs } = draft;
+    let Draft { mut builder, inputs, outputs, vectorized } = draft;
     let kept: BTreeSet<BufferId> = inputs.iter().chain(&outputs).filter_map(|(_, value)| home(value)).collect();
     fuse(&mut builder, &kept)?;
     let mut steps = alive(std::mem::take(&mut builder.steps), outputs.iter().filter_map(|(_, value)| home(value)));
@@ -37,13 +41,15 @@ pub(crate) fn finish(draft: Draft, options: &Options) -> Reasoned<Compiled> {
     let ports = |values: Vec<(String, Value)>| {
         values.into_iter().map(|(name, value)| port(name, &value, &numbers)).collect::<Reasoned<Vec<Port>>>()
     };
-    let (inputs, outputs) = (ports(inputs)?, ports(outputs)?);
+    let (mut inputs, outputs) = (ports(inputs)?, ports(outputs)?);
+    let texts = vectorize::take(&vectorized, &mut inputs);
     let (weights, section) = builder.weights.pack(&mut steps)?;
 
     let ids = |ports: &[Port]| ports.iter().map(|port| port.buffer).collect::<BTreeSet<_>>();
-    let (input_ids, output_ids) = (ids(&inputs), ids(&outputs));
+    let (mut input_ids, output_ids) = (ids(&inputs), ids(&outputs));
+    input_ids.extend(texts.iter().map(|text| text.buffer));
     let lay = |tile| layout(&buffers, &steps, &input_ids, &output_ids, tile);
-    let (batch, tile) = if rows_apart(&buffers, &steps, &inputs, &outputs) {
+    let (batch, tile) = if rows_apart(&buffers, &steps, &inputs, &outputs, &texts) {
         let fits = |tile: &u32| lay(*tile).1 <= if *tile > 8 { ARENA_GOAL } else { ARENA_MOST };
         (Batch::Independent, TILES.into_iter().find(fits).unwrap_or(1))
     } else if buffers.iter().any(|(_, len)| len.per_row > 0) {
@@ -65,7 +71,7 @@ pub(crate) fn finish(draft: Draft, options: &Options) -> Reasoned<Compiled> {
         .zip(offsets)
         .map(|((dtype, len), offset)| Buffer { dtype, len, offset: offset as u32 })
         .collect();
-    let plan = Plan { batch, tile, arena_bytes, inputs, outputs, buffers, weights, steps };
+    let plan = Plan { batch, tile, arena_bytes, inputs, outputs, buffers, weights, steps, texts };
     Ok(Compiled { plan, weights: section, notes: builder.notes.into_iter().collect() })
 }
 
@@ -121,9 +127,16 @@ fn port(name: String, value: &Value, numbers: &BTreeMap<BufferId, BufferId>) -> 
     Ok(Port { name, shape: Extent::dims(&value.shape)?, buffer, categories })
 }
 
-fn rows_apart(buffers: &[(DType, Dim)], steps: &[Step], inputs: &[Port], outputs: &[Port]) -> bool {
+fn rows_apart(
+    buffers: &[(DType, Dim)],
+    steps: &[Step],
+    inputs: &[Port],
+    outputs: &[Port],
+    texts: &[TextFeatures],
+) -> bool {
     let lens: Vec<Dim> = buffers.iter().map(|(_, len)| *len).collect();
-    let ports: Vec<BufferId> = inputs.iter().chain(outputs).map(|port| port.buffer).collect();
+    let ports = inputs.iter().chain(outputs).map(|port| port.buffer);
+    let ports: Vec<BufferId> = ports.chain(texts.iter().map(|text| text.buffer)).collect();
     let batchless = |port: &Port| port.shape.iter().all(|dim| dim.per_row == 0);
     !outputs.is_empty()
         && outputs.iter().all(|port| batch::leads(&port.shape))

@@ -50,9 +50,9 @@ impl Reference {
     /// [`Unavailable`] if tract cannot run the model: it has an ai.onnx.ml operator, which only plans implement
     /// correctly, or tract fails.
     pub fn new(onnx: &[u8], options: &Options) -> Result<Self, Unavailable> {
-        let Graph { model, batch, text, .. } =
+        let Graph { model, batch, text, vectorized, .. } =
             Graph::read(onnx, options, Floats::Model).map_err(|refusal: Refusal| unavailable(refusal))?;
-        if !text.is_empty() {
+        if !text.is_empty() || !vectorized.is_empty() {
             return Err(unavailable("the model takes text, which the reference runtime is not given"));
         }
         if whole::any(&model) {
@@ -81,6 +81,7 @@ impl Reference {
                     Data::I32(values) => Tensor::from_shape(&shape, values)?,
                     Data::U8(values) => Tensor::from_shape(&shape, values)?,
                     Data::F64(values) => Tensor::from_shape(&shape, values)?,
+                    Data::Text(_) => return Err(TractError::msg("the reference runtime is given numbers only")),
                     Data::Bool(values) => {
                         Tensor::from_shape(&shape, &values.iter().map(|value| *value != 0).collect::<Vec<_>>())?
                     }

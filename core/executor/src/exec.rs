@@ -15,8 +15,12 @@ use crate::{
     aligned::AlignedBytes,
     error::{Error, ErrorKind, Result},
     plan::{Batch, DType, Dim, Plan, Port, Step},
+    text::{TextFeatures, TextPart},
 };
-use alloc::{format, string::ToString};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 use arena::Arena;
 use core::ops::Range;
 
@@ -40,6 +44,7 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 ///         kernel: Unary { op: UnaryOp::Neg }.into(),
 ///         inputs: vec![Operand::Buffer(BufferId(0))], output: BufferId(1), node: "neg".into(),
 ///     }],
+///     texts: vec![],
 /// };
 /// let mut y = [0.0; 4];
 /// Executor::new(plan, &[])?.run(&[], 2, &[Data::F32(&[1.0, 2.0, 3.0, 4.0])], &mut [DataMut::F32(&mut y)])?;
@@ -48,7 +53,7 @@ pub use validate::{LIMITS as PLAN_LIMITS, Limits};
 /// ```
 ///
 /// It owns the plan and the working memory of one tile, allocated by `new`; [`run`](Self::run) and
-/// [`score`](Self::score) do not allocate.
+/// [`score`](Self::score) do not allocate, except for texts.
 #[derive(Debug)]
 pub struct Executor {
     plan: Plan,
@@ -67,6 +72,7 @@ pub enum Data<'a> {
     /// Bytes that are 0 or 1.
     Bool(&'a [u8]),
     F64(&'a [f64]),
+    Text(&'a [&'a str]),
 }
 
 /// Feature matrix for [`Executor::score`].
@@ -120,14 +126,22 @@ impl Executor {
         for (port, data) in self.plan.inputs.iter().zip(inputs) {
             self.check_port("input", port, rows, data.dtype(), data.len())?;
         }
+        self.check_texts(inputs)?;
         for (port, data) in self.plan.outputs.iter().zip(outputs.iter()) {
             self.check_port("output", port, rows, data.as_data().dtype(), data.as_data().len())?;
         }
         let Self { plan, arena, facts, .. } = self;
         for tile in tiles(plan, rows) {
             for (port, data) in plan.inputs.iter().zip(inputs) {
+                if let Data::Text(texts) = data {
+                    write_indices(plan, arena, port, part(texts, tile.elements(port))?)?;
+                    continue;
+                }
                 let from = part(data.bytes(), tile.bytes(port, data.dtype()))?;
                 part_mut(arena.buffer_mut(plan, port.buffer)?, 0..from.len())?.copy_from_slice(from);
+            }
+            for text in &plan.texts {
+                write_features(plan, arena, text, inputs, &tile)?;
             }
             run_steps(plan, facts, arena, weights, tile.rows)?;
             for (port, data) in plan.outputs.iter().zip(outputs.iter_mut()) {
@@ -236,6 +250,21 @@ impl Executor {
         }
     }
 
+    /// Checks that texts are given where they are needed, and nowhere else.
+    fn check_texts(&self, inputs: &[Data<'_>]) -> Result<()> {
+        for (n, (port, data)) in self.plan.inputs.iter().zip(inputs).enumerate() {
+            let reads = |text: &TextFeatures| text.parts.contains(&TextPart::Input(n as u16));
+            let (is_text, is_read) = (matches!(data, Data::Text(_)), self.plan.texts.iter().any(reads));
+            let wanted = match (is_text, is_read, port.categories.is_empty()) {
+                (true, _, true) => "numbers, not text",
+                (false, true, _) => "text, not indices",
+                _ => continue,
+            };
+            return Err(Error::new(ErrorKind::BadTensor, format!("input `{}` takes {wanted}", port.name)));
+        }
+        Ok(())
+    }
+
     fn check_port(&self, side: &str, port: &Port, rows: usize, found: DType, len: usize) -> Result<()> {
         let expected = port_len(port, rows);
         if dtype(&self.plan, port) == Some(found) && len == expected {
@@ -262,11 +291,53 @@ impl Tile {
     /// Byte range of the tile in a port's full tensor. Ports of independent rows have the batch as leading axis
     /// (checked in the plan), so a tile is one range; an input without a batch is the same for every tile.
     fn bytes(&self, port: &Port, dtype: DType) -> Range<usize> {
-        let batched = port.shape.iter().any(|dim| dim.per_row > 0);
-        let start = if self.first > 0 && batched { port_len(port, self.first) } else { 0 };
-        let end = start.saturating_add(port_len(port, self.rows));
+        let Range { start, end } = self.elements(port);
         start.saturating_mul(dtype.bytes())..end.saturating_mul(dtype.bytes())
     }
+
+    fn elements(&self, port: &Port) -> Range<usize> {
+        let batched = port.shape.iter().any(|dim| dim.per_row > 0);
+        let start = if self.first > 0 && batched { port_len(port, self.first) } else { 0 };
+        start..start.saturating_add(port_len(port, self.rows))
+    }
+}
+
+/// Writes the indices of texts among a port's categories.
+#[inline(never)]
+fn write_indices(plan: &Plan, arena: &mut Arena, port: &Port, texts: &[&str]) -> Result<()> {
+    let indices = part_mut(arena.buffer_mut::<i64>(plan, port.buffer)?, 0..texts.len())?;
+    // Consecutive rows often have the same text.
+    let mut last = ("", port.index(""));
+    for (index, text) in indices.iter_mut().zip(texts) {
+        if *text != last.0 {
+            last = (text, port.index(text));
+        }
+        *index = last.1;
+    }
+    Ok(())
+}
+
+/// Writes the features of a tile's texts.
+#[inline(never)]
+fn write_features(plan: &Plan, arena: &mut Arena, text: &TextFeatures, inputs: &[Data<'_>], tile: &Tile) -> Result<()> {
+    let (rows, columns) = (text.rows.at(tile.rows), text.columns as usize);
+    let first = if text.rows.per_row > 0 { text.rows.at(tile.first) } else { 0 };
+    let features = part_mut(arena.buffer_mut::<f32>(plan, text.buffer)?, 0..rows * columns)?;
+    let mut joined = String::new();
+    for (n, row) in features.chunks_exact_mut(columns.max(1)).enumerate() {
+        joined.clear();
+        for part in &text.parts {
+            joined.push_str(match part {
+                TextPart::Text(text) => text,
+                TextPart::Input(input) => match inputs.get(usize::from(*input)) {
+                    Some(Data::Text(texts)) => texts.get(first + n).copied().unwrap_or_default(),
+                    _ => "",
+                },
+            });
+        }
+        text.vectorizer.write(&joined, row);
+    }
+    Ok(())
 }
 
 fn tiles(plan: &Plan, rows: usize) -> impl Iterator<Item = Tile> + use<> {
@@ -334,7 +405,8 @@ impl Data<'_> {
     pub const fn dtype(&self) -> DType {
         match self {
             Self::F32(_) => DType::F32,
-            Self::I64(_) => DType::I64,
+            // Texts become indices.
+            Self::I64(_) | Self::Text(_) => DType::I64,
             Self::I32(_) => DType::I32,
             Self::U8(_) => DType::U8,
             Self::Bool(_) => DType::Bool,
@@ -350,6 +422,7 @@ impl Data<'_> {
             Self::I32(data) => data.len(),
             Self::U8(data) | Self::Bool(data) => data.len(),
             Self::F64(data) => data.len(),
+            Self::Text(data) => data.len(),
         }
     }
 
@@ -366,6 +439,7 @@ impl Data<'_> {
             Self::I32(data) => bytemuck::cast_slice(data),
             Self::U8(data) | Self::Bool(data) => data,
             Self::F64(data) => bytemuck::cast_slice(data),
+            Self::Text(_) => &[],
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | `kernels` | computations of steps, one file per kernel; their types are part of [`plan`] |
 //! | [`exec`] | execution of plans |
 //! | [`tensor`] | named tensors in messages |
+//! | [`text`] | texts as numbers: counts of n-grams |
 //! | [`aligned`] | bytes that can be read as any element type |
 //! | [`columns`] | arrays stored in a file as in memory, and read in place |
 //! | [`error`] | the error type, and the table of fault codes |
@@ -27,6 +28,7 @@ pub mod exec;
 mod kernels;
 pub mod plan;
 pub mod tensor;
+pub mod text;
 
 pub use error::{Error, ErrorKind, Result};
 pub use exec::Executor;

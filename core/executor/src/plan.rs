@@ -26,7 +26,7 @@ pub use access::{Access, Touch};
 pub(crate) use cost::Size;
 pub use encoding::{Encoding, Groups};
 
-use crate::bounded;
+use crate::{bounded, text::TextFeatures};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub struct Plan {
     /// Kernel calls, in order.
     #[serde(deserialize_with = "bounded::list::<10_000, _, _>")]
     pub steps: Vec<Step>,
+    /// Features of text inputs, computed before the steps.
+    #[serde(deserialize_with = "bounded::list::<64, _, _>")]
+    pub texts: Vec<TextFeatures>,
 }
 
 /// Dependence between the rows of a batch.
@@ -80,7 +83,7 @@ pub struct Port {
     pub buffer: BufferId,
     /// Strings of a text tensor: its buffer contains indices (`i64`) into these. Those of an input ascend; an unknown
     /// string has the index −1. An output in the buffer of an input keeps that input's strings unchanged.
-    #[serde(deserialize_with = "bounded::list::<65_536, _, _>")]
+    #[serde(deserialize_with = "bounded::list::<1_000_000, _, _>")]
     pub categories: Vec<String>,
 }
 

@@ -62,6 +62,7 @@ fn run<T: Clone + Default>(
         }],
         buffers,
         weights: placed,
+        texts: vec![],
     };
     let weights = AlignedBytes::copy_of(&bytes).expect("small");
     let inputs: Vec<Data<'_>> = tensors.iter().map(|tensor| Data::F32(tensor)).collect();

@@ -10,6 +10,7 @@ use tradewind_executor::{
         Dim, Distances, Encoding, Fill, GateFunction, Kernel, Lookup, Operand, Plan, Port, Recurrent, Scatter, Step,
         TopK, TreeBlock, Trees, View, Weight, WeightId,
     },
+    text::{TextFeatures, TextPart, Vectorizer},
 };
 
 /// A plan of one step from buffer 0 to buffer 1, over rows of `width`.
@@ -36,6 +37,7 @@ fn one_step(kernel: impl Into<Kernel>, width: u32, output: DType, out_width: u32
             output: BufferId(1),
             node: "n".into(),
         }],
+        texts: vec![],
     }
 }
 
@@ -504,6 +506,73 @@ fn a_table_is_not_looked_through_for_thousands_of_steps() {
     };
     assert_eq!(with_steps(64), Ok(()));
     assert!(with_steps(65).is_err_and(|error| error.message().contains("bytes of tables")));
+}
+
+/// Counts of two words of a text input, as outputs.
+fn counted() -> Plan {
+    let view = View { offset: Dim::fixed(0), strides: vec![Dim::fixed(1)] };
+    let copy = Copy { shape: vec![Dim::per_row(2)], source: view.clone(), target: view };
+    let mut plan = one_step(copy, 2, DType::F32, 2, 4, Batch::Independent);
+    let indices = plan.arena_bytes;
+    plan.arena_bytes += 64;
+    plan.buffers.push(Buffer { dtype: DType::I64, len: Dim::per_row(1), offset: indices });
+    let shape = vec![Dim::per_row(1), Dim::fixed(1)];
+    plan.inputs = vec![Port { name: "x".into(), shape, buffer: BufferId(2), categories: vec![String::new()] }];
+    plan.texts = vec![TextFeatures {
+        buffer: BufferId(0),
+        rows: Dim::per_row(1),
+        columns: 2,
+        parts: vec![TextPart::Text("tea ".into()), TextPart::Input(0)],
+        vectorizer: Vectorizer {
+            letters: ['T', 'T', 't', 'a', 'z', 'a'].map(u32::from).to_vec(),
+            least: 1,
+            shortest: 1,
+            longest: 2,
+            skips: 0,
+            grams: vec!["tea".into(), "tea\0tea".into()],
+            columns: vec![1, 0],
+            weights: vec![1.0, 0.5],
+            presence: false,
+        },
+    }];
+    plan
+}
+
+#[test]
+fn texts_become_counts_in_every_tile() {
+    use tradewind_executor::tensor::{Tensor, TensorData};
+    let mut executor = Executor::new(counted(), &[]).expect("the plan is sound");
+    let texts = ["", "Tea, tea", "coffee", "", "tea", "Tea"].map(String::from).to_vec();
+    let tensor = Tensor::new("x", [6, 1], TensorData::Text(texts)).expect("six texts");
+    let outputs = executor.infer(&[], &[tensor]).expect("it runs");
+    let expected = [[0.0, 1.0], [1.0, 3.0], [0.0, 1.0], [0.0, 1.0], [0.5, 2.0], [0.5, 2.0]];
+    assert_eq!(outputs[0].data, TensorData::F32(expected.as_flattened().to_vec()));
+    let indices = executor.run(&[], 1, &[Data::I64(&[0])], &mut [DataMut::F32(&mut [0.0; 2])]);
+    assert!(indices.is_err_and(|error| error.message().contains("takes text, not indices")));
+}
+
+#[test]
+fn text_features_that_do_not_match_are_refused() {
+    let refused = |change: &dyn Fn(&mut TextFeatures)| {
+        let mut plan = counted();
+        change(&mut plan.texts[0]);
+        Executor::new(plan, &[]).is_err()
+    };
+    assert!(!refused(&|_| ()));
+    assert!(refused(&|text| text.buffer = BufferId(9)));
+    assert!(refused(&|text| text.buffer = BufferId(2)));
+    assert!(refused(&|text| text.columns = 3));
+    assert!(refused(&|text| text.rows = Dim::fixed(1)));
+    assert!(refused(&|text| text.parts[1] = TextPart::Input(1)));
+    assert!(refused(&|text| text.vectorizer.columns[0] = 2));
+    assert!(refused(&|text| text.vectorizer.grams.reverse()));
+    assert!(refused(&|text| text.vectorizer.weights = vec![1.0]));
+    assert!(refused(&|text| text.vectorizer.shortest = 3));
+    assert!(refused(&|text| text.vectorizer.longest = 200));
+    assert!(refused(&|text| text.vectorizer.skips = u32::MAX));
+    assert!(refused(&|text| text.vectorizer.letters = vec![7, 6, 7]));
+    assert!(refused(&|text| text.vectorizer.letters = vec![7, 9, 7, 9, 9, 9]));
+    assert!(refused(&|text| text.vectorizer.letters = vec![7]));
 }
 
 #[test]

@@ -83,32 +83,16 @@ impl Model {
         matrix: &[f32],
         text: &[&Text<'_>],
     ) -> Result<Vec<f32>> {
-        headroom(rows.saturating_mul(4 * self.width + 8 * text.len()))?;
+        headroom(rows.saturating_mul(4 * self.width + size_of::<&str>() * text.len()))?;
         let mut given = vec![0.0; rows * self.width];
         if text.is_empty() {
             executor.score(weights, rows, Matrix::Rows(matrix), &mut given)?;
             return Ok(given);
         }
-        let ports = executor.plan().inputs.iter().zip(&self.inputs);
-        let indices: Vec<Vec<i64>> = ports
-            .map(|(port, place)| match place.and_then(|place| text.get(place)) {
-                Some(text) => {
-                    // Consecutive rows mostly have the same text.
-                    let mut last = ("", port.index(""));
-                    let index = |row| {
-                        let text = text(row);
-                        if text != last.0 {
-                            last = (text, port.index(text));
-                        }
-                        last.1
-                    };
-                    (0..rows).map(index).collect()
-                }
-                None => Vec::new(),
-            })
-            .collect();
-        let inputs = self.inputs.iter().zip(&indices);
-        let inputs = inputs.map(|(place, indices)| place.map_or(Data::F32(matrix), |_| Data::I64(indices)));
+        let column = |place: &Option<usize>| place.and_then(|place| text.get(place));
+        let texts = self.inputs.iter().map(|place| column(place).map(|text| (0..rows).map(text).collect::<Vec<_>>()));
+        let texts: Vec<Option<Vec<&str>>> = texts.collect();
+        let inputs = texts.iter().map(|texts| texts.as_ref().map_or(Data::F32(matrix), |texts| Data::Text(texts)));
         executor.run(weights, rows, &inputs.collect::<Vec<_>>(), &mut [DataMut::F32(&mut given)])?;
         Ok(given)
     }

@@ -152,6 +152,7 @@ mod tests {
             buffers,
             weights: vec![],
             steps: vec![step],
+            texts: vec![],
         };
         Executor::new(plan, &[]).unwrap()
     }

@@ -14,6 +14,7 @@ use tradewind_core::{
     plan::{Batch, DType, Dim, Encoding, Plan, Port},
     rank::RankTables,
     snapshot::Snapshot,
+    text::{TextFeatures, TextPart},
 };
 use tradewind_json::{Words, hex};
 
@@ -135,6 +136,21 @@ fn show_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         for port in ports {
             writeln!(out, "  {side:<7} {:<24} {}", port.name, port_type(plan, port))?;
         }
+    }
+    for TextFeatures { columns, parts, vectorizer, .. } in &plan.texts {
+        let part = |part: &TextPart| match part {
+            TextPart::Input(n) => plan.inputs.get(usize::from(*n)).map(|port| port.name.clone()),
+            TextPart::Text(text) => Some(format!("{text:?}")),
+        };
+        let parts: Vec<String> = parts.iter().filter_map(part).collect();
+        let unit = if vectorizer.least > 0 { "words" } else { "characters" };
+        let (least, most) = (vectorizer.shortest, vectorizer.longest);
+        let grams = vectorizer.grams.len();
+        writeln!(
+            out,
+            "  text     {columns} columns from {grams} n-grams of {least} to {most} {unit} of {}",
+            parts.join(" + ")
+        )?;
     }
     match plan.batch {
         Batch::Independent => writeln!(out, "  rows     independent, {} at once", plan.tile)?,

@@ -18,6 +18,7 @@ from . import (
     recommenders,
     refused,
     sequences,
+    texts,
     trees,
     zoo,
 )
@@ -38,6 +39,7 @@ FAMILIES = (
     formats,
     counts,
     moments,
+    texts,
 )
 
 

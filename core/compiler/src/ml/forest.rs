@@ -456,7 +456,8 @@ mod tests {
         let rows = Extent { fixed: 0, per_row: 1 };
         let x = builder.tensor(DType::F32, &[rows, Extent::fixed(features as i64)]).expect("small");
         let y = builder.trees(&x, forest, base, aggregate).expect("a matrix");
-        let draft = Draft { builder, inputs: vec![("x".into(), x)], outputs: vec![("y".into(), y)] };
+        let draft =
+            Draft { builder, inputs: vec![("x".into(), x)], outputs: vec![("y".into(), y)], vectorized: vec![] };
         let Compiled { plan, weights, .. } = finish(draft, &Options::default()).expect("a small plan");
         let weights = AlignedBytes::copy_of(&weights).expect("small");
         (Executor::new(plan, weights.as_slice()).expect("a sound plan"), weights)

@@ -375,7 +375,8 @@ mod tests {
         let rows = Extent { fixed: 0, per_row: 1 };
         let x = builder.tensor(DType::F32, &[rows, Extent::fixed(FEATURES as i64)]).expect("it can be counted");
         let y = score(&mut builder, &x, &ensemble, 1, Aggregate::Sum, &[0.5]).expect("it can be scored").values;
-        let draft = Draft { builder, inputs: vec![("x".into(), x)], outputs: vec![("y".into(), y)] };
+        let draft =
+            Draft { builder, inputs: vec![("x".into(), x)], outputs: vec![("y".into(), y)], vectorized: vec![] };
         let compiled = finish(draft, &Options::default()).expect("a small plan");
         let weights = AlignedBytes::copy_of(&compiled.weights).expect("small");
         let mut executor = Executor::new(compiled.plan, weights.as_slice()).expect("a sound plan");

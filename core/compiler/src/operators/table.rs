@@ -192,15 +192,15 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "Split", Tract),
     (ONNX, "Sqrt", Tract),
     (ONNX, "Squeeze", Tract),
-    (ONNX, "StringConcat", Refused(TEXT)),
-    (ONNX, "StringNormalizer", Refused(TEXT)),
+    (ONNX, "StringConcat", Rewritten),
+    (ONNX, "StringNormalizer", Rewritten),
     (ONNX, "StringSplit", Refused(TEXT)),
     (ONNX, "Sub", Tract),
     (ONNX, "Sum", Tract),
     (ONNX, "Swish", Wired),
     (ONNX, "Tan", Tract),
     (ONNX, "Tanh", Tract),
-    (ONNX, "TfIdfVectorizer", Refused(TEXT)),
+    (ONNX, "TfIdfVectorizer", Rewritten),
     (ONNX, "ThresholdedRelu", Tract),
     (ONNX, "Tile", Tract),
     (ONNX, "TopK", Tract),
@@ -239,7 +239,7 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (MICROSOFT, "QuickGelu", Tract),
     (MICROSOFT, "SkipLayerNormalization", Tract),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", Tract),
-    (MICROSOFT, "Tokenizer", Refused(TEXT)),
+    (MICROSOFT, "Tokenizer", Rewritten),
 ];
 
 /// Reason to refuse an operator by its name alone.

@@ -8,7 +8,6 @@ use crate::{
     tensor::{Tensor, TensorData},
 };
 use alloc::{
-    borrow::Cow,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -32,7 +31,7 @@ impl Executor {
             };
             tensor.check()?;
             rows = agree(rows, rows_of(port, tensor)?, port)?;
-            given.push(numbers(port, &tensor.data)?);
+            given.push(data_for(port, &tensor.data)?);
         }
         if let Some(extra) = tensors.iter().find(|tensor| plan.inputs.iter().all(|port| port.name != tensor.name)) {
             return Err(bad(&format_args!("the model has no input `{}`", extra.name)));
@@ -50,7 +49,7 @@ impl Executor {
             let shape = port.shape.iter().map(|dim| dim.at(rows) as u32).collect();
             outputs.push(Tensor { name: port.name.clone(), shape, data: TensorData::zeros(dtype, len) });
         }
-        let inputs: Vec<Data<'_>> = given.iter().filter_map(|data| data.as_data()).collect();
+        let inputs: Vec<Data<'_>> = given.iter().map(Given::data).collect();
         let mut slots: Vec<DataMut<'_>> = outputs.iter_mut().map(|tensor| tensor.data.as_data_mut()).collect();
         self.run(weights, rows, &inputs, &mut slots)?;
         let plan = self.plan();
@@ -68,21 +67,36 @@ impl Executor {
     }
 }
 
-/// Elements of a tensor for a port; for text, indices into the port's categories.
-fn numbers<'a>(port: &Port, data: &'a TensorData) -> Result<Cow<'a, TensorData>> {
+/// Elements for a port.
+enum Given<'a> {
+    Numbers(Data<'a>),
+    Texts(Vec<&'a str>),
+}
+
+impl Given<'_> {
+    fn data(&self) -> Data<'_> {
+        match self {
+            Self::Numbers(data) => *data,
+            Self::Texts(texts) => Data::Text(texts),
+        }
+    }
+}
+
+/// Elements of a tensor for a port.
+fn data_for<'a>(port: &Port, data: &'a TensorData) -> Result<Given<'a>> {
     let other = |found, wanted| bad(&format_args!("input `{}` is {found}; the model takes {wanted}", port.name));
-    match (data, port.categories.is_empty()) {
-        (TensorData::Text(_), true) => Err(other("text", "numbers")),
-        (TensorData::Text(text), false) => indices(port, text).map(Cow::Owned),
-        (_, true) => Ok(Cow::Borrowed(data)),
-        (_, false) => Err(other("numbers", "text")),
+    match (data, data.as_data(), port.categories.is_empty()) {
+        (TensorData::Text(text), _, false) => texts(text).map(Given::Texts),
+        (_, Some(numbers), true) => Ok(Given::Numbers(numbers)),
+        (_, None, _) => Err(other("text", "numbers")),
+        (_, _, false) => Err(other("numbers", "text")),
     }
 }
 
 #[inline(never)]
-fn indices(port: &Port, text: &[String]) -> Result<TensorData> {
-    headroom(text.len().saturating_mul(size_of::<i64>()))?;
-    Ok(TensorData::I64(text.iter().map(|text| port.index(text)).collect()))
+fn texts(texts: &[String]) -> Result<Vec<&str>> {
+    headroom(texts.len().saturating_mul(size_of::<&str>()))?;
+    Ok(texts.iter().map(String::as_str).collect())
 }
 
 /// Strings of an output's indices.

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     plan::{AxisShape, Batch, BufferId, DType, Dim, Encoding, MAX_AXES, Operand, Plan, Step, View},
+    text::TextPart,
 };
 use alloc::{format, string::ToString, vec, vec::Vec};
 use bytemuck::Pod;
@@ -100,6 +101,23 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
             ensure(dtype(plan, port) == Some(DType::I64), format_args!("categories of `{}` need i64", port.name))?;
         }
     }
+    for (n, text) in plan.texts.iter().enumerate() {
+        let buffer = plan.buffers.get(text.buffer.0 as usize).filter(|buffer| buffer.dtype == DType::F32);
+        let fits = buffer.is_some_and(|buffer| {
+            let len = |rows| text.rows.at(rows).saturating_mul(text.columns as usize);
+            text.columns > 0 && probes(0, tile).all(|rows| len(rows) == buffer.len.at(rows))
+        });
+        let is_row = |part: &TextPart| match part {
+            TextPart::Text(_) => true,
+            TextPart::Input(input) => plan.inputs.get(usize::from(*input)).is_some_and(|port| {
+                let has_rows = |rows| port_len(port, rows) == text.rows.at(rows);
+                !port.categories.is_empty() && probes(0, tile).all(has_rows)
+            }),
+        };
+        let leads = text.rows.fixed == 0 || text.rows.per_row == 0;
+        let sound = fits && leads && text.parts.iter().all(is_row) && text.is_sound();
+        ensure(sound, format_args!("features {n} of texts do not match their buffer, inputs or n-grams"))?;
+    }
     limit("bytes of tables in all steps", table_bytes(plan), LIMITS.table_bytes)?;
     let step_fails = |n: usize, step: &Step, error: Error| error.within(&format!("step {n} (`{}`)", step.node));
     for (n, step) in plan.steps.iter().enumerate() {
@@ -113,6 +131,7 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
 
     let mut written = vec![false; plan.buffers.len()];
     plan.inputs.iter().for_each(|port| mark(&mut written, port.buffer));
+    plan.texts.iter().for_each(|text| mark(&mut written, text.buffer));
     let mut clears = Vec::with_capacity(plan.steps.len());
     let mut tile_work = plan.work(tile);
     for (n, step) in plan.steps.iter().enumerate() {

@@ -166,7 +166,7 @@ mod tests {
 
     fn plan(weights: Vec<Weight>) -> Plan {
         let (inputs, outputs, buffers, steps) = (vec![], vec![], vec![], vec![]);
-        Plan { batch: Batch::Joint, tile: 1, arena_bytes: 0, inputs, outputs, buffers, weights, steps }
+        Plan { batch: Batch::Joint, tile: 1, arena_bytes: 0, inputs, outputs, buffers, weights, steps, texts: vec![] }
     }
 
     fn weight(len: u32, encoding: Encoding) -> Weight {

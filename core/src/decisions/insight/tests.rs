@@ -20,6 +20,7 @@ fn empty() -> Plan {
         buffers: vec![],
         weights: vec![],
         steps: vec![],
+        texts: vec![],
     }
 }
 

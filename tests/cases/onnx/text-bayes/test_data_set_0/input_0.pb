@@ -1,0 +1,2 @@
+2<And-ok again  very  ok, and  straße very'perfect  PRODUCT. 2stale 2q2. Ok, broke  REFUND  terrible Überraschung Not'Überraschung! leaks tea'was! café-A-PRODUCT, tea-A-and-stale  2
+The-fresh'27AND was, It terrible  terrible. late  AND-terrible Was 2:Bad NOT ok NOT the! stale'and the! box. never'Was  CAFÉ! 26product! tasty. The Good. coffee perfect. TEA, great  Btext

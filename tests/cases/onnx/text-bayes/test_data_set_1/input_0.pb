@@ -1,0 +1,1 @@
+2*Not'2  and! the-WORKS  product, İSTANBUL'Btext

@@ -1,0 +1,1 @@
+2<STRASSE very tea broke tea TEA  it Slow'LEAKS-Awful. never. Btext

@@ -1,0 +1,1 @@
+BprobabilitiesJ8nWw>$*B?üŽ°>‚¸'?JZp?X[z=Xÿd>*ÀF?êÃn?´à‰=\Ø>éIX?¨CÜ>,Þ?

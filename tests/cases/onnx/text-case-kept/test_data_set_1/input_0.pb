@@ -1,0 +1,1 @@
+2�perfect Tea, İSTANBUL. fresh. love-straße'THE'was  the! coffee AND again tasty. recommend perfect, İstanbul. love Fresh  fresh-Great Btext

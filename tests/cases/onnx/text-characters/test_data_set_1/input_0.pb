@@ -1,0 +1,1 @@
+2U2! never stale. LEAKS terrible. Überraschung-awful bad-product ÜBERRASCHUNG. Café Btext

@@ -1,0 +1,1 @@
+2Straße! STALE-Btitle

@@ -1,0 +1,1 @@
+2MOK. refund  ok. very  tea  Never! not. STALE broke'product. broke. And, a! 2 Bbody

@@ -1,0 +1,1 @@
+2&A. recommend'WAS, café WAS recommend-Btext

@@ -1,0 +1,1 @@
+2$café, café-café COFFEE'tea works Btext

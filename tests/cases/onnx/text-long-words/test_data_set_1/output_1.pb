@@ -1,0 +1,1 @@
+BprobabilitiesJhS>f<K?

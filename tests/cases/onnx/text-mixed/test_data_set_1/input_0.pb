@@ -1,0 +1,1 @@
+2Slow. Terrible  Btitle

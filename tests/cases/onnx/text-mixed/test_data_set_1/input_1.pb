@@ -1,0 +1,1 @@
+2RECOMMEND  COFFEE. Bbody

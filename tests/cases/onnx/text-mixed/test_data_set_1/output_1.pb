@@ -1,0 +1,1 @@
+BprobabilitiesJ&ƒ&?´ù²>

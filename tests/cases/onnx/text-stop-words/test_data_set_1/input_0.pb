@@ -1,0 +1,1 @@
+2kİSTANBUL  not STRASSE. BAD and, tea  2 A awful. very! İSTANBUL stale Broke'COFFEE late-refund  late  Was'Btext

@@ -1,0 +1,1 @@
+28love good  CAFÉ tea café. Überraschung İSTANBUL Was 2A  ok 25Tea-perfect product Very-very. 2 product! great'WAS. 2REFUND'coffee  AWFUL! ok. Not, 23Not the'2 ok the'BOX fresh-İSTANBUL! tasty, great 2TWorks'Café'ok  good fast'café, fast, 2-RECOMMEND'IT 2 coffee! GOOD. Coffee was-ok 2QFRESH a, PRODUCT! Café'İSTANBUL, Product! RECOMMEND! VERY! and. Was  tea love  Btext

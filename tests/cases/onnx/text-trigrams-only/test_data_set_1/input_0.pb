@@ -1,0 +1,1 @@
+2Ywas straße PERFECT NOT. fast, Again! fresh straße Ok 2 İSTANBUL works tea GOOD, Fast. Btext

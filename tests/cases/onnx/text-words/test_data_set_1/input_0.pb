@@ -1,0 +1,1 @@
+2%never-tea. refund  a  the  it, a  ok-Btext

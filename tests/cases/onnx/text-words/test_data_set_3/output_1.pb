@@ -1,0 +1,1 @@
+	BprobabilitiesJHFÐ?t_î>FÐ?t_î>FÐ?t_î>ØÒ&>JKV?FÐ?t_î>FÐ?t_î>FÐ?t_î>FÐ?t_î>º@À>£ß?
