@@ -248,9 +248,9 @@ export class Runtime implements Backend {
     return performance.now() < this.#pausedUntil ? undefined : this.#stored(store.read());
   }
 
-  /** Products outside the slice; none without consent. */
+  /** Products outside the slice; none without consent, and none where the page has everything. */
   async #products(): Promise<store.Products> {
-    const readable = this.#consent === "granted" && !this.#unstored && performance.now() >= this.#pausedUntil;
+    const readable = this.#storefront?.sliceOf && this.#consent === "granted" && !this.#unstored && performance.now() >= this.#pausedUntil;
     return (readable && (await this.#stored(store.products()))) || new Map();
   }
 

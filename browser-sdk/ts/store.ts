@@ -109,25 +109,21 @@ export async function create(): Promise<void> {
   await within("readonly", true, () => {});
 }
 
-/** Reads the profile; `undefined` if none exists. */
-export async function read(): Promise<Uint8Array | undefined> {
-  let profile: Uint8Array | undefined;
+/** Reads a value; `undefined` if none exists. */
+async function get<T>(key: string): Promise<T | undefined> {
+  let value: T | undefined;
   await within("readonly", false, (store) => {
-    const request = store.get(PROFILE);
-    request.onsuccess = () => (profile = request.result as Uint8Array | undefined);
+    const request = store.get(key);
+    request.onsuccess = () => (value = request.result as T | undefined);
   });
-  return profile;
+  return value;
 }
 
+/** Reads the profile; `undefined` if none exists. */
+export const read = (): Promise<Uint8Array | undefined> => get(PROFILE);
+
 /** Reads the stored products. */
-export async function products(): Promise<Products> {
-  let products: Products | undefined;
-  await within("readonly", false, (store) => {
-    const request = store.get(PRODUCTS);
-    request.onsuccess = () => (products = request.result as Products | undefined);
-  });
-  return products ?? new Map();
-}
+export const products = async (): Promise<Products> => (await get<Products>(PRODUCTS)) ?? new Map();
 
 /** Adds products. The neighbours of a product stay known if it comes again without them. */
 export async function add(handed: HandedProduct[]): Promise<void> {

@@ -129,7 +129,7 @@ impl Slice {
     fn trust(&self, config: &Map<String, Value>) -> anyhow::Result<Trust> {
         let Some(path) = &self.sign.key else { return Ok(Trust::unsigned()) };
         let keys = config.get("keys").and_then(Value::as_array).context("it has no `keys`")?;
-        let key = |key: &Value| key.as_str().and_then(public::unhex).with_context(|| format!("{key} is no public key"));
+        let key = |key: &Value| key.as_str().and_then(public::unhex).with_context(|| format!("{key} is not a public key"));
         let keys: Vec<[u8; 32]> = keys.iter().map(key).collect::<Result<_, _>>()?;
         let signs = KeyPair::read(path)?.public();
         ensure!(keys.contains(&signs), "its `keys` do not have {}, of `{}`", public::hex(&signs), path.display());
