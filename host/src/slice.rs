@@ -84,8 +84,8 @@ impl Shop {
     /// # Errors
     /// [`BadRequest`](ErrorKind::BadRequest) for an unknown region, or if no product is left.
     pub fn select(&self, region: Option<&Code>, category: Option<&str>, most: usize) -> Result<Selection, Error> {
-        let found = region.map(|code| self.regions().iter().find(|region| region.code == *code).ok_or(code));
-        let region = found.transpose().map_err(|code| bad(format!("the snapshot has no region `{code}`")))?;
+        let place = region.map(|code| self.snapshot.region(code)).transpose()?;
+        let region = place.and_then(|place| self.regions().get(place));
         let catalog = &self.tables.catalog;
         let shown = |id: &SkuId| {
             let sku = catalog.sku(*id)?;

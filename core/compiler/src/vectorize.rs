@@ -487,7 +487,10 @@ impl Grams {
 /// Ranges of characters of tokens, with what replaces them: see [`Vectorizer::letters`]. `letters` are those of n-grams;
 /// others are replaced only where that decides whether they belong to tokens.
 fn ranges(case: Option<Case>, letters: &BTreeSet<char>, class: &ClassUnicode) -> Vec<u32> {
-    let has = |letter: char| class.iter().any(|range| (range.start()..=range.end()).contains(&letter));
+    let has = |letter: char| {
+        let after = class.ranges().partition_point(|range| range.start() <= letter);
+        after > 0 && letter <= class.ranges()[after - 1].end()
+    };
     let mut ranges: Vec<[u32; 3]> = Vec::new();
     for letter in '\0'..=char::MAX {
         let folded = case.map_or(letter, |case| case.of(letter));

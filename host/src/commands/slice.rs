@@ -17,7 +17,7 @@ use tradewind_core::{
 };
 use tradewind_host::{
     KeyPair, Runtime, Tradewind, Trust, Verified, sha256,
-    slice::{Selection, Shop},
+    slice::{self, Selection, Shop},
 };
 use tradewind_json as public;
 
@@ -84,16 +84,16 @@ impl Slice {
                 out,
                 "{}: {products} products with neighbours, {neighbours} others; pack {}, snapshot {}, texts {} bytes",
                 name(&selection),
-                files.pack,
-                files.snapshot,
-                files.texts
+                files.pack.len(),
+                files.snapshot.len(),
+                files.texts.len()
             )?;
             if self.pages {
                 let (path, pages) = self.write_pages(&named, &selection, &folder)?;
                 writeln!(out, "  {pages} pages: {}", path.display())?;
             }
             if let (Some(runtime), Some(requests)) = (&runtime, &self.requests) {
-                let shares = files.compare(&named, &selection, runtime, requests)?;
+                let shares = named.compare(&files, &selection, runtime, requests)?;
                 writeln!(out, "  {shares}")?;
             }
         }
@@ -129,7 +129,8 @@ impl Slice {
     fn trust(&self, config: &Map<String, Value>) -> anyhow::Result<Trust> {
         let Some(path) = &self.sign.key else { return Ok(Trust::unsigned()) };
         let keys = config.get("keys").and_then(Value::as_array).context("it has no `keys`")?;
-        let key = |key: &Value| key.as_str().and_then(public::unhex).with_context(|| format!("{key} is not a public key"));
+        let key =
+            |key: &Value| key.as_str().and_then(public::unhex).with_context(|| format!("{key} is not a public key"));
         let keys: Vec<[u8; 32]> = keys.iter().map(key).collect::<Result<_, _>>()?;
         let signs = KeyPair::read(path)?.public();
         ensure!(keys.contains(&signs), "its `keys` do not have {}, of `{}`", public::hex(&signs), path.display());
@@ -166,7 +167,7 @@ impl Slice {
     }
 
     /// Writes the files of a slice under names of their contents, and the configuration of its region.
-    fn write(&self, named: &Named, selection: &Selection, folder: &Path) -> anyhow::Result<Written> {
+    fn write(&self, named: &Named, selection: &Selection, folder: &Path) -> anyhow::Result<slice::Slice> {
         let mut slice = named.shop.cut(selection)?;
         self.sign.sign(&mut slice.pack)?;
         self.sign.sign(&mut slice.snapshot)?;
@@ -189,8 +190,7 @@ impl Slice {
         config["snapshot"] = snapshot.into();
         config["products"] = json!({ "url": texts, "integrity": integrity });
         write(&folder.join(name(selection)).with_extension("json"), &serde_json::to_vec(&config)?)?;
-        let sizes = (slice.pack.len(), slice.snapshot.len(), slice.texts.len());
-        Ok(Written { pack: sizes.0, snapshot: sizes.1, texts: sizes.2, files: (slice.pack, slice.snapshot) })
+        Ok(slice)
     }
 }
 
@@ -212,20 +212,11 @@ fn moved(value: &mut Value) {
     }
 }
 
-/// Written slice, with the number of bytes of each file.
-struct Written {
-    pack: usize,
-    snapshot: usize,
-    texts: usize,
-    /// Pack and snapshot.
-    files: (Vec<u8>, Vec<u8>),
-}
-
-impl Written {
+impl Named {
     /// Shares of requests that the slice answers as the whole files do.
     fn compare(
         &self,
-        named: &Named,
+        files: &slice::Slice,
         selection: &Selection,
         runtime: &Runtime,
         requests: &Path,
@@ -234,14 +225,14 @@ impl Written {
             let builder = Tradewind::builder().runtime(runtime.clone()).trust(Trust::unsigned());
             builder.pack(pack).snapshot(snapshot).build()
         };
-        let whole = load(&named.ranker.1, &named.snapshot)?;
-        let slice = load(&self.files.0, &self.files.1)?;
+        let whole = load(&self.ranker.1, &self.snapshot)?;
+        let slice = load(&files.pack, &files.snapshot)?;
         let pack = whole.packs().first().map(|pack| pack.name.clone()).unwrap_or_default();
         let first = |tradewind: &Tradewind, request: &RankRequest| -> anyhow::Result<Vec<_>> {
             let Ranking { items, .. } = tradewind.rank(request)?;
             Ok(items.into_iter().map(|item| item.sku).collect())
         };
-        let catalog = PackView::parse(&self.files.0)?.copied_columns::<RankTables>(SectionKind::Tables)?.catalog;
+        let catalog = PackView::parse(&files.pack)?.copied_columns::<RankTables>(SectionKind::Tables)?.catalog;
         let (mut asked, mut alone, mut with_rows, mut shared, mut shown) = (0, 0, 0, 0, 0);
         for (number, request) in lines::read_requests(Some(requests))? {
             let of = |catalog: &Catalog| -> anyhow::Result<RankRequest> {
@@ -249,9 +240,9 @@ impl Written {
                 let request = public::RankRequest { limit: FIRST, region: selection.region.clone(), ..request };
                 Ok(request.message(&pack, catalog)?)
             };
-            let request = of(named.shop.catalog()).with_context(|| format!("request {number}"))?;
+            let request = of(self.shop.catalog()).with_context(|| format!("request {number}"))?;
             let wanted = first(&whole, &request)?;
-            let rows = named.shop.rows(selection, &request);
+            let rows = self.shop.rows(selection, &request);
             let request = of(&catalog)?;
             let given = first(&slice, &request)?;
             let with = first(&slice, &RankRequest { rows, ..request })?;
