@@ -70,7 +70,7 @@ test("a shopper who views products outside the slice gets the whole pack's ranki
   await open(page, a.products);
   await first(page, SLICE, events(a));
   await open(page, b.products);
-  await first(page, SLICE, [{ purchase: { lines: [{ sku: b.sku, quantity: 2 }] } }]);
+  await first(page, SLICE, [{ purchase: { lines: [{ sku: b.sku, quantity: 2 }] }, at: undefined }]);
   await open(page, c.products);
   const sliced = await first(page, SLICE, events(c));
 

@@ -427,10 +427,11 @@ export class Tradewind {
   }
 }
 
-/** Of the edge's products, those that events are about, and their neighbours. */
+/** Of the edge's products, those that events are about, and their neighbours. Invalid events are refused later. */
 function about(events: ShopperEvent[], handed: HandedProduct[]): HandedProduct[] {
-  const lines = (event: ShopperEvent): object[] => ("purchase" in event ? event.purchase.lines : Object.values(event));
-  const skus = new Set(events.flatMap(lines).map((line) => (line as { sku?: unknown }).sku));
+  type Part = { sku?: unknown; lines?: Part[] } | undefined;
+  const parts = events.flatMap((event) => Object.values((event ?? {}) as Record<string, Part>));
+  const skus = new Set(parts.flatMap((part) => part?.lines ?? [part]).map((part) => part?.sku));
   for (const { row } of handed.filter(({ row }) => skus.has(row.sku))) {
     for (const { sku } of row.neighbours) skus.add(sku);
   }
