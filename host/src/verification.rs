@@ -255,9 +255,10 @@ fn load(runtime: &Runtime, compiled: tradewind_compiler::Compiled) -> Result<Tra
 /// Number of rows, if it is more than a plan accepts at once.
 fn too_many(plan: &Plan, inputs: &[Tensor]) -> Option<u32> {
     let ports = plan.inputs.iter().zip(inputs);
-    let batched = ports.filter(|(port, _)| port.shape.first().is_some_and(|dim| dim.per_row > 0));
-    let rows = batched.filter_map(|(_, tensor)| tensor.shape.first().copied()).max()?;
-    (plan.batch == Batch::Joint && rows > plan.tile).then_some(rows)
+    let extents = ports.flat_map(|(port, tensor)| port.shape.iter().zip(&tensor.shape));
+    let rows =
+        extents.filter(|(dim, _)| dim.per_row > 0).map(|(dim, extent)| extent.saturating_sub(dim.fixed) / dim.per_row);
+    rows.max().filter(|rows| plan.batch == Batch::Joint && *rows > plan.tile)
 }
 
 /// Inputs of a set that are not constants.

@@ -57,8 +57,11 @@ fn a_run_allocates_nothing_once_the_plan_is_loaded() -> Result<()> {
                 data => data.clone(),
             };
             let given = |port: &Port| set.inputs.iter().find(|input| input.name == port.name);
-            let batched = plan.inputs.iter().filter(|port| port.shape.first().is_some_and(|dim| dim.per_row > 0));
-            let rows = batched.filter_map(given).map(|input| input.rows()).max().unwrap_or(1);
+            let rows_of = |port: &Port| {
+                let axis = port.shape.iter().position(|dim| dim.per_row > 0)?;
+                Some(given(port)?.shape[axis] as usize)
+            };
+            let rows = plan.inputs.iter().filter_map(rows_of).max().unwrap_or(1);
             let inputs: Vec<TensorData> =
                 plan.inputs.iter().filter_map(given).map(|input| indexed(&input.data)).collect();
             let inputs: Vec<Data<'_>> = inputs.iter().filter_map(TensorData::as_data).collect();

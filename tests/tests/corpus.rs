@@ -39,22 +39,24 @@ fn a_row_has_the_same_result_alone_and_among_others() -> Result<()> {
         let weights = AlignedBytes::copy_of(&compiled.weights)?;
         let mut executor = Executor::new(compiled.plan, weights.as_slice())?;
         let plan = executor.plan();
-        let (inputs, tile) = (plan.inputs.clone(), plan.tile as usize);
+        let (ports, tile) = ([&plan.inputs[..], &plan.outputs].concat(), plan.tile as usize);
         if plan.batch != Batch::Independent {
             continue;
         }
-        let batched = |tensor: &Tensor| {
-            let port = inputs.iter().find(|port| port.name == tensor.name);
-            port.is_some_and(|port| port.shape.iter().any(|dim| dim.per_row > 0))
+        let batch = |tensor: &Tensor| {
+            let port = ports.iter().find(|port| port.name == tensor.name)?;
+            port.shape.iter().position(|dim| dim.per_row > 0)
         };
         for set in &case.sets {
-            let count = set.inputs.iter().find(|tensor| batched(tensor)).map_or(0, Tensor::rows);
+            let count = set.inputs.iter().find_map(|tensor| Some(tensor.shape[batch(tensor)?] as usize)).unwrap_or(0);
             if count == 0 {
                 continue;
             }
             let rows_of = |rows: &[usize]| -> Vec<Tensor> {
-                let picked =
-                    |tensor: &Tensor| if batched(tensor) { picked(tensor, count, rows) } else { tensor.clone() };
+                let picked = |tensor: &Tensor| match batch(tensor) {
+                    Some(axis) => picked(tensor, axis, count, rows),
+                    None => tensor.clone(),
+                };
                 set.inputs.iter().map(picked).collect()
             };
             let alone = (0..count).map(|n| executor.infer(weights.as_slice(), &rows_of(&[n])));
@@ -64,7 +66,8 @@ fn a_row_has_the_same_result_alone_and_among_others() -> Result<()> {
                 let rows: Vec<usize> = (0..size).map(|n| (n * 7 + size) % count).collect();
                 let together = executor.infer(weights.as_slice(), &rows_of(&rows))?;
                 for (n, row) in rows.iter().enumerate() {
-                    let among: Vec<Tensor> = together.iter().map(|tensor| picked(tensor, size, &[n])).collect();
+                    let own = |tensor: &Tensor| picked(tensor, batch(tensor).unwrap_or(0), size, &[n]);
+                    let among: Vec<Tensor> = together.iter().map(own).collect();
                     // Compared as bytes, because NaN must stay NaN.
                     let same = postcard::to_allocvec(&alone[*row])? == postcard::to_allocvec(&among)?;
                     let name = &case.name;
@@ -101,14 +104,17 @@ fn rows_together_have_the_same_results_whatever_the_largest_batch() -> Result<()
     Ok(())
 }
 
-/// Selects rows of a tensor with `count` rows.
-fn picked(tensor: &Tensor, count: usize, rows: &[usize]) -> Tensor {
-    fn parts<T: Clone>(elements: &[T], width: usize, rows: &[usize]) -> Vec<T> {
-        rows.iter().flat_map(|row| elements[row * width..(row + 1) * width].iter().cloned()).collect()
+/// Selects rows of a tensor with `count` rows on an axis.
+fn picked(tensor: &Tensor, axis: usize, count: usize, rows: &[usize]) -> Tensor {
+    fn parts<T: Clone>(elements: &[T], [stretch, width]: [usize; 2], rows: &[usize]) -> Vec<T> {
+        let stretches = elements.chunks_exact(stretch.max(1));
+        let picked = stretches.flat_map(|stretch| rows.iter().map(move |row| &stretch[row * width..(row + 1) * width]));
+        picked.flatten().cloned().collect()
     }
-    let width = tensor.data.len() / count;
+    let stretch = tensor.shape[axis..].iter().product::<u32>() as usize;
+    let width = [stretch, stretch / count];
     let mut shape = tensor.shape.clone();
-    shape[0] = shape[0] / count as u32 * rows.len() as u32;
+    shape[axis] = shape[axis] / count as u32 * rows.len() as u32;
     let data = match &tensor.data {
         TensorData::F32(data) => TensorData::F32(parts(data, width, rows)),
         TensorData::I64(data) => TensorData::I64(parts(data, width, rows)),

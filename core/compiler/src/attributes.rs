@@ -93,7 +93,7 @@ impl Numbers {
     }
 }
 
-fn load(proto: &TensorProto) -> Reasoned<Tensor> {
+pub(crate) fn load(proto: &TensorProto) -> Reasoned<Tensor> {
     Ok(load_tensor(&tract_onnx::data_resolver::MmapDataResolver, proto, None)?)
 }
 

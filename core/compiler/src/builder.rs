@@ -229,12 +229,20 @@ impl Builder {
             .map(|(axis, extent)| if axes.contains(&axis) { Extent::ONE } else { *extent })
             .collect();
         let output = self.tensor(dtype, &shape)?;
-        let (outer, inner) = (value.permuted(&kept), value.permuted(&over));
-        let (shape, [outer]) = folded_strides(&outer.shape, [&outer.strides])?;
-        let (over, [inner]) = folded_strides(&inner.shape, [&inner.strides])?;
-        let source = view(value.offset, &[outer, inner].concat())?;
+        // Elements that are one row apart are contiguous in a batch of one row, where they would be rounded in another
+        // order than in others.
+        let one_row =
+            |&axis: &usize| !value.shape[axis].is_one() && value.strides[axis] == Extent { fixed: 0, per_row: 1 };
+        let mut source = value.permuted(&[&kept[..], &over].concat());
+        if over.iter().any(one_row) && !arg {
+            source = self.copied(&source)?;
+        }
+        let (outer, inner) = source.strides.split_at(kept.len());
+        let (shape, [outer]) = folded_strides(&source.shape[..kept.len()], [outer])?;
+        let (over, [inner]) = folded_strides(&source.shape[kept.len()..], [inner])?;
+        let view = view(source.offset, &[outer, inner].concat())?;
         let (shape, over) = (limited(shape, over.len())?, Extent::dims(&over)?);
-        self.push(Reduce { op, shape, over, source }, &[value], &output)?;
+        self.push(Reduce { op, shape, over, source: view }, &[&source], &output)?;
         Ok(output)
     }
 
@@ -388,6 +396,14 @@ impl Builder {
 
     /// Selects elements of `data` at the positions `picks` along an axis, which the axes of `picks` replace.
     pub fn gather(&mut self, data: &Value, axis: usize, picks: &Value) -> Reasoned<Value> {
+        if axis > 0 && data.known().is_some() && picks.shape.iter().any(|extent| extent.varies()) {
+            // Rows of a constant table: each pick reads one range, and rows of the batch stay independent.
+            let mut found = self.gather(&data.clone().move_axis(axis, 0), 0, picks)?;
+            for n in 0..axis {
+                found = found.move_axis(picks.rank() + n, n);
+            }
+            return Ok(found);
+        }
         let (data, picks) = (self.packed(data)?, self.packed(picks)?);
         let shape = [&data.shape[..axis], &picks.shape, &data.shape[axis + 1..]].concat();
         let output = self.tensor(data.dtype, &shape)?;

@@ -12,9 +12,9 @@ use crate::{
     model::{bytes_of, decode, width},
     narrow::{Floats, narrow},
     operators::{Operators, is_known, refused},
-    quiet,
+    quantized, quiet,
     refusal::{Refusal, node_name},
-    text,
+    text, unroll,
     vectorize::{self, Vectorized},
     wide,
 };
@@ -86,6 +86,9 @@ impl Graph {
         }
         let vectorized = vectorize::rewrite(graph)?;
         idioms::rewrite(graph, &mut notes);
+        quantized::rewrite(graph);
+        unroll(&framework, &mut proto, options, &mut notes)?;
+        let Some(graph) = &mut proto.graph else { return Err(Refusal::whole("it contains no graph")) };
         check_operators(&framework, graph, &mut operators)?;
         graph.initializer.iter().try_for_each(check_tensor)?;
         bind::bind(graph, &options.bind)?;
@@ -142,6 +145,20 @@ impl Graph {
     pub fn origin(&self, name: &str) -> (String, String) {
         self.operators.origin(name)
     }
+}
+
+/// Replaces control flow and sequences. Their form may depend on the shapes of inputs, which are bound in a copy: an
+/// operator that cannot be part of a plan is refused before an axis that has no number.
+fn unroll(
+    framework: &Onnx,
+    proto: &mut ModelProto,
+    options: &Options,
+    notes: &mut BTreeSet<String>,
+) -> Result<(), Refusal> {
+    let inputs = proto.graph.iter().flat_map(|graph| graph.input.clone()).collect();
+    let mut bound = GraphProto { input: inputs, ..GraphProto::default() };
+    let open = bind::bind(&mut bound, &options.bind).is_err();
+    unroll::rewrite(framework, proto, if open { Vec::new() } else { bound.input }, notes)
 }
 
 /// Refuses unsupported operators before tract reads them.

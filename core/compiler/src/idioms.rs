@@ -148,13 +148,19 @@ fn split_sequences(graph: &mut GraphProto, notes: &mut BTreeSet<String>) {
             continue;
         };
         let parts = graph.node.remove(maker).input;
-        notes.insert(format!("output `{}`, a sequence, is replaced by `{}`", output.name, parts.join("`, `")));
-        graph.output.extend(parts.into_iter().map(|name| ValueInfoProto {
-            name,
-            r#type: Some(tensor_of_floats()),
-            ..ValueInfoProto::default()
-        }));
+        graph.output.extend(replaced_sequence(&output.name, &parts, notes));
     }
+}
+
+/// The tensors of an output that is a sequence, as outputs.
+pub(crate) fn replaced_sequence(name: &str, parts: &[String], notes: &mut BTreeSet<String>) -> Vec<ValueInfoProto> {
+    notes.insert(format!("output `{name}`, a sequence, is replaced by `{}`", parts.join("`, `")));
+    let output = |name: &String| ValueInfoProto {
+        name: name.clone(),
+        r#type: Some(tensor_of_floats()),
+        ..ValueInfoProto::default()
+    };
+    parts.iter().map(output).collect()
 }
 
 /// Adds a node for outputs that no node of their graph makes, such as inputs: tract forgets the type of an input that

@@ -135,11 +135,9 @@ fn rows_apart(
     texts: &[TextFeatures],
 ) -> bool {
     let lens: Vec<Dim> = buffers.iter().map(|(_, len)| *len).collect();
-    let ports = inputs.iter().chain(outputs).map(|port| port.buffer);
-    let ports: Vec<BufferId> = ports.chain(texts.iter().map(|text| text.buffer)).collect();
-    let batchless = |port: &Port| port.shape.iter().all(|dim| dim.per_row == 0);
-    !outputs.is_empty()
-        && outputs.iter().all(|port| batch::leads(&port.shape))
-        && inputs.iter().all(|port| batchless(port) || batch::leads(&port.shape))
-        && batch::independent(&lens, &ports, steps)
+    let ports = inputs.iter().chain(outputs).map(|port| Some((port.buffer, batch::stretch(&port.shape)?)));
+    let texts = texts.iter().map(|text| Some((text.buffer, u64::from(text.columns))));
+    let Some(ports) = ports.chain(texts).collect::<Option<Vec<_>>>() else { return false };
+    let is_batched = |port: &Port| port.shape.iter().any(|dim| dim.per_row > 0);
+    !outputs.is_empty() && outputs.iter().all(is_batched) && batch::independent(&lens, &ports, steps)
 }

@@ -7,7 +7,7 @@ use crate::{
     extent::Extent,
     refusal::{Reason, Reasoned},
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 use tradewind_core::plan::{BufferId, DType, View};
 
 /// Maximum elements of a constant that are rearranged: the capacity of a plan's weights.
@@ -309,14 +309,14 @@ pub(crate) fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ 
 /// Distinct strings as a value's categories, with the position of each given string.
 pub(crate) fn categories(strings: &[String]) -> (Arc<[String]>, Vec<i64>) {
     let mut unique: Vec<String> = Vec::new();
+    let mut known: HashMap<&str, i64> = HashMap::new();
     let positions = strings
         .iter()
         .map(|string| {
-            let known = unique.iter().position(|seen| seen == string);
-            known.unwrap_or_else(|| {
+            *known.entry(string).or_insert_with(|| {
                 unique.push(string.clone());
-                unique.len() - 1
-            }) as i64
+                unique.len() as i64 - 1
+            })
         })
         .collect();
     (unique.into(), positions)

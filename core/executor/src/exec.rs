@@ -133,21 +133,26 @@ impl Executor {
         let Self { plan, arena, facts, .. } = self;
         for tile in tiles(plan, rows) {
             for (port, data) in plan.inputs.iter().zip(inputs) {
-                if let Data::Text(texts) = data {
-                    write_indices(plan, arena, port, part(texts, tile.elements(port))?)?;
-                    continue;
+                for [whole, own] in (0..stretches(port)).map(|n| tile.ranges(port, rows, n)) {
+                    if let Data::Text(texts) = data {
+                        write_indices(plan, arena, port, part(texts, whole)?, own)?;
+                        continue;
+                    }
+                    let size = data.dtype().bytes();
+                    let to = part_mut(arena.buffer_mut(plan, port.buffer)?, bytes(&own, size))?;
+                    to.copy_from_slice(part(data.bytes(), bytes(&whole, size))?);
                 }
-                let from = part(data.bytes(), tile.bytes(port, data.dtype()))?;
-                part_mut(arena.buffer_mut(plan, port.buffer)?, 0..from.len())?.copy_from_slice(from);
             }
             for text in &plan.texts {
                 write_features(plan, arena, text, inputs, &tile)?;
             }
             run_steps(plan, facts, arena, weights, tile.rows)?;
             for (port, data) in plan.outputs.iter().zip(outputs.iter_mut()) {
-                let range = tile.bytes(port, data.as_data().dtype());
-                let to = part_mut(data.bytes_mut(), range)?;
-                to.copy_from_slice(part(arena.buffer_mut(plan, port.buffer)?, 0..to.len())?);
+                let size = data.as_data().dtype().bytes();
+                for [whole, own] in (0..stretches(port)).map(|n| tile.ranges(port, rows, n)) {
+                    let to = part_mut(data.bytes_mut(), bytes(&whole, size))?;
+                    to.copy_from_slice(part(arena.buffer_mut(plan, port.buffer)?, bytes(&own, size))?);
+                }
             }
         }
         for data in outputs {
@@ -288,24 +293,22 @@ struct Tile {
 }
 
 impl Tile {
-    /// Byte range of the tile in a port's full tensor. Ports of independent rows have the batch as leading axis
-    /// (checked in the plan), so a tile is one range; an input without a batch is the same for every tile.
-    fn bytes(&self, port: &Port, dtype: DType) -> Range<usize> {
-        let Range { start, end } = self.elements(port);
-        start.saturating_mul(dtype.bytes())..end.saturating_mul(dtype.bytes())
-    }
-
-    fn elements(&self, port: &Port) -> Range<usize> {
-        let batched = port.shape.iter().any(|dim| dim.per_row > 0);
-        let start = if self.first > 0 && batched { port_len(port, self.first) } else { 0 };
-        start..start.saturating_add(port_len(port, self.rows))
+    /// Elements of the tile in a port's tensor for all `rows`, and their place in its buffer, for the `n`-th index of the
+    /// axes before the batch. An input without a batch is the same for every tile.
+    #[inline(never)]
+    fn ranges(&self, port: &Port, rows: usize, n: usize) -> [Range<usize>; 2] {
+        let count = stretches(port);
+        let len = |rows| port_len(port, rows) / count;
+        let start = if self.first > 0 && is_batched(port) { len(self.first) } else { 0 };
+        let (whole, own) = (len(rows), len(self.rows));
+        [n * whole + start, n * own].map(|from| from..from + own)
     }
 }
 
 /// Writes the indices of texts among a port's categories.
 #[inline(never)]
-fn write_indices(plan: &Plan, arena: &mut Arena, port: &Port, texts: &[&str]) -> Result<()> {
-    let indices = part_mut(arena.buffer_mut::<i64>(plan, port.buffer)?, 0..texts.len())?;
+fn write_indices(plan: &Plan, arena: &mut Arena, port: &Port, texts: &[&str], own: Range<usize>) -> Result<()> {
+    let indices = part_mut(arena.buffer_mut::<i64>(plan, port.buffer)?, own)?;
     // Consecutive rows often have the same text.
     let mut last = ("", port.index(""));
     for (index, text) in indices.iter_mut().zip(texts) {
@@ -364,6 +367,16 @@ fn run_step(plan: &Plan, step: &Step, arena: &mut Arena, weights: &[u8], rows: u
     step.kernel.run(&inputs, &mut out)
 }
 
+fn is_batched(port: &Port) -> bool {
+    port.shape.iter().any(|dim| dim.per_row > 0)
+}
+
+/// Number of separate ranges of a row's elements in a port: the elements of the axes before the batch.
+pub(crate) fn stretches(port: &Port) -> usize {
+    let before = port.shape.iter().take_while(|dim| dim.per_row == 0);
+    if is_batched(port) { before.fold(1usize, |len, dim| len.saturating_mul(dim.at(0))).max(1) } else { 1 }
+}
+
 /// Number of elements of a port for a batch.
 pub(crate) fn port_len(port: &Port, rows: usize) -> usize {
     port.shape.iter().fold(1, |len, dim| len.saturating_mul(dim.at(rows)))
@@ -389,6 +402,11 @@ fn check_count(side: &str, found: usize, expected: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::BadTensor, format!("{found} {side} tensors; the model has {expected}")))
+}
+
+/// Bytes of a range of elements.
+const fn bytes(elements: &Range<usize>, size: usize) -> Range<usize> {
+    elements.start * size..elements.end * size
 }
 
 /// Returns `slice[range]`, or an error instead of a panic.

@@ -14,6 +14,7 @@ use arrays::{Arrays, write_arrays};
 use serde_json::{Map, Value, json};
 use std::{
     io::Write,
+    ops::Range,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -73,16 +74,17 @@ impl Run {
         let rows = rows(&compiled.plan.inputs, &inputs);
         let notes = compiled.notes.clone();
         let parts = parts(&compiled, inputs, rows)?;
+        let axes: Vec<_> = compiled.plan.outputs.iter().map(batch_axis).collect();
         let pack = pack_model(PACK, compiled)?;
 
         // The pack was just made by this process.
         let verified = Verified::pack(pack.as_slice(), &Trust::unsigned())?;
         let tradewind = Tradewind::builder().runtime(self.module.load()?).verified_pack(verified).build()?;
-        let (outputs, cold) = answer(&tradewind, &parts)?;
+        let (outputs, cold) = answer(&tradewind, &axes, &parts)?;
         let mut warm = Vec::new();
         let started = Instant::now();
         while warm.is_empty() || started.elapsed() < WARM {
-            warm.push(answer(&tradewind, &parts)?.1);
+            warm.push(answer(&tradewind, &axes, &parts)?.1);
         }
         warm.sort_unstable();
         let times = Times { compile, cold, warm: warm[warm.len() / 2] };
@@ -156,34 +158,50 @@ fn parts(compiled: &Compiled, inputs: Vec<Tensor>, rows: usize) -> anyhow::Resul
     }
     let part = |from: usize| -> anyhow::Result<Vec<Tensor>> {
         let to = (from + most).min(rows);
-        let cut = plan.inputs.iter().zip(&inputs).map(|(port, tensor)| match port.shape.first() {
-            Some(dim) if dim.per_row > 0 => {
-                let width = tensor.data.len() / rows;
-                let mut shape = tensor.shape.clone();
-                shape[0] = dim.at(to - from) as u32;
-                Ok(Tensor::new(tensor.name.clone(), shape, slice(&tensor.data, from * width, to * width))?)
-            }
-            _ => Ok(tensor.clone()),
+        let cut = plan.inputs.iter().zip(&inputs).map(|(port, tensor)| {
+            let Some(axis) = batch_axis(port) else { return Ok(tensor.clone()) };
+            let (whole, mut shape) = (stretch(tensor, axis), tensor.shape.clone());
+            shape[axis] = port.shape[axis].at(to - from) as u32;
+            let width = whole / rows;
+            Ok(Tensor::new(tensor.name.clone(), shape, slice(&tensor.data, whole, from * width..to * width))?)
         });
         cut.collect()
     };
     (0..rows).step_by(most).map(part).collect()
 }
 
-fn slice(data: &TensorData, from: usize, to: usize) -> TensorData {
+/// Axis of a port that grows with the batch.
+fn batch_axis(port: &Port) -> Option<usize> {
+    port.shape.iter().position(|dim| dim.per_row > 0)
+}
+
+/// Number of elements in the axes from `axis` on.
+fn stretch(tensor: &Tensor, axis: usize) -> usize {
+    tensor.shape[axis..].iter().map(|extent| *extent as usize).product()
+}
+
+/// The elements `range` of every `whole` elements.
+fn slice(data: &TensorData, whole: usize, range: Range<usize>) -> TensorData {
+    fn cut<T: Clone>(data: &[T], whole: usize, range: &Range<usize>) -> Vec<T> {
+        data.chunks_exact(whole.max(1)).flat_map(|elements| &elements[range.clone()]).cloned().collect()
+    }
     match data {
-        TensorData::F32(data) => TensorData::F32(data[from..to].to_vec()),
-        TensorData::I64(data) => TensorData::I64(data[from..to].to_vec()),
-        TensorData::I32(data) => TensorData::I32(data[from..to].to_vec()),
-        TensorData::U8(data) => TensorData::U8(data[from..to].to_vec()),
-        TensorData::Bool(data) => TensorData::Bool(data[from..to].to_vec()),
-        TensorData::Text(data) => TensorData::Text(data[from..to].to_vec()),
-        TensorData::F64(data) => TensorData::F64(data[from..to].to_vec()),
+        TensorData::F32(data) => TensorData::F32(cut(data, whole, &range)),
+        TensorData::I64(data) => TensorData::I64(cut(data, whole, &range)),
+        TensorData::I32(data) => TensorData::I32(cut(data, whole, &range)),
+        TensorData::U8(data) => TensorData::U8(cut(data, whole, &range)),
+        TensorData::Bool(data) => TensorData::Bool(cut(data, whole, &range)),
+        TensorData::Text(data) => TensorData::Text(cut(data, whole, &range)),
+        TensorData::F64(data) => TensorData::F64(cut(data, whole, &range)),
     }
 }
 
-/// Outputs of all parts together, and the time from the first request to the last reply.
-fn answer(tradewind: &Tradewind, parts: &[Vec<Tensor>]) -> anyhow::Result<(Vec<Tensor>, Duration)> {
+/// Outputs of all parts, joined on the axis of each output's batch, and the time from the first request to the last reply.
+fn answer(
+    tradewind: &Tradewind,
+    axes: &[Option<usize>],
+    parts: &[Vec<Tensor>],
+) -> anyhow::Result<(Vec<Tensor>, Duration)> {
     let mut all: Vec<Tensor> = Vec::new();
     let mut took = Duration::ZERO;
     for inputs in parts {
@@ -194,27 +212,32 @@ fn answer(tradewind: &Tradewind, parts: &[Vec<Tensor>]) -> anyhow::Result<(Vec<T
         if all.is_empty() {
             all = outputs;
         } else {
-            all.iter_mut().zip(outputs).try_for_each(|(all, part)| append(all, part))?;
+            let whole = all.iter_mut().zip(axes);
+            whole.zip(outputs).try_for_each(|((all, axis), part)| append(all, *axis, &part))?;
         }
     }
     Ok((all, took))
 }
 
-fn append(all: &mut Tensor, part: Tensor) -> anyhow::Result<()> {
-    match (&mut all.data, part.data) {
-        (TensorData::F32(all), TensorData::F32(part)) => all.extend(part),
-        (TensorData::I64(all), TensorData::I64(part)) => all.extend(part),
-        (TensorData::I32(all), TensorData::I32(part)) => all.extend(part),
+/// Adds a part's rows, on the axis of the batch.
+fn append(all: &mut Tensor, axis: Option<usize>, part: &Tensor) -> anyhow::Result<()> {
+    fn join<T: Clone>(all: &mut Vec<T>, whole: usize, part: &[T], more: usize) {
+        let both = all.chunks_exact(whole.max(1)).zip(part.chunks_exact(more.max(1)));
+        *all = both.flat_map(|(all, part)| all.iter().chain(part)).cloned().collect();
+    }
+    let Some(axis) = axis else { bail!("output `{}` has no rows to join", all.name) };
+    let (whole, more) = (stretch(all, axis), stretch(part, axis));
+    match (&mut all.data, &part.data) {
+        (TensorData::F32(all), TensorData::F32(part)) => join(all, whole, part, more),
+        (TensorData::I64(all), TensorData::I64(part)) => join(all, whole, part, more),
+        (TensorData::I32(all), TensorData::I32(part)) => join(all, whole, part, more),
         (TensorData::U8(all), TensorData::U8(part)) | (TensorData::Bool(all), TensorData::Bool(part)) => {
-            all.extend(part);
+            join(all, whole, part, more);
         }
-        (TensorData::Text(all), TensorData::Text(part)) => all.extend(part),
+        (TensorData::Text(all), TensorData::Text(part)) => join(all, whole, part, more),
         _ => bail!("output `{}` changes its type from request to request", all.name),
     }
-    let (Some(rows), Some(more)) = (all.shape.first_mut(), part.shape.first()) else {
-        bail!("output `{}` has no rows to join", all.name);
-    };
-    *rows += more;
+    all.shape[axis] += part.shape[axis];
     Ok(())
 }
 

@@ -8,6 +8,7 @@ from . import (
     counts,
     dense,
     estimators,
+    flow,
     formats,
     frames,
     linear,
@@ -40,6 +41,7 @@ FAMILIES = (
     counts,
     moments,
     texts,
+    flow,
 )
 
 

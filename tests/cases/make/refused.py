@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.random import Generator
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from . import formats, trees
 from .corpus import REGISTRY
@@ -73,7 +73,43 @@ def data_dependent_loop(rng: Generator) -> Made:
     g.input("turns", [], "i64")
     g.op("Loop", "turns", "", g.input("input", ["batch", 2]), out="output", body=body)
     g.output("output", ["batch", 2])
-    return done(g.model(), "a Loop whose trip count is data", "Loop")
+    return done(g.model(), "a Loop whose trip count is data", "Loop", "not known when packing")
+
+
+def open_condition(rng: Generator) -> Made:
+    """A Loop that goes on while its data say so."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["carried", "carried"], ["doubled"]),
+            helper.make_node("ReduceMax", ["doubled"], ["most"], keepdims=0),
+            helper.make_node("Less", ["most", "enough"], ["go_on"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carried", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("doubled", TensorProto.FLOAT, None),
+        ],
+        [numpy_helper.from_array(np.float32(100.0), "enough")],
+    )
+    g = Graph("main_graph")
+    g.op("Loop", g.weight("turns", 9, np.int64), "", g.input("input", ["batch", 2]), out="output", body=body)
+    g.output("output", ["batch", 2])
+    return done(g.model(), "a Loop that goes on while its data say so", "Loop", "depends on data")
+
+
+def dynamic_quantisation(rng: Generator) -> Made:
+    """A layer of integers, whose step is that of each batch."""
+    g = Graph("main_graph")
+    g.op_n("DynamicQuantizeLinear", [g.input("input", ["batch", 4])], ["held", "step", "zero"])
+    product = g.op("MatMulInteger", "held", g.weight("w", rng.integers(-9, 9, (4, 3)), np.int8), "zero")
+    g.op("Mul", g.cast(product, "f32"), "step", out="output")
+    g.output("output", ["batch", 3])
+    return done(g.model(), "dynamic quantisation", "DynamicQuantizeLinear", "--weights int8")
 
 
 def non_zero(rng: Generator) -> Made:
@@ -315,6 +351,8 @@ MAKERS: dict[str, Callable[[Generator], Made]] = {
     "sparse-outside": sparse_outside,
     "sparse-giant": sparse_giant,
     "text-put-together": text_put_together,
+    "loop-open-condition": open_condition,
+    "dynamic-quantisation": dynamic_quantisation,
 }
 
 

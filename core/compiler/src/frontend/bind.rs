@@ -92,13 +92,20 @@ pub(crate) fn open_axes<'a>(inputs: impl Iterator<Item = &'a ValueInfoProto>) ->
     open.collect()
 }
 
-/// Names of leading axes that are not bound.
+/// Names of leading axes that are not bound. If all leading axes have a number, as with steps before rows, those of
+/// other axes that are called like a batch.
 fn batch_names<'a, T>(inputs: impl Iterator<Item = &'a [Axis]>, bound: &BTreeMap<String, T>) -> BTreeSet<String> {
-    let leading = inputs.filter_map(|axes| match axes.first() {
-        Some(Axis::Named(name)) if !bound.contains_key(name) => Some(name.clone()),
+    let inputs: Vec<&[Axis]> = inputs.collect();
+    let named = |axis: &Axis| match axis {
+        Axis::Named(name) if !bound.contains_key(name) => Some(name.clone()),
         _ => None,
-    });
-    leading.collect()
+    };
+    let is_fixed = |axes: &&[Axis]| axes.first().is_none_or(|axis| matches!(axis, Axis::Fixed(_)));
+    if inputs.iter().all(is_fixed) {
+        let called_so = |name: &String| name == BATCH || name == "rows" || name.to_lowercase().contains("batch");
+        return inputs.into_iter().flatten().filter_map(named).filter(called_so).collect();
+    }
+    inputs.into_iter().filter_map(|axes| axes.first().and_then(named)).collect()
 }
 
 fn extents(inputs: &[(&str, Vec<Axis>)], bindings: &BTreeMap<String, i64>) -> Result<Extents, Refusal> {
@@ -238,6 +245,18 @@ mod tests {
             let found = shapes(&[("x", &[first, fixed(8)])], &[]);
             assert_eq!(found, Ok(vec![expected(&[named(BATCH), fixed(8)])]));
         }
+    }
+
+    #[test]
+    fn the_batch_may_come_after_steps() {
+        for name in ["N", "batch_size", "rows"] {
+            let steps_first: Shape<'_> = ("x", &[fixed(7), named(name), fixed(8)]);
+            let found = shapes(&[steps_first, ("scale", &[])], &[]);
+            assert_eq!(found, Ok(vec![expected(&[fixed(7), named(BATCH), fixed(8)]), Vec::new()]));
+        }
+        // A length is no batch, and a leading axis comes first.
+        assert!(shapes(&[("x", &[fixed(1), named("steps")])], &[]).is_err());
+        assert!(shapes(&[("x", &[named("users"), named("batch")])], &[]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     value::{Constant, Value},
 };
 use tract_onnx::tract_core::ops::{
-    array::{MultiBroadcastTo, Pad, PadMode, Slice, Tile, Trilu, TypedConcat},
+    array::{MultiBroadcastTo, Pad, PadMode, Range, Slice, Tile, Trilu, TypedConcat},
     change_axes::AxisOp,
     downsample::Downsample,
 };
@@ -33,6 +33,8 @@ pub(super) fn lower(site: &mut Site<'_>) -> Reasoned<Option<Vec<Value>>> {
         tile(site)?
     } else if let Some(op) = site.node.op_as::<Trilu>() {
         triangle(site, op.upper)?
+    } else if site.node.op_is::<Range>() {
+        range(site)?
     } else {
         return Ok(None);
     };
@@ -77,6 +79,19 @@ fn downsample(site: &mut Site<'_>, op: &Downsample) -> Reasoned<Value> {
         }
     };
     site.builder.gather(&value, op.axis, &picks)
+}
+
+/// Numbers of the rows, times a step: `start + n × step`.
+fn range(site: &mut Site<'_>) -> Reasoned<Value> {
+    let (start, step, shape) = (site.input(0)?, site.input(2)?, site.output_shape(0)?);
+    let count = |value: &Value| matches!(value.dtype, DType::I64 | DType::I32);
+    if !count(&start) || !count(&step) {
+        return Reason::err("it counts rows with fractions; count them with integers, and cast these");
+    }
+    let ones = Value::integer(start.dtype, 1).broadcast(&shape)?;
+    let number = site.builder.cumulate(BinaryOp::Add, &ones, 0, true, false)?;
+    let scaled = site.builder.binary(BinaryOp::Mul, &number, &step)?;
+    site.builder.binary(BinaryOp::Add, &scaled, &start)
 }
 
 fn pad(site: &mut Site<'_>, op: &Pad) -> Reasoned<Value> {

@@ -7,7 +7,7 @@ use crate::{
     refusal::{Reason, Reasoned},
     value::{Constant, Value, categories},
 };
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::HashMap};
 use tract_onnx::prelude::{Datum as _, DatumType};
 use tradewind_core::plan::{CompareOp, DType};
 
@@ -87,11 +87,14 @@ fn find(builder: &mut Builder, input: &Value, keys: &List, winner: Winner) -> Re
     match (keys, &input.categories) {
         // A string already has a position.
         (List::Strings(keys), Some(known)) => {
-            let at = |string: &String| match winner {
-                Winner::First => keys.iter().position(|key| key == string),
-                Winner::Last => keys.iter().rposition(|key| key == string),
-            };
-            Ok(Found { positions: input.clone(), keys: known.iter().map(at).collect() })
+            let mut at: HashMap<&str, usize> = HashMap::with_capacity(keys.len());
+            for (n, key) in keys.iter().enumerate() {
+                if winner == Winner::Last || !at.contains_key(key.as_str()) {
+                    at.insert(key, n);
+                }
+            }
+            let keys = known.iter().map(|string| at.get(string.as_str()).copied()).collect();
+            Ok(Found { positions: input.clone(), keys })
         }
         (List::Integers(keys), None) if integer => {
             let (sorted, order) = sorted(keys, winner, i64::cmp);

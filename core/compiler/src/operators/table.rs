@@ -5,7 +5,7 @@ use Mechanism::{Estimator, Layer, Refused, Rewritten, Tract, Wired};
 /// How an operator becomes part of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mechanism {
-    /// `idioms` replaces it by other nodes before tract reads the model.
+    /// `idioms`, `unroll` or `vectorize` replaces it by other nodes before tract reads the model.
     Rewritten,
     /// tract reads it; `lower` converts the resulting core operators to kernel calls, or refuses them.
     Tract,
@@ -26,6 +26,8 @@ const MICROSOFT: &str = "com.microsoft";
 const DICTIONARIES: &str = "its inputs are dictionaries; give the model a table with a column for each key";
 const TEXT: &str = "it splits texts; do that before the model, and give it numbers";
 const RANDOM: &str = "its result is random, and a decision must be repeatable; export the model for inference";
+const INTEGERS: &str = "it computes with integers of 8 bits that it makes of its inputs; export the model with floats, and pack \
+     it with `--weights int8`";
 const SIZE: &str =
     "the size of its result depends on the data, and a plan knows every size; export it as a mask or TopK";
 
@@ -59,11 +61,12 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "Clip", Wired),
     (ONNX, "Compress", Refused(SIZE)),
     (ONNX, "Concat", Tract),
+    (ONNX, "ConcatFromSequence", Rewritten),
     (ONNX, "Constant", Tract),
     (ONNX, "ConstantLike", Tract),
     (ONNX, "ConstantOfShape", Tract),
     (ONNX, "Conv", Layer),
-    (ONNX, "ConvInteger", Tract),
+    (ONNX, "ConvInteger", Refused(INTEGERS)),
     (ONNX, "ConvTranspose", Layer),
     (ONNX, "Cos", Tract),
     (ONNX, "Cosh", Tract),
@@ -74,7 +77,7 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "DequantizeLinear", Tract),
     (ONNX, "Div", Wired),
     (ONNX, "Dropout", Tract),
-    (ONNX, "DynamicQuantizeLinear", Tract),
+    (ONNX, "DynamicQuantizeLinear", Refused(INTEGERS)),
     (ONNX, "Einsum", Tract),
     (ONNX, "Elu", Tract),
     (ONNX, "Equal", Wired),
@@ -103,7 +106,7 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "HardSwish", Tract),
     (ONNX, "Hardmax", Tract),
     (ONNX, "Identity", Tract),
-    (ONNX, "If", Tract),
+    (ONNX, "If", Rewritten),
     (ONNX, "InstanceNormalization", Tract),
     (ONNX, "IsInf", Tract),
     (ONNX, "IsNaN", Tract),
@@ -115,10 +118,11 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "LessOrEqual", Tract),
     (ONNX, "Log", Tract),
     (ONNX, "LogSoftmax", Wired),
+    (ONNX, "Loop", Rewritten),
     (ONNX, "LpNormalization", Tract),
     (ONNX, "LpPool", Layer),
     (ONNX, "MatMul", Wired),
-    (ONNX, "MatMulInteger", Tract),
+    (ONNX, "MatMulInteger", Refused(INTEGERS)),
     (ONNX, "Max", Tract),
     (ONNX, "MaxPool", Layer),
     (ONNX, "Mean", Wired),
@@ -139,8 +143,8 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "Pad", Wired),
     (ONNX, "ParametricSoftplus", Tract),
     (ONNX, "Pow", Tract),
-    (ONNX, "QLinearConv", Tract),
-    (ONNX, "QLinearMatMul", Tract),
+    (ONNX, "QLinearConv", Refused(INTEGERS)),
+    (ONNX, "QLinearMatMul", Refused(INTEGERS)),
     (ONNX, "QuantizeLinear", Tract),
     (ONNX, "RMSNormalization", Wired),
     (ONNX, "RNN", Layer),
@@ -170,12 +174,17 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "Rsqrt", Tract),
     (ONNX, "STFT", Tract),
     (ONNX, "ScaledTanh", Tract),
-    (ONNX, "Scan", Tract),
+    (ONNX, "Scan", Rewritten),
     (ONNX, "Scatter", Tract),
     (ONNX, "ScatterElements", Tract),
     (ONNX, "ScatterND", Tract),
     (ONNX, "Selu", Tract),
+    (ONNX, "SequenceAt", Rewritten),
     (ONNX, "SequenceConstruct", Rewritten),
+    (ONNX, "SequenceEmpty", Rewritten),
+    (ONNX, "SequenceErase", Rewritten),
+    (ONNX, "SequenceInsert", Rewritten),
+    (ONNX, "SequenceLength", Rewritten),
     (ONNX, "Shape", Tract),
     (ONNX, "Shrink", Tract),
     (ONNX, "Sigmoid", Tract),
@@ -190,6 +199,7 @@ pub(crate) const OPERATORS: &[(&str, &str, Mechanism)] = &[
     (ONNX, "Softsign", Tract),
     (ONNX, "SpaceToDepth", Tract),
     (ONNX, "Split", Tract),
+    (ONNX, "SplitToSequence", Rewritten),
     (ONNX, "Sqrt", Tract),
     (ONNX, "Squeeze", Tract),
     (ONNX, "StringConcat", Rewritten),
@@ -292,7 +302,7 @@ mod tests {
     fn the_page_lists_the_same() -> std::io::Result<()> {
         let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../OPERATORS.md"))?;
         let rows = [
-            ("rewritten", "`idioms`", named(|mechanism| mechanism == Rewritten)),
+            ("rewritten", "`idioms`, `unroll`, `vectorize`", named(|mechanism| mechanism == Rewritten)),
             ("tract", "`lower`", named(|mechanism| mechanism == Tract)),
             ("wired", "`dialect`", named(|mechanism| mechanism == Wired)),
             ("layer", "`nn`", named(|mechanism| mechanism == Layer)),

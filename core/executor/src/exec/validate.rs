@@ -9,7 +9,7 @@
 use super::{
     arena, dtype,
     math::{self, Number},
-    port_len,
+    port_len, stretches,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -87,13 +87,15 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
         let fills =
             buffer.is_some_and(|buffer| probes(0, tile).all(|rows| port_len(port, rows) == buffer.len.at(rows)));
         ensure(fills, format_args!("tensor `{}` does not fill its buffer", port.name))?;
-        let leads = port.shape.split_first().is_some_and(|(first, rest)| {
-            first.fixed == 0 && first.per_row > 0 && rest.iter().all(|dim| dim.per_row == 0)
-        });
+        let mut growing = port.shape.iter().filter(|dim| dim.per_row > 0);
+        let has_rows = growing.next().is_some_and(|dim| dim.fixed == 0) && growing.next().is_none();
         let batchless_input =
             port.shape.iter().all(|dim| dim.per_row == 0) && plan.inputs.iter().any(|input| core::ptr::eq(input, port));
-        let whole = plan.batch == Batch::Joint || leads || batchless_input;
-        ensure(whole, format_args!("tensor `{}` does not lead with the batch, but rows run apart", port.name))?;
+        let whole = plan.batch == Batch::Joint || has_rows || batchless_input;
+        ensure(
+            whole,
+            format_args!("tensor `{}` does not have exactly one axis of rows, but rows run apart", port.name),
+        )?;
         if !port.categories.is_empty() {
             let sorted = port.categories.is_sorted_by(|a, b| a < b);
             let is_input = plan.inputs.iter().any(|input| core::ptr::eq(input, port));
@@ -111,7 +113,7 @@ pub fn check(plan: &Plan, weights: &[u8]) -> Result<Facts> {
             TextPart::Text(_) => true,
             TextPart::Input(input) => plan.inputs.get(usize::from(*input)).is_some_and(|port| {
                 let has_rows = |rows| port_len(port, rows) == text.rows.at(rows);
-                !port.categories.is_empty() && probes(0, tile).all(has_rows)
+                !port.categories.is_empty() && stretches(port) == 1 && probes(0, tile).all(has_rows)
             }),
         };
         let leads = text.rows.fixed == 0 || text.rows.per_row == 0;

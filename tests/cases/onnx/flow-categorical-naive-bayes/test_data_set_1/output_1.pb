@@ -1,0 +1,1 @@
+BprobabilitiesJùkz:_Ï€>¶Y??

@@ -1,0 +1,1 @@
+BprobabilitiesJ;q?еNl=млL>млL?

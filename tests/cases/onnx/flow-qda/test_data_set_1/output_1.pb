@@ -1,0 +1,1 @@
+BprobabilitiesJ|ı?°U5ò8
