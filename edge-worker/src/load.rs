@@ -32,6 +32,10 @@ pub fn load(document: String, module: Module, env: Env) -> Work {
     Work::new(loaded(document, module, env))
 }
 
+/// Megabytes of an isolate's 128 that a shop's files may take, with what is made of them: packs and snapshot are kept
+/// here and in the module, and texts are decoded to a table. The rest is for JavaScript and pages.
+const MOST_MEMORY: usize = 108;
+
 /// Files that a configuration names.
 struct Files {
     packs: Vec<Arc<AlignedBytes>>,
@@ -87,10 +91,12 @@ fn instance(module: &Module) -> Result<Client<JsGuest>, Trouble> {
 
 /// Fetches all files concurrently, and checks the digest of the products' texts.
 async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
+    // Each file is aligned when it arrives, so that only one is in memory twice.
+    let aligned = |bytes: Vec<u8>| AlignedBytes::copy_of(&bytes).map(Arc::new).map_err(Trouble::other);
     let snapshot = async {
         match &config.edge.private {
-            Some(key) => files::object(env, key).await,
-            None => files::asset(env, &config.snapshot).await,
+            Some(key) => files::object(env, key).await.and_then(aligned),
+            None => files::asset(env, &config.snapshot).await.and_then(aligned),
         }
     };
     let products = async {
@@ -98,10 +104,28 @@ async fn fetched(config: &Config, env: &Env) -> Result<Files, Trouble> {
         files::compare(&config.products.url, &texts, &config.products.integrity).await?;
         Ok(texts)
     };
-    let packs = try_join_all(config.packs.iter().map(|path| files::asset(env, path)));
+    let packs = try_join_all(config.packs.iter().map(async |path| files::asset(env, path).await.and_then(aligned)));
     let (packs, snapshot, products) = try_join3(packs, snapshot, products).await?;
-    let aligned = |bytes: &Vec<u8>| AlignedBytes::copy_of(bytes).map(Arc::new).map_err(Trouble::other);
-    Ok(Files { packs: packs.iter().map(aligned).collect::<Result<_, _>>()?, snapshot: aligned(&snapshot)?, products })
+    let files = Files { packs, snapshot, products };
+    files.fit()?;
+    Ok(files)
+}
+
+impl Files {
+    /// Refuses files that an isolate has no room for: the platform would end it in the middle of a page.
+    fn fit(&self) -> Result<(), Trouble> {
+        let packs: usize = self.packs.iter().map(|pack| pack.as_slice().len()).sum();
+        let (snapshot, texts) = (self.snapshot.as_slice().len(), self.products.len());
+        let memory = (2 * (packs + snapshot) + 4 * texts) >> 20;
+        if memory <= MOST_MEMORY {
+            return Ok(());
+        }
+        let [packs, snapshot, texts] = [packs, snapshot, texts].map(|bytes| bytes >> 20);
+        Err(Trouble::other(format!(
+            "the shop's files need {memory} MB (packs {packs}, snapshot {snapshot}, texts {texts}), and an isolate has \
+             {MOST_MEMORY} for them: publish fewer products, as `tradewind slice` does, or leave out `edge.private`"
+        )))
+    }
 }
 
 /// Checks a pack and loads it. Returns its name and tables if its task is rank.

@@ -57,6 +57,7 @@ for (const [what, options, why] of [
   ["a configuration that is not JSON", { change: () => "{" }, /cannot be read/],
   ["a card with an unknown field", { change: (it) => ({ ...it, card: "{titel}" }) }, /`\{titel\}`/],
   ["a card whose field is run", { change: (it) => ({ ...it, card: `<a onclick="go('{url}')">x</a>` }) }, /`onclick`, where a value cannot be escaped/],
+  ["files that an isolate has no room for", { objects: { "reference.snapshot": Buffer.alloc(56 << 20) } }, /need 11\d MB \(packs 0, snapshot 56, texts 0\)/],
   ["products with a changed letter", {
     assets: { "products.json": JSON.stringify(products).replace("/p/", "/q/") },
   }, /products\.json` is refused: its digest is sha384-/],

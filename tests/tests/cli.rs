@@ -46,6 +46,8 @@ fn a_model_is_packed_signed_and_shown() -> Result<()> {
     // No key is trusted by default.
     let untrusting = tradewind(&["inspect", path(&pack)], "")?;
     ensure!(!untrusting.status.success() && String::from_utf8_lossy(&untrusting.stderr).contains("--trust"));
+    let other = tradewind(&["inspect", path(&model)], "")?;
+    ensure!(String::from_utf8_lossy(&other.stderr).contains("is not a pack or snapshot"), "{other:?}");
     Ok(())
 }
 

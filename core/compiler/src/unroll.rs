@@ -221,8 +221,11 @@ impl Unrolled<'_> {
             let axis = from_end(at("scan_input_axes", n), shape.len())
                 .ok_or_else(|| Fault::of(format!("`{input}` has no such axis")))?;
             let extent = shape[axis].ok_or("it scans an axis that grows with the batch; scan one with a number")?;
-            if extent > MOST_ITERATIONS || *iterations.get_or_insert(extent) != extent {
-                return Err(Fault::of(format!("it scans {extent} elements of `{input}`; that is more than it may")));
+            if extent > MOST_ITERATIONS {
+                return Err(Fault::of(format!("it has more than {MOST_ITERATIONS} iterations")));
+            }
+            if *iterations.get_or_insert(extent) != extent {
+                return Err("it scans inputs of different lengths together".into());
             }
             axes.push(axis as i64);
         }
@@ -232,8 +235,8 @@ impl Unrolled<'_> {
         for n in 0..iterations {
             let mut actual = states.clone();
             for (place, input) in scanned.iter().enumerate() {
-                let place_of = if at("scan_input_directions", place) == 0 { n } else { iterations - 1 - n };
-                actual.push(self.element(input, axes[place], place_of));
+                let turn = if at("scan_input_directions", place) == 0 { n } else { iterations - 1 - n };
+                actual.push(self.element(input, axes[place], turn));
             }
             let formal = body.input.iter().map(|port| port.name.clone()).zip(actual).collect();
             let mut results = self.inline(body, formal, &format!("{}.{n}", node_name(node)))?;

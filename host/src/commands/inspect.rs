@@ -1,5 +1,5 @@
 use super::{TrustArgs, read};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -10,7 +10,7 @@ use tradewind_core::{
     Source, Task,
     demand::{DemandSpec, PriceSpec},
     late::LateSpec,
-    pack::{ModelCard, SectionKind},
+    pack::{MAGIC, ModelCard, SectionKind},
     plan::{Batch, DType, Dim, Encoding, Plan, Port},
     rank::RankTables,
     snapshot::Snapshot,
@@ -29,6 +29,9 @@ pub struct Inspect {
 impl Inspect {
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let bytes = read(&self.pack)?;
+        if !bytes.starts_with(&MAGIC) {
+            bail!("`{}` is not a pack or snapshot; `tradewind pack` makes a pack of an ONNX file", self.pack.display());
+        }
         let view = self.trust.trust()?.verify(&bytes).with_context(|| format!("`{}`", self.pack.display()))?;
         let manifest = view.manifest();
         writeln!(out, "{} {}", manifest.name, manifest.version)?;
