@@ -92,7 +92,7 @@ function ranking(products, { available, region }) {
     request.push(0, 0); // seen in the web
     text(sku(Math.floor(((n + 0.5) * products) / EVENTS)));
   }
-  request.push(0, 0, 0); // no candidates are given, none excluded or hidden
+  request.push(0, 0, 0, 0); // no candidates or rows are given, none excluded or hidden
   if (available) {
     const bytes = Math.ceil(products / 8);
     request.push(1);
