@@ -2,7 +2,7 @@
 
 use crate::refusal::{Reason, Reasoned};
 use tract_onnx::{
-    pb::{AttributeProto, NodeProto, TensorProto},
+    pb::{AttributeProto, GraphProto, NodeProto, TensorProto},
     prelude::*,
     tensor::load_tensor,
 };
@@ -93,6 +93,15 @@ impl Numbers {
     }
 }
 
+/// Constant of a graph: an initializer, or the value of a `Constant`.
+pub(crate) fn constant<'a>(graph: &'a GraphProto, name: &str) -> Option<&'a TensorProto> {
+    let initializer = graph.initializer.iter().find(|tensor| tensor.name == name);
+    let made = |node: &&NodeProto| node.op_type == "Constant" && node.output.iter().any(|output| output == name);
+    let value = || graph.node.iter().find(made)?.attribute.iter().find_map(|attribute| attribute.t.as_ref());
+    initializer.or_else(value)
+}
+
+/// Elements of a tensor that the model contains.
 pub(crate) fn load(proto: &TensorProto) -> Reasoned<Tensor> {
     Ok(load_tensor(&tract_onnx::data_resolver::MmapDataResolver, proto, None)?)
 }

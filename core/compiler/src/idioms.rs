@@ -1,12 +1,10 @@
 //! Graph rewrites applied before tract reads the model.
 
+use crate::attributes::load;
 use std::collections::BTreeSet;
-use tract_onnx::{
-    pb::{
-        AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
-        tensor_proto::DataType, type_proto,
-    },
-    tensor::load_tensor,
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, type_proto,
 };
 
 /// Custom operator for the distances between rows and points, `[rows, points]`.
@@ -261,6 +259,6 @@ fn metric(body: &GraphProto) -> Option<bool> {
 }
 
 fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
-    let loaded = load_tensor(&tract_onnx::data_resolver::MmapDataResolver, tensor, None).ok()?;
+    let loaded = load(tensor).ok()?;
     Some(loaded.cast_to::<i64>().ok()?.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
 }

@@ -1,7 +1,7 @@
 //! Quantised activations: a tensor that is rounded to 8 bits and back becomes one that is rounded as a float, with the
 //! same values.
 
-use crate::attributes::load;
+use crate::attributes::{constant, load};
 use std::collections::BTreeMap;
 use tract_onnx::{
     pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType},
@@ -35,7 +35,7 @@ pub(crate) fn rewrite(graph: &mut GraphProto) {
                 ..TensorProto::default()
             }));
             graph.node.extend(rounding(&node, &names));
-        } else if node.op_type == "DequantizeLinear" && rounded.contains_key(&node.input[0]) {
+        } else if node.op_type == "DequantizeLinear" && node.input.first().is_some_and(|x| rounded.contains_key(x)) {
             graph.node.push(NodeProto {
                 op_type: "Mul".into(),
                 input: node.input[..2].to_vec(),
@@ -51,16 +51,8 @@ pub(crate) fn rewrite(graph: &mut GraphProto) {
 
 /// Least and most of the quantised values minus their zero, if there is one scale for all elements.
 fn bounds(graph: &GraphProto, parameters: &[String]) -> Option<[f32; 2]> {
-    let constant = |name: &str| {
-        let tensor = graph.initializer.iter().find(|tensor| tensor.name == name).cloned();
-        let made = || {
-            let node =
-                graph.node.iter().find(|node| node.op_type == "Constant" && node.output.iter().any(|it| it == name));
-            node?.attribute.iter().find_map(|attribute| attribute.t.clone())
-        };
-        load(&tensor.or_else(made)?).ok()
-    };
-    let (scale, zero) = (constant(parameters.first()?)?, parameters.get(1).map(|zero| constant(zero)));
+    let value = |name: &String| load(constant(graph, name)?).ok();
+    let (scale, zero) = (value(parameters.first()?)?, parameters.get(1).map(value));
     // Without a zero the values are `u8`.
     let zero = match zero {
         Some(zero) => zero?,

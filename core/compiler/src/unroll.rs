@@ -36,8 +36,9 @@ const OPERATORS: [&str; 11] = [
 /// Maximum iterations of a loop.
 const MOST_ITERATIONS: i64 = 4096;
 
-/// Maximum nodes after unrolling.
+/// Maximum nodes after unrolling, and names made.
 const MOST_NODES: usize = 1 << 14;
+const MOST_NAMES: usize = 4 * MOST_NODES;
 
 /// First operator sets in which `Unsqueeze` has its axes as input, and in which `Scan` has no batch of its own.
 const AXES_ARE_INPUTS: i64 = 13;
@@ -100,7 +101,8 @@ type Known = Vec<Option<i64>>;
 impl Unrolled<'_> {
     fn nodes(&mut self, nodes: Vec<NodeProto>) -> Result<(), Refusal> {
         for node in nodes {
-            if self.graph.node.len() >= MOST_NODES {
+            // Loops without nodes of their own still make names.
+            if self.graph.node.len() >= MOST_NODES || self.made >= MOST_NAMES {
                 let reason = format!("without its loops the model has more than {MOST_NODES} nodes");
                 return Err(Refusal::at(node_name(&node), &node.op_type, reason));
             }
@@ -128,9 +130,8 @@ impl Unrolled<'_> {
                 }
                 Ok(())
             }
-            "Identity" if self.sequences.contains_key(&node.input[0]) => {
-                let parts = self.sequences[&node.input[0]].clone();
-                self.sequences.extend(node.output.first().map(|output| (output.clone(), parts)));
+            "Identity" if node.input.first().is_some_and(|input| self.sequences.contains_key(input)) => {
+                self.give(&node.input, &node.output);
                 Ok(())
             }
             _ => {
@@ -352,11 +353,15 @@ impl Unrolled<'_> {
     fn split(&mut self, x: &str, sizes: Option<String>, attributes: &Attributes<'_>) -> Result<Vec<String>, String> {
         let shape = self.shape(x).ok_or("the shape of what it splits is not known when packing")?;
         let axis = from_end(attributes.int("axis").unwrap_or_default(), shape.len()).ok_or("it has no such axis")?;
+        let limited = |count: i64| match count {
+            count if count > MOST_ITERATIONS => Err(format!("it makes {count} parts (at most {MOST_ITERATIONS})")),
+            count => Ok(count),
+        };
         let extent = shape[axis].ok_or("it splits the batch; split another axis")?;
         let Some(sizes) = sizes else {
             let kept = attributes.int("keepdims").unwrap_or(1) != 0;
             let axis = axis as i64;
-            return Ok((0..extent)
+            return Ok((0..limited(extent)?)
                 .map(|n| if kept { self.range(x, axis, n, n + 1) } else { self.element(x, axis, n) })
                 .collect());
         };
@@ -365,16 +370,18 @@ impl Unrolled<'_> {
         let (known, rank) = known.ok_or_else(|| format!("`{sizes}` is not known when packing; make it a constant"))?;
         let sizes = match (&known[..], rank) {
             ([size], 0) if *size > 0 => {
+                limited(extent / size)?;
                 (0..extent).step_by(*size as usize).map(|from| (*size).min(extent - from)).collect()
             }
             _ => known,
         };
-        let mut from = 0;
+        let mut from = 0_i64;
         Ok(sizes
             .into_iter()
             .map(|size| {
-                from += size;
-                self.range(x, axis as i64, from - size, from)
+                let start = from;
+                from = start.saturating_add(size);
+                self.range(x, axis as i64, start, from)
             })
             .collect())
     }

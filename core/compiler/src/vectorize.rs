@@ -2,7 +2,7 @@
 //! computes from text inputs ([`TextFeatures`]).
 
 use crate::{
-    attributes::Attributes,
+    attributes::{Attributes, constant},
     refusal::{Reason, Reasoned, Refusal, node_name},
 };
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
@@ -217,7 +217,7 @@ impl<'a> Chain<'a> {
             parts.push(Part::Input(name.to_owned()));
             return Ok(());
         }
-        if let Some(constant) = constant(graph, name)? {
+        if let Some(constant) = constant_text(graph, name)? {
             parts.push(Part::Text(constant));
             return Ok(());
         }
@@ -240,11 +240,8 @@ fn first_input(node: &NodeProto) -> &str {
 }
 
 /// Constant text of one element.
-fn constant(graph: &GraphProto, name: &str) -> Reasoned<Option<String>> {
-    let initializer = graph.initializer.iter().find(|tensor| tensor.name == name);
-    let node = graph.node.iter().find(|node| node.op_type == "Constant" && node.output.iter().any(|it| it == name));
-    let value = node.and_then(|node| node.attribute.iter().find_map(|attribute| attribute.t.as_ref()));
-    let Some(tensor) = initializer.or(value) else { return Ok(None) };
+fn constant_text(graph: &GraphProto, name: &str) -> Reasoned<Option<String>> {
+    let Some(tensor) = constant(graph, name) else { return Ok(None) };
     let [bytes] = tensor.string_data.as_slice() else {
         return Reason::err(format!("the constant text `{name}` has {} elements, not one", tensor.string_data.len()));
     };

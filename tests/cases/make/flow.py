@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from skl2onnx import to_onnx
 
 from .corpus import REGISTRY, Case, Draw, Feed, batches
-from .graph import Graph
+from .graph import Graph, body
 
 case = REGISTRY.family("flow")
 
@@ -35,18 +35,6 @@ def floats(*dims: int | None, name: str = "x") -> Draw:
 def normal(rng: Generator, *dims: int) -> Any:
     """Weights."""
     return rng.normal(size=dims).astype(np.float32)
-
-
-def body(
-    nodes: list[NodeProto], inputs: dict[str, int], outputs: dict[str, int], weights: dict[str, object] | None = None
-) -> GraphProto:
-    """A branch, or what a loop repeats; floats have no shape, and others are scalars."""
-
-    def ports(named: dict[str, int]) -> list[Any]:
-        return [helper.make_tensor_value_info(name, kind, None if kind == FLOAT else []) for name, kind in named.items()]
-
-    held = [numpy_helper.from_array(np.asarray(values), name) for name, values in (weights or {}).items()]
-    return helper.make_graph(nodes, "body", ports(inputs), ports(outputs), held)
 
 
 def model(g: Graph, rng: Generator, draw: Draw, opset: int = 17) -> Case:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 ML = "ai.onnx.ml"
 Dims = Sequence[int | str | None]
@@ -84,3 +84,15 @@ class Graph:
         if check:
             onnx.checker.check_model(model)
         return model
+
+
+def body(
+    nodes: list[NodeProto], inputs: dict[str, int], outputs: dict[str, int], weights: dict[str, object] | None = None
+) -> GraphProto:
+    """A branch, or what a loop repeats; floats have no shape, and others are scalars."""
+
+    def ports(named: dict[str, int]) -> list[Any]:
+        return [helper.make_tensor_value_info(name, kind, None if kind == TensorProto.FLOAT else []) for name, kind in named.items()]
+
+    held = [numpy_helper.from_array(np.asarray(values), name) for name, values in (weights or {}).items()]
+    return helper.make_graph(nodes, "body", ports(inputs), ports(outputs), held)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.random import Generator
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from . import formats, trees
 from .corpus import REGISTRY
 from .dense import gemm
-from .graph import ML, Graph
+from .graph import ML, Graph, body
 
 Made = tuple[bytes, str, list[str]]
 """The file, why it is refused, and words of which the message should hold every one."""
@@ -51,53 +51,35 @@ def unknown_operator(rng: Generator) -> Made:
     return done(g.model(check=False), "an operator that ONNX does not have", "Reluu")
 
 
+def doubling(nodes: list[NodeProto], weights: dict[str, object] | None = None) -> GraphProto:
+    """What a loop over a state repeats."""
+    inputs = {"turn": TensorProto.INT64, "go": TensorProto.BOOL, "carried": TensorProto.FLOAT}
+    return body(nodes, inputs, {"go_on": TensorProto.BOOL, "doubled": TensorProto.FLOAT}, weights)
+
+
 def data_dependent_loop(rng: Generator) -> Made:
     """A Loop whose trip count is an input."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go"], ["go_on"]),
-            helper.make_node("Add", ["carried", "carried"], ["doubled"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("carried", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("doubled", TensorProto.FLOAT, None),
-        ],
-    )
+    nodes = [
+        helper.make_node("Identity", ["go"], ["go_on"]),
+        helper.make_node("Add", ["carried", "carried"], ["doubled"]),
+    ]
     g = Graph("main_graph")
     g.input("turns", [], "i64")
-    g.op("Loop", "turns", "", g.input("input", ["batch", 2]), out="output", body=body)
+    g.op("Loop", "turns", "", g.input("input", ["batch", 2]), out="output", body=doubling(nodes))
     g.output("output", ["batch", 2])
     return done(g.model(), "a Loop whose trip count is data", "Loop", "not known when packing")
 
 
 def open_condition(rng: Generator) -> Made:
     """A Loop that goes on while its data say so."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Add", ["carried", "carried"], ["doubled"]),
-            helper.make_node("ReduceMax", ["doubled"], ["most"], keepdims=0),
-            helper.make_node("Less", ["most", "enough"], ["go_on"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("carried", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("doubled", TensorProto.FLOAT, None),
-        ],
-        [numpy_helper.from_array(np.float32(100.0), "enough")],
-    )
+    nodes = [
+        helper.make_node("Add", ["carried", "carried"], ["doubled"]),
+        helper.make_node("ReduceMax", ["doubled"], ["most"], keepdims=0),
+        helper.make_node("Less", ["most", "enough"], ["go_on"]),
+    ]
+    repeated = doubling(nodes, {"enough": np.float32(100.0)})
     g = Graph("main_graph")
-    g.op("Loop", g.weight("turns", 9, np.int64), "", g.input("input", ["batch", 2]), out="output", body=body)
+    g.op("Loop", g.weight("turns", 9, np.int64), "", g.input("input", ["batch", 2]), out="output", body=repeated)
     g.output("output", ["batch", 2])
     return done(g.model(), "a Loop that goes on while its data say so", "Loop", "depends on data")
 

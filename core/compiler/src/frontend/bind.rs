@@ -254,7 +254,7 @@ mod tests {
             let found = shapes(&[steps_first, ("scale", &[])], &[]);
             assert_eq!(found, Ok(vec![expected(&[fixed(7), named(BATCH), fixed(8)]), Vec::new()]));
         }
-        // A length is no batch, and a leading axis comes first.
+        // A number of steps is not a batch, and an open leading axis always is.
         assert!(shapes(&[("x", &[fixed(1), named("steps")])], &[]).is_err());
         assert!(shapes(&[("x", &[named("users"), named("batch")])], &[]).is_err());
     }
